@@ -1,0 +1,125 @@
+"""Fetching Debian packages without root and without installing them."""
+
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from qemunet_tests.harness.errors import HarnessError, Unavailable
+from qemunet_tests.images.tools import run
+
+
+@dataclass(frozen=True, order=True)
+class Package:
+    """A package as the signed lists describe it."""
+
+    name: str
+    version: str
+    sha256: str
+    depends: tuple[str, ...] = ()
+
+
+class Apt:
+    """The host's own apt, with its sources and keys, and private folders for all it writes.
+
+    The machine's package lists are used where they exist; where they are missing or too old, private ones are
+    fetched into `work`. Raises Unavailable where the lists cannot be fetched.
+    """
+
+    def __init__(self, work: Path) -> None:
+        self.work = work
+        self._private_lists = False
+        for part in ("state/lists/partial", "cache/archives/partial", "packages"):
+            (work / part).mkdir(parents=True, exist_ok=True)
+
+    def candidates(self, names: Iterable[str]) -> dict[str, Package]:
+        """The version of each package that apt would install. Raises HarnessError for an unknown name."""
+        wanted = sorted(set(names))
+        found = self._show(wanted)
+        if set(wanted) - set(found) and not self._private_lists:
+            self._fetch_lists()
+            found = self._show(wanted)
+        if missing := [name for name in wanted if name not in found]:
+            raise HarnessError(f"the package lists know nothing of {', '.join(missing)}")
+        return found
+
+    def known(self, names: Iterable[str]) -> dict[str, Package]:
+        """Those of `names` that exist: a dependency may be virtual, or one of several."""
+        return self._show(sorted(set(names)))
+
+    def download(self, packages: Iterable[Package]) -> dict[str, Path]:
+        """Package files by name, checked by apt against the signed lists."""
+        folder = self.work / "packages"
+        wanted = [f"{package.name}={package.version}" for package in packages]
+        if not wanted:
+            return {}
+        names = [entry.partition("=")[0] for entry in wanted]
+        try:
+            self._apt("apt-get", "download", *wanted, folder=folder)
+        except HarnessError:
+            if self._private_lists:
+                raise
+            self._fetch_lists()
+            self._apt("apt-get", "download", *wanted, folder=folder)
+        return {name: self._file_of(folder, name) for name in names}
+
+    @staticmethod
+    def _file_of(folder: Path, name: str) -> Path:
+        for path in folder.glob(f"{name}_*.deb"):
+            return path
+        raise HarnessError(f"apt said that it fetched {name}, and there is no such file")
+
+    def _show(self, names: list[str]) -> dict[str, Package]:
+        if not names:
+            return {}
+        try:
+            said = self._apt("apt-cache", "show", "--no-all-versions", *names)
+        except HarnessError:
+            # apt-cache fails when it knows none of them.
+            return {}
+        return {package.name: package for package in _stanzas(said) if package.name in names}
+
+    def _fetch_lists(self) -> None:
+        self._private_lists = True
+        try:
+            self._apt("apt-get", "update")
+        except HarnessError as failed:
+            raise Unavailable(
+                f"the package lists could not be fetched: {failed}",
+                "check this machine's package sources, or import an image: qemunet image import FILE",
+            ) from failed
+
+    def _apt(self, *command: str, folder: Path | None = None) -> str:
+        options = {
+            "Dir::Cache": self.work / "cache",
+            # Container images switch these off, and then every call reads all lists again.
+            "Dir::Cache::pkgcache": "pkgcache.bin",
+            "Dir::Cache::srcpkgcache": "srcpkgcache.bin",
+            # Root would otherwise hand the download to a user who may not write here.
+            "APT::Sandbox::User": "",
+            "Acquire::Retries": "3",
+            "quiet": "1",
+        }
+        if self._private_lists:
+            options |= {
+                "Dir::State": self.work / "state",
+                "Dir::State::Lists": self.work / "state/lists",
+                "Dir::State::status": "/var/lib/dpkg/status",
+            }
+        words = [word for key, value in options.items() for word in ("-o", f"{key}={value}")]
+        return run([command[0], *words, *command[1:]], package="apt", folder=folder or self.work)
+
+
+def _stanzas(text: str) -> Iterator[Package]:
+    for stanza in text.split("\n\n"):
+        unfolded = re.sub(r"\n[ \t]+", " ", stanza)
+        fields = dict(line.split(": ", 1) for line in unfolded.splitlines() if ": " in line)
+        if "Package" in fields and "SHA256" in fields:
+            yield Package(fields["Package"], fields["Version"], fields["SHA256"], _names(fields))
+
+
+def _names(fields: dict[str, str]) -> tuple[str, ...]:
+    """Names of the dependencies, alternatives included, without versions and architectures."""
+    both = ", ".join(fields[key] for key in ("Pre-Depends", "Depends") if key in fields)
+    names = (re.match(r"[\w.+-]+", part.strip()) for part in re.split(r"[,|]", both))
+    return tuple(dict.fromkeys(name.group() for name in names if name))

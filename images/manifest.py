@@ -1,0 +1,79 @@
+"""What a built image says about itself, and whether it can be believed."""
+
+import hashlib
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from qemunet_tests.images.apt import Package
+
+FILE = "manifest.json"
+CONTENT = ("vmlinuz", "initrd", "vdisk.img")
+
+
+class Sum(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    size: int
+    sha256: str
+
+
+class Ingredient(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str
+    version: str
+    sha256: str
+
+
+class Manifest(BaseModel):
+    """`digest` names what went in (`recipe_digest` and `packages`); `files` what came out."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    qemunet_image: int = 1
+    name: str
+    digest: str
+    recipe_digest: str
+    distribution: str
+    packages: tuple[Ingredient, ...]
+    files: dict[str, Sum]
+
+    def fits(self, folder: Path) -> bool:
+        """Whether every file is there with its size: cheap enough for every start."""
+        if set(self.files) != set(CONTENT) or self.digest != digest(self.recipe_digest, self.packages):
+            return False
+        return all(_size(folder / name) == said.size for name, said in self.files.items())
+
+    def damaged(self, folder: Path) -> list[str]:
+        """The files whose content is not what was built."""
+        return [name for name, said in self.files.items() if sum_of(folder / name) != said]
+
+
+def _size(file: Path) -> int:
+    return file.stat().st_size if file.is_file() else -1
+
+
+def sum_of(file: Path) -> Sum | None:
+    if not file.is_file():
+        return None
+    with file.open("rb") as stream:
+        return Sum(size=file.stat().st_size, sha256=hashlib.file_digest(stream, "sha256").hexdigest())
+
+
+def ingredients(packages: list[Package]) -> tuple[Ingredient, ...]:
+    return tuple(Ingredient(name=one.name, version=one.version, sha256=one.sha256) for one in sorted(packages))
+
+
+def digest(recipe_digest: str, packages: tuple[Ingredient, ...]) -> str:
+    """Changes when anything that went in changes, and only then."""
+    lines = [recipe_digest, *(f"{one.name} {one.version} {one.sha256}" for one in packages)]
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()
+
+
+def read(folder: Path) -> Manifest | None:
+    """None where there is no manifest that makes sense: such a folder is no image."""
+    try:
+        return Manifest.model_validate_json((folder / FILE).read_bytes())
+    except (OSError, ValidationError):
+        return None

@@ -1,0 +1,54 @@
+"""Programs of the host that the builder runs."""
+
+import os
+import shutil
+import subprocess
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from qemunet_tests.harness.errors import HarnessError, Unavailable
+
+LIMIT_SECONDS = 900.0
+LAST_LINES = 5
+# Where administrators' programs live; an ordinary user's PATH often lacks them.
+SYSTEM_FOLDERS = "/usr/sbin:/usr/bin:/sbin:/bin"
+
+
+def find(program: str, package: str) -> str:
+    """The program's path. Raises Unavailable, naming the package that brings it."""
+    path = os.pathsep.join(part for part in (os.environ.get("PATH"), SYSTEM_FOLDERS) if part)
+    found = shutil.which(program, path=path)
+    if found is None:
+        raise Unavailable(
+            f"a guest image cannot be built here: {program} is not installed",
+            f"install the package {package}, or import an image: qemunet image import FILE",
+        )
+    return found
+
+
+def run(
+    command: Sequence[str], *, package: str, folder: Path, environment: Mapping[str, str] | None = None
+) -> str:
+    """Run a program to its end in `folder` and return what it wrote.
+
+    Raises HarnessError with the command, its exit status and its last words, Unavailable where it is missing.
+    """
+    argv = [find(command[0], package), *command[1:]]
+    try:
+        done = subprocess.run(
+            argv,
+            cwd=folder,
+            env={**os.environ, "LC_ALL": "C", **(environment or {})},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=LIMIT_SECONDS,
+            check=False,
+        )
+    except subprocess.TimeoutExpired as late:
+        raise HarnessError(f"{argv[0]} did not end within {LIMIT_SECONDS:.0f} s") from late
+    if done.returncode != 0:
+        words = "; ".join((done.stderr.strip() or done.stdout.strip()).splitlines()[-LAST_LINES:])
+        raise HarnessError(f"{' '.join(argv)} ended with status {done.returncode}: {words}")
+    return done.stdout

@@ -1,0 +1,119 @@
+"""The command `qemunet`: finds the command's module, and turns errors into one line and an exit code."""
+
+import argparse
+import difflib
+import importlib
+import importlib.metadata
+import importlib.util
+import os
+import sys
+from collections.abc import Sequence
+from types import ModuleType
+from typing import NoReturn
+
+from qemunet_tests.commands import COMMANDS
+from qemunet_tests.harness.errors import HarnessError, Unavailable, UsageError
+
+DESCRIPTION = "Does guest networking of QEMU work on this machine, as its documentation promises?"
+EPILOG = """\
+examples:
+  qemunet run                       try every claim in the lab and print a report card
+  qemunet run 'user/*' --report out only user networking; results.json and junit.xml go to out/
+  qemunet claims                    what is promised, where, and what tests it
+  qemunet COMMAND --help            more about one command
+
+exit codes: 0 nothing is broken; 1 something is; 2 wrong usage; 3 nothing is known to be broken,
+but something could not be found out
+"""
+
+
+class OneLineParser(argparse.ArgumentParser):
+    """Says what is wrong in one line, and where to read more."""
+
+    def error(self, message: str) -> NoReturn:
+        raise UsageError(f"{message} (see `{self.prog} --help`)")
+
+
+def main(argv: Sequence[str] | None = None) -> NoReturn:
+    """The console script."""
+    sys.exit(exit_code(sys.argv[1:] if argv is None else argv))
+
+
+def exit_code(argv: Sequence[str]) -> int:
+    """Run one command. Errors become lines on standard error, tracebacks are left to mistakes of our own."""
+    try:
+        return execute(argv)
+    except UsageError as error:
+        return _complain(str(error), code=2)
+    except Unavailable as error:
+        _complain(error.reason, code=3)
+        return _complain(f"remedy: {error.remedy}", code=3)
+    except HarnessError as error:
+        return _complain(str(error), code=3)
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:
+        # Whoever read our output has seen enough. Python would complain once more when it flushes.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
+
+
+def execute(argv: Sequence[str]) -> int:
+    """Raises what the command raises."""
+    wanted = argv[0] if argv else ""
+    # Only the module of the command in question: others may take long to import.
+    names = [wanted] if wanted in COMMANDS else list(COMMANDS)
+    modules = {name: module for name in names if (module := _module(name))}
+    if wanted and not wanted.startswith("-") and wanted not in modules:
+        raise UsageError(_unknown(wanted))
+    parser = _parser(modules)
+    arguments = parser.parse_args(argv)
+    if arguments.command is None:
+        parser.print_help()
+        return 0
+    code: int = modules[arguments.command].execute(arguments)
+    sys.stdout.flush()
+    return code
+
+
+def _parser(modules: dict[str, ModuleType]) -> argparse.ArgumentParser:
+    parser = OneLineParser(
+        prog="qemunet",
+        description=DESCRIPTION,
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.add_argument("--version", action="version", version=f"qemunet {version()}")
+    subparsers = parser.add_subparsers(dest="command", metavar="COMMAND", title="commands")
+    for module in modules.values():
+        module.add_parser(subparsers)
+    return parser
+
+
+def version() -> str:
+    """The installed version, or a word for a bare checkout."""
+    try:
+        return importlib.metadata.version("qemunet")
+    except importlib.metadata.PackageNotFoundError:
+        return "(not installed)"
+
+
+def _module(name: str) -> ModuleType | None:
+    full_name = f"qemunet_tests.commands.{name}"
+    return importlib.import_module(full_name) if importlib.util.find_spec(full_name) else None
+
+
+def _unknown(command: str) -> str:
+    close = difflib.get_close_matches(command, COMMANDS, n=1)
+    hint = f"did you mean '{close[0]}'?" if close else f"there are {', '.join(COMMANDS)}"
+    return f"there is no command {command!r}: {hint}"
+
+
+def _complain(message: str, code: int) -> int:
+    print(f"qemunet: {' '.join(message.split())}", file=sys.stderr)
+    return code
+
+
+if __name__ == "__main__":
+    main()

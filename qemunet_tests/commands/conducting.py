@@ -1,0 +1,207 @@
+"""Running pytest inside this process: what it prints stays hidden, progress and the card are ours."""
+
+import contextlib
+import os
+import signal
+import sys
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from types import FrameType
+from typing import Any, BinaryIO
+
+import pytest
+from rich.console import Console
+
+from qemunet_tests import plugin
+from qemunet_tests.claims import load
+from qemunet_tests.harness.errors import HarnessError
+from qemunet_tests.report.book import exit_code
+from qemunet_tests.report.card import print_card
+from qemunet_tests.report.citing import claim_of_location
+from qemunet_tests.report.finding import Finding, Verdict
+from qemunet_tests.report.progress import Display, display
+
+PIPE_WIDTH = 80
+WIDEST = 120
+SHOW_CURSOR = b"\x1b[?25h"
+
+
+class Watcher:
+    """A pytest plugin of the reporting process: follows the session and feeds the display."""
+
+    def __init__(self, show: Callable[[], Display], image_seconds: float) -> None:
+        self.__name__ = plugin.RUN_PLUGIN
+        self._show = show
+        self._image_seconds = image_seconds
+        self._display: Display | None = None
+        self.config: pytest.Config | None = None
+        self.worker_pids: list[int] = []
+
+    def say(self, sentence: str) -> None:
+        """Tell the user, if he is shown anything yet."""
+        if self._display:
+            self._display.say(sentence)
+
+    def close(self) -> None:
+        """Leave the terminal as it was."""
+        if self._display:
+            self._display.close()
+
+    def code_so_far(self) -> int:
+        """The exit code of a session that ends now: it is not complete."""
+        findings = plugin.reporter(self.config).book.findings if self.config else []
+        return 1 if any(finding.verdict is Verdict.BROKEN for finding in findings) else 3
+
+    def pytest_configure(self, config: pytest.Config) -> None:
+        self.config = config
+        plugin.facts(config).phases["image"] = round(self._image_seconds, 3)
+
+    def pytest_sessionstart(self) -> None:
+        # Not before: the display may start a thread, and the lab has to be entered without any.
+        self._display = self._show()
+
+    def pytest_collection_finish(self, session: pytest.Session) -> None:
+        self._display.expect(len(session.items))
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_testnodeready(self, node: Any) -> None:
+        self.worker_pids.append(node.gateway._rinfo().pid)
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_xdist_node_collection_finished(self, ids: Sequence[str]) -> None:
+        self._display.expect(len(ids))
+
+    def pytest_runtest_logstart(self, nodeid: str) -> None:
+        root = self.config.rootpath if self.config else Path()
+        self._display.started(nodeid, claim_of_location(nodeid, root) or nodeid.rpartition("::")[2])
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        if report.when not in ("setup", "call"):
+            self._display.finished(report.nodeid, Finding.from_properties(report.user_properties))
+
+    def pytest_keyboard_interrupt(self) -> None:
+        for pid in self.worker_pids:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGINT)
+
+
+def conduct(console: Console, arguments: list[str], workers: int, image_seconds: float = 0.0) -> int:
+    """Run pytest with these arguments, print the card, and answer with qemunet's exit code.
+
+    Raises HarnessError where pytest did not get as far as testing, and what entering the lab raises.
+    """
+    watcher = Watcher(lambda: display(console, ticking=workers > 1), image_seconds)
+    with _hidden_output() as hidden, _interruptible(console, watcher):
+        try:
+            ended = _run_pytest(arguments, watcher)
+        finally:
+            watcher.close()
+        output = _text_of(hidden)
+    if ended == pytest.ExitCode.USAGE_ERROR:
+        raise HarnessError(_last_words(output))
+    if ended == pytest.ExitCode.INTERNAL_ERROR:
+        print(output, file=sys.stderr)
+    if watcher.config is None:
+        console.print("interrupted before anything was tried", highlight=False)
+        return 3
+    return _report(console, watcher.config, ended)
+
+
+def _run_pytest(arguments: list[str], watcher: Watcher) -> int:
+    try:
+        return pytest.main(arguments, plugins=[watcher])
+    except KeyboardInterrupt:
+        return pytest.ExitCode.INTERRUPTED
+
+
+def _report(console: Console, config: pytest.Config, ended: int) -> int:
+    reporter = plugin.reporter(config)
+    results = reporter.results()
+    trouble = [*reporter.book.trouble]
+    if ended == pytest.ExitCode.NO_TESTS_COLLECTED:
+        trouble.append("the claims that were asked for have no tests; `qemunet claims` says why")
+    code = exit_code(results, bool(trouble))
+    if ended == pytest.ExitCode.TESTS_FAILED and code == 0:
+        trouble.append("a test that cites no claim failed")
+        code = 3
+    says = {id_: claim.says for id_, claim in load().items()}
+    results = results.model_copy(update={"notes": [*dict.fromkeys([*trouble, *results.notes])]})
+    print_card(console, results, says, reporter.written())
+    return code
+
+
+@contextlib.contextmanager
+def own_console() -> Iterator[Console]:
+    """A console on today's standard output, whatever happens to that later."""
+    descriptor = os.dup(sys.stdout.fileno())
+    with open(descriptor, "w", encoding=sys.stdout.encoding, errors="backslashreplace") as stream:
+        if not stream.isatty():
+            yield Console(file=stream, width=PIPE_WIDTH, force_terminal=False, color_system=None)
+            return
+        columns, lines = os.get_terminal_size(descriptor)
+        # One column less than there is, because some terminals wrap a full line.
+        yield Console(file=stream, width=min(columns, WIDEST + 1) - 1, height=lines)
+
+
+@contextlib.contextmanager
+def _hidden_output() -> Iterator[BinaryIO]:
+    """Standard output and error go into a file, those of child processes too."""
+    with tempfile.TemporaryFile() as hidden:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        saved = {descriptor: os.dup(descriptor) for descriptor in (1, 2)}
+        try:
+            for descriptor in saved:
+                os.dup2(hidden.fileno(), descriptor)
+            yield hidden
+        finally:
+            sys.stdout.flush()
+            sys.stderr.flush()
+            for descriptor, copy in saved.items():
+                os.dup2(copy, descriptor)
+                os.close(copy)
+
+
+def _text_of(hidden: BinaryIO) -> str:
+    sys.stdout.flush()
+    sys.stderr.flush()
+    hidden.seek(0)
+    return hidden.read().decode(errors="backslashreplace")
+
+
+def _last_words(output: str) -> str:
+    lines = [line.strip() for line in output.splitlines() if line.strip()]
+    errors = [line.removeprefix("ERROR: ") for line in lines if line.startswith("ERROR: ")]
+    return (errors or lines or ["pytest did not say why it stopped"])[-1]
+
+
+@contextlib.contextmanager
+def _interruptible(console: Console, watcher: Watcher) -> Iterator[None]:
+    """The first Ctrl-C ends the session in order, the second one ends the process."""
+    asked = 0
+
+    def interrupt(signal_number: int, frame: FrameType | None) -> None:
+        nonlocal asked
+        asked += 1
+        if asked > 1:
+            _end_at_once(console, watcher)
+        watcher.say("interrupted: ending the guests (Ctrl-C again ends at once)")
+        raise KeyboardInterrupt
+
+    before = {each: signal.signal(each, interrupt) for each in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for each, handler in before.items():
+            signal.signal(each, handler)
+
+
+def _end_at_once(console: Console, watcher: Watcher) -> None:
+    """No cleaning up: every lab's keeper ends all it keeps when its owner is gone."""
+    for pid in watcher.worker_pids:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+    last_words = b"\r\ninterrupted twice: ended at once\r\n"
+    os.write(console.file.fileno(), (SHOW_CURSOR if console.is_terminal else b"") + last_words)
+    os._exit(watcher.code_so_far())

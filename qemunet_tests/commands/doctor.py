@@ -1,0 +1,155 @@
+"""`qemunet doctor`: what this host can do, as the user who asks, and the command that mends what it cannot."""
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+from qemunet_tests.harness.errors import HarnessError, Unavailable, UsageError
+from qemunet_tests.harness.host import checks, deep
+from qemunet_tests.harness.host.checks import Capability, ModeVerdict
+from qemunet_tests.harness.host.facts import Facts, describe, gather
+from qemunet_tests.harness.image import Image
+
+SCHEMA = 1
+EXIT_POSSIBLE = 0
+EXIT_IMPOSSIBLE = 1
+EXIT_NOTHING_POSSIBLE = 3
+
+_COLOURS = {"ok": "32", "caution": "33", "not": "31"}
+
+
+def add_parser(subparsers: Any) -> None:
+    """Describe the command to argparse."""
+    parser: argparse.ArgumentParser = subparsers.add_parser(
+        "doctor",
+        help="what this host can do, and the command that mends what it cannot",
+        description="What this host can do for guests, in under three seconds and without booting one.",
+        epilog="Exit status: 0 where every mode named by --mode is possible (without --mode: any mode), "
+        "1 where one of them is not, 3 where no mode at all is.",
+    )
+    parser.add_argument("--json", action="store_true", help="print JSON alone on standard output")
+    parser.add_argument(
+        "--deep", action="store_true", help="also boot a small guest, under KVM if that opens"
+    )
+    parser.add_argument(
+        "--mode",
+        metavar="MODES",
+        help=f"the modes asked about, with commas between: {', '.join(checks.MODES)}",
+    )
+
+
+def execute(args: argparse.Namespace) -> int:
+    """Examine the host and print what was found. Raises UsageError for an unknown mode."""
+    asked = modes_asked(args.mode)
+    facts = gather()
+    boots: tuple[Capability, ...] = ()
+    if args.deep:
+        facts, boots = _deepen(facts)
+    capabilities = [*checks.look(facts), *boots]
+    verdicts = checks.verdicts(capabilities)
+    shown = [one for one in capabilities if set(one.check.modes) & set(asked)]
+    if args.json:
+        print(json.dumps(document(shown, {mode: verdicts[mode] for mode in asked}), indent=1))
+    else:
+        print("\n".join(report(facts, shown, {mode: verdicts[mode] for mode in asked})))
+    return exit_status(verdicts, asked if args.mode else None)
+
+
+def modes_asked(option: str | None) -> list[str]:
+    """The modes named by --mode, or all. Raises UsageError for one that does not exist."""
+    if option is None:
+        return list(checks.MODES)
+    names = [name.strip() for name in option.split(",")]
+    for name in names:
+        if name not in checks.MODES:
+            raise UsageError(
+                f"--mode {option}: there is no mode {name!r}; modes are {', '.join(checks.MODES)}"
+            )
+    return list(dict.fromkeys(names))
+
+
+def exit_status(verdicts: dict[str, ModeVerdict], asked: Sequence[str] | None) -> int:
+    """3 where this host can run nothing, 1 where a mode that was asked for is impossible, else 0."""
+    if not any(verdict.possible for verdict in verdicts.values()):
+        return EXIT_NOTHING_POSSIBLE
+    if asked is not None and not all(verdicts[mode].possible for mode in asked):
+        return EXIT_IMPOSSIBLE
+    return EXIT_POSSIBLE
+
+
+def document(capabilities: Sequence[Capability], verdicts: dict[str, ModeVerdict]) -> dict[str, object]:
+    """What `--json` prints: the shape that the interface promises."""
+    return {
+        "schema": SCHEMA,
+        "capabilities": [one.describe() for one in capabilities],
+        "modes": {mode: verdict.describe() for mode, verdict in verdicts.items()},
+    }
+
+
+def report(facts: Facts, capabilities: Sequence[Capability], verdicts: dict[str, ModeVerdict]) -> list[str]:
+    """The lines to read, or to paste into a bug report."""
+    return [
+        headline(facts),
+        "",
+        *(capability_line(one) for one in capabilities),
+        "",
+        *(f"{mode:<8}{_conclusion(verdict)}" for mode, verdict in verdicts.items()),
+    ]
+
+
+def headline(facts: Facts) -> str:
+    """Which host this is, in a line."""
+    host = describe(facts.root)
+    surroundings = [f"virtual machine ({host['virtualisation']})" if host["virtualisation"] else "bare metal"]
+    surroundings += [f"container ({host['container']})"] if host["container"] else []
+    surroundings += [str(host["ci"])] if host["ci"] else []
+    return (
+        f"{host['distribution']}, Linux {host['kernel']} {host['architecture']}, {host['cpus']} CPUs, "
+        f"{host['memory_mb']} MB, {', '.join(surroundings)}, as {facts.user}"
+    )
+
+
+def capability_line(capability: Capability) -> str:
+    """State, id, what it means for which modes, and the remedy."""
+    finding = capability.finding
+    remedy = f"; remedy: {finding.remedy}" if finding.remedy else ""
+    modes = ", ".join(capability.check.modes)
+    return f"{_coloured(finding.state)} {capability.check.id:<17} {finding.reason} ({modes}){remedy}"
+
+
+def _conclusion(verdict: ModeVerdict) -> str:
+    word = "possible" if verdict.possible else "impossible"
+    return f"{word}: {verdict.reason}" if verdict.reason else word
+
+
+def _coloured(state: str) -> str:
+    if not sys.stdout.isatty() or os.environ.get("NO_COLOR"):
+        return f"{state:<8}"
+    return f"\033[{_COLOURS[state]}m{state:<8}\033[0m"
+
+
+def _deepen(facts: Facts) -> tuple[Facts, tuple[Capability, ...]]:
+    """Boot the small guest; where there is none, say so as a finding."""
+    if facts.qemu is None:
+        return facts, ()
+    try:
+        image = _image()
+    except (Unavailable, HarnessError) as lacking:
+        return facts, (deep.not_booted(lacking),)
+    return deep.boot(facts, image, notice=_say)
+
+
+def _image() -> Image:
+    # Not needed, and not quick to import, unless something is to be booted.
+    from qemunet_tests import images
+
+    if images.available() is None:
+        _say("building the guest image, which takes about a minute")
+    return images.ensure()
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr)

@@ -1,0 +1,142 @@
+"""`qemunet run`: the conformance tests, and a report card."""
+
+import argparse
+import contextlib
+import os
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING
+
+from qemunet_tests.harness.errors import UsageError
+from qemunet_tests.options import CLAIMS, OPTIONS
+
+if TYPE_CHECKING:
+    from qemunet_tests.settings import Settings
+
+DEFAULT_WORKERS = 2
+
+EXAMPLES = """\
+examples:
+  qemunet run                                everything, in the lab; needs no root
+  qemunet run 'user/*' --report out          one mode; out/results.json and out/junit.xml
+  qemunet run user/address --nic e1000       one claim, on the NIC that the documentation uses
+  qemunet run --qemu ~/qemu/build/qemu-system-x86_64
+                                             a QEMU of your own
+  qemunet run --target host --bridge br0     this host's own network instead of the lab
+
+exit codes: 0 nothing is broken; 1 something is; 2 wrong usage; 3 nothing is known to be broken, but
+something is inconclusive or nothing could be tried. Ctrl-C ends the run and prints what is known so
+far; a second one ends it at once.
+"""
+
+
+def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Describe the command."""
+    parser = subparsers.add_parser(
+        "run",
+        help="try the claims and print a report card",
+        description="Boot disposable guests, try what the documentation promises about their networking, and "
+        "print a report card, claim by claim.",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.add_argument(
+        "claims",
+        metavar="CLAIM-GLOB",
+        nargs="*",
+        default=[],
+        help="only claims whose id matches (default: all)",
+    )
+    for option in OPTIONS:
+        parser.add_argument(option.run_flag, **option.for_run)
+    parser.add_argument(
+        "-n",
+        dest="workers",
+        metavar="N",
+        default=str(DEFAULT_WORKERS),
+        help=f"test in so many processes, each in a lab of its own (default: {DEFAULT_WORKERS})",
+    )
+
+
+def execute(arguments: argparse.Namespace) -> int:
+    """Check everything that can be checked, then run. Raises UsageError, Unavailable, HarnessError."""
+    globs_taken_for_models = [value for value in arguments.nic if "/" in value or "*" in value]
+    arguments.nic = [value for value in arguments.nic if value not in globs_taken_for_models]
+    arguments.claims = [*arguments.claims, *globs_taken_for_models]
+    workers = _workers(arguments.workers)
+
+    from qemunet_tests.settings import from_options
+
+    given = {option.name: getattr(arguments, option.name) for option in (*OPTIONS, CLAIMS)}
+    settings = from_options(given, flag=lambda name: f"--{name}")
+
+    from qemunet_tests.commands.conducting import conduct, own_console
+    from qemunet_tests.commands.preparing import prepare_image
+
+    with own_console() as console:
+        image_seconds = prepare_image(console)
+        with _undisturbed_pytest():
+            return conduct(console, pytest_arguments(settings, workers), workers, image_seconds)
+
+
+def _workers(text: str) -> int:
+    if not text.isdecimal():
+        raise UsageError(f"-n: {text!r} is not a number of processes")
+    return max(int(text), 1)
+
+
+def pytest_arguments(settings: "Settings", workers: int) -> list[str]:
+    """The words for pytest that mean the same as the options of `qemunet run`."""
+    from qemunet_tests.plugin import CONFORMANCE
+
+    conformance = str(_conformance_folder())
+    arguments = ["--pyargs", CONFORMANCE, "--capture=fd", "-q", "--strict-markers"]
+    # Whatever project the working directory belongs to, its configuration is not for these tests.
+    arguments += [f"--config-file={os.devnull}", f"--rootdir={conformance}", f"--confcutdir={conformance}"]
+    arguments += ["-p", "no:cacheprovider", "-p", "qemunet_tests.plugin", "-p", "xdist.plugin"]
+    if workers > 1:
+        arguments += ["-n", str(workers), "--dist", "worksteal", "--max-worker-restart", str(workers)]
+    for option in (*OPTIONS, CLAIMS):
+        arguments += _spelled(option.pytest_flag, getattr(settings, option.name))
+    return arguments
+
+
+def _spelled(flag: str, value: object) -> Iterator[str]:
+    if value is True:
+        yield flag
+    elif isinstance(value, tuple):
+        for each in value:
+            yield f"{flag}={each}"
+    elif value:
+        yield f"{flag}={value}"
+
+
+def _conformance_folder() -> os.PathLike[str]:
+    from qemunet_tests.claims.citations import TESTS
+
+    return TESTS
+
+
+@contextlib.contextmanager
+def _undisturbed_pytest() -> Iterator[None]:
+    """Other plugins that happen to be installed stay out, here and in the workers."""
+    changes: Mapping[str, str | None] = {
+        "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
+        "PYTEST_ADDOPTS": None,
+        "PYTEST_PLUGINS": None,
+        "PYTEST_XDIST_WORKER": None,
+    }
+    before = {name: os.environ.get(name) for name in changes}
+    _set_environment(changes)
+    try:
+        yield
+    finally:
+        _set_environment(before)
+
+
+def _set_environment(values: Mapping[str, str | None]) -> None:
+    for name, value in values.items():
+        if value is None:
+            os.environ.pop(name, None)
+        else:
+            os.environ[name] = value

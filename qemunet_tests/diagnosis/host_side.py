@@ -1,0 +1,106 @@
+"""Causes on the host: its bridge, its uplink, its settings."""
+
+from pathlib import Path
+
+from qemunet_tests.diagnosis.cause import Cause
+from qemunet_tests.diagnosis.scene import Scene
+from qemunet_tests.harness.host import bridges
+from qemunet_tests.harness.host.bridges import Bridge
+from qemunet_tests.harness.host.icmp import SETTING
+
+
+def _bridge(scene: Scene) -> Bridge | None:
+    if not scene.bridged:
+        return None
+    with scene.target.host.entered():
+        return next((bridge for bridge in bridges.read() if bridge.name == scene.target.bridge), None)
+
+
+def bridge_down(scene: Scene) -> Cause | None:
+    """QEMU and its helper start without a word on a bridge that is down."""
+    bridge, name = _bridge(scene), scene.target.bridge
+    if not scene.bridged or (bridge and bridge.up):
+        return None
+    if bridge is None:
+        return Cause(f"there is no bridge {name} on this host", f"sudo ip link add {name} type bridge")
+    return Cause(f"the bridge {name} is down", f"sudo ip link set {name} up")
+
+
+def no_uplink(scene: Scene) -> Cause | None:
+    """A bridge that connects guests only with one another."""
+    bridge = _bridge(scene)
+    if bridge is None or bridge.uplinks:
+        return None
+    return Cause(
+        f"the bridge {bridge.name} has no uplink: only guests are plugged into it",
+        f"sudo ip link set INTERFACE master {bridge.name}, with the interface that leads to the LAN",
+    )
+
+
+def uplink_dead(scene: Scene) -> Cause | None:
+    """An uplink that is down, without carrier, or kept from forwarding."""
+    bridge = _bridge(scene)
+    if bridge is None or any(port.up and port.carrier and port.forwarding for port in bridge.uplinks):
+        return None
+    port = bridge.uplinks[0]
+    if not port.up:
+        return Cause(f"the uplink {port.name} of {bridge.name} is down", f"sudo ip link set {port.name} up")
+    if not port.carrier:
+        return Cause(f"the uplink {port.name} of {bridge.name} has no carrier", "plug its cable in")
+    return Cause(
+        f"the bridge {bridge.name} does not forward on its uplink {port.name} yet (spanning tree)",
+        f"sudo ip link set {bridge.name} type bridge stp_state 0 forward_delay 0",
+    )
+
+
+def mac_not_unique(scene: Scene) -> Cause | None:
+    """Two guests with one MAC: a ping passes, bulk data stalls, and both get the same address."""
+    if scene.guest is None or not scene.bridged:
+        return None
+    others = [pid for pid in _processes_with_mac(scene.guest.macs[0]) if pid != scene.guest.qemu.process.pid]
+    if not others:
+        return None
+    return Cause(
+        f"another QEMU (pid {others[0]}) has a NIC with the same MAC, {scene.guest.macs[0]}",
+        "give every guest a MAC of its own: -device ...,mac=",
+    )
+
+
+def _processes_with_mac(mac: str) -> list[int]:
+    found = []
+    for process in Path("/proc").iterdir():
+        try:
+            words = (process / "cmdline").read_bytes() if process.name.isdigit() else b""
+        except OSError:  # it ended meanwhile
+            continue
+        if f"mac={mac}".encode() in words:
+            found.append(int(process.name))
+    return found
+
+
+def small_mtu(scene: Scene) -> Cause | None:
+    """A smaller MTU on the way than the guest believes in: small packets pass, large ones vanish."""
+    bridge = _bridge(scene)
+    if bridge is None:
+        return None
+    guest_mtu = int(scene.guest.check("cat /sys/class/net/eth0/mtu")) if scene.guest else 1500
+    smallest = min([bridge, *bridge.uplinks], key=lambda link: link.mtu)
+    if smallest.mtu >= guest_mtu:
+        return None
+    return Cause(
+        f"{smallest.name} passes {smallest.mtu} bytes, the guest sends {guest_mtu}",
+        f"sudo ip link set {smallest.name} mtu {guest_mtu}, or -device ...,host_mtu={smallest.mtu}",
+    )
+
+
+def ping_gate_open(scene: Scene) -> Cause | None:
+    """The host lets QEMU's group open ping sockets, so that user mode pings for the guest."""
+    lowest, highest = (int(word) for word in scene.target.host.sysctl("net.ipv4.ping_group_range").split())
+    groups = {scene.bench.identity.gid, *scene.bench.identity.groups}
+    inside = sorted(group for group in groups if lowest <= group <= highest)
+    if not inside:
+        return None
+    return Cause(
+        f"{SETTING} is {lowest} {highest}, which has QEMU's group {inside[0]} in it: the host pings for the guest",
+        'to close the gate: sudo sysctl -w net.ipv4.ping_group_range="1 0"',
+    )

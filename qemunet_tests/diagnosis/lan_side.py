@@ -1,0 +1,35 @@
+"""Causes beyond the host: servers that do not answer."""
+
+from qemunet_tests.diagnosis.cause import Cause
+from qemunet_tests.diagnosis.scene import Scene
+from qemunet_tests.harness.host import resolver
+from qemunet_tests.observe.frames import dhcp_messages
+from qemunet_tests.observe.resolver import host_answers
+
+
+def no_dhcp_server(scene: Scene) -> Cause | None:
+    """The guest asks and nobody offers, although everything on the host is in order."""
+    if scene.guest is None or not scene.bridged:
+        return None
+    seen = dhcp_messages(scene.guest)
+    if "discover" not in seen or "offer" in seen:
+        return None
+    return Cause(
+        f"no DHCP server answers on the LAN behind {scene.target.bridge}: the guest asked {seen.count('discover')} "
+        "times, its frames leave the host, and no offer came",
+        "start the LAN's DHCP server, or give the guest a static address",
+    )
+
+
+def resolver_silent(scene: Scene) -> Cause | None:
+    """libslirp asks the first IPv4 nameserver and no other, dead or not."""
+    found = resolver.read()
+    if found.used is None:
+        return Cause("/etc/resolv.conf names no IPv4 nameserver, and libslirp uses no other", "add one")
+    if host_answers(scene.target.host, found.used, scene.target.known_name):
+        return None
+    rest = ", and libslirp asks no other" if len(found.ipv4) > 1 else ""
+    return Cause(
+        f"the resolver {found.used}, the first in /etc/resolv.conf, does not answer{rest}",
+        "start it, or put a resolver that answers first in /etc/resolv.conf",
+    )

@@ -1,0 +1,64 @@
+"""Causes that keep QEMU from starting a backend, split where QEMU says the same of several."""
+
+import os
+import re
+from pathlib import Path
+
+from qemunet_tests.diagnosis.cause import Cause
+from qemunet_tests.diagnosis.scene import Scene
+from qemunet_tests.harness.host import acl, ports
+from qemunet_tests.harness.qemu import NetdevRefused
+
+FORWARD = re.compile(r"Could not set up host forwarding rule '(?:tcp|udp)?:[^:]*:(\d+)-")
+
+
+def port_taken(scene: Scene) -> Cause | None:
+    """QEMU names the rule and neither the error nor the owner of the port."""
+    if not isinstance(scene.failure, NetdevRefused):
+        return None
+    match = FORWARD.search(scene.failure.message)
+    obstacle = ports.read(int(match[1])).obstacle() if match else None
+    return Cause(obstacle.reason, obstacle.remedy) if obstacle else None
+
+
+def bridge_not_allowed(scene: Scene) -> Cause | None:
+    """The helper says `access denied by acl file` or that it failed to parse it."""
+    if not scene.bridged:
+        return None
+    bridge = scene.target.bridge
+    decision = acl.decide(acl.read(acl.compiled_path(str(scene.bench.qemu.helper_path))), bridge)
+    if decision.allowed:
+        return None
+    return Cause(decision.reason, f"echo 'allow {bridge}' | sudo tee -a {acl.DEFAULT_PATH}")
+
+
+def unlisted_allowed(scene: Scene) -> Cause | None:
+    """Something allows bridges that nobody named."""
+    decision = acl.decide(acl.read(), "br-unlisted")
+    if not decision.allowed:
+        return None
+    return Cause(decision.reason, f"name the bridges that may be used, one `allow` line each, in {acl.DEFAULT_PATH}")
+
+
+def helper_missing(scene: Scene) -> Cause | None:
+    """QEMU then says only `bridge helper failed`."""
+    helper = Path(scene.bench.qemu.helper_path or "")
+    if not scene.bridged or (helper.is_file() and os.access(helper, os.X_OK)):
+        return None
+    state = "cannot be executed" if helper.exists() else "does not exist"
+    return Cause(f"{helper}, where this QEMU looks for its bridge helper, {state}", "install the package that has it")
+
+
+def refused(scene: Scene) -> Cause | None:
+    """QEMU's own words, where nothing better is known."""
+    if not isinstance(scene.failure, NetdevRefused):
+        return None
+    return Cause(f"QEMU refused: {scene.failure.message.splitlines()[-1]}")
+
+
+def forwards(scene: Scene) -> Cause | None:
+    """A forward that the claim says is not there."""
+    rules = [line for line in scene.guest.monitor.ask("info usernet").splitlines() if "HOST_FORWARD" in line] if (
+        scene.guest
+    ) else []
+    return Cause(f"QEMU forwards a port: {' '.join(rules[0].split())}", "leave hostfwd out") if rules else None

@@ -1,0 +1,35 @@
+"""What there is to look at when a test has failed and nothing has been cleaned up yet."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from qemunet_tests.harness.bench import Bench
+from qemunet_tests.harness.guest import Guest
+from qemunet_tests.harness.target import Target
+
+
+@dataclass(frozen=True)
+class Scene:
+    """`mode` is the broken claim's; `guests` are those alive, the test's own last."""
+
+    mode: str
+    bench: Bench
+    target: Target
+    failure: BaseException
+
+    @classmethod
+    def of(cls, mode: str, fixtures: Mapping[str, object], failure: BaseException) -> "Scene | None":
+        """The scene of a test that had these fixtures; None where it got no bench and so nothing can be looked at."""
+        bench, target = fixtures.get("bench"), fixtures.get("target")
+        if not isinstance(bench, Bench) or not isinstance(target, Target):
+            return None
+        return cls(mode, bench, target, failure)
+
+    @property
+    def guest(self) -> Guest | None:
+        guests = self.bench.guests
+        return guests[-1] if guests else None
+
+    @property
+    def bridged(self) -> bool:
+        return self.mode == "bridge"

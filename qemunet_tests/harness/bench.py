@@ -1,0 +1,224 @@
+"""The bench: what can boot guests here, and cleans up behind them."""
+
+import itertools
+import shlex
+import shutil
+import socket
+import stat
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from qemunet_tests.harness.accel import Accel
+from qemunet_tests.harness.errors import HarnessError
+from qemunet_tests.harness.guest import Guest
+from qemunet_tests.harness.identity import Identity, unprivileged
+from qemunet_tests.harness.image import Image
+from qemunet_tests.harness.lab.station import Station
+from qemunet_tests.harness.login import Login
+from qemunet_tests.harness.namespaces import SCRATCH
+from qemunet_tests.harness.netdev import Bridge, Netdev, Nic
+from qemunet_tests.harness.pace import Pace
+from qemunet_tests.harness.processes import Process
+from qemunet_tests.harness.qemu import LaunchFailed, QemuProcess
+from qemunet_tests.harness.qemu_facts import Qemu
+from qemunet_tests.harness.syscalls import MS_BIND, mount
+
+MEMORY_MIB = 256
+#: How long a cold boot may take under KVM, before the pace is applied.
+BOOT_SECONDS = 12.0
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """What became of an attempt to start QEMU: it runs, or it ended with a status and a message."""
+
+    started: bool
+    status: int | None
+    message: str
+
+
+@dataclass
+class Tally:
+    """How many guests of each kind were made."""
+
+    booted: int = 0
+    thawed: int = 0
+    peers: int = 0
+
+
+@dataclass
+class Bench:
+    """Boots disposable guests at one station with one QEMU, one image and one accelerator.
+
+    `told` is called with every guest right after it took its first command: faults are planted there.
+    """
+
+    qemu: Qemu
+    image: Image
+    cmdline: str
+    accel: Accel
+    station: Station
+    default_model: str = "virtio-net-pci"
+    identity: Identity = field(default_factory=unprivileged)
+    told: Callable[[Guest], None] = lambda guest: None
+    tally: Tally = field(default_factory=Tally)
+
+    def __post_init__(self) -> None:
+        self._numbers = itertools.count(1)
+        self._live: list[Guest] = []
+        self._helper_has_setuid = False
+
+    @property
+    def guests(self) -> list[Guest]:
+        """Those alive, the youngest last."""
+        return list(self._live)
+
+    @property
+    def pace(self) -> Pace:
+        return Pace(self.accel.slowdown)
+
+    def boot(self, *nics: Nic, network: bool = True) -> Guest:
+        """Boot a fresh guest and return it once it takes commands.
+
+        With `network` it configures its NICs by itself, in parallel; without, when `network_up` is called.
+        Raises LaunchFailed, GuestDied, TimedOut.
+        """
+        name, folder = self._new_folder("guest")
+        macs = tuple(nic.mac or self._new_mac() for nic in nics)
+        words = [*self._machine_words(name), *self._kernel_words(network)]
+        for number, (nic, mac) in enumerate(zip(nics, macs, strict=True)):
+            identifier = f"net{number}"
+            words += nic.spell(identifier, mac)
+            words += ["-object", f"filter-dump,id=wire{number},netdev={identifier},file={folder}/{identifier}.pcap"]
+        qemu = self._launch(words, folder, [nic.netdev for nic in nics])
+        guest = Guest(name, qemu, nics, macs, self.pace)
+        self._live.append(guest)
+        (folder / "repro.sh").write_text(self._repro(words, folder))
+        qemu.wait_until_running(self.pace.seconds(4.0))
+        guest.wait_until_ready(self.pace.seconds(BOOT_SECONDS))
+        self.tally.booted += 1
+        self.told(guest)
+        return guest
+
+    def attempt(self, *words: str, netdevs: Sequence[Netdev] = ()) -> Attempt:
+        """Start QEMU without a guest, see whether it starts, and end it again.
+
+        `words` are added to a machine that has nothing.
+        """
+        _, folder = self._new_folder("attempt")
+        spelled = [word for n, netdev in enumerate(netdevs) for word in ("-netdev", netdev.spell(f"net{n}"))]
+        base = [str(self.qemu.path), "-nodefaults", "-no-user-config", "-display", "none", "-accel", "tcg"]
+        qemu = self._launch([*base, "-M", "none", *spelled, *words], folder, netdevs, serial_ports=0)
+        try:
+            qemu.wait_until_running(self.pace.seconds(4.0))
+            return Attempt(True, None, qemu.complaints)
+        except LaunchFailed as failure:
+            return Attempt(False, failure.status, failure.message)
+        finally:
+            qemu.quit()
+
+    def boot_literally(self, *words: str) -> tuple[Login, Process]:
+        """Boot the image's disk with the post's own command line, typed in the folder where `vdisk.img` lies.
+
+        Where KVM is unusable `-enable-kvm` is left out. QEMU's standard input and output are the returned shell,
+        which has not booted yet; the caller ends the process.
+        """
+        _, folder = self._new_folder("literal")
+        shutil.copyfile(self.image.vdisk, folder / "vdisk.img")
+        self.identity.owns(folder / "vdisk.img")
+        ours, theirs = socket.socketpair()
+        with theirs:
+            usable = [word for word in words if word != "-enable-kvm" or self.accel.used == "kvm"]
+            process = self._start(
+                [str(self.qemu.path), *usable], stdin=theirs.fileno(), stdout=theirs.fileno(), cwd=folder
+            )
+        self.tally.booted += 1
+        return Login(ours, self.pace), process
+
+    def save_evidence(self, folder: Path) -> list[Path]:
+        """Copy what the living guests wrote: console, monitor log, captures, and how to boot them by hand."""
+        saved = []
+        for guest in self._live:
+            kept = folder / guest.name
+            guest.write_monitor_log()
+            shutil.copytree(guest.folder, kept, dirs_exist_ok=True)
+            saved.append(kept)
+        return saved
+
+    def discard(self, guest: Guest) -> None:
+        """End a guest and everything it wrote."""
+        self._live.remove(guest)
+        guest.close()
+
+    def close(self) -> None:
+        for guest in list(self._live):
+            self.discard(guest)
+
+    def _launch(self, words: Sequence[str], folder: Path, netdevs: Sequence[Netdev], serial_ports: int = 2) -> QemuProcess:
+        capabilities = self._capabilities(netdevs)
+
+        def start(command: Sequence[str], **options: object) -> Process:
+            return self._start(command, capabilities=capabilities, **options)
+
+        return QemuProcess(words, start, folder, serial_ports)
+
+    def _start(self, words: Sequence[str], capabilities: tuple[str, ...] = (), **options: object) -> Process:
+        return self.station.start([*self.identity.prefix(capabilities), *words], **options)
+
+    def _capabilities(self, netdevs: Sequence[Netdev]) -> tuple[str, ...]:
+        if not any(isinstance(netdev, Bridge) for netdev in netdevs):
+            return ()
+        return () if self._setuid_helper() else ("net_admin",)
+
+    def _setuid_helper(self) -> bool:
+        """Give the helper its setuid bit as the post does, on a private copy; whether that was possible.
+
+        An ordinary user's namespace has one user id, so there the bit has nobody to turn the caller into: QEMU
+        is then given the one capability that the bit would give the helper.
+        """
+        if self.identity.uid == 0 or not _is_root_of_machine():
+            return False
+        helper = Path(self.qemu.helper_path or "")
+        if not self._helper_has_setuid and helper.is_file():
+            copy = SCRATCH / "qemu-bridge-helper"
+            shutil.copyfile(helper, copy)
+            copy.chmod(0o755 | stat.S_ISUID)
+            mount(str(copy), str(helper), None, MS_BIND)
+            self._helper_has_setuid = True
+        return self._helper_has_setuid
+
+    def _machine_words(self, name: str) -> list[str]:
+        return [
+            str(self.qemu.path), "-name", f"{name},debug-threads=on", "-nodefaults", "-no-user-config",
+            "-display", "none", "-no-reboot", "-M", self.qemu.machine, "-accel", self.accel.used,
+            "-m", f"{MEMORY_MIB}M",
+        ]  # fmt: skip
+
+    def _kernel_words(self, network: bool) -> list[str]:
+        append = self.cmdline if network else f"{self.cmdline} qemunet.network=wait"
+        return ["-kernel", str(self.image.kernel), "-initrd", str(self.image.initrd), "-append", append]
+
+    def _repro(self, words: Sequence[str], folder: Path) -> str:
+        """A script that boots the same guest by hand, with its console on the terminal."""
+        by_hand = [word.replace(f"{folder}/", "./") for word in words]
+        return f"#!/bin/sh\n# Boots the same guest; leave with Ctrl-A x.\nexec {shlex.join(by_hand)} -serial mon:stdio\n"
+
+    def _new_folder(self, kind: str) -> tuple[str, Path]:
+        name = f"{kind}-{next(self._numbers)}"
+        folder = SCRATCH / name
+        folder.mkdir()
+        self.identity.owns(folder)
+        return name, folder
+
+    def _new_mac(self) -> str:
+        number = next(self._numbers)
+        if number > 0xFFFF:
+            raise HarnessError("this run has used up its MAC addresses")
+        return f"52:54:00:71:{number >> 8:02x}:{number & 0xFF:02x}"
+
+
+def _is_root_of_machine() -> bool:
+    """Whether every user id exists here, so that a setuid bit has somebody to turn the caller into."""
+    first, _, count = Path("/proc/self/uid_map").read_text().split()[:3]
+    return first == "0" and int(count) > 1 and Path("/proc/self").stat().st_uid == 0

@@ -1,0 +1,99 @@
+"""The control channel: commands to the guest's second serial port, answers byte for byte.
+
+The protocol is spoken by `agent` in images/tiny; its frames carry length and checksum because kernel messages or a
+lost byte must never pass for an answer. It is read straight from the socket: pexpect, which drives the one-port
+console in `login.py`, would search a megabyte of payload over and over.
+"""
+
+import base64
+import hashlib
+import re
+import socket
+
+from qemunet_tests.harness.deadline import Deadline
+from qemunet_tests.harness.errors import HarnessError, TimedOut
+from qemunet_tests.harness.processes import Completed
+
+READY = re.compile(rb"QEMUNET READY 1\r?\n")
+FRAME = re.compile(rb"#QN (\d+) (\d+) (\d+) (\d+) ([0-9a-f]{32})\r?\n")
+#: What the agent reports for a command it had to kill.
+KILLED_STATUS = 124
+
+
+class ConsoleClosed(HarnessError):
+    """The guest's serial port is gone: QEMU ended."""
+
+
+class Console:
+    """One conversation with one guest, one command at a time."""
+
+    def __init__(self, connection: socket.socket) -> None:
+        self._connection = connection
+        self._unread = bytearray()
+        self._sequence = 0
+
+    def wait_until_ready(self, within_seconds: float) -> None:
+        """Wait for the guest to say that it takes commands. Raises TimedOut, ConsoleClosed."""
+        self._read_past(READY, Deadline(within_seconds, "the guest to be ready on its control port"))
+
+    def run(self, command: str, within_seconds: float, grace_seconds: float) -> Completed:
+        """Have the guest run a shell command.
+
+        `within_seconds` is how long the guest lets it run before it kills it; `grace_seconds` more and the guest
+        itself is taken for hung. Raises TimedOut, ConsoleClosed, HarnessError for a damaged answer.
+        """
+        self._sequence += 1
+        encoded = base64.b64encode(command.encode()).decode()
+        deadline = Deadline(within_seconds + grace_seconds, f"the guest to answer: {command}")
+        self._send(f"{self._sequence} {max(1, round(within_seconds))} {encoded}\n", deadline)
+        frame = self._answer(deadline)
+        status, stdout_bytes, stderr_bytes = (int(frame[n]) for n in (2, 3, 4))
+        payload = self._read(stdout_bytes + stderr_bytes, deadline)
+        if hashlib.md5(payload, usedforsecurity=False).hexdigest().encode() != frame[5]:
+            raise HarnessError(f"the guest's answer was damaged on its way: {command}")
+        if status == KILLED_STATUS:
+            raise TimedOut(f"gave up after {within_seconds:.3g} s waiting in the guest for: {command}")
+        return Completed(status, payload[:stdout_bytes], payload[stdout_bytes:])
+
+    def _answer(self, deadline: Deadline) -> re.Match[bytes]:
+        while True:
+            frame = self._read_past(FRAME, deadline)
+            if int(frame[1]) == self._sequence:
+                return frame
+            # The answer to an earlier command that we gave up on.
+            self._read(int(frame[3]) + int(frame[4]), deadline)
+
+    def _read_past(self, pattern: re.Pattern[bytes], deadline: Deadline) -> re.Match[bytes]:
+        while not (match := pattern.search(bytes(self._unread))):
+            self._receive(deadline)
+        del self._unread[: match.end()]
+        return match
+
+    def _read(self, size: int, deadline: Deadline) -> bytes:
+        while len(self._unread) < size:
+            self._receive(deadline)
+        payload = bytes(self._unread[:size])
+        del self._unread[:size]
+        return payload
+
+    def _receive(self, deadline: Deadline) -> None:
+        deadline.check()
+        self._connection.settimeout(max(deadline.remaining_seconds, 0.001))
+        try:
+            received = self._connection.recv(65536)
+        except TimeoutError:
+            return
+        except OSError as closed:
+            raise ConsoleClosed(f"the guest ended while we waited for {deadline.awaiting}") from closed
+        if not received:
+            raise ConsoleClosed(f"the guest ended while we waited for {deadline.awaiting}")
+        self._unread += received
+
+    def _send(self, line: str, deadline: Deadline) -> None:
+        self._connection.settimeout(deadline.remaining_seconds)
+        try:
+            self._connection.sendall(line.encode())
+        except TimeoutError as late:
+            raise TimedOut("the guest takes no more input on its control port") from late
+        except OSError as closed:
+            raise ConsoleClosed("the guest ended before it was asked") from closed

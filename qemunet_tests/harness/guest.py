@@ -1,0 +1,124 @@
+"""A guest: one disposable machine, alive, and how to drive it."""
+
+import base64
+import re
+import shlex
+from pathlib import Path
+
+from qemunet_tests.harness.console import Console, ConsoleClosed
+from qemunet_tests.harness.deadline import Deadline
+from qemunet_tests.harness.errors import HarnessError, TimedOut
+from qemunet_tests.harness.netdev import Nic
+from qemunet_tests.harness.pace import Pace
+from qemunet_tests.harness.processes import Completed
+from qemunet_tests.harness.qemu import QemuProcess
+from qemunet_tests.harness.qmp import Monitor
+
+PANIC = re.compile(r"Kernel panic - not syncing: (.*)")
+#: Bytes of base64 that one request may carry with room to spare.
+CHUNK_BYTES = 30_000
+
+
+class GuestDied(HarnessError):
+    """The guest ended or its kernel panicked while something was asked of it."""
+
+
+class CommandFailed(HarnessError):
+    """A command that was relied on failed in the guest."""
+
+    def __init__(self, command: str, completed: Completed) -> None:
+        said = completed.complaint or completed.text or "it said nothing"
+        super().__init__(f"in the guest, `{command}` ended with status {completed.status}: {said}")
+        self.completed = completed
+
+
+class Guest:
+    """Drives one guest over its control port; never over the network, which is what is under test."""
+
+    def __init__(self, name: str, qemu: QemuProcess, nics: tuple[Nic, ...], macs: tuple[str, ...], pace: Pace):
+        self.name = name
+        self.qemu = qemu
+        self.nics = nics
+        self.macs = macs
+        self.pace = pace
+        self._console = Console(qemu.control_socket)
+
+    @property
+    def folder(self) -> Path:
+        return self.qemu.folder
+
+    @property
+    def monitor(self) -> Monitor:
+        return self.qemu.monitor
+
+    def wait_until_ready(self, within_seconds: float) -> None:
+        """Wait until the guest takes commands. Raises GuestDied, TimedOut with the last lines of its console."""
+        try:
+            self._console.wait_until_ready(within_seconds)
+        except ConsoleClosed as error:
+            raise GuestDied(f"{error}; {self._last_words()}") from error
+        except TimedOut as error:
+            raise TimedOut(f"{error}; {self._last_words()}") from error
+
+    def run(self, command: str, within_seconds: float = 10.0) -> Completed:
+        """Run a shell command, to ask. Any status is an answer.
+
+        `within_seconds` is meant for KVM and grows under emulation. Raises TimedOut, GuestDied.
+        """
+        limit_seconds = self.pace.seconds(within_seconds)
+        try:
+            return self._console.run(command, limit_seconds, grace_seconds=self.pace.seconds(5.0))
+        except ConsoleClosed as error:
+            raise GuestDied(f"{error}; {self._last_words()}") from error
+
+    def check(self, command: str, within_seconds: float = 10.0) -> str:
+        """Run a shell command, to rely on. Returns its output; raises CommandFailed when it fails."""
+        completed = self.run(command, within_seconds)
+        if not completed.succeeded:
+            raise CommandFailed(command, completed)
+        return completed.text
+
+    def put(self, path: str, content: bytes) -> None:
+        """Write a file in the guest."""
+        self.check(f"mkdir -p {shlex.quote(str(Path(path).parent))}; : > {shlex.quote(path)}")
+        for start in range(0, len(content), CHUNK_BYTES):
+            chunk = base64.b64encode(content[start : start + CHUNK_BYTES]).decode()
+            self.check(f"echo {chunk} | base64 -d >> {shlex.quote(path)}")
+
+    def read(self, path: str) -> str | None:
+        """A file of the guest, None where there is none."""
+        completed = self.run(f"cat {shlex.quote(path)}")
+        return completed.stdout.decode(errors="replace") if completed.succeeded else None
+
+    def unplug(self, number: int = 0) -> None:
+        """Pull the cable out of a NIC."""
+        self.monitor.execute("set_link", name=f"net{number}", up=False)
+
+    def network_up(self) -> None:
+        """Bring up the NICs of a guest that was booted with its network waiting."""
+        self.check("qemunet-network up")
+
+    def write_monitor_log(self) -> None:
+        """Write down what was said over the monitor so far, beside what QEMU wrote itself."""
+        (self.folder / "monitor.log").write_text("\n".join(self.monitor.log) + "\n")
+
+    @property
+    def panic(self) -> str | None:
+        """What the guest's kernel panicked about, if it did."""
+        match = PANIC.search(self.qemu.console_text)
+        return match[1].strip() if match else None
+
+    def _last_words(self) -> str:
+        # QEMU closes its sockets a moment before it can be waited for.
+        ended = Deadline(1.0, "QEMU to end")
+        ended.sees(self.qemu.how_it_ended)
+        if self.panic:
+            return f"its kernel panicked: {self.panic}"
+        lines = [line for line in self.qemu.console_text.splitlines() if line.strip()]
+        console = f"last on its console: {lines[-1].strip()}" if lines else "nothing on its console"
+        state = self.qemu.how_it_ended()
+        said = f" saying: {self.qemu.complaints}" if state and self.qemu.complaints else ""
+        return f"QEMU {'still runs' if state is None else f'ended, {state}'}{said}; {console}"
+
+    def close(self) -> None:
+        self.qemu.quit()

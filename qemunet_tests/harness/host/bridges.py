@@ -1,0 +1,107 @@
+"""Bridges and what is plugged into them, from sysfs.
+
+/sys shows the network namespace it was mounted in: inside the lab it needs a mount of its own.
+Source: the kernel's Documentation/ABI/testing/sysfs-class-net.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from qemunet_tests.harness.host.files import MACHINE, names_in, read_int, read_text, under
+
+_NET = "/sys/class/net"
+_IFF_UP = 1
+_FORWARDING = 3
+_CENTISECONDS_A_SECOND = 100
+
+
+@dataclass(frozen=True)
+class Port:
+    """An interface in a bridge. `forwarding` is the port's own state, not the link's."""
+
+    name: str
+    up: bool
+    carrier: bool
+    forwarding: bool
+    mtu: int
+    is_tap: bool
+    is_wireless: bool
+    has_routes: bool
+
+
+@dataclass(frozen=True)
+class Bridge:
+    """Under STP a new port spends `forward_delay_seconds` listening, and again learning, before it forwards."""
+
+    name: str
+    up: bool
+    spanning_tree: bool
+    forward_delay_seconds: float
+    mtu: int
+    has_routes: bool
+    filters_ipv4: bool
+    ports: tuple[Port, ...]
+
+    @property
+    def uplinks(self) -> tuple[Port, ...]:
+        """Ports that are no guest's."""
+        return tuple(port for port in self.ports if not port.is_tap)
+
+
+def read(root: Path = MACHINE) -> tuple[Bridge, ...]:
+    """Every bridge of this network namespace."""
+    routed = _routed_interfaces(root)
+    filtered = read_int(root, "/proc/sys/net/bridge/bridge-nf-call-iptables") == 1
+    names = [name for name in names_in(root, _NET) if under(root, f"{_NET}/{name}/bridge").is_dir()]
+    return tuple(_bridge(root, name, routed, filtered) for name in names)
+
+
+def interfaces(root: Path = MACHINE) -> list[str]:
+    """The names of all interfaces of this network namespace."""
+    return names_in(root, _NET)
+
+
+def _bridge(root: Path, name: str, routed: frozenset[str], filtered: bool) -> Bridge:
+    settings = f"{_NET}/{name}/bridge"
+    return Bridge(
+        name=name,
+        up=_is_up(root, name),
+        spanning_tree=bool(read_int(root, f"{settings}/stp_state")),
+        forward_delay_seconds=(read_int(root, f"{settings}/forward_delay") or 0) / _CENTISECONDS_A_SECOND,
+        mtu=read_int(root, f"{_NET}/{name}/mtu") or 0,
+        has_routes=name in routed,
+        filters_ipv4=filtered or read_int(root, f"{settings}/nf_call_iptables") == 1,
+        ports=tuple(_port(root, port, routed) for port in names_in(root, f"{_NET}/{name}/brif")),
+    )
+
+
+def _port(root: Path, name: str, routed: frozenset[str]) -> Port:
+    folder = f"{_NET}/{name}"
+    return Port(
+        name=name,
+        up=_is_up(root, name),
+        carrier=read_int(root, f"{folder}/carrier") == 1,
+        forwarding=read_int(root, f"{folder}/brport/state") == _FORWARDING,
+        mtu=read_int(root, f"{folder}/mtu") or 0,
+        is_tap=under(root, f"{folder}/tun_flags").exists(),
+        is_wireless=_is_wireless(root, name),
+        has_routes=name in routed,
+    )
+
+
+def _is_up(root: Path, name: str) -> bool:
+    return bool((read_int(root, f"{_NET}/{name}/flags") or 0) & _IFF_UP)
+
+
+def _is_wireless(root: Path, name: str) -> bool:
+    """Also where the port is a VLAN or a bond on top of a wireless interface."""
+    if any(under(root, f"{_NET}/{name}/{mark}").exists() for mark in ("phy80211", "wireless")):
+        return True
+    entries = names_in(root, f"{_NET}/{name}")
+    below = [entry.removeprefix("lower_") for entry in entries if entry.startswith("lower_")]
+    return any(_is_wireless(root, lower) for lower in below)
+
+
+def _routed_interfaces(root: Path) -> frozenset[str]:
+    lines = (read_text(root, "/proc/net/route") or "").splitlines()[1:]
+    return frozenset(line.split()[0] for line in lines if line.strip())

@@ -1,0 +1,141 @@
+"""Everything that is known about this host without booting anything, gathered once."""
+
+import os
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from qemunet_tests.harness import qemu_facts
+from qemunet_tests.harness.cache import cache_root
+from qemunet_tests.harness.errors import Unavailable, UsageError
+from qemunet_tests.harness.host import (
+    acl,
+    bridges,
+    credentials,
+    devices,
+    helper,
+    icmp,
+    kvm,
+    machine,
+    ports,
+    resolver,
+    resources,
+    trial_memory,
+    user_namespaces,
+)
+from qemunet_tests.harness.host.account import user_name
+from qemunet_tests.harness.host.files import MACHINE, under
+from qemunet_tests.harness.host.obstacle import Obstacle
+from qemunet_tests.harness.host.trial import Trial
+from qemunet_tests.harness.identity import unprivileged
+from qemunet_tests.harness.qemu_facts import Qemu
+
+#: The port that the documentation forwards to a guest's SSH server.
+SSH_FORWARD_PORT = 2222
+#: Programs the lab runs, looked for where administrators' programs are as well.
+LAB_PROGRAMS = ("dnsmasq", "setpriv")
+_PROGRAM_FOLDERS = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What the checks judge. `root` is where settings are read that only an explanation needs.
+
+    `trial` is what booting under KVM showed in this boot of the machine, None where nobody tried.
+    """
+
+    root: Path
+    user: str
+    machine: machine.Machine
+    credentials: credentials.Credentials
+    qemu: Qemu | None
+    qemu_obstacle: Obstacle | None
+    kvm: kvm.Kvm
+    trial: Trial | None
+    tun: devices.Device
+    vhost_net: devices.Device
+    helper: helper.Helper
+    acl: acl.Acl
+    bridges: tuple[bridges.Bridge, ...]
+    resolver: resolver.Resolver
+    ping: icmp.PingGate
+    namespaces: user_namespaces.Attempt
+    ssh_port: ports.Port
+    memory: resources.Memory
+    disk: resources.Disk
+    programs: Mapping[str, str | None]
+    has_netplan: bool
+
+    @property
+    def sudo(self) -> str:
+        return self.credentials.sudo
+
+
+def gather(root: Path = MACHINE, environment: Mapping[str, str] = os.environ) -> Facts:
+    """Read it all, in well under a second. With another `root` nothing is tried on this machine."""
+    ourselves = credentials.read(root)
+    found, missing = _qemu(root)
+    where = helper.read(found.helper_path if found else None, root)
+    here = root == MACHINE
+    return Facts(
+        root=root,
+        user=user_name(ourselves.uid),
+        machine=machine.read(root, environment),
+        credentials=ourselves,
+        qemu=found,
+        qemu_obstacle=missing,
+        kvm=kvm.read(root),
+        trial=_trial(found) if here else None,
+        tun=devices.read(devices.TUN, root),
+        vhost_net=devices.read(devices.VHOST_NET, root),
+        helper=where,
+        acl=acl.read(acl.compiled_path(where.path, root), root),
+        bridges=bridges.read(root),
+        resolver=resolver.read(root),
+        ping=icmp.read(ourselves, root),
+        namespaces=user_namespaces.attempt() if here else user_namespaces.Attempt(None),
+        ssh_port=ports.read(SSH_FORWARD_PORT) if here else ports.Port(SSH_FORWARD_PORT, None),
+        memory=resources.memory(root),
+        disk=resources.disk(cache_root(), root),
+        programs={name: _program(name, environment, here) for name in LAB_PROGRAMS},
+        has_netplan=under(root, "/etc/netplan").is_dir(),
+    )
+
+
+def describe(root: Path = MACHINE) -> dict[str, str | int | None]:
+    """The part of results.json that tells the reader which host this was."""
+    found = machine.read(root)
+    return {
+        "kernel": found.kernel,
+        "distribution": found.distribution,
+        "architecture": found.architecture,
+        "cpus": found.cpus,
+        "memory_mb": resources.memory(root).total_mb,
+        "virtualisation": found.virtualisation,
+        "container": found.container,
+        "ci": found.ci,
+    }
+
+
+def _qemu(root: Path) -> tuple[Qemu | None, Obstacle | None]:
+    if root != MACHINE:
+        return None, Obstacle("QEMU is not installed", "install it")
+    try:
+        return qemu_facts.find(), None
+    except Unavailable as lacking:
+        return None, Obstacle(lacking.reason, lacking.remedy)
+    except UsageError as wrong:
+        return None, Obstacle(str(wrong), "name another with --qemu")
+
+
+def _trial(found: Qemu | None) -> Trial | None:
+    if found is None:
+        return None
+    # A run that root starts has its guests belong to another user.
+    answers = (trial_memory.recall(found, uid) for uid in (os.geteuid(), unprivileged().uid))
+    return next((answer for answer in answers if answer is not None), None)
+
+
+def _program(name: str, environment: Mapping[str, str], here: bool) -> str | None:
+    return shutil.which(name, path=f"{environment.get('PATH', '')}:{_PROGRAM_FOLDERS}") if here else None

@@ -1,0 +1,41 @@
+"""Reading small files below a root folder that stands for `/`."""
+
+from pathlib import Path
+
+MACHINE = Path("/")
+
+
+def under(root: Path, path: str) -> Path:
+    """Where the absolute `path` lies when `root` stands for `/`."""
+    return root / path.lstrip("/")
+
+
+def read_bytes(root: Path, path: str) -> bytes | None:
+    """The whole file, or None where it is missing or closed to us."""
+    try:
+        return under(root, path).read_bytes()
+    except OSError:
+        return None
+
+
+def read_text(root: Path, path: str) -> str | None:
+    """The file as text without surrounding blanks, or None where it is missing or closed to us."""
+    content = read_bytes(root, path)
+    return None if content is None else content.decode(errors="replace").strip()
+
+
+def read_int(root: Path, path: str) -> int | None:
+    """The number the file holds (decimal, or hexadecimal with 0x), or None."""
+    text = read_text(root, path)
+    try:
+        return None if text is None else int(text, 0)
+    except ValueError:
+        return None
+
+
+def names_in(root: Path, path: str) -> list[str]:
+    """What a folder holds, sorted; nothing where it is missing or closed to us."""
+    try:
+        return sorted(entry.name for entry in under(root, path).iterdir())
+    except OSError:
+        return []

@@ -1,0 +1,29 @@
+"""A built guest, as the rest of the harness sees it."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Image:
+    """What QEMU boots: a kernel with an initramfs, and the same two inside a bootable disk.
+
+    `digest` names the content (packages, recipe and files that went in), so that equal digests boot alike.
+    """
+
+    name: str
+    digest: str
+    folder: Path
+
+    @property
+    def kernel(self) -> Path:
+        return self.folder / "vmlinuz"
+
+    @property
+    def initrd(self) -> Path:
+        return self.folder / "initrd"
+
+    @property
+    def vdisk(self) -> Path:
+        """A bootable disk for the post's own command line, `-hda ./vdisk.img`."""
+        return self.folder / "vdisk.img"

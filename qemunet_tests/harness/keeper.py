@@ -1,0 +1,85 @@
+"""The keeper: nothing that a run starts outlives it, whatever ends it.
+
+`python -m qemunet_tests.harness.keeper CONTROLLER-PID` makes a PID namespace whose first process it holds on to.
+Everything the run starts is put into that namespace, and the kernel kills all of it with its first process. The
+keeper ends, and takes that process along, when its owner (its parent) or the run's controller is gone; an owner
+that has lost its controller is killed too, because it would go on for many seconds.
+"""
+
+import contextlib
+import os
+import select
+import signal
+import subprocess
+import sys
+
+from qemunet_tests.harness.errors import HarnessError
+from qemunet_tests.harness.syscalls import CLONE_NEWPID, die_with_parent, unshare
+
+
+class Keeper:
+    """Owns the PID namespace of one worker. `namespace` is its file descriptor."""
+
+    def __init__(self, controller_pid: int) -> None:
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "qemunet_tests.harness.keeper", str(controller_pid)],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            start_new_session=True,
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+        )
+        first = self._first_process()
+        self.namespace = os.open(f"/proc/{first}/ns/pid", os.O_RDONLY)
+
+    def _first_process(self) -> int:
+        answer = self._process.stdout.readline() if self._process.stdout else b""
+        if not answer:
+            raise HarnessError(f"the keeper ended with status {self._process.wait()} before it kept anything")
+        return int(answer)
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    def close(self) -> None:
+        """End the keeper and, with it, every process it keeps."""
+        os.close(self.namespace)
+        self._process.kill()
+        self._process.wait()
+        if self._process.stdout:
+            self._process.stdout.close()
+
+
+def _keep(controller_pid: int) -> None:
+    owner_pid = os.getppid()
+    # A process that is gone already cannot be watched: then there is nothing to keep.
+    try:
+        owner, controller = os.pidfd_open(owner_pid), os.pidfd_open(controller_pid)
+    except ProcessLookupError:
+        return
+    unshare(CLONE_NEWPID)
+    first = os.fork()
+    if first == 0:
+        _be_first()
+    os.write(sys.stdout.fileno(), f"{first}\n".encode())
+    child = os.pidfd_open(first)
+    gone, _, _ = select.select([owner, controller, child], [], [])
+    if owner not in gone:
+        with contextlib.suppress(ProcessLookupError):
+            signal.pidfd_send_signal(owner, signal.SIGKILL)
+    os.kill(first, signal.SIGKILL)
+
+
+def _be_first() -> None:
+    """Be process 1: die with the keeper, and bury orphans."""
+    die_with_parent(signal.SIGKILL)
+    signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGCHLD])
+    while signal.sigwait([signal.SIGCHLD]):
+        with contextlib.suppress(ChildProcessError):
+            while os.waitpid(-1, os.WNOHANG) != (0, 0):
+                pass
+
+
+if __name__ == "__main__":
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    _keep(int(sys.argv[1]))

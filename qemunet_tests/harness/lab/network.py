@@ -1,0 +1,144 @@
+"""Building the lab, and the proof that it is closed.
+
+              +---------------------- lan (a switch) ----------------------+
+              |                        |                                   |
+    enp0s25 in br0 192.168.1.2    eth0 192.168.1.10               lan0 192.168.1.254
+            host                   neighbour                       router  DHCP, DNS
+     (QEMU runs here)                                            wan0 203.0.113.254
+                                                                           |
+                                                                  eth0 203.0.113.10
+                                                                        outside
+"""
+
+import os
+from pathlib import Path
+
+from qemunet_tests.harness import namespaces
+from qemunet_tests.harness.errors import HarnessError
+from qemunet_tests.harness.lab import files, plan
+from qemunet_tests.harness.lab.dnsmasq import DhcpServer, Resolver
+from qemunet_tests.harness.lab.echo import EchoService
+from qemunet_tests.harness.lab.station import Station
+from qemunet_tests.harness.processes import Spawner
+
+
+class Lab:
+    """The stations and what runs on them. The calling process is at `host` already: it entered with its run."""
+
+    bridge = plan.BRIDGE
+
+    def __init__(self, spawner: Spawner) -> None:
+        if not namespaces.entered():
+            raise HarnessError("the lab can only be built after the machine's network was left")
+        self._spawner = spawner
+        self.folder = namespaces.SCRATCH / "lab"
+        self.folder.mkdir()
+        self.host = Station("host", namespaces.current_network(), spawner)
+        self.switch = self._station("switch")
+        self.router = self._station("router")
+        self.neighbour = self._station("neighbour")
+        self.outside = self._station("outside")
+        files.furnish()
+        self._lay_cables()
+        self._assign_addresses()
+        self.echo = EchoService()
+        for station, address in self.addresses.items():
+            self.echo.open_at(station, address, plan.ECHO_PORT)
+        self.echo.open_at(self.host, "127.0.0.1", plan.ECHO_PORT)
+        self.dhcp = DhcpServer(self.router, self.folder)
+        self.resolvers = {station: Resolver(station, self.folder) for station in self.addresses}
+
+    @property
+    def stations(self) -> list[Station]:
+        return [self.host, self.switch, self.router, self.neighbour, self.outside]
+
+    @property
+    def addresses(self) -> dict[Station, str]:
+        """Where each station is reached."""
+        return {
+            self.host: plan.HOST,
+            self.router: plan.ROUTER,
+            self.neighbour: plan.NEIGHBOUR,
+            self.outside: plan.OUTSIDE,
+        }
+
+    def close(self) -> None:
+        """Stop the services; the namespaces go with the last process that is in them."""
+        for server in (self.dhcp, *self.resolvers.values()):
+            server.stop()
+        self.echo.close()
+        for station in self.stations:
+            station.netlink.close()
+            os.close(station.network)
+
+    def _station(self, name: str) -> Station:
+        return Station(name, namespaces.new_network(), self._spawner)
+
+    def _lay_cables(self) -> None:
+        _bridge(self.switch, "lan")
+        _bridge(self.host, plan.BRIDGE)
+        for station, link in ((self.host, plan.UPLINK), (self.router, "lan0"), (self.neighbour, "eth0")):
+            _cable(self.switch, f"to-{station.name}", station, link)
+            _enslave(self.switch, f"to-{station.name}", "lan")
+        _enslave(self.host, plan.UPLINK, plan.BRIDGE)
+        _cable(self.router, "wan0", self.outside, "eth0")
+
+    def _assign_addresses(self) -> None:
+        _address(self.host, plan.BRIDGE, plan.HOST, gateway=plan.ROUTER)
+        _address(self.neighbour, "eth0", plan.NEIGHBOUR, gateway=plan.ROUTER)
+        _address(self.router, "lan0", plan.ROUTER)
+        _address(self.router, "wan0", plan.ROUTER_OUTSIDE)
+        _address(self.outside, "eth0", plan.OUTSIDE, gateway=plan.ROUTER_OUTSIDE)
+        self.router.set_sysctl("net.ipv4.ip_forward", "1")
+
+    def leaks(self) -> list[str]:
+        """Links whose other end is not at a station of this lab, and processes outside: empty, or the lab leaks.
+
+        A link to another namespace carries that namespace's number (IFLA_LINK_NETNSID); each number must be one
+        of ours. Anything that is not a bridge, a veth, a tap or loopback could be a way out too.
+        """
+        return [leak for station in self.stations for leak in self._leaks_at(station)] + [
+            f"process {process.pid} is in the machine's own network namespace"
+            for process in self._spawner.still_running
+            if namespaces.network_namespace(process.pid) == namespaces.machine_network()
+        ]
+
+    def _leaks_at(self, station: Station) -> list[str]:
+        ours = {self._number_of(station, other) for other in self.stations} - {None}
+        leaks = []
+        for link in station.netlink.get_links():
+            name, kind = link.get("ifname"), link.get(("linkinfo", "kind")) or "loopback"
+            if kind not in ("bridge", "veth", "tun", "loopback"):
+                leaks.append(f"{station.name}: {name} is a {kind}")
+            if kind == "veth" and link.get("link_netnsid") not in ours:
+                leaks.append(f"{station.name}: the other end of {name} is outside the lab")
+        return leaks
+
+    @staticmethod
+    def _number_of(station: Station, other: Station) -> int | None:
+        number: int = station.netlink.get_netnsid(fd=other.network)["nsid"]
+        return None if number < 0 else number
+
+
+def _bridge(station: Station, name: str) -> None:
+    station.netlink.link("add", ifname=name, kind="bridge", br_stp_state=0, br_forward_delay=0)
+    station.bring_up(name)
+
+
+def _cable(near: Station, near_end: str, far: Station, far_end: str) -> None:
+    near.netlink.link(
+        "add", ifname=near_end, kind="veth", peer={"ifname": far_end, "net_ns_fd": far.network}
+    )
+    near.bring_up(near_end)
+    far.bring_up(far_end)
+
+
+def _enslave(station: Station, link: str, bridge: str) -> None:
+    station.netlink.link("set", index=station.index(link), master=station.index(bridge))
+
+
+def _address(station: Station, link: str, address: str, gateway: str | None = None) -> None:
+    station.netlink.addr("add", index=station.index(link), address=address, prefixlen=plan.LAN_PREFIX)
+    if gateway:
+        station.netlink.route("add", dst="default", gateway=gateway)
+

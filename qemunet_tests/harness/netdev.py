@@ -1,0 +1,62 @@
+"""Network backends and NICs as values: how each mode is spelled on QEMU's command line.
+
+Names and spelling are those of `qemu-system-x86_64 -netdev help` and `-device help`.
+"""
+
+from dataclasses import dataclass, field
+
+#: The NIC models the tiny guest has drivers for.
+NIC_MODELS = ("virtio-net-pci", "e1000", "e1000e", "rtl8139", "vmxnet3")
+DEFAULT_NIC_MODEL = "virtio-net-pci"
+
+
+@dataclass(frozen=True)
+class User:
+    """`-netdev user`: libslirp inside QEMU. `options` are further ones, spelled as QEMU spells them."""
+
+    hostfwd: tuple[str, ...] = ()
+    options: tuple[str, ...] = ()
+
+    kind = "user"
+    needs_net_admin = False
+
+    def spell(self, identifier: str) -> str:
+        words = [f"user,id={identifier}", *(f"hostfwd={rule}" for rule in self.hostfwd), *self.options]
+        return ",".join(words)
+
+
+@dataclass(frozen=True)
+class Bridge:
+    """`-netdev bridge`: a tap made and plugged in by qemu-bridge-helper."""
+
+    name: str = "br0"
+    options: tuple[str, ...] = ()
+
+    kind = "bridge"
+    #: Where no setuid bit can be used, the helper is given what the bit would give it.
+    needs_net_admin = True
+
+    def spell(self, identifier: str) -> str:
+        return ",".join([f"bridge,id={identifier},br={self.name}", *self.options])
+
+
+Netdev = User | Bridge
+
+
+@dataclass(frozen=True)
+class Nic:
+    """A backend, the device model in front of it, and the MAC address on it.
+
+    Without `mac` the bench chooses one, because QEMU's own default is the same in every guest.
+    """
+
+    netdev: Netdev = field(default_factory=User)
+    model: str = DEFAULT_NIC_MODEL
+    mac: str | None = None
+
+    def spell(self, identifier: str, mac: str) -> list[str]:
+        """The command-line words for this NIC. The option ROM is left out: nothing boots from the network."""
+        return [
+            "-netdev", self.netdev.spell(identifier),
+            "-device", f"{self.model},netdev={identifier},mac={mac},romfile=",
+        ]  # fmt: skip

@@ -1,0 +1,112 @@
+"""Starting QEMU, and knowing why when it does not start."""
+
+import contextlib
+import shlex
+import signal
+import socket
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from qemunet_tests.harness.deadline import Deadline
+from qemunet_tests.harness.errors import HarnessError
+from qemunet_tests.harness.processes import Process, stop
+from qemunet_tests.harness.qmp import Monitor
+
+#: Starts a command somewhere as somebody; the bench decides where and who.
+Start = Callable[..., Process]
+
+
+class LaunchFailed(HarnessError):
+    """QEMU ended instead of starting: its command line, how it ended, and what it said."""
+
+    def __init__(self, words: Sequence[str], status: int, message: str) -> None:
+        super().__init__(
+            f"QEMU did not start ({_how_it_ended(status)}): {message or 'it said nothing'}\n{shlex.join(words)}"
+        )
+        self.words = list(words)
+        self.status = status
+        self.message = message
+
+
+class NetdevRefused(LaunchFailed, AssertionError):
+    """QEMU refused a network backend or device.
+
+    Unlike any other failure to start this is an answer about the promise: an assertion that failed.
+    """
+
+
+def _launch_failure(words: Sequence[str], status: int, message: str) -> LaunchFailed:
+    about_the_network = any(f" {option} " in message for option in ("-netdev", "-device", "-nic"))
+    return (NetdevRefused if about_the_network else LaunchFailed)(words, status, message)
+
+
+def _how_it_ended(status: int) -> str:
+    return f"killed by {signal.Signals(-status).name}" if status < 0 else f"exit status {status}"
+
+
+class QemuProcess:
+    """A running QEMU with its monitor, and sockets to its serial ports.
+
+    `folder` receives what it writes; `words` are the command line without the plumbing that is added here.
+    """
+
+    def __init__(self, words: Sequence[str], start: Start, folder: Path, serial_ports: int = 2) -> None:
+        self.folder = folder
+        self.console_log = folder / "console.log"
+        self._stderr = folder / "qemu.stderr"
+        ours, theirs = zip(*(socket.socketpair() for _ in range(2)), strict=True)
+        self.control_socket = ours[1]
+        self.monitor = Monitor(ours[0], folder.name)
+        descriptors = [end.fileno() for end in theirs]
+        self.words = [*words, *self._plumbing(descriptors, serial_ports)]
+        with self._stderr.open("wb") as stderr:
+            self.process = start(self.words, stderr=stderr, pass_fds=descriptors)
+        for end in theirs:
+            end.close()
+
+    def _plumbing(self, descriptors: list[int], serial_ports: int) -> list[str]:
+        monitor, control = descriptors
+        words = [
+            "-chardev", f"socket,id=qmp,fd={monitor}", "-mon", "chardev=qmp,mode=control",
+            "-chardev", f"file,id=console,path={self.console_log}", "-serial", "chardev:console",
+        ]  # fmt: skip
+        if serial_ports > 1:
+            words += ["-chardev", f"socket,id=control,fd={control}", "-serial", "chardev:control"]
+        return words
+
+    def wait_until_running(self, within_seconds: float) -> None:
+        """Wait for the monitor. Raises LaunchFailed when QEMU ended instead, HarnessError when it hangs."""
+        try:
+            self.monitor.connect(within_seconds)
+        except HarnessError:
+            with contextlib.suppress(HarnessError):
+                Deadline(1.0, "QEMU to end").wait_until(lambda: self.process.poll() is not None)
+            if self.process.poll() is not None:
+                raise _launch_failure(self.words, self.process.returncode, self.complaints) from None
+            raise
+
+    @property
+    def complaints(self) -> str:
+        """What QEMU wrote on standard error so far."""
+        return self._stderr.read_text(errors="replace").strip() if self._stderr.exists() else ""
+
+    @property
+    def console_text(self) -> str:
+        """What the guest wrote on its console so far."""
+        return self.console_log.read_text(errors="replace") if self.console_log.exists() else ""
+
+    def how_it_ended(self) -> str | None:
+        """None while QEMU runs."""
+        status = self.process.poll()
+        return None if status is None else _how_it_ended(status)
+
+    def quit(self) -> None:
+        """End QEMU as an operator would, so that it cleans up behind itself; or make it end."""
+        if self.process.poll() is None:
+            with contextlib.suppress(HarnessError):
+                self.monitor.execute("quit", within_seconds=3.0)
+            with contextlib.suppress(HarnessError):
+                Deadline(3.0, "QEMU to quit").wait_until(lambda: self.process.poll() is not None)
+        stop(self.process)
+        self.monitor.close()
+        self.control_socket.close()

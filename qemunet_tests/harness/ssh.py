@@ -1,0 +1,65 @@
+"""SSH into a guest, by paramiko: used where SSH is what is tested, never to drive a guest."""
+
+import logging
+from dataclasses import dataclass
+
+import paramiko
+
+from qemunet_tests.harness.guest import Guest
+from qemunet_tests.harness.lab.station import Station
+from qemunet_tests.harness.processes import Completed
+
+AUTHORIZED_KEYS = "/root/.ssh/authorized_keys"
+#: The status ssh(1) ends with when there is no connection.
+CONNECTION_FAILED = 255
+
+# paramiko prints tracebacks of its threads through logging; what went wrong comes back as an exception too.
+logging.getLogger("paramiko").addHandler(logging.NullHandler())
+
+
+@dataclass(frozen=True)
+class SshKey:
+    """A key pair made for this run and never written to disk."""
+
+    private: paramiko.PKey
+
+    @classmethod
+    def generate(cls) -> "SshKey":
+        return cls(paramiko.ECDSAKey.generate(bits=256))
+
+    @property
+    def public_line(self) -> str:
+        """The line that goes into an authorized_keys file."""
+        return f"{self.private.get_name()} {self.private.get_base64()} qemunet"
+
+    def admit_to(self, guest: Guest) -> None:
+        """Let the holder of this key log in as root, as the guest's owner would have arranged."""
+        guest.put(AUTHORIZED_KEYS, f"{self.public_line}\n".encode())
+        guest.check(f"chmod 700 /root /root/.ssh; chmod 600 {AUTHORIZED_KEYS}")
+
+
+def ask(
+    key: SshKey, station: Station, address: str, port: int, command: str, within_seconds: float
+) -> Completed:
+    """Log in as root from a station and run a command.
+
+    Like ssh(1), a connection that cannot be made is status 255 with the reason on standard error. The transport
+    waits for the server's banner, because a forwarded port accepts before anybody is there.
+    """
+    client = paramiko.SSHClient()
+    # The guest makes its host key when it boots: there is nothing it could be compared with.
+    client.set_missing_host_key_policy(paramiko.AutoAddPolicy())
+    try:
+        client.connect(
+            address, port, username="root", pkey=key.private, sock=station.connect(address, port, within_seconds),
+            timeout=within_seconds, banner_timeout=within_seconds, auth_timeout=within_seconds,
+            allow_agent=False, look_for_keys=False,
+        )  # fmt: skip
+        stdin, stdout, stderr = client.exec_command(command, timeout=within_seconds)
+        stdin.close()
+        output, errors = stdout.read(), stderr.read()
+        return Completed(stdout.channel.recv_exit_status(), output, errors)
+    except (paramiko.SSHException, EOFError, OSError) as problem:
+        return Completed(CONNECTION_FAILED, b"", f"{type(problem).__name__}: {problem}".encode())
+    finally:
+        client.close()

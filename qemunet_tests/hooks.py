@@ -1,0 +1,20 @@
+"""Hooks for those who want a hand in a run: the suite's own faults use them, and yours may."""
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from qemunet_tests.harness.bench import Bench
+    from qemunet_tests.harness.guest import Guest
+    from qemunet_tests.harness.lab import Lab
+
+
+@pytest.hookspec
+def pytest_qemunet_lab_built(lab: "Lab") -> None:
+    """The lab stands and nothing has used it yet."""
+
+
+@pytest.hookspec
+def pytest_qemunet_guest_booted(guest: "Guest", bench: "Bench") -> None:
+    """A guest took its first command; its test has not seen it yet."""

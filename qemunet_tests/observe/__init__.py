@@ -1,0 +1,1 @@
+"""Asking a guest, a station or QEMU, and returning facts. Nothing here judges."""

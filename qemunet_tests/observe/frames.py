@@ -1,0 +1,41 @@
+"""What was on a guest's wire, read from the capture that QEMU writes at its backend."""
+
+from pathlib import Path
+
+from qemunet_tests.harness.guest import Guest
+
+#: RFC 1533: every DHCP packet carries it, 236 bytes after its beginning.
+DHCP_COOKIE = b"\x63\x82\x53\x63"
+MESSAGE_TYPE = 53
+TYPES = {1: "discover", 2: "offer", 3: "request", 4: "decline", 5: "ack", 6: "nak", 7: "release", 8: "inform"}
+
+
+def dhcp_messages(guest: Guest, nic: int = 0) -> list[str]:
+    """The DHCP message types seen on the guest's wire, in order, as `discover`, `offer`, ...
+
+    They are found by DHCP's cookie, because QEMU before 8.0 writes the virtio header in front of every frame.
+    """
+    from scapy.utils import RawPcapReader
+
+    capture = guest.folder / f"net{nic}.pcap"
+    if not _has_packets(capture):
+        return []
+    with RawPcapReader(str(capture)) as reader:
+        return [found for frame, _ in reader if (found := _message_type(frame))]
+
+
+def _has_packets(capture: Path) -> bool:
+    pcap_header_bytes = 24
+    return capture.exists() and capture.stat().st_size > pcap_header_bytes
+
+
+def _message_type(frame: bytes) -> str | None:
+    at = frame.find(DHCP_COOKIE)
+    if at < 0:
+        return None
+    options = frame[at + len(DHCP_COOKIE) :]
+    while len(options) > 2 and options[0] != 255:
+        if options[0] == MESSAGE_TYPE:
+            return TYPES.get(options[2])
+        options = options[1:] if options[0] == 0 else options[2 + options[1] :]
+    return None

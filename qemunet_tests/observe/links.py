@@ -1,0 +1,27 @@
+"""Network interfaces, seen from inside a guest."""
+
+from qemunet_tests.harness.guest import Guest
+from qemunet_tests.observe.place import Place
+
+
+def interfaces(guest: Guest) -> list[str]:
+    """The guest's network interfaces without loopback."""
+    return sorted(name for name in guest.check("ls /sys/class/net").split() if name != "lo")
+
+
+def driver(guest: Guest, interface: str = "eth0") -> str:
+    """The kernel driver behind an interface; empty where the interface does not exist."""
+    return guest.run(f"basename $(readlink /sys/class/net/{interface}/device/driver)").text
+
+
+def carrier(guest: Guest, interface: str = "eth0") -> bool:
+    """Whether the cable is in."""
+    return guest.run(f"cat /sys/class/net/{interface}/carrier").text == "1"
+
+
+def address_on(place: Place, interface: str, wait_seconds: int = 20) -> str:
+    """The IPv4 address with prefix on an interface, waited for; empty when none came."""
+    show = f"ip -4 -o addr show dev {interface} scope global"
+    command = f"n=0; until {show} | grep inet || [ $n = {wait_seconds} ]; do n=$((n+1)); sleep 1; done"
+    words = place.run(command, within_seconds=wait_seconds + 5).text.split()
+    return words[words.index("inet") + 1] if "inet" in words else ""

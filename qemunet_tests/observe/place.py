@@ -1,0 +1,11 @@
+"""What can be asked: a guest and a station of the lab alike run commands."""
+
+from typing import Protocol
+
+from qemunet_tests.harness.processes import Completed
+
+
+class Place(Protocol):
+    """Somewhere with a shell and a network stack."""
+
+    def run(self, command: str, within_seconds: float = ...) -> Completed: ...

@@ -1,0 +1,71 @@
+"""Who can be reached from where, by which protocol."""
+
+import hashlib
+import re
+import secrets
+from dataclasses import dataclass
+
+from qemunet_tests.harness.guest import Guest
+from qemunet_tests.harness.target import Endpoint
+from qemunet_tests.observe.place import Place
+
+RECEIVED = re.compile(r"(\d+) packets transmitted, (\d+)(?: packets)? received")
+
+
+@dataclass(frozen=True)
+class Ping:
+    """How many echo requests were sent, and how many replies came back."""
+
+    sent: int
+    received: int
+
+    def __str__(self) -> str:
+        return f"{self.received} of {self.sent} echo requests answered"
+
+
+def ping(place: Place, address: str, count: int = 3, wait_seconds: int = 2) -> Ping:
+    """Send ICMP echo requests from a place."""
+    command = f"ping -n -c {count} -i 0.3 -W {wait_seconds} {address}"
+    answer = place.run(command, within_seconds=count * 0.3 + wait_seconds + 5)
+    match = RECEIVED.search(answer.text)
+    return Ping(int(match[1]), int(match[2])) if match else Ping(count, 0)
+
+
+def echoes(place: Place, protocol: str, service: Endpoint, wait_seconds: int = 5) -> bool:
+    """Whether a word sent from a place with socat to a service comes back; `protocol` is `TCP` or `UDP`."""
+    word = secrets.token_hex(8)
+    destination = f"{protocol}4:{service.address}:{service.port}"
+    options = f",connect-timeout={wait_seconds}" if protocol == "TCP" else ""
+    # UDP knows no end of a conversation, so the answer is watched for instead of waiting for socat to end.
+    command = (
+        f"echo {word} | socat -t {wait_seconds} - {destination}{options} > /tmp/{word} & n=0; "
+        f"until [ -s /tmp/{word} ] || [ $n = {wait_seconds * 10} ]; do n=$((n+1)); sleep 0.1; done; cat /tmp/{word}"
+    )
+    return place.run(command, within_seconds=wait_seconds + 5).text == word
+
+
+@dataclass(frozen=True)
+class Bulk:
+    """A transfer both ways: bytes sent, bytes that came back, and whether they are the same bytes."""
+
+    sent: int
+    returned: int
+    intact: bool
+
+    def __str__(self) -> str:
+        return f"{self.returned} of {self.sent} bytes came back{'' if self.intact else ', not the same'}"
+
+
+def bulk(guest: Guest, service: Endpoint, size_bytes: int, wait_seconds: int = 20) -> Bulk:
+    """Send `size_bytes` random bytes by TCP to a service that returns them, and compare.
+
+    A ping passes on many a host where this stalls: see F09 and F14 in the catalogue of host faults.
+    """
+    content = secrets.token_bytes(4096) * (size_bytes // 4096)
+    guest.put("/tmp/block", content[:4096])
+    fill = f"for n in $(seq {size_bytes // 4096}); do cat /tmp/block; done"
+    receive = f"socat -t {wait_seconds} - TCP4:{service.address}:{service.port},connect-timeout={wait_seconds}"
+    command = f"({fill}) | timeout {wait_seconds} {receive} > /tmp/back; wc -c < /tmp/back; md5sum < /tmp/back"
+    answer = guest.run(command, within_seconds=wait_seconds + 5).text.split()
+    digest = hashlib.md5(content, usedforsecurity=False).hexdigest()
+    return Bulk(len(content), int(answer[0]), answer[1] == digest)

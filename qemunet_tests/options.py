@@ -1,0 +1,61 @@
+"""The options of a run, told once: `qemunet run` takes them as they are, pytest with the prefix `--qemunet-`.
+
+Imports next to nothing, because pytest loads it in every session of everybody who has qemunet installed.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Option:
+    """`metavar` is None for a switch; `several` allows more than one value."""
+
+    name: str
+    help: str
+    metavar: str | None = None
+    several: bool = False
+
+    @property
+    def run_flag(self) -> str:
+        return f"--{self.name}"
+
+    @property
+    def pytest_flag(self) -> str:
+        return f"--qemunet-{self.name}"
+
+    @property
+    def pytest_dest(self) -> str:
+        return f"qemunet_{self.name}"
+
+    @property
+    def for_run(self) -> dict[str, Any]:
+        """Keywords for argparse."""
+        return {**self._common, "action": "extend", "nargs": "+"} if self.several else self._common
+
+    @property
+    def for_pytest(self) -> dict[str, Any]:
+        """Keywords for pytest's parser. One value at a time: a second would be taken for a test file."""
+        return {**self._common, "action": "append"} if self.several else self._common
+
+    @property
+    def _common(self) -> dict[str, Any]:
+        if self.metavar is None:
+            return {"help": self.help, "action": "store_true", "default": False}
+        return {"help": self.help, "metavar": self.metavar, "default": [] if self.several else None}
+
+
+OPTIONS = (
+    Option("target", "what is judged: the lab (default), a replica of the network, or this host", "lab|host"),
+    Option("bridge", "the bridge that guests join (default: br0)", "NAME"),
+    Option("peer", "a TCP service on the real LAN that accepts and echoes, for bulk transfer", "ADDR:PORT"),
+    Option("expect", "what is known about this host's LAN and cannot be guessed", "FILE"),
+    Option("accel", "auto (default) proves KVM by running a guest, else takes TCG", "auto|kvm|tcg"),
+    Option("qemu", "the QEMU to test (default: qemu-system-x86_64 of the PATH)", "PATH"),
+    Option("nic", "network devices where a test leaves the choice open (default: virtio-net-pci)", "MODEL", several=True),
+    Option("cold", "boot every guest, thaw none"),
+    Option("report", "write junit.xml and results.json into this folder", "DIR"),
+    Option("keep", "keep the artifacts of tests that passed, too"),
+)  # fmt: skip
+
+CLAIMS = Option("claims", "only tests of claims whose id matches; may be repeated", "GLOB", several=True)

@@ -1,0 +1,257 @@
+"""The pytest plugin: options, the marker and the fixture `claim`, verdicts and the report.
+
+pytest loads this module in every session of everybody who has qemunet installed. So it imports little, and
+does nothing at all to a session that has no business with qemunet.
+"""
+
+import os
+from collections.abc import Generator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from qemunet_tests import hooks
+from qemunet_tests.harness.errors import HarnessError, Unavailable, UsageError
+from qemunet_tests.options import CLAIMS, OPTIONS
+from qemunet_tests.report.book import JUNIT_FILE
+from qemunet_tests.report.facts import SessionFacts
+from qemunet_tests.report.reporter import FACTS, Reporter
+
+if TYPE_CHECKING:
+    from qemunet_tests.report.record import Testimony
+    from qemunet_tests.settings import Settings
+
+CONFORMANCE = "qemunet_tests.conformance"
+_CONFORMANCE_FOLDER = Path(__file__).parent / "conformance"
+
+#: The fixture shelves: "qemunet_tests.fixtures.bench", ".lab", ".user", ".bridge", ".peer". They import what
+#: drives guests, so only sessions of qemunet load them.
+FIXTURE_MODULES: tuple[str, ...] = ()
+
+#: `qemunet run` registers its progress under this name; it handles an unusable host itself.
+RUN_PLUGIN = "qemunet-run"
+
+#: Names the process that entered the lab, so that its xdist workers can be told from anybody else's.
+_CONTROLLER = "QEMUNET_CONTROLLER"
+
+_facts = pytest.StashKey[SessionFacts]()
+_settings = pytest.StashKey["Settings"]()
+_reporter = pytest.StashKey[Reporter]()
+
+
+# What fixtures and commands use
+
+
+def facts(config: pytest.Config) -> SessionFacts:
+    """What this process has learned apart from verdicts. Fixtures fill it."""
+    return config.stash.setdefault(_facts, SessionFacts())
+
+
+def settings(config: pytest.Config) -> "Settings":
+    """The session's validated options. Raises UsageError."""
+    if _settings not in config.stash:
+        from qemunet_tests.settings import from_config
+
+        config.stash[_settings] = from_config(config)
+    return config.stash[_settings]
+
+
+def reporter(config: pytest.Config) -> Reporter:
+    """What gathers verdicts; only the reporting process has one."""
+    return config.stash[_reporter]
+
+
+def is_ours(config: pytest.Config) -> bool:
+    """Whether qemunet was asked for: by an option, by the ini setting, or by naming its tests."""
+    options = getattr(config, "known_args_namespace", config.option)
+    if any(getattr(options, option.pytest_dest, None) for option in (*OPTIONS, CLAIMS)):
+        return True
+    return bool(config.getini("qemunet_target")) or any(map(_names_conformance, options.file_or_dir))
+
+
+def _names_conformance(argument: str) -> bool:
+    name = argument.partition("::")[0]
+    if name == CONFORMANCE or name.startswith(f"{CONFORMANCE}."):
+        return True
+    return Path(name).exists() and Path(name).resolve().is_relative_to(_CONFORMANCE_FOLDER.resolve())
+
+
+# Options, and entering the lab
+
+
+def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
+    pluginmanager.add_hookspecs(hooks)
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    group = parser.getgroup("qemunet", "qemunet: guest networking of QEMU")
+    for option in (*OPTIONS, CLAIMS):
+        group.addoption(option.pytest_flag, dest=option.pytest_dest, **option.for_pytest)
+    parser.addini(
+        "qemunet_target", "lab or host: makes every session in this project one of qemunet", default=""
+    )
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
+    # Before any conftest can start a thread, because the kernel moves only single-threaded processes.
+    if is_ours(early_config) and not _only_looks(early_config):
+        _enter(early_config)
+
+
+def _only_looks(config: pytest.Config) -> bool:
+    names = (
+        "help",
+        "version",
+        "collectonly",
+        "markers",
+        "showfixtures",
+        "show_fixtures_per_test",
+        "setupplan",
+    )
+    return any(getattr(config.known_args_namespace, name, False) for name in names)
+
+
+def _enter(config: pytest.Config) -> None:
+    from qemunet_tests.settings import from_pytest_options
+
+    try:
+        chosen = from_pytest_options(config.known_args_namespace, str(config.getini("qemunet_target") or ""))
+        if chosen.target == "lab":
+            _enter_lab()
+    except UsageError as error:
+        raise pytest.UsageError(str(error)) from None
+    except (HarnessError, Unavailable) as error:
+        if config.pluginmanager.has_plugin(RUN_PLUGIN):
+            raise
+        raise pytest.UsageError(f"the lab cannot be entered: {error}") from None
+
+
+def _enter_lab() -> None:
+    from qemunet_tests.harness import namespaces
+
+    if "PYTEST_XDIST_WORKER" in os.environ and os.environ.get(_CONTROLLER) == str(os.getppid()):
+        namespaces.enter_worker()
+        return
+    namespaces.enter()
+    os.environ[_CONTROLLER] = str(os.getpid())
+    # Folders that pytest made for the same user outside may look like somebody else's in here, and these
+    # are gone when the run is.
+    os.environ["PYTEST_DEBUG_TEMPROOT"] = str(namespaces.SCRATCH)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line(
+        "markers", "claim(id): the documented statement that the test tries, for instance user/address"
+    )
+    if not _is_worker(config):
+        config.stash[_reporter] = Reporter(config, facts(config), lambda: settings(config))
+        config.pluginmanager.register(config.stash[_reporter], "qemunet-reporter")
+    if not is_ours(config):
+        return
+    for module in FIXTURE_MODULES:
+        config.pluginmanager.import_plugin(module)
+    if not _only_looks(config):
+        _configure_session(config)
+
+
+def _is_worker(config: pytest.Config) -> bool:
+    return hasattr(config, "workerinput")
+
+
+def _configure_session(config: pytest.Config) -> None:
+    try:
+        report = settings(config).report
+    except UsageError as error:
+        raise pytest.UsageError(str(error)) from None
+    if not _is_worker(config):
+        config.option.xmlpath = config.option.xmlpath or (report and str(report / JUNIT_FILE))
+        return
+    from qemunet_tests.report.interrupt import interrupt_only_once
+
+    interrupt_only_once()
+    if config.option.basetemp:
+        # The controller made it in its own scratch space, which a worker in the lab does not see.
+        Path(config.option.basetemp).parent.mkdir(parents=True, exist_ok=True)
+
+
+# Claims and verdicts
+
+
+@pytest.fixture
+def claim(request: pytest.FixtureRequest) -> "Testimony":
+    """What the test has to say about its claim: expects, sees, deviates, blames."""
+    from qemunet_tests.report.citing import RECORD
+
+    if RECORD not in request.node.stash:
+        raise HarnessError(
+            "the fixture `claim` needs a marker, for instance @pytest.mark.claim('user/address')"
+        )
+    testimony: Testimony = request.node.stash[RECORD].testimony
+    return testimony
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    ours = is_ours(config)
+    if not ours and not any(item.get_closest_marker("claim") for item in items):
+        return
+    from qemunet_tests.report.citing import cite, select
+
+    cite(items, strict=ours)
+    chosen = select(items, settings(config).claims)
+    if left_out := [item for item in items if item not in chosen]:
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = chosen
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_setup() -> Generator[None, Any, Any]:
+    return (yield from _skipping_what_is_unavailable())
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call() -> Generator[None, Any, Any]:
+    return (yield from _skipping_what_is_unavailable())
+
+
+def _skipping_what_is_unavailable() -> Generator[None, Any, Any]:
+    try:
+        return (yield)
+    except Unavailable as error:
+        raise pytest.skip.Exception(str(error), _use_item_location=True) from error
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    report = yield
+    if _cites(item):
+        _take_down(item, call, report)
+    if call.when == "teardown" and not facts(item.config).empty:
+        # With every test, so that they are known even where a worker dies or is interrupted.
+        setattr(report, FACTS, facts(item.config).as_dict())
+    return report
+
+
+def _cites(item: pytest.Item) -> bool:
+    return item.get_closest_marker("claim") is not None
+
+
+def _take_down(item: pytest.Item, call: pytest.CallInfo[None], report: pytest.TestReport) -> None:
+    from qemunet_tests.report.citing import RECORD
+
+    if record := item.stash.get(RECORD, None):
+        error = call.excinfo.value if call.excinfo else None
+        record.ended(call.when, error, call.duration, getattr(item, "funcargs", {}))
+        if call.when == "teardown":
+            report.user_properties.extend(record.finding().as_properties())
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    # After pytest's own, which is when an interrupted session's fixtures end.
+    if _is_worker(session.config):
+        session.config.workeroutput[FACTS] = facts(session.config).as_dict()  # type: ignore[attr-defined]

@@ -1,0 +1,112 @@
+"""Everything a session found out, gathered by the process that reports it."""
+
+import os
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from qemunet_tests.report.facts import SessionFacts, merged, this_host
+from qemunet_tests.report.finding import Finding, Verdict, worst
+
+if TYPE_CHECKING:
+    from qemunet_tests.report.shapes import ClaimVerdict, Results
+
+RESULTS_FILE = "results.json"
+JUNIT_FILE = "junit.xml"
+
+
+class Book:
+    """Findings come in one by one, facts once or more often from every process: its last word counts."""
+
+    def __init__(self) -> None:
+        self.findings: list[Finding] = []
+        self.facts: dict[str, SessionFacts] = {}
+        self.trouble: list[str] = []
+        self.interrupted = False
+        self._opened_seconds = time.monotonic()
+        self._tests_began_seconds: float | None = None
+
+    def tests_began(self) -> None:
+        """The first test is starting; later calls change nothing."""
+        if self._tests_began_seconds is None:
+            self._tests_began_seconds = time.monotonic()
+
+    def results(self, target: str) -> "Results":
+        """The whole session as the document that results.json holds."""
+        from qemunet_tests.report.shapes import Results
+
+        now_seconds = time.monotonic()
+        facts = merged(self.facts.values())
+        tests_seconds = now_seconds - (self._tests_began_seconds or now_seconds)
+        return Results.model_validate(
+            {
+                "target": target,
+                "seconds": round(now_seconds - self._opened_seconds, 3),
+                "interrupted": self.interrupted,
+                "host": this_host() | facts.host,
+                "qemu": facts.qemu,
+                "accel": facts.accel,
+                "guests": facts.guests,
+                "phases": {**facts.phases, "tests": round(tests_seconds, 3)},
+                "notes": [*self.trouble, *facts.notes],
+                "verdicts": verdicts_of(self.findings),
+            }
+        )
+
+
+def verdicts_of(findings: Sequence[Finding]) -> "list[ClaimVerdict]":
+    """One verdict per claim, in the order in which the claims are listed."""
+    from qemunet_tests.claims import load
+
+    by_claim: dict[str, list[Finding]] = {claim: [] for claim in load()}
+    for finding in findings:
+        by_claim.setdefault(finding.claim, []).append(finding)
+    return [_verdict_of(claim, group) for claim, group in by_claim.items() if group]
+
+
+def _verdict_of(claim: str, findings: list[Finding]) -> "ClaimVerdict":
+    from qemunet_tests.report.shapes import ClaimVerdict
+
+    # Workers finish in any order; the report must not depend on it.
+    ordered = sorted(findings, key=lambda finding: finding.test)
+    verdict = worst(finding.verdict for finding in ordered)
+    deciding = next(finding for finding in ordered if finding.verdict is verdict)
+    return ClaimVerdict(
+        claim=claim,
+        mode=claim.partition("/")[0],
+        verdict=verdict,
+        expected=deciding.expected,
+        observed=deciding.observed,
+        reason=deciding.reason,
+        remedy=deciding.remedy,
+        tests=[finding.test for finding in ordered],
+        seconds=round(sum(finding.seconds for finding in ordered), 3),
+        artifacts=[artifact for finding in ordered for artifact in finding.artifacts],
+    )
+
+
+def write_results(results: "Results", folder: Path) -> Path:
+    """Write results.json so that a reader never sees half of it. Raises OSError."""
+    file = folder / RESULTS_FILE
+    unfinished = folder / f".{RESULTS_FILE}-{os.getpid()}"
+    try:
+        unfinished.write_text(results.as_json(), encoding="utf-8")
+        unfinished.replace(file)
+    except OSError:
+        unfinished.unlink(missing_ok=True)
+        raise
+    return file
+
+
+def exit_code(results: "Results", trouble: bool = False) -> int:
+    """0: nothing broken. 1: something broken. 3: something inconclusive, or nothing could be tried.
+
+    `trouble`: something besides the verdicts kept the session from being complete.
+    """
+    verdicts = {each.verdict for each in results.verdicts}
+    if Verdict.BROKEN in verdicts:
+        return 1
+    nothing_tried = verdicts <= {Verdict.UNAVAILABLE}
+    incomplete = trouble or results.interrupted or Verdict.INCONCLUSIVE in verdicts or nothing_tried
+    return 3 if incomplete else 0

@@ -1,0 +1,156 @@
+"""The report card: what became of every claim, for people. Readable without colour and in 80 columns."""
+
+import io
+import textwrap
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+
+from rich.console import Console
+from rich.text import Text
+
+from qemunet_tests.report.conclusion import conclusion
+from qemunet_tests.report.finding import Verdict
+from qemunet_tests.report.shapes import ClaimVerdict, Results
+
+STYLES = {
+    Verdict.HOLDS: "green",
+    Verdict.DEVIATES: "yellow",
+    Verdict.BROKEN: "bold red",
+    Verdict.INCONCLUSIVE: "magenta",
+    Verdict.UNAVAILABLE: "cyan",
+}
+VERDICT_WIDTH = max(len(verdict) for verdict in Verdict)
+_TARGETS = {"lab": "lab, a replica of the network made of namespaces", "host": "this host"}
+
+
+def card_text(results: Results, says: Mapping[str, str], width: int = 80) -> str:
+    """The card without colour."""
+    stream = io.StringIO()
+    print_card(Console(file=stream, width=width, color_system=None), results, says)
+    return stream.getvalue()
+
+
+def print_card(
+    console: Console, results: Results, says: Mapping[str, str], written: Iterable[Path] = ()
+) -> None:
+    """`says` is the sentence of each claim, `written` the files that the report went into."""
+    for line in _lines(results, says, written, console.width):
+        console.print(line, soft_wrap=True, highlight=False, markup=False)
+
+
+def _lines(results: Results, says: Mapping[str, str], written: Iterable[Path], width: int) -> Iterator[Text]:
+    yield from _header(results, width)
+    modes = list(dict.fromkeys(each.mode for each in results.verdicts))
+    groups = {mode: [each for each in results.verdicts if each.mode == mode] for mode in modes}
+    for mode, group in groups.items():
+        yield Text()
+        yield Text(mode, style="bold")
+        slug_width = max(len(_slug(each)) for each in group)
+        for each in group:
+            yield _verdict_line(each, slug_width, width)
+            yield from _details(each, says, width)
+    yield Text()
+    for mode, group in groups.items():
+        yield from _wrapped(conclusion(mode, group), width)
+    for sentence in _closing(results, written):
+        yield from _wrapped(sentence, width)
+
+
+def _header(results: Results, width: int) -> Iterator[Text]:
+    host, qemu, accel = results.host, results.qemu, results.accel
+    entries = {
+        "target": _TARGETS[results.target],
+        "host": f"{host.distribution}, Linux {host.kernel}, {_plural(host.cpus, 'CPU')}",
+    }
+    if qemu.version or qemu.path:
+        slirp = f", libslirp {qemu.slirp}" if qemu.slirp else ""
+        place = f" ({qemu.path})" if qemu.path else ""
+        entries["QEMU"] = f"{qemu.version or 'of unknown version'}{slirp}{place}"
+    if accel.used:
+        entries["accelerator"] = f"{accel.used}: {accel.reason}" if accel.reason else accel.used
+    for label, text in entries.items():
+        yield from _labelled(f"{label:<13}", text, width)
+
+
+def _verdict_line(each: ClaimVerdict, slug_width: int, width: int) -> Text:
+    line = Text.assemble("  ", (f"{each.verdict.value:<{VERDICT_WIDTH}}", STYLES[each.verdict]), "  ")
+    if each.verdict is Verdict.HOLDS and each.observed:
+        line.append(f"{_slug(each):<{slug_width}}  ")
+        line.append(" ".join(each.observed.split()), style="dim")
+        line.truncate(width, overflow="ellipsis")
+    else:
+        line.append(_slug(each))
+    return line
+
+
+def _details(each: ClaimVerdict, says: Mapping[str, str], width: int) -> Iterator[Text]:
+    if each.verdict is Verdict.HOLDS:
+        return
+    tried = each.verdict is not Verdict.UNAVAILABLE
+    details = [
+        ("promise", says.get(each.claim) if tried else None),
+        ("expected", each.expected if tried else None),
+        ("observed", each.observed if tried else None),
+        ("reason", each.reason),
+        ("remedy", each.remedy),
+        *(("artifact", artifact) for artifact in each.artifacts),
+    ]
+    for label, text in details:
+        if text:
+            yield from _labelled(f"{'':<{VERDICT_WIDTH + 4}}{label:<10}", text, width)
+
+
+def _labelled(label: str, text: str, width: int) -> Iterator[Text]:
+    """A label and a text that wraps beside it. Paths stay whole, so that they can be copied."""
+    first, *more = _broken_into_lines(text, width - len(label))
+    yield Text.assemble((label, "dim"), first)
+    for line in more:
+        yield Text(f"{'':<{len(label)}}{line}")
+
+
+def _wrapped(sentence: str, width: int) -> Iterator[Text]:
+    first, *more = _broken_into_lines(sentence, width - 2)
+    yield Text(first)
+    for line in more:
+        yield Text(f"  {line}")
+
+
+def _broken_into_lines(text: str, width: int) -> list[str]:
+    wrapped = textwrap.wrap(text, max(width, 20), break_long_words=False, break_on_hyphens=False)
+    return wrapped or [""]
+
+
+def _closing(results: Results, written: Iterable[Path]) -> Iterator[str]:
+    if results.interrupted:
+        yield "interrupted: claims that were not tried yet are not listed"
+    yield from results.notes
+    yield _counts(results)
+    yield _spent(results)
+    for file in written:
+        yield f"written: {file}"
+
+
+def _counts(results: Results) -> str:
+    if not results.verdicts:
+        return "no claim was tried"
+    found = [each.verdict for each in results.verdicts]
+    return f"{_plural(len(found), 'claim')}: " + ", ".join(
+        f"{found.count(verdict)} {verdict.value}" for verdict in STYLES if verdict in found
+    )
+
+
+def _spent(results: Results) -> str:
+    guests = ", ".join(f"{count} {kind}" for kind, count in results.guests.items() if count)
+    preparing = [
+        f"{name} {results.phases[name]:.1f} s" for name in ("image", "templates") if results.phases.get(name)
+    ]
+    seconds = f"{results.seconds:.1f} s" + (f" ({', '.join(preparing)})" if preparing else "")
+    return f"{seconds}; guests: {guests}" if guests else seconds
+
+
+def _plural(count: int, noun: str) -> str:
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+
+
+def _slug(each: ClaimVerdict) -> str:
+    return each.claim.partition("/")[2]

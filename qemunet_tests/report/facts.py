@@ -1,0 +1,98 @@
+"""What a session learned about the machine and spent on it, apart from verdicts."""
+
+import os
+import platform
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, field
+from typing import Any, Protocol
+
+GUEST_KINDS = ("booted", "thawed", "peers")
+PHASES = ("image", "templates", "tests")
+
+
+def _no_guests() -> dict[str, int]:
+    return dict.fromkeys(GUEST_KINDS, 0)
+
+
+def _no_seconds() -> dict[str, float]:
+    return dict.fromkeys(PHASES, 0.0)
+
+
+class Tally(Protocol):
+    """How many guests of each kind were made."""
+
+    booted: int
+    thawed: int
+    peers: int
+
+
+@dataclass
+class SessionFacts:
+    """One process's share; fixtures fill it.
+
+    `host`: kernel, distribution, cpus and more. `qemu`: path, version, slirp. `accel`: used, reason. `guests`
+    counts. `phases` are seconds. `notes` are sentences for the end of the report card.
+    """
+
+    host: dict[str, Any] = field(default_factory=dict)
+    qemu: dict[str, Any] = field(default_factory=dict)
+    accel: dict[str, Any] = field(default_factory=dict)
+    guests: dict[str, int] = field(default_factory=_no_guests)
+    phases: dict[str, float] = field(default_factory=_no_seconds)
+    notes: list[str] = field(default_factory=list)
+
+    def note(self, sentence: str) -> None:
+        """Say something once, however often it happens."""
+        if sentence not in self.notes:
+            self.notes.append(sentence)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain data, as it travels between processes."""
+        return asdict(self)
+
+    def count(self, tally: Tally) -> None:
+        """Add the guests that a bench made."""
+        for kind in GUEST_KINDS:
+            self.guests[kind] += getattr(tally, kind)
+
+    @property
+    def empty(self) -> bool:
+        return self == SessionFacts()
+
+
+def merged(shares: Iterable[SessionFacts]) -> SessionFacts:
+    """All processes together.
+
+    The first that knows the machine describes it. Guests add up. Phases are the longest, because processes
+    prepare side by side.
+    """
+    whole = SessionFacts()
+    for share in shares:
+        whole.host = whole.host or share.host
+        whole.qemu = whole.qemu or share.qemu
+        whole.accel = whole.accel or share.accel
+        for kind, count in share.guests.items():
+            whole.guests[kind] = whole.guests.get(kind, 0) + count
+        for phase, seconds in share.phases.items():
+            whole.phases[phase] = max(whole.phases.get(phase, 0.0), seconds)
+        for sentence in share.notes:
+            whole.note(sentence)
+    return whole
+
+
+def this_host() -> dict[str, Any]:
+    """What can be said about the machine without asking it anything difficult."""
+    return {
+        "kernel": os.uname().release,
+        "distribution": _distribution(),
+        "architecture": os.uname().machine,
+        "cpus": len(os.sched_getaffinity(0)),
+        "memory_mb": os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2**20,
+    }
+
+
+def _distribution() -> str:
+    try:
+        return platform.freedesktop_os_release()["PRETTY_NAME"]
+    except (OSError, KeyError):
+        return "an unnamed distribution"

@@ -1,0 +1,112 @@
+"""What is remembered about a test that cites a claim while it runs."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+from qemunet_tests.claims import Claim
+from qemunet_tests.report.finding import Finding, Verdict, worst
+from qemunet_tests.report.judgement import Outcome, judge, one_line
+
+Value = TypeVar("Value")
+
+
+class Testimony:
+    """What a test says about its claim: the fixture `claim`."""
+
+    __test__ = False
+
+    def __init__(self, claim: Claim) -> None:
+        self.id = claim.id
+        self.expected = claim.expected
+        self.observed: str | None = None
+        self.deviation: str | None = None
+        self.blamed: tuple[str, str | None] | None = None
+
+    def expects(self, text: str) -> str:
+        """On this target the promise amounts to `text`, which is returned."""
+        self.expected = text
+        return text
+
+    def sees(self, value: Value) -> Value:
+        """`value` was observed; it is returned unchanged. The last call wins."""
+        self.observed = str(value)
+        return value
+
+    def deviates(self, explanation: str) -> None:
+        """The test has asserted exactly the known deviation, which `explanation` explains."""
+        self.deviation = explanation
+
+    def blames(self, reason: str, remedy: str | None = None) -> None:
+        """Should an assertion fail from here on, this is why."""
+        self.blamed = (reason, remedy)
+
+
+@dataclass
+class Record:
+    """One run of one test. `test` is the name that people will read."""
+
+    claim: Claim
+    test: str
+    seconds: float = 0.0
+    outcomes: list[Outcome] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.testimony = Testimony(self.claim)
+
+    def ended(
+        self, phase: str, error: BaseException | None, seconds: float, fixtures: Mapping[str, object]
+    ) -> None:
+        """Take down how a phase ended. `fixtures` are still alive and can be asked for the cause."""
+        self.seconds += seconds
+        outcome = judge(error, phase)
+        if outcome and error and outcome.verdict is Verdict.BROKEN:
+            outcome = self._explained(outcome, phase, error, fixtures)
+        if outcome:
+            self.outcomes.append(outcome)
+
+    def _explained(
+        self, outcome: Outcome, phase: str, error: BaseException, fixtures: Mapping[str, object]
+    ) -> Outcome:
+        complaint = ""
+        if phase != "teardown":
+            try:
+                from qemunet_tests import diagnosis
+
+                cause = diagnosis.cause_of(self.claim, fixtures, error)
+            except Exception as failure:
+                # What the test found must not be lost because nobody could say why.
+                cause, complaint = None, f" (looking for the cause failed: {one_line(failure)})"
+            if cause:
+                return Outcome(Verdict.BROKEN, cause.reason, cause.remedy)
+        reason, remedy = self.testimony.blamed or (outcome.reason, None)
+        return Outcome(Verdict.BROKEN, reason + complaint, remedy)
+
+    def finding(self) -> Finding:
+        """The verdict, once all phases have ended."""
+        verdict = worst(outcome.verdict for outcome in self.outcomes) if self.outcomes else self._passed()
+        outcome = next((each for each in self.outcomes if each.verdict is verdict), None)
+        return Finding(
+            claim=self.claim.id,
+            verdict=verdict,
+            test=self.test,
+            seconds=self.seconds,
+            expected=_printable(self.testimony.expected),
+            observed=_printable(self.testimony.observed),
+            reason=_printable(outcome.reason if outcome else self.testimony.deviation),
+            remedy=_printable(outcome.remedy if outcome else None),
+        )
+
+    def _passed(self) -> Verdict:
+        return Verdict.HOLDS if self.testimony.deviation is None else Verdict.DEVIATES
+
+
+def _printable(text: str | None) -> str | None:
+    """What a guest says may hold any bytes; a terminal, JSON and XML may not."""
+    if text is None:
+        return None
+    whole = text.encode("utf-8", "backslashreplace").decode()
+    return "".join(
+        each if each.isprintable() or each in "\n\t" else each.encode("unicode_escape").decode()
+        for each in whole
+    )

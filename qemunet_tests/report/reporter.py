@@ -1,0 +1,122 @@
+"""The part of the plugin that lives in the reporting process: xdist's controller, or the only process."""
+
+import io
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from qemunet_tests.report.book import Book, write_results
+from qemunet_tests.report.facts import SessionFacts
+from qemunet_tests.report.finding import Finding, Verdict
+from qemunet_tests.report.judgement import one_line
+
+if TYPE_CHECKING:
+    from qemunet_tests.report.shapes import Results
+    from qemunet_tests.settings import Settings
+
+#: Attribute of a report, and key of a worker's output, in which a process sends its facts.
+FACTS = "qemunet_facts"
+
+
+class Reporter:
+    """Gathers findings and facts, writes results.json and prints the card.
+
+    `facts` are this process's own; `settings` may be asked for late, because most sessions never need them.
+    """
+
+    def __init__(
+        self, config: pytest.Config, facts: SessionFacts, settings: "Callable[[], Settings]"
+    ) -> None:
+        self.book = Book()
+        self.book.facts["this process"] = facts
+        self._config = config
+        self._settings = settings
+
+    def results(self) -> "Results":
+        """The session so far, as the document that results.json holds."""
+        return self.book.results(self._settings().target)
+
+    def pytest_runtest_logstart(self) -> None:
+        self.book.tests_began()
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        worker, sent = getattr(report, "worker_id", None), getattr(report, FACTS, None)
+        # Without workers, the facts are this process's own and in the book already.
+        if worker and sent:
+            self.book.facts[worker] = SessionFacts(**sent)
+        if report.when == "teardown":
+            if finding := Finding.from_properties(report.user_properties):
+                self.book.findings.append(finding)
+        elif report.when not in ("setup", "call"):
+            self._worker_died(report)
+
+    def _worker_died(self, report: pytest.TestReport) -> None:
+        from qemunet_tests.report.citing import claim_of_location
+
+        claim = claim_of_location(report.nodeid, self._config.rootpath)
+        if claim is None:
+            self.book.trouble.append(f"a process died in {report.nodeid}")
+            return
+        reason = "the process that ran the test died"
+        self.book.findings.append(Finding(claim, Verdict.INCONCLUSIVE, report.nodeid, reason=reason))
+
+    def pytest_collectreport(self, report: pytest.CollectReport) -> None:
+        if report.failed:
+            self.book.trouble.append(
+                f"{report.nodeid or 'the tests'} could not be loaded: {_last_error(report)}"
+            )
+
+    def pytest_internalerror(self, excinfo: pytest.ExceptionInfo[BaseException]) -> None:
+        self.book.trouble.append(f"pytest stopped: {one_line(excinfo.value)}")
+
+    def pytest_keyboard_interrupt(self) -> None:
+        self.book.interrupted = True
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_testnodedown(self, node: Any) -> None:
+        output = getattr(node, "workeroutput", None) or {}
+        if FACTS in output:
+            self.book.facts[node.gateway.id] = SessionFacts(**output[FACTS])
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_sessionfinish(self) -> None:
+        if not self._concerns_us() or not (folder := self._settings().report):
+            return
+        try:
+            write_results(self.results(), folder)
+        except OSError as error:
+            self.book.trouble.append(f"{folder} could not be written: {error.strerror}")
+
+    @pytest.hookimpl
+    def pytest_terminal_summary(self, terminalreporter: Any) -> None:
+        if not self._concerns_us():
+            return
+        from rich.console import Console
+
+        from qemunet_tests.claims import load
+        from qemunet_tests.report.card import print_card
+
+        terminal = terminalreporter._tw
+        stream = io.StringIO()
+        console = Console(file=stream, width=terminal.fullwidth, force_terminal=terminal.hasmarkup)
+        print_card(
+            console, self.results(), {id_: claim.says for id_, claim in load().items()}, self.written()
+        )
+        terminalreporter.section("qemunet")
+        terminalreporter.write(stream.getvalue())
+
+    def written(self) -> list[Path]:
+        """The files that the report went into."""
+        folder = self._settings().report
+        names = ("results.json", "junit.xml") if folder else ()
+        return [folder / name for name in names if folder and (folder / name).is_file()]
+
+    def _concerns_us(self) -> bool:
+        return bool(self.book.findings)
+
+
+def _last_error(report: pytest.CollectReport) -> str:
+    lines = [line[1:].strip() for line in str(report.longrepr).splitlines() if line.startswith("E ")]
+    return lines[-1] if lines else "no reason is known"

@@ -1,0 +1,147 @@
+"""The shapes of what scripts read. The JSON schemas beside this module are made from them.
+
+Fields may be added, never renamed.
+"""
+
+import json
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from qemunet_tests.claims import Source
+from qemunet_tests.report.finding import Verdict
+
+SCHEMAS = Path(__file__).parent / "schemas"
+
+
+class Shape(BaseModel):
+    """One JSON document or a part of it."""
+
+    model_config = ConfigDict(frozen=True, populate_by_name=True)
+
+    def as_json(self) -> str:
+        """Indented, keys in the order of the interface, with a final newline."""
+        return self.model_dump_json(by_alias=True, indent=2) + "\n"
+
+
+class Versioned(Shape):
+    """A whole document."""
+
+    version: Literal[1] = Field(1, alias="schema")
+
+
+class ClaimVerdict(Shape):
+    """What became of one claim, all its tests together. Details are those of the test that decided."""
+
+    claim: str
+    mode: str
+    verdict: Verdict
+    expected: str | None
+    observed: str | None
+    reason: str | None
+    remedy: str | None
+    tests: list[str]
+    seconds: float
+    artifacts: list[str]
+
+
+class HostDescription(Shape):
+    """The machine. More keys may follow."""
+
+    model_config = ConfigDict(extra="allow")
+
+    kernel: str
+    distribution: str
+    cpus: int
+
+
+class QemuDescription(Shape):
+    """What was tested; empty where no test got as far as asking it."""
+
+    model_config = ConfigDict(extra="allow")
+
+    path: str | None = None
+    version: str | None = None
+    slirp: str | None = None
+
+
+class Accelerator(Shape):
+    """What guests ran on, and why."""
+
+    model_config = ConfigDict(extra="allow")
+
+    used: str | None = None
+    reason: str | None = None
+
+
+class Results(Versioned):
+    """results.json."""
+
+    target: Literal["lab", "host"]
+    seconds: float
+    interrupted: bool = False
+    host: HostDescription
+    qemu: QemuDescription
+    accel: Accelerator
+    guests: dict[str, int]
+    phases: dict[str, float]
+    notes: list[str] = []
+    verdicts: list[ClaimVerdict]
+
+
+class ListedClaim(Shape):
+    """One claim of `qemunet claims --json`."""
+
+    id: str
+    mode: str
+    says: str
+    source: Source
+    since: str | None
+    until: str | None
+    tests: list[str]
+    untested: str | None
+
+
+class ClaimsListing(Versioned):
+    """`qemunet claims --json`."""
+
+    claims: list[ListedClaim]
+
+
+class Capability(Shape):
+    """One thing that this host can or cannot do, and the modes that need it."""
+
+    id: str
+    state: Literal["ok", "caution", "not"]
+    modes: list[str]
+    reason: str | None
+    remedy: str | None
+
+
+class ModeAnswer(Shape):
+    """Whether a mode can be used here."""
+
+    possible: bool
+    reason: str | None
+
+
+class DoctorReport(Versioned):
+    """`qemunet doctor --json`."""
+
+    capabilities: list[Capability]
+    modes: dict[str, ModeAnswer]
+
+
+DOCUMENTS: dict[str, type[Versioned]] = {"results": Results, "claims": ClaimsListing, "doctor": DoctorReport}
+
+
+def schema(document: str) -> dict[str, Any]:
+    """The JSON schema of a document, made from its model."""
+    made = DOCUMENTS[document].model_json_schema(by_alias=True, mode="serialization")
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **made}
+
+
+def schema_text(document: str) -> str:
+    """What the file in `schemas` has to contain."""
+    return json.dumps(schema(document), indent=2) + "\n"

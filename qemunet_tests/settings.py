@@ -1,0 +1,174 @@
+"""What a session was asked to do: the options, validated, as one immutable value."""
+
+import os
+import re
+import shutil
+import tempfile
+from argparse import Namespace
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
+
+from qemunet_tests.claims import load, unmatched
+from qemunet_tests.harness.errors import UsageError
+from qemunet_tests.options import CLAIMS, OPTIONS
+
+if TYPE_CHECKING:
+    from pytest import Config
+
+#: What the tiny guest has drivers for.
+NIC_MODELS = ("e1000", "e1000e", "rtl8139", "virtio-net-pci", "vmxnet3")
+
+LAB_BRIDGE = "br0"
+
+
+class Peer(BaseModel):
+    """A TCP service on the real LAN that accepts connections and echoes what it gets."""
+
+    model_config = ConfigDict(frozen=True)
+
+    host: str
+    port: int
+
+
+class Settings(BaseModel):
+    """One session's options. Paths are absolute; `qemu` is None where the PATH decides."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    target: Literal["lab", "host"] = "lab"
+    bridge: str = LAB_BRIDGE
+    peer: Peer | None = None
+    expect: Path | None = None
+    accel: Literal["auto", "kvm", "tcg"] = "auto"
+    qemu: Path | None = None
+    nic: tuple[str, ...] = ("virtio-net-pci",)
+    cold: bool = False
+    report: Path | None = None
+    keep: bool = False
+    claims: tuple[str, ...] = ()
+
+    @field_validator("peer", mode="before")
+    @classmethod
+    def _parse_peer(cls, value: object) -> object:
+        if not isinstance(value, str):
+            return value
+        host, colon, port = value.rpartition(":")
+        if not (colon and host and port.isdecimal() and 0 < int(port) < 65536):
+            raise ValueError(f"{value!r} is not ADDR:PORT, for instance 192.168.1.7:7777")
+        return Peer(host=host.strip("[]"), port=int(port))
+
+    @field_validator("nic")
+    @classmethod
+    def _known_models(cls, models: tuple[str, ...]) -> tuple[str, ...]:
+        for model in models:
+            if model not in NIC_MODELS:
+                raise ValueError(f"the guest has no driver for {model!r}; it knows {', '.join(NIC_MODELS)}")
+        return models
+
+    @field_validator("bridge")
+    @classmethod
+    def _interface_name(cls, name: str) -> str:
+        if not re.fullmatch(r"[^\s/]{1,15}", name):
+            raise ValueError(f"{name!r} cannot be the name of a network interface")
+        return name
+
+    @field_validator("claims")
+    @classmethod
+    def _globs_match(cls, globs: tuple[str, ...]) -> tuple[str, ...]:
+        for glob in unmatched(globs):
+            modes = {claim.mode for claim in load().values()}
+            hint = f"did you mean '{glob}/*'?" if glob in modes else "`qemunet claims` lists them"
+            raise ValueError(f"no claim matches {glob!r}: {hint}")
+        return globs
+
+
+def from_config(config: "Config") -> Settings:
+    """The settings of a pytest session. Raises UsageError with one line that names the pytest option."""
+    return from_pytest_options(config.option, str(config.getini("qemunet_target") or ""))
+
+
+def from_pytest_options(options: Namespace, target_of_ini: str) -> Settings:
+    """As `from_config`, for a session that is still reading its options."""
+    given = {option.name: getattr(options, option.pytest_dest, None) for option in (*OPTIONS, CLAIMS)}
+    given["target"] = given["target"] or target_of_ini or None
+    return from_options(given, flag=lambda name: f"--qemunet-{name}")
+
+
+def from_options(given: Mapping[str, object], flag: Callable[[str], str]) -> Settings:
+    """Validate what was given (None, False and empty mean: not given). Raises UsageError.
+
+    `flag` spells an option's name the way the user typed it.
+    """
+    try:
+        settings = Settings.model_validate({name: value for name, value in given.items() if value})
+    except ValidationError as error:
+        raise UsageError(_one_line(error, flag)) from None
+    return settings.model_copy(update=_checked_against_machine(settings, flag))
+
+
+def _one_line(error: ValidationError, flag: Callable[[str], str]) -> str:
+    first = error.errors()[0]
+    name = str(first["loc"][0])
+    if first["type"] == "literal_error":
+        return (
+            f"{flag(name)}: {first['input']!r} is not one of {first['ctx']['expected'].replace(' or ', ', ')}"
+        )
+    message = first["msg"].removeprefix("Value error, ")
+    return message if name == "claims" else f"{flag(name)}: {message}"
+
+
+def _checked_against_machine(settings: Settings, flag: Callable[[str], str]) -> dict[str, Path]:
+    """The named things exist. Answers with the absolute paths."""
+    _check_bridge(settings, flag)
+    paths = {}
+    if settings.qemu:
+        paths["qemu"] = _executable(settings.qemu, flag("qemu"))
+    if settings.expect:
+        paths["expect"] = _readable(settings.expect, flag("expect"))
+    if settings.report:
+        paths["report"] = _writable_folder(settings.report, flag("report"))
+    return paths
+
+
+def _check_bridge(settings: Settings, flag: Callable[[str], str]) -> None:
+    if settings.target == "lab":
+        if settings.bridge != LAB_BRIDGE:
+            raise UsageError(
+                f"{flag('bridge')}: the lab's bridge is {LAB_BRIDGE}; to use {settings.bridge!r} "
+                f"of this host add {flag('target')} host"
+            )
+    elif (
+        "bridge" in settings.model_fields_set
+        and not Path("/sys/class/net", settings.bridge, "bridge").is_dir()
+    ):
+        raise UsageError(f"{flag('bridge')}: this host has no bridge {settings.bridge!r}")
+
+
+def _executable(path: Path, option: str) -> Path:
+    found = Path(shutil.which(path) or path)
+    if not found.is_file():
+        raise UsageError(f"{option}: there is no {str(path)!r}")
+    if not os.access(found, os.X_OK):
+        raise UsageError(f"{option}: {str(path)!r} is not executable")
+    return found.absolute()
+
+
+def _readable(path: Path, option: str) -> Path:
+    if not path.is_file():
+        raise UsageError(f"{option}: there is no file {str(path)!r}")
+    if not os.access(path, os.R_OK):
+        raise UsageError(f"{option}: {str(path)!r} cannot be read")
+    return path.absolute()
+
+
+def _writable_folder(path: Path, option: str) -> Path:
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=path):
+            pass
+    except OSError as error:
+        raise UsageError(f"{option}: cannot write into {str(path)!r}: {error.strerror}") from None
+    return path.absolute()
