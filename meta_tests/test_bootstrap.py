@@ -29,7 +29,13 @@ echo ran pip >>$WORLD/log
     "bindep": """
 case "$*" in
     *--list_all*) cat $WORLD/packages ;;
-    *--brief*) for name in $(cat $WORLD/packages); do [ -e $WORLD/installed/$name ] || echo $name; done ;;
+    *--brief*)
+        [ ! -e $WORLD/bindep-breaks ] || { echo Traceback >&2; exit 1; }
+        missing=
+        for name in $(cat $WORLD/packages); do
+            [ -e $WORLD/installed/$name ] || { missing=1; echo $name; }
+        done
+        [ -z "$missing" ] ;;
 esac""",
     "dpkg-query": """
 shift 3
@@ -260,6 +266,15 @@ def test_without_apt_get_it_says_what_is_missing(ready: World, manager: str, adv
         (ready.programs / tool).symlink_to(f"/usr/bin/{tool}")
     ran = ready.run("true", more={"PATH": str(ready.programs)})
     assert (ran.returncode, ran.stderr) == (2, f"bootstrap: {advice}\n")
+
+
+def test_an_unknown_distribution_is_one_line(ready: World) -> None:
+    ready.remove("installed/mtools")
+    ready.write("bindep-breaks")
+    ran = ready.run("true")
+    assert ran.returncode == 2
+    assert ran.stderr.startswith("bootstrap: cannot tell which system packages are missing: ")
+    assert ran.stderr.count("\n") == 1
 
 
 def test_apt_get_that_fails_is_quoted(fresh: World) -> None:

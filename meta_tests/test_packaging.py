@@ -176,7 +176,7 @@ def test_an_installed_wheel_knows_its_claims(installed: Path, tmp_path: Path) ->
 @pytest.mark.slow
 def test_the_fixtures_are_there_for_a_users_test(installed: Path, tmp_path: Path) -> None:
     (tmp_path / "test_mine.py").write_text(A_USERS_TEST)
-    shown = run(installed / "pytest", "--setup-plan", "test_mine.py", folder=tmp_path)
+    shown = run(installed / "pytest", "--qemunet-target=lab", "--setup-plan", "test_mine.py", folder=tmp_path)
     assert "(fixtures used: " in shown
     for fixture in ("user_guest", "bridge_guest"):
         assert f"SETUP    F {fixture}" in shown

@@ -52,7 +52,7 @@ OPTIONS = (
     Option("expect", "what is known about this host's LAN and cannot be guessed", "FILE"),
     Option("accel", "auto (default) proves KVM by running a guest, else takes TCG", "auto|kvm|tcg"),
     Option("qemu", "the QEMU to test (default: qemu-system-x86_64 of the PATH)", "PATH"),
-    Option("nic", "network devices where a test leaves the choice open (default: virtio-net-pci)", "MODEL", several=True),
+    Option("nic", "network devices where a test leaves the choice open", "MODEL", several=True),
     Option("cold", "boot every guest, thaw none"),
     Option("report", "write junit.xml and results.json into this folder", "DIR"),
     Option("keep", "keep the artifacts of tests that passed, too"),

@@ -25,9 +25,8 @@ if TYPE_CHECKING:
 CONFORMANCE = "qemunet_tests.conformance"
 _CONFORMANCE_FOLDER = Path(__file__).parent / "conformance"
 
-#: The fixture shelves: "qemunet_tests.fixtures.bench", ".lab", ".user", ".bridge", ".peer". They import what
-#: drives guests, so only sessions of qemunet load them.
-FIXTURE_MODULES: tuple[str, ...] = ()
+#: The fixture shelves. They import what drives guests, so only sessions of qemunet load them.
+FIXTURE_MODULES = tuple(f"qemunet_tests.fixtures.{shelf}" for shelf in ("lab", "bench", "user", "bridge"))
 
 #: `qemunet run` registers its progress under this name; it handles an unusable host itself.
 RUN_PLUGIN = "qemunet-run"
@@ -35,6 +34,10 @@ RUN_PLUGIN = "qemunet-run"
 #: Names the process that entered the lab, so that its xdist workers can be told from anybody else's.
 _CONTROLLER = "QEMUNET_CONTROLLER"
 
+#: Options with which pytest runs no test.
+_LOOKING = "help version collectonly markers showfixtures show_fixtures_per_test setupplan".split()
+
+_entered = pytest.StashKey[bool]()
 _facts = pytest.StashKey[SessionFacts]()
 _settings = pytest.StashKey["Settings"]()
 _reporter = pytest.StashKey[Reporter]()
@@ -88,32 +91,24 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("qemunet", "qemunet: guest networking of QEMU")
     for option in (*OPTIONS, CLAIMS):
         group.addoption(option.pytest_flag, dest=option.pytest_dest, **option.for_pytest)
-    parser.addini(
-        "qemunet_target", "lab or host: makes every session in this project one of qemunet", default=""
-    )
+    parser.addini("qemunet_target", "lab or host: every session of the project is qemunet's", default="")
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
     # Before any conftest can start a thread, because the kernel moves only single-threaded processes.
     if is_ours(early_config) and not _only_looks(early_config):
-        _enter(early_config)
+        _enter_once(early_config)
 
 
 def _only_looks(config: pytest.Config) -> bool:
-    names = (
-        "help",
-        "version",
-        "collectonly",
-        "markers",
-        "showfixtures",
-        "show_fixtures_per_test",
-        "setupplan",
-    )
-    return any(getattr(config.known_args_namespace, name, False) for name in names)
+    return any(getattr(config.known_args_namespace, name, False) for name in _LOOKING)
 
 
-def _enter(config: pytest.Config) -> None:
+def _enter_once(config: pytest.Config) -> None:
+    if config.stash.setdefault(_entered, False):
+        return
+    config.stash[_entered] = True
     from qemunet_tests.settings import from_pytest_options
 
     try:
@@ -143,9 +138,7 @@ def _enter_lab() -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_configure(config: pytest.Config) -> None:
-    config.addinivalue_line(
-        "markers", "claim(id): the documented statement that the test tries, for instance user/address"
-    )
+    config.addinivalue_line("markers", "claim(id): the documented statement that the test tries")
     if not _is_worker(config):
         config.stash[_reporter] = Reporter(config, facts(config), lambda: settings(config))
         config.pluginmanager.register(config.stash[_reporter], "qemunet-reporter")
@@ -154,6 +147,8 @@ def pytest_configure(config: pytest.Config) -> None:
     for module in FIXTURE_MODULES:
         config.pluginmanager.import_plugin(module)
     if not _only_looks(config):
+        # Where a conftest named this plugin, it was too late for the hook above.
+        _enter_once(config)
         _configure_session(config)
 
 
@@ -167,7 +162,9 @@ def _configure_session(config: pytest.Config) -> None:
     except UsageError as error:
         raise pytest.UsageError(str(error)) from None
     if not _is_worker(config):
-        config.option.xmlpath = config.option.xmlpath or (report and str(report / JUNIT_FILE))
+        reporter(config).folder = report
+        chosen = getattr(config.option, "xmlpath", None)
+        config.option.xmlpath = chosen or (report and str(report / JUNIT_FILE))
         return
     from qemunet_tests.report.interrupt import interrupt_only_once
 
@@ -207,7 +204,11 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 @pytest.hookimpl(wrapper=True)
-def pytest_runtest_setup() -> Generator[None, Any, Any]:
+def pytest_runtest_setup(item: pytest.Item) -> Generator[None, Any, Any]:
+    if _cites(item):
+        from qemunet_tests.report.citing import refuse_miscited
+
+        refuse_miscited(item)
     return (yield from _skipping_what_is_unavailable())
 
 
@@ -229,7 +230,9 @@ def pytest_runtest_makereport(
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     report = yield
     if _cites(item):
-        _take_down(item, call, report)
+        from qemunet_tests.report.citing import take_down
+
+        take_down(item, call, report)
     if call.when == "teardown" and not facts(item.config).empty:
         # With every test, so that they are known even where a worker dies or is interrupted.
         setattr(report, FACTS, facts(item.config).as_dict())
@@ -238,16 +241,6 @@ def pytest_runtest_makereport(
 
 def _cites(item: pytest.Item) -> bool:
     return item.get_closest_marker("claim") is not None
-
-
-def _take_down(item: pytest.Item, call: pytest.CallInfo[None], report: pytest.TestReport) -> None:
-    from qemunet_tests.report.citing import RECORD
-
-    if record := item.stash.get(RECORD, None):
-        error = call.excinfo.value if call.excinfo else None
-        record.ended(call.when, error, call.duration, getattr(item, "funcargs", {}))
-        if call.when == "teardown":
-            report.user_properties.extend(record.finding().as_properties())
 
 
 @pytest.hookimpl(trylast=True)

@@ -1,8 +1,8 @@
 """The commands of `qemunet`, one module each.
 
-A module offers `add_parser(subparsers)`, which only describes the command and imports nothing that is heavy, and
-`execute(arguments) -> int`, which does the work and answers with the exit code. Mistakes of the user raise
-harness.errors.UsageError; what cannot be done here raises Unavailable or HarnessError.
+A command's module offers `add_parser(subparsers)`, which only describes the command and imports nothing
+that is heavy, and `execute(arguments) -> int`, which does the work and answers with the exit code. Mistakes
+of the user raise harness.errors.UsageError; what cannot be done here raises Unavailable or HarnessError.
 """
 
 #: In the order in which --help lists them.

@@ -77,7 +77,7 @@ def _print_table(listing: "ClaimsListing") -> None:
     table.add_column()
     for claim in listing.claims:
         text = Text(claim.says)
-        text.append(f"\n{claim.source.document}, “{claim.source.section}”", style="dim")
+        text.append(f'\n{claim.source.document}, "{claim.source.section}"', style="dim")
         for test in claim.tests:
             text.append(f"\n{test.rpartition('.')[2]}", style="dim")
         if not claim.tests:

@@ -4,26 +4,23 @@ import contextlib
 import os
 import signal
 import sys
-import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from types import FrameType
-from typing import Any, BinaryIO
+from typing import Any
 
 import pytest
 from rich.console import Console
 
 from qemunet_tests import plugin
 from qemunet_tests.claims import load
+from qemunet_tests.commands.terminal import hidden_output, text_of
 from qemunet_tests.harness.errors import HarnessError
 from qemunet_tests.report.book import exit_code
 from qemunet_tests.report.card import print_card
 from qemunet_tests.report.citing import claim_of_location
 from qemunet_tests.report.finding import Finding, Verdict
-from qemunet_tests.report.progress import Display, display
+from qemunet_tests.report.progress import Display, Quiet, display
 
-PIPE_WIDTH = 80
-WIDEST = 120
 SHOW_CURSOR = b"\x1b[?25h"
 
 
@@ -34,19 +31,17 @@ class Watcher:
         self.__name__ = plugin.RUN_PLUGIN
         self._show = show
         self._image_seconds = image_seconds
-        self._display: Display | None = None
+        self._display: Display = Quiet()
         self.config: pytest.Config | None = None
         self.worker_pids: list[int] = []
 
     def say(self, sentence: str) -> None:
         """Tell the user, if he is shown anything yet."""
-        if self._display:
-            self._display.say(sentence)
+        self._display.say(sentence)
 
     def close(self) -> None:
         """Leave the terminal as it was."""
-        if self._display:
-            self._display.close()
+        self._display.close()
 
     def code_so_far(self) -> int:
         """The exit code of a session that ends now: it is not complete."""
@@ -92,12 +87,12 @@ def conduct(console: Console, arguments: list[str], workers: int, image_seconds:
     Raises HarnessError where pytest did not get as far as testing, and what entering the lab raises.
     """
     watcher = Watcher(lambda: display(console, ticking=workers > 1), image_seconds)
-    with _hidden_output() as hidden, _interruptible(console, watcher):
+    with hidden_output() as hidden, _interruptible(console, watcher):
         try:
             ended = _run_pytest(arguments, watcher)
         finally:
             watcher.close()
-        output = _text_of(hidden)
+        output = text_of(hidden)
     if ended == pytest.ExitCode.USAGE_ERROR:
         raise HarnessError(_last_words(output))
     if ended == pytest.ExitCode.INTERNAL_ERROR:
@@ -127,47 +122,9 @@ def _report(console: Console, config: pytest.Config, ended: int) -> int:
         code = 3
     says = {id_: claim.says for id_, claim in load().items()}
     results = results.model_copy(update={"notes": [*dict.fromkeys([*trouble, *results.notes])]})
+    console.print()
     print_card(console, results, says, reporter.written())
     return code
-
-
-@contextlib.contextmanager
-def own_console() -> Iterator[Console]:
-    """A console on today's standard output, whatever happens to that later."""
-    descriptor = os.dup(sys.stdout.fileno())
-    with open(descriptor, "w", encoding=sys.stdout.encoding, errors="backslashreplace") as stream:
-        if not stream.isatty():
-            yield Console(file=stream, width=PIPE_WIDTH, force_terminal=False, color_system=None)
-            return
-        columns, lines = os.get_terminal_size(descriptor)
-        # One column less than there is, because some terminals wrap a full line.
-        yield Console(file=stream, width=min(columns, WIDEST + 1) - 1, height=lines)
-
-
-@contextlib.contextmanager
-def _hidden_output() -> Iterator[BinaryIO]:
-    """Standard output and error go into a file, those of child processes too."""
-    with tempfile.TemporaryFile() as hidden:
-        sys.stdout.flush()
-        sys.stderr.flush()
-        saved = {descriptor: os.dup(descriptor) for descriptor in (1, 2)}
-        try:
-            for descriptor in saved:
-                os.dup2(hidden.fileno(), descriptor)
-            yield hidden
-        finally:
-            sys.stdout.flush()
-            sys.stderr.flush()
-            for descriptor, copy in saved.items():
-                os.dup2(copy, descriptor)
-                os.close(copy)
-
-
-def _text_of(hidden: BinaryIO) -> str:
-    sys.stdout.flush()
-    sys.stderr.flush()
-    hidden.seek(0)
-    return hidden.read().decode(errors="backslashreplace")
 
 
 def _last_words(output: str) -> str:
@@ -181,7 +138,7 @@ def _interruptible(console: Console, watcher: Watcher) -> Iterator[None]:
     """The first Ctrl-C ends the session in order, the second one ends the process."""
     asked = 0
 
-    def interrupt(signal_number: int, frame: FrameType | None) -> None:
+    def interrupt(*_: object) -> None:
         nonlocal asked
         asked += 1
         if asked > 1:

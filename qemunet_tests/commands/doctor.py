@@ -1,4 +1,4 @@
-"""`qemunet doctor`: what this host can do, as the user who asks, and the command that mends what it cannot."""
+"""`qemunet doctor`: what this host can do for the user who asks, and the command that mends the rest."""
 
 import argparse
 import json
@@ -144,11 +144,14 @@ def _deepen(facts: Facts) -> tuple[Facts, tuple[Capability, ...]]:
 
 def _image() -> Image:
     # Not needed, and not quick to import, unless something is to be booted.
-    from qemunet_tests import images
+    from rich.console import Console
 
-    if images.available() is None:
-        _say("building the guest image, which takes about a minute")
-    return images.ensure()
+    from qemunet_tests import images
+    from qemunet_tests.commands.preparing import prepare_image
+
+    prepare_image(Console(stderr=True))
+    image: Image = images.ensure()
+    return image
 
 
 def _say(text: str) -> None:

@@ -70,8 +70,9 @@ def execute(arguments: argparse.Namespace) -> int:
     given = {option.name: getattr(arguments, option.name) for option in (*OPTIONS, CLAIMS)}
     settings = from_options(given, flag=lambda name: f"--{name}")
 
-    from qemunet_tests.commands.conducting import conduct, own_console
+    from qemunet_tests.commands.conducting import conduct
     from qemunet_tests.commands.preparing import prepare_image
+    from qemunet_tests.commands.terminal import own_console
 
     with own_console() as console:
         image_seconds = prepare_image(console)

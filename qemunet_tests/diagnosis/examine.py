@@ -32,7 +32,7 @@ SPECIAL: dict[str, tuple[Suspicion, ...]] = {
     "bridge-path": (*PATH, host_side.small_mtu),
     "ping": (*PATH, host_side.ping_gate_open),
     "port-forward": PATH,
-    "reach": PATH,
+    "reach": (*PATH, lan_side.outside_unreachable),
     "resolver": (*PATH, lan_side.resolver_silent),
     "not-reachable": (*PATH, launch.forwards),
 }

@@ -33,3 +33,14 @@ def resolver_silent(scene: Scene) -> Cause | None:
         f"the resolver {found.used}, the first in /etc/resolv.conf, does not answer{rest}",
         "start it, or put a resolver that answers first in /etc/resolv.conf",
     )
+
+
+def outside_unreachable(scene: Scene) -> Cause | None:
+    """What the host cannot reach itself, its guests in user mode cannot either."""
+    service = scene.target.outside_echo
+    try:
+        scene.target.host.connect(service.address, service.port, within_seconds=3.0).close()
+    except OSError as error:
+        reason = f"the host itself does not reach {service.address} ({error.strerror or error})"
+        return Cause(reason, "mend the host's own route and its router first")
+    return None

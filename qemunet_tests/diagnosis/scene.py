@@ -10,7 +10,7 @@ from qemunet_tests.harness.target import Target
 
 @dataclass(frozen=True)
 class Scene:
-    """`mode` is the broken claim's; `guests` are those alive, the test's own last."""
+    """`mode` is the broken claim's."""
 
     mode: str
     bench: Bench
@@ -27,8 +27,9 @@ class Scene:
 
     @property
     def guest(self) -> Guest | None:
+        """The test's own guest: others come later."""
         guests = self.bench.guests
-        return guests[-1] if guests else None
+        return guests[0] if guests else None
 
     @property
     def bridged(self) -> bool:

@@ -58,8 +58,8 @@ def choose(
     requested: str,
     qemu: Qemu,
     image: Image,
-    *,
     launch: Launch = launch_here,
+    *,
     notice: Callable[[str], None] = lambda _text: None,
     uid: int | None = None,
 ) -> Accel:
@@ -76,13 +76,20 @@ def choose(
     user = os.geteuid() if uid is None else uid
     observed = observe(qemu, user)
     if observed.worth_a_trial:
-        notice("probing KVM: booting a small Linux under it (up to 20 s, once per boot of this machine)")
-        made = race(qemu, image, launch)
-        observed = replace(observed, trial=made)
-        # A refusal may be mended in a minute; a guest that hangs will hang again.
-        if made.ran and (unkept := trial_memory.keep(made, qemu, user)):
-            notice(f"the answer about KVM is not kept: {unkept}")
+        with trial_memory.one_at_a_time():
+            # Another worker may have tried while we waited.
+            seen = trial_memory.recall(qemu, user) or _try(qemu, image, launch, notice, user)
+        observed = replace(observed, trial=seen)
     return decide(requested, observed)
+
+
+def _try(qemu: Qemu, image: Image, launch: Launch, notice: Callable[[str], None], uid: int) -> Trial:
+    notice("probing KVM: booting a small Linux under it (up to 20 s, once per boot of this machine)")
+    made = race(qemu, image, launch)
+    # A refusal may be mended in a minute; a guest that hangs will hang again.
+    if made.ran and (unkept := trial_memory.keep(made, qemu, uid)):
+        notice(f"the answer about KVM is not kept: {unkept}")
+    return made
 
 
 def observe(qemu: Qemu, uid: int) -> Observed:

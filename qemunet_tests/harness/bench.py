@@ -6,25 +6,25 @@ import shutil
 import socket
 import stat
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
-from qemunet_tests.harness.accel import Accel
 from qemunet_tests.harness.errors import HarnessError
 from qemunet_tests.harness.guest import Guest
 from qemunet_tests.harness.identity import Identity, unprivileged
-from qemunet_tests.harness.image import Image
 from qemunet_tests.harness.lab.station import Station
 from qemunet_tests.harness.login import Login
+from qemunet_tests.harness.machine import Machine
 from qemunet_tests.harness.namespaces import SCRATCH
 from qemunet_tests.harness.netdev import Bridge, Netdev, Nic
 from qemunet_tests.harness.pace import Pace
 from qemunet_tests.harness.processes import Process
-from qemunet_tests.harness.qemu import LaunchFailed, QemuProcess
+from qemunet_tests.harness.qemu import LaunchFailed, NetdevRefused, QemuProcess
 from qemunet_tests.harness.qemu_facts import Qemu
 from qemunet_tests.harness.syscalls import MS_BIND, mount
+from qemunet_tests.harness.template import MEMORY, NETWORK, STATE, Template, nic_words, save, thaw
+from qemunet_tests.harness.templates import Templates
 
-MEMORY_MIB = 256
 #: How long a cold boot may take under KVM, before the pace is applied.
 BOOT_SECONDS = 12.0
 
@@ -47,46 +47,91 @@ class Tally:
     peers: int = 0
 
 
-@dataclass
 class Bench:
-    """Boots disposable guests at one station with one QEMU, one image and one accelerator.
+    """Boots disposable guests at one station on one machine.
 
-    `told` is called with every guest right after it took its first command: faults are planted there.
+    Guests are thawed from templates unless `cold`. `told` is called with every guest right after it took its first
+    command, which is where faults are planted; `note` with what a reader of the report should know.
     """
 
-    qemu: Qemu
-    image: Image
-    cmdline: str
-    accel: Accel
-    station: Station
-    default_model: str = "virtio-net-pci"
-    identity: Identity = field(default_factory=unprivileged)
-    told: Callable[[Guest], None] = lambda guest: None
-    tally: Tally = field(default_factory=Tally)
-
-    def __post_init__(self) -> None:
+    def __init__(
+        self,
+        machine: Machine,
+        station: Station,
+        identity: Identity | None = None,
+        cold: bool = False,
+        note: Callable[[str], None] = lambda sentence: None,
+    ) -> None:
+        self.machine = machine
+        self.station = station
+        self.identity = identity or unprivileged()
+        self.pace = Pace(machine.accel.slowdown)
+        self.tally = Tally()
+        self.told: Callable[[Guest], None] = lambda guest: None
+        self.templates = None if cold else Templates(machine, self.identity, self._make_template, note)
         self._numbers = itertools.count(1)
         self._live: list[Guest] = []
         self._helper_has_setuid = False
+
+    @property
+    def qemu(self) -> Qemu:
+        return self.machine.qemu
+
+    @property
+    def making_seconds(self) -> float:
+        """What templates have cost so far."""
+        return self.templates.making_seconds if self.templates else 0.0
 
     @property
     def guests(self) -> list[Guest]:
         """Those alive, the youngest last."""
         return list(self._live)
 
-    @property
-    def pace(self) -> Pace:
-        return Pace(self.accel.slowdown)
+    def boot(self, *nics: Nic, network: bool = True, cold: bool = False) -> Guest:
+        """Make a fresh guest and return it once it takes commands: thawed where that is possible, else booted.
 
-    def boot(self, *nics: Nic, network: bool = True) -> Guest:
-        """Boot a fresh guest and return it once it takes commands.
-
-        With `network` it configures its NICs by itself, in parallel; without, when `network_up` is called.
-        Raises LaunchFailed, GuestDied, TimedOut.
+        With `network` its DHCP client is under way, without it waits for `network_up`. Raises NetdevRefused where
+        QEMU refuses a backend, LaunchFailed, GuestDied and TimedOut where the guest does not come up.
         """
+        models = tuple(nic.model for nic in nics)
+        template = self.templates.take(models) if self.templates and not cold else None
+        if template and self.templates:
+            try:
+                guest = self._thaw(template, nics)
+            except NetdevRefused:
+                raise
+            except HarnessError as error:
+                self.templates.give_up(models, error)
+                guest = self._boot(nics)
+        else:
+            guest = self._boot(nics)
+        if network:
+            guest.network_up()
+        self.told(guest)
+        return guest
+
+    def _boot(self, nics: tuple[Nic, ...]) -> Guest:
+        guest = self._start_guest(nics, self.machine.cold(NETWORK))
+        guest.wait_until_ready(self.pace.seconds(BOOT_SECONDS))
+        self.tally.booted += 1
+        return guest
+
+    def _thaw(self, template: Template, nics: tuple[Nic, ...]) -> Guest:
+        words = [*self.machine.backed(template.memory, shared=False, network=NETWORK), "-incoming", "defer"]
+        guest = self._start_guest(nics, words)
+        try:
+            thaw(guest.monitor, template.state, self.pace.seconds(4.0))
+            guest.wake(self.pace.seconds(4.0))
+        except HarnessError:
+            self.discard(guest)
+            raise
+        self.tally.thawed += 1
+        return guest
+
+    def _start_guest(self, nics: tuple[Nic, ...], machine_words: list[str]) -> Guest:
         name, folder = self._new_folder("guest")
         macs = tuple(nic.mac or self._new_mac() for nic in nics)
-        words = [*self._machine_words(name), *self._kernel_words(network)]
+        words = [*self.machine.words(name), *machine_words]
         for number, (nic, mac) in enumerate(zip(nics, macs, strict=True)):
             identifier = f"net{number}"
             words += nic.spell(identifier, mac)
@@ -94,12 +139,28 @@ class Bench:
         qemu = self._launch(words, folder, [nic.netdev for nic in nics])
         guest = Guest(name, qemu, nics, macs, self.pace)
         self._live.append(guest)
-        (folder / "repro.sh").write_text(self._repro(words, folder))
-        qemu.wait_until_running(self.pace.seconds(4.0))
-        guest.wait_until_ready(self.pace.seconds(BOOT_SECONDS))
-        self.tally.booted += 1
-        self.told(guest)
+        (folder / "repro.sh").write_text(self._repro(name, nics, macs))
+        try:
+            qemu.wait_until_running(self.pace.seconds(4.0))
+        except HarnessError:
+            self.discard(guest)
+            raise
         return guest
+
+    def _make_template(self, models: tuple[str, ...]) -> Path:
+        """Boot a guest up to the point where it would configure its network, and save it there."""
+        name, folder = self._new_folder("template")
+        backed = self.machine.backed(folder / MEMORY, shared=True, network=NETWORK)
+        qemu = self._launch([*self.machine.words(name), *backed, *nic_words(models)], folder, [])
+        guest = Guest(name, qemu, (), (), self.pace)
+        try:
+            qemu.wait_until_running(self.pace.seconds(4.0))
+            guest.wait_until_ready(self.pace.seconds(BOOT_SECONDS))
+            guest.wait_for_links(self.pace.seconds(3.0))
+            save(guest.monitor, folder / STATE, self.pace.seconds(4.0))
+        finally:
+            guest.close()
+        return folder
 
     def attempt(self, *words: str, netdevs: Sequence[Netdev] = ()) -> Attempt:
         """Start QEMU without a guest, see whether it starts, and end it again.
@@ -125,16 +186,25 @@ class Bench:
         which has not booted yet; the caller ends the process.
         """
         _, folder = self._new_folder("literal")
-        shutil.copyfile(self.image.vdisk, folder / "vdisk.img")
+        shutil.copyfile(self.machine.image.vdisk, folder / "vdisk.img")
         self.identity.owns(folder / "vdisk.img")
         ours, theirs = socket.socketpair()
         with theirs:
-            usable = [word for word in words if word != "-enable-kvm" or self.accel.used == "kvm"]
+            usable = [word for word in words if word != "-enable-kvm" or self.machine.accel.used == "kvm"]
             process = self._start(
                 [str(self.qemu.path), *usable], stdin=theirs.fileno(), stdout=theirs.fileno(), cwd=folder
             )
         self.tally.booted += 1
         return Login(ours, self.pace), process
+
+    def hand_over(self, nic: Nic, words: Sequence[str], **streams: object) -> Process:
+        """Boot a guest for a person: QEMU's standard streams are its console, with the monitor behind Ctrl-A.
+
+        `words` are appended to the command line; `streams` are those of subprocess. The caller ends the process.
+        """
+        name, _ = self._new_folder("shell")
+        guest_words = self._by_hand(name, (nic,), (nic.mac or self._new_mac(),))
+        return self._start([*guest_words, *words], self._capabilities([nic.netdev]), **streams)
 
     def save_evidence(self, folder: Path) -> list[Path]:
         """Copy what the living guests wrote: console, monitor log, captures, and how to boot them by hand."""
@@ -147,9 +217,10 @@ class Bench:
         return saved
 
     def discard(self, guest: Guest) -> None:
-        """End a guest and everything it wrote."""
+        """End a guest, and forget everything it wrote."""
         self._live.remove(guest)
         guest.close()
+        shutil.rmtree(guest.folder, ignore_errors=True)
 
     def close(self) -> None:
         for guest in list(self._live):
@@ -188,21 +259,16 @@ class Bench:
             self._helper_has_setuid = True
         return self._helper_has_setuid
 
-    def _machine_words(self, name: str) -> list[str]:
-        return [
-            str(self.qemu.path), "-name", f"{name},debug-threads=on", "-nodefaults", "-no-user-config",
-            "-display", "none", "-no-reboot", "-M", self.qemu.machine, "-accel", self.accel.used,
-            "-m", f"{MEMORY_MIB}M",
-        ]  # fmt: skip
-
-    def _kernel_words(self, network: bool) -> list[str]:
-        append = self.cmdline if network else f"{self.cmdline} qemunet.network=wait"
-        return ["-kernel", str(self.image.kernel), "-initrd", str(self.image.initrd), "-append", append]
-
-    def _repro(self, words: Sequence[str], folder: Path) -> str:
+    def _repro(self, name: str, nics: tuple[Nic, ...], macs: tuple[str, ...]) -> str:
         """A script that boots the same guest by hand, with its console on the terminal."""
-        by_hand = [word.replace(f"{folder}/", "./") for word in words]
-        return f"#!/bin/sh\n# Boots the same guest; leave with Ctrl-A x.\nexec {shlex.join(by_hand)} -serial mon:stdio\n"
+        words = shlex.join(self._by_hand(name, nics, macs))
+        return f"#!/bin/sh\n# Boots the same guest; leave with Ctrl-A x.\nexec {words}\n"
+
+    def _by_hand(self, name: str, nics: tuple[Nic, ...], macs: tuple[str, ...]) -> list[str]:
+        words = [*self.machine.words(name), *self.machine.cold()]
+        for number, (nic, mac) in enumerate(zip(nics, macs, strict=True)):
+            words += nic.spell(f"net{number}", mac)
+        return [*words, "-serial", "mon:stdio"]
 
     def _new_folder(self, kind: str) -> tuple[str, Path]:
         name = f"{kind}-{next(self._numbers)}"

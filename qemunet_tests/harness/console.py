@@ -36,6 +36,12 @@ class Console:
         """Wait for the guest to say that it takes commands. Raises TimedOut, ConsoleClosed."""
         self._read_past(READY, Deadline(within_seconds, "the guest to be ready on its control port"))
 
+    def resume(self, within_seconds: float) -> None:
+        """Ask a guest that was ready before this conversation began to say so again."""
+        deadline = Deadline(within_seconds, "the guest to answer on its control port")
+        self._send("0\n", deadline)
+        self._read_past(READY, deadline)
+
     def run(self, command: str, within_seconds: float, grace_seconds: float) -> Completed:
         """Have the guest run a shell command.
 

@@ -2,7 +2,9 @@
 
 import base64
 import re
+import secrets
 import shlex
+import time
 from pathlib import Path
 
 from qemunet_tests.harness.console import Console, ConsoleClosed
@@ -60,6 +62,20 @@ class Guest:
         except TimedOut as error:
             raise TimedOut(f"{error}; {self._last_words()}") from error
 
+    def wake(self, within_seconds: float) -> None:
+        """Resume the conversation with a thawed guest, which believes that it is still the moment of its freezing."""
+        try:
+            self._console.resume(within_seconds)
+        except ConsoleClosed as error:
+            raise GuestDied(f"{error}; {self._last_words()}") from error
+        # Its clock stands, and its random numbers are those of every other guest of this template.
+        self.check(f"date -s @{int(time.time())} >/dev/null; echo {secrets.token_hex(32)} > /dev/urandom")
+
+    def wait_for_links(self, within_seconds: float) -> None:
+        """Wait until every NIC has a carrier; some emulated ones take seconds."""
+        links = Deadline(within_seconds, "the guest's NICs to have a carrier")
+        links.wait_until(lambda: "0" not in self.check("cat /sys/class/net/eth*/carrier 2>/dev/null || true").split())
+
     def run(self, command: str, within_seconds: float = 10.0) -> Completed:
         """Run a shell command, to ask. Any status is an answer.
 
@@ -95,8 +111,8 @@ class Guest:
         self.monitor.execute("set_link", name=f"net{number}", up=False)
 
     def network_up(self) -> None:
-        """Bring up the NICs of a guest that was booted with its network waiting."""
-        self.check("qemunet-network up")
+        """Start the DHCP client on every NIC, with the MAC addresses that are this guest's own."""
+        self.check(f"qemunet-network up {' '.join(self.macs)}")
 
     def write_monitor_log(self) -> None:
         """Write down what was said over the monitor so far, beside what QEMU wrote itself."""

@@ -6,7 +6,7 @@ from qemunet_tests.harness.deadline import Deadline
 from qemunet_tests.harness.guest import Guest
 
 #: A first DISCOVER may be lost while a link comes up: this is how long a client is given under KVM.
-LEASE_SECONDS = 6.0
+LEASE_SECONDS = 4.0
 
 
 @dataclass(frozen=True)

@@ -52,8 +52,10 @@ def _lines(results: Results, says: Mapping[str, str], written: Iterable[Path], w
     yield Text()
     for mode, group in groups.items():
         yield from _wrapped(conclusion(mode, group), width)
-    for sentence in _closing(results, written):
+    for sentence in _closing(results):
         yield from _wrapped(sentence, width)
+    for file in written:
+        yield Text(f"written: {file}")
 
 
 def _header(results: Results, width: int) -> Iterator[Text]:
@@ -120,14 +122,12 @@ def _broken_into_lines(text: str, width: int) -> list[str]:
     return wrapped or [""]
 
 
-def _closing(results: Results, written: Iterable[Path]) -> Iterator[str]:
+def _closing(results: Results) -> Iterator[str]:
     if results.interrupted:
         yield "interrupted: claims that were not tried yet are not listed"
     yield from results.notes
     yield _counts(results)
     yield _spent(results)
-    for file in written:
-        yield f"written: {file}"
 
 
 def _counts(results: Results) -> str:

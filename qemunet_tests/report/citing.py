@@ -5,23 +5,51 @@ from pathlib import Path
 
 import pytest
 
-from qemunet_tests.claims import Claim, cited_by, load, matching
+from qemunet_tests.claims import cited_by, load, matching
 from qemunet_tests.claims.citations import MARKER, TESTS
+from qemunet_tests.harness.errors import UsageError
 from qemunet_tests.report.record import Record
 
 #: Where a test remembers what it found out.
 RECORD = pytest.StashKey[Record]()
+_REFUSAL = pytest.StashKey[str]()
 
 
 def cite(items: Iterable[pytest.Item], strict: bool) -> None:
     """Give every test that cites a claim a record of its own.
 
-    Other projects may use a marker of the same name: only where `strict` does a claim that does not exist
-    raise pytest.UsageError.
+    Other projects may use a marker of the same name: only where `strict` is a test refused, when its turn
+    comes, that does not cite exactly one claim that exists.
     """
     for item in items:
-        if claim := _claim_of(item, strict):
+        markers = list(item.iter_markers(MARKER))
+        ids = [str(argument) for marker in markers for argument in marker.args]
+        claim = load().get(ids[0]) if len(ids) == 1 else None
+        if claim:
             item.stash[RECORD] = Record(claim, _name_for_people(item))
+        elif markers and strict:
+            item.stash[_REFUSAL] = (
+                "a test has to cite one claim that exists, for instance @pytest.mark.claim('user/address'); "
+                f"this one cites {', '.join(map(repr, ids)) or 'none'}"
+            )
+
+
+def refuse_miscited(item: pytest.Item) -> None:
+    """Raises UsageError for a test that `cite` found wanting.
+
+    Not earlier: an error while tests are collected has pytest-xdist's workers end without a word.
+    """
+    if refusal := item.stash.get(_REFUSAL, None):
+        raise UsageError(refusal)
+
+
+def take_down(item: pytest.Item, call: pytest.CallInfo[None], report: pytest.TestReport) -> None:
+    """Remember how a phase ended; the report of the last one carries the finding."""
+    if record := item.stash.get(RECORD, None):
+        error = call.excinfo.value if call.excinfo else None
+        record.ended(call.when, error, call.duration, getattr(item, "funcargs", {}))
+        if call.when == "teardown":
+            report.user_properties.extend(record.finding().as_properties())
 
 
 def select(items: list[pytest.Item], globs: tuple[str, ...]) -> list[pytest.Item]:
@@ -41,20 +69,6 @@ def claim_of_location(nodeid: str, root: Path) -> str | None:
         if claims := cited_by(candidate, names[-1]):
             return claims[0] if len(claims) == 1 else None
     return None
-
-
-def _claim_of(item: pytest.Item, strict: bool) -> Claim | None:
-    markers = list(item.iter_markers(MARKER))
-    if not markers:
-        return None
-    ids = [argument for marker in markers for argument in marker.args]
-    claim = load().get(str(ids[0])) if len(ids) == 1 else None
-    if claim is None and strict:
-        raise pytest.UsageError(
-            f"{item.nodeid} has to cite one claim that exists, for instance "
-            f"@pytest.mark.claim('user/address'), and cites {', '.join(map(repr, ids)) or 'none'}"
-        )
-    return claim
 
 
 def _name_for_people(item: pytest.Item) -> str:

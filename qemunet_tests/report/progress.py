@@ -1,6 +1,5 @@
 """What is shown while tests run: a live line on a terminal, plain lines elsewhere."""
 
-import time
 from collections import Counter
 from typing import Protocol
 
@@ -38,6 +37,25 @@ class Display(Protocol):
         """Nothing more will be shown."""
 
 
+class Quiet:
+    """Says nothing, as before a session has started."""
+
+    def expect(self, total: int) -> None:
+        """Says nothing."""
+
+    def started(self, test: str, claim: str) -> None:
+        """Says nothing."""
+
+    def finished(self, test: str, finding: Finding | None) -> None:
+        """Says nothing."""
+
+    def say(self, sentence: str) -> None:
+        """Says nothing."""
+
+    def close(self) -> None:
+        """Says nothing."""
+
+
 class PlainLines:
     """One line per finished test, for files and pipes."""
 
@@ -53,6 +71,7 @@ class PlainLines:
         """Said when it ends."""
 
     def finished(self, test: str, finding: Finding | None) -> None:
+        del test
         self._done += 1
         if finding:
             place = f"[{self._done:>{len(str(self._total))}}/{self._total}]"
@@ -67,14 +86,14 @@ class PlainLines:
 
 
 class LiveLine:
-    """A bar with counts, the claims being tried, and the time; what does not hold is said above it at once.
+    """A bar with counts, the claims being tried, and the time; what does not hold is said at once.
 
-    `ticking` refreshes it from a thread of its own, which is left out where this process starts the lab itself.
+    `ticking` refreshes it from a thread, which is left out where this process drives guests itself.
     """
 
     def __init__(self, console: Console, ticking: bool) -> None:
         self._console = console
-        self._running: dict[str, tuple[str, float]] = {}
+        self._running: dict[str, str] = {}
         self._counts: Counter[Verdict] = Counter()
         self._ticking = ticking
         self._bar = Progress(
@@ -99,7 +118,7 @@ class LiveLine:
         self._show(total=total)
 
     def started(self, test: str, claim: str) -> None:
-        self._running[test] = (claim, time.monotonic())
+        self._running[test] = claim
         self._show()
 
     def finished(self, test: str, finding: Finding | None) -> None:
@@ -126,17 +145,19 @@ class LiveLine:
         counts = " ".join(
             f"{self._counts[verdict]} {verdict.value}" for verdict in STYLES if self._counts[verdict]
         )
-        running = ", ".join(claim for claim, _ in self._running.values())
+        running = ", ".join(self._running.values())
         description = "  ".join(part for part in (counts, running) if part) or "preparing"
         # Wider than the terminal, the line would wrap and leave its old copies behind.
         shown = description[: max(self._console.width - 45, 10)]
-        self._bar.update(
-            self._task, description=shown, advance=advance, **({"total": total} if total else {})
-        )
+        self._bar.update(self._task, description=shown, advance=advance, total=total)
         if not self._ticking:
             self._bar.refresh()
 
 
 def display(console: Console, ticking: bool) -> Display:
     """What suits the console."""
-    return LiveLine(console, ticking) if console.is_terminal else PlainLines(console)
+    return LiveLine(console, ticking) if _can_live(console) else PlainLines(console)
+
+
+def _can_live(console: Console) -> bool:
+    return console.is_terminal and not console.is_dumb_terminal

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from qemunet_tests.report.book import Book, write_results
+from qemunet_tests.report.book import JUNIT_FILE, RESULTS_FILE, Book, write_results
 from qemunet_tests.report.facts import SessionFacts
 from qemunet_tests.report.finding import Finding, Verdict
 from qemunet_tests.report.judgement import one_line
@@ -30,6 +30,7 @@ class Reporter:
         self, config: pytest.Config, facts: SessionFacts, settings: "Callable[[], Settings]"
     ) -> None:
         self.book = Book()
+        self.folder: Path | None = None
         self.book.facts["this process"] = facts
         self._config = config
         self._settings = settings
@@ -82,16 +83,15 @@ class Reporter:
 
     @pytest.hookimpl(trylast=True)
     def pytest_sessionfinish(self) -> None:
-        if not self._concerns_us() or not (folder := self._settings().report):
-            return
-        try:
-            write_results(self.results(), folder)
-        except OSError as error:
-            self.book.trouble.append(f"{folder} could not be written: {error.strerror}")
+        if self.folder:
+            try:
+                write_results(self.results(), self.folder)
+            except OSError as error:
+                self.book.trouble.append(f"{self.folder} could not be written: {error.strerror}")
 
     @pytest.hookimpl
     def pytest_terminal_summary(self, terminalreporter: Any) -> None:
-        if not self._concerns_us():
+        if not self.book.findings:
             return
         from rich.console import Console
 
@@ -109,12 +109,8 @@ class Reporter:
 
     def written(self) -> list[Path]:
         """The files that the report went into."""
-        folder = self._settings().report
-        names = ("results.json", "junit.xml") if folder else ()
-        return [folder / name for name in names if folder and (folder / name).is_file()]
-
-    def _concerns_us(self) -> bool:
-        return bool(self.book.findings)
+        files = [self.folder / name for name in (RESULTS_FILE, JUNIT_FILE)] if self.folder else []
+        return [file for file in files if file.is_file()]
 
 
 def _last_error(report: pytest.CollectReport) -> str:

@@ -1,7 +1,8 @@
 """bridge.conf exactly as qemu-bridge-helper reads it, odd corners included.
 
-Source: parse_acl_file() and main() of qemu-bridge-helper.c, the same from 1.1 to 10.1. It works on C strings:
-lines are cut at 4095 bytes and end at a NUL, names are cut at 15 bytes, and only whole lines are comments.
+Source: parse_acl_file() and main() of qemu-bridge-helper.c, the same since 4.1. It works on C strings: lines
+are cut at 4095 bytes and end at a NUL. Only whole lines are comments: what follows a name belongs to the name,
+and a name of more than 15 bytes spoils the file.
 """
 
 import errno
@@ -13,7 +14,7 @@ from pathlib import Path
 from qemunet_tests.harness.host.files import MACHINE, under
 
 DEFAULT_PATH = "/etc/qemu/bridge.conf"
-_BLANKS = b" \t\n\v\f\r"
+_BLANKS = b" \t\n\f\r"
 _LINE_BYTES = 4095
 _NAME_BYTES = 15
 
@@ -60,7 +61,11 @@ class Decision:
 
 
 class _BadLineError(Exception):
-    pass
+    """The helper gives up on the file that holds the line; an including file goes on behind the include."""
+
+
+class _EndlessError(Exception):
+    """The helper does not survive the file."""
 
 
 def compiled_path(helper: str, root: Path = MACHINE) -> str:
@@ -81,7 +86,7 @@ def read(path: str = DEFAULT_PATH, root: Path = MACHINE) -> Acl:
         _read_into(rules, ignored, path, root, ())
     except OSError as refused:
         return Acl(path, problem=f"{path} cannot be read: {refused.strerror}", problem_errno=refused.errno)
-    except _BadLineError as bad:
+    except (_BadLineError, _EndlessError) as bad:
         return Acl(path, problem=str(bad))
     return Acl(path, tuple(rules), ignored=tuple(ignored))
 
@@ -115,15 +120,22 @@ def _read_into(rules: list[Rule], ignored: list[str], path: str, root: Path, abo
         text = line.lstrip(_BLANKS)
         if not text or text.startswith(b"#"):
             continue
-        command, argument = _split(text, f"line {number} of {path}")
+        place = f"line {number} of {path}"
+        command, argument = _split(text, place)
         if command == b"include":
             _include(rules, ignored, argument.decode(errors="surrogateescape"), root, (*above, path))
-        elif command in (b"allow", b"deny"):
-            everything = argument == b"all"
-            rules.append(Rule(command == b"allow", argument[:_NAME_BYTES], everything, path, number))
-        else:
-            word = command.decode(errors="replace")
-            raise _BadLineError(f"line {number} of {path} begins with {word!r}: not allow, deny or include")
+            continue
+        _refuse_odd(command, argument, place)
+        rules.append(Rule(command == b"allow", argument, argument == b"all", path, number))
+
+
+def _refuse_odd(command: bytes, argument: bytes, place: str) -> None:
+    if len(argument) > _NAME_BYTES:
+        name = argument.decode(errors="replace")
+        raise _BadLineError(f"{place} is about a bridge called {name!r}, too long for a name")
+    if command not in (b"allow", b"deny"):
+        word = command.decode(errors="replace")
+        raise _BadLineError(f"{place} begins with {word!r}: not allow, deny or include")
 
 
 def _split(text: bytes, place: str) -> tuple[bytes, bytes]:
@@ -137,9 +149,7 @@ def _split(text: bytes, place: str) -> tuple[bytes, bytes]:
 
 def _include(rules: list[Rule], ignored: list[str], path: str, root: Path, above: tuple[str, ...]) -> None:
     if path in above:
-        # The helper reads it again until it runs out of descriptors, which adds no rule it has not got.
-        ignored.append(f"{path} includes itself")
-        return
+        raise _EndlessError(f"{path} includes itself, which makes the helper crash without a word")
     try:
         _read_into(rules, ignored, path, root, above)
     except OSError as refused:

@@ -31,7 +31,7 @@ class Port:
 
 @dataclass(frozen=True)
 class Bridge:
-    """Under STP a new port spends `forward_delay_seconds` listening, and again learning, before it forwards."""
+    """Under STP a new port listens for `forward_delay_seconds` and learns for as long before it forwards."""
 
     name: str
     up: bool

@@ -15,7 +15,7 @@ from qemunet_tests.harness.image import Image
 def boot(
     facts: Facts, image: Image, notice: Callable[[str], None], launch: Launch = launch_here
 ) -> tuple[Facts, tuple[Capability, ...]]:
-    """Boot `image` whatever is remembered. Returns the facts with what was learned, and the finding about it."""
+    """Boot `image` whatever is remembered. Returns the facts with what was learned, and the finding."""
     if facts.qemu is None:
         return facts, ()
     try:

@@ -37,6 +37,8 @@ CI_VARIABLES = {
     "TF_BUILD": "Azure Pipelines",
     "CI": "CI",
 }
+#: The namespaces that the kernel makes when it boots have fixed numbers.
+_FIRST_NAMESPACES = {"pid": "pid:[4026531836]", "uts": "uts:[4026531838]", "ipc": "ipc:[4026531839]"}
 _CONTAINER_CGROUPS = ("docker", "kubepods", "libpod", "lxc", "containerd")
 
 
@@ -114,8 +116,19 @@ def container(root: Path = MACHINE, environment: Mapping[str, str] = os.environ)
         return "kubernetes"
     if kind := environment.get("container") or read_text(root, "/run/systemd/container"):
         return kind
+    if _in_first_namespaces(root):
+        # Images made from containers keep the marks of one.
+        return None
     for mark, name in (("/.dockerenv", "docker"), ("/run/.containerenv", "podman")):
         if under(root, mark).exists():
             return name
     groups = read_text(root, "/proc/1/cgroup") or ""
     return next((name for name in _CONTAINER_CGROUPS if name in groups), None)
+
+
+def _in_first_namespaces(root: Path) -> bool:
+    try:
+        found = {kind: str(under(root, f"/proc/self/ns/{kind}").readlink()) for kind in _FIRST_NAMESPACES}
+    except OSError:
+        return False
+    return found == _FIRST_NAMESPACES

@@ -83,9 +83,8 @@ class Trial:
 
 
 def launch_here(words: Sequence[str], **streams: Any) -> Running:
-    """Start a program that the kernel ends when we die."""
-    guard = ["setpriv", "--pdeathsig", "KILL", "--"] if shutil.which("setpriv") else []
-    return subprocess.Popen([*guard, *words], **streams)
+    """Start a program as ourselves."""
+    return subprocess.Popen(list(words), **streams)
 
 
 def race(qemu: Qemu, image: Image, launch: Launch = launch_here) -> Trial:
@@ -165,7 +164,9 @@ class _Guest:
 def _booting(accelerator: Accelerator, qemu: Qemu, image: Image, launch: Launch) -> Iterator[_Guest]:
     # Files without a name: whoever QEMU runs as can write them, and nothing is left if we are killed.
     with tempfile.TemporaryFile() as serial, tempfile.TemporaryFile() as messages:
-        words = command_line(accelerator, qemu, image)
+        # Next to QEMU itself, because a change of user on the way would undo it.
+        guard = ["setpriv", "--pdeathsig", "KILL", "--"] if shutil.which("setpriv") else []
+        words = [*guard, *command_line(accelerator, qemu, image)]
         try:
             process = launch(words, stdin=subprocess.DEVNULL, stdout=serial, stderr=messages)
         except OSError as error:

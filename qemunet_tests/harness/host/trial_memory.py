@@ -4,20 +4,24 @@ Kept in accel.json of the cache. Anything odd about that file means that the tri
 """
 
 import contextlib
+import fcntl
 import json
 import os
 import tempfile
+from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from qemunet_tests.harness.cache import cache_root, readable_caches
+from qemunet_tests.harness.deadline import Deadline
 from qemunet_tests.harness.host.files import MACHINE, read_text
 from qemunet_tests.harness.host.trial import STAGES, Boot, Trial
 from qemunet_tests.harness.qemu_facts import Qemu
 
 FILE = "accel.json"
 SCHEMA = 1
+LOCK_SECONDS = 60.0
 
 
 def boot_id(root: Path = MACHINE) -> str:
@@ -60,6 +64,30 @@ def keep(trial: Trial, qemu: Qemu, uid: int) -> str | None:
     except OSError as refused:
         return f"{folder} cannot be written: {refused.strerror}"
     return None
+
+
+@contextlib.contextmanager
+def one_at_a_time() -> Iterator[None]:
+    """Let one process of this user try and the others wait for its answer. Raises TimedOut."""
+    try:
+        cache_root().mkdir(parents=True, exist_ok=True)
+        lock = (cache_root() / f".{FILE}.lock").open("w")
+    except OSError:
+        # Without a place for the answer there is nothing to wait for.
+        yield
+        return
+    with lock:
+        waiting = Deadline(LOCK_SECONDS, "another process to find out whether KVM works")
+        waiting.wait_until(lambda: _try_lock(lock.fileno()))
+        yield
+
+
+def _try_lock(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 def _answers(path: Path) -> dict[str, Any]:

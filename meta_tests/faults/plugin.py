@@ -1,0 +1,34 @@
+"""Plants one fault in a run: `pytest -p meta_tests.faults.plugin --qemunet-fault NAME`."""
+
+import pytest
+
+from meta_tests.faults import bridge, user  # noqa: F401  (they register their faults)
+from meta_tests.faults.fault import FAULTS
+from qemunet_tests.harness.bench import Bench
+from qemunet_tests.harness.guest import Guest
+from qemunet_tests.harness.lab import Lab
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.getgroup("qemunet").addoption("--qemunet-fault", choices=sorted(FAULTS), help="what to break")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    name = config.getoption("--qemunet-fault")
+    if name:
+        config.pluginmanager.register(Planter(name), "qemunet-planter")
+
+
+class Planter:
+    """Breaks what its fault says, wherever a run offers it."""
+
+    def __init__(self, name: str) -> None:
+        self.fault = FAULTS[name]
+
+    def pytest_qemunet_lab_built(self, lab: Lab) -> None:
+        if self.fault.wants == "lab":
+            self.fault.plant(lab)
+
+    def pytest_qemunet_guest_booted(self, guest: Guest, bench: Bench) -> None:
+        if self.fault.wants == "guest":
+            self.fault.plant(guest, bench)

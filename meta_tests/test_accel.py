@@ -1,0 +1,239 @@
+"""The accelerator: the decision by table, the trial by stub, the memory by tampering."""
+
+import contextlib
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from qemunet_tests.harness import accel
+from qemunet_tests.harness.accel import Accel, Observed, choose, decide
+from qemunet_tests.harness.deadline import Deadline
+from qemunet_tests.harness.errors import HarnessError, Unavailable, UsageError
+from qemunet_tests.harness.host import trial, trial_memory
+from qemunet_tests.harness.host.obstacle import Obstacle
+from qemunet_tests.harness.host.trial import Boot, Trial, launch_here
+from qemunet_tests.harness.image import Image
+from qemunet_tests.harness.qemu_facts import Qemu
+
+DENIED = Obstacle("alice may not open /dev/kvm (mode 0660, group kvm)", "sudo usermod -aG kvm alice")
+SOFTWARE = Boot("tcg", "userspace", 4.0)
+WORKS = Trial(Boot("kvm", "userspace", 1.2), Boot("tcg", "kernel start", 1.2))
+HANGS = Trial(Boot("kvm", "real mode", 12.0), SOFTWARE)
+SLOW_MACHINE = Trial(Boot("kvm", "real mode", 20.0), Boot("tcg", "userspace", 16.0))
+NEITHER = Trial(Boot("kvm", "firmware", 20.0), Boot("tcg", "kernel start", 20.0))
+DIES = Trial(Boot("kvm", "kernel start", 0.8, status=1, complaint="KVM: entry failed"), SOFTWARE)
+REFUSED = Trial(
+    Boot("kvm", "firmware", 0.1, status=1, complaint="Could not access KVM kernel module"), SOFTWARE
+)
+
+
+@pytest.mark.parametrize(
+    ("observed", "used", "reason", "slowdown"),
+    [
+        (Observed(True, None, WORKS), "kvm", "a Linux guest reached userspace under KVM in 1.2 s", 1.0),
+        (Observed(False, None, None), "tcg", "this QEMU was built without KVM", 5.0),
+        (Observed(False, None, WORKS), "tcg", "this QEMU was built without KVM", 5.0),
+        (Observed(True, DENIED, None), "tcg", "alice may not open /dev/kvm", 5.0),
+        (Observed(True, DENIED, None), "tcg", "sudo usermod -aG kvm alice", 5.0),
+        (Observed(True, DENIED, WORKS), "tcg", "alice may not open /dev/kvm", 5.0),
+        (Observed(True, None, None), "tcg", "was not tried", 5.0),
+        (Observed(True, None, HANGS), "tcg", "a Linux guest hangs at stage 'real mode' after 12 s", 5.0),
+        (Observed(True, None, HANGS), "tcg", "in software it needs 4.0 s", 5.0),
+        (Observed(True, None, SLOW_MACHINE), "tcg", "hangs at stage 'real mode'", 10.0),
+        (Observed(True, None, NEITHER), "tcg", "hangs at stage 'firmware' after 20 s", 12.5),
+        (Observed(True, None, DIES), "tcg", "dies at stage 'kernel start'", 5.0),
+        (Observed(True, None, REFUSED), "tcg", "QEMU does not start under KVM: Could not access KVM", 5.0),
+    ],
+)
+def test_the_decision(observed: Observed, used: str, reason: str, slowdown: float) -> None:
+    decided = decide("auto", observed)
+    assert decided.used == used
+    assert reason in decided.reason
+    assert decided.slowdown == slowdown
+    if used == "kvm":
+        assert decide("kvm", observed) == decided
+    else:
+        with pytest.raises(Unavailable) as refusal:
+            decide("kvm", observed)
+        assert reason in f"{refusal.value.reason} {refusal.value.remedy}"
+        assert "--accel tcg" in refusal.value.remedy
+
+
+@pytest.fixture
+def image(tmp_path: Path) -> Image:
+    return Image("tiny", "0", tmp_path)
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Short deadlines, a cache of the test's own, and a KVM that opens."""
+    monkeypatch.setenv("QEMUNET_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(trial, "LONGEST_KVM_SECONDS", 1.5)
+    monkeypatch.setattr(trial, "SHORTEST_KVM_SECONDS", 0.3)
+    monkeypatch.setattr(accel.kvm, "obstacle", lambda *_: None)
+
+
+def stub(folder: Path, under_kvm: str, in_software: str = "echo QEMUNET READY 1; exec sleep 60") -> Qemu:
+    """A QEMU whose two accelerators behave as the scripts say. Notes the process ids it ran as."""
+    path = folder / "qemu-stub"
+    path.write_text(
+        f"#!/bin/sh\necho $$ >>{folder}/pids\n"
+        f"case \"$*\" in\n*'-accel kvm'*) {under_kvm} ;;\n*) {in_software} ;;\nesac\n"
+    )
+    path.chmod(0o755)
+    return Qemu(
+        path, "9.2.4", "QEMU emulator version 9.2.4", None, frozenset({"user"}), frozenset({"kvm", "tcg"}),
+        "pc-i440fx-9.2", None, (),
+    )  # fmt: skip
+
+
+def started(folder: Path) -> list[int]:
+    place = folder / "pids"
+    return [int(word) for word in place.read_text().split()] if place.exists() else []
+
+
+def alive(pid: int) -> bool:
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(pid, 0)
+        return True
+    return False
+
+
+def must_not_start(*_: Any, **__: Any) -> Any:
+    raise AssertionError("something was booted")
+
+
+HANG = "echo 'Probing EDD (edd=off to disable)... ok'; exec sleep 60"
+
+
+def test_a_kvm_that_hangs_is_seen_once_and_leaves_nothing(tmp_path: Path, image: Image) -> None:
+    qemu = stub(tmp_path, HANG)
+    notices: list[str] = []
+    chosen = choose("auto", qemu, image, notice=notices.append)
+    assert chosen.used == "tcg"
+    assert "hangs at stage 'real mode'" in chosen.reason
+    assert len(notices) == 1
+    assert "probing KVM" in notices[0]
+    pids = started(tmp_path)
+    assert len(pids) == 2
+    assert not any(alive(pid) for pid in pids)
+    assert choose("auto", qemu, image, must_not_start) == chosen
+
+
+def test_a_kvm_that_works(tmp_path: Path, image: Image) -> None:
+    qemu = stub(tmp_path, "echo Linux version 6; echo QEMUNET READY 1; exec sleep 60", "exec sleep 60")
+    chosen = choose("auto", qemu, image)
+    assert (chosen.used, chosen.slowdown) == ("kvm", 1.0)
+    assert choose("kvm", qemu, image, must_not_start) == chosen
+    assert not any(alive(pid) for pid in started(tmp_path))
+
+
+def test_a_kvm_that_hangs_but_was_asked_for(tmp_path: Path, image: Image) -> None:
+    with pytest.raises(Unavailable) as refusal:
+        choose("kvm", stub(tmp_path, HANG), image)
+    assert "--accel kvm was asked for, but KVM opens but a Linux guest hangs" in refusal.value.reason
+
+
+def test_a_refusal_is_told_and_not_kept(tmp_path: Path, image: Image) -> None:
+    refusing = stub(tmp_path, "echo 'Could not access KVM kernel module: Permission denied' >&2; exit 1")
+    assert "Permission denied" in choose("auto", refusing, image).reason
+    permitted = stub(tmp_path, "echo QEMUNET READY 1; exec sleep 60")
+    assert choose("auto", permitted, image).used == "kvm"
+
+
+def test_an_internal_error_of_kvm_is_not_waited_for(
+    tmp_path: Path, image: Image, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(trial, "LONGEST_KVM_SECONDS", 30)
+    clock = Deadline(5, "the answer")
+    qemu = stub(tmp_path, "echo 'KVM internal error. Suberror: 1' >&2; exec sleep 60", "exec sleep 60")
+    assert choose("auto", qemu, image).used == "tcg"
+    assert not clock.passed
+
+
+def test_in_software_on_request_nothing_is_looked_at(image: Image, tmp_path: Path) -> None:
+    qemu = stub(tmp_path, HANG)
+    assert choose("tcg", qemu, image, must_not_start) == Accel("tcg", "--accel tcg was asked for", 5.0)
+
+
+def test_an_unknown_word_is_a_mistake_of_use(image: Image, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="choose one of auto, kvm, tcg"):
+        choose("hvf", stub(tmp_path, HANG), image)
+
+
+def test_a_launch_that_fails_is_the_benchs_fault(image: Image, tmp_path: Path) -> None:
+    def broken(*_: Any, **__: Any) -> Any:
+        raise OSError(8, "Exec format error")
+
+    with pytest.raises(HarnessError, match="Exec format error"):
+        choose("auto", stub(tmp_path, HANG), image, broken)
+
+
+def spoil(path: Path, how: str) -> None:
+    document = json.loads(path.read_text())
+    match how:
+        case "cut":
+            path.write_text(path.read_text()[:40])
+        case "list":
+            path.write_text("[]")
+        case "binary":
+            path.write_bytes(b"\xff\xfe\0")
+        case "other boot":
+            path.write_text(json.dumps({**document, "boot": "00000000-0000"}))
+        case "other schema":
+            path.write_text(json.dumps({**document, "schema": 99}))
+        case "odd trial":
+            path.write_text(
+                json.dumps({**document, "trials": {key: {"kvm": 1} for key in document["trials"]}})
+            )
+        case "odd stage":
+            path.write_text(path.read_text().replace("real mode", "nowhere"))
+        case "gone":
+            path.unlink()
+
+
+@pytest.mark.parametrize(
+    "how", ["cut", "list", "binary", "other boot", "other schema", "odd trial", "odd stage", "gone"]
+)
+def test_a_spoilt_memory_means_another_trial(how: str, tmp_path: Path, image: Image) -> None:
+    qemu = stub(tmp_path, HANG)
+    choose("auto", qemu, image)
+    spoil(tmp_path / "cache" / trial_memory.FILE, how)
+    choose("auto", qemu, image)
+    assert len(started(tmp_path)) == 4
+    choose("auto", qemu, image, must_not_start)
+
+
+def test_the_memory_is_of_one_qemu_and_one_user(tmp_path: Path, image: Image) -> None:
+    qemu = stub(tmp_path, HANG)
+    choose("auto", qemu, image, uid=1234)
+    assert trial_memory.recall(qemu, 1234) is not None
+    assert trial_memory.recall(qemu, 4321) is None
+    os.utime(qemu.path, (1, 1))
+    assert trial_memory.recall(qemu, 1234) is None
+
+
+def test_a_cache_that_cannot_be_written_is_mentioned(
+    tmp_path: Path, image: Image, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("QEMUNET_CACHE", "/proc/nothing/here")
+    notices: list[str] = []
+    assert choose("auto", stub(tmp_path, HANG), image, notice=notices.append).used == "tcg"
+    assert any("is not kept: /proc/nothing/here cannot be written" in notice for notice in notices)
+
+
+def test_an_interrupted_trial_leaves_nothing(tmp_path: Path, image: Image) -> None:
+    launched = []
+
+    def then_interrupted(words: list[str], **streams: Any) -> Any:
+        if launched:
+            raise KeyboardInterrupt
+        launched.append(launch_here(words, **streams))
+        return launched[0]
+
+    with pytest.raises(KeyboardInterrupt):
+        choose("auto", stub(tmp_path, HANG), image, then_interrupted)
+    assert launched[0].poll() is not None

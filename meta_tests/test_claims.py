@@ -1,0 +1,149 @@
+"""Claims are well formed, and every one of them is tested or excused."""
+
+import json
+from pathlib import Path
+
+import jsonschema
+import pytest
+from pydantic import ValidationError
+
+from qemunet_tests.claims import citations, cited_by, load, matching, unmatched
+from qemunet_tests.claims.citations import _citations_in
+from qemunet_tests.commands.claims import claims_listing
+from qemunet_tests.harness.errors import UsageError
+from qemunet_tests.report.shapes import SCHEMAS
+
+pytest_plugins = "pytester"
+
+#: The ids that the first release promises to scripts.
+FIRST_IDS = {
+    *(f"user/{slug}" for slug in (
+        "default-network", "address", "gateway", "dns-offered", "dns-resolves", "reach-outside-tcp",
+        "reach-outside-udp", "icmp-gateway", "icmp-outside-closed", "not-reachable-unforwarded",
+        "hostfwd-ssh-2222", "netdev-without-device", "e1000",
+    )),
+    *(f"bridge/{slug}" for slug in (
+        "helper-found", "acl-allow", "acl-not-listed", "lease-address", "lease-gateway", "lease-dns",
+        "lease-known-to-server", "reachable-ping", "reachable-ssh", "bulk-both-ways",
+        "backend-is-tap-in-bridge",
+    )),
+}  # fmt: skip
+
+
+def write_shelf(folder: Path, mode: str, text: str) -> Path:
+    (folder / f"{mode}.toml").write_text(text)
+    return folder
+
+
+def test_the_ids_that_scripts_know_are_there() -> None:
+    assert set(load()) >= FIRST_IDS
+
+
+def test_user_comes_before_bridge_and_a_file_keeps_its_order() -> None:
+    ids = list(load())
+    assert ids.index("user/e1000") < ids.index("bridge/helper-found")
+    assert ids.index("user/address") < ids.index("user/dns-offered")
+
+
+def test_says_is_one_plain_sentence_or_two() -> None:
+    for claim in load().values():
+        assert claim.says.endswith("."), claim.id
+        assert claim.says[0].isupper() or claim.says[0].isdigit(), claim.id
+
+
+def test_every_claim_is_tested_or_excused_and_never_both() -> None:
+    cited = {citation.claim for citation in citations()}
+    neither = [claim.id for claim in load().values() if claim.id not in cited and claim.untested is None]
+    both = [claim.id for claim in load().values() if claim.id in cited and claim.untested]
+    assert neither == []
+    assert both == []
+
+
+def test_no_test_cites_a_claim_that_does_not_exist() -> None:
+    assert [citation for citation in citations() if citation.claim not in load()] == []
+
+
+def test_every_conformance_test_cites_exactly_one_claim() -> None:
+    cited = [citation.test for citation in citations()]
+    assert [test for test in set(cited) if cited.count(test) != 1] == []
+    # Without this, an empty folder would pass everything above.
+    assert {citation.file.name for citation in citations()} >= {"test_user.py", "test_bridge.py"}
+
+
+@pytest.mark.parametrize(
+    ("table", "complaint"),
+    [
+        ('[claims.a]\nsource = { document = "d", section = "s" }\nexpected = "e"', "says"),
+        ('[claims.a]\nsays = "S."\nsource = { document = "d" }\nexpected = "e"', "section"),
+        ('[claims.a]\nsays = "S."\nsource = { document = "d", section = "s" }\nexpected = ""', "expected"),
+        (
+            '[claims.a]\nsays = "S."\nsource = { document = "d", section = "s" }\nexpected = "e"\nsinse = "x"',
+            "sinse",
+        ),
+        ('[claims.Bad_slug]\nsays = "S."\nsource = { document = "d", section = "s" }\nexpected = "e"', "id"),
+    ],
+)
+def test_a_malformed_claim_is_refused(tmp_path: Path, table: str, complaint: str) -> None:
+    with pytest.raises(ValidationError, match=complaint):
+        load(write_shelf(tmp_path, "mode", table))
+
+
+def test_globs_match_ids_and_say_which_matched_nothing() -> None:
+    assert set(matching(["user/dns-*"])) == {"user/dns-offered", "user/dns-resolves"}
+    assert set(matching(["*/e1000", "user/address"])) >= {"user/e1000", "user/address"}
+    assert set(matching([])) == set(load())
+    assert unmatched(["user/*", "User/*", "user", "wifi/*"]) == ["User/*", "user", "wifi/*"]
+
+
+def test_citations_are_found_wherever_a_marker_can_stand(tmp_path: Path) -> None:
+    file = tmp_path / "test_it.py"
+    file.write_text(
+        """
+import pytest
+raise SystemExit("importing a test module is not allowed")
+
+@pytest.mark.claim("user/address")
+def test_decorated(): ...
+
+@pytest.mark.slow
+@pytest.mark.parametrize("nic", [pytest.param("a", marks=pytest.mark.claim("user/e1000")), "b"])
+async def test_parameter(nic): ...
+
+@pytest.mark.claim("user/gateway")
+class TestGroup:
+    def test_inside(self): ...
+    def helper(self): ...
+
+def test_uncited(): ...
+"""
+    )
+    found = {(citation.claim, citation.test) for citation in citations(tmp_path)}
+    assert found == {
+        ("user/address", "test_it::test_decorated"),
+        ("user/e1000", "test_it::test_parameter"),
+        ("user/gateway", "test_it::TestGroup::test_inside"),
+    }
+    assert cited_by(file, "test_uncited") == []
+    assert cited_by(tmp_path / "nowhere.py", "test_decorated") == []
+
+
+def test_a_module_wide_marker_counts(tmp_path: Path) -> None:
+    file = tmp_path / "test_it.py"
+    file.write_text("import pytest\npytestmark = [pytest.mark.claim('user/address')]\ndef test_a(): ...\n")
+    assert [citation.claim for citation in _citations_in(file)] == ["user/address"]
+
+
+def test_the_listing_has_the_promised_shape() -> None:
+    document = json.loads(claims_listing([]).as_json())
+    jsonschema.validate(document, json.loads((SCHEMAS / "claims.json").read_text()))
+    assert list(document) == ["schema", "claims"]
+    address = next(each for each in document["claims"] if each["id"] == "user/address")
+    assert list(address) == ["id", "mode", "says", "source", "since", "until", "tests", "untested"]
+    assert address["source"] == {"document": "Basic networking with QEMU", "section": "User networking"}
+    assert all(test.startswith("qemunet_tests.conformance.test_user::test_") for test in address["tests"])
+    assert address["tests"]
+
+
+def test_a_glob_that_matches_nothing_is_a_mistake() -> None:
+    with pytest.raises(UsageError, match=r"wifi/\*"):
+        claims_listing(["user/*", "wifi/*"])

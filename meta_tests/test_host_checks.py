@@ -1,0 +1,195 @@
+"""Every check of the doctor, on a healthy host made of files and on hosts with one thing wrong."""
+
+import stat
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pytest
+
+from qemunet_tests.harness.host import checks
+from qemunet_tests.harness.host.checks import Capability
+from qemunet_tests.harness.host.credentials import CAP_NET_ADMIN, Credentials
+from qemunet_tests.harness.host.devices import KVM, TUN, VHOST_NET, Device
+from qemunet_tests.harness.host.facts import Facts, gather
+from qemunet_tests.harness.host.helper import Helper
+from qemunet_tests.harness.host.kvm import Kvm
+from qemunet_tests.harness.host.resources import Disk
+from qemunet_tests.harness.host.trial import Boot, Trial
+from qemunet_tests.harness.qemu_facts import Qemu
+
+HELPER = "/usr/lib/qemu/qemu-bridge-helper"
+QEMU = Qemu(
+    Path("/usr/bin/qemu-system-x86_64"), "10.0.2", "QEMU emulator version 10.0.2", "4.8.0",
+    frozenset({"user", "tap", "bridge"}), frozenset({"kvm", "tcg"}), "pc-i440fx-10.0", HELPER, (),
+)  # fmt: skip
+EVERY_CAPABILITY = (1 << 41) - 1
+ALICE = Credentials(
+    uid=1000, effective_uid=1000, gid=1000, effective_gid=1000, groups=(104, 1000), permitted=0, effective=0,
+    bounding=EVERY_CAPABILITY, ambient=0, no_new_privileges=False, system_calls_filtered=False,
+    in_user_namespace=False,
+)  # fmt: skip
+ROOT = replace(ALICE, uid=0, effective_uid=0, gid=0, effective_gid=0, permitted=EVERY_CAPABILITY,
+               effective=EVERY_CAPABILITY)  # fmt: skip
+
+NET = "/sys/class/net"
+
+#: A Debian host with a bridge of one wired card, as its files show it.
+FILES = {
+    "/etc/os-release": 'PRETTY_NAME="Debian GNU/Linux 13 (trixie)"\nID=debian\nVERSION_ID="13"\n',
+    "/etc/group": "root:x:0:\nkvm:x:104:alice\n",
+    "/etc/resolv.conf": "search lan\nnameserver 192.168.1.254\nnameserver 9.9.9.9\n",
+    "/etc/qemu/bridge.conf": "allow br0\n",
+    "/proc/cpuinfo": "processor\t: 0\nflags\t\t: fpu vmx\n",
+    "/proc/meminfo": "MemTotal: 16000000 kB\nMemAvailable: 12000000 kB\n",
+    "/proc/self/uid_map": "0 0 4294967295\n",
+    "/proc/sys/kernel/osrelease": "6.12.0-1-amd64\n",
+    "/proc/sys/net/ipv4/ping_group_range": "0\t2147483647\n",
+    "/proc/net/route": "Iface\tDestination\tGateway\nbr0\t00000000\tFE01A8C0\nbr0\t0001A8C0\t00000000\n",
+    "/sys/module/kvm_intel/initstate": "live\n",
+    "/sys/class/net/br0/bridge/stp_state": "0\n",
+    "/sys/class/net/br0/bridge/forward_delay": "1500\n",
+    "/sys/class/net/br0/bridge/nf_call_iptables": "0\n",
+    "/sys/class/net/br0/brif/enp0s25/state": "3\n",
+    "/sys/class/net/br0/flags": "0x1003\n",
+    "/sys/class/net/br0/mtu": "1500\n",
+    "/sys/class/net/enp0s25/brport/state": "3\n",
+    "/sys/class/net/enp0s25/carrier": "1\n",
+    "/sys/class/net/enp0s25/flags": "0x1103\n",
+    "/sys/class/net/enp0s25/mtu": "1500\n",
+}
+
+
+def device(path: str, mode: int = 0o660, gid: int = 104, **more: int | None) -> Device:
+    group, members = ("kvm", ("alice",)) if gid == 104 else (None, ())
+    return Device(path, True, True, mode, 0, gid, group, members, more.get("failed"))
+
+
+KVM_HERE = Kvm(device(KVM), None, "vmx", False, ("kvm", "kvm_intel"), "x86_64")
+KVM_RUNS = Trial(Boot("kvm", "userspace", 1.3), Boot("tcg", "real mode", 1.3))
+KVM_HANGS = Trial(Boot("kvm", "real mode", 12.0), Boot("tcg", "userspace", 4.0))
+
+Change = Callable[[Facts], Facts]
+
+
+def host(root: Path, files: dict[str, str | None]) -> Facts:
+    """The healthy host with some of its files changed, or gone where the content is None."""
+    for path, content in {**FILES, **files}.items():
+        if content is not None:
+            place = root / path.lstrip("/")
+            place.parent.mkdir(parents=True, exist_ok=True)
+            place.write_text(content)
+    return replace(
+        gather(root, environment={}),
+        user="alice",
+        credentials=ALICE,
+        qemu=QEMU,
+        kvm=KVM_HERE,
+        trial=KVM_RUNS,
+        tun=device(TUN, 0o666, 0),
+        vhost_net=device(VHOST_NET),
+        helper=Helper(HELPER, exists=True, executable=True, mode=0o4755),
+        disk=Disk("/var/cache/qemunet", 50000, writable=True),
+        programs={"dnsmasq": "/usr/sbin/dnsmasq", "setpriv": "/usr/bin/setpriv"},
+    )
+
+
+def found(facts: Facts) -> dict[str, Capability]:
+    return {capability.check.id: capability for capability in checks.look(facts)}
+
+
+def test_the_healthy_host_can_do_everything(tmp_path: Path) -> None:
+    outcome = found(host(tmp_path, {}))
+    assert {name: one.finding for name, one in outcome.items() if one.finding.state != "ok"} == {}
+    assert len(outcome) >= 20
+    verdicts = checks.verdicts(outcome.values())
+    assert all(verdict.possible and verdict.reason is None for verdict in verdicts.values())
+
+
+@dataclass(frozen=True)
+class Fault:
+    """One thing wrong: in the files or in what was tried; and what the doctor must make of it."""
+
+    check: str
+    state: str
+    reason: str
+    remedy: str
+    impossible: tuple[str, ...] = ()
+    files: dict[str, str | None] | None = None
+    change: Change = lambda facts: facts
+
+
+def credentials(**changes: object) -> Change:
+    return lambda facts: replace(facts, credentials=replace(facts.credentials, **changes))  # type: ignore[arg-type]
+
+
+def helper(**changes: object) -> Change:
+    return lambda facts: replace(facts, helper=replace(facts.helper, **changes))  # type: ignore[arg-type]
+
+
+def kvm(**changes: object) -> Change:
+    return lambda facts: replace(facts, kvm=replace(facts.kvm, **changes), trial=None)  # type: ignore[arg-type]
+
+
+def machine(**changes: object) -> Change:
+    return lambda facts: replace(facts, machine=replace(facts.machine, **changes))  # type: ignore[arg-type]
+
+
+def qemu(**changes: object) -> Change:
+    return lambda facts: replace(facts, qemu=replace(QEMU, **changes))  # type: ignore[arg-type]
+
+
+def both(*changes: Change) -> Change:
+    def change(facts: Facts) -> Facts:
+        for one in changes:
+            facts = one(facts)
+        return facts
+
+    return change
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        credentials(effective_uid=0, permitted=EVERY_CAPABILITY, effective=EVERY_CAPABILITY),
+        credentials(ambient=1 << CAP_NET_ADMIN, no_new_privileges=True),
+        helper(mode=0o755, capability=True),
+    ],
+    ids=["root", "ambient capability", "file capability"],
+)
+def test_other_ways_to_the_helpers_privilege(change: Change, tmp_path: Path) -> None:
+    plain = helper(mode=0o755)
+    facts = change(plain(host(tmp_path, {})))
+    assert found(facts)["helper-privilege"].finding.state == "ok"
+
+
+def test_root_needs_no_sudo(tmp_path: Path) -> None:
+    facts = replace(host(tmp_path, {"/etc/qemu/bridge.conf": None}), credentials=ROOT, user="root")
+    remedies = [capability.finding.remedy or "" for capability in checks.look(facts)]
+    assert not any("sudo" in remedy for remedy in remedies)
+
+
+def test_virtbr0_of_others_is_no_concern(tmp_path: Path) -> None:
+    """libvirt's own bridge runs spanning tree and has no uplink, and guests may not join it."""
+    theirs = {
+        f"{NET}/virbr0/bridge/stp_state": "1\n",
+        f"{NET}/virbr0/flags": "0x1003\n",
+        f"{NET}/virbr0/mtu": "1500\n",
+    }
+    outcome = found(host(tmp_path, {**theirs}))
+    assert {one.finding.state for one in outcome.values()} == {"ok"}
+
+
+def test_helper_file_as_it_is(tmp_path: Path) -> None:
+    from qemunet_tests.harness.host import helper as helpers
+
+    place = tmp_path / HELPER.lstrip("/")
+    place.parent.mkdir(parents=True)
+    place.write_text("#!/bin/sh\n")
+    place.chmod(0o4750)
+    read = helpers.read(HELPER, tmp_path)
+    assert read.exists
+    assert read.mode & stat.S_ISUID
+    assert not read.capability
+    assert helpers.read("/usr/libexec/qemu-bridge-helper", tmp_path).elsewhere == (HELPER,)
+    assert helpers.read(None, tmp_path).path == HELPER

@@ -1,0 +1,143 @@
+"""What is found out about a QEMU, by way of scripts that answer like one."""
+
+import shutil
+import textwrap
+from pathlib import Path
+
+import pytest
+
+from qemunet_tests.harness import qemu_facts
+from qemunet_tests.harness.errors import Unavailable, UsageError
+
+MACHINES = """\
+Supported machines are:
+microvm              microvm (i386)
+pc                   Standard PC (i440FX + PIIX, 1996) (alias of pc-i440fx-9.2)
+pc-i440fx-9.2        Standard PC (i440FX + PIIX, 1996) (default)
+q35                  Standard PC (Q35 + ICH9, 2009) (alias of pc-q35-9.2)
+"""
+HELP = "    using the program 'helper (default=/usr/libexec/qemu-bridge-helper)"
+
+
+def stub(folder: Path, netdevs: str = "user\ntap\nbridge", version: str = "9.2.4", first: str = "") -> Path:
+    """A program that answers questions as QEMU does."""
+    path = folder / "qemu-system-x86_64"
+    path.write_text(
+        textwrap.dedent("""\
+        #!/bin/sh
+        {first}
+        case "$*" in
+        --version) echo 'QEMU emulator version {version} (v{version})'; echo 'Copyright' ;;
+        -help) cat <<'END'
+        {help}
+        END
+        ;;
+        *netdev*) printf 'Available netdev backend types:\\n{netdevs}\\n' ;;
+        *machine*) cat <<'END'
+        {machines}
+        END
+        ;;
+        *accel*) printf 'Accelerators supported in QEMU binary:\\ntcg\\nkvm\\n' ;;
+        '-L help') echo /usr/share/qemu ;;
+        *) exit 1 ;;
+        esac
+        """).format(
+            first=first, version=version, help=HELP, netdevs=netdevs.replace("\n", "\\n"), machines=MACHINES
+        )
+    )
+    path.chmod(0o755)
+    return path
+
+
+def test_what_a_qemu_says_of_itself(tmp_path: Path) -> None:
+    found = qemu_facts.find(str(stub(tmp_path)))
+    assert found.version == "9.2.4"
+    assert found.version_line == "QEMU emulator version 9.2.4 (v9.2.4)"
+    assert found.machine == "pc-i440fx-9.2"
+    assert found.helper_path == "/usr/libexec/qemu-bridge-helper"
+    assert found.netdevs == {"user", "tap", "bridge"}
+    assert found.accelerators == {"tcg", "kvm"}
+    assert found.slirp is None
+    found.require_user_backend()
+
+
+def test_the_installed_one_has_a_libslirp_with_a_version() -> None:
+    try:
+        found = qemu_facts.find()
+    except Unavailable as lacking:
+        pytest.skip(lacking.reason)
+    assert found.slirp is not None
+    assert int(found.slirp.split(".")[0]) >= 4
+    assert found.machine.startswith("pc-")
+
+
+def test_libslirp_is_found_behind_a_wrapper(tmp_path: Path) -> None:
+    real = shutil.which("qemu-system-x86_64")
+    if real is None:
+        pytest.skip("QEMU is not installed")
+    wrapper = tmp_path / "qemu"
+    wrapper.write_text(f'#!/bin/sh\nexec {real} "$@"\n')
+    wrapper.chmod(0o755)
+    assert qemu_facts.find(str(wrapper)).slirp == qemu_facts.find(real).slirp
+
+
+def test_without_libslirp(tmp_path: Path) -> None:
+    found = qemu_facts.find(str(stub(tmp_path, netdevs="tap\nbridge")))
+    with pytest.raises(Unavailable) as refusal:
+        found.require_user_backend()
+    assert "built without libslirp" in refusal.value.reason
+    assert "--enable-slirp" in refusal.value.remedy
+
+
+def test_an_answer_is_kept_until_the_file_changes(tmp_path: Path) -> None:
+    path = stub(tmp_path)
+    assert qemu_facts.find(str(path)).version == "9.2.4"
+    stub(tmp_path, version="10.0.2")
+    assert qemu_facts.find(str(path)).version == "10.0.2"
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "mode", "complaint"),
+    [
+        ("gone", None, 0, "there is no such program"),
+        ("locked", "#!/bin/sh\n", 0o644, "may not be executed"),
+        ("empty", "", 0o755, "cannot be executed"),
+        ("liar", "#!/bin/sh\necho hello\n", 0o755, "is not QEMU: asked for its version it says 'hello'"),
+        ("loader", "#!/nonexistent/interpreter\n", 0o755, "cannot be executed"),
+        ("arm", "#!/bin/sh\necho QEMU emulator version 9.0.0\n", 0o755, "emulates no PC"),
+    ],
+)
+def test_a_wrong_qemu_is_a_mistake_of_use(
+    tmp_path: Path, name: str, content: str | None, mode: int, complaint: str
+) -> None:
+    path = tmp_path / name
+    if content is not None:
+        path.write_text(content)
+        path.chmod(mode)
+    with pytest.raises(UsageError, match=complaint):
+        qemu_facts.find(str(path))
+
+
+def test_a_folder_is_no_qemu(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="that is a folder"):
+        qemu_facts.find(str(tmp_path))
+
+
+def test_a_qemu_that_hangs_is_not_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(qemu_facts, "_ANSWER_SECONDS", 0.5)
+    with pytest.raises(UsageError, match="does not answer within"):
+        qemu_facts.find(str(stub(tmp_path, first="exec sleep 60")))
+
+
+def test_none_installed_names_the_package(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(qemu_facts, "NAMES", ("qemu-system-nowhere",))
+    with pytest.raises(Unavailable) as refusal:
+        qemu_facts.find()
+    assert refusal.value.reason == "QEMU is not installed"
+    assert "qemu" in refusal.value.remedy
+
+
+def test_machine_without_a_default_among_the_pcs() -> None:
+    said = "pc  Standard PC (alias of pc-i440fx-8.0)\nnone  empty machine\nmicrovm  microvm (default)\n"
+    assert qemu_facts.default_machine(said) == "pc-i440fx-8.0"
+    assert qemu_facts.default_machine("virt-9.0  ARM (default)\n") is None

@@ -1,0 +1,305 @@
+"""The pytest plugin as a session meets it: options, selection, facts, the lab, and leaving others alone."""
+
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytest_plugins = "pytester"
+
+CITING = """
+import pytest
+
+@pytest.mark.claim("user/address")
+def test_address(claim): claim.sees("10.0.2.15/24")
+
+@pytest.mark.claim("user/dns-offered")
+def test_dns(): pass
+
+@pytest.mark.claim("bridge/acl-allow")
+def test_acl(): pass
+
+def test_mine(): pass
+"""
+OUTSIDE_THE_LAB = ("--qemunet-target", "host", "-p", "no:cacheprovider")
+
+
+@pytest.fixture(autouse=True)
+def _nobodys_worker(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("PYTEST_XDIST_WORKER", "QEMUNET_CONTROLLER", "PYTEST_ADDOPTS", "PYTEST_DEBUG_TEMPROOT"):
+        monkeypatch.delenv(name, raising=False)
+
+
+def results(pytester: pytest.Pytester) -> dict[str, Any]:
+    document: dict[str, Any] = json.loads((pytester.path / "out" / "results.json").read_text())
+    return document
+
+
+def claims(pytester: pytest.Pytester) -> list[str]:
+    return [each["claim"] for each in results(pytester)["verdicts"]]
+
+
+# A session that has nothing to do with qemunet
+
+
+def test_an_unrelated_session_is_left_alone(pytester: pytest.Pytester) -> None:
+    network = os.readlink("/proc/self/ns/net")  # noqa: PTH115
+    pytester.makepyfile(
+        f"""
+import os, sys, tempfile
+def test_untouched(tmp_path):
+    assert os.readlink("/proc/self/ns/net") == {network!r}
+    assert not [name for name in os.environ if name.startswith("QEMUNET_")]
+    assert tmp_path.is_relative_to(tempfile.gettempdir())
+    heavy = {{"pydantic", "rich", "scapy", "pyroute2", "paramiko", "pexpect"}} & set(sys.modules)
+    assert not heavy
+"""
+    )
+    outcome = pytester.runpytest_subprocess("-p", "no:cacheprovider")
+    outcome.assert_outcomes(passed=1)
+    outcome.stdout.no_fnmatch_line("*= qemunet =*")
+
+
+def test_a_marker_of_the_same_name_in_another_project_is_left_alone(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile(
+        """
+import pytest
+@pytest.mark.claim("tax/refund", amount=3)
+def test_a(): pass
+@pytest.mark.claim
+def test_b(): pass
+@pytest.mark.claim(7)
+def test_c(): raise SystemExit(1)
+"""
+    )
+    outcome = pytester.runpytest_inprocess("-p", "no:cacheprovider")
+    outcome.assert_outcomes(passed=2, failed=1)
+    outcome.stdout.no_fnmatch_line("*= qemunet =*")
+
+
+def test_loading_the_plugin_costs_little() -> None:
+    code = (
+        "import time, pytest, _pytest.junitxml; begin = time.perf_counter(); import qemunet_tests.plugin;"
+        "print(time.perf_counter() - begin)"
+    )
+    seconds = min(float(os.popen(f"{sys.executable} -c '{code}'").read()) for _ in range(5))
+    assert seconds < 0.05
+
+
+# Options and selection
+
+
+def test_a_glob_deselects_other_claims_and_tests_without_one(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile(CITING)
+    outcome = pytester.runpytest_inprocess(
+        *OUTSIDE_THE_LAB,
+        "--qemunet-report",
+        "out",
+        "--qemunet-claims",
+        "user/d*",
+        "--qemunet-claims=bridge/*",
+    )
+    outcome.assert_outcomes(passed=2, deselected=2)
+    assert claims(pytester) == ["user/dns-offered", "bridge/acl-allow"]
+
+
+def test_without_globs_everything_runs(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile(CITING)
+    pytester.runpytest_inprocess(*OUTSIDE_THE_LAB).assert_outcomes(passed=4)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        (["--qemunet-target", "moon"], "--qemunet-target: 'moon' is not one of 'lab', 'host'"),
+        (["--qemunet-accel", "fast"], "--qemunet-accel: 'fast' is not one of 'auto', 'kvm', 'tcg'"),
+        (["--qemunet-nic", "ne2000"], "--qemunet-nic: the guest has no driver for 'ne2000'*"),
+        (["--qemunet-peer", "192.168.1.7"], "--qemunet-peer: '192.168.1.7' is not ADDR:PORT*"),
+        (["--qemunet-peer", "host:70000"], "--qemunet-peer: 'host:70000' is not ADDR:PORT*"),
+        (["--qemunet-qemu", "/no/such/qemu"], "--qemunet-qemu: there is no '/no/such/qemu'"),
+        (["--qemunet-qemu", "/etc/passwd"], "--qemunet-qemu: '/etc/passwd' is not executable"),
+        (["--qemunet-expect", "/no/facts"], "--qemunet-expect: there is no file '/no/facts'"),
+        (["--qemunet-report", "/proc/out"], "--qemunet-report: cannot write into '/proc/out': *"),
+        (["--qemunet-claims", "user"], "no claim matches 'user': did you mean 'user/[*]'[?]"),
+        (["--qemunet-claims", "wifi/*"], "no claim matches 'wifi/[*]': *"),
+        (["--qemunet-bridge", "br7"], "--qemunet-bridge: the lab's bridge is br0; *"),
+        (["--qemunet-target", "host", "--qemunet-bridge", "br7"], "--qemunet-bridge: this host has no*'br7'"),
+    ],
+)
+def test_a_bad_value_is_one_line(pytester: pytest.Pytester, arguments: list[str], complaint: str) -> None:
+    pytester.makepyfile(CITING)
+    outcome = pytester.runpytest_inprocess("-p", "no:cacheprovider", *arguments)
+    assert outcome.ret == pytest.ExitCode.USAGE_ERROR
+    assert len([line for line in outcome.errlines if line]) == 1
+    outcome.stderr.fnmatch_lines([f"ERROR: {complaint}"])
+
+
+def test_a_test_of_ours_may_not_cite_what_does_not_exist(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile(CITING.replace("user/address", "user/adress"))
+    for workers in ("0", "1"):
+        outcome = pytester.runpytest_subprocess(*OUTSIDE_THE_LAB, "-n", workers)
+        outcome.assert_outcomes(passed=3, errors=1)
+        outcome.stdout.fnmatch_lines(["*UsageError: a test has to cite one claim that exists*'user/adress'"])
+
+
+def test_the_fixture_without_the_marker_says_what_is_missing(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile("def test_it(claim): pass")
+    outcome = pytester.runpytest_inprocess(*OUTSIDE_THE_LAB)
+    outcome.assert_outcomes(errors=1)
+    outcome.stdout.fnmatch_lines(["*the fixture `claim` needs a marker*"])
+
+
+def test_unavailable_becomes_a_skip_for_tests_without_a_claim_too(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile(
+        """
+from qemunet_tests.harness.errors import Unavailable
+def test_it(): raise Unavailable("no bridge", "make one")
+"""
+    )
+    outcome = pytester.runpytest_inprocess("-rs", "-p", "no:cacheprovider")
+    outcome.assert_outcomes(skipped=1)
+    outcome.stdout.fnmatch_lines(["SKIPPED*no bridge (make one)"])
+
+
+# Facts and the report
+
+
+FACTS = """
+import pytest
+from qemunet_tests import plugin
+
+class Tally:
+    booted, thawed, peers = 1, 10, 100
+
+@pytest.fixture(scope="session")
+def bench(pytestconfig):
+    facts = plugin.facts(pytestconfig)
+    facts.qemu = {"path": "/q", "version": "7.2.22", "slirp": "4.7.0"}
+    facts.phases["templates"] = 2.5
+    facts.note("thawing does not work here")
+    yield
+    facts.count(Tally())
+
+@pytest.mark.claim("user/address")
+@pytest.mark.parametrize("number", range(6))
+def test_address(bench, number): pass
+"""
+
+
+@pytest.mark.parametrize(("workers", "benches"), [("0", 1), ("2", 2)])
+def test_facts_of_all_processes_are_in_the_report(
+    pytester: pytest.Pytester, workers: str, benches: int
+) -> None:
+    pytester.makepyfile(FACTS)
+    outcome = pytester.runpytest_subprocess(*OUTSIDE_THE_LAB, "--qemunet-report", "out", "-n", workers)
+    outcome.assert_outcomes(passed=6)
+    document = results(pytester)
+    assert document["qemu"] == {"path": "/q", "version": "7.2.22", "slirp": "4.7.0"}
+    assert document["guests"] == {"booted": benches, "thawed": 10 * benches, "peers": 100 * benches}
+    assert document["phases"]["templates"] == 2.5
+    assert document["phases"]["tests"] > 0
+    assert document["notes"] == ["thawing does not work here"]
+    assert document["host"]["kernel"] == os.uname().release
+    outcome.stdout.fnmatch_lines(["QEMU*7.2.22, libslirp 4.7.0 (/q)", "user: the one promise tried holds"])
+
+
+def test_plain_pytest_prints_the_card_and_keeps_its_exit_codes(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile(CITING + "\n@pytest.mark.claim('user/e1000')\ndef test_bad(): assert 0, 'no lease'\n")
+    outcome = pytester.runpytest_inprocess("-p", "no:cacheprovider")
+    assert outcome.ret == pytest.ExitCode.TESTS_FAILED
+    outcome.stdout.fnmatch_lines(
+        [
+            "*= qemunet =*",
+            "*holds         address      10.0.2.15/24",
+            "*broken        e1000",
+            "*reason    no lease",
+            "user: 2 of 3 promises hold; 1 is broken: e1000",
+            "bridge: the one promise tried holds",
+            "4 claims: 3 holds, 1 broken",
+        ]
+    )
+
+
+def test_a_report_is_written_even_where_nothing_could_be_collected(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile("import no_such_module_anywhere")
+    pytester.runpytest_inprocess(*OUTSIDE_THE_LAB, "--qemunet-report", "out")
+    (note,) = results(pytester)["notes"]
+    assert "no_such_module_anywhere" in note
+    assert "\n" not in note
+
+
+def test_the_users_own_junit_file_is_respected(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile(CITING)
+    pytester.runpytest_inprocess(*OUTSIDE_THE_LAB, "--qemunet-report", "out", "--junitxml", "mine.xml")
+    assert (pytester.path / "mine.xml").is_file()
+    assert not (pytester.path / "out" / "junit.xml").exists()
+
+
+# Entering the lab
+
+
+ENTERED = """
+import os, sys
+from pathlib import Path
+import pytest
+
+def test_elsewhere(tmp_path):
+    assert os.readlink("/proc/self/ns/net") != {network!r}
+    assert [path.name for path in Path("/sys/class/net").iterdir()] is not None
+    (tmp_path / "file").write_text("x")
+    Path({seen!r}, os.environ.get("PYTEST_XDIST_WORKER", "alone")).write_text(os.readlink("/proc/self/ns/net"))
+
+def test_again(tmp_path): test_elsewhere(tmp_path)
+"""
+
+
+def enters(pytester: pytest.Pytester, *arguments: str) -> tuple[pytest.RunResult, dict[str, str]]:
+    """Run a session whose tests fail unless they are in a network namespace of their own."""
+    seen = pytester.mkdir("seen")
+    network = os.readlink("/proc/self/ns/net")  # noqa: PTH115
+    pytester.makepyfile(ENTERED.format(network=network, seen=str(seen)))
+    outcome = pytester.runpytest_subprocess("-p", "no:cacheprovider", *arguments)
+    if "the lab cannot be entered" in outcome.stderr.str():
+        pytest.skip(outcome.stderr.str())
+    return outcome, {file.name: file.read_text() for file in seen.iterdir()}
+
+
+@pytest.mark.parametrize("reason", ["option", "ini"])
+def test_a_session_of_ours_enters_the_lab_first(pytester: pytest.Pytester, reason: str) -> None:
+    if reason == "ini":
+        pytester.makeini("[pytest]\nqemunet_target = lab")
+    outcome, _ = enters(pytester, *(["--qemunet-cold"] if reason == "option" else []))
+    outcome.assert_outcomes(passed=2)
+
+
+def test_every_worker_has_a_network_of_its_own(pytester: pytest.Pytester) -> None:
+    outcome, networks = enters(
+        pytester, "--qemunet-target", "lab", "-n", "2", "--dist", "each", "--tx", "2*popen"
+    )
+    assert "failed" not in outcome.parseoutcomes()
+    assert set(networks) == {"gw0", "gw1"}
+    assert len(set(networks.values())) == 2
+
+
+@pytest.mark.parametrize("argument", ["--collect-only", "--help", "--version", "--markers", "--fixtures"])
+def test_looking_enters_nothing(pytester: pytest.Pytester, argument: str) -> None:
+    network = os.readlink("/proc/self/ns/net")  # noqa: PTH115
+    pytester.makeconftest(
+        f"import os\ndef pytest_configure(): assert os.readlink('/proc/self/ns/net') == {network!r}\n"
+    )
+    pytester.makepyfile(CITING)
+    outcome = pytester.runpytest_subprocess("--qemunet-target", "lab", "-p", "no:cacheprovider", argument)
+    assert outcome.ret == 0
+
+
+def test_naming_the_shipped_tests_is_enough(pytester: pytest.Pytester) -> None:
+    from qemunet_tests import plugin
+
+    config = pytester.parseconfig("--collect-only", "--pyargs", "qemunet_tests.conformance.test_user::test_x")
+    assert plugin.is_ours(config)
+    folder = Path(plugin.__file__).parent / "conformance"
+    assert plugin.is_ours(pytester.parseconfig("--collect-only", str(folder / "test_user.py")))
+    assert not plugin.is_ours(pytester.parseconfig("--collect-only", "."))

@@ -1,0 +1,204 @@
+"""`qemunet shell`: a guest in the lab, its console on your terminal."""
+
+import argparse
+import contextlib
+import fcntl
+import functools
+import os
+import signal
+import socket
+import sys
+import termios
+from collections.abc import Iterator
+from types import FrameType
+from typing import TYPE_CHECKING, get_args
+
+from qemunet_tests.harness.errors import HarnessError, UsageError
+from qemunet_tests.harness.netdev import Netdev, Nic
+
+if TYPE_CHECKING:
+    from qemunet_tests.harness.bench import Bench
+    from qemunet_tests.harness.lab import Lab
+    from qemunet_tests.harness.processes import Process
+
+#: Every mode by its name.
+MODES: dict[str, type[Netdev]] = {netdev.kind: netdev for netdev in get_args(Netdev)}
+
+#: How a guest finds the machine that QEMU runs on.
+HOST_SEEN_FROM = {"user": "10.0.2.2"}
+
+#: How long a program in the guest may be silent before it is taken to wait for input, under KVM.
+PATIENCE_SECONDS = 0.5
+#: How long QEMU may take to end.
+END_SECONDS = 10.0
+
+EXAMPLES = """\
+examples:
+  qemunet shell user                                a guest behind QEMU's own router
+  qemunet shell bridge                              a guest on the LAN, by way of qemu-bridge-helper
+  qemunet shell user -- -netdev user,id=second -device e1000,netdev=second
+                                                    with another NIC; anything that QEMU takes may follow --
+  printf 'ip addr\\nping -c 1 10.0.2.2\\n' | qemunet shell user
+                                                    lines from a pipe are typed one after the other; the
+                                                    guest ends when they do
+
+Ctrl-A x ends the guest, Ctrl-A c leads to QEMU's monitor and back. The line printed first names what can be
+reached. Nothing in the guest or around it reaches your network, and nothing is left afterwards.
+"""
+
+
+def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Describe the command."""
+    parser = subparsers.add_parser(
+        "shell",
+        help="boot a guest and talk to it yourself",
+        usage="qemunet shell [-h] MODE [-- QEMU-ARGS...]",
+        description="Boot the tiny guest in the lab and hand over its console, where a root shell waits.",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.add_argument("mode", metavar="MODE", help=f"how it is connected: {' or '.join(MODES)}")
+    parser.add_argument(
+        "qemu_arguments", metavar="QEMU-ARGS", nargs="*", default=[], help="appended to QEMU's command line"
+    )
+
+
+def execute(arguments: argparse.Namespace) -> int:
+    """Boot, and return when QEMU has ended. Raises UsageError, Unavailable, HarnessError."""
+    if arguments.mode not in MODES:
+        raise UsageError(f"there is no mode {arguments.mode!r}: modes are {', '.join(MODES)}")
+    nic = Nic(MODES[arguments.mode]())
+    with _ended_in_order_by_signals(), _bench() as bench:
+        _say(hint(arguments.mode))
+        if sys.stdin is not None and sys.stdin.isatty():
+            status = _hand_over_terminal(bench, nic, arguments.qemu_arguments)
+        else:
+            status = _type_what_is_piped(bench, nic, arguments.qemu_arguments)
+    if status != 0:
+        # QEMU has said why, on the standard error it shares with us.
+        how = f"QEMU ended with {f'status {status}' if status > 0 else signal.Signals(-status).name}"
+        if arguments.qemu_arguments:
+            raise UsageError(f"{how}, having been given: {' '.join(arguments.qemu_arguments)}")
+        raise HarnessError(how)
+    return 0
+
+
+def hint(mode: str) -> str:
+    """What the guest can reach, and how to leave it: one line."""
+    from qemunet_tests.harness.lab import plan
+
+    return (
+        f"{mode}: host {HOST_SEEN_FROM.get(mode, plan.HOST)}, router {plan.ROUTER}, neighbour {plan.NEIGHBOUR}, "
+        f"outside {plan.OUTSIDE}, echo on port {plan.ECHO_PORT}; leave with Ctrl-A x"
+    )
+
+
+@contextlib.contextmanager
+def _bench() -> Iterator["Bench"]:
+    """A bench at the host of a new lab. Afterwards nothing of either is left."""
+    from rich.console import Console
+
+    from qemunet_tests import images
+    from qemunet_tests.commands.preparing import prepare_image
+    from qemunet_tests.harness import accel, qemu_facts
+    from qemunet_tests.harness.bench import Bench
+    from qemunet_tests.harness.host.trial import launch_here
+    from qemunet_tests.harness.identity import unprivileged
+    from qemunet_tests.harness.machine import Machine
+
+    qemu = qemu_facts.find()
+    qemu.require_user_backend()
+    prepare_image(Console(stderr=True))
+    with _lab() as lab:
+        image, identity = images.ensure(), unprivileged()
+        accelerator = accel.choose(
+            "auto",
+            qemu,
+            image,
+            launch=lambda words, **streams: launch_here([*identity.prefix(), *words], **streams),
+            notice=_say,
+            uid=identity.uid,
+        )
+        machine = Machine(qemu, image, images.recipe("tiny").cmdline, accelerator)
+        yield Bench(machine, lab.host, identity)
+
+
+@contextlib.contextmanager
+def _lab() -> Iterator["Lab"]:
+    from qemunet_tests.harness import namespaces
+    from qemunet_tests.harness.lab import Lab
+    from qemunet_tests.harness.processes import Spawner
+
+    namespaces.enter()
+    with contextlib.closing(Spawner(os.getpid())) as spawner, contextlib.closing(Lab(spawner)) as lab:
+        yield lab
+
+
+def _hand_over_terminal(bench: "Bench", nic: Nic, words: list[str]) -> int:
+    with _restored(0), _restored(1):
+        process = bench.hand_over(nic, words, stdin=0, stdout=1, stderr=2)
+        with _stopped(process):
+            return process.wait()
+
+
+def _type_what_is_piped(bench: "Bench", nic: Nic, words: list[str]) -> int:
+    from qemunet_tests.commands.typist import Typist
+    from qemunet_tests.harness.bench import BOOT_SECONDS
+
+    ours, theirs = socket.socketpair()
+    with theirs:
+        process = bench.hand_over(nic, words, stdin=theirs.fileno(), stdout=theirs.fileno(), stderr=2)
+    with ours, _stopped(process):
+        typist = Typist(ours, 0, functools.partial(_write_all, 1), bench.pace.seconds(PATIENCE_SECONDS))
+        typist.wait_for_shell(bench.pace.seconds(BOOT_SECONDS))
+        typist.type_everything()
+        typist.leave()
+        return process.wait(END_SECONDS)
+
+
+def _write_all(descriptor: int, content: bytes) -> None:
+    while content:
+        content = content[os.write(descriptor, content) :]
+
+
+@contextlib.contextmanager
+def _stopped(process: "Process") -> Iterator[None]:
+    from qemunet_tests.harness.processes import stop
+
+    try:
+        yield
+    finally:
+        stop(process)
+
+
+@contextlib.contextmanager
+def _restored(descriptor: int) -> Iterator[None]:
+    """QEMU changes a terminal's mode, and leaves it changed where it is killed."""
+    flags = fcntl.fcntl(descriptor, fcntl.F_GETFL)
+    mode = termios.tcgetattr(descriptor) if os.isatty(descriptor) else None
+    try:
+        yield
+    finally:
+        fcntl.fcntl(descriptor, fcntl.F_SETFL, flags)
+        if mode is not None:
+            # A terminal that was closed meanwhile has no mode.
+            with contextlib.suppress(termios.error):
+                termios.tcsetattr(descriptor, termios.TCSADRAIN, mode)
+
+
+@contextlib.contextmanager
+def _ended_in_order_by_signals() -> Iterator[None]:
+    def leave(number: int, _frame: FrameType | None) -> None:
+        raise SystemExit(128 + number)
+
+    before = {number: signal.signal(number, leave) for number in (signal.SIGTERM, signal.SIGHUP)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _say(text: str) -> None:
+    print(f"qemunet: {text}", file=sys.stderr, flush=True)

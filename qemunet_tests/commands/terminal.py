@@ -1,0 +1,53 @@
+"""Two places for output: what the user sees, and what stays hidden unless something goes wrong."""
+
+import contextlib
+import os
+import sys
+import tempfile
+from collections.abc import Iterator
+from typing import BinaryIO
+
+from rich.console import Console
+
+PIPE_WIDTH = 80
+WIDEST = 120
+
+
+@contextlib.contextmanager
+def own_console() -> Iterator[Console]:
+    """A console on today's standard output, whatever happens to that later."""
+    descriptor = os.dup(sys.stdout.fileno())
+    with os.fdopen(descriptor, "w", encoding=sys.stdout.encoding, errors="backslashreplace") as stream:
+        if not stream.isatty():
+            yield Console(file=stream, width=PIPE_WIDTH, force_terminal=False, color_system=None)
+            return
+        columns, lines = os.get_terminal_size(descriptor)
+        # One column less than there is, because some terminals wrap a full line.
+        yield Console(file=stream, width=min(columns, WIDEST + 1) - 1, height=lines)
+
+
+@contextlib.contextmanager
+def hidden_output() -> Iterator[BinaryIO]:
+    """Standard output and error go into a file, those of child processes too."""
+    with tempfile.TemporaryFile() as hidden:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        saved = {descriptor: os.dup(descriptor) for descriptor in (1, 2)}
+        try:
+            for descriptor in saved:
+                os.dup2(hidden.fileno(), descriptor)
+            yield hidden
+        finally:
+            sys.stdout.flush()
+            sys.stderr.flush()
+            for descriptor, copy in saved.items():
+                os.dup2(copy, descriptor)
+                os.close(copy)
+
+
+def text_of(hidden: BinaryIO) -> str:
+    """What was hidden so far."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    hidden.seek(0)
+    return hidden.read().decode(errors="backslashreplace")

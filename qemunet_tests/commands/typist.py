@@ -1,0 +1,107 @@
+"""Types what comes from a pipe on a guest's console, as a person would."""
+
+import contextlib
+import os
+import re
+import select
+import socket
+from collections.abc import Callable
+
+from qemunet_tests.harness.deadline import Deadline
+
+PROMPT = b"guest# "
+#: The prompt, or the one for the rest of a command that goes over several lines.
+ANY_PROMPT = re.compile(rb"(?:guest# |> )$")
+END_OF_INPUT = b"\x04"
+#: QEMU's own keys for ending the guest.
+LEAVE = b"\x01x"
+
+CHUNK_BYTES = 65536
+
+
+class Typist:
+    """Types a line when the shell asks for one, because a serial line that nobody reads loses characters.
+
+    A program that has said nothing for `patience_seconds` may be reading the console itself: it gets the next line
+    unasked. `source` is a file descriptor, read to its end; `show` is called with all that the guest writes.
+    """
+
+    def __init__(
+        self, console: socket.socket, source: int, show: Callable[[bytes], object], patience_seconds: float
+    ) -> None:
+        self._console = console
+        self._source = source
+        self._show = show
+        self._patience_seconds = patience_seconds
+        self._unread = b""
+        self._source_ended = False
+        self._tail = b""
+        self._unasked = False
+        self._guest_ended = False
+
+    def wait_for_shell(self, within_seconds: float) -> None:
+        """Wait for the first prompt, or for QEMU's end. Raises TimedOut."""
+        deadline = Deadline(within_seconds, "the guest's shell prompt")
+        while not (self._guest_ended or self._tail.endswith(PROMPT)):
+            self._listen(deadline.remaining_seconds)
+            deadline.check()
+
+    def type_everything(self) -> None:
+        """Type the source to its end and wait for the last prompt, or for QEMU's end."""
+        while not self._guest_ended:
+            self._wait_for_turn()
+            if line := self._next_line():
+                self._type(line)
+            elif self._tail.endswith(PROMPT):
+                return
+            else:
+                self._type(END_OF_INPUT)
+
+    def leave(self) -> None:
+        """End the guest, if it has not ended already."""
+        with contextlib.suppress(OSError):
+            self._console.sendall(LEAVE)
+
+    def _wait_for_turn(self) -> None:
+        """Wait for a prompt; once something was typed unasked, for silence, since prompts may belong to that."""
+        while not self._guest_ended:
+            prompted = bool(ANY_PROMPT.search(self._tail))
+            if prompted and not self._unasked:
+                return
+            if not self._listen(self._patience_seconds):
+                self._unasked = not prompted
+                return
+
+    def _next_line(self) -> bytes:
+        """Empty when the source, or the guest, has ended."""
+        while b"\n" not in self._unread and not (self._source_ended or self._guest_ended):
+            self._listen(None, self._source)
+        line, _, self._unread = self._unread.partition(b"\n")
+        return line + b"\n" if line or self._unread or not self._source_ended else b""
+
+    def _type(self, line: bytes) -> None:
+        self._tail = b""
+        try:
+            self._console.sendall(line)
+        except OSError:
+            self._guest_ended = True
+
+    def _listen(self, within_seconds: float | None, *also: int) -> bool:
+        """Take in what comes from the guest, and from the source; whether anything came in time."""
+        ready, _, _ = select.select([self._console, *also], [], [], within_seconds)
+        if self._console in ready:
+            self._take_output()
+        if self._source in ready:
+            chunk = os.read(self._source, CHUNK_BYTES)
+            self._unread += chunk
+            self._source_ended = not chunk
+        return bool(ready)
+
+    def _take_output(self) -> None:
+        try:
+            chunk = self._console.recv(CHUNK_BYTES)
+        except ConnectionResetError:
+            chunk = b""
+        self._guest_ended = not chunk
+        self._show(chunk)
+        self._tail = (self._tail + chunk)[-len(PROMPT) :]

@@ -1,0 +1,132 @@
+"""Templates: guests that have booted, from which others are thawed instead of booting.
+
+A template is the memory of a guest that waits before it configures its network, in a file, and the state of its
+devices in another. A thawed guest maps the memory privately, copy on write. The template is saved with its NIC on a
+hub port, a backend that has no state and no vnet_hdr, because such a state loads on every other backend.
+"""
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from qemunet_tests.harness.deadline import Deadline
+from qemunet_tests.harness.errors import HarnessError
+from qemunet_tests.harness.machine import MEMORY_MIB, Machine
+from qemunet_tests.harness.qmp import Monitor
+
+#: Part of every template's name: raise it when what is saved changes its meaning.
+GENERATION = 1
+MEMORY, STATE, MANIFEST = "memory", "state", "manifest.json"
+#: What the guest does with its NICs before it is saved: a link that comes up slowly is up when it is thawed.
+NETWORK = "linkup"
+CHUNK_BYTES = 1 << 20
+
+
+class TemplateDamaged(HarnessError):
+    """A template's files are not what was saved."""
+
+
+@dataclass(frozen=True)
+class Template:
+    """The two files of a template, in a folder that the QEMU of a guest may write."""
+
+    folder: Path
+    models: tuple[str, ...]
+
+    @property
+    def memory(self) -> Path:
+        return self.folder / MEMORY
+
+    @property
+    def state(self) -> Path:
+        return self.folder / STATE
+
+
+def key(machine: Machine, models: Sequence[str]) -> str:
+    """Names everything a template depends on: it fits no other QEMU, accelerator, image, memory or NIC model."""
+    binary = machine.qemu.path.resolve()
+    inputs = {
+        "generation": GENERATION,
+        "qemu": [str(binary), binary.stat().st_size, binary.stat().st_mtime_ns, machine.qemu.version_line],
+        "machine": machine.qemu.machine,
+        "accel": machine.accel.used,
+        "image": machine.image.digest,
+        "cmdline": machine.cmdline,
+        "memory_mib": MEMORY_MIB,
+        "models": list(models),
+    }
+    return hashlib.sha256(json.dumps(inputs, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def nic_words(models: Sequence[str]) -> list[str]:
+    """The NICs of a guest that is to become a template."""
+    words = []
+    for number, model in enumerate(models):
+        words += ["-netdev", f"hubport,id=net{number},hubid={number}"]
+        words += ["-device", f"{model},netdev=net{number},mac=52:54:00:70:00:{number:02x},romfile="]
+    return words
+
+
+def save(monitor: Monitor, state: Path, within_seconds: float) -> None:
+    """Stop a guest for good and write the state of its devices; its memory is in its file already."""
+    monitor.execute("stop")
+    _ignore_shared(monitor)
+    monitor.execute("migrate", uri=f"exec:cat > {state}")
+    _wait_for_migration(monitor, within_seconds)
+
+
+def thaw(monitor: Monitor, state: Path, within_seconds: float) -> None:
+    """Load the state into a QEMU that was started with `-incoming defer`, and let it run. Raises HarnessError."""
+    _ignore_shared(monitor)
+    monitor.execute("migrate-incoming", uri=f"exec:cat {state}")
+    _wait_for_migration(monitor, within_seconds)
+    monitor.execute("cont")
+
+
+def _ignore_shared(monitor: Monitor) -> None:
+    monitor.execute("migrate-set-capabilities", capabilities=[{"capability": "x-ignore-shared", "state": True}])
+
+
+def _wait_for_migration(monitor: Monitor, within_seconds: float) -> None:
+    def ended() -> str | None:
+        status = monitor.execute("query-migrate").get("status")
+        return status if status in ("completed", "failed", "cancelled") else None
+
+    status = Deadline(within_seconds, "QEMU to move the guest's state").wait_until(ended, interval_seconds=0.005)
+    if status != "completed":
+        raise HarnessError(f"QEMU could not move the guest's state: {status}")
+
+
+def write_manifest(folder: Path, models: Sequence[str], about: dict[str, str]) -> None:
+    """Write down what the files are, so that damage is noticed."""
+    sums = {name: _copy(folder / name, None) for name in (MEMORY, STATE)}
+    (folder / MANIFEST).write_text(json.dumps({"models": list(models), "about": about, "sha256": sums}, indent=1))
+
+
+def copy(source: Path, target: Path) -> Template:
+    """Copy a template and check it on the way. Raises TemplateDamaged."""
+    try:
+        manifest = json.loads((source / MANIFEST).read_text())
+        target.mkdir()
+        for name, wanted in manifest["sha256"].items():
+            if _copy(source / name, target / name) != wanted:
+                raise TemplateDamaged(f"{source / name} is not what was saved")
+        return Template(target, tuple(manifest["models"]))
+    except (OSError, ValueError, KeyError) as error:
+        raise TemplateDamaged(f"the template in {source} cannot be read: {error}") from error
+
+
+def _copy(source: Path, target: Path | None) -> str:
+    """Copy a file, leaving holes where it has only zeros; returns its SHA-256."""
+    digest = hashlib.sha256()
+    with source.open("rb") as reading, (target or Path("/dev/null")).open("wb") as writing:
+        while chunk := reading.read(CHUNK_BYTES):
+            digest.update(chunk)
+            if target and any(chunk):
+                writing.seek(reading.tell() - len(chunk))
+                writing.write(chunk)
+        if target:
+            writing.truncate(source.stat().st_size)
+    return digest.hexdigest()

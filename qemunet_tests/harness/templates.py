@@ -1,0 +1,140 @@
+"""The shelf of templates: found, made under a lock, checked, and put where guests can be thawed from them."""
+
+import json
+import os
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from qemunet_tests.harness import template
+from qemunet_tests.harness.cache import cache_root, readable_caches
+from qemunet_tests.harness.errors import HarnessError
+from qemunet_tests.harness.identity import Identity
+from qemunet_tests.harness.lock import locked
+from qemunet_tests.harness.machine import Machine
+from qemunet_tests.harness.namespaces import SCRATCH
+from qemunet_tests.harness.template import Template
+
+SHELF = "templates"
+UNFINISHED = ".unfinished-"
+LOCK_SECONDS = 300.0
+
+#: Boots a guest with these NIC models, saves it, ends it, and returns the folder with its memory and state.
+Maker = Callable[[tuple[str, ...]], Path]
+
+
+@dataclass(frozen=True)
+class TemplateEntry:
+    """One template that is there."""
+
+    name: str
+    folder: Path
+    about: dict[str, str]
+    models: tuple[str, ...]
+    size_bytes: int
+    age_seconds: float
+
+
+class Templates:
+    """What one worker thaws from.
+
+    `make` makes a template where there is none; `note` is told, once, why guests boot cold instead.
+    """
+
+    def __init__(self, machine: Machine, owner: Identity, make: Maker, note: Callable[[str], None]) -> None:
+        self._machine = machine
+        self._owner = owner
+        self._make = make
+        self._note = note
+        self._taken: dict[tuple[str, ...], Template | None] = {}
+        self.making_seconds = 0.0
+
+    def take(self, models: tuple[str, ...]) -> Template | None:
+        """The template for guests with these NICs; None where there can be none, and they have to boot."""
+        if models not in self._taken:
+            began_seconds = time.monotonic()
+            try:
+                self._taken[models] = self._placed(models)
+            except (HarnessError, OSError) as error:
+                self.give_up(models, error)
+            self.making_seconds += time.monotonic() - began_seconds
+        return self._taken[models]
+
+    def give_up(self, models: tuple[str, ...], why: Exception) -> None:
+        """Boot guests with these NICs cold from now on."""
+        self._taken[models] = None
+        self._note(f"guests with {' and '.join(models) or 'no NIC'} boot cold: {str(why).splitlines()[0]}")
+
+    def _placed(self, models: tuple[str, ...]) -> Template:
+        name = template.key(self._machine, models)
+        place = SCRATCH / f"template-{name}"
+        source = self._found(name)
+        if source is None:
+            with _locked():
+                source = self._found(name) or self._made(name, models)
+        try:
+            taken = template.copy(source, place)
+        except template.TemplateDamaged:
+            # Whoever comes next makes it anew.
+            shutil.rmtree(source, ignore_errors=True)
+            raise
+        # QEMU opens the memory for writing even where it maps a private copy.
+        for file in (taken.memory, taken.state):
+            self._owner.owns(file)
+        return taken
+
+    @staticmethod
+    def _found(name: str) -> Path | None:
+        shelves = [cache / SHELF / name for cache in readable_caches()]
+        return next((folder for folder in shelves if (folder / template.MANIFEST).is_file()), None)
+
+    def _made(self, name: str, models: tuple[str, ...]) -> Path:
+        made = self._make(models)
+        qemu = self._machine.qemu
+        about = {"qemu": qemu.version, "machine": qemu.machine, "accel": self._machine.accel.used}
+        template.write_manifest(made, models, about)
+        unfinished = cache_root() / SHELF / f"{UNFINISHED}{name}"
+        template.copy(made, unfinished)
+        shutil.copyfile(made / template.MANIFEST, unfinished / template.MANIFEST)
+        shutil.rmtree(made)
+        for file in unfinished.iterdir():
+            file.chmod(0o644)
+        os.sync()
+        return unfinished.rename(unfinished.with_name(name))
+
+
+def listing() -> list[TemplateEntry]:
+    """The templates of this user and those that root shares."""
+    folders = [folder for cache in readable_caches() for folder in sorted((cache / SHELF).glob("[!.]*"))]
+    return [_entry(folder) for folder in folders if (folder / template.MANIFEST).is_file()]
+
+
+def _entry(folder: Path) -> TemplateEntry:
+    said = json.loads((folder / template.MANIFEST).read_text())
+    files = [folder / name for name in (template.MEMORY, template.STATE)]
+    size_bytes = sum(file.stat().st_blocks * 512 for file in files)
+    age_seconds = max(0.0, time.time() - (folder / template.MANIFEST).stat().st_mtime)
+    return TemplateEntry(folder.name, folder, said["about"], tuple(said["models"]), size_bytes, age_seconds)
+
+
+def remove(name: str) -> bool:
+    """Remove a template by name; whether there was one. Raises OSError where it may not be removed."""
+    found = [entry for entry in listing() if entry.name == name]
+    for entry in found:
+        shutil.rmtree(entry.folder)
+    return bool(found)
+
+
+@contextmanager
+def _locked() -> Iterator[None]:
+    """One maker at a time. What a killed one left is cleared away, since nobody else can be working on it."""
+    shelf = cache_root() / SHELF
+    shelf.mkdir(parents=True, exist_ok=True)
+    shelf.chmod(0o755)
+    with locked(shelf / ".lock", LOCK_SECONDS, "another maker of templates"):
+        for left in shelf.glob(f"{UNFINISHED}*"):
+            shutil.rmtree(left, ignore_errors=True)
+        yield
