@@ -76,10 +76,7 @@ def test_every_conformance_test_cites_exactly_one_claim() -> None:
         ('[claims.a]\nsource = { document = "d", section = "s" }\nexpected = "e"', "says"),
         ('[claims.a]\nsays = "S."\nsource = { document = "d" }\nexpected = "e"', "section"),
         ('[claims.a]\nsays = "S."\nsource = { document = "d", section = "s" }\nexpected = ""', "expected"),
-        (
-            '[claims.a]\nsays = "S."\nsource = { document = "d", section = "s" }\nexpected = "e"\nsinse = "x"',
-            "sinse",
-        ),
+        ('[claims.a]\nsays = "S."\nexpected = "e"\nsinse = "x"', "sinse"),
         ('[claims.Bad_slug]\nsays = "S."\nsource = { document = "d", section = "s" }\nexpected = "e"', "id"),
     ],
 )

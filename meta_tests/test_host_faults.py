@@ -4,13 +4,14 @@ from pathlib import Path
 
 import pytest
 
-from meta_tests import test_host_faults_of_bridging as bridging
+from meta_tests import test_host_faults_of_bridges as bridges
 from meta_tests import test_host_faults_of_modes as modes
 from meta_tests import test_host_faults_of_qemu as qemu
+from meta_tests import test_host_faults_of_the_helper as helper
 from meta_tests.test_host_checks import found, host
 from qemunet_tests.harness.host import checks
 
-FAULTS = {**qemu.FAULTS, **modes.FAULTS, **bridging.FAULTS}
+FAULTS = {**qemu.FAULTS, **modes.FAULTS, **helper.FAULTS, **bridges.FAULTS}
 
 
 @pytest.mark.parametrize("name", FAULTS)

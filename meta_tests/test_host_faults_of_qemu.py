@@ -4,7 +4,7 @@ import errno
 from dataclasses import replace
 from pathlib import Path
 
-from meta_tests.test_host_checks import KVM_HANGS, Fault, both, device, kvm, machine, qemu
+from meta_tests.test_host_checks import KVM_HANGS, Fault, both, credentials, device, kvm, machine, qemu
 from qemunet_tests.harness.host.devices import KVM, Device
 from qemunet_tests.harness.host.obstacle import Obstacle
 from qemunet_tests.harness.host.resources import Memory
@@ -57,6 +57,15 @@ FAULTS = {
         "belongs to group 993",
         "--group-add 993",
         change=both(kvm(device=device(KVM, gid=993, failed=errno.EACCES)), machine(container="docker")),
+    ),
+    "KVM of an unmapped group": Fault(
+        "kvm",
+        "not",
+        "a group that this user namespace does not know",
+        "keep-groups",
+        change=both(
+            kvm(device=device(KVM, gid=65534, failed=errno.EACCES)), credentials(in_user_namespace=True)
+        ),
     ),
     "KVM kept by the device rules": Fault(
         "kvm",

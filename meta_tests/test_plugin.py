@@ -248,9 +248,9 @@ import pytest
 
 def test_elsewhere(tmp_path):
     assert os.readlink("/proc/self/ns/net") != {network!r}
-    assert [path.name for path in Path("/sys/class/net").iterdir()] is not None
     (tmp_path / "file").write_text("x")
-    Path({seen!r}, os.environ.get("PYTEST_XDIST_WORKER", "alone")).write_text(os.readlink("/proc/self/ns/net"))
+    who = os.environ.get("PYTEST_XDIST_WORKER", "alone")
+    Path({seen!r}, who).write_text(os.readlink("/proc/self/ns/net"))
 
 def test_again(tmp_path): test_elsewhere(tmp_path)
 """
@@ -275,10 +275,17 @@ def test_a_session_of_ours_enters_the_lab_first(pytester: pytest.Pytester, reaso
     outcome.assert_outcomes(passed=2)
 
 
-def test_every_worker_has_a_network_of_its_own(pytester: pytest.Pytester) -> None:
-    outcome, networks = enters(
-        pytester, "--qemunet-target", "lab", "-n", "2", "--dist", "each", "--tx", "2*popen"
-    )
+@pytest.mark.parametrize("bare", [False, True], ids=["installed", "bare-checkout"])
+def test_every_worker_has_a_network_of_its_own(
+    pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, bare: bool
+) -> None:
+    arguments = ["--qemunet-target", "lab", "--dist", "each", "--tx", "2*popen"]
+    if bare:
+        # As in a checkout that is not installed: only the root conftest names the plugin.
+        monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
+        pytester.makeconftest('pytest_plugins = ["qemunet_tests.plugin"]')
+        arguments += ["-p", "xdist.plugin"]
+    outcome, networks = enters(pytester, *arguments)
     assert "failed" not in outcome.parseoutcomes()
     assert set(networks) == {"gw0", "gw1"}
     assert len(set(networks.values())) == 2

@@ -4,6 +4,7 @@ pytest loads this module in every session of everybody who has qemunet installed
 does nothing at all to a session that has no business with qemunet.
 """
 
+import argparse
 import os
 from collections.abc import Generator
 from pathlib import Path
@@ -35,15 +36,12 @@ RUN_PLUGIN = "qemunet-run"
 _CONTROLLER = "QEMUNET_CONTROLLER"
 
 #: Options with which pytest runs no test.
-_LOOKING = "help version collectonly markers showfixtures show_fixtures_per_test setupplan".split()
+_LOOKING = ("help", "version", "collectonly", "markers", "showfixtures", "show_fixtures_per_test")
 
 _entered = pytest.StashKey[bool]()
 _facts = pytest.StashKey[SessionFacts]()
 _settings = pytest.StashKey["Settings"]()
 _reporter = pytest.StashKey[Reporter]()
-
-
-# What fixtures and commands use
 
 
 def facts(config: pytest.Config) -> SessionFacts:
@@ -67,10 +65,15 @@ def reporter(config: pytest.Config) -> Reporter:
 
 def is_ours(config: pytest.Config) -> bool:
     """Whether qemunet was asked for: by an option, by the ini setting, or by naming its tests."""
-    options = getattr(config, "known_args_namespace", config.option)
+    options = _options(config)
     if any(getattr(options, option.pytest_dest, None) for option in (*OPTIONS, CLAIMS)):
         return True
     return bool(config.getini("qemunet_target")) or any(map(_names_conformance, options.file_or_dir))
+
+
+def _options(config: pytest.Config) -> argparse.Namespace:
+    """What is known of the options: while a session starts, pytest has parsed them only provisionally."""
+    return config.option if hasattr(config.option, "file_or_dir") else config.known_args_namespace
 
 
 def _names_conformance(argument: str) -> bool:
@@ -78,9 +81,6 @@ def _names_conformance(argument: str) -> bool:
     if name == CONFORMANCE or name.startswith(f"{CONFORMANCE}."):
         return True
     return Path(name).exists() and Path(name).resolve().is_relative_to(_CONFORMANCE_FOLDER.resolve())
-
-
-# Options, and entering the lab
 
 
 def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
@@ -102,7 +102,7 @@ def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
 
 
 def _only_looks(config: pytest.Config) -> bool:
-    return any(getattr(config.known_args_namespace, name, False) for name in _LOOKING)
+    return any(getattr(_options(config), name, False) for name in _LOOKING)
 
 
 def _enter_once(config: pytest.Config) -> None:
@@ -112,7 +112,7 @@ def _enter_once(config: pytest.Config) -> None:
     from qemunet_tests.settings import from_pytest_options
 
     try:
-        chosen = from_pytest_options(config.known_args_namespace, str(config.getini("qemunet_target") or ""))
+        chosen = from_pytest_options(_options(config), str(config.getini("qemunet_target") or ""))
         if chosen.target == "lab":
             _enter_lab()
     except UsageError as error:
@@ -172,9 +172,6 @@ def _configure_session(config: pytest.Config) -> None:
     if config.option.basetemp:
         # The controller made it in its own scratch space, which a worker in the lab does not see.
         Path(config.option.basetemp).parent.mkdir(parents=True, exist_ok=True)
-
-
-# Claims and verdicts
 
 
 @pytest.fixture

@@ -66,7 +66,7 @@ def one_mac_twice(guest: Guest, bench: Bench) -> None:
     twin.check(f"setsid ping -i 0.002 {plan.NEIGHBOUR} >/dev/null 2>&1 &")
 
 
-@fault("bridge/backend-is-tap-in-bridge", cause="no bridge", sentinels=USER_SENTINELS)
+@fault("bridge/backend-is-tap-in-bridge", cause="is in no bridge instead of br0", sentinels=USER_SENTINELS)
 def tap_taken_out(guest: Guest, bench: Bench) -> None:
     """Something like NetworkManager took the guest's tap out of the bridge."""
     tap = tap_of(guest)
@@ -74,13 +74,13 @@ def tap_taken_out(guest: Guest, bench: Bench) -> None:
         bench.station.netlink.link("set", index=bench.station.index(tap), master=0)
 
 
-@fault("bridge/reachable-ssh", cause="Connection refused|Unable to connect", sentinels=("bridge/lease-address", *USER_SENTINELS))
+@fault("bridge/reachable-ssh", cause="Connection refused|Unable to connect|refused", sentinels=("bridge/lease-address", *USER_SENTINELS))
 def no_sshd(guest: Guest, bench: Bench) -> None:
     """The guest's SSH service is not running."""
     guest.check("killall dropbear")
 
 
-@fault("bridge/reachable-ping", cause="0 of 3|received", sentinels=("bridge/lease-address", *USER_SENTINELS))
+@fault("bridge/reachable-ping", cause="the guest itself ignores echo requests", sentinels=("bridge/lease-address", *USER_SENTINELS))
 def guest_ignores_ping(guest: Guest, bench: Bench) -> None:
     """The guest's own firewall drops echo requests."""
     guest.check("echo 1 > /proc/sys/net/ipv4/icmp_echo_ignore_all")

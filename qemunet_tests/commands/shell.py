@@ -70,11 +70,10 @@ def execute(arguments: argparse.Namespace) -> int:
         raise UsageError(f"there is no mode {arguments.mode!r}: modes are {', '.join(MODES)}")
     nic = Nic(MODES[arguments.mode]())
     with _ended_in_order_by_signals(), _bench() as bench:
-        _say(hint(arguments.mode))
-        if sys.stdin is not None and sys.stdin.isatty():
-            status = _hand_over_terminal(bench, nic, arguments.qemu_arguments)
-        else:
-            status = _type_what_is_piped(bench, nic, arguments.qemu_arguments)
+        by_hand = os.isatty(0)
+        _say(hint(arguments.mode, by_hand))
+        drive = _hand_over_terminal if by_hand else _type_what_is_piped
+        status = drive(bench, nic, arguments.qemu_arguments)
     if status != 0:
         # QEMU has said why, on the standard error it shares with us.
         how = f"QEMU ended with {f'status {status}' if status > 0 else signal.Signals(-status).name}"
@@ -84,13 +83,14 @@ def execute(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def hint(mode: str) -> str:
+def hint(mode: str, by_hand: bool) -> str:
     """What the guest can reach, and how to leave it: one line."""
     from qemunet_tests.harness.lab import plan
 
     return (
         f"{mode}: host {HOST_SEEN_FROM.get(mode, plan.HOST)}, router {plan.ROUTER}, neighbour {plan.NEIGHBOUR}, "
-        f"outside {plan.OUTSIDE}, echo on port {plan.ECHO_PORT}; leave with Ctrl-A x"
+        f"outside {plan.OUTSIDE}, echo on port {plan.ECHO_PORT}; "
+        f"{'leave with Ctrl-A x' if by_hand else 'ends with its input'}"
     )
 
 

@@ -11,8 +11,14 @@ from qemunet_tests.harness.deadline import Deadline
 
 PROMPT = b"guest# "
 #: The prompt, or the one for the rest of a command that goes over several lines.
-ANY_PROMPT = re.compile(rb"(?:guest# |> )$")
+ANY_PROMPT = re.compile(rb"(?:guest# |[\r\n]> )$")
 END_OF_INPUT = b"\x04"
+#: The guest's shell asks its terminal where the cursor is. A terminal would answer to whoever reads its keys, and
+#: that is not us.
+WHERE_IS_THE_CURSOR = b"\x1b[6n"
+#: Succeeds once a NIC is configured, or after 10 s.
+LEASE_AWAITED = b"n=0; until ls /run/qemunet/lease.* || [ $((n+=1)) = 50 ]; do sleep 0.2; done >/dev/null 2>&1\n"
+LEASE_SECONDS = 15.0
 #: QEMU's own keys for ending the guest.
 LEAVE = b"\x01x"
 
@@ -36,15 +42,20 @@ class Typist:
         self._unread = b""
         self._source_ended = False
         self._tail = b""
+        self._withheld = b""
         self._unasked = False
         self._guest_ended = False
 
     def wait_for_shell(self, within_seconds: float) -> None:
-        """Wait for the first prompt, or for QEMU's end. Raises TimedOut."""
-        deadline = Deadline(within_seconds, "the guest's shell prompt")
-        while not (self._guest_ended or self._tail.endswith(PROMPT)):
-            self._listen(deadline.remaining_seconds)
-            deadline.check()
+        """Wait until the guest takes commands and has a network, or for QEMU's end. Raises TimedOut.
+
+        A person's first command comes late enough for the network to be there, one from a pipe does not.
+        """
+        self._wait_for_prompt(Deadline(within_seconds, "the guest's shell prompt"))
+        show, self._show = self._show, _ignore
+        self._type(LEASE_AWAITED)
+        self._wait_for_prompt(Deadline(LEASE_SECONDS, "the guest's shell prompt"))
+        self._show = show
 
     def type_everything(self) -> None:
         """Type the source to its end and wait for the last prompt, or for QEMU's end."""
@@ -58,9 +69,16 @@ class Typist:
                 self._type(END_OF_INPUT)
 
     def leave(self) -> None:
-        """End the guest, if it has not ended already."""
+        """End the guest, if it has not ended already, and its last line."""
+        if not self._guest_ended:
+            self._show(b"\n")
         with contextlib.suppress(OSError):
             self._console.sendall(LEAVE)
+
+    def _wait_for_prompt(self, deadline: Deadline) -> None:
+        while not (self._guest_ended or self._tail.endswith(PROMPT)):
+            self._listen(deadline.remaining_seconds)
+            deadline.check()
 
     def _wait_for_turn(self) -> None:
         """Wait for a prompt; once something was typed unasked, for silence, since prompts may belong to that."""
@@ -103,5 +121,21 @@ class Typist:
         except ConnectionResetError:
             chunk = b""
         self._guest_ended = not chunk
-        self._show(chunk)
-        self._tail = (self._tail + chunk)[-len(PROMPT) :]
+        text, self._withheld = without_questions(self._withheld + chunk)
+        self._show(text)
+        self._tail = (self._tail + text)[-len(PROMPT) :]
+
+
+def without_questions(output: bytes) -> tuple[bytes, bytes]:
+    """What of the guest's output is to be shown, and its end if that may be the beginning of a question."""
+    shown = output.replace(WHERE_IS_THE_CURSOR, b"")
+    begun = next(
+        length
+        for length in reversed(range(len(WHERE_IS_THE_CURSOR)))
+        if shown.endswith(WHERE_IS_THE_CURSOR[:length])
+    )
+    return shown[: len(shown) - begun], shown[len(shown) - begun :]
+
+
+def _ignore(output: bytes) -> None:
+    """For output that nobody is to see."""

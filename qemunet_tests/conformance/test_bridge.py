@@ -86,7 +86,7 @@ def test_the_lans_server_knows_the_lease(bridge_guest, target, claim):
 def test_a_neighbour_pings_the_guest(bridge_guest, target, claim):
     got = lease(bridge_guest)
     assert got, NO_LEASE
-    assert claim.sees(ping(target.neighbour, got.address)).received == 3
+    assert claim.sees(ping(target.neighbour, got.address)).received == 3, "the guest does not answer"
 
 
 @pytest.mark.claim("bridge/reachable-ssh")
@@ -98,7 +98,7 @@ def test_a_neighbour_logs_in_to_the_guest(bridge_guest, target, ssh_key, claim):
     answer = ssh.ask(ssh_key, target.neighbour, got.address, 22, BOOT_ID, seconds)
     logged_in = answer.text == bridge_guest.check(BOOT_ID)
     claim.sees("a session in the guest" if logged_in else answer.complaint or "a session elsewhere")
-    assert logged_in
+    assert logged_in, answer.complaint
 
 
 @pytest.mark.claim("bridge/bulk-both-ways")

@@ -71,7 +71,7 @@ def test_udp_reaches_outside(user_guest, target, claim):
 @pytest.mark.claim("user/icmp-gateway")
 def test_the_gateway_answers_ping(user_guest, claim):
     assert lease(user_guest), NO_LEASE
-    assert claim.sees(ping(user_guest, "10.0.2.2")).received == 3
+    assert claim.sees(ping(user_guest, "10.0.2.2")).received == 3, "the gateway does not answer"
 
 
 @pytest.mark.claim("user/icmp-outside-closed")
@@ -99,7 +99,7 @@ def test_ssh_through_the_documented_forward(forwarding_guest, target, ssh_key, c
     answer = ssh.ask(ssh_key, target.host, "127.0.0.1", 2222, BOOT_ID, seconds)
     logged_in = answer.text == forwarding_guest.check(BOOT_ID)
     claim.sees("a session in the guest" if logged_in else answer.complaint or "a session elsewhere")
-    assert logged_in
+    assert logged_in, answer.complaint
 
 
 @pytest.mark.claim("user/netdev-without-device")

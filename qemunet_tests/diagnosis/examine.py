@@ -20,16 +20,17 @@ PATH: tuple[Suspicion, ...] = (
     host_side.bridge_down,
     host_side.no_uplink,
     host_side.uplink_dead,
+    host_side.tap_elsewhere,
     host_side.mac_not_unique,
     lan_side.no_dhcp_server,
 )
 
 #: What else a claim may suffer from, by the `diagnosis` its TOML table names.
 SPECIAL: dict[str, tuple[Suspicion, ...]] = {
-    "acl": (launch.bridge_not_allowed, launch.unlisted_allowed),
+    "acl": (launch.helper_missing, launch.bridge_not_allowed, launch.unlisted_allowed),
     "helper": (launch.helper_missing,),
     "lease": PATH,
-    "bridge-path": (*PATH, host_side.small_mtu),
+    "bridge-path": (*PATH, host_side.small_mtu, guest_side.ignores_ping),
     "ping": (*PATH, host_side.ping_gate_open),
     "port-forward": PATH,
     "reach": (*PATH, lan_side.outside_unreachable),

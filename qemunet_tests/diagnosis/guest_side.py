@@ -15,3 +15,10 @@ def unplugged(scene: Scene) -> Cause | None:
     if carrier(scene.guest):
         return None
     return Cause("the cable of the guest's NIC is unplugged: it has no carrier", "in QEMU's monitor: set_link net0 on")
+
+
+def ignores_ping(scene: Scene) -> Cause | None:
+    """A setting of the guest's own kernel."""
+    if scene.guest is None or scene.guest.run("cat /proc/sys/net/ipv4/icmp_echo_ignore_all").text != "1":
+        return None
+    return Cause("the guest itself ignores echo requests", "in the guest: sysctl -w net.ipv4.icmp_echo_ignore_all=0")

@@ -7,6 +7,8 @@ from qemunet_tests.diagnosis.scene import Scene
 from qemunet_tests.harness.host import bridges
 from qemunet_tests.harness.host.bridges import Bridge
 from qemunet_tests.harness.host.icmp import SETTING
+from qemunet_tests.harness.namespaces import network_namespace
+from qemunet_tests.observe.backend import bridge_of, tap_of
 
 
 def _bridge(scene: Scene) -> Bridge | None:
@@ -53,11 +55,26 @@ def uplink_dead(scene: Scene) -> Cause | None:
     )
 
 
+def tap_elsewhere(scene: Scene) -> Cause | None:
+    """A tap that the helper made but that is not in the bridge any more."""
+    tap = tap_of(scene.guest) if scene.guest and scene.bridged else None
+    if tap is None:
+        return None
+    bridge, wanted = bridge_of(scene.target.host, tap), scene.target.bridge
+    if bridge == wanted:
+        return None
+    return Cause(
+        f"the guest's {tap} is in {bridge or 'no bridge'} instead of {wanted}: something on the host took it out",
+        f"keep NetworkManager and the like off {tap}, and: sudo ip link set {tap} master {wanted}",
+    )
+
+
 def mac_not_unique(scene: Scene) -> Cause | None:
     """Two guests with one MAC: a ping passes, bulk data stalls, and both get the same address."""
     if scene.guest is None or not scene.bridged:
         return None
-    others = [pid for pid in _processes_with_mac(scene.guest.macs[0]) if pid != scene.guest.qemu.process.pid]
+    own = scene.guest.qemu.process.pid
+    others = [pid for pid in _neighbours_with_mac(scene.guest.macs[0], own) if pid != own]
     if not others:
         return None
     return Cause(
@@ -66,15 +83,16 @@ def mac_not_unique(scene: Scene) -> Cause | None:
     )
 
 
-def _processes_with_mac(mac: str) -> list[int]:
+def _neighbours_with_mac(mac: str, own: int) -> list[int]:
+    """The processes in QEMU's own network namespace that were given this MAC: elsewhere it does no harm."""
     found = []
-    for process in Path("/proc").iterdir():
+    for process in (int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdigit()):
         try:
-            words = (process / "cmdline").read_bytes() if process.name.isdigit() else b""
-        except OSError:  # it ended meanwhile
+            words = Path(f"/proc/{process}/cmdline").read_bytes()
+            if f"mac={mac}".encode() in words and network_namespace(process) == network_namespace(own):
+                found.append(process)
+        except OSError:  # it ended meanwhile, or belongs to somebody else
             continue
-        if f"mac={mac}".encode() in words:
-            found.append(int(process.name))
     return found
 
 

@@ -1,7 +1,7 @@
 """bridge.conf exactly as qemu-bridge-helper reads it, odd corners included.
 
 Source: parse_acl_file() and main() of qemu-bridge-helper.c, the same since 4.1. It works on C strings: lines
-are cut at 4095 bytes and end at a NUL. Only whole lines are comments: what follows a name belongs to the name,
+are cut at 4095 bytes and end at a NUL. Only whole lines are comments: what follows a name belongs to it,
 and a name of more than 15 bytes spoils the file.
 """
 

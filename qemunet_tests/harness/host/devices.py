@@ -19,6 +19,9 @@ VHOST_NET = "/dev/vhost-net"
 #: The kernel module behind a node.
 MODULES = {KVM: "kvm", TUN: "tun", VHOST_NET: "vhost_net"}
 
+#: How a user namespace shows every id that is not mapped into it.
+UNMAPPED_ID = 65534
+
 TryOpen = Callable[[Path], int | None]
 
 
@@ -129,6 +132,11 @@ def _missing(device: Device, credentials: Credentials, container: str | None) ->
 
 def _no_permission(device: Device, credentials: Credentials, user: str, container: str | None) -> Obstacle:
     mode = f"mode {device.mode:04o}, group {device.group or device.gid}"
+    if credentials.in_user_namespace and device.gid == UNMAPPED_ID:
+        return Obstacle(
+            f"{device.path} belongs to a group that this user namespace does not know",
+            "run outside the user namespace; a rootless container needs --group-add keep-groups",
+        )
     group_is_enough = device.mode & 0o060 == 0o060 and device.gid != 0
     if group_is_enough and user in device.members:
         return Obstacle(

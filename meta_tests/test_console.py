@@ -1,0 +1,146 @@
+"""The protocol of the control port, spoken with an agent of our own that misbehaves on purpose."""
+
+import base64
+import hashlib
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from qemunet_tests.harness.console import Console, ConsoleClosed
+from qemunet_tests.harness.errors import HarnessError, TimedOut
+
+#: What an agent does with one request: the sequence number and the command, answered over the socket.
+Agent = Callable[[int, str, socket.socket], None]
+
+
+def frame(sequence: int, status: int, stdout: bytes, stderr: bytes = b"") -> bytes:
+    digest = hashlib.md5(stdout + stderr, usedforsecurity=False).hexdigest()
+    return f"#QN {sequence} {status} {len(stdout)} {len(stderr)} {digest}\n".encode() + stdout + stderr
+
+
+@contextmanager
+def console_of(agent: Agent) -> Iterator[Console]:
+    """A console whose guest answers every request as `agent` does, until `agent` closes its end."""
+    ours, theirs = socket.socketpair()
+
+    def serve() -> None:
+        for line in theirs.makefile("rb"):
+            sequence, _, command = line.decode().split()
+            agent(int(sequence), base64.b64decode(command).decode(), theirs)
+
+    serving = threading.Thread(target=serve)
+    serving.start()
+    try:
+        yield Console(ours)
+    finally:
+        ours.close()
+        serving.join()
+        theirs.close()
+
+
+def ask(console: Console, command: str = "true", seconds: float = 0.3) -> bytes:
+    return console.run(command, seconds, grace_seconds=0.2).stdout
+
+
+def test_an_answer_in_many_pieces() -> None:
+    def drip(sequence: int, _: str, connection: socket.socket) -> None:
+        for byte in frame(sequence, 7, b"out\n", b"err"):
+            connection.send(bytes([byte]))
+
+    with console_of(drip) as console:
+        answer = console.run("anything", 5, 5)
+    assert (answer.status, answer.stdout, answer.stderr) == (7, b"out\n", b"err")
+
+
+def test_the_command_arrives_as_it_was_given() -> None:
+    def repeat(sequence: int, command: str, connection: socket.socket) -> None:
+        connection.send(frame(sequence, 0, command.encode()))
+
+    awkward = "echo 'a\n\"b\"' \\ # $HOME ü\n\n"
+    with console_of(repeat) as console:
+        assert ask(console, awkward) == awkward.encode()
+
+
+def test_a_changed_byte_is_noticed() -> None:
+    def change(sequence: int, _: str, connection: socket.socket) -> None:
+        connection.send(frame(sequence, 0, b"the truth").replace(b"truth", b"trush"))
+
+    with console_of(change) as console, pytest.raises(HarnessError, match=r"damaged on its way: cat /report"):
+        ask(console, "cat /report")
+
+
+def test_after_a_damaged_answer_the_next_one_is_good() -> None:
+    def change_once(sequence: int, command: str, connection: socket.socket) -> None:
+        answer = frame(sequence, 0, command.encode())
+        connection.send(answer.replace(b"one", b"onx") if command == "one" else answer)
+
+    with console_of(change_once) as console:
+        with pytest.raises(HarnessError):
+            ask(console, "one")
+        assert ask(console, "two") == b"two"
+
+
+def test_a_lost_byte_is_no_answer() -> None:
+    def lose(sequence: int, _: str, connection: socket.socket) -> None:
+        connection.send(frame(sequence, 0, b"the truth")[:-1])
+
+    with console_of(lose) as console, pytest.raises(TimedOut, match=r"the guest to answer: cat /report"):
+        ask(console, "cat /report")
+
+
+def test_noise_before_the_answer_is_passed_over() -> None:
+    def mutter(sequence: int, _: str, connection: socket.socket) -> None:
+        connection.send(b"QEMUNET READY 1\n[ 1.2] eth0: link up\r\n#QN so\n" + frame(sequence, 0, b"fine"))
+
+    with console_of(mutter) as console:
+        assert ask(console) == b"fine"
+
+
+def test_an_answer_that_comes_too_late_is_not_taken_for_the_next() -> None:
+    pending: list[bytes] = []
+
+    def lag(sequence: int, command: str, connection: socket.socket) -> None:
+        pending.append(frame(sequence, 0, command.encode()))
+        if command == "second":
+            connection.send(b"".join(pending))
+
+    with console_of(lag) as console:
+        with pytest.raises(TimedOut):
+            ask(console, "first")
+        assert ask(console, "second") == b"second"
+
+
+def test_a_forged_answer_is_not_believed() -> None:
+    """Somebody in the guest writes to the port himself, and guesses the number."""
+
+    def forge(sequence: int, _: str, connection: socket.socket) -> None:
+        connection.send(f"#QN {sequence} 0 4 0 {'0' * 32}\nlies".encode() + frame(sequence, 0, b"true"))
+
+    with console_of(forge) as console, pytest.raises(HarnessError, match="damaged"):
+        ask(console)
+
+
+def test_a_guest_that_ends_half_way_through_its_answer() -> None:
+    def hang_up(sequence: int, _: str, connection: socket.socket) -> None:
+        connection.send(frame(sequence, 0, b"the truth")[:-3])
+        connection.shutdown(socket.SHUT_RDWR)
+
+    with console_of(hang_up) as console, pytest.raises(ConsoleClosed, match="while we waited for .*: cat /report"):
+        ask(console, "cat /report", seconds=30)
+
+
+def test_a_guest_that_takes_no_more_input() -> None:
+    ours, theirs = socket.socketpair()
+    with ours, theirs, pytest.raises(TimedOut, match="takes no more input"):
+        ask(Console(ours), "x" * 4_000_000)
+
+
+def test_a_guest_that_never_gets_ready() -> None:
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        theirs.send(b"QEMUNET REA")
+        with pytest.raises(TimedOut, match="the guest to be ready on its control port"):
+            Console(ours).wait_until_ready(0.1)
