@@ -4,8 +4,6 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from qemunet_tests.harness.errors import HarnessError
-from qemunet_tests.harness.image import Image
 from qemunet_tests.images import disk, initramfs, kernel, libraries, vmlinux
 from qemunet_tests.images.apt import Apt, Package
 from qemunet_tests.images.distribution import Distribution
@@ -13,6 +11,9 @@ from qemunet_tests.images.elf import dynamic
 from qemunet_tests.images.packages import find_file, unpack
 from qemunet_tests.images.progress import Progress
 from qemunet_tests.images.recipe import Recipe
+
+from qemunet_tests.harness.errors import HarnessError
+from qemunet_tests.harness.image import Image
 
 PROGRAM_FOLDERS = ("bin", "sbin", "usr/bin", "usr/sbin")
 # Measured under TCG until the guest is ready: none 3.0 s, lz4 3.1 s, gzip 3.75 s, zstd 3.9 s.
@@ -57,9 +58,7 @@ def _kernel_packages(apt: Apt, distribution: Distribution) -> list[Package]:
     return sorted(real)
 
 
-def build(
-    recipe: Recipe, roots: Roots, apt: Apt, folder: Path, work: Path, progress: Progress
-) -> list[Package]:
+def build(recipe: Recipe, roots: Roots, apt: Apt, folder: Path, work: Path, progress: Progress) -> list[Package]:
     """Write kernel, initramfs and disk into `folder`; returns every package that went in."""
     root = work / "root"
     progress.step("downloading packages", 0.05)
@@ -92,9 +91,7 @@ def _programs(recipe: Recipe, root: Path) -> dict[str, Path]:
     return {name: file for name, file in found.items() if file is not None}
 
 
-def _tree(
-    recipe: Recipe, linux: kernel.Kernel, programs: dict[str, Path], found: dict[str, Path]
-) -> initramfs.Tree:
+def _tree(recipe: Recipe, linux: kernel.Kernel, programs: dict[str, Path], found: dict[str, Path]) -> initramfs.Tree:
     tree = initramfs.Tree()
     tree.add_ours(recipe.guest_files())
     for name, file in programs.items():
@@ -107,7 +104,11 @@ def _tree(
             raise HarnessError(f"no package brings the loader {name}")
     modules = kernel.select(linux, recipe.modules)
     for module in modules:
-        tree.add(f"lib/modules/{linux.version}/kernel/{module.file.name}", kernel.unsigned(module.file.read_bytes()), 0o644)
+        tree.add(
+            f"lib/modules/{linux.version}/kernel/{module.file.name}",
+            kernel.unsigned(module.file.read_bytes()),
+            0o644,
+        )
     for name, text in kernel.tables(modules).items():
         tree.add(f"lib/modules/{linux.version}/{name}", text.encode(), 0o644)
     return tree

@@ -10,9 +10,7 @@ from pydantic import BaseModel, ConfigDict
 from qemunet_tests.harness.errors import Unavailable
 
 TABLE = Path(__file__).parent / "distributions.toml"
-REMEDY = (
-    "on Debian 12 or 13 run `qemunet image build` and `qemunet image export FILE`, then here `qemunet image import FILE`"
-)
+REMEDY = "on Debian 12 or 13 run `qemunet image build` and `qemunet image export FILE`, then here `qemunet image import FILE`"
 
 
 class Distribution(BaseModel):
@@ -73,9 +71,7 @@ def distribution(host: HostRelease) -> Distribution:
                 f"building a guest image was prepared for {host.id} {host.version} but never tried", REMEDY
             )
         if entry.machine != host.machine:
-            raise Unavailable(
-                f"guest images are built on {entry.machine} and this machine is {host.machine}", REMEDY
-            )
+            raise Unavailable(f"guest images are built on {entry.machine} and this machine is {host.machine}", REMEDY)
         return entry
     raise Unavailable(
         f"a guest image cannot be built on {host.id} {host.version}: its package names are not known", REMEDY

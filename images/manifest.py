@@ -4,7 +4,6 @@ import hashlib
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, ValidationError
-
 from qemunet_tests.images.apt import Package
 
 FILE = "manifest.json"

@@ -40,15 +40,16 @@ class Recipe(BaseModel):
 
     def guest_files(self) -> dict[str, Path]:
         """Path in the guest, without the leading slash, and the file here."""
-        return {
-            str(path.relative_to(self.root)): path for path in sorted(self.root.rglob("*")) if path.is_file()
-        }
+        return {str(path.relative_to(self.root)): path for path in sorted(self.root.rglob("*")) if path.is_file()}
 
     def digest(self) -> str:
         """Names everything of ours that shapes the image: the recipe, the guest's files, the builder."""
         summary = hashlib.sha256()
         ours = {f"builder/{name}": SHELF / name for name in SHAPING_SOURCES}
-        ours |= {"recipe.toml": self.folder / "recipe.toml", "distributions.toml": SHELF / "distributions.toml"}
+        ours |= {
+            "recipe.toml": self.folder / "recipe.toml",
+            "distributions.toml": SHELF / "distributions.toml",
+        }
         ours |= {f"root/{name}": path for name, path in self.guest_files().items()}
         for name, path in sorted(ours.items()):
             content = path.read_bytes()

@@ -10,10 +10,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from qemunet_tests.harness.cache import cache_root, readable_caches
-from qemunet_tests.harness.deadline import Deadline
-from qemunet_tests.harness.errors import UsageError
-from qemunet_tests.harness.image import Image
 from qemunet_tests.images import manifest as manifests
 from qemunet_tests.images.apt import Apt
 from qemunet_tests.images.build import build as build_into
@@ -22,6 +18,11 @@ from qemunet_tests.images.distribution import distribution, host_release
 from qemunet_tests.images.manifest import Manifest
 from qemunet_tests.images.progress import Progress, Silent
 from qemunet_tests.images.recipe import Recipe, recipe
+
+from qemunet_tests.harness.cache import cache_root, readable_caches
+from qemunet_tests.harness.deadline import Deadline
+from qemunet_tests.harness.errors import UsageError
+from qemunet_tests.harness.image import Image
 
 SHELF = "images"
 UNFINISHED = ".unfinished-"

@@ -26,9 +26,7 @@ def find(program: str, package: str) -> str:
     return found
 
 
-def run(
-    command: Sequence[str], *, package: str, folder: Path, environment: Mapping[str, str] | None = None
-) -> str:
+def run(command: Sequence[str], *, package: str, folder: Path, environment: Mapping[str, str] | None = None) -> str:
     """Run a program to its end in `folder` and return what it wrote.
 
     Raises HarnessError with the command, its exit status and its last words, Unavailable where it is missing.

@@ -25,9 +25,7 @@ HANGS = Trial(Boot("kvm", "real mode", 12.0), SOFTWARE)
 SLOW_MACHINE = Trial(Boot("kvm", "real mode", 20.0), Boot("tcg", "userspace", 16.0))
 NEITHER = Trial(Boot("kvm", "firmware", 20.0), Boot("tcg", "kernel start", 20.0))
 DIES = Trial(Boot("kvm", "kernel start", 0.8, status=1, complaint="KVM: entry failed"), SOFTWARE)
-REFUSED = Trial(
-    Boot("kvm", "firmware", 0.1, status=1, complaint="Could not access KVM kernel module"), SOFTWARE
-)
+REFUSED = Trial(Boot("kvm", "firmware", 0.1, status=1, complaint="Could not access KVM kernel module"), SOFTWARE)
 
 
 @pytest.mark.parametrize(
@@ -186,9 +184,7 @@ def spoil(path: Path, how: str) -> None:
         case "other schema":
             path.write_text(json.dumps({**document, "schema": 99}))
         case "odd trial":
-            path.write_text(
-                json.dumps({**document, "trials": {key: {"kvm": 1} for key in document["trials"]}})
-            )
+            path.write_text(json.dumps({**document, "trials": {key: {"kvm": 1} for key in document["trials"]}}))
         case "odd stage":
             path.write_text(path.read_text().replace("real mode", "nowhere"))
         case "gone":

@@ -288,9 +288,7 @@ def test_an_old_python_is_refused_before_anything_is_installed(fresh: World) -> 
     fresh.write("python-version", "Python 3.9.2\n")
     ran = fresh.run("true")
     assert (ran.returncode, fresh.done()) == (2, [])
-    assert ran.stderr == (
-        f"bootstrap: needs Python 3.11 or later; {fresh.programs}/python3 is Python 3.9.2\n"
-    )
+    assert ran.stderr == (f"bootstrap: needs Python 3.11 or later; {fresh.programs}/python3 is Python 3.9.2\n")
 
 
 def test_without_a_terminal_it_is_silent_and_in_ci_it_says_each_step(fresh: World) -> None:

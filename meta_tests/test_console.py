@@ -128,7 +128,10 @@ def test_a_guest_that_ends_half_way_through_its_answer() -> None:
         connection.send(frame(sequence, 0, b"the truth")[:-3])
         connection.shutdown(socket.SHUT_RDWR)
 
-    with console_of(hang_up) as console, pytest.raises(ConsoleClosed, match="while we waited for .*: cat /report"):
+    with (
+        console_of(hang_up) as console,
+        pytest.raises(ConsoleClosed, match="while we waited for .*: cat /report"),
+    ):
         ask(console, "cat /report", seconds=30)
 
 

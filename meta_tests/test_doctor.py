@@ -30,9 +30,7 @@ NOBODY = 65534
 
 
 def run(*options: str, prefix: Sequence[str] = ()) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [*prefix, *DOCTOR, *options], capture_output=True, text=True, timeout=60, check=False
-    )
+    return subprocess.run([*prefix, *DOCTOR, *options], capture_output=True, text=True, timeout=60, check=False)
 
 
 def parsed(*options: str) -> argparse.Namespace:
@@ -154,9 +152,7 @@ def test_the_description_for_results() -> None:
 
 
 def test_reading_a_report_needs_no_colours(tmp_path: Path) -> None:
-    facts: Facts = replace(
-        host(tmp_path, {}), qemu=None, qemu_obstacle=Obstacle("QEMU is not installed", "get it")
-    )
+    facts: Facts = replace(host(tmp_path, {}), qemu=None, qemu_obstacle=Obstacle("QEMU is not installed", "get it"))
     capabilities = checks.look(facts)
     text = "\n".join(doctor.report(facts, capabilities, checks.verdicts(capabilities)))
     assert "\033" not in text

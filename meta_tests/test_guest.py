@@ -104,7 +104,7 @@ def test_a_command_that_wants_input_gets_none(shared_guest: Guest) -> None:
 @pytest.mark.parametrize("size", [0, 1, 29_999, 30_000, 30_001, 200_000])
 def test_a_file_arrives_as_it_was_sent(shared_guest: Guest, size: int) -> None:
     content = secrets.token_bytes(size)
-    shared_guest.put("/tmp/a folder/it's \"here\" $HOME", content)
+    shared_guest.put('/tmp/a folder/it\'s "here" $HOME', content)
     assert shared_guest.check("md5sum </tmp/'a folder'/it*").split()[0] == digest(content)
 
 

@@ -166,9 +166,7 @@ def test_we_decide_as_the_helper_does(
     read = acl.read(CONF, laid_out(tmp_path, files))
 
     gave_up_on_file = "failed to parse default acl file" in said
-    refused = (
-        gave_up_on_file or "access denied by acl file" in said or said.startswith(f"name `{bridge}' too")
-    )
+    refused = gave_up_on_file or "access denied by acl file" in said or said.startswith(f"name `{bridge}' too")
     assert refused or "bridge" in said or "tun" in said, f"an answer we do not know: {said!r}"
     if len(bridge) < 16:
         assert (read.problem is not None) == gave_up_on_file, (read, said)

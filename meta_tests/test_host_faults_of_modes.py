@@ -18,9 +18,7 @@ FAULTS = {
         ("user",),
         change=qemu(netdevs=frozenset({"tap", "bridge"})),
     ),
-    "bad libslirp": Fault(
-        "slirp", "caution", "libslirp 4.9.2 is a bad release", "upgrade", change=qemu(slirp="4.9.2")
-    ),
+    "bad libslirp": Fault("slirp", "caution", "libslirp 4.9.2 is a bad release", "upgrade", change=qemu(slirp="4.9.2")),
     "no resolver": Fault("dns", "caution", "cannot be read", "nameserver", files={"/etc/resolv.conf": None}),
     "IPv6 resolvers only": Fault(
         "dns",
@@ -80,9 +78,7 @@ FAULTS = {
         "caution",
         "taken by a process of another user",
         "ss -ltnp",
-        change=lambda facts: replace(
-            facts, ssh_port=ports.Port(2222, errno.EADDRINUSE, ports.Owner(None, None))
-        ),
+        change=lambda facts: replace(facts, ssh_port=ports.Port(2222, errno.EADDRINUSE, ports.Owner(None, None))),
     ),
     "port forbidden": Fault(
         "ssh-port",

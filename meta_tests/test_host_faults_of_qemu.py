@@ -34,9 +34,7 @@ FAULTS = {
         "kernel",
         change=lambda facts: replace(facts, trial=KVM_HANGS),
     ),
-    "KVM not built in": Fault(
-        "kvm", "not", "built without KVM", "QEMU", change=qemu(accelerators=frozenset({"tcg"}))
-    ),
+    "KVM not built in": Fault("kvm", "not", "built without KVM", "QEMU", change=qemu(accelerators=frozenset({"tcg"}))),
     "KVM not permitted": Fault(
         "kvm",
         "not",
@@ -63,9 +61,7 @@ FAULTS = {
         "not",
         "a group that this user namespace does not know",
         "keep-groups",
-        change=both(
-            kvm(device=device(KVM, gid=65534, failed=errno.EACCES)), credentials(in_user_namespace=True)
-        ),
+        change=both(kvm(device=device(KVM, gid=65534, failed=errno.EACCES)), credentials(in_user_namespace=True)),
     ),
     "KVM kept by the device rules": Fault(
         "kvm",
@@ -79,9 +75,7 @@ FAULTS = {
         "not",
         "may not open",
         "99-kvm4all.rules",
-        change=both(
-            kvm(device=replace(device(KVM, failed=errno.EACCES), members=())), machine(ci="GitHub Actions")
-        ),
+        change=both(kvm(device=replace(device(KVM, failed=errno.EACCES), members=())), machine(ci="GitHub Actions")),
     ),
     "KVM node without driver": Fault(
         "kvm",
@@ -138,9 +132,7 @@ FAULTS = {
         "modprobe -r vboxdrv",
         change=kvm(create_errno=errno.EBUSY, modules=("kvm", "vboxdrv")),
     ),
-    "KVM is something else": Fault(
-        "kvm", "not", "/dev/kvm is not KVM", "ls -l", change=kvm(create_errno=errno.ENOTTY)
-    ),
+    "KVM is something else": Fault("kvm", "not", "/dev/kvm is not KVM", "ls -l", change=kvm(create_errno=errno.ENOTTY)),
     "no ROMs": Fault(
         "roms",
         "caution",

@@ -149,9 +149,7 @@ FAULTS = {
         "the container (docker) took CAP_NET_ADMIN away",
         "--cap-add NET_ADMIN",
         ("bridge",),
-        change=both(
-            machine(container="docker"), credentials(bounding=EVERY_CAPABILITY & ~(1 << CAP_NET_ADMIN))
-        ),
+        change=both(machine(container="docker"), credentials(bounding=EVERY_CAPABILITY & ~(1 << CAP_NET_ADMIN))),
     ),
     "root without the capability": Fault(
         "helper-privilege",

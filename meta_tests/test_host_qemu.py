@@ -41,9 +41,7 @@ def stub(folder: Path, netdevs: str = "user\ntap\nbridge", version: str = "9.2.4
         '-L help') echo /usr/share/qemu ;;
         *) exit 1 ;;
         esac
-        """).format(
-            first=first, version=version, help=HELP, netdevs=netdevs.replace("\n", "\\n"), machines=MACHINES
-        )
+        """).format(first=first, version=version, help=HELP, netdevs=netdevs.replace("\n", "\\n"), machines=MACHINES)
     )
     path.chmod(0o755)
     return path

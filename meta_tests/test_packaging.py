@@ -162,9 +162,7 @@ def test_the_sdist_keeps_the_shelves(dist: Path) -> None:
 
 @pytest.mark.slow
 def test_an_installed_wheel_collects_its_tests_anywhere(installed: Path, tmp_path: Path) -> None:
-    shown = run(
-        installed / "pytest", "--pyargs", "qemunet_tests.conformance", "--collect-only", "-q", folder=tmp_path
-    )
+    shown = run(installed / "pytest", "--pyargs", "qemunet_tests.conformance", "--collect-only", "-q", folder=tmp_path)
     assert "test_user.py::" in shown
 
 

@@ -190,9 +190,7 @@ def test_address(bench, number): pass
 
 
 @pytest.mark.parametrize(("workers", "benches"), [("0", 1), ("2", 2)])
-def test_facts_of_all_processes_are_in_the_report(
-    pytester: pytest.Pytester, workers: str, benches: int
-) -> None:
+def test_facts_of_all_processes_are_in_the_report(pytester: pytest.Pytester, workers: str, benches: int) -> None:
     pytester.makepyfile(FACTS)
     outcome = pytester.runpytest_subprocess(*OUTSIDE_THE_LAB, "--qemunet-report", "out", "-n", workers)
     outcome.assert_outcomes(passed=6)

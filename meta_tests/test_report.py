@@ -33,9 +33,7 @@ FINDINGS = (
     ),
     Finding("user/icmp-gateway", Verdict.DEVIATES, "t::c", reason="libslirp answers by itself"),
     Finding("user/e1000", Verdict.INCONCLUSIVE, "t::d", reason="the guest died"),
-    Finding(
-        "bridge/acl-allow", Verdict.UNAVAILABLE, "t::e", expected="x", reason="no helper", remedy="install it"
-    ),
+    Finding("bridge/acl-allow", Verdict.UNAVAILABLE, "t::e", expected="x", reason="no helper", remedy="install it"),
 )
 SAYS = {"user/dns-resolves": "10.0.2.3 resolves names.", "bridge/acl-allow": "The line allow br0 allows br0."}
 
@@ -126,12 +124,8 @@ def test_results_are_replaced_whole_or_not_at_all(tmp_path: Path, monkeypatch: p
 
 def test_facts_of_several_processes() -> None:
     first = SessionFacts(phases={"image": 0.0, "templates": 3.0, "tests": 0.0}, notes=["a"])
-    second = SessionFacts(
-        host={"kernel": "6"}, guests={"booted": 2, "thawed": 5, "peers": 0}, notes=["a", "b"]
-    )
-    third = SessionFacts(
-        host={"kernel": "7"}, guests={"booted": 1, "thawed": 0, "peers": 9}, phases={"templates": 4.0}
-    )
+    second = SessionFacts(host={"kernel": "6"}, guests={"booted": 2, "thawed": 5, "peers": 0}, notes=["a", "b"])
+    third = SessionFacts(host={"kernel": "7"}, guests={"booted": 1, "thawed": 0, "peers": 9}, phases={"templates": 4.0})
     whole = merged([first, second, third])
     assert whole.host == {"kernel": "6"}
     assert whole.guests == {"booted": 3, "thawed": 5, "peers": 9}

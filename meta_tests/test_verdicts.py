@@ -102,9 +102,7 @@ def one(pytester: pytest.Pytester, test: str) -> dict[str, Any]:
         ("@pytest.mark.xfail\ndef test_it(): assert 0, 'still so'", "broken", "still so", None),
     ],
 )
-def test_one_test(
-    pytester: pytest.Pytester, test: str, verdict: str, reason: str | None, remedy: str | None
-) -> None:
+def test_one_test(pytester: pytest.Pytester, test: str, verdict: str, reason: str | None, remedy: str | None) -> None:
     found = one(pytester, test)
     assert found["verdict"] == verdict
     assert found["remedy"] == remedy
@@ -165,9 +163,7 @@ def test_blame_does_not_turn_a_pass_into_a_failure(pytester: pytest.Pytester) ->
     assert (found["verdict"], found["reason"]) == ("holds", None)
 
 
-def test_the_cause_that_diagnosis_finds_comes_first(
-    pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_cause_that_diagnosis_finds_comes_first(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
     seen = []
 
     def cause_of(claim: Any, fixtures: Any, failure: BaseException) -> diagnosis.Cause:
@@ -333,9 +329,7 @@ def test_merging_does_not_depend_on_the_order_in_which_workers_finish() -> None:
 
 
 def test_a_finding_survives_its_journey() -> None:
-    finding = Finding(
-        "user/address", Verdict.BROKEN, "test_a", 1.25, "e", "o", "r", "m", artifacts=("/x", "/y")
-    )
+    finding = Finding("user/address", Verdict.BROKEN, "test_a", 1.25, "e", "o", "r", "m", artifacts=("/x", "/y"))
     carried = [*[(ARTIFACT, path) for path in finding.artifacts], ("mine", 1), *finding.as_properties()]
     assert Finding.from_properties(carried) == finding
     assert Finding.from_properties([("claim", "of somebody else"), ("verdict", "guilty")]) is None

@@ -129,6 +129,10 @@ def _enter_lab() -> None:
     if "PYTEST_XDIST_WORKER" in os.environ and os.environ.get(_CONTROLLER) == str(os.getppid()):
         namespaces.enter_worker()
         return
+    from qemunet_tests import images
+
+    # Inside there is no way out to fetch packages. `qemunet run` has shown progress and done it already.
+    images.ensure()
     namespaces.enter()
     os.environ[_CONTROLLER] = str(os.getpid())
     # Folders that pytest made for the same user outside may look like somebody else's in here, and these
@@ -180,9 +184,7 @@ def claim(request: pytest.FixtureRequest) -> "Testimony":
     from qemunet_tests.report.citing import RECORD
 
     if RECORD not in request.node.stash:
-        raise HarnessError(
-            "the fixture `claim` needs a marker, for instance @pytest.mark.claim('user/address')"
-        )
+        raise HarnessError("the fixture `claim` needs a marker, for instance @pytest.mark.claim('user/address')")
     testimony: Testimony = request.node.stash[RECORD].testimony
     return testimony
 

@@ -113,9 +113,7 @@ def _one_line(error: ValidationError, flag: Callable[[str], str]) -> str:
     first = error.errors()[0]
     name = str(first["loc"][0])
     if first["type"] == "literal_error":
-        return (
-            f"{flag(name)}: {first['input']!r} is not one of {first['ctx']['expected'].replace(' or ', ', ')}"
-        )
+        return f"{flag(name)}: {first['input']!r} is not one of {first['ctx']['expected'].replace(' or ', ', ')}"
     message = first["msg"].removeprefix("Value error, ")
     return message if name == "claims" else f"{flag(name)}: {message}"
 
@@ -140,10 +138,7 @@ def _check_bridge(settings: Settings, flag: Callable[[str], str]) -> None:
                 f"{flag('bridge')}: the lab's bridge is {LAB_BRIDGE}; to use {settings.bridge!r} "
                 f"of this host add {flag('target')} host"
             )
-    elif (
-        "bridge" in settings.model_fields_set
-        and not Path("/sys/class/net", settings.bridge, "bridge").is_dir()
-    ):
+    elif "bridge" in settings.model_fields_set and not Path("/sys/class/net", settings.bridge, "bridge").is_dir():
         raise UsageError(f"{flag('bridge')}: this host has no bridge {settings.bridge!r}")
 
 

@@ -1,1 +1,1 @@
-"""Hosts, networks and guests broken on purpose: the suite must notice, blame the right thing, and stay calm elsewhere."""
+"""Hosts, networks and guests broken on purpose: the suite must notice, and blame the right thing."""

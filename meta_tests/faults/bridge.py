@@ -8,7 +8,12 @@ from qemunet_tests.harness.netdev import Bridge, Nic
 from qemunet_tests.harness.syscalls import mount
 from qemunet_tests.observe.backend import tap_of
 
-LEASE_CLAIMS = ("bridge/lease-address", "bridge/lease-gateway", "bridge/lease-dns", "bridge/lease-known-to-server")
+LEASE_CLAIMS = (
+    "bridge/lease-address",
+    "bridge/lease-gateway",
+    "bridge/lease-dns",
+    "bridge/lease-known-to-server",
+)
 
 
 @fault("bridge/lease-address", "bridge/reachable-ping", cause="no DHCP server answers on the LAN behind br0",
@@ -37,7 +42,13 @@ def helper_missing(lab: Lab) -> None:
     mount("nothing", "/usr/lib/qemu", "tmpfs")
 
 
-@fault("bridge/lease-address", "bridge/bulk-both-ways", cause="the bridge br0 is down", sentinels=USER_SENTINELS, core=True)
+@fault(
+    "bridge/lease-address",
+    "bridge/bulk-both-ways",
+    cause="the bridge br0 is down",
+    sentinels=USER_SENTINELS,
+    core=True,
+)
 def bridge_down(lab: Lab) -> None:
     """The bridge is down; QEMU and the helper say nothing about it."""
     lab.host.bring_down(plan.BRIDGE)
@@ -74,13 +85,21 @@ def tap_taken_out(guest: Guest, bench: Bench) -> None:
         bench.station.netlink.link("set", index=bench.station.index(tap), master=0)
 
 
-@fault("bridge/reachable-ssh", cause="Connection refused|Unable to connect|refused", sentinels=("bridge/lease-address", *USER_SENTINELS))
+@fault(
+    "bridge/reachable-ssh",
+    cause="Connection refused|Unable to connect|refused",
+    sentinels=("bridge/lease-address", *USER_SENTINELS),
+)
 def no_sshd(guest: Guest, bench: Bench) -> None:
     """The guest's SSH service is not running."""
     guest.check("killall dropbear")
 
 
-@fault("bridge/reachable-ping", cause="the guest itself ignores echo requests", sentinels=("bridge/lease-address", *USER_SENTINELS))
+@fault(
+    "bridge/reachable-ping",
+    cause="the guest itself ignores echo requests",
+    sentinels=("bridge/lease-address", *USER_SENTINELS),
+)
 def guest_ignores_ping(guest: Guest, bench: Bench) -> None:
     """The guest's own firewall drops echo requests."""
     guest.check("echo 1 > /proc/sys/net/ipv4/icmp_echo_ignore_all")

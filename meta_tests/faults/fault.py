@@ -6,7 +6,13 @@ from dataclasses import dataclass
 from typing import Any
 
 #: Claims that hold whatever is wrong with a bridge, its LAN or its resolver, and the other way round.
-USER_SENTINELS = ("user/address", "user/icmp-gateway", "user/gateway", "user/dns-offered", "user/not-reachable-unforwarded")
+USER_SENTINELS = (
+    "user/address",
+    "user/icmp-gateway",
+    "user/gateway",
+    "user/dns-offered",
+    "user/not-reachable-unforwarded",
+)
 BRIDGE_SENTINELS = ("bridge/helper-found", "bridge/acl-allow", "bridge/acl-not-listed", "bridge/lease-address",
                     "bridge/backend-is-tap-in-bridge")  # fmt: skip
 

@@ -11,7 +11,12 @@ from qemunet_tests.harness.netdev import User
 _held: list[socket.socket] = []
 
 
-@fault("user/dns-resolves", cause=r"the resolver 192\.168\.1\.254, .* does not answer", sentinels=BRIDGE_SENTINELS, core=True)
+@fault(
+    "user/dns-resolves",
+    cause=r"the resolver 192\.168\.1\.254, .* does not answer",
+    sentinels=BRIDGE_SENTINELS,
+    core=True,
+)
 def resolver_dead(lab: Lab) -> None:
     """The first resolver of the host's resolv.conf is dead."""
     lab.resolvers[lab.router].stop()

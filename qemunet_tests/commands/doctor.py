@@ -31,9 +31,7 @@ def add_parser(subparsers: Any) -> None:
         "1 where one of them is not, 3 where no mode at all is.",
     )
     parser.add_argument("--json", action="store_true", help="print JSON alone on standard output")
-    parser.add_argument(
-        "--deep", action="store_true", help="also boot a small guest, under KVM if that opens"
-    )
+    parser.add_argument("--deep", action="store_true", help="also boot a small guest, under KVM if that opens")
     parser.add_argument(
         "--mode",
         metavar="MODES",
@@ -65,9 +63,7 @@ def modes_asked(option: str | None) -> list[str]:
     names = [name.strip() for name in option.split(",")]
     for name in names:
         if name not in checks.MODES:
-            raise UsageError(
-                f"--mode {option}: there is no mode {name!r}; modes are {', '.join(checks.MODES)}"
-            )
+            raise UsageError(f"--mode {option}: there is no mode {name!r}; modes are {', '.join(checks.MODES)}")
     return list(dict.fromkeys(names))
 
 

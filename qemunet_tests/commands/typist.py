@@ -130,9 +130,7 @@ def without_questions(output: bytes) -> tuple[bytes, bytes]:
     """What of the guest's output is to be shown, and its end if that may be the beginning of a question."""
     shown = output.replace(WHERE_IS_THE_CURSOR, b"")
     begun = next(
-        length
-        for length in reversed(range(len(WHERE_IS_THE_CURSOR)))
-        if shown.endswith(WHERE_IS_THE_CURSOR[:length])
+        length for length in reversed(range(len(WHERE_IS_THE_CURSOR))) if shown.endswith(WHERE_IS_THE_CURSOR[:length])
     )
     return shown[: len(shown) - begun], shown[len(shown) - begun :]
 

@@ -5,7 +5,7 @@ from pathlib import Path
 from qemunet_tests.diagnosis.cause import Cause
 from qemunet_tests.diagnosis.scene import Scene
 from qemunet_tests.harness.host import bridges
-from qemunet_tests.harness.host.bridges import Bridge
+from qemunet_tests.harness.host.bridges import Bridge, Port
 from qemunet_tests.harness.host.icmp import SETTING
 from qemunet_tests.harness.namespaces import network_namespace
 from qemunet_tests.observe.backend import bridge_of, tap_of
@@ -102,7 +102,8 @@ def small_mtu(scene: Scene) -> Cause | None:
     if bridge is None:
         return None
     guest_mtu = int(scene.guest.check("cat /sys/class/net/eth0/mtu")) if scene.guest else 1500
-    smallest = min([bridge, *bridge.uplinks], key=lambda link: link.mtu)
+    links: list[Bridge | Port] = [bridge, *bridge.uplinks]
+    smallest = min(links, key=lambda link: link.mtu)
     if smallest.mtu >= guest_mtu:
         return None
     return Cause(

@@ -32,7 +32,7 @@ def bridge_not_allowed(scene: Scene) -> Cause | None:
     return Cause(decision.reason, f"echo 'allow {bridge}' | sudo tee -a {acl.DEFAULT_PATH}")
 
 
-def unlisted_allowed(scene: Scene) -> Cause | None:
+def unlisted_allowed(_: Scene) -> Cause | None:
     """Something allows bridges that nobody named."""
     decision = acl.decide(acl.read(), "br-unlisted")
     if not decision.allowed:
@@ -58,7 +58,9 @@ def refused(scene: Scene) -> Cause | None:
 
 def forwards(scene: Scene) -> Cause | None:
     """A forward that the claim says is not there."""
-    rules = [line for line in scene.guest.monitor.ask("info usernet").splitlines() if "HOST_FORWARD" in line] if (
-        scene.guest
-    ) else []
+    rules = (
+        [line for line in scene.guest.monitor.ask("info usernet").splitlines() if "HOST_FORWARD" in line]
+        if (scene.guest)
+        else []
+    )
     return Cause(f"QEMU forwards a port: {' '.join(rules[0].split())}", "leave hostfwd out") if rules else None

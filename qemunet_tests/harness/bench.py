@@ -60,14 +60,14 @@ class Bench:
         station: Station,
         identity: Identity | None = None,
         cold: bool = False,
-        note: Callable[[str], None] = lambda sentence: None,
+        note: Callable[[str], None] = lambda _: None,
     ) -> None:
         self.machine = machine
         self.station = station
         self.identity = identity or unprivileged()
         self.pace = Pace(machine.accel.slowdown)
         self.tally = Tally()
-        self.told: Callable[[Guest], None] = lambda guest: None
+        self.told: Callable[[Guest], None] = lambda _: None
         self.templates = None if cold else Templates(machine, self.identity, self._make_template, note)
         self._numbers = itertools.count(1)
         self._live: list[Guest] = []
@@ -135,7 +135,10 @@ class Bench:
         for number, (nic, mac) in enumerate(zip(nics, macs, strict=True)):
             identifier = f"net{number}"
             words += nic.spell(identifier, mac)
-            words += ["-object", f"filter-dump,id=wire{number},netdev={identifier},file={folder}/{identifier}.pcap"]
+            words += [
+                "-object",
+                f"filter-dump,id=wire{number},netdev={identifier},file={folder}/{identifier}.pcap",
+            ]
         qemu = self._launch(words, folder, [nic.netdev for nic in nics])
         guest = Guest(name, qemu, nics, macs, self.pace)
         self._live.append(guest)
@@ -226,7 +229,9 @@ class Bench:
         for guest in list(self._live):
             self.discard(guest)
 
-    def _launch(self, words: Sequence[str], folder: Path, netdevs: Sequence[Netdev], serial_ports: int = 2) -> QemuProcess:
+    def _launch(
+        self, words: Sequence[str], folder: Path, netdevs: Sequence[Netdev], serial_ports: int = 2
+    ) -> QemuProcess:
         capabilities = self._capabilities(netdevs)
 
         def start(command: Sequence[str], **options: object) -> Process:

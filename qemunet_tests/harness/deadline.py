@@ -42,7 +42,7 @@ class Deadline:
         """Call `condition` until its answer is true, and return that answer. Raises TimedOut."""
         while not (answer := condition()):
             self.check()
-            time.sleep(min(interval_seconds, self.remaining_seconds))
+            time.sleep(min(interval_seconds, self.remaining_seconds))  # noqa: TID251  (the one place)
         return answer
 
     def sees(self, condition: Callable[[], object], interval_seconds: float = 0.02) -> bool:

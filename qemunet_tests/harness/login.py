@@ -33,7 +33,7 @@ class Login:
         """Run a command whose output is small, to ask. `within_seconds` is meant for KVM."""
         self._spawn.sendline(
             f"( {command} ) >/tmp/.out 2>/tmp/.err; "
-            'echo "#QN $? $(base64 /tmp/.out | tr -d \'\\n\') $(base64 /tmp/.err | tr -d \'\\n\')#"'
+            "echo \"#QN $? $(base64 /tmp/.out | tr -d '\\n') $(base64 /tmp/.err | tr -d '\\n')#\""
         )
         match = self._expect(ANSWER, self.pace.seconds(within_seconds), f"the guest to answer: {command}")
         return Completed(int(match[1]), base64.b64decode(match[2]), base64.b64decode(match[3]))
@@ -45,5 +45,4 @@ class Login:
             raise TimedOut(f"gave up after {within_seconds:.3g} s waiting for {awaited}") from late
         except (pexpect.EOF, OSError) as closed:
             raise HarnessError(f"QEMU ended while we waited for {awaited}") from closed
-        match: re.Match[bytes] = self._spawn.match
-        return match
+        return self._spawn.match  # type: ignore[return-value]  # what was expected was a pattern

@@ -93,7 +93,10 @@ def _require_single_thread() -> None:
 def user_namespaces_forbidden(error: OSError) -> Unavailable:
     """Which setting keeps an ordinary user from making namespaces, and how root would allow it."""
     settings = {
-        "kernel/apparmor_restrict_unprivileged_userns": ("1", "kernel.apparmor_restrict_unprivileged_userns=0"),
+        "kernel/apparmor_restrict_unprivileged_userns": (
+            "1",
+            "kernel.apparmor_restrict_unprivileged_userns=0",
+        ),
         "kernel/unprivileged_userns_clone": ("0", "kernel.unprivileged_userns_clone=1"),
         "user/max_user_namespaces": ("0", "user.max_user_namespaces=10000"),
     }

@@ -1,6 +1,7 @@
 """Starting programs inside the keeper's PID namespace and a station's network namespace."""
 
 import contextlib
+import os
 import queue
 import subprocess
 import threading
@@ -14,6 +15,9 @@ from qemunet_tests.harness.namespaces import inside
 from qemunet_tests.harness.syscalls import CLONE_NEWPID, setns
 
 Process = subprocess.Popen[bytes]
+
+#: Where servers lie; an ordinary user's PATH often leaves these folders out.
+SYSTEM_PATH = "/usr/local/sbin:/usr/sbin:/sbin"
 
 
 @dataclass(frozen=True)
@@ -69,13 +73,16 @@ class Spawner:
         **options: Any,
     ) -> Process:
         """Start a program in the network namespace `network`. Raises HarnessError where it cannot be started."""
+        environment = {**os.environ, "PATH": f"{os.environ.get('PATH', '')}:{SYSTEM_PATH}"}
         answers: queue.SimpleQueue[Process | BaseException] = queue.SimpleQueue()
 
         def job() -> None:
             try:
                 with inside(network):
                     answers.put(
-                        subprocess.Popen(list(words), stdin=stdin, stdout=stdout, stderr=stderr, **options)
+                        subprocess.Popen(
+                            list(words), env=environment, stdin=stdin, stdout=stdout, stderr=stderr, **options
+                        )
                     )
             except BaseException as error:  # handed to the thread that asked
                 answers.put(error)
@@ -91,9 +98,7 @@ class Spawner:
 
     def run(self, words: Sequence[str], *, network: int, within_seconds: float, **options: Any) -> Completed:
         """Run a program to its end. Raises TimedOut, having ended it, when that takes too long."""
-        process = self.start(
-            words, network=network, stdout=subprocess.PIPE, stderr=subprocess.PIPE, **options
-        )
+        process = self.start(words, network=network, stdout=subprocess.PIPE, stderr=subprocess.PIPE, **options)
         try:
             stdout, stderr = process.communicate(timeout=within_seconds)
         except subprocess.TimeoutExpired as late:

@@ -32,7 +32,7 @@ class Monitor:
 
     def ask(self, line: str) -> str:
         """One line of the human monitor, for what has no QMP command: `info network`, `info usernet`."""
-        answer: str = self.execute("human-monitor-command", **{"command-line": line})
+        answer: str = self.execute("human-monitor-command", **_command_line(line))
         return answer.replace("\r\n", "\n")
 
     def close(self) -> None:
@@ -52,3 +52,8 @@ class Monitor:
             raise HarnessError(f"QEMU's monitor gave no answer to {awaited} in {within_seconds:.3g} s") from late
         except (QMPError, OSError, EOFError) as error:
             raise HarnessError(f"QEMU's monitor, asked for {awaited}: {error}") from error
+
+
+def _command_line(line: str) -> dict[str, Any]:
+    # QMP's name of this argument is no name in Python.
+    return {"command-line": line}

@@ -38,9 +38,7 @@ class SshKey:
         guest.check(f"chmod 700 /root /root/.ssh; chmod 600 {AUTHORIZED_KEYS}")
 
 
-def ask(
-    key: SshKey, station: Station, address: str, port: int, command: str, within_seconds: float
-) -> Completed:
+def ask(key: SshKey, station: Station, address: str, port: int, command: str, within_seconds: float) -> Completed:
     """Log in as root from a station and run a command.
 
     Like ssh(1), a connection that cannot be made is status 255 with the reason on standard error. The transport

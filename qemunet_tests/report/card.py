@@ -30,9 +30,7 @@ def card_text(results: Results, says: Mapping[str, str], width: int = 80) -> str
     return stream.getvalue()
 
 
-def print_card(
-    console: Console, results: Results, says: Mapping[str, str], written: Iterable[Path] = ()
-) -> None:
+def print_card(console: Console, results: Results, says: Mapping[str, str], written: Iterable[Path] = ()) -> None:
     """`says` is the sentence of each claim, `written` the files that the report went into."""
     for line in _lines(results, says, written, console.width):
         console.print(line, soft_wrap=True, highlight=False, markup=False)
@@ -141,9 +139,7 @@ def _counts(results: Results) -> str:
 
 def _spent(results: Results) -> str:
     guests = ", ".join(f"{count} {kind}" for kind, count in results.guests.items() if count)
-    preparing = [
-        f"{name} {results.phases[name]:.1f} s" for name in ("image", "templates") if results.phases.get(name)
-    ]
+    preparing = [f"{name} {results.phases[name]:.1f} s" for name in ("image", "templates") if results.phases.get(name)]
     seconds = f"{results.seconds:.1f} s" + (f" ({', '.join(preparing)})" if preparing else "")
     return f"{seconds}; guests: {guests}" if guests else seconds
 

@@ -29,9 +29,7 @@ def conclusion(mode: str, verdicts: Sequence[ClaimVerdict]) -> str:
                 return f"{mode}: {meaning}: {reason or 'no reason is known'}"
     holding = sum(each.verdict is Verdict.HOLDS for each in verdicts)
     if holding == len(verdicts):
-        return (
-            f"{mode}: the one promise tried holds" if holding == 1 else f"{mode}: all {holding} promises hold"
-        )
+        return f"{mode}: the one promise tried holds" if holding == 1 else f"{mode}: all {holding} promises hold"
     parts = [part for verdict in _SHORTCOMINGS if (part := _shortcoming(verdict, verdicts))]
     return f"{mode}: {holding} of {len(verdicts)} promises hold; {'; '.join(parts)}"
 

@@ -142,9 +142,7 @@ class LiveLine:
         self._bar.stop()
 
     def _show(self, total: int | None = None, advance: int = 0) -> None:
-        counts = " ".join(
-            f"{self._counts[verdict]} {verdict.value}" for verdict in STYLES if self._counts[verdict]
-        )
+        counts = " ".join(f"{self._counts[verdict]} {verdict.value}" for verdict in STYLES if self._counts[verdict])
         running = ", ".join(self._running.values())
         description = "  ".join(part for part in (counts, running) if part) or "preparing"
         # Wider than the terminal, the line would wrap and leave its old copies behind.

@@ -54,9 +54,7 @@ class Record:
     def __post_init__(self) -> None:
         self.testimony = Testimony(self.claim)
 
-    def ended(
-        self, phase: str, error: BaseException | None, seconds: float, fixtures: Mapping[str, object]
-    ) -> None:
+    def ended(self, phase: str, error: BaseException | None, seconds: float, fixtures: Mapping[str, object]) -> None:
         """Take down how a phase ended. `fixtures` are still alive and can be asked for the cause."""
         self.seconds += seconds
         outcome = judge(error, phase)
@@ -65,9 +63,7 @@ class Record:
         if outcome:
             self.outcomes.append(outcome)
 
-    def _explained(
-        self, outcome: Outcome, phase: str, error: BaseException, fixtures: Mapping[str, object]
-    ) -> Outcome:
+    def _explained(self, outcome: Outcome, phase: str, error: BaseException, fixtures: Mapping[str, object]) -> Outcome:
         complaint = ""
         if phase != "teardown":
             try:
@@ -107,6 +103,5 @@ def _printable(text: str | None) -> str | None:
         return None
     whole = text.encode("utf-8", "backslashreplace").decode()
     return "".join(
-        each if each.isprintable() or each in "\n\t" else each.encode("unicode_escape").decode()
-        for each in whole
+        each if each.isprintable() or each in "\n\t" else each.encode("unicode_escape").decode() for each in whole
     )

@@ -26,9 +26,7 @@ class Reporter:
     `facts` are this process's own; `settings` may be asked for late, because most sessions never need them.
     """
 
-    def __init__(
-        self, config: pytest.Config, facts: SessionFacts, settings: "Callable[[], Settings]"
-    ) -> None:
+    def __init__(self, config: pytest.Config, facts: SessionFacts, settings: "Callable[[], Settings]") -> None:
         self.book = Book()
         self.folder: Path | None = None
         self.book.facts["this process"] = facts
@@ -65,9 +63,7 @@ class Reporter:
 
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
         if report.failed:
-            self.book.trouble.append(
-                f"{report.nodeid or 'the tests'} could not be loaded: {_last_error(report)}"
-            )
+            self.book.trouble.append(f"{report.nodeid or 'the tests'} could not be loaded: {_last_error(report)}")
 
     def pytest_internalerror(self, excinfo: pytest.ExceptionInfo[BaseException]) -> None:
         self.book.trouble.append(f"pytest stopped: {one_line(excinfo.value)}")
@@ -101,9 +97,7 @@ class Reporter:
         terminal = terminalreporter._tw
         stream = io.StringIO()
         console = Console(file=stream, width=terminal.fullwidth, force_terminal=terminal.hasmarkup)
-        print_card(
-            console, self.results(), {id_: claim.says for id_, claim in load().items()}, self.written()
-        )
+        print_card(console, self.results(), {id_: claim.says for id_, claim in load().items()}, self.written())
         terminalreporter.section("qemunet")
         terminalreporter.write(stream.getvalue())
 

@@ -18,9 +18,7 @@ SCHEMAS = Path(__file__).parent / "schemas"
 class Shape(BaseModel):
     """One JSON document or a part of it."""
 
-    model_config = ConfigDict(
-        frozen=True, populate_by_name=True, json_schema_serialization_defaults_required=True
-    )
+    model_config = ConfigDict(frozen=True, populate_by_name=True, json_schema_serialization_defaults_required=True)
 
     def as_json(self) -> str:
         """Indented, keys in the order of the interface, with a final newline."""

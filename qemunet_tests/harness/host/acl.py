@@ -153,9 +153,7 @@ def _include(rules: list[Rule], ignored: list[str], path: str, root: Path, above
     try:
         _read_into(rules, ignored, path, root, above)
     except OSError as refused:
-        ignored.append(
-            f"the included {path} cannot be read ({refused.strerror}), and the helper says nothing"
-        )
+        ignored.append(f"the included {path} cannot be read ({refused.strerror}), and the helper says nothing")
     except _BadLineError as bad:
         ignored.append(f"{bad}, and the rest of that file is passed over")
 

@@ -46,9 +46,7 @@ def booted(outcome: Boot) -> Capability:
         return _capability(Finding("ok", reason))
     ending = f"QEMU ended with status {outcome.status}" if outcome.status is not None else "given up"
     said = f": {outcome.complaint.splitlines()[-1]}" if outcome.complaint else ""
-    reason = (
-        f"a small Linux got {where} to stage '{outcome.stage}', {ending} after {outcome.seconds:.0f} s{said}"
-    )
+    reason = f"a small Linux got {where} to stage '{outcome.stage}', {ending} after {outcome.seconds:.0f} s{said}"
     return _capability(Finding("not", reason, "boot it by hand and watch: qemunet shell user"))
 
 

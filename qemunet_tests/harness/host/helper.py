@@ -87,9 +87,7 @@ def missing(helper: Helper, machine: Machine, credentials: Credentials) -> Obsta
             f"pass -netdev bridge,br=br0,helper={helper.elsewhere[0]}",
         )
     if not helper.exists:
-        return Obstacle(
-            f"there is no {helper.path}", install_command("bridge-helper", machine, credentials.sudo)
-        )
+        return Obstacle(f"there is no {helper.path}", install_command("bridge-helper", machine, credentials.sudo))
     if not helper.executable:
         return Obstacle(
             f"{helper.path} may not be executed by this user (mode {helper.mode:04o}, group {helper.gid})",
@@ -151,6 +149,4 @@ def _grants_nothing(helper: Helper, sudo: str, machine: Machine) -> Obstacle:
     if "debian" in machine.families:
         # Survives the next upgrade of the package, which chmod does not.
         remedy = f"{sudo}dpkg-statoverride --update --add root root 4755 {helper.path}"
-    return Obstacle(
-        f"{helper.path} is neither setuid root nor has it CAP_NET_ADMIN (mode {helper.mode:04o})", remedy
-    )
+    return Obstacle(f"{helper.path} is neither setuid root nor has it CAP_NET_ADMIN (mode {helper.mode:04o})", remedy)

@@ -25,9 +25,7 @@ class PingGate:
     way: Way
 
 
-def read(
-    credentials: Credentials, root: Path = MACHINE, opening: Callable[[], bool] | None = None
-) -> PingGate:
+def read(credentials: Credentials, root: Path = MACHINE, opening: Callable[[], bool] | None = None) -> PingGate:
     """The setting, and what it means for this process. `opening` tries a ping socket; nothing is sent."""
     words = (read_text(root, SETTING) or "").split()
     limits = (int(words[0]), int(words[1])) if len(words) == 2 else None

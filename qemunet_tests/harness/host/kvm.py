@@ -66,9 +66,7 @@ def try_create(path: Path) -> int | None:
     return None
 
 
-def read(
-    root: Path = MACHINE, opening: devices.TryOpen = devices.try_open, creating: TryCreate = try_create
-) -> Kvm:
+def read(root: Path = MACHINE, opening: devices.TryOpen = devices.try_open, creating: TryCreate = try_create) -> Kvm:
     """What the node, the processor and the kernel say."""
     device = devices.read(devices.KVM, root, opening)
     flags = _processor_flags(root)
@@ -77,9 +75,7 @@ def read(
         create_errno=creating(root / "dev/kvm") if device.opens else None,
         extension=next((flag for flag in ("vmx", "svm") if flag in flags), None),
         nested="hypervisor" in flags,
-        modules=tuple(
-            name for name in names_in(root, "/sys/module") if name.startswith("kvm") or name in RIVALS
-        ),
+        modules=tuple(name for name in names_in(root, "/sys/module") if name.startswith("kvm") or name in RIVALS),
         architecture=platform.machine(),
     )
 

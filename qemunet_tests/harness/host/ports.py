@@ -45,9 +45,7 @@ class Port:
                 f"port {self.number} is below {self.first_unprivileged}, where only root may listen",
                 f"use a port from {self.first_unprivileged} on",
             )
-        return Obstacle(
-            f"port {self.number} cannot be listened on: {os.strerror(self.bind_errno)}", "use another port"
-        )
+        return Obstacle(f"port {self.number} cannot be listened on: {os.strerror(self.bind_errno)}", "use another port")
 
     def _taken(self) -> Obstacle:
         if self.owner is None or self.owner.pid is None:

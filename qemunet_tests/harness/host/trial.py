@@ -114,9 +114,7 @@ def boot_in_software(qemu: Qemu, image: Image, launch: Launch = launch_here) -> 
 class _Guest:
     """One boot under way: its process, and what it wrote to files that have no name."""
 
-    def __init__(
-        self, accelerator: Accelerator, process: Running, serial: IO[bytes], messages: IO[bytes]
-    ) -> None:
+    def __init__(self, accelerator: Accelerator, process: Running, serial: IO[bytes], messages: IO[bytes]) -> None:
         self._accelerator = accelerator
         self._process = process
         self._serial = serial

@@ -91,9 +91,7 @@ def _map_ids(uid: int, gid: int) -> None:
     Path("/proc/self/gid_map").write_text(f"{gid} {gid} 1")
 
 
-def obstacle(
-    tried: Attempt, credentials: Credentials, machine: Machine, root: Path = MACHINE
-) -> Obstacle | None:
+def obstacle(tried: Attempt, credentials: Credentials, machine: Machine, root: Path = MACHINE) -> Obstacle | None:
     """Which setting forbade it and the command that allows it, or None where it went well."""
     if tried.failed_stage is None:
         return None

@@ -1,17 +1,16 @@
 """Building the lab, and the proof that it is closed.
 
-              +---------------------- lan (a switch) ----------------------+
-              |                        |                                   |
-    enp0s25 in br0 192.168.1.2    eth0 192.168.1.10               lan0 192.168.1.254
-            host                   neighbour                       router  DHCP, DNS
-     (QEMU runs here)                                            wan0 203.0.113.254
-                                                                           |
-                                                                  eth0 203.0.113.10
-                                                                        outside
+          +---------------------- lan (a switch) ----------------------+
+          |                        |                                   |
+enp0s25 in br0 192.168.1.2    eth0 192.168.1.10               lan0 192.168.1.254
+        host                   neighbour                       router  DHCP, DNS
+ (QEMU runs here)                                            wan0 203.0.113.254
+                                                                       |
+                                                              eth0 203.0.113.10
+                                                                    outside
 """
 
 import os
-from pathlib import Path
 
 from qemunet_tests.harness import namespaces
 from qemunet_tests.harness.errors import HarnessError
@@ -126,9 +125,7 @@ def _bridge(station: Station, name: str) -> None:
 
 
 def _cable(near: Station, near_end: str, far: Station, far_end: str) -> None:
-    near.netlink.link(
-        "add", ifname=near_end, kind="veth", peer={"ifname": far_end, "net_ns_fd": far.network}
-    )
+    near.netlink.link("add", ifname=near_end, kind="veth", peer={"ifname": far_end, "net_ns_fd": far.network})
     near.bring_up(near_end)
     far.bring_up(far_end)
 
@@ -141,4 +138,3 @@ def _address(station: Station, link: str, address: str, gateway: str | None = No
     station.netlink.addr("add", index=station.index(link), address=address, prefixlen=plan.LAN_PREFIX)
     if gateway:
         station.netlink.route("add", dst="default", gateway=gateway)
-

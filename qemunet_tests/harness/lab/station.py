@@ -88,4 +88,3 @@ class Station:
         with self.entered():
             rows = Path(f"/proc/thread-self/net/{protocol}").read_text().splitlines()[1:]
         return any(row.split()[1].endswith(f":{port:04X}") for row in rows)
-

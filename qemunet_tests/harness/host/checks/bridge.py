@@ -47,9 +47,7 @@ def vhost_net(facts: Facts) -> Finding:
 def helper_file(facts: Facts) -> Finding:
     if facts.qemu is not None and facts.qemu.helper_path is None:
         return impossible(
-            Obstacle(
-                f"{facts.qemu.path} was built without -netdev bridge", "install the distribution's own QEMU"
-            )
+            Obstacle(f"{facts.qemu.path} was built without -netdev bridge", "install the distribution's own QEMU")
         )
     missing = helper.missing(facts.helper, facts.machine, facts.credentials)
     return impossible(missing) if missing is not None else ok(f"QEMU's bridge helper is {facts.helper.path}")
@@ -74,9 +72,7 @@ def acl_allows(facts: Facts) -> Finding:
             remedy = f"{facts.sudo}chmod 0644 {path}"
         elif facts.acl.problem_errno is not None:
             remedy = f"{facts.sudo}install -d -m 0755 {path.rpartition('/')[0]} && {add}"
-        return impossible(
-            Obstacle(facts.acl.problem, remedy), "the helper refuses every bridge, to root as well"
-        )
+        return impossible(Obstacle(facts.acl.problem, remedy), "the helper refuses every bridge, to root as well")
     existing = [bridge.name for bridge in facts.bridges] or [name]
     decisions = {bridge: acl.decide(facts.acl, bridge) for bridge in existing}
     allowed = [bridge for bridge, decision in decisions.items() if decision.allowed]
@@ -128,15 +124,11 @@ def bridge_uplink(facts: Facts) -> Finding | None:
                 f"{bridge.name} has no interface of the host in it",
                 f"{facts.sudo}ip link set IFACE master {bridge.name}",
             )
-            return caution(
-                alone, "its guests reach each other and this host, but no LAN and no DHCP server there"
-            )
+            return caution(alone, "its guests reach each other and this host, but no LAN and no DHCP server there")
         for port in bridge.uplinks:
             if not port.up or not port.carrier:
                 dead = f"{port.name} in {bridge.name} has no link"
-                return caution(
-                    Obstacle(dead, f"{facts.sudo}ip link set {port.name} up, and look at its cable")
-                )
+                return caution(Obstacle(dead, f"{facts.sudo}ip link set {port.name} up, and look at its cable"))
     return _with_candidates(facts, "every bridge that guests may join has an uplink")
 
 
