@@ -6,6 +6,7 @@ This package is meant to be called: `ensure` gives an image, building it where t
 from qemunet_tests.images.progress import Progress
 from qemunet_tests.images.recipe import Recipe, recipe, recipe_names
 from qemunet_tests.images.store import Entry, available, build, ensure, listing, remove
+from qemunet_tests.images.transfer import export, import_
 
 __all__ = [
     "Entry",
@@ -14,6 +15,8 @@ __all__ = [
     "available",
     "build",
     "ensure",
+    "export",
+    "import_",
     "listing",
     "recipe",
     "recipe_names",

@@ -5,9 +5,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from qemunet_tests.images.tools import run
-
 from qemunet_tests.harness.errors import HarnessError, Unavailable
+from qemunet_tests.images.tools import run
 
 
 @dataclass(frozen=True, order=True)
@@ -17,14 +16,19 @@ class Package:
     name: str
     version: str
     sha256: str
+    size_bytes: int = 0
     depends: tuple[str, ...] = ()
+
+
+class StaleLists(HarnessError):
+    """The lists name a package file that is gone: newer lists name another."""
 
 
 class Apt:
     """The host's own apt, with its sources and keys, and private folders for all it writes.
 
-    The machine's package lists are used where they exist; where they are missing or too old, private ones are
-    fetched into `work`. Raises Unavailable where the lists cannot be fetched.
+    The machine's package lists are used where they exist; where they are missing, private ones are fetched into
+    `work`, and where they turn out too old the caller does so with `fetch_lists`.
     """
 
     def __init__(self, work: Path) -> None:
@@ -38,7 +42,7 @@ class Apt:
         wanted = sorted(set(names))
         found = self._show(wanted)
         if set(wanted) - set(found) and not self._private_lists:
-            self._fetch_lists()
+            self.fetch_lists()
             found = self._show(wanted)
         if missing := [name for name in wanted if name not in found]:
             raise HarnessError(f"the package lists know nothing of {', '.join(missing)}")
@@ -49,7 +53,7 @@ class Apt:
         return self._show(sorted(set(names)))
 
     def download(self, packages: Iterable[Package]) -> dict[str, Path]:
-        """Package files by name, checked by apt against the signed lists."""
+        """Package files by name, checked by apt against the signed lists. Raises StaleLists, HarnessError."""
         folder = self.work / "packages"
         wanted = [f"{package.name}={package.version}" for package in packages]
         if not wanted:
@@ -57,11 +61,10 @@ class Apt:
         names = [entry.partition("=")[0] for entry in wanted]
         try:
             self._apt("apt-get", "download", *wanted, folder=folder)
-        except HarnessError:
+        except HarnessError as failed:
             if self._private_lists:
                 raise
-            self._fetch_lists()
-            self._apt("apt-get", "download", *wanted, folder=folder)
+            raise StaleLists(str(failed)) from failed
         return {name: self._file_of(folder, name) for name in names}
 
     @staticmethod
@@ -80,7 +83,8 @@ class Apt:
             return {}
         return {package.name: package for package in _stanzas(said) if package.name in names}
 
-    def _fetch_lists(self) -> None:
+    def fetch_lists(self) -> None:
+        """Use lists of our own from now on. Raises Unavailable where they cannot be had."""
         self._private_lists = True
         try:
             self._apt("apt-get", "update")
@@ -116,7 +120,7 @@ def _stanzas(text: str) -> Iterator[Package]:
         unfolded = re.sub(r"\n[ \t]+", " ", stanza)
         fields = dict(line.split(": ", 1) for line in unfolded.splitlines() if ": " in line)
         if "Package" in fields and "SHA256" in fields:
-            yield Package(fields["Package"], fields["Version"], fields["SHA256"], _names(fields))
+            yield Package(fields["Package"], fields["Version"], fields["SHA256"], int(fields["Size"]), _names(fields))
 
 
 def _names(fields: dict[str, str]) -> tuple[str, ...]:

@@ -10,7 +10,10 @@ from pydantic import BaseModel, ConfigDict
 from qemunet_tests.harness.errors import Unavailable
 
 TABLE = Path(__file__).parent / "distributions.toml"
-REMEDY = "on Debian 12 or 13 run `qemunet image build` and `qemunet image export FILE`, then here `qemunet image import FILE`"
+REMEDY = (
+    "on Debian 12 or 13 run `qemunet image build` and `qemunet image export FILE`, "
+    "then here `qemunet image import FILE`"
+)
 
 
 class Distribution(BaseModel):

@@ -6,6 +6,7 @@ from pathlib import Path
 from elftools.common.exceptions import ELFError
 from elftools.elf.dynamic import DynamicSection
 from elftools.elf.elffile import ELFFile
+from elftools.elf.segments import InterpSegment
 
 
 @dataclass(frozen=True)
@@ -30,12 +31,12 @@ def dynamic(file: Path) -> Dynamic:
         with file.open("rb") as stream:
             elf = ELFFile(stream)
             needed = tuple(
-                str(tag.needed)
+                str(getattr(tag, "needed", ""))
                 for section in elf.iter_sections()
                 if isinstance(section, DynamicSection)
                 for tag in section.iter_tags("DT_NEEDED")
             )
-            loaders = [part.get_interp_name() for part in elf.iter_segments("PT_INTERP")]
+            loaders = [part.get_interp_name() for part in elf.iter_segments() if isinstance(part, InterpSegment)]
     except ELFError:
         return Dynamic()
     return Dynamic(needed, loaders[0] if loaders else None)

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import libarchive
-from qemunet_tests.images.elf import ModuleFacts, module_facts
 
 from qemunet_tests.harness.errors import HarnessError
+from qemunet_tests.images.elf import ModuleFacts, module_facts
 
 IMAGES = ("boot/vmlinuz-*", "lib/modules/*/vmlinuz", "usr/lib/modules/*/vmlinuz")
 MODULE_FOLDERS = ("lib/modules/*", "usr/lib/modules/*")
@@ -74,7 +74,7 @@ def _add(name: str, files: dict[str, Path], builtin: set[str], chosen: dict[str,
 
 def _plain(name: str) -> str:
     """The kernel takes `-` and `_` in a module's name for the same."""
-    return name.split(".ko", maxsplit=1)[0].replace("-", "_")
+    return name.partition(".ko")[0].replace("-", "_")
 
 
 def _decompressed(file: Path) -> Path:

@@ -4,10 +4,13 @@ import hashlib
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, ValidationError
+
+from qemunet_tests.harness.image import Image
 from qemunet_tests.images.apt import Package
 
 FILE = "manifest.json"
-CONTENT = ("vmlinuz", "initrd", "vdisk.img")
+_PARTS = Image("", "", Path())
+CONTENT = (_PARTS.kernel.name, _PARTS.initrd.name, _PARTS.vdisk.name)
 
 
 class Sum(BaseModel):
@@ -38,24 +41,30 @@ class Manifest(BaseModel):
     packages: tuple[Ingredient, ...]
     files: dict[str, Sum]
 
+    @property
+    def consistent(self) -> bool:
+        """Whether it names the files of an image, and itself rightly."""
+        return set(self.files) == set(CONTENT) and self.digest == digest(self.recipe_digest, self.packages)
+
     def fits(self, folder: Path) -> bool:
         """Whether every file is there with its size: cheap enough for every start."""
-        if set(self.files) != set(CONTENT) or self.digest != digest(self.recipe_digest, self.packages):
-            return False
-        return all(_size(folder / name) == said.size for name, said in self.files.items())
+        return self.consistent and all(_size(folder / name) == one.size for name, one in self.files.items())
 
     def damaged(self, folder: Path) -> list[str]:
         """The files whose content is not what was built."""
-        return [name for name, said in self.files.items() if sum_of(folder / name) != said]
+        return [name for name, one in self.files.items() if not (folder / name).is_file() or _sum(folder / name) != one]
 
 
 def _size(file: Path) -> int:
     return file.stat().st_size if file.is_file() else -1
 
 
-def sum_of(file: Path) -> Sum | None:
-    if not file.is_file():
-        return None
+def sums(folder: Path) -> dict[str, Sum]:
+    """Of every file an image has. Raises OSError where one is missing."""
+    return {name: _sum(folder / name) for name in CONTENT}
+
+
+def _sum(file: Path) -> Sum:
     with file.open("rb") as stream:
         return Sum(size=file.stat().st_size, sha256=hashlib.file_digest(stream, "sha256").hexdigest())
 

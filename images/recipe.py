@@ -12,7 +12,7 @@ from qemunet_tests.harness.errors import HarnessError, UsageError
 SHELF = Path(__file__).parent
 # The modules of this package that decide what an image contains: a change in one is a change of the image.
 SHAPING_SOURCES = (
-    "build.py", "disk.py", "elf.py", "initramfs.py", "kernel.py", "libraries.py", "packages.py", "vmlinux.py",
+    "builder.py", "disk.py", "elf.py", "initramfs.py", "kernel.py", "libraries.py", "packages.py", "vmlinux.py",
 )  # fmt: skip
 
 
@@ -46,10 +46,7 @@ class Recipe(BaseModel):
         """Names everything of ours that shapes the image: the recipe, the guest's files, the builder."""
         summary = hashlib.sha256()
         ours = {f"builder/{name}": SHELF / name for name in SHAPING_SOURCES}
-        ours |= {
-            "recipe.toml": self.folder / "recipe.toml",
-            "distributions.toml": SHELF / "distributions.toml",
-        }
+        ours |= {"recipe.toml": self.folder / "recipe.toml", "distributions.toml": SHELF / "distributions.toml"}
         ours |= {f"root/{name}": path for name, path in self.guest_files().items()}
         for name, path in sorted(ours.items()):
             content = path.read_bytes()

@@ -11,6 +11,7 @@ from pathlib import Path
 import libarchive
 from elftools.common.exceptions import ELFError
 from elftools.elf.elffile import ELFFile
+from elftools.elf.segments import NoteSegment
 
 from qemunet_tests.harness.errors import HarnessError
 
@@ -19,8 +20,8 @@ SETUP_SECTORS = 0x1F1
 MAGIC = 0x202
 PAYLOAD_OFFSET = 0x248
 SECTOR_BYTES = 512
-# XEN_ELFNOTE_PHYS32_ENTRY, the 32-bit entry point that PVH starts at.
-PVH_ENTRY_NOTE = 18
+# XEN_ELFNOTE_PHYS32_ENTRY, the 32-bit entry point that PVH starts at; pyelftools has only the number of it.
+PVH_ENTRY_NOTE = "18"
 
 
 def bootable(bzimage: Path) -> bytes:
@@ -61,8 +62,9 @@ def _has_pvh_entry(plain: bytes) -> bool:
     try:
         elf = ELFFile(io.BytesIO(plain))
         return any(
-            note["n_name"] == "Xen" and note["n_type"] == PVH_ENTRY_NOTE
-            for part in elf.iter_segments("PT_NOTE")
+            note["n_name"] == "Xen" and str(note["n_type"]) == PVH_ENTRY_NOTE
+            for part in elf.iter_segments()
+            if isinstance(part, NoteSegment)
             for note in part.iter_notes()
         )
     except ELFError:

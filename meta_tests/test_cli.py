@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import pty
 import signal
 import subprocess
 import sys
@@ -231,6 +232,77 @@ def test_the_project_around_a_run_is_not_asked(tmp_path: Path) -> None:
     assert conduct(tmp_path, GOOD, "-n", "0").returncode == 0
 
 
+def test_every_option_reaches_the_tests(tmp_path: Path) -> None:
+    qemu = tmp_path / "my-qemu"
+    qemu.write_text("#!/bin/sh\n")
+    qemu.chmod(0o755)
+    tests = f"""
+import pytest
+from qemunet_tests import plugin
+@pytest.mark.claim("user/address")
+def test_options(pytestconfig):
+    chosen = plugin.settings(pytestconfig)
+    assert str(chosen.peer) == "[fd00::7]:7777" and chosen.peer.host == "fd00::7" and chosen.peer.port == 7777
+    assert str(chosen.qemu) == {str(qemu)!r}
+    assert str(chosen.expect) == {str(tmp_path / "test_it.py")!r}
+    assert str(chosen.report) == {str(tmp_path / "out")!r}
+    assert (chosen.accel, chosen.nic, chosen.cold, chosen.keep) == ("tcg", ("e1000", "rtl8139"), True, True)
+    assert chosen.claims == ("user/*",)
+"""
+    done = conduct(
+        tmp_path, tests, "user/*", "--peer", "[fd00::7]:7777", "--qemu", "./my-qemu", "--expect", "test_it.py",
+        "--report", "out", "--accel", "tcg", "--nic", "e1000", "rtl8139", "--cold", "--keep", "-n", "1",
+    )  # fmt: skip
+    assert "user: the one promise tried holds" in done.stdout.splitlines(), done.stdout + done.stderr
+
+
+def test_a_host_where_the_lab_cannot_be_entered(tmp_path: Path) -> None:
+    (tmp_path / "test_it.py").write_text(GOOD)
+    closed = CONDUCT.replace(', "--qemunet-target=host"', ', "--qemunet-target=lab"') + ""
+    closed = closed.replace(
+        "sys.exit(",
+        "from qemunet_tests.harness import errors, namespaces\n"
+        "def enter(): raise errors.Unavailable('namespaces are forbidden here', 'sudo sysctl -w allow=1')\n"
+        "namespaces.enter = enter\n"
+        "sys.exit(",
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", closed, str(tmp_path), "-n", "0"],
+        capture_output=True, text=True, check=False, timeout=60, cwd=tmp_path, env=clean_environment(),
+    )  # fmt: skip
+    assert done.returncode == 3
+    assert done.stdout == ""
+    assert done.stderr.splitlines() == [
+        "qemunet: namespaces are forbidden here",
+        "qemunet: remedy: sudo sysctl -w allow=1",
+    ]
+
+
+@pytest.mark.parametrize("workers", ["0", "2"])
+def test_a_terminal_sees_a_live_line_and_then_the_card(tmp_path: Path, workers: str) -> None:
+    (tmp_path / "test_it.py").write_text(BROKEN)
+    ours, theirs = pty.openpty()
+    process = subprocess.Popen(
+        [sys.executable, "-c", CONDUCT, str(tmp_path), "-n", workers],
+        stdin=theirs, stdout=theirs, stderr=theirs, cwd=tmp_path,
+        env={**clean_environment(), "TERM": "xterm"}, start_new_session=True,
+    )  # fmt: skip
+    os.close(theirs)
+    shown = b""
+    with contextlib.suppress(OSError):
+        while part := os.read(ours, 65536):
+            shown += part
+    os.close(ours)
+    assert process.wait(timeout=30) == 1
+    text = shown.decode()
+    assert "user/e1000" in text
+    assert text.rindex("\x1b[?25h") > text.rindex("\x1b[?25l")
+    card = text[text.rindex("\x1b[?25h") :]
+    assert "3 claims: 2 holds, 1 broken" in card
+    assert "\x1b[1;31mbroken" in card
+    assert "Traceback" not in text
+
+
 # Ctrl-C
 
 
@@ -272,7 +344,9 @@ def running(folder: Path, first: str, *words: str) -> Iterator[subprocess.Popen[
             stdout=out, stderr=err, text=True, cwd=folder, env=clean_environment(), start_new_session=True,
         )  # fmt: skip
     try:
-        Deadline(30, "the slow test to start").wait_until((folder / "started").exists)
+        Deadline(30, "the slow test to start").wait_until(
+            lambda: (folder / "started").exists() or process.poll() is not None
+        )
         Deadline(10, "the first test to be reported").wait_until(
             lambda: "user/address" in (folder / "stdout").read_text()
         )

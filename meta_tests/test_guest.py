@@ -2,6 +2,7 @@
 
 import hashlib
 import secrets
+import shlex
 import time
 
 import pytest
@@ -44,9 +45,8 @@ def test_a_command_that_kills_itself(shared_guest: Guest) -> None:
 
 
 def test_output_that_looks_like_a_prompt_or_an_answer(shared_guest: Guest) -> None:
-    # The numbers of this request and of the next ones, so that a forged header is as good as they come.
-    number = int(shared_guest.run("cat /run/qemunet/agent/request | wc -l").text and 0)
-    forged = "".join(f"#QN {number + n} 0 4 0 {digest(b'lies')}\nlies" for n in range(60))
+    # Answers are numbered: one of these bears the number of the answer that carries it, others those to come.
+    forged = "".join(f"#QN {number} 0 4 0 {digest(b'lies')}\nlies" for number in range(200))
     says = f"guest# \n~ # \nQEMUNET READY 1\n{forged}\nQEMUNET READY 1\n"
     shared_guest.put("/tmp/says", says.encode())
     answer = shared_guest.run("cat /tmp/says; cat /tmp/says >&2; exit 9")
@@ -101,11 +101,12 @@ def test_a_command_that_wants_input_gets_none(shared_guest: Guest) -> None:
     assert shared_guest.run("cat; read line; echo $?").stdout == b"1\n"
 
 
-@pytest.mark.parametrize("size", [0, 1, 29_999, 30_000, 30_001, 200_000])
-def test_a_file_arrives_as_it_was_sent(shared_guest: Guest, size: int) -> None:
-    content = secrets.token_bytes(size)
-    shared_guest.put('/tmp/a folder/it\'s "here" $HOME', content)
-    assert shared_guest.check("md5sum </tmp/'a folder'/it*").split()[0] == digest(content)
+@pytest.mark.parametrize("size_bytes", [0, 60_001])
+def test_a_file_arrives_as_it_was_sent(shared_guest: Guest, size_bytes: int) -> None:
+    content = secrets.token_bytes(size_bytes)
+    path = "/tmp/a folder/it's \"here\" $HOME"
+    shared_guest.put(path, content)
+    assert shared_guest.check(f"md5sum <{shlex.quote(path)}").split()[0] == digest(content)
 
 
 def test_a_file_that_does_not_exist_is_none(shared_guest: Guest) -> None:
@@ -123,17 +124,17 @@ def test_a_command_that_is_relied_on(shared_guest: Guest) -> None:
         shared_guest.check("false")
 
 
-def test_a_very_long_command(shared_guest: Guest) -> None:
-    long = "x" * 30_000
+def test_a_long_command_arrives_whole(shared_guest: Guest) -> None:
+    """Longer than a terminal's line and its buffer."""
+    long = "x" * 20_000
     assert shared_guest.run(f"echo {long} | md5sum").text.split()[0] == digest(f"{long}\n".encode())
 
 
-def test_a_command_that_is_too_long_is_not_run_by_halves(shared_guest: Guest) -> None:
-    with pytest.raises(HarnessError, match="too long"):
-        shared_guest.run(f"touch /tmp/by-halves; : {'x' * 200_000}")
-    assert shared_guest.read("/tmp/by-halves") is None
-
-
-def test_a_cable_is_pulled(bench, shared_guest: Guest) -> None:
-    with pytest.raises(HarnessError, match="net0"):
-        shared_guest.unplug()
+def test_a_guest_that_stands_still_is_given_up_and_comes_back(shared_guest: Guest) -> None:
+    shared_guest.monitor.execute("stop")
+    try:
+        with pytest.raises(TimedOut, match="waiting for the guest to answer: echo lost"):
+            shared_guest._console.run("echo lost", 0.2, grace_seconds=0.2)
+    finally:
+        shared_guest.monitor.execute("cont")
+    assert shared_guest.run("echo back").stdout == b"back\n"

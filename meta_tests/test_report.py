@@ -66,7 +66,8 @@ def test_the_interface_is_what_the_schema_demands() -> None:
         schema["required"]
     )
     assert set(schema["$defs"]["ClaimVerdict"]["required"]) == {
-        "claim", "mode", "verdict", "expected", "observed", "reason", "remedy", "tests", "seconds", "artifacts"
+        "claim", "mode", "verdict", "expected", "observed", "reason", "remedy", "tests", "seconds",
+        "artifacts",
     }  # fmt: skip
     assert schema["$defs"]["Verdict"]["enum"] == [verdict.value for verdict in Verdict]
     assert {"kernel", "distribution", "cpus"} <= set(schema["$defs"]["HostDescription"]["required"])

@@ -32,6 +32,9 @@ class Peer(BaseModel):
     host: str
     port: int
 
+    def __str__(self) -> str:
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
 
 class Settings(BaseModel):
     """One session's options. Paths are absolute; `qemu` is None where the PATH decides."""

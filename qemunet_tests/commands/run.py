@@ -98,7 +98,8 @@ def pytest_arguments(settings: "Settings", workers: int) -> list[str]:
     if workers > 1:
         arguments += ["-n", str(workers), "--dist", "worksteal", "--max-worker-restart", str(workers)]
     for option in (*OPTIONS, CLAIMS):
-        arguments += _spelled(option.pytest_flag, getattr(settings, option.name))
+        if option.name in settings.model_fields_set:
+            arguments += _spelled(option.pytest_flag, getattr(settings, option.name))
     return arguments
 
 

@@ -21,7 +21,8 @@ def own_console() -> Iterator[Console]:
         if not stream.isatty():
             yield Console(file=stream, width=PIPE_WIDTH, force_terminal=False, color_system=None)
             return
-        columns, lines = os.get_terminal_size(descriptor)
+        # A pseudo-terminal that nobody has given a size says 0.
+        columns, lines = (given or usual for given, usual in zip(os.get_terminal_size(descriptor), (80, 24)))
         # One column less than there is, because some terminals wrap a full line.
         yield Console(file=stream, width=min(columns, WIDEST + 1) - 1, height=lines)
 

@@ -16,7 +16,7 @@ from qemunet_tests.harness.processes import Completed
 
 READY = re.compile(rb"QEMUNET READY 1\r?\n")
 FRAME = re.compile(rb"#QN (\d+) (\d+) (\d+) (\d+) ([0-9a-f]{32})\r?\n")
-#: What the agent reports for a command it had to kill.
+#: What the agent reports for a command it had to kill, when its time was over; any command may end so by itself.
 KILLED_STATUS = 124
 
 
@@ -51,13 +51,14 @@ class Console:
         self._sequence += 1
         encoded = base64.b64encode(command.encode()).decode()
         deadline = Deadline(within_seconds + grace_seconds, f"the guest to answer: {command}")
-        self._send(f"{self._sequence} {max(1, round(within_seconds))} {encoded}\n", deadline)
+        limit_seconds = max(1, round(within_seconds))
+        self._send(f"{self._sequence} {limit_seconds} {encoded}\n", deadline)
         frame = self._answer(deadline)
         status, stdout_bytes, stderr_bytes = (int(frame[n]) for n in (2, 3, 4))
         payload = self._read(stdout_bytes + stderr_bytes, deadline)
         if hashlib.md5(payload, usedforsecurity=False).hexdigest().encode() != frame[5]:
             raise HarnessError(f"the guest's answer was damaged on its way: {command}")
-        if status == KILLED_STATUS:
+        if status == KILLED_STATUS and deadline.elapsed_seconds >= limit_seconds:
             raise TimedOut(f"gave up after {within_seconds:.3g} s waiting in the guest for: {command}")
         return Completed(status, payload[:stdout_bytes], payload[stdout_bytes:])
 

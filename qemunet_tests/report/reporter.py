@@ -68,8 +68,9 @@ class Reporter:
     def pytest_internalerror(self, excinfo: pytest.ExceptionInfo[BaseException]) -> None:
         self.book.trouble.append(f"pytest stopped: {one_line(excinfo.value)}")
 
-    def pytest_keyboard_interrupt(self) -> None:
-        self.book.interrupted = True
+    def pytest_keyboard_interrupt(self, excinfo: pytest.ExceptionInfo[BaseException]) -> None:
+        # pytest ends a session that could not load its tests in the same way.
+        self.book.interrupted = not isinstance(excinfo.value, pytest.Session.Interrupted)
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_testnodedown(self, node: Any) -> None:

@@ -4,6 +4,8 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
+from qemunet_tests.harness.errors import HarnessError
+from qemunet_tests.harness.image import Image
 from qemunet_tests.images import disk, initramfs, kernel, libraries, vmlinux
 from qemunet_tests.images.apt import Apt, Package
 from qemunet_tests.images.distribution import Distribution
@@ -11,9 +13,6 @@ from qemunet_tests.images.elf import dynamic
 from qemunet_tests.images.packages import find_file, unpack
 from qemunet_tests.images.progress import Progress
 from qemunet_tests.images.recipe import Recipe
-
-from qemunet_tests.harness.errors import HarnessError
-from qemunet_tests.harness.image import Image
 
 PROGRAM_FOLDERS = ("bin", "sbin", "usr/bin", "usr/sbin")
 # Measured under TCG until the guest is ready: none 3.0 s, lz4 3.1 s, gzip 3.75 s, zstd 3.9 s.
@@ -61,7 +60,8 @@ def _kernel_packages(apt: Apt, distribution: Distribution) -> list[Package]:
 def build(recipe: Recipe, roots: Roots, apt: Apt, folder: Path, work: Path, progress: Progress) -> list[Package]:
     """Write kernel, initramfs and disk into `folder`; returns every package that went in."""
     root = work / "root"
-    progress.step("downloading packages", 0.05)
+    megabytes = sum(one.size_bytes for one in (*roots.kernel, *roots.programs)) / 1e6
+    progress.step(f"downloading packages ({megabytes:.0f} MB)", 0.05)
     files = apt.download([*roots.kernel, *roots.programs])
     progress.step("unpacking the kernel", 0.3)
     for package in roots.kernel:
@@ -103,12 +103,9 @@ def _tree(recipe: Recipe, linux: kernel.Kernel, programs: dict[str, Path], found
         if f"lib/{name}" not in tree.files:
             raise HarnessError(f"no package brings the loader {name}")
     modules = kernel.select(linux, recipe.modules)
+    place = f"lib/modules/{linux.version}"
     for module in modules:
-        tree.add(
-            f"lib/modules/{linux.version}/kernel/{module.file.name}",
-            kernel.unsigned(module.file.read_bytes()),
-            0o644,
-        )
+        tree.add(f"{place}/kernel/{module.file.name}", kernel.unsigned(module.file.read_bytes()), 0o644)
     for name, text in kernel.tables(modules).items():
-        tree.add(f"lib/modules/{linux.version}/{name}", text.encode(), 0o644)
+        tree.add(f"{place}/{name}", text.encode(), 0o644)
     return tree

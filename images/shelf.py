@@ -1,0 +1,139 @@
+"""The folder of built images: finding what can be trusted, and adding to it so that nothing half is ever trusted."""
+
+import fcntl
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from qemunet_tests.harness.cache import cache_root, readable_caches
+from qemunet_tests.harness.deadline import Deadline
+from qemunet_tests.harness.errors import UsageError
+from qemunet_tests.harness.image import Image
+from qemunet_tests.images import manifest as manifests
+from qemunet_tests.images.distribution import host_release
+from qemunet_tests.images.manifest import Manifest
+from qemunet_tests.images.recipe import Recipe
+
+NAME = "images"
+UNFINISHED = ".unfinished-"
+# Marks an image that came from another host, and therefore serves on every distribution.
+IMPORTED = "imported"
+LOCK_SECONDS = 1800.0
+
+
+def own_shelf() -> Path:
+    """Where this user's images are made. It need not exist."""
+    return cache_root() / NAME
+
+
+def images() -> Iterator[tuple[Path, Manifest]]:
+    """Every image that is whole, as far as sizes tell."""
+    for cache in readable_caches():
+        for folder in sorted((cache / NAME).glob("[!.]*")):
+            said = manifests.read(folder)
+            if said is not None and said.fits(folder):
+                yield folder, said
+
+
+def made_at(folder: Path) -> float:
+    """Seconds since the epoch."""
+    return (folder / manifests.FILE).stat().st_mtime
+
+
+def serves(folder: Path, said: Manifest, recipe_digest: str) -> bool:
+    """Whether an image is what this recipe asks for on this host."""
+    here = said.distribution == host_release().label or (folder / IMPORTED).exists()
+    return here and said.recipe_digest == recipe_digest
+
+
+def find(wanted: Recipe) -> Image | None:
+    """The newest image of this recipe; one that was built for this distribution before one that was imported."""
+    recipe_digest = wanted.digest()
+    fitting = [
+        ((folder / IMPORTED).exists(), -made_at(folder), folder, said.digest)
+        for folder, said in images()
+        if said.name == wanted.name and serves(folder, said, recipe_digest)
+    ]
+    if not fitting:
+        return None
+    *_, folder, digest = min(fitting)
+    return Image(wanted.name, digest, folder)
+
+
+@contextmanager
+def locked(shelf: Path) -> Iterator[None]:
+    """One builder at a time. What a killed one left is cleared away: nobody else can be working on it.
+
+    Raises UsageError where the folder cannot be written, TimedOut where the other builder takes too long.
+    """
+    try:
+        _make_readable_by_all(shelf.parent)
+        _make_readable_by_all(shelf)
+        lock = (shelf / ".lock").open("w")
+    except OSError as refused:
+        raise UsageError(f"the folder for guest images cannot be written: {refused}") from refused
+    with lock:
+        Deadline(LOCK_SECONDS, "another builder of guest images").wait_until(lambda: _try_lock(lock.fileno()))
+        for left in shelf.glob(f"{UNFINISHED}*"):
+            shutil.rmtree(left, ignore_errors=True)
+        yield
+
+
+def _make_readable_by_all(folder: Path) -> None:
+    """Leaves a folder that is there already as it is."""
+    if not folder.is_dir():
+        folder.mkdir(parents=True, exist_ok=True)
+        folder.chmod(0o755)
+
+
+def _try_lock(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+@contextmanager
+def unfinished(shelf: Path) -> Iterator[Path]:
+    """A folder for making an image in; the caller holds the lock. What is still there afterwards is removed."""
+    folder = Path(tempfile.mkdtemp(prefix=UNFINISHED, dir=shelf))
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def publish(folder: Path, said: Manifest, *, imported: bool = False) -> Image:
+    """Give a finished folder its name, in one step; the caller holds the lock."""
+    if imported:
+        (folder / IMPORTED).touch()
+    (folder / manifests.FILE).write_text(said.model_dump_json(indent=1) + "\n")
+    for path in (*folder.iterdir(), folder):
+        # QEMU may run as somebody else.
+        path.chmod(0o755 if path.is_dir() else 0o644)
+        _flush(path)
+    place = folder.with_name(f"{said.name}-{said.digest[:16]}")
+    take_away(place)
+    folder.rename(place)
+    _flush(place.parent)
+    return Image(said.name, said.digest, place)
+
+
+def take_away(place: Path) -> None:
+    """Remove an image, first its name: half a removal is no image. The caller holds the lock."""
+    if place.exists():
+        doomed = place.with_name(f"{UNFINISHED}{place.name}")
+        place.rename(doomed)
+        shutil.rmtree(doomed)
+
+
+def _flush(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

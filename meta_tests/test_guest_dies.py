@@ -1,0 +1,66 @@
+"""A guest that ends while it is asked something: the error says what became of it, and at once."""
+
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from qemunet_tests.harness.errors import HarnessError
+from qemunet_tests.harness.guest import Guest, GuestDied
+from qemunet_tests.report.finding import Verdict
+from qemunet_tests.report.judgement import judge
+
+
+@contextmanager
+def soon(happens: Callable[[], object]) -> Iterator[None]:
+    """What is given happens while the body runs, which must be over within 5 s."""
+    timer = threading.Timer(0.3, happens)
+    begun = time.monotonic()
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.join()
+    assert time.monotonic() - begun < 5
+
+
+def test_qemu_is_told_to_quit_half_way(doomed_guest: Guest) -> None:
+    with soon(lambda: doomed_guest.monitor.execute("quit")), pytest.raises(GuestDied) as died:
+        doomed_guest.run("echo begun; sleep 1000")
+    assert "sleep 1000" in str(died.value)
+    assert "QEMU ended, exit status 0" in str(died.value)
+
+
+def test_qemu_is_killed_half_way(doomed_guest: Guest) -> None:
+    def kill() -> None:
+        os.kill(doomed_guest.qemu.process.pid, signal.SIGKILL)
+
+    with soon(kill), pytest.raises(GuestDied, match="QEMU ended, killed by SIGKILL") as died:
+        doomed_guest.run("head -c 100000000 /dev/zero; sleep 1000")
+    assert judge(died.value, "call").verdict is Verdict.INCONCLUSIVE
+
+
+def test_the_guest_powers_itself_off_half_way(doomed_guest: Guest) -> None:
+    with pytest.raises(GuestDied, match="QEMU ended, exit status 0"):
+        doomed_guest.run("poweroff -f")
+
+
+def test_the_kernel_panics_half_way(doomed_guest: Guest) -> None:
+    with pytest.raises(GuestDied, match="its kernel panicked: sysrq triggered crash") as died:
+        doomed_guest.run("echo begun; echo c >/proc/sysrq-trigger; sleep 1000")
+    assert doomed_guest.panic == "sysrq triggered crash"
+    assert judge(died.value, "call").verdict is Verdict.INCONCLUSIVE
+
+
+def test_a_dead_guest_is_asked_again(doomed_guest: Guest) -> None:
+    os.kill(doomed_guest.qemu.process.pid, signal.SIGKILL)
+    doomed_guest.qemu.process.wait()
+    for _ in range(2):
+        with pytest.raises(GuestDied, match="killed by SIGKILL"):
+            doomed_guest.run("true")
+    with pytest.raises(HarnessError):
+        doomed_guest.unplug()
