@@ -1,5 +1,6 @@
 """The pytest plugin as a session meets it: options, selection, facts, the lab, and leaving others alone."""
 
+import importlib
 import json
 import os
 import sys
@@ -7,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
+from qemunet_tests.plugin import FIXTURE_MODULES
 
 pytest_plugins = "pytester"
 
@@ -25,6 +28,13 @@ def test_acl(): pass
 def test_mine(): pass
 """
 OUTSIDE_THE_LAB = ("--qemunet-target", "host", "-p", "no:cacheprovider")
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _imported_once() -> None:
+    """pytester forgets what an inner session imported, and the next would import it again."""
+    for module in (*FIXTURE_MODULES, "qemunet_tests.report.citing", "qemunet_tests.report.card"):
+        importlib.import_module(module)
 
 
 @pytest.fixture(autouse=True)

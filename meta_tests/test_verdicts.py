@@ -1,5 +1,6 @@
 """From how tests end to verdicts: every verdict in every phase, several tests of one claim, and workers."""
 
+import importlib
 import json
 from pathlib import Path
 from typing import Any
@@ -7,6 +8,7 @@ from typing import Any
 import pytest
 
 from qemunet_tests import diagnosis
+from qemunet_tests.plugin import FIXTURE_MODULES
 from qemunet_tests.report.book import verdicts_of
 from qemunet_tests.report.finding import ARTIFACT, Finding, Verdict, worst
 
@@ -53,6 +55,13 @@ def verdicts(pytester: pytest.Pytester, body: str, *arguments: str) -> dict[str,
     run("--qemunet-target", "host", "--qemunet-report", "out", "-p", "no:cacheprovider", *arguments)
     document = json.loads((pytester.path / "out" / "results.json").read_text())
     return {each["claim"]: each for each in document["verdicts"]}
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _imported_once() -> None:
+    """pytester forgets what an inner session imported, and the next would import it again."""
+    for module in (*FIXTURE_MODULES, "qemunet_tests.report.citing", "qemunet_tests.report.card"):
+        importlib.import_module(module)
 
 
 @pytest.fixture(autouse=True)

@@ -3,8 +3,12 @@
 Imports next to nothing, because pytest loads it in every session of everybody who has qemunet installed.
 """
 
+from argparse import Namespace
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
+
+CONFORMANCE = "qemunet_tests.conformance"
 
 
 @dataclass(frozen=True)
@@ -59,3 +63,17 @@ OPTIONS = (
 )  # fmt: skip
 
 CLAIMS = Option("claims", "only tests of claims whose id matches; may be repeated", "GLOB", several=True)
+
+
+def asks_for_qemunet(given: Namespace) -> bool:
+    """Whether a pytest session was given one of our options, or one of our tests by name or path."""
+    if any(getattr(given, option.pytest_dest, None) for option in (*OPTIONS, CLAIMS)):
+        return True
+    return any(_names_conformance(argument.partition("::")[0]) for argument in given.file_or_dir)
+
+
+def _names_conformance(name: str) -> bool:
+    if name == CONFORMANCE or name.startswith(f"{CONFORMANCE}."):
+        return True
+    folder = Path(__file__).parent / "conformance"
+    return Path(name).exists() and Path(name).resolve().is_relative_to(folder.resolve())

@@ -14,7 +14,7 @@ import pytest
 
 from qemunet_tests import hooks
 from qemunet_tests.harness.errors import HarnessError, Unavailable, UsageError
-from qemunet_tests.options import CLAIMS, OPTIONS
+from qemunet_tests.options import CLAIMS, OPTIONS, asks_for_qemunet
 from qemunet_tests.report.book import JUNIT_FILE
 from qemunet_tests.report.facts import SessionFacts
 from qemunet_tests.report.reporter import FACTS, Reporter
@@ -22,9 +22,6 @@ from qemunet_tests.report.reporter import FACTS, Reporter
 if TYPE_CHECKING:
     from qemunet_tests.report.record import Testimony
     from qemunet_tests.settings import Settings
-
-CONFORMANCE = "qemunet_tests.conformance"
-_CONFORMANCE_FOLDER = Path(__file__).parent / "conformance"
 
 #: The fixture shelves. They import what drives guests, so only sessions of qemunet load them.
 FIXTURE_MODULES = tuple(f"qemunet_tests.fixtures.{shelf}" for shelf in ("lab", "bench", "user", "bridge"))
@@ -65,22 +62,12 @@ def reporter(config: pytest.Config) -> Reporter:
 
 def is_ours(config: pytest.Config) -> bool:
     """Whether qemunet was asked for: by an option, by the ini setting, or by naming its tests."""
-    options = _options(config)
-    if any(getattr(options, option.pytest_dest, None) for option in (*OPTIONS, CLAIMS)):
-        return True
-    return bool(config.getini("qemunet_target")) or any(map(_names_conformance, options.file_or_dir))
+    return bool(config.getini("qemunet_target")) or asks_for_qemunet(_options(config))
 
 
 def _options(config: pytest.Config) -> argparse.Namespace:
     """What is known of the options: while a session starts, pytest has parsed them only provisionally."""
     return config.option if hasattr(config.option, "file_or_dir") else config.known_args_namespace
-
-
-def _names_conformance(argument: str) -> bool:
-    name = argument.partition("::")[0]
-    if name == CONFORMANCE or name.startswith(f"{CONFORMANCE}."):
-        return True
-    return Path(name).exists() and Path(name).resolve().is_relative_to(_CONFORMANCE_FOLDER.resolve())
 
 
 def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
@@ -148,7 +135,7 @@ def pytest_configure(config: pytest.Config) -> None:
         config.pluginmanager.register(config.stash[_reporter], "qemunet-reporter")
     if not is_ours(config):
         return
-    for module in FIXTURE_MODULES:
+    for module in () if _leaves_tests_to_workers(config) else FIXTURE_MODULES:
         config.pluginmanager.import_plugin(module)
     if not _only_looks(config):
         # Where a conftest named this plugin, it was too late for the hook above.
@@ -158,6 +145,11 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def _is_worker(config: pytest.Config) -> bool:
     return hasattr(config, "workerinput")
+
+
+def _leaves_tests_to_workers(config: pytest.Config) -> bool:
+    spreads = getattr(config.option, "dist", "no") != "no"
+    return spreads and not _is_worker(config) and not _only_looks(config)
 
 
 def _configure_session(config: pytest.Config) -> None:
@@ -196,8 +188,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     from qemunet_tests.report.citing import cite, select
 
     cite(items, strict=ours)
-    chosen = select(items, settings(config).claims)
-    if left_out := [item for item in items if item not in chosen]:
+    chosen, left_out = select(items, settings(config).claims)
+    if left_out:
         config.hook.pytest_deselected(items=left_out)
         items[:] = chosen
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from qemunet_tests.harness.errors import Unavailable
+from qemunet_tests.harness.errors import UsageError
 
 if TYPE_CHECKING:
     from qemunet_tests.images import Entry
@@ -69,18 +69,18 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
 def execute(arguments: argparse.Namespace) -> int:
     """Raises UsageError for what does not exist, Unavailable and HarnessError where building is not possible."""
     perform = {
-        "build": build,
-        "list": show_list,
-        "path": show_path,
-        "export": export_image,
-        "import": import_image,
-        "remove": remove,
+        "build": _build,
+        "list": _show_list,
+        "path": _show_path,
+        "export": _export_image,
+        "import": _import_image,
+        "remove": _remove,
     }
     perform[arguments.action](arguments)
     return 0
 
 
-def build(arguments: argparse.Namespace) -> None:
+def _build(arguments: argparse.Namespace) -> None:
     from rich.console import Console
 
     from qemunet_tests import images
@@ -93,7 +93,7 @@ def build(arguments: argparse.Namespace) -> None:
     print(f"{image.name} {image.digest[:DIGEST_DIGITS]} {became}: {image.folder}")
 
 
-def show_list(_arguments: argparse.Namespace) -> None:
+def _show_list(_arguments: argparse.Namespace) -> None:
     from qemunet_tests import images
 
     entries = images.listing()
@@ -103,33 +103,32 @@ def show_list(_arguments: argparse.Namespace) -> None:
     print("\n".join(table(entries)))
 
 
-def show_path(arguments: argparse.Namespace) -> None:
+def _show_path(arguments: argparse.Namespace) -> None:
     from qemunet_tests import images
 
     image = images.available(arguments.name)
     if image is None:
-        raise Unavailable(
-            f"there is no image of {arguments.name} for the present recipe and distribution",
-            f"qemunet image build {arguments.name}",
+        raise UsageError(
+            f"there is no built guest image {arguments.name!r} of this version: run `qemunet image build` first"
         )
     print(image.folder)
 
 
-def export_image(arguments: argparse.Namespace) -> None:
+def _export_image(arguments: argparse.Namespace) -> None:
     from qemunet_tests import images
 
     file = images.export(arguments.name, arguments.file)
     print(f"{arguments.name} is in {file}; take it in elsewhere with: qemunet image import {file.name}")
 
 
-def import_image(arguments: argparse.Namespace) -> None:
+def _import_image(arguments: argparse.Namespace) -> None:
     from qemunet_tests import images
 
-    image = images.import_image(arguments.file)
+    image = images.import_(arguments.file)
     print(f"{image.name} {image.digest[:DIGEST_DIGITS]} is imported: {image.folder}")
 
 
-def remove(arguments: argparse.Namespace) -> None:
+def _remove(arguments: argparse.Namespace) -> None:
     from qemunet_tests import images
 
     for entry in images.remove(arguments.name_or_digest):

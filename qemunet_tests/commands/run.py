@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from qemunet_tests.harness.errors import UsageError
-from qemunet_tests.options import CLAIMS, OPTIONS
+from qemunet_tests.options import CLAIMS, CONFORMANCE, OPTIONS
 
 if TYPE_CHECKING:
     from qemunet_tests.settings import Settings
@@ -88,8 +88,6 @@ def _workers(text: str) -> int:
 
 def pytest_arguments(settings: "Settings", workers: int) -> list[str]:
     """The words for pytest that mean the same as the options of `qemunet run`."""
-    from qemunet_tests.plugin import CONFORMANCE
-
     conformance = str(_conformance_folder())
     arguments = ["--pyargs", CONFORMANCE, "--capture=fd", "-q", "--strict-markers"]
     # Whatever project the working directory belongs to, its configuration is not for these tests.

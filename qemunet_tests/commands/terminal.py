@@ -22,7 +22,8 @@ def own_console() -> Iterator[Console]:
             yield Console(file=stream, width=PIPE_WIDTH, force_terminal=False, color_system=None)
             return
         # A pseudo-terminal that nobody has given a size says 0.
-        columns, lines = (given or usual for given, usual in zip(os.get_terminal_size(descriptor), (80, 24)))
+        size = os.get_terminal_size(descriptor)
+        columns, lines = size.columns or PIPE_WIDTH, size.lines or 24
         # One column less than there is, because some terminals wrap a full line.
         yield Console(file=stream, width=min(columns, WIDEST + 1) - 1, height=lines)
 

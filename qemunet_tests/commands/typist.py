@@ -16,8 +16,11 @@ END_OF_INPUT = b"\x04"
 #: The guest's shell asks its terminal where the cursor is. A terminal would answer to whoever reads its keys, and
 #: that is not us.
 WHERE_IS_THE_CURSOR = b"\x1b[6n"
-#: Succeeds once a NIC is configured, or after 10 s.
-LEASE_AWAITED = b"n=0; until ls /run/qemunet/lease.* || [ $((n+=1)) = 50 ]; do sleep 0.2; done >/dev/null 2>&1\n"
+#: Ends once every NIC is configured, or after 10 s.
+LEASE_AWAITED = (
+    b"n=0; for nic in /sys/class/net/e*; do until [ -e /run/qemunet/lease.${nic##*/} ] || [ $((n+=1)) -gt 50 ]; "
+    b"do sleep 0.2; done; done\n"
+)
 LEASE_SECONDS = 15.0
 #: QEMU's own keys for ending the guest.
 LEAVE = b"\x01x"
@@ -106,7 +109,8 @@ class Typist:
 
     def _listen(self, within_seconds: float | None, *also: int) -> bool:
         """Take in what comes from the guest, and from the source; whether anything came in time."""
-        ready, _, _ = select.select([self._console, *also], [], [], within_seconds)
+        watched: list[socket.socket | int] = [self._console, *also]
+        ready, _, _ = select.select(watched, [], [], within_seconds)
         if self._console in ready:
             self._take_output()
         if self._source in ready:

@@ -1,21 +1,29 @@
 """The one-port console of the post's own command line: a human's shell, driven by pexpect.
 
-Kernel messages land in it and its terminal changes bytes, so output travels as base64.
+Its terminal changes bytes and kernel messages land in it, so output travels as base64 with a checksum, and is asked
+for again when it was spoilt on its way.
 """
 
 import base64
+import hashlib
 import re
 import socket
 
 import pexpect
 from pexpect.socket_pexpect import SocketSpawn
 
+from qemunet_tests.harness.deadline import Deadline
 from qemunet_tests.harness.errors import HarnessError, TimedOut
 from qemunet_tests.harness.pace import Pace
 from qemunet_tests.harness.processes import Completed
 
 PROMPT = "guest# "
-ANSWER = re.compile(rb"#QN (\d+) ([A-Za-z0-9+/=]*) ([A-Za-z0-9+/=]*)#")
+ANSWER = re.compile(rb"#QN (\d+) (\d+) ([0-9a-f]{32}) ([A-Za-z0-9+/=]*) ([A-Za-z0-9+/=]*) #")
+#: busybox's line editor takes no more than 1024 characters in a line.
+LONGEST_COMMAND_BYTES = 600
+INTERRUPT = b"\x03"
+#: How long under KVM an answer is waited for before it is asked for again, at first.
+PATIENCE_SECONDS = 0.5
 
 
 class Login:
@@ -23,26 +31,81 @@ class Login:
 
     def __init__(self, connection: socket.socket, pace: Pace) -> None:
         self.pace = pace
-        self._spawn = SocketSpawn(connection, timeout=None, encoding=None, searchwindowsize=4096)
+        self._spawn = SocketSpawn(connection, timeout=None, encoding=None)
+        self._sequence = 0
 
     def wait_for_prompt(self, within_seconds: float) -> None:
         """Wait until the guest has booted to a shell. Raises TimedOut, HarnessError when QEMU ends."""
-        self._expect(PROMPT.encode(), self.pace.seconds(within_seconds), "the guest's shell prompt")
+        deadline = Deadline(self.pace.seconds(within_seconds), "the guest's shell prompt")
+        if not self._comes(PROMPT.encode(), deadline.remaining_seconds, deadline):
+            raise self._late(deadline)
 
     def run(self, command: str, within_seconds: float = 10.0) -> Completed:
-        """Run a command whose output is small, to ask. `within_seconds` is meant for KVM."""
-        self._spawn.sendline(
-            f"( {command} ) >/tmp/.out 2>/tmp/.err; "
-            "echo \"#QN $? $(base64 /tmp/.out | tr -d '\\n') $(base64 /tmp/.err | tr -d '\\n')#\""
-        )
-        match = self._expect(ANSWER, self.pace.seconds(within_seconds), f"the guest to answer: {command}")
-        return Completed(int(match[1]), base64.b64decode(match[2]), base64.b64decode(match[3]))
+        """Run a short command whose output is small, to ask. `within_seconds` is meant for KVM.
 
-    def _expect(self, pattern: re.Pattern[bytes] | bytes, within_seconds: float, awaited: str) -> re.Match[bytes]:
+        What exceeds its time is interrupted. Raises TimedOut, and HarnessError when QEMU ends.
+        """
+        if len(command.encode()) > LONGEST_COMMAND_BYTES:
+            raise HarnessError(f"too long for the guest's shell: {command}")
+        self._sequence += 1
+        deadline = Deadline(self.pace.seconds(within_seconds), f"the guest to answer: {command}")
+        encoded = base64.b64encode(command.encode()).decode()
+        self._type(
+            f'( eval "$(echo {encoded} | base64 -d)" ) >/tmp/.out 2>/tmp/.err </dev/null; echo $? >/tmp/.status',
+            deadline,
+        )
+        patience_seconds = self.pace.seconds(PATIENCE_SECONDS)
+        while not deadline.passed:
+            # Typed while the command still runs, this is read when it has ended.
+            self._type(
+                f'echo "#QN {self._sequence} $(cat /tmp/.status) $(cat /tmp/.out /tmp/.err | md5sum | cut -c 1-32)'
+                " $(base64 /tmp/.out | tr -d '\\n') $(base64 /tmp/.err | tr -d '\\n') #\"",
+                deadline,
+            )
+            if answer := self._answer(min(patience_seconds, deadline.remaining_seconds), deadline):
+                return answer
+            patience_seconds *= 2
+        self._spawn.send(INTERRUPT)
+        raise self._late(deadline)
+
+    def _answer(self, within_seconds: float, deadline: Deadline) -> Completed | None:
+        """The answer to the present command; None when it did not come, or not as it was sent."""
+        waiting = Deadline(within_seconds, deadline.awaiting)
+        while match := self._comes(ANSWER, waiting.remaining_seconds, deadline):
+            stdout, stderr = base64.b64decode(match[4]), base64.b64decode(match[5])
+            intact = hashlib.md5(stdout + stderr, usedforsecurity=False).hexdigest().encode() == match[3]
+            if int(match[1]) == self._sequence:
+                return Completed(int(match[2]), stdout, stderr) if intact else None
+        return None
+
+    def _comes(
+        self, pattern: re.Pattern[bytes] | bytes, within_seconds: float, deadline: Deadline
+    ) -> re.Match[bytes] | None:
         try:
             self._spawn.expect(pattern, timeout=within_seconds)
-        except pexpect.TIMEOUT as late:
-            raise TimedOut(f"gave up after {within_seconds:.3g} s waiting for {awaited}") from late
+        except pexpect.TIMEOUT:
+            return None
         except (pexpect.EOF, OSError) as closed:
-            raise HarnessError(f"QEMU ended while we waited for {awaited}") from closed
-        return self._spawn.match  # type: ignore[return-value]  # what was expected was a pattern
+            raise self._ended(deadline) from closed
+        match: re.Match[bytes] | None = self._spawn.match
+        return match
+
+    def _type(self, line: str, deadline: Deadline) -> None:
+        try:
+            self._spawn.sendline(line)
+        except OSError as closed:
+            raise self._ended(deadline) from closed
+
+    def _late(self, deadline: Deadline) -> TimedOut:
+        return TimedOut(
+            f"gave up after {deadline.seconds:.3g} s waiting for {deadline.awaiting}; {self._last_words()}"
+        )
+
+    def _ended(self, deadline: Deadline) -> HarnessError:
+        return HarnessError(f"QEMU ended while we waited for {deadline.awaiting}; {self._last_words()}")
+
+    def _last_words(self) -> str:
+        # What pexpect has read and nobody awaited; before it has read anything this is no text.
+        seen = self._spawn.before if isinstance(self._spawn.before, bytes) else b""
+        lines = [line.strip() for line in seen.decode(errors="replace").splitlines() if line.strip()]
+        return f"last on its console: {lines[-1]}" if lines else "nothing on its console"

@@ -5,6 +5,7 @@ import re
 import secrets
 from dataclasses import dataclass
 
+from qemunet_tests.harness.errors import HarnessError
 from qemunet_tests.harness.guest import Guest
 from qemunet_tests.harness.target import Endpoint
 from qemunet_tests.observe.place import Place
@@ -24,10 +25,13 @@ class Ping:
 
 
 def ping(place: Place, address: str, count: int = 3, wait_seconds: int = 2) -> Ping:
-    """Send ICMP echo requests from a place."""
+    """Send ICMP echo requests from a place. Raises HarnessError where ping does not run."""
     command = f"ping -n -c {count} -i 0.3 -W {wait_seconds} {address}"
     answer = place.run(command, within_seconds=count * 0.3 + wait_seconds + 5)
     match = RECEIVED.search(answer.text)
+    # An unreachable network is an answer; no ping program is none.
+    if match is None and "unreachable" not in answer.complaint:
+        raise HarnessError(f"ping did not run: {answer.complaint or answer.text}")
     return Ping(int(match[1]), int(match[2])) if match else Ping(count, 0)
 
 

@@ -48,7 +48,9 @@ class Book:
                 "qemu": facts.qemu,
                 "accel": facts.accel,
                 "guests": facts.guests,
-                "phases": {**facts.phases, "tests": round(tests_seconds, 3)},
+                "phases": {
+                    phase: round(seconds, 3) for phase, seconds in {**facts.phases, "tests": tests_seconds}.items()
+                },
                 "notes": [*self.trouble, *facts.notes],
                 "verdicts": verdicts_of(self.findings),
             }

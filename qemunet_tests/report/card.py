@@ -139,8 +139,9 @@ def _counts(results: Results) -> str:
 
 def _spent(results: Results) -> str:
     guests = ", ".join(f"{count} {kind}" for kind, count in results.guests.items() if count)
-    preparing = [f"{name} {results.phases[name]:.1f} s" for name in ("image", "templates") if results.phases.get(name)]
-    seconds = f"{results.seconds:.1f} s" + (f" ({', '.join(preparing)})" if preparing else "")
+    preparing = {name: results.phases.get(name, 0.0) for name in ("image", "templates")}
+    longer = ", ".join(f"{name} {seconds:.1f} s" for name, seconds in preparing.items() if seconds >= 0.05)
+    seconds = f"{results.seconds:.1f} s" + (f" ({longer})" if longer else "")
     return f"{seconds}; guests: {guests}" if guests else seconds
 
 

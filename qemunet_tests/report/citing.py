@@ -52,12 +52,17 @@ def take_down(item: pytest.Item, call: pytest.CallInfo[None], report: pytest.Tes
             report.user_properties.extend(record.finding().as_properties())
 
 
-def select(items: list[pytest.Item], globs: tuple[str, ...]) -> list[pytest.Item]:
-    """The tests of the claims that a glob matches; all tests where there are no globs."""
+def select(items: list[pytest.Item], globs: tuple[str, ...]) -> tuple[list[pytest.Item], list[pytest.Item]]:
+    """The tests of the claims that a glob matches, and the others; without globs all tests are wanted."""
     if not globs:
-        return items
+        return items, []
     wanted = matching(globs)
-    return [item for item in items if RECORD in item.stash and item.stash[RECORD].claim.id in wanted]
+    chosen: list[pytest.Item] = []
+    left_out: list[pytest.Item] = []
+    for item in items:
+        record = item.stash.get(RECORD, None)
+        (chosen if record and record.claim.id in wanted else left_out).append(item)
+    return chosen, left_out
 
 
 def claim_of_location(nodeid: str, root: Path) -> str | None:

@@ -1,0 +1,89 @@
+"""The one-port console of the post's own command line: a shell among kernel messages, in a terminal that edits."""
+
+import os
+import signal
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from qemunet_tests.harness.bench import BOOT_SECONDS, Bench
+from qemunet_tests.harness.errors import HarnessError, TimedOut
+from qemunet_tests.harness.login import Login
+from qemunet_tests.harness.processes import Process, stop
+
+
+@pytest.fixture(scope="module")
+def booted(bench: Bench) -> Iterator[tuple[Login, Process]]:
+    """The disk, booted with the post's own words."""
+    login, process = bench.boot_literally("-enable-kvm", "-nographic", "-hda", "./vdisk.img", "-nic", "none")
+    login.wait_for_prompt(2 * BOOT_SECONDS)
+    yield login, process
+    stop(process)
+
+
+@pytest.fixture
+def login(booted: tuple[Login, Process]) -> Login:
+    return booted[0]
+
+
+def test_status_and_both_streams_are_exact(login: Login) -> None:
+    answer = login.run(r"printf '\000\001\377 a\r\n\n\t'; printf ' oops\r\n\n' >&2; exit 3")
+    assert answer.status == 3
+    assert answer.stdout == b"\x00\x01\xff a\r\n\n\t"
+    assert answer.stderr == b" oops\r\n\n"
+
+
+def test_output_of_some_kilobytes_is_exact(login: Login) -> None:
+    answer = login.run("seq 2000")
+    assert answer.stdout.decode() == "".join(f"{n}\n" for n in range(1, 2001))
+
+
+def test_a_command_that_quotes_and_comments(login: Login) -> None:
+    assert login.run("echo 'it''s \"here\"' # (and that)\necho \"$((1 + 1))\"").stdout == b"its \"here\"\n2\n"
+
+
+def test_output_that_looks_like_a_prompt_or_an_answer(login: Login) -> None:
+    forged = "guest# #QN 1 0 d41d8cd98f00b204e9800998ecf8427e   #"
+    assert login.run(f"echo '{forged}' >/dev/ttyS0; echo '{forged}'").stdout.decode() == f"{forged}\n"
+
+
+def test_kernel_messages_in_the_middle_of_the_answer(login: Login) -> None:
+    """At a level that `quiet` does not silence, often enough to spoil the first answers."""
+    login.run("(n=0; while [ $n -lt 60 ]; do n=$((n+1)); echo '<1>kernel speaks' >/dev/kmsg; sleep 0.02; done) &")
+    answers = [login.run("seq 1000; seq 3 >&2").stdout for _ in range(2)]
+    assert answers == [b"".join(b"%d\n" % n for n in range(1, 1001))] * 2
+
+
+def test_a_command_that_wants_input_gets_none(login: Login) -> None:
+    assert login.run("cat; echo over").stdout == b"over\n"
+
+
+def test_a_command_that_exceeds_its_time_is_interrupted(login: Login) -> None:
+    with pytest.raises(TimedOut, match="waiting for the guest to answer: echo begun; sleep 1234"):
+        login.run("echo begun; sleep 1234", within_seconds=0.2)
+    begun = time.monotonic()
+    assert login.run("echo usable; ps -o args | grep -c '^sleep 1234'").stdout == b"usable\n0\n"
+    assert time.monotonic() - begun < 10
+
+
+def test_a_command_that_does_not_fit_is_not_run_by_halves(login: Login) -> None:
+    with pytest.raises(HarnessError, match="too long"):
+        login.run(f"touch /tmp/by-halves; : {'x' * 1000}")
+    assert not login.run("ls /tmp/by-halves").succeeded
+
+
+def test_qemu_is_killed_half_way(bench: Bench) -> None:
+    login, process = bench.boot_literally("-nographic", "-hda", "./vdisk.img", "-nic", "none")
+    os.kill(process.pid, signal.SIGKILL)
+    with pytest.raises(HarnessError, match="QEMU ended while we waited for the guest's shell prompt"):
+        login.wait_for_prompt(BOOT_SECONDS)
+    with pytest.raises(HarnessError, match="QEMU ended"):
+        login.run("true")
+
+
+def test_a_disk_that_does_not_boot(bench: Bench) -> None:
+    login, process = bench.boot_literally("-nographic", "-nic", "none", "-hda", "/dev/null")
+    with pytest.raises(TimedOut, match=r"shell prompt; last on its console: \w+"):
+        login.wait_for_prompt(3 / login.pace.slowdown)
+    stop(process)

@@ -1,0 +1,181 @@
+"""A QEMU that does not start, and a guest that does not come up: what is said, and which verdict follows."""
+
+import secrets
+import shutil
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from qemunet_tests.harness.bench import Bench
+from qemunet_tests.harness.deadline import Deadline
+from qemunet_tests.harness.errors import HarnessError, TimedOut
+from qemunet_tests.harness.guest import Guest, GuestDied
+from qemunet_tests.harness.image import Image
+from qemunet_tests.harness.namespaces import SCRATCH
+from qemunet_tests.harness.netdev import Nic, User
+from qemunet_tests.harness.pace import Pace
+from qemunet_tests.harness.processes import Process
+from qemunet_tests.harness.qemu import LaunchFailed, NetdevRefused, QemuProcess
+from qemunet_tests.report.finding import Verdict
+from qemunet_tests.report.judgement import judge
+
+Launch = Callable[..., QemuProcess]
+
+
+def verdict(error: BaseException) -> Verdict:
+    outcome = judge(error, "setup")
+    assert outcome is not None
+    return outcome.verdict
+
+
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    """Where anybody may write, unlike a temporary folder of pytest's."""
+    folder = SCRATCH / f"launch-{secrets.token_hex(4)}"
+    folder.mkdir()
+    folder.chmod(0o777)
+    yield folder
+    shutil.rmtree(folder)
+
+
+@pytest.fixture
+def launch(bench: Bench, folder: Path) -> Iterator[Launch]:
+    """Starts a command as if it were QEMU, and ends it."""
+    launched = []
+
+    def launch(words: Sequence[str], serial_ports: int = 0) -> QemuProcess:
+        def start(command: Sequence[str], **options: object) -> Process:
+            return bench.station.start([*bench.identity.prefix(), *command], **options)
+
+        launched.append(QemuProcess(words, start, folder, serial_ports))
+        return launched[-1]
+
+    yield launch
+    for each in launched:
+        each.quit()
+
+
+def test_a_failed_launch_says_command_status_and_message(bench: Bench, launch: Launch) -> None:
+    words = [str(bench.qemu.path), "-no-such-option", "a word"]
+    with pytest.raises(LaunchFailed) as failed:
+        launch(words).wait_until_running(20)
+    first, command = str(failed.value).splitlines()
+    assert first == f"QEMU did not start (exit status 1): {bench.qemu.path}: -no-such-option: invalid option"
+    assert command.startswith(f"{bench.qemu.path} -no-such-option 'a word' -chardev socket")
+    assert (failed.value.status, failed.value.words[:3]) == (1, words)
+    assert not isinstance(failed.value, AssertionError)
+    assert verdict(failed.value) is Verdict.INCONCLUSIVE
+
+
+@pytest.mark.parametrize(
+    ("script", "said"),
+    [
+        ("exit 7", "(exit status 7): it said nothing"),
+        ("echo one >&2; echo two >&2; exit 1", "(exit status 1): one\ntwo"),
+        ("kill -SEGV $$", "(killed by SIGSEGV): it said nothing"),
+        ("kill -40 $$", "(killed by signal 40): it said nothing"),
+    ],
+)
+def test_however_it_ends(launch: Launch, script: str, said: str) -> None:
+    with pytest.raises(LaunchFailed) as failed:
+        launch(["sh", "-c", script]).wait_until_running(20)
+    assert f"QEMU did not start {said}\nsh -c " in str(failed.value)
+
+
+def test_a_program_that_is_not_there(launch: Launch) -> None:
+    with pytest.raises(LaunchFailed, match="/no/such/qemu: No such file or directory"):
+        launch(["/no/such/qemu"]).wait_until_running(20)
+
+
+def test_a_refused_backend_is_a_broken_promise(bench: Bench) -> None:
+    with pytest.raises(NetdevRefused, match="Could not set up host forwarding rule|[Ii]nvalid host forwarding") as refused:
+        bench.boot(Nic(User(hostfwd=("tcp::99999-:22",))))
+    assert isinstance(refused.value, AssertionError)
+    assert verdict(refused.value) is Verdict.BROKEN
+    assert "-netdev" in str(refused.value).splitlines()[-1]
+
+
+def test_a_port_that_is_taken_is_a_broken_promise(bench: Bench) -> None:
+    with bench.station.open_socket() as taken:
+        taken.bind(("0.0.0.0", 2222))
+        taken.listen()
+        attempt = bench.attempt(netdevs=[User(hostfwd=("tcp::2222-:22",))])
+    assert (attempt.started, attempt.status) == (False, 1)
+    assert "Could not set up host forwarding rule 'tcp::2222-:22'" in attempt.message
+
+
+def test_an_attempt_that_succeeds(bench: Bench) -> None:
+    assert bench.attempt(netdevs=[User()]).started
+
+
+def test_a_qemu_that_hangs_before_its_monitor_answers(launch: Launch) -> None:
+    begun = time.monotonic()
+    hanging = launch(["sh", "-c", "exec sleep 1000"])
+    with pytest.raises(TimedOut, match=r"its greeting.*\nsh -c 'exec sleep 1000'") as failed:
+        hanging.wait_until_running(0.5)
+    assert time.monotonic() - begun < 5
+    assert verdict(failed.value) is Verdict.INCONCLUSIVE
+    hanging.quit()
+    assert hanging.how_it_ended() == "killed by SIGTERM"
+
+
+def test_something_that_is_not_a_monitor_answers(launch: Launch) -> None:
+    speak = "import socket, sys; socket.socket(fileno=int(sys.argv[2].split('=')[-1])).send(b'220 ready\\n'); input()"
+    with pytest.raises(HarnessError, match="its greeting"):
+        launch([sys.executable, "-c", speak]).wait_until_running(10)
+
+
+def cpio(name: str, content: bytes) -> bytes:
+    """An archive with one executable file, which a kernel unpacks over those before it."""
+
+    def entry(name: str, mode: int, content: bytes) -> bytes:
+        fields = (1, mode, 0, 0, 1, 0, len(content), 0, 0, 0, 0, len(name) + 1, 0)
+        head = b"070701" + b"".join(b"%08X" % field for field in fields) + name.encode() + b"\0"
+        return b"".join(part + b"\0" * (-len(part) % 4) for part in (head, content))
+
+    return entry(name, 0o100755, content) + entry("TRAILER!!!", 0, b"")
+
+
+def spoilt(image: Image, folder: Path, **files: bytes) -> Image:
+    """An image of which some files are others."""
+    for name in ("vmlinuz", "initrd"):
+        (folder / name).write_bytes(files.get(name, (image.folder / name).read_bytes()))
+    return Image("spoilt", "spoilt", folder)
+
+
+def cold(bench: Bench, image: Image) -> Bench:
+    return Bench(replace(bench.machine, image=image), bench.station, bench.identity, cold=True)
+
+
+def test_a_kernel_that_is_none(bench: Bench, folder: Path) -> None:
+    image = spoilt(bench.machine.image, folder, vmlinuz=secrets.token_bytes(1 << 20))
+    with pytest.raises(HarnessError) as failed:
+        cold(bench, image).boot()
+    assert verdict(failed.value) is Verdict.INCONCLUSIVE
+    assert isinstance(failed.value, LaunchFailed | GuestDied | TimedOut)
+
+
+def test_an_initrd_that_is_none(bench: Bench, folder: Path) -> None:
+    image = spoilt(bench.machine.image, folder, initrd=secrets.token_bytes(1 << 20))
+    with pytest.raises(GuestDied, match="its kernel panicked: VFS: Unable to mount root fs") as failed:
+        cold(bench, image).boot()
+    assert verdict(failed.value) is Verdict.INCONCLUSIVE
+
+
+def test_a_guest_that_boots_into_nothing(bench: Bench, folder: Path, launch: Launch) -> None:
+    init = b"#!/bin/busybox sh\necho the disk is on fire\nexec /bin/busybox sleep 1000\n"
+    original = bench.machine.image.initrd.read_bytes()
+    initrd = original + b"\0" * (-len(original) % 4) + cpio("init", init)
+    machine = replace(bench.machine, image=spoilt(bench.machine.image, folder, initrd=initrd))
+    qemu = launch([*machine.words("nowhere"), *machine.cold()], serial_ports=2)
+    guest = Guest("nowhere", qemu, (), (), Pace())
+    qemu.wait_until_running(bench.pace.seconds(4))
+    speaks = Deadline(bench.pace.seconds(12), "the guest's last words")
+    speaks.wait_until(lambda: "on fire" in qemu.console_text)
+    with pytest.raises(TimedOut, match="QEMU still runs; last on its console: the disk is on fire") as failed:
+        guest.wait_until_ready(0.1)
+    assert verdict(failed.value) is Verdict.INCONCLUSIVE
