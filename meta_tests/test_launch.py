@@ -64,7 +64,8 @@ def test_a_failed_launch_says_command_status_and_message(bench: Bench, launch: L
     with pytest.raises(LaunchFailed) as failed:
         launch(words).wait_until_running(20)
     first, command = str(failed.value).splitlines()
-    assert first == f"QEMU did not start (exit status 1): {bench.qemu.path}: -no-such-option: invalid option"
+    assert first.startswith("QEMU did not start (exit status 1): ")
+    assert first.endswith(": -no-such-option: invalid option")
     assert command.startswith(f"{bench.qemu.path} -no-such-option 'a word' -chardev socket")
     assert (failed.value.status, failed.value.words[:3]) == (1, words)
     assert not isinstance(failed.value, AssertionError)
@@ -115,7 +116,7 @@ def test_an_attempt_that_succeeds(bench: Bench) -> None:
 def test_a_qemu_that_hangs_before_its_monitor_answers(launch: Launch) -> None:
     begun = time.monotonic()
     hanging = launch(["sh", "-c", "exec sleep 1000"])
-    with pytest.raises(TimedOut, match=r"its greeting.*\nsh -c 'exec sleep 1000'") as failed:
+    with pytest.raises(TimedOut, match=r"monitor to greet\nsh -c 'exec sleep 1000'") as failed:
         hanging.wait_until_running(0.5)
     assert time.monotonic() - begun < 5
     assert verdict(failed.value) is Verdict.INCONCLUSIVE
@@ -124,9 +125,9 @@ def test_a_qemu_that_hangs_before_its_monitor_answers(launch: Launch) -> None:
 
 
 def test_something_that_is_not_a_monitor_answers(launch: Launch) -> None:
-    speak = "import socket, sys; socket.socket(fileno=int(sys.argv[2].split('=')[-1])).send(b'220 ready\\n'); input()"
-    with pytest.raises(HarnessError, match="its greeting"):
-        launch([sys.executable, "-c", speak]).wait_until_running(10)
+    speak = "import signal, socket, sys; s = socket.socket(fileno=int(sys.argv[2].split('=')[-1])); s.send(b'220 hi\\n')"
+    with pytest.raises(HarnessError, match="to greet"):
+        launch([sys.executable, "-c", f"{speak}; signal.pause()"]).wait_until_running(10)
 
 
 def cpio(name: str, content: bytes) -> bytes:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from qemunet_tests.settings import Settings
 
 #: The fixture shelves. They import what drives guests, so only sessions of qemunet load them.
-FIXTURE_MODULES = tuple(f"qemunet_tests.fixtures.{shelf}" for shelf in ("lab", "bench", "user", "bridge"))
+FIXTURE_MODULES = tuple(f"qemunet_tests.fixtures.{shelf}" for shelf in ("lab", "bench", "user", "bridge", "peer"))
 
 #: `qemunet run` registers its progress under this name; it handles an unusable host itself.
 RUN_PLUGIN = "qemunet-run"

@@ -8,6 +8,7 @@ import stat
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from qemunet_tests.harness.errors import HarnessError
 from qemunet_tests.harness.guest import Guest
@@ -27,6 +28,10 @@ from qemunet_tests.harness.templates import Templates
 
 #: How long a cold boot may take under KVM, before the pace is applied.
 BOOT_SECONDS = 12.0
+
+
+if TYPE_CHECKING:
+    from qemunet_tests.harness.wire import Peer
 
 
 @dataclass(frozen=True)
@@ -181,6 +186,27 @@ class Bench:
             return Attempt(False, failure.status, failure.message)
         finally:
             qemu.quit()
+
+    def attach(self, netdev: Netdev) -> "Peer":
+        """A scapy peer at the other end of a backend: real QEMU, no machine, no guest.
+
+        Raises NetdevRefused where QEMU refuses the backend.
+        """
+        # scapy reads the interfaces of wherever it is imported.
+        from qemunet_tests.harness.wire import Peer, joined
+
+        _, folder = self._new_folder("peer")
+        peer = Peer(folder)
+        base = [str(self.qemu.path), "-nodefaults", "-no-user-config", "-display", "none", "-accel", "tcg", "-M", "none"]
+        words = [*base, "-netdev", netdev.spell("net0"), *joined(folder)]
+        peer.qemu = self._launch(words, folder, [netdev], serial_ports=0)
+        try:
+            peer.qemu.wait_until_running(self.pace.seconds(4.0))
+        except HarnessError:
+            peer.close()
+            raise
+        self.tally.peers += 1
+        return peer
 
     def boot_literally(self, *words: str) -> tuple[Login, Process]:
         """Boot the image's disk with the post's own command line, typed in the folder where `vdisk.img` lies.

@@ -41,7 +41,12 @@ def _launch_failure(words: Sequence[str], status: int, message: str) -> LaunchFa
 
 
 def _how_it_ended(status: int) -> str:
-    return f"killed by {signal.Signals(-status).name}" if status < 0 else f"exit status {status}"
+    if status >= 0:
+        return f"exit status {status}"
+    try:
+        return f"killed by {signal.Signals(-status).name}"
+    except ValueError:
+        return f"killed by signal {-status}"
 
 
 class QemuProcess:
@@ -75,15 +80,13 @@ class QemuProcess:
         return words
 
     def wait_until_running(self, within_seconds: float) -> None:
-        """Wait for the monitor. Raises LaunchFailed when QEMU ended instead, HarnessError when it hangs."""
+        """Wait for the monitor. Raises LaunchFailed when QEMU ended instead, TimedOut when it hangs."""
         try:
             self.monitor.connect(within_seconds)
-        except HarnessError:
-            with contextlib.suppress(HarnessError):
-                Deadline(1.0, "QEMU to end").wait_until(lambda: self.process.poll() is not None)
-            if self.process.poll() is not None:
+        except HarnessError as error:
+            if self._ends(1.0):
                 raise _launch_failure(self.words, self.process.returncode, self.complaints) from None
-            raise
+            raise type(error)(f"{error}\n{shlex.join(self.words)}") from error
 
     @property
     def complaints(self) -> str:
@@ -103,10 +106,13 @@ class QemuProcess:
     def quit(self) -> None:
         """End QEMU as an operator would, so that it cleans up behind itself; or make it end."""
         if self.process.poll() is None:
+            # Asked of a monitor that was never reached, or no longer answers, this fails: then it is made to end.
             with contextlib.suppress(HarnessError):
                 self.monitor.execute("quit", within_seconds=3.0)
-            with contextlib.suppress(HarnessError):
-                Deadline(3.0, "QEMU to quit").wait_until(lambda: self.process.poll() is not None)
+                self._ends(3.0)
         stop(self.process)
         self.monitor.close()
         self.control_socket.close()
+
+    def _ends(self, within_seconds: float) -> bool:
+        return Deadline(within_seconds, "QEMU to end").sees(lambda: self.process.poll() is not None)

@@ -1,13 +1,14 @@
 """QEMU's monitor, by qemu.qmp over a socket that QEMU was started with."""
 
 import asyncio
+import contextlib
 import socket
 from typing import Any
 
 from qemu.qmp import QMPClient
 from qemu.qmp.error import QMPError
 
-from qemunet_tests.harness.errors import HarnessError
+from qemunet_tests.harness.errors import HarnessError, TimedOut
 
 
 class Monitor:
@@ -20,13 +21,13 @@ class Monitor:
         self.log: list[str] = []
 
     def connect(self, within_seconds: float) -> None:
-        """Wait for QEMU's greeting. Raises HarnessError."""
-        self._await(self._client.connect(self._connection), within_seconds, "its greeting")
+        """Wait for QEMU's greeting. Raises TimedOut, HarnessError."""
+        self._await(self._client.connect(self._connection), within_seconds, "to greet")
 
     def execute(self, command: str, within_seconds: float = 20.0, **arguments: Any) -> Any:
-        """One QMP command. Raises HarnessError with QEMU's own words when it refuses or does not answer."""
+        """One QMP command. Raises HarnessError with QEMU's own words when it refuses, TimedOut without an answer."""
         self.log.append(f"-> {command} {arguments or ''}".rstrip())
-        answer = self._await(self._client.execute(command, arguments), within_seconds, command)
+        answer = self._await(self._client.execute(command, arguments), within_seconds, f"to answer {command}")
         self.log.append(f"<- {answer}")
         return answer
 
@@ -39,21 +40,27 @@ class Monitor:
         """Hang up, whatever state the connection is in."""
         if self._loop.is_closed():
             return
-        try:
-            self._await(self._client.disconnect(), 5.0, "the monitor to hang up")
-        except HarnessError as error:
-            self.log.append(str(error))
+        with contextlib.suppress(HarnessError):
+            self._await(self._client.disconnect(), 1.0, "to hang up")
+        # A connection that broke down leaves tasks behind, which would wait for this loop for ever.
+        left = asyncio.all_tasks(self._loop)
+        for task in left:
+            task.cancel()
+        if left:
+            self._loop.run_until_complete(asyncio.gather(*left, return_exceptions=True))
         self._loop.close()
+        self._connection.close()
 
     def _await(self, answer: Any, within_seconds: float, awaited: str) -> Any:
         try:
             return self._loop.run_until_complete(asyncio.wait_for(answer, within_seconds))
         except TimeoutError as late:
-            raise HarnessError(f"QEMU's monitor gave no answer to {awaited} in {within_seconds:.3g} s") from late
+            sentence = f"gave up after {within_seconds:.3g} s waiting for QEMU's monitor {awaited}"
+            raise self._noted(TimedOut(sentence)) from late
         except (QMPError, OSError, EOFError) as error:
-            raise HarnessError(f"QEMU's monitor, asked for {awaited}: {error}") from error
+            said = str(error) or type(error).__name__
+            raise self._noted(HarnessError(f"QEMU's monitor, asked {awaited}: {said}")) from error
 
-
-def _command_line(line: str) -> dict[str, Any]:
-    # QMP's name of this argument is no name in Python.
-    return {"command-line": line}
+    def _noted(self, error: HarnessError) -> HarnessError:
+        self.log.append(f"!! {error}")
+        return error

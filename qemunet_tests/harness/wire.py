@@ -1,0 +1,75 @@
+"""A peer: scapy in the place of a guest, at the other end of a real network backend.
+
+Where a promise is about frames and not about a kernel, no guest needs to boot. QEMU runs without a machine; two hub
+ports join its backend to a datagram socket that carries raw Ethernet frames. Needs QEMU 7.2 or later.
+"""
+
+import socket
+from collections.abc import Callable
+from pathlib import Path
+
+from scapy.layers.l2 import Ether
+from scapy.packet import Packet
+
+from qemunet_tests.harness.deadline import Deadline
+from qemunet_tests.harness.errors import HarnessError
+from qemunet_tests.harness.qemu import QemuProcess
+
+MAC = "52:54:00:70:65:01"
+LARGEST_FRAME_BYTES = 65536
+
+
+def joined(folder: Path) -> list[str]:
+    """The words that join the backend `net0` to the socket in `folder` where a peer listens."""
+    dgram = (
+        f"dgram,id=wire,local.type=unix,local.path={folder}/qemu.sock,"
+        f"remote.type=unix,remote.path={folder}/peer.sock"
+    )
+    return [
+        "-netdev", "hubport,id=hub-net0,hubid=0,netdev=net0",
+        "-netdev", dgram, "-netdev", "hubport,id=hub-wire,hubid=0,netdev=wire",
+    ]  # fmt: skip
+
+
+class Peer:
+    """Sends and receives Ethernet frames."""
+
+    mac = MAC
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self._socket.bind(str(folder / "peer.sock"))
+        # QEMU, which runs as somebody else, sends here.
+        (folder / "peer.sock").chmod(0o666)
+        self.qemu: QemuProcess | None = None
+
+    def send(self, frame: Packet) -> None:
+        """Put a frame on the wire."""
+        try:
+            self._socket.sendto(bytes(frame), str(self._folder / "qemu.sock"))
+        except OSError as error:
+            raise HarnessError(f"QEMU does not take frames any more: {error.strerror}") from error
+
+    def receive(self, wanted: Callable[[Packet], bool], within_seconds: float = 2.0) -> Packet | None:
+        """The next frame that is `wanted`; None when none came in time."""
+        deadline = Deadline(within_seconds, "a frame")
+        while not deadline.passed:
+            self._socket.settimeout(max(deadline.remaining_seconds, 0.001))
+            try:
+                frame = Ether(self._socket.recv(LARGEST_FRAME_BYTES))
+            except TimeoutError:
+                return None
+            if wanted(frame):
+                return frame
+        return None
+
+    def ask(self, question: Packet, wanted: Callable[[Packet], bool], within_seconds: float = 2.0) -> Packet | None:
+        """Send a frame and return the first answer that is `wanted`."""
+        self.send(question)
+        return self.receive(wanted, within_seconds)
+
+    def close(self) -> None:
+        if self.qemu:
+            self.qemu.quit()
+        self._socket.close()
