@@ -148,35 +148,41 @@ def spoilt(image: Image, folder: Path, **files: bytes) -> Image:
     return Image("spoilt", "spoilt", folder)
 
 
-def cold(bench: Bench, image: Image) -> Bench:
-    return Bench(replace(bench.machine, image=image), bench.station, bench.identity, cold=True)
+@pytest.fixture
+def boot(bench: Bench, launch: Launch) -> Callable[[Image], Guest]:
+    """Starts a guest from an image, and does not wait for it."""
+
+    def boot(image: Image) -> Guest:
+        machine = replace(bench.machine, image=image)
+        return Guest("spoilt", launch([*machine.words("spoilt"), *machine.cold()], 2), (), (), Pace())
+
+    return boot
 
 
-def test_a_kernel_that_is_none(bench: Bench, folder: Path) -> None:
-    image = spoilt(bench.machine.image, folder, vmlinuz=secrets.token_bytes(1 << 20))
+def test_a_kernel_that_is_none(bench: Bench, folder: Path, boot: Callable[[Image], Guest]) -> None:
+    guest = boot(spoilt(bench.machine.image, folder, vmlinuz=secrets.token_bytes(1 << 20)))
     with pytest.raises(HarnessError) as failed:
-        cold(bench, image).boot()
-    assert verdict(failed.value) is Verdict.INCONCLUSIVE
+        guest.qemu.wait_until_running(bench.pace.seconds(4))
+        guest.wait_until_ready(5)
     assert isinstance(failed.value, LaunchFailed | GuestDied | TimedOut)
-
-
-def test_an_initrd_that_is_none(bench: Bench, folder: Path) -> None:
-    image = spoilt(bench.machine.image, folder, initrd=secrets.token_bytes(1 << 20))
-    with pytest.raises(GuestDied, match="its kernel panicked: VFS: Unable to mount root fs") as failed:
-        cold(bench, image).boot()
     assert verdict(failed.value) is Verdict.INCONCLUSIVE
 
 
-def test_a_guest_that_boots_into_nothing(bench: Bench, folder: Path, launch: Launch) -> None:
+def test_an_initrd_that_is_none(bench: Bench, folder: Path, boot: Callable[[Image], Guest]) -> None:
+    guest = boot(spoilt(bench.machine.image, folder, initrd=secrets.token_bytes(1 << 20)))
+    guest.qemu.wait_until_running(bench.pace.seconds(4))
+    with pytest.raises(GuestDied, match="its kernel panicked: VFS: Unable to mount root fs") as failed:
+        guest.wait_until_ready(bench.pace.seconds(12))
+    assert verdict(failed.value) is Verdict.INCONCLUSIVE
+
+
+def test_a_guest_that_boots_into_nothing(bench: Bench, folder: Path, boot: Callable[[Image], Guest]) -> None:
     init = b"#!/bin/busybox sh\necho the disk is on fire\nexec /bin/busybox sleep 1000\n"
     original = bench.machine.image.initrd.read_bytes()
-    initrd = original + b"\0" * (-len(original) % 4) + cpio("init", init)
-    machine = replace(bench.machine, image=spoilt(bench.machine.image, folder, initrd=initrd))
-    qemu = launch([*machine.words("nowhere"), *machine.cold()], serial_ports=2)
-    guest = Guest("nowhere", qemu, (), (), Pace())
-    qemu.wait_until_running(bench.pace.seconds(4))
+    guest = boot(spoilt(bench.machine.image, folder, initrd=original + b"\0" * (-len(original) % 4) + cpio("init", init)))
+    guest.qemu.wait_until_running(bench.pace.seconds(4))
     speaks = Deadline(bench.pace.seconds(12), "the guest's last words")
-    speaks.wait_until(lambda: "on fire" in qemu.console_text)
+    speaks.wait_until(lambda: "on fire" in guest.qemu.console_text)
     with pytest.raises(TimedOut, match="QEMU still runs; last on its console: the disk is on fire") as failed:
         guest.wait_until_ready(0.1)
     assert verdict(failed.value) is Verdict.INCONCLUSIVE

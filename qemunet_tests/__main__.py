@@ -17,10 +17,10 @@ from qemunet_tests.harness.errors import HarnessError, Unavailable, UsageError
 DESCRIPTION = "Does guest networking of QEMU work on this machine, as its documentation promises?"
 EPILOG = """\
 examples:
-  qemunet run                       try every claim in the lab and print a report card
-  qemunet run 'user/*' --report out only user networking; results.json and junit.xml go to out/
-  qemunet claims                    what is promised, where, and what tests it
-  qemunet COMMAND --help            more about one command
+  qemunet run                         try every claim in the lab and print a report card
+  qemunet run 'user/*' --report out   only user networking; results.json and junit.xml go to out/
+  qemunet claims                      what is promised, where, and what tests it
+  qemunet COMMAND --help              more about one command
 
 exit codes: 0 nothing is broken; 1 something is; 2 wrong usage; 3 nothing is known to be broken,
 but something could not be found out

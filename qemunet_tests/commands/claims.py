@@ -21,7 +21,7 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     parser = subparsers.add_parser(
         "claims",
         help="what is promised, where, and what tests it",
-        description="List the claims: what QEMU's documentation promises, where, and which tests try it. "
+        description="List the claims: what QEMU's documentation promises, where, and which tests try it.\n"
         "Nothing is run.",
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,

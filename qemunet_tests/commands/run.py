@@ -34,8 +34,8 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     parser = subparsers.add_parser(
         "run",
         help="try the claims and print a report card",
-        description="Boot disposable guests, try what the documentation promises about their networking, and "
-        "print a report card, claim by claim.",
+        description="Boot disposable guests, try what the documentation promises about their networking,\n"
+        "and print a report card, claim by claim.",
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,

@@ -1,11 +1,12 @@
 """The bench: what can boot guests here, and cleans up behind them."""
 
+import contextlib
 import itertools
 import shlex
 import shutil
 import socket
 import stat
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,13 +18,13 @@ from qemunet_tests.harness.lab.station import Station
 from qemunet_tests.harness.login import Login
 from qemunet_tests.harness.machine import Machine
 from qemunet_tests.harness.namespaces import SCRATCH
-from qemunet_tests.harness.netdev import Bridge, Netdev, Nic
+from qemunet_tests.harness.netdev import Bridge, Netdev, Nic, User
 from qemunet_tests.harness.pace import Pace
 from qemunet_tests.harness.processes import Process
 from qemunet_tests.harness.qemu import LaunchFailed, NetdevRefused, QemuProcess
 from qemunet_tests.harness.qemu_facts import Qemu
 from qemunet_tests.harness.syscalls import MS_BIND, mount
-from qemunet_tests.harness.template import MEMORY, NETWORK, STATE, Template, nic_words, save, thaw
+from qemunet_tests.harness.template import MEMORY, NETWORK, STATE, Template, device_mac, nic_words, save, thaw
 from qemunet_tests.harness.templates import Templates
 
 #: How long a cold boot may take under KVM, before the pace is applied.
@@ -50,6 +51,10 @@ class Tally:
     booted: int = 0
     thawed: int = 0
     peers: int = 0
+
+
+def _own_mac(_model: str, _number: int, own: str) -> str:
+    return own
 
 
 class Bench:
@@ -92,6 +97,15 @@ class Bench:
         """Those alive, the youngest last."""
         return list(self._live)
 
+    @contextlib.contextmanager
+    def at(self, station: Station) -> Iterator[None]:
+        """Guests that are made in the meantime run at another station."""
+        before, self.station = self.station, station
+        try:
+            yield
+        finally:
+            self.station = before
+
     def boot(self, *nics: Nic, network: bool = True, cold: bool = False) -> Guest:
         """Make a fresh guest and return it once it takes commands: thawed where that is possible, else booted.
 
@@ -123,23 +137,26 @@ class Bench:
 
     def _thaw(self, template: Template, nics: tuple[Nic, ...]) -> Guest:
         words = [*self.machine.backed(template.memory, shared=False, network=NETWORK), "-incoming", "defer"]
-        guest = self._start_guest(nics, words)
+        guest = self._start_guest(nics, words, device_mac)
         try:
             thaw(guest.monitor, template.state, self.pace.seconds(4.0))
             guest.wake(self.pace.seconds(4.0))
-        except HarnessError:
+        except HarnessError as error:
+            complaints = guest.qemu.complaints
             self.discard(guest)
-            raise
+            raise HarnessError(f"{error} {complaints.splitlines()[0]}" if complaints else str(error)) from error
         self.tally.thawed += 1
         return guest
 
-    def _start_guest(self, nics: tuple[Nic, ...], machine_words: list[str]) -> Guest:
+    def _start_guest(
+        self, nics: tuple[Nic, ...], machine_words: list[str], spell_mac: Callable[[str, int, str], str] = _own_mac
+    ) -> Guest:
         name, folder = self._new_folder("guest")
         macs = tuple(nic.mac or self._new_mac() for nic in nics)
         words = [*self.machine.words(name), *machine_words]
         for number, (nic, mac) in enumerate(zip(nics, macs, strict=True)):
             identifier = f"net{number}"
-            words += nic.spell(identifier, mac)
+            words += nic.spell(identifier, spell_mac(nic.model, number, mac))
             words += [
                 "-object",
                 f"filter-dump,id=wire{number},netdev={identifier},file={folder}/{identifier}.pcap",
@@ -261,7 +278,8 @@ class Bench:
         capabilities = self._capabilities(netdevs)
 
         def start(command: Sequence[str], **options: object) -> Process:
-            return self._start(command, capabilities=capabilities, **options)
+            # The server of `smb=` keeps its files where this says: nothing is to be left on the machine.
+            return self._start(["env", f"TMPDIR={folder}", *command], capabilities=capabilities, **options)
 
         return QemuProcess(words, start, folder, serial_ports)
 
@@ -269,9 +287,10 @@ class Bench:
         return self.station.start([*self.identity.prefix(capabilities), *words], **options)
 
     def _capabilities(self, netdevs: Sequence[Netdev]) -> tuple[str, ...]:
-        if not any(isinstance(netdev, Bridge) for netdev in netdevs):
-            return ()
-        return () if self._setuid_helper() else ("net_admin",)
+        given = {capability for netdev in netdevs if isinstance(netdev, User) for capability in netdev.capabilities}
+        if any(isinstance(netdev, Bridge) for netdev in netdevs) and not self._setuid_helper():
+            given.add("net_admin")
+        return tuple(sorted(given))
 
     def _setuid_helper(self) -> bool:
         """Give the helper its setuid bit as the post does, on a private copy; whether that was possible.

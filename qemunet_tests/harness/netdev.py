@@ -12,10 +12,14 @@ DEFAULT_NIC_MODEL = "virtio-net-pci"
 
 @dataclass(frozen=True)
 class User:
-    """`-netdev user`: libslirp inside QEMU. `options` are further ones, spelled as QEMU spells them."""
+    """`-netdev user`: libslirp inside QEMU. `options` are further ones, spelled as QEMU spells them.
+
+    It needs no capability; `capabilities`, named as setpriv(1) names them, are given where they make a difference.
+    """
 
     hostfwd: tuple[str, ...] = ()
     options: tuple[str, ...] = ()
+    capabilities: tuple[str, ...] = ()
 
     kind = "user"
     needs_net_admin = False

@@ -41,6 +41,8 @@ class Target:
     kind: str
     host: Station
     bridge: str
+    #: The host's own on the LAN.
+    address: str
     lan: Lan
     neighbour: Station
     neighbour_echo: Endpoint
@@ -60,6 +62,7 @@ def lab_target(lab: Lab) -> Target:
         kind="lab",
         host=lab.host,
         bridge=plan.BRIDGE,
+        address=plan.HOST,
         lan=Lan(
             IPv4Network(f"{plan.HOST}/{plan.LAN_PREFIX}", strict=False),
             IPv4Address(plan.FIRST_LEASE),

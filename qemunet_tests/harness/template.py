@@ -22,6 +22,8 @@ MEMORY, STATE, MANIFEST = "memory", "state", "manifest.json"
 #: What the guest does with its NICs before it is saved: a link that comes up slowly is up when it is thawed.
 NETWORK = "linkup"
 CHUNK_BYTES = 1 << 20
+#: Models whose PCI serial number is made of the MAC on the command line: QEMU loads no state with another.
+MAC_IN_SERIAL_NUMBER = ("e1000e", "vmxnet3")
 
 
 class TemplateDamaged(HarnessError):
@@ -60,12 +62,22 @@ def key(machine: Machine, models: Sequence[str]) -> str:
     return hashlib.sha256(json.dumps(inputs, sort_keys=True).encode()).hexdigest()[:16]
 
 
+def mac(number: int) -> str:
+    """The MAC of a template's NIC. A thawed guest gives its NICs addresses of their own before it uses them."""
+    return f"52:54:00:70:00:{number:02x}"
+
+
+def device_mac(model: str, number: int, own: str) -> str:
+    """The MAC on the command line of a thawed guest whose NIC is to have the address `own`."""
+    return mac(number) if model in MAC_IN_SERIAL_NUMBER else own
+
+
 def nic_words(models: Sequence[str]) -> list[str]:
     """The NICs of a guest that is to become a template."""
     words = []
     for number, model in enumerate(models):
         words += ["-netdev", f"hubport,id=net{number},hubid={number}"]
-        words += ["-device", f"{model},netdev=net{number},mac=52:54:00:70:00:{number:02x},romfile="]
+        words += ["-device", f"{model},netdev=net{number},mac={mac(number)},romfile="]
     return words
 
 
@@ -80,6 +92,8 @@ def save(monitor: Monitor, state: Path, within_seconds: float) -> None:
 def thaw(monitor: Monitor, state: Path, within_seconds: float) -> None:
     """Load the state into a QEMU that was started with `-incoming defer`, and let it run. Raises HarnessError."""
     _ignore_shared(monitor)
+    # Nobody moved: nobody has to be told by gratuitous frames where the template's address is now.
+    monitor.execute("migrate-set-parameters", **{"announce-rounds": 0})
     monitor.execute("migrate-incoming", uri=f"exec:cat {state}")
     _wait_for_migration(monitor, within_seconds)
     monitor.execute("cont")

@@ -20,6 +20,7 @@ STYLES = {
     Verdict.UNAVAILABLE: "cyan",
 }
 VERDICT_WIDTH = max(len(verdict) for verdict in Verdict)
+_GUESTS = {"booted": "booted", "thawed": "thawed", "peers": "played by peers"}
 _TARGETS = {"lab": "lab, a replica of the network made of namespaces", "host": "this host"}
 
 
@@ -138,7 +139,7 @@ def _counts(results: Results) -> str:
 
 
 def _spent(results: Results) -> str:
-    guests = ", ".join(f"{count} {kind}" for kind, count in results.guests.items() if count)
+    guests = ", ".join(f"{count} {_GUESTS.get(kind, kind)}" for kind, count in results.guests.items() if count)
     preparing = {name: results.phases.get(name, 0.0) for name in ("image", "templates")}
     longer = ", ".join(f"{name} {seconds:.1f} s" for name, seconds in preparing.items() if seconds >= 0.05)
     seconds = f"{results.seconds:.1f} s" + (f" ({longer})" if longer else "")

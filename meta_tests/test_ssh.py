@@ -1,0 +1,86 @@
+"""SSH into a real guest over a forwarded port, and everything that can be wrong with it."""
+
+import threading
+from collections.abc import Iterator
+
+import pytest
+
+from qemunet_tests.harness import ssh
+from qemunet_tests.harness.bench import Bench
+from qemunet_tests.harness.guest import Guest
+from qemunet_tests.harness.netdev import Nic, User
+from qemunet_tests.harness.processes import Completed
+from qemunet_tests.harness.ssh import CONNECTION_FAILED, SshKey
+
+PORT = 2222
+
+
+@pytest.fixture(scope="module")
+def guest(bench: Bench, ssh_key: SshKey) -> Iterator[Guest]:
+    guest = bench.boot(Nic(User(hostfwd=(f"tcp:127.0.0.1:{PORT}-:22",))))
+    ssh_key.admit_to(guest)
+    guest.check("until [ -f /run/qemunet/lease.eth0 ]; do sleep 0.1; done", 20)
+    yield guest
+    bench.discard(guest)
+
+
+def ask(bench: Bench, key: SshKey, command: str, seconds: float = 0.0, port: int = PORT) -> Completed:
+    return ssh.ask(key, bench.station, "127.0.0.1", port, command, seconds or bench.pace.seconds(6))
+
+
+def test_status_and_both_streams_are_exact(bench: Bench, guest: Guest, ssh_key: SshKey) -> None:
+    answer = ask(bench, ssh_key, r"printf '\000\001\377 a\r\n\n\t'; printf ' oops\r\n\n' >&2; exit 3")
+    assert (answer.status, answer.stdout, answer.stderr) == (3, b"\x00\x01\xff a\r\n\n\t", b" oops\r\n\n")
+
+
+def test_bulk_on_both_streams(bench: Bench, guest: Guest, ssh_key: SshKey) -> None:
+    """More than SSH's window on the stream that is read last, so that whoever reads one after the other hangs."""
+    answer = ask(bench, ssh_key, "head -c 3000000 /dev/zero >&2; echo over", bench.pace.seconds(10))
+    assert (answer.status, answer.stdout, len(answer.stderr)) == (0, b"over\n", 3_000_000)
+
+
+def test_a_command_that_exceeds_its_time(bench: Bench, guest: Guest, ssh_key: SshKey) -> None:
+    answer = ask(bench, ssh_key, "echo begun; sleep 1000", bench.pace.seconds(0.6))
+    assert answer.status == CONNECTION_FAILED
+    assert "imed out" in answer.complaint
+
+
+def test_a_command_that_closes_its_streams_and_stays(bench: Bench, guest: Guest, ssh_key: SshKey) -> None:
+    answer = ask(bench, ssh_key, "exec >/dev/null 2>&1; sleep 1000", bench.pace.seconds(0.6))
+    assert answer.status == CONNECTION_FAILED
+
+
+def test_a_key_that_was_not_admitted(bench: Bench, guest: Guest) -> None:
+    answer = ask(bench, SshKey.generate(), "true")
+    assert (answer.status, answer.stdout) == (CONNECTION_FAILED, b"")
+    assert "Authentication" in answer.complaint
+
+
+def test_nobody_listens(bench: Bench, ssh_key: SshKey) -> None:
+    answer = ask(bench, ssh_key, "true", port=PORT + 1)
+    assert answer.status == CONNECTION_FAILED
+    assert "refused" in answer.complaint
+
+
+def test_somebody_accepts_and_says_nothing(bench: Bench, ssh_key: SshKey) -> None:
+    """What a forwarded port without a guest behind it looks like."""
+    with bench.station.open_socket() as mute:
+        mute.bind(("127.0.0.1", 0))
+        mute.listen()
+        answer = ask(bench, ssh_key, "true", 0.5, mute.getsockname()[1])
+    assert answer.status == CONNECTION_FAILED
+    assert "banner" in answer.complaint
+
+
+def test_no_thread_is_left(bench: Bench, guest: Guest, ssh_key: SshKey) -> None:
+    before = threading.active_count()
+    ask(bench, ssh_key, "true")
+    ask(bench, SshKey.generate(), "true")
+    assert threading.active_count() == before
+
+
+def test_a_guest_whose_ssh_service_is_gone(bench: Bench, guest: Guest, ssh_key: SshKey) -> None:
+    guest.check("killall dropbear")
+    answer = ask(bench, ssh_key, "true")
+    assert answer.status == CONNECTION_FAILED
+    assert answer.complaint
