@@ -2,7 +2,7 @@
 
 import re
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from qemunet_tests.harness.errors import HarnessError
 from qemunet_tests.harness.image import Image
@@ -99,9 +99,10 @@ def _tree(recipe: Recipe, linux: kernel.Kernel, programs: dict[str, Path], found
     for soname, file in found.items():
         tree.add_program(f"lib/{soname}", file)
     for interpreter in {dynamic(file).interpreter for file in programs.values()} - {None}:
-        name = Path(str(interpreter)).name
-        if f"lib/{name}" not in tree.files:
-            raise HarnessError(f"no package brings the loader {name}")
+        loader = PurePosixPath(str(interpreter))
+        if loader.name not in found:
+            raise HarnessError(f"no package brings the loader {loader}")
+        tree.add_program(str(loader.relative_to("/")), found[loader.name])
     modules = kernel.select(linux, recipe.modules)
     place = f"lib/modules/{linux.version}"
     for module in modules:

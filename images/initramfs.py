@@ -1,18 +1,15 @@
 """Writing the guest's root file system: a compressed cpio archive that the kernel unpacks into memory."""
 
 from collections.abc import Mapping
-from pathlib import Path
-from tempfile import TemporaryDirectory
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import libarchive
 from libarchive.entry import FileType
 
-FOLDERS = ("bin", "dev", "etc", "etc/dropbear", "lib", "proc", "root", "root/.ssh", "run", "run/qemunet",
-           "sys", "tmp", "usr", "var", "var/log", "mnt")  # fmt: skip
-# One folder for programs and one for libraries, under every name they are looked for.
-LINKS = {"sbin": "bin", "lib64": "lib", "usr/bin": "../bin", "usr/sbin": "../bin", "usr/lib": "../lib",
-         "var/run": "../run", "bin/sh": "busybox", "etc/mtab": "../proc/mounts"}  # fmt: skip
+# Empty ones included, which the guest mounts or writes into.
+FOLDERS = ("bin", "dev", "etc/dropbear", "lib", "mnt", "proc", "root/.ssh", "run/qemunet", "sys", "tmp", "usr",
+           "var/log", "var/run")  # fmt: skip
 PRIVATE = ("root", "root/.ssh")
 
 
@@ -35,24 +32,17 @@ class Tree:
         self.add(path, file.read_bytes(), 0o755)
 
     def _folders(self) -> list[str]:
-        wanted = set(FOLDERS)
-        for path in self.files:
-            wanted |= {str(parent) for parent in Path(path).parents} - {"."}
-        return sorted(wanted - set(LINKS))
+        inside = [PurePosixPath(folder, "anything") for folder in FOLDERS] + [
+            PurePosixPath(path) for path in self.files
+        ]
+        return sorted({str(parent) for path in inside for parent in path.parents} - {"."})
 
     def write(self, target: Path, compression: str | None) -> None:
-        """Same content, same bytes: no times, no owners, sorted."""
-        with (
-            TemporaryDirectory(dir=target.parent) as links,
-            libarchive.file_writer(str(target), "cpio_newc", compression) as archive,
-        ):
+        """Same content, same bytes: no times, no owners, no links (their numbers would differ), sorted."""
+        options = "gzip:!timestamp" if compression == "gzip" else ""
+        with libarchive.file_writer(str(target), "cpio_newc", compression, options=options) as archive:
             for folder in self._folders():
                 _add(archive, folder, b"", FileType.DIRECTORY, 0o700 if folder in PRIVATE else 0o755)
-            for number, (path, goal) in enumerate(sorted(LINKS.items())):
-                # libarchive-c makes hard links of links from memory, so these come from a folder.
-                link = Path(links) / str(number)
-                link.symlink_to(goal)
-                archive.add_file(str(link), pathname=path, recursive=False, uid=0, gid=0, mtime=(0, 0))
             for path, (content, mode) in sorted(self.files.items()):
                 _add(archive, path, content, FileType.REGULAR_FILE, mode)
 
@@ -62,12 +52,6 @@ def _add(archive: Any, path: str, content: bytes, kind: FileType, mode: int) -> 
 
 
 def contents(initrd: Path) -> dict[str, tuple[bytes, int]]:
-    """Regular files and links of an initramfs: content (or a link's target) and type with mode."""
-    found: dict[str, tuple[bytes, int]] = {}
+    """The files of an initramfs: content and mode."""
     with libarchive.file_reader(str(initrd)) as archive:
-        for entry in archive:
-            if entry.issym:
-                found[entry.pathname] = (entry.linkname.encode(), entry.mode)
-            elif entry.isfile:
-                found[entry.pathname] = (b"".join(entry.get_blocks()), entry.mode)
-    return found
+        return {entry.pathname: (b"".join(entry.get_blocks()), entry.mode) for entry in archive if entry.isfile}

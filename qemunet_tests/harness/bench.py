@@ -231,6 +231,8 @@ class Bench:
         Where KVM is unusable `-enable-kvm` is left out. QEMU's standard input and output are the returned shell,
         which has not booted yet; the caller ends the process.
         """
+        # What these command lines leave unsaid means user networking.
+        self.qemu.require_user_backend()
         _, folder = self._new_folder("literal")
         shutil.copyfile(self.machine.image.vdisk, folder / "vdisk.img")
         self.identity.owns(folder / "vdisk.img")
@@ -275,6 +277,8 @@ class Bench:
     def _launch(
         self, words: Sequence[str], folder: Path, netdevs: Sequence[Netdev], serial_ports: int = 2
     ) -> QemuProcess:
+        if any(isinstance(netdev, User) for netdev in netdevs):
+            self.qemu.require_user_backend()
         capabilities = self._capabilities(netdevs)
 
         def start(command: Sequence[str], **options: object) -> Process:

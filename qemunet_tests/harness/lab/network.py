@@ -15,6 +15,7 @@ import os
 from qemunet_tests.harness import namespaces
 from qemunet_tests.harness.errors import HarnessError
 from qemunet_tests.harness.lab import files, plan
+from qemunet_tests.harness.lab.cabling import assign_address, enslave, lay_bridge, lay_cable
 from qemunet_tests.harness.lab.dnsmasq import DhcpServer, Resolver
 from qemunet_tests.harness.lab.echo import EchoService
 from qemunet_tests.harness.lab.station import Station
@@ -74,20 +75,20 @@ class Lab:
         return Station(name, namespaces.new_network(), self._spawner)
 
     def _lay_cables(self) -> None:
-        _bridge(self.switch, "lan")
-        _bridge(self.host, plan.BRIDGE)
+        lay_bridge(self.switch, "lan")
+        lay_bridge(self.host, plan.BRIDGE)
         for station, link in ((self.host, plan.UPLINK), (self.router, "lan0"), (self.neighbour, "eth0")):
-            _cable(self.switch, f"to-{station.name}", station, link)
-            _enslave(self.switch, f"to-{station.name}", "lan")
-        _enslave(self.host, plan.UPLINK, plan.BRIDGE)
-        _cable(self.router, "wan0", self.outside, "eth0")
+            lay_cable(self.switch, f"to-{station.name}", station, link)
+            enslave(self.switch, f"to-{station.name}", "lan")
+        enslave(self.host, plan.UPLINK, plan.BRIDGE)
+        lay_cable(self.router, "wan0", self.outside, "eth0")
 
     def _assign_addresses(self) -> None:
-        _address(self.host, plan.BRIDGE, plan.HOST, gateway=plan.ROUTER)
-        _address(self.neighbour, "eth0", plan.NEIGHBOUR, gateway=plan.ROUTER)
-        _address(self.router, "lan0", plan.ROUTER)
-        _address(self.router, "wan0", plan.ROUTER_OUTSIDE)
-        _address(self.outside, "eth0", plan.OUTSIDE, gateway=plan.ROUTER_OUTSIDE)
+        assign_address(self.host, plan.BRIDGE, plan.HOST, gateway=plan.ROUTER)
+        assign_address(self.neighbour, "eth0", plan.NEIGHBOUR, gateway=plan.ROUTER)
+        assign_address(self.router, "lan0", plan.ROUTER)
+        assign_address(self.router, "wan0", plan.ROUTER_OUTSIDE)
+        assign_address(self.outside, "eth0", plan.OUTSIDE, gateway=plan.ROUTER_OUTSIDE)
         self.router.set_sysctl("net.ipv4.ip_forward", "1")
 
     def leaks(self) -> list[str]:
@@ -117,24 +118,3 @@ class Lab:
     def _number_of(station: Station, other: Station) -> int | None:
         number: int = station.netlink.get_netnsid(fd=other.network)["nsid"]
         return None if number < 0 else number
-
-
-def _bridge(station: Station, name: str) -> None:
-    station.netlink.link("add", ifname=name, kind="bridge", br_stp_state=0, br_forward_delay=0)
-    station.bring_up(name)
-
-
-def _cable(near: Station, near_end: str, far: Station, far_end: str) -> None:
-    near.netlink.link("add", ifname=near_end, kind="veth", peer={"ifname": far_end, "net_ns_fd": far.network})
-    near.bring_up(near_end)
-    far.bring_up(far_end)
-
-
-def _enslave(station: Station, link: str, bridge: str) -> None:
-    station.netlink.link("set", index=station.index(link), master=station.index(bridge))
-
-
-def _address(station: Station, link: str, address: str, gateway: str | None = None) -> None:
-    station.netlink.addr("add", index=station.index(link), address=address, prefixlen=plan.LAN_PREFIX)
-    if gateway:
-        station.netlink.route("add", dst="default", gateway=gateway)
