@@ -8,6 +8,7 @@ from qemunet_tests.harness.errors import HarnessError
 from qemunet_tests.harness.image import Image
 from qemunet_tests.images import disk, initramfs, kernel, libraries, vmlinux
 from qemunet_tests.images.apt import Apt, Package
+from qemunet_tests.images.busybox import without_applets
 from qemunet_tests.images.distribution import Distribution
 from qemunet_tests.images.elf import dynamic
 from qemunet_tests.images.packages import find_file, unpack
@@ -96,6 +97,8 @@ def _tree(recipe: Recipe, linux: kernel.Kernel, programs: dict[str, Path], found
     tree.add_ours(recipe.guest_files())
     for name, file in programs.items():
         tree.add_program(f"bin/{name}", file)
+    busybox = programs["busybox"].read_bytes()
+    tree.add("bin/busybox", without_applets(busybox, programs.keys() - {"busybox"}), 0o755)
     for soname, file in found.items():
         tree.add_program(f"lib/{soname}", file)
     for interpreter in {dynamic(file).interpreter for file in programs.values()} - {None}:

@@ -12,7 +12,8 @@ from qemunet_tests.harness.errors import HarnessError, UsageError
 SHELF = Path(__file__).parent
 # The modules of this package that decide what an image contains: a change in one is a change of the image.
 SHAPING_SOURCES = (
-    "builder.py", "disk.py", "elf.py", "initramfs.py", "kernel.py", "libraries.py", "packages.py", "vmlinux.py",
+    "builder.py", "busybox.py", "disk.py", "elf.py", "initramfs.py", "kernel.py", "libraries.py", "packages.py",
+    "vmlinux.py",
 )  # fmt: skip
 
 

@@ -319,6 +319,8 @@ def guest():
     (HERE / "ending").touch()
     if (HERE / "stubborn").exists():
         threading.Event().wait(60)
+    # Long enough for a second signal to come while this cleans up.
+    threading.Event().wait(1)
     (HERE / "ended").touch()
 
 @pytest.mark.claim("user/address")
@@ -376,6 +378,8 @@ def test_the_first_interrupt_ends_in_order(tmp_path: Path, workers: str, sent_to
             process.send_signal(signal.SIGINT)
         else:
             os.killpg(process.pid, signal.SIGINT)
+        # xdist alone would get round to it after 5 s.
+        Deadline(4, "the test to be interrupted").wait_until((tmp_path / "ending").exists)
         assert process.wait(timeout=20) == 3
         assert living(process.pid) == []
     shown = (tmp_path / "stdout").read_text()

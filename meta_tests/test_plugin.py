@@ -214,6 +214,20 @@ def test_facts_of_all_processes_are_in_the_report(pytester: pytest.Pytester, wor
     outcome.stdout.fnmatch_lines(["QEMU*7.2.22, libslirp 4.7.0 (/q)", "user: the one promise tried holds"])
 
 
+@pytest.mark.parametrize("workers", ["0", "1"])
+def test_what_is_learned_after_the_last_test_is_in_the_report_too(pytester: pytest.Pytester, workers: str) -> None:
+    pytester.makepyfile(CITING)
+    pytester.makeconftest(
+        """
+from qemunet_tests import plugin
+def pytest_sessionfinish(session):
+    if session.items: plugin.facts(session.config).note("late")
+"""
+    )
+    pytester.runpytest_subprocess(*OUTSIDE_THE_LAB, "--qemunet-report", "out", "-n", workers)
+    assert results(pytester)["notes"] == ["late"]
+
+
 def test_plain_pytest_prints_the_card_and_keeps_its_exit_codes(pytester: pytest.Pytester) -> None:
     pytester.makepyfile(CITING + "\n@pytest.mark.claim('user/e1000')\ndef test_bad(): assert 0, 'no lease'\n")
     outcome = pytester.runpytest_inprocess("-p", "no:cacheprovider")
@@ -269,7 +283,8 @@ def enters(pytester: pytest.Pytester, *arguments: str) -> tuple[pytest.RunResult
     seen = pytester.mkdir("seen")
     network = os.readlink("/proc/self/ns/net")  # noqa: PTH115
     pytester.makepyfile(ENTERED.format(network=network, seen=str(seen)))
-    outcome = pytester.runpytest_subprocess("-p", "no:cacheprovider", *arguments)
+    # Without pytester's --basetemp, because where temporary folders lie is part of the question.
+    outcome = pytester.run(sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *arguments)
     if "the lab cannot be entered" in outcome.stderr.str():
         pytest.skip(outcome.stderr.str())
     return outcome, {file.name: file.read_text() for file in seen.iterdir()}

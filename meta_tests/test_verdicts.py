@@ -35,6 +35,19 @@ def dies_in_teardown():
     raise TimedOut("gave up after 5 s waiting for the guest to end")
 
 @pytest.fixture
+def gives_up_in_setup(): pytest.fail("this fixture cannot be used so")
+
+@pytest.fixture
+def skips_in_teardown():
+    yield
+    pytest.skip("too late to say")
+
+@pytest.fixture
+def unavailable_in_teardown():
+    yield
+    raise Unavailable("no way to clean up", "none")
+
+@pytest.fixture
 def unavailable(): raise Unavailable("no setuid helper", "chmod u+s the helper")
 
 @pytest.fixture(scope="session")
@@ -100,6 +113,9 @@ def one(pytester: pytest.Pytester, test: str) -> dict[str, Any]:
             None,
         ),
         ("def test_it(dies_in_teardown): pass", "inconclusive", "gave up after 5 s waiting for", None),
+        ("def test_it(gives_up_in_setup): pass", "inconclusive", "cannot be used so", None),
+        ("def test_it(skips_in_teardown): pass", "inconclusive", "too late to say", None),
+        ("def test_it(unavailable_in_teardown): pass", "inconclusive", "no way to clean up", None),
         ("def test_it(no_such_fixture): pass", "inconclusive", "no_such_fixture", None),
         ("def test_it(): raise UsageError('odd')", "inconclusive", "UsageError: odd", None),
         ("def test_it(): raise SystemExit(3)", "inconclusive", "SystemExit: 3", None),

@@ -5,7 +5,6 @@ import itertools
 import shlex
 import shutil
 import socket
-import stat
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from qemunet_tests.harness.errors import HarnessError
 from qemunet_tests.harness.guest import Guest
+from qemunet_tests.harness.helper import SETUID, BridgeHelper
 from qemunet_tests.harness.identity import Identity, unprivileged
 from qemunet_tests.harness.lab.station import Station
 from qemunet_tests.harness.login import Login
@@ -23,7 +23,6 @@ from qemunet_tests.harness.pace import Pace
 from qemunet_tests.harness.processes import Process
 from qemunet_tests.harness.qemu import LaunchFailed, NetdevRefused, QemuProcess
 from qemunet_tests.harness.qemu_facts import Qemu
-from qemunet_tests.harness.syscalls import MS_BIND, mount
 from qemunet_tests.harness.template import MEMORY, NETWORK, STATE, Template, device_mac, nic_words, save, thaw
 from qemunet_tests.harness.templates import Templates
 
@@ -81,7 +80,7 @@ class Bench:
         self.templates = None if cold else Templates(machine, self.identity, self._make_template, note)
         self._numbers = itertools.count(1)
         self._live: list[Guest] = []
-        self._helper_has_setuid = False
+        self.helper = BridgeHelper(machine.qemu.helper_path)
 
     @property
     def qemu(self) -> Qemu:
@@ -292,26 +291,11 @@ class Bench:
 
     def _capabilities(self, netdevs: Sequence[Netdev]) -> tuple[str, ...]:
         given = {capability for netdev in netdevs if isinstance(netdev, User) for capability in netdev.capabilities}
-        if any(isinstance(netdev, Bridge) for netdev in netdevs) and not self._setuid_helper():
+        # As the post does. Where the bit has no effect, QEMU is given the one capability that it would give the helper.
+        bridged = [netdev for netdev in netdevs if isinstance(netdev, Bridge) and not netdev.unaided]
+        if bridged and not (self.helper.set_mode(SETUID) and self.identity.uid != 0):
             given.add("net_admin")
         return tuple(sorted(given))
-
-    def _setuid_helper(self) -> bool:
-        """Give the helper its setuid bit as the post does, on a private copy; whether that was possible.
-
-        An ordinary user's namespace has one user id, so there the bit has nobody to turn the caller into: QEMU
-        is then given the one capability that the bit would give the helper.
-        """
-        if self.identity.uid == 0 or not _is_root_of_machine():
-            return False
-        helper = Path(self.qemu.helper_path or "")
-        if not self._helper_has_setuid and helper.is_file():
-            copy = SCRATCH / "qemu-bridge-helper"
-            shutil.copyfile(helper, copy)
-            copy.chmod(0o755 | stat.S_ISUID)
-            mount(str(copy), str(helper), None, MS_BIND)
-            self._helper_has_setuid = True
-        return self._helper_has_setuid
 
     def _repro(self, name: str, nics: tuple[Nic, ...], macs: tuple[str, ...]) -> str:
         """A script that boots the same guest by hand, with its console on the terminal."""
@@ -336,9 +320,3 @@ class Bench:
         if number > 0xFFFF:
             raise HarnessError("this run has used up its MAC addresses")
         return f"52:54:00:71:{number >> 8:02x}:{number & 0xFF:02x}"
-
-
-def _is_root_of_machine() -> bool:
-    """Whether every user id exists here, so that a setuid bit has somebody to turn the caller into."""
-    first, _, count = Path("/proc/self/uid_map").read_text().split()[:3]
-    return first == "0" and int(count) > 1 and Path("/proc/self").stat().st_uid == 0

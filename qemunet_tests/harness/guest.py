@@ -43,6 +43,8 @@ class Guest:
         self.nics = nics
         self.macs = macs
         self.pace = pace
+        #: Seconds on the monotonic clock when QEMU was started; the benchmarks count from here.
+        self.started_seconds = qemu.started_seconds
         self._console = Console(qemu.control_socket)
 
     @property

@@ -4,6 +4,7 @@ import contextlib
 import shlex
 import signal
 import socket
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -64,6 +65,7 @@ class QemuProcess:
         self.monitor = Monitor(ours[0], folder.name)
         descriptors = [end.fileno() for end in theirs]
         self.words = [*words, *self._plumbing(descriptors, serial_ports)]
+        self.started_seconds = time.monotonic()
         with self._stderr.open("wb") as stderr:
             self.process = start(self.words, stderr=stderr, pass_fds=descriptors)
         for end in theirs:

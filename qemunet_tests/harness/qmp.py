@@ -33,7 +33,7 @@ class Monitor:
 
     def ask(self, line: str) -> str:
         """One line of the human monitor, for what has no QMP command: `info network`, `info usernet`."""
-        answer: str = self.execute("human-monitor-command", **_command_line(line))
+        answer: str = self.execute("human-monitor-command", **{"command-line": line})  # type: ignore[arg-type]
         return answer.replace("\r\n", "\n")
 
     def close(self) -> None:

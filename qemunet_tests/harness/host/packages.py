@@ -35,6 +35,8 @@ PACKAGES = {
         "suse": "qemu-ipxe",
     },
     "dnsmasq": {"debian": "dnsmasq-base"},
+    "netplan": {"debian": "netplan.io"},
+    "systemd-networkd": {"debian": "systemd", "arch": "systemd"},
     "setpriv": {"debian": "util-linux", "alpine": "setpriv"},
 }
 _ALIASES = {"ubuntu": "debian", "centos": "rhel", "opensuse": "suse", "sles": "suse"}

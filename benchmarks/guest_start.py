@@ -1,0 +1,154 @@
+"""How long a fresh guest takes: booted cold, thawed from a template, and by virtme-ng where that is installed.
+
+    ./bootstrap python benchmarks/guest_start.py [--rounds N] [--accel tcg|kvm] [--qemu PATH]
+
+Prints JSON alone on standard output (its shape: docs/report.md). The arms take turns, so that whatever else the
+machine does meets all of them; compare ratios of one run, never seconds of two. It records and never fails by time.
+"""
+
+import argparse
+import json
+import os
+import statistics
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from qemunet_tests import images
+from qemunet_tests.harness import accel, namespaces, qemu_facts, ssh
+from qemunet_tests.harness.bench import Bench
+from qemunet_tests.harness.guest import Guest
+from qemunet_tests.harness.lab import Lab
+from qemunet_tests.harness.machine import Machine
+from qemunet_tests.harness.netdev import Nic, User
+from qemunet_tests.harness.processes import Spawner
+
+NICS = ("virtio-net-pci", "e1000")
+#: How many guests are alive at once when memory is compared.
+CROWD = 8
+FORWARD = User(hostfwd=("tcp:127.0.0.1:2222-:22",))
+
+
+@dataclass(frozen=True)
+class Arm:
+    """One way to come by a guest."""
+
+    name: str
+    cold: bool
+
+    def guest(self, bench: Bench, model: str, netdev: User) -> Guest:
+        return bench.boot(Nic(netdev, model), cold=self.cold)
+
+
+ARMS = (Arm("cold", True), Arm("thawed", False))
+
+
+def seconds_to_lease(bench: Bench, arm: Arm, model: str) -> dict[str, float]:
+    """From the start of QEMU's process: until it takes commands, and until its DHCP client has a lease."""
+    guest = arm.guest(bench, model, User())
+    running = time.monotonic() - guest.started_seconds
+    guest.check("until [ -f /run/qemunet/lease.eth0 ]; do sleep 0.01; done", 30)
+    lease = time.monotonic() - guest.started_seconds
+    bench.discard(guest)
+    return {"running": round(running, 3), "lease": round(lease, 3)}
+
+
+def seconds_to_ssh(bench: Bench, arm: Arm, model: str, key: ssh.SshKey) -> float:
+    """From the start of QEMU's process until a first command was answered over SSH through a forward."""
+    guest = arm.guest(bench, model, FORWARD)
+    key.admit_to(guest)
+    answer = ssh.ask(key, bench.station, "127.0.0.1", 2222, "hostname", guest.pace.seconds(10))
+    if not answer.succeeded:
+        raise SystemExit(f"no SSH to a guest started {arm.name}: {answer.complaint}")
+    seconds = time.monotonic() - guest.started_seconds
+    bench.discard(guest)
+    return round(seconds, 3)
+
+
+def memory_mb(bench: Bench, arm: Arm) -> float:
+    """The memory that a crowd of guests costs together, each page counted once (PSS)."""
+    guests = [arm.guest(bench, NICS[0], User()) for _ in range(CROWD)]
+    for guest in guests:
+        guest.check("until [ -f /run/qemunet/lease.eth0 ]; do sleep 0.1; done", 30)
+    total_kib = sum(_pss_kib(guest.qemu.process.pid) for guest in guests)
+    for guest in guests:
+        bench.discard(guest)
+    return round(total_kib / 1024, 1)
+
+
+def _pss_kib(pid: int) -> int:
+    rows = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
+    return next(int(row.split()[1]) for row in rows if row.startswith("Pss:"))
+
+
+def median(samples: list[dict[str, Any]], arm: str, nic: str, what: str) -> float | None:
+    found = [each["seconds"][what] for each in samples if (each["arm"], each["nic"]) == (arm, nic)]
+    found = [seconds for seconds in found if seconds is not None]
+    return statistics.median(found) if found else None
+
+
+def ratio(upper: float | None, lower: float | None) -> float | None:
+    return round(upper / lower, 2) if upper and lower else None
+
+
+def measure(bench: Bench, rounds: int, others: list[Callable[[], dict[str, Any]]]) -> dict[str, Any]:
+    """Every arm in turn, `rounds` times."""
+    key, samples = ssh.SshKey.generate(), []
+    for model in NICS:  # templates are made here, so that no sample pays for them
+        bench.discard(bench.boot(Nic(User(), model)))
+    for number in range(rounds):
+        for model in NICS:
+            for arm in ARMS:
+                print(f"round {number + 1} of {rounds}: {arm.name} {model}", file=sys.stderr)
+                seconds = seconds_to_lease(bench, arm, model)
+                seconds["ssh"] = seconds_to_ssh(bench, arm, model, key)
+                samples.append({"arm": arm.name, "nic": model, "seconds": seconds, "pss_mb": None})
+        samples += [other() for other in others]
+    memory = {arm.name: memory_mb(bench, arm) for arm in ARMS}
+    for arm in ARMS:
+        seconds = {"running": None, "lease": None, "ssh": None}
+        samples.append({"arm": arm.name, "nic": NICS[0], "seconds": seconds, "pss_mb": round(memory[arm.name] / CROWD, 1)})
+    return {
+        "samples": samples,
+        "ratios": {nic: ratios(samples, nic) for nic in NICS},
+        "memory": {"thawed_over_cold": ratio(memory["thawed"], memory["cold"])},
+    }
+
+
+def ratios(samples: list[dict[str, Any]], nic: str) -> dict[str, float | None]:
+    """Ratios of medians."""
+    lease = {arm: median(samples, arm, nic, "lease") for arm in ("cold", "thawed", "virtme-ng")}
+    return {
+        "cold_over_thawed_lease": ratio(lease["cold"], lease["thawed"]),
+        "cold_over_thawed_ssh": ratio(median(samples, "cold", nic, "ssh"), median(samples, "thawed", nic, "ssh")),
+        "virtme_over_thawed_lease": ratio(lease["virtme-ng"], lease["thawed"]),
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--accel", default="tcg", choices=["auto", "kvm", "tcg"])
+    parser.add_argument("--qemu")
+    arguments = parser.parse_args()
+    image, qemu = images.ensure("tiny"), qemu_facts.find(arguments.qemu)
+    namespaces.enter()
+    spawner = Spawner(os.getpid())
+    lab = Lab(spawner)
+    accelerator = accel.choose(arguments.accel, qemu, image)
+    machine = Machine(qemu, image, images.recipe("tiny").cmdline, accelerator)
+    bench = Bench(machine, lab.host, note=lambda sentence: print(sentence, file=sys.stderr))
+    try:
+        measured = measure(bench, arguments.rounds, [])
+    finally:
+        bench.close()
+        lab.close()
+        spawner.close()
+    print(json.dumps({"schema": 1, "accel": accelerator.used, "qemu": qemu.version, **measured}, indent=1))
+
+
+if __name__ == "__main__":
+    main()
