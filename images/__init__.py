@@ -4,7 +4,7 @@ This package is meant to be called: `ensure` gives an image, building it where t
 """
 
 from qemunet_tests.images.progress import Progress
-from qemunet_tests.images.recipe import Recipe, recipe, recipe_names
+from qemunet_tests.images.recipes import Recipe, recipe, recipe_names
 from qemunet_tests.images.store import Entry, available, build, ensure, listing, remove
 from qemunet_tests.images.transfer import export, import_
 

@@ -15,7 +15,7 @@ from qemunet_tests.harness.image import Image
 from qemunet_tests.images import manifest as manifests
 from qemunet_tests.images.distribution import host_release
 from qemunet_tests.images.manifest import Manifest
-from qemunet_tests.images.recipe import Recipe
+from qemunet_tests.images.recipes import Recipe
 
 NAME = "images"
 UNFINISHED = ".unfinished-"

@@ -14,7 +14,7 @@ from qemunet_tests.images.apt import Apt, StaleLists
 from qemunet_tests.images.distribution import Distribution, distribution, host_release
 from qemunet_tests.images.manifest import Manifest
 from qemunet_tests.images.progress import Progress, Silent
-from qemunet_tests.images.recipe import Recipe, recipe, recipe_names
+from qemunet_tests.images.recipes import Recipe, recipe, recipe_names
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from qemunet_tests.harness.image import Image
 from qemunet_tests.images import manifest as manifests
 from qemunet_tests.images import shelf
 from qemunet_tests.images.manifest import Manifest
-from qemunet_tests.images.recipe import recipe, recipe_names
+from qemunet_tests.images.recipes import recipe, recipe_names
 
 MANIFEST_LIMIT_BYTES = 1 << 20
 

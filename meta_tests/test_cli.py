@@ -15,6 +15,7 @@ import pytest
 from qemunet_tests.__main__ import exit_code
 from qemunet_tests.commands import COMMANDS
 from qemunet_tests.harness.deadline import Deadline
+from qemunet_tests.report.interrupt import interrupt_only_once
 
 pytest_plugins = "pytester"
 
@@ -393,6 +394,17 @@ def test_the_first_interrupt_ends_in_order(tmp_path: Path, workers: str, sent_to
     assert document["interrupted"] is True
     assert [each["claim"] for each in document["verdicts"]] == ["user/address"]
     assert (tmp_path / "out" / "junit.xml").is_file()
+
+
+def test_a_worker_is_interrupted_only_once() -> None:
+    before = signal.getsignal(signal.SIGINT)
+    try:
+        interrupt_only_once()
+        with pytest.raises(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGINT)
+        signal.raise_signal(signal.SIGINT)
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def test_an_interrupted_run_that_has_seen_something_broken_says_so(tmp_path: Path) -> None:

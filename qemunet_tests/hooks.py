@@ -8,6 +8,7 @@ if TYPE_CHECKING:
     from qemunet_tests.harness.bench import Bench
     from qemunet_tests.harness.guest import Guest
     from qemunet_tests.harness.lab import Lab
+    from qemunet_tests.harness.lab.netplan import NetplanHost
 
 
 @pytest.hookspec
@@ -18,3 +19,8 @@ def pytest_qemunet_lab_built(lab: "Lab") -> None:
 @pytest.hookspec
 def pytest_qemunet_guest_booted(guest: "Guest", bench: "Bench") -> None:
     """A guest took its first command; its test has not seen it yet."""
+
+
+@pytest.hookspec
+def pytest_qemunet_netplan_host_built(host: "NetplanHost") -> None:
+    """The host that the post's netplan file is for stands; the file is there and not yet applied."""

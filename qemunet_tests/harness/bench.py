@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from qemunet_tests.harness.errors import HarnessError
 from qemunet_tests.harness.guest import Guest
-from qemunet_tests.harness.helper import SETUID, BridgeHelper
+from qemunet_tests.harness.helper import BridgeHelper
 from qemunet_tests.harness.identity import Identity, unprivileged
 from qemunet_tests.harness.lab.station import Station
 from qemunet_tests.harness.login import Login
@@ -115,31 +115,30 @@ class Bench:
         template = self.templates.take(models) if self.templates and not cold else None
         if template and self.templates:
             try:
-                guest = self._thaw(template, nics)
+                guest = self._thaw(template, nics, network)
             except NetdevRefused:
                 raise
             except HarnessError as error:
                 self.templates.give_up(models, error)
-                guest = self._boot(nics)
+                guest = self._boot(nics, network)
         else:
-            guest = self._boot(nics)
-        if network:
-            guest.network_up()
+            guest = self._boot(nics, network)
         self.told(guest)
         return guest
 
-    def _boot(self, nics: tuple[Nic, ...]) -> Guest:
+    def _boot(self, nics: tuple[Nic, ...], network: bool) -> Guest:
         guest = self._start_guest(nics, self.machine.cold(NETWORK))
         guest.wait_until_ready(self.pace.seconds(BOOT_SECONDS))
+        guest.set_out(thawed=False, network=network)
         self.tally.booted += 1
         return guest
 
-    def _thaw(self, template: Template, nics: tuple[Nic, ...]) -> Guest:
+    def _thaw(self, template: Template, nics: tuple[Nic, ...], network: bool) -> Guest:
         words = [*self.machine.backed(template.memory, shared=False, network=NETWORK), "-incoming", "defer"]
         guest = self._start_guest(nics, words, device_mac)
         try:
             thaw(guest.monitor, template.state, self.pace.seconds(4.0))
-            guest.wake(self.pace.seconds(4.0))
+            guest.set_out(thawed=True, network=network)
         except HarnessError as error:
             complaints = guest.qemu.complaints
             self.discard(guest)
@@ -180,7 +179,7 @@ class Bench:
         try:
             qemu.wait_until_running(self.pace.seconds(4.0))
             guest.wait_until_ready(self.pace.seconds(BOOT_SECONDS))
-            guest.wait_for_links(self.pace.seconds(3.0))
+            guest.settle(within_seconds=6)
             save(guest.monitor, folder / STATE, self.pace.seconds(4.0))
         finally:
             guest.close()
@@ -293,7 +292,7 @@ class Bench:
         given = {capability for netdev in netdevs if isinstance(netdev, User) for capability in netdev.capabilities}
         # As the post does. Where the bit has no effect, QEMU is given the one capability that it would give the helper.
         bridged = [netdev for netdev in netdevs if isinstance(netdev, Bridge) and not netdev.unaided]
-        if bridged and not (self.helper.set_mode(SETUID) and self.identity.uid != 0):
+        if bridged and (self.identity.uid == 0 or not self.helper.give_setuid()):
             given.add("net_admin")
         return tuple(sorted(given))
 

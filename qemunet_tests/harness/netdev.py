@@ -22,7 +22,6 @@ class User:
     capabilities: tuple[str, ...] = ()
 
     kind = "user"
-    needs_net_admin = False
 
     def spell(self, identifier: str) -> str:
         words = [f"user,id={identifier}", *(f"hostfwd={rule}" for rule in self.hostfwd), *self.options]
@@ -31,14 +30,16 @@ class User:
 
 @dataclass(frozen=True)
 class Bridge:
-    """`-netdev bridge`: a tap made and plugged in by qemu-bridge-helper."""
+    """`-netdev bridge`: a tap made and plugged in by qemu-bridge-helper.
+
+    Where the helper's setuid bit has no effect, QEMU is given what the bit would give the helper, unless `unaided`.
+    """
 
     name: str = "br0"
     options: tuple[str, ...] = ()
+    unaided: bool = False
 
     kind = "bridge"
-    #: Where no setuid bit can be used, the helper is given what the bit would give it.
-    needs_net_admin = True
 
     def spell(self, identifier: str) -> str:
         return ",".join([f"bridge,id={identifier},br={self.name}", *self.options])

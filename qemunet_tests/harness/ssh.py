@@ -5,6 +5,8 @@ from dataclasses import dataclass
 
 import paramiko
 
+from qemunet_tests.harness.deadline import Deadline
+from qemunet_tests.harness.errors import TimedOut
 from qemunet_tests.harness.guest import Guest
 from qemunet_tests.harness.lab.station import Station
 from qemunet_tests.harness.processes import Completed
@@ -12,6 +14,7 @@ from qemunet_tests.harness.processes import Completed
 AUTHORIZED_KEYS = "/root/.ssh/authorized_keys"
 #: The status ssh(1) ends with when there is no connection.
 CONNECTION_FAILED = 255
+CHUNK_BYTES = 65536
 
 # paramiko prints tracebacks of its threads through logging; what went wrong comes back as an exception too.
 logging.getLogger("paramiko").addHandler(logging.NullHandler())
@@ -38,12 +41,15 @@ class SshKey:
         guest.check(f"chmod 700 /root /root/.ssh; chmod 600 {AUTHORIZED_KEYS}")
 
 
-def ask(key: SshKey, station: Station, address: str, port: int, command: str, within_seconds: float) -> Completed:
+def ask(
+    key: SshKey, station: Station, address: str, port: int, command: str, within_seconds: float
+) -> Completed:
     """Log in as root from a station and run a command.
 
-    Like ssh(1), a connection that cannot be made is status 255 with the reason on standard error. The transport
-    waits for the server's banner, because a forwarded port accepts before anybody is there.
+    Like ssh(1), a session that cannot be had, or does not end in time, is status 255 with the reason on standard
+    error. The transport waits for the server's banner, because a forwarded port accepts before anybody is there.
     """
+    deadline = Deadline(within_seconds, f"{address}:{port} to answer over SSH: {command}")
     client = paramiko.SSHClient()
     # The guest makes its host key when it boots: there is nothing it could be compared with.
     client.set_missing_host_key_policy(paramiko.AutoAddPolicy())
@@ -53,11 +59,28 @@ def ask(key: SshKey, station: Station, address: str, port: int, command: str, wi
             timeout=within_seconds, banner_timeout=within_seconds, auth_timeout=within_seconds,
             allow_agent=False, look_for_keys=False,
         )  # fmt: skip
-        stdin, stdout, stderr = client.exec_command(command, timeout=within_seconds)
+        stdin, stdout, _ = client.exec_command(command, timeout=deadline.remaining_seconds)
         stdin.close()
-        output, errors = stdout.read(), stderr.read()
-        return Completed(stdout.channel.recv_exit_status(), output, errors)
-    except (paramiko.SSHException, EOFError, OSError) as problem:
+        return _outcome(stdout.channel, deadline)
+    except (paramiko.SSHException, EOFError, OSError, TimedOut) as problem:
         return Completed(CONNECTION_FAILED, b"", f"{type(problem).__name__}: {problem}".encode())
     finally:
         client.close()
+
+
+def _outcome(channel: paramiko.Channel, deadline: Deadline) -> Completed:
+    """Status and streams. Both streams are read as they come: a server stops when either is not."""
+    output, errors = bytearray(), bytearray()
+
+    def ended() -> bool:
+        # Asked for first, so that what came before the end is read.
+        over = channel.closed or (channel.eof_received and channel.exit_status_ready())
+        while channel.recv_ready():
+            output.extend(channel.recv(CHUNK_BYTES))
+        while channel.recv_stderr_ready():
+            errors.extend(channel.recv_stderr(CHUNK_BYTES))
+        return over
+
+    deadline.wait_until(ended, interval_seconds=0.005)
+    status = channel.recv_exit_status()
+    return Completed(CONNECTION_FAILED if status < 0 else status, bytes(output), bytes(errors))

@@ -2,7 +2,7 @@
 
 from qemunet_tests.harness.host.machine import Machine
 
-#: By family: how to install, then package names. Only Debian's were tried.
+#: By family: how to install, then package names where they are not what we call it. Only Debian's were tried.
 INSTALL = {
     "debian": "apt-get install -y",
     "rhel": "dnf install -y",
@@ -36,6 +36,8 @@ PACKAGES = {
     },
     "dnsmasq": {"debian": "dnsmasq-base"},
     "netplan": {"debian": "netplan.io"},
+    "nftables": {},
+    "samba": {},
     "systemd-networkd": {"debian": "systemd", "arch": "systemd"},
     "setpriv": {"debian": "util-linux", "alpine": "setpriv"},
 }

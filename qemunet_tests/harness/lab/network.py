@@ -38,6 +38,7 @@ class Lab:
         self.router = self._station("router")
         self.neighbour = self._station("neighbour")
         self.outside = self._station("outside")
+        self._more_hosts: list[Station] = []
         files.furnish()
         self._lay_cables()
         self._assign_addresses()
@@ -50,7 +51,7 @@ class Lab:
 
     @property
     def stations(self) -> list[Station]:
-        return [self.host, self.switch, self.router, self.neighbour, self.outside]
+        return [self.host, self.switch, self.router, self.neighbour, self.outside, *self._more_hosts]
 
     @property
     def addresses(self) -> dict[Station, str]:
@@ -61,6 +62,15 @@ class Lab:
             self.neighbour: plan.NEIGHBOUR,
             self.outside: plan.OUTSIDE,
         }
+
+    def add_host(self, name: str, address: str) -> Station:
+        """One more host on the LAN, for what could not be undone on the first."""
+        station = self._station(name)
+        self._more_hosts.append(station)
+        lay_cable(self.switch, f"to-{name}", station, "eth0")
+        enslave(self.switch, f"to-{name}", "lan")
+        assign_address(station, "eth0", address, gateway=plan.ROUTER)
+        return station
 
     def close(self) -> None:
         """Stop the services; the namespaces go with the last process that is in them."""

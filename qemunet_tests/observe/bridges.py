@@ -1,0 +1,74 @@
+"""Bridges of a station, as its kernel describes them over netlink."""
+
+from dataclasses import dataclass
+
+from qemunet_tests.harness.lab.station import Station
+
+#: linux/if_bridge.h: what a port does with frames.
+PORT_STATES = ("disabled", "listening", "learning", "forwarding", "blocking")
+
+
+@dataclass(frozen=True)
+class Bridge:
+    """A bridge, the host's own addresses on it with their prefix, and the default gateway reached over it."""
+
+    name: str
+    up: bool
+    addresses: tuple[str, ...]
+    gateway: str | None
+    ports: tuple[str, ...]
+    spanning_tree: bool
+    forward_delay_seconds: float
+    filters_vlans: bool
+
+    def __str__(self) -> str:
+        return (
+            f"{self.name} {' '.join(self.addresses) or 'without address'} via {self.gateway or 'no gateway'}, "
+            f"holds {' '.join(self.ports) or 'nothing'}, STP {'on' if self.spanning_tree else 'off'}, "
+            f"forward delay {self.forward_delay_seconds:g} s"
+        )
+
+
+def bridge(station: Station, name: str) -> Bridge | None:
+    """The bridge called `name`; None where there is none."""
+    index = station.index(name)
+    if index is None:
+        return None
+    link = station.netlink.get_links(index)[0]
+
+    def setting(attribute: str) -> int:
+        return int(link.get_nested("IFLA_LINKINFO", "IFLA_INFO_DATA", attribute) or 0)
+
+    return Bridge(
+        name=name,
+        up=link.get("state") == "up",
+        addresses=_addresses(station, index),
+        gateway=_gateway(station, index),
+        ports=tuple(port.get("ifname") for port in station.netlink.get_links() if port.get("master") == index),
+        spanning_tree=setting("IFLA_BR_STP_STATE") != 0,
+        forward_delay_seconds=setting("IFLA_BR_FORWARD_DELAY") / 100,
+        filters_vlans=setting("IFLA_BR_VLAN_FILTERING") != 0,
+    )
+
+
+def port_state(station: Station, name: str) -> str | None:
+    """What a bridge does with the frames of its port `name`, one of PORT_STATES; None for what is no port."""
+    index = station.index(name)
+    if index is None:
+        return None
+    link = station.netlink.get_links(index)[0]
+    number = link.get_nested("IFLA_LINKINFO", "IFLA_INFO_SLAVE_DATA", "IFLA_BRPORT_STATE")
+    return None if number is None else PORT_STATES[number]
+
+
+def _addresses(station: Station, index: int) -> tuple[str, ...]:
+    found = station.netlink.get_addr(index=index, family=2)
+    return tuple(f"{address.get('address')}/{address['prefixlen']}" for address in found)
+
+
+def _gateway(station: Station, index: int) -> str | None:
+    for route in station.netlink.get_default_routes(family=2):
+        if route.get("oif") == index:
+            gateway: str | None = route.get("gateway")
+            return gateway
+    return None

@@ -1,0 +1,42 @@
+"""How a guest's ping will leave the host, predicted from settings alone.
+
+Source: icmp_send() of libslirp: a ping socket where QEMU's group may open one, from 4.7 on else a raw socket where
+QEMU has the capability, else a UDP datagram to port 7, which is answered by no echo reply.
+"""
+
+import re
+from dataclasses import dataclass
+
+from qemunet_tests.harness.guest import Guest
+from qemunet_tests.harness.lab.station import Station
+from qemunet_tests.observe.privileges import NET_RAW, privileges
+
+GATE = "net.ipv4.ping_group_range"
+FIRST_WITH_RAW = (4, 7)
+
+
+@dataclass(frozen=True)
+class Way:
+    """`name` is for people; `pings` says whether echo replies come back."""
+
+    name: str
+    pings: bool
+
+
+PING_SOCKET = Way("by ping socket", True)
+RAW_SOCKET = Way("by raw socket", True)
+NO_WAY = Way("not as a ping", False)
+
+
+def predicted(guest: Guest, station: Station, slirp: str | None) -> Way:
+    """The way for a guest whose QEMU runs at a station; `slirp` is libslirp's version."""
+    lowest, highest = (int(word) for word in station.sysctl(GATE).split())
+    held = privileges(guest)
+    if any(lowest <= group <= highest for group in held.groups):
+        return PING_SOCKET
+    return RAW_SOCKET if NET_RAW in held.capabilities and version(slirp) >= FIRST_WITH_RAW else NO_WAY
+
+
+def version(text: str | None) -> tuple[int, ...]:
+    """`7.2.22` as numbers that can be compared; of an unknown version, none."""
+    return tuple(int(number) for number in re.findall(r"\d+", text or "")[:3])
