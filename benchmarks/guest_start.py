@@ -110,7 +110,9 @@ def measure(bench: Bench, rounds: int, others: list[Callable[[], dict[str, Any]]
     memory = {arm.name: memory_mb(bench, arm) for arm in ARMS}
     for arm in ARMS:
         seconds = {"running": None, "lease": None, "ssh": None}
-        samples.append({"arm": arm.name, "nic": NICS[0], "seconds": seconds, "pss_mb": round(memory[arm.name] / CROWD, 1)})
+        samples.append(
+            {"arm": arm.name, "nic": NICS[0], "seconds": seconds, "pss_mb": round(memory[arm.name] / CROWD, 1)}
+        )
     return {
         "samples": samples,
         "ratios": {nic: ratios(samples, nic) for nic in NICS},

@@ -36,7 +36,7 @@ def pytest_arguments(settings, workers):
 
 run.pytest_arguments = pytest_arguments
 import qemunet_tests.commands.preparing as preparing
-preparing.prepare_image = lambda console: 0.0
+preparing.prepare_run = lambda console, settings: 0.0
 sys.exit(exit_code(["run", *words]))
 """
 

@@ -130,7 +130,7 @@ def test_a_guest_that_ends_half_way_through_its_answer() -> None:
 
     with (
         console_of(hang_up) as console,
-        pytest.raises(ConsoleClosed, match="while we waited for .*: cat /report"),
+        pytest.raises(ConsoleClosed, match=r"while we waited for .*: cat /report"),
     ):
         ask(console, "cat /report", seconds=30)
 

@@ -40,7 +40,7 @@ def test_output_of_some_kilobytes_is_exact(login: Login) -> None:
 
 
 def test_a_command_that_quotes_and_comments(login: Login) -> None:
-    assert login.run("echo 'it''s \"here\"' # (and that)\necho \"$((1 + 1))\"").stdout == b"its \"here\"\n2\n"
+    assert login.run("echo 'it''s \"here\"' # (and that)\necho \"$((1 + 1))\"").stdout == b'its "here"\n2\n'
 
 
 def test_output_that_looks_like_a_prompt_or_an_answer(login: Login) -> None:

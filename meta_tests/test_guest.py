@@ -104,7 +104,7 @@ def test_a_command_that_wants_input_gets_none(shared_guest: Guest) -> None:
 @pytest.mark.parametrize("size_bytes", [0, 60_001])
 def test_a_file_arrives_as_it_was_sent(shared_guest: Guest, size_bytes: int) -> None:
     content = secrets.token_bytes(size_bytes)
-    path = "/tmp/a folder/it's \"here\" $HOME"
+    path = '/tmp/a folder/it\'s "here" $HOME'
     shared_guest.put(path, content)
     assert shared_guest.check(f"md5sum <{shlex.quote(path)}").split()[0] == digest(content)
 

@@ -93,7 +93,7 @@ def test_a_program_that_is_not_there(launch: Launch) -> None:
 
 
 def test_a_refused_backend_is_a_broken_promise(bench: Bench) -> None:
-    with pytest.raises(NetdevRefused, match="Could not set up host forwarding rule|[Ii]nvalid host forwarding") as refused:
+    with pytest.raises(NetdevRefused, match=r"[Hh]ost forwarding") as refused:
         bench.boot(Nic(User(hostfwd=("tcp::99999-:22",))))
     assert isinstance(refused.value, AssertionError)
     assert verdict(refused.value) is Verdict.BROKEN
@@ -125,9 +125,14 @@ def test_a_qemu_that_hangs_before_its_monitor_answers(launch: Launch) -> None:
 
 
 def test_something_that_is_not_a_monitor_answers(launch: Launch) -> None:
-    speak = "import signal, socket, sys; s = socket.socket(fileno=int(sys.argv[2].split('=')[-1])); s.send(b'220 hi\\n')"
+    mail_server = """
+import signal, socket, sys
+connection = socket.socket(fileno=int(sys.argv[2].rpartition("=")[2]))
+connection.send(b"220 ready\\n")
+signal.pause()
+"""
     with pytest.raises(HarnessError, match="to greet"):
-        launch([sys.executable, "-c", f"{speak}; signal.pause()"]).wait_until_running(10)
+        launch([sys.executable, "-c", mail_server]).wait_until_running(10)
 
 
 def cpio(name: str, content: bytes) -> bytes:
@@ -179,7 +184,9 @@ def test_an_initrd_that_is_none(bench: Bench, folder: Path, boot: Callable[[Imag
 def test_a_guest_that_boots_into_nothing(bench: Bench, folder: Path, boot: Callable[[Image], Guest]) -> None:
     init = b"#!/bin/busybox sh\necho the disk is on fire\nexec /bin/busybox sleep 1000\n"
     original = bench.machine.image.initrd.read_bytes()
-    guest = boot(spoilt(bench.machine.image, folder, initrd=original + b"\0" * (-len(original) % 4) + cpio("init", init)))
+    guest = boot(
+        spoilt(bench.machine.image, folder, initrd=original + b"\0" * (-len(original) % 4) + cpio("init", init))
+    )
     guest.qemu.wait_until_running(bench.pace.seconds(4))
     speaks = Deadline(bench.pace.seconds(12), "the guest's last words")
     speaks.wait_until(lambda: "on fire" in guest.qemu.console_text)

@@ -1,7 +1,10 @@
 """`qemunet shell`: a real guest at a person's terminal and at the end of a pipe, and what is left afterwards."""
 
+import os
+import signal
 import subprocess
 import sys
+import termios
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -105,10 +108,27 @@ def test_a_terminal_is_the_guests_and_is_given_back(terminal: pexpect.spawn) -> 
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("number", "within_seconds"), [(15, 5.0), (9, 5.0)])
-def test_nothing_is_left_of_one_that_was_killed(terminal: pexpect.spawn, number: int, within_seconds: float) -> None:
+def test_a_qemu_that_is_killed_leaves_the_terminal_as_it_was() -> None:
+    words = command("user")
+    terminal = pexpect.spawn(words[0], words[1:], timeout=BOOT_SECONDS)
+    mode = termios.tcgetattr(terminal.child_fd)
+    terminal.expect(PROMPT)
+    assert termios.tcgetattr(terminal.child_fd) != mode
+    (qemu,) = [pid for pid in descendants(terminal.pid) if "qemu-system" in Path(f"/proc/{pid}/comm").read_text()]
+    os.kill(qemu, signal.SIGKILL)
+    terminal.expect("qemunet: QEMU ended with SIGKILL\r\n")
+    terminal.expect(pexpect.EOF)
+    assert termios.tcgetattr(terminal.child_fd) == mode
+    terminal.wait()
+    assert terminal.exitstatus == 3
+    terminal.close()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+def test_nothing_is_left_of_one_that_was_killed(terminal: pexpect.spawn, number: signal.Signals) -> None:
     started = descendants(terminal.pid)
     assert len(started) > 3
     terminal.kill(number)
-    ended = Deadline(within_seconds, "every process of the shell to end")
+    ended = Deadline(5.0, "every process of the shell to end")
     ended.wait_until(lambda: not any(map(alive, started)))

@@ -8,6 +8,7 @@ import pytest
 
 from qemunet_tests.harness import ssh
 from qemunet_tests.harness.bench import Bench
+from qemunet_tests.harness.deadline import Deadline
 from qemunet_tests.harness.guest import Guest
 from qemunet_tests.harness.netdev import Nic, User
 from qemunet_tests.harness.processes import Completed
@@ -35,19 +36,21 @@ def test_status_and_both_streams_are_exact(bench: Bench, guest: Guest, ssh_key: 
 
 
 def test_bulk_on_both_streams(bench: Bench, guest: Guest, ssh_key: SshKey) -> None:
-    """More than SSH's window on the stream that is read last, so that whoever reads one after the other hangs."""
-    answer = ask(bench, ssh_key, "head -c 3000000 /dev/zero >&2; head -c 3000000 /dev/zero; echo over", bench.pace.seconds(10))
-    assert (answer.status, answer.stdout, len(answer.stderr)) == (0, bytes(3_000_000) + b"over\n", 3_000_000)
+    """More than SSH's window on each, so that whoever reads one after the other hangs."""
+    zeros = bytes(3_000_000)
+    head = f"head -c {len(zeros)} /dev/zero"
+    answer = ask(bench, ssh_key, f"{head} >&2; {head}; echo over", bench.pace.seconds(10))
+    assert (answer.status, answer.stdout, answer.stderr) == (0, zeros + b"over\n", zeros)
 
 
 def test_a_command_that_exceeds_its_time(bench: Bench, guest: Guest, ssh_key: SshKey) -> None:
-    answer = ask(bench, ssh_key, "echo begun; sleep 1000", bench.pace.seconds(0.6))
+    answer = ask(bench, ssh_key, "echo begun; sleep 1000", bench.pace.seconds(0.3))
     assert answer.status == CONNECTION_FAILED
     assert re.search("gave up after .* to answer over SSH: echo begun; sleep 1000", answer.complaint)
 
 
 def test_a_command_that_closes_its_streams_and_stays(bench: Bench, guest: Guest, ssh_key: SshKey) -> None:
-    answer = ask(bench, ssh_key, "exec >/dev/null 2>&1; sleep 1000", bench.pace.seconds(0.6))
+    answer = ask(bench, ssh_key, "exec >/dev/null 2>&1; sleep 1000", bench.pace.seconds(0.3))
     assert answer.status == CONNECTION_FAILED
 
 
@@ -77,7 +80,7 @@ def test_no_thread_is_left(bench: Bench, guest: Guest, ssh_key: SshKey) -> None:
     before = threading.active_count()
     ask(bench, ssh_key, "true")
     ask(bench, SshKey.generate(), "true")
-    assert threading.active_count() == before
+    assert Deadline(2, "paramiko's threads").sees(lambda: threading.active_count() == before)
 
 
 def test_a_guest_whose_ssh_service_is_gone(bench: Bench, guest: Guest, ssh_key: SshKey) -> None:

@@ -5,6 +5,7 @@ does nothing at all to a session that has no business with qemunet.
 """
 
 import argparse
+import dataclasses
 import os
 from collections.abc import Generator
 from pathlib import Path
@@ -20,6 +21,7 @@ from qemunet_tests.report.facts import SessionFacts
 from qemunet_tests.report.reporter import FACTS, Reporter
 
 if TYPE_CHECKING:
+    from qemunet_tests.harness.accel import Accel
     from qemunet_tests.report.record import Testimony
     from qemunet_tests.settings import Settings
 
@@ -35,6 +37,10 @@ _CONTROLLER = "QEMUNET_CONTROLLER"
 #: Options with which pytest runs no test.
 _LOOKING = ("help", "version", "collectonly", "markers", "showfixtures", "show_fixtures_per_test")
 
+#: What the controller tells its workers under this name.
+ACCELERATOR = "qemunet_accelerator"
+
+_accelerator = pytest.StashKey["Accel"]()
 _entered = pytest.StashKey[bool]()
 _facts = pytest.StashKey[SessionFacts]()
 _settings = pytest.StashKey["Settings"]()
@@ -53,6 +59,22 @@ def settings(config: pytest.Config) -> "Settings":
 
         config.stash[_settings] = from_config(config)
     return config.stash[_settings]
+
+
+def accelerator(config: pytest.Config) -> "Accel":
+    """The accelerator that was chosen before the lab was entered, by xdist's controller where there is one."""
+    if _accelerator not in config.stash:
+        from qemunet_tests.harness.accel import Accel
+
+        config.stash[_accelerator] = Accel(**config.workerinput[ACCELERATOR])  # type: ignore[attr-defined]
+    return config.stash[_accelerator]
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:
+    """xdist's hook: what a worker is told."""
+    if _accelerator in node.config.stash:
+        node.workerinput[ACCELERATOR] = dataclasses.asdict(node.config.stash[_accelerator])
 
 
 def reporter(config: pytest.Config) -> Reporter:
@@ -101,7 +123,7 @@ def _enter_once(config: pytest.Config) -> None:
     try:
         chosen = from_pytest_options(_options(config), str(config.getini("qemunet_target") or ""))
         if chosen.target == "lab":
-            _enter_lab()
+            _enter_lab(config, chosen)
     except UsageError as error:
         raise pytest.UsageError(str(error)) from None
     except (HarnessError, Unavailable) as error:
@@ -110,16 +132,16 @@ def _enter_once(config: pytest.Config) -> None:
         raise pytest.UsageError(f"the lab cannot be entered: {error}") from None
 
 
-def _enter_lab() -> None:
+def _enter_lab(config: pytest.Config, chosen: "Settings") -> None:
     from qemunet_tests.harness import namespaces
 
     if "PYTEST_XDIST_WORKER" in os.environ and os.environ.get(_CONTROLLER) == str(os.getppid()):
         namespaces.enter_worker()
         return
-    from qemunet_tests import images
+    from qemunet_tests.preparation import prepare
 
-    # Inside there is no way out to fetch packages. `qemunet run` has shown progress and done it already.
-    images.ensure()
+    # `qemunet run` has shown progress and done it already.
+    config.stash[_accelerator] = prepare(chosen)
     namespaces.enter()
     os.environ[_CONTROLLER] = str(os.getpid())
     # Folders that pytest made for the same user outside may look like somebody else's in here, and these

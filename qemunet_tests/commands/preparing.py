@@ -7,6 +7,8 @@ from typing import Protocol
 
 from rich.console import Console
 
+from qemunet_tests.settings import Settings
+
 
 class Steps(Protocol):
     """Whoever shows what a long task is doing."""
@@ -60,3 +62,15 @@ def prepare_image(console: Console) -> float:
         with shown_steps(console) as steps:
             images.ensure(progress=steps)
     return time.monotonic() - began_seconds
+
+
+def prepare_run(console: Console, settings: Settings) -> float:
+    """Have all that a run needs from outside the lab: image and accelerator. Answers with the image's seconds.
+
+    Raises UsageError where the QEMU asked for is none, Unavailable and HarnessError where there can be no run.
+    """
+    from qemunet_tests.preparation import prepare
+
+    image_seconds = prepare_image(console)
+    prepare(settings, notice=lambda sentence: console.print(sentence, highlight=False))
+    return image_seconds

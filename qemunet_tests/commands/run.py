@@ -71,11 +71,11 @@ def execute(arguments: argparse.Namespace) -> int:
     settings = from_options(given, flag=lambda name: f"--{name}")
 
     from qemunet_tests.commands.conducting import conduct
-    from qemunet_tests.commands.preparing import prepare_image
+    from qemunet_tests.commands.preparing import prepare_run
     from qemunet_tests.commands.terminal import own_console
 
     with own_console() as console:
-        image_seconds = prepare_image(console)
+        image_seconds = prepare_run(console, settings)
         with _undisturbed_pytest():
             return conduct(console, pytest_arguments(settings, workers), workers, image_seconds)
 

@@ -101,27 +101,16 @@ def _bench() -> Iterator["Bench"]:
 
     from qemunet_tests import images
     from qemunet_tests.commands.preparing import prepare_image
-    from qemunet_tests.harness import accel, qemu_facts
+    from qemunet_tests.harness import qemu_facts
     from qemunet_tests.harness.bench import Bench
-    from qemunet_tests.harness.host.trial import launch_here
-    from qemunet_tests.harness.identity import unprivileged
     from qemunet_tests.harness.machine import Machine
+    from qemunet_tests.preparation import prepare
+    from qemunet_tests.settings import Settings
 
-    qemu = qemu_facts.find()
-    qemu.require_user_backend()
     prepare_image(Console(stderr=True))
+    machine = Machine(qemu_facts.find(), images.ensure(), images.recipe("tiny").cmdline, prepare(Settings(), _say))
     with _lab() as lab:
-        image, identity = images.ensure(), unprivileged()
-        accelerator = accel.choose(
-            "auto",
-            qemu,
-            image,
-            launch=lambda words, **streams: launch_here([*identity.prefix(), *words], **streams),
-            notice=_say,
-            uid=identity.uid,
-        )
-        machine = Machine(qemu, image, images.recipe("tiny").cmdline, accelerator)
-        yield Bench(machine, lab.host, identity)
+        yield Bench(machine, lab.host)
 
 
 @contextlib.contextmanager

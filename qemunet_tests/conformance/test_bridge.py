@@ -25,7 +25,8 @@ def test_this_qemu_finds_its_helper(bench, claim):
 
 
 @pytest.mark.claim("bridge/setuid-works")
-def test_the_setuid_bit_serves_an_ordinary_user(setuid_helper, boot_bridged, target, claim):
+@pytest.mark.usefixtures("setuid_helper")
+def test_the_setuid_bit_serves_an_ordinary_user(boot_bridged, target, claim):
     guest = boot_bridged(Bridge(target.bridge, unaided=True))
     held = privileges(guest)
     bridge = bridge_of(target.host, tap_of(guest) or "")
@@ -34,7 +35,8 @@ def test_the_setuid_bit_serves_an_ordinary_user(setuid_helper, boot_bridged, tar
 
 
 @pytest.mark.claim("bridge/setuid-missing")
-def test_without_the_setuid_bit_an_ordinary_user_gets_no_tap(plain_helper, bench, target, claim):
+@pytest.mark.usefixtures("plain_helper")
+def test_without_the_setuid_bit_an_ordinary_user_gets_no_tap(bench, target, claim):
     attempt = bench.attempt(netdevs=[Bridge(target.bridge, unaided=True)])
     assert claim.sees(answer(attempt)) == claim.expected
 

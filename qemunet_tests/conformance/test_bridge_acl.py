@@ -22,18 +22,20 @@ def test_a_bridge_that_is_not_listed_may_not_be_used(bench, claim):
 
 
 @pytest.mark.claim("bridge/acl-deny")
+@pytest.mark.usefixtures("access_list")
 @pytest.mark.parametrize("rules", ["allow {0}\ndeny {0}\n", "deny {0}\nallow {0}\n", "deny all\nallow {0}\n"])
-def test_a_deny_wins_wherever_it_stands(bench, target, access_list, rules, claim):
+def test_a_deny_wins_wherever_it_stands(bench, target, rules, claim):
     files.replace("qemu/bridge.conf", rules.format(target.bridge))
     attempt = bench.attempt(netdevs=[Bridge(target.bridge)])
     assert claim.sees(answer(attempt)) == claim.expected
 
 
 @pytest.mark.claim("bridge/acl-include")
+@pytest.mark.usefixtures("access_list")
 @pytest.mark.parametrize(
     ("rules", "included", "expected"), [("", "allow", STARTED), ("allow {}\n", "deny", DENIED)], ids=["allow", "deny"]
 )
-def test_rules_of_an_included_file_count(bench, target, access_list, rules, included, expected, claim):
+def test_rules_of_an_included_file_count(bench, target, rules, included, expected, claim):
     other = files.replace("qemu/more.conf", f"{included} {target.bridge}\n")
     files.replace("qemu/bridge.conf", f"{rules.format(target.bridge)}include {other}\n")
     attempt = bench.attempt(netdevs=[Bridge(target.bridge)])

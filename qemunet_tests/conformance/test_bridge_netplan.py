@@ -9,6 +9,7 @@ from qemunet_tests.observe.lease import lease
 
 
 @pytest.mark.claim("bridge/netplan-makes-bridge")
+@pytest.mark.usefixtures("bench", "target")
 def test_netplan_makes_the_documented_bridge(netplan_host, claim):
     made = bridge(netplan_host.station, "br0")
     assert claim.sees(str(made or "no br0")) == claim.expected, "br0 is not as documented"

@@ -1,10 +1,14 @@
 """Bridged guests are machines of the LAN: who reaches them, whom they reach, by which protocol."""
 
+import secrets
+
 import pytest
 
 from qemunet_tests.harness import ssh
-from qemunet_tests.observe.arrivals import arrives_at_guest, arrives_at_station, echoed, serve_echo
+from qemunet_tests.observe.arrivals import GuestEar
 from qemunet_tests.observe.lease import lease
+from qemunet_tests.observe.nameplate import put_up, read_at
+from qemunet_tests.observe.protocols import PROTOCOLS, WORD_BYTES, Ear, send_from_guest, send_from_station
 from qemunet_tests.observe.reach import bulk, echoes, ping
 
 NO_LEASE = "the guest got no lease"
@@ -13,8 +17,6 @@ BOOT_ID = "cat /proc/sys/kernel/random/boot_id"
 BULK_BYTES = 200 * 1024
 #: Nobody ever heard of a service there.
 ANY_PORT = 34567
-#: RFC 3692 sets it aside for experiments.
-ANY_PROTOCOL = 253
 
 
 @pytest.mark.claim("bridge/reachable-ping")
@@ -40,28 +42,26 @@ def test_a_neighbour_logs_in_to_the_guest(bridge_guest, target, ssh_key, claim):
 def test_a_neighbour_reaches_any_tcp_port_of_the_guest(bridge_guest, target, claim):
     got = lease(bridge_guest)
     assert got, NO_LEASE
-    serve_echo(bridge_guest, ANY_PORT)
-    answered = echoed(target.neighbour, got.address, ANY_PORT)
-    claim.sees(f"{got.address}:{ANY_PORT} {'answers' if answered else 'does not answer'}")
-    assert answered, f"the neighbour gets no answer from port {ANY_PORT} of the guest"
+    word = put_up(bridge_guest, ANY_PORT)
+    answer = read_at(target.neighbour, got.address, ANY_PORT)
+    claim.sees(f"{got.address}:{ANY_PORT} {answer}")
+    assert answer.word == word, answer.trouble
 
 
 @pytest.mark.claim("bridge/reach-lan")
-@pytest.mark.parametrize("protocol", ["TCP", "UDP"])
-def test_the_guest_reaches_a_neighbour(bridge_guest, target, protocol, claim):
+def test_the_guest_reaches_a_neighbour(bridge_guest, target, claim):
     assert lease(bridge_guest), NO_LEASE
-    answered = echoes(bridge_guest, protocol, target.neighbour_echo)
-    claim.sees(f"{target.neighbour_echo} {'answers' if answered else 'does not answer'} by {protocol}")
-    assert answered
+    answered = [protocol for protocol in ("TCP", "UDP") if echoes(bridge_guest, protocol, target.neighbour_echo)]
+    claim.sees(f"{target.neighbour_echo} answers by {' and '.join(answered) or 'neither'}")
+    assert answered == ["TCP", "UDP"]
 
 
 @pytest.mark.claim("bridge/reach-outside")
-@pytest.mark.parametrize("protocol", ["TCP", "UDP"])
-def test_the_guest_reaches_outside(bridge_guest, target, protocol, claim):
+def test_the_guest_reaches_outside(bridge_guest, target, claim):
     assert lease(bridge_guest), NO_LEASE
-    answered = echoes(bridge_guest, protocol, target.outside_echo)
-    claim.sees(f"{target.outside_echo} {'answers' if answered else 'does not answer'} by {protocol}")
-    assert answered
+    answered = [protocol for protocol in ("TCP", "UDP") if echoes(bridge_guest, protocol, target.outside_echo)]
+    claim.sees(f"{target.outside_echo} answers by {' and '.join(answered) or 'neither'}")
+    assert answered == ["TCP", "UDP"]
 
 
 @pytest.mark.claim("bridge/icmp")
@@ -74,14 +74,16 @@ def test_ping_works_both_ways(bridge_guest, target, claim):
 
 
 @pytest.mark.claim("bridge/other-protocols-pass")
-def test_any_ip_protocol_passes_both_ways(bridge_guest, target, claim):
+def test_other_protocols_pass_both_ways(bridge_guest, target, claim):
     got = lease(bridge_guest)
     assert got, NO_LEASE
-    there = arrives_at_station(bridge_guest, target.neighbour, target.neighbour_echo.address, ANY_PROTOCOL)
-    back = arrives_at_guest(target.neighbour, bridge_guest, got.address, ANY_PROTOCOL)
-    arrived = {(True, True): "both ways", (True, False): "from the guest only", (False, True): "to the guest only"}
-    claim.sees(f"IP protocol {ANY_PROTOCOL} passes {arrived.get((there, back), 'not at all')}")
-    assert there and back
+    there, back = secrets.token_bytes(WORD_BYTES), secrets.token_bytes(WORD_BYTES)
+    with Ear(target.neighbour) as neighbour, GuestEar(bridge_guest) as guest:
+        send_from_guest(bridge_guest, target.neighbour_echo.address, there)
+        send_from_station(target.neighbour, got.address, back)
+        passed = (neighbour.hears_all(there), guest.hears_all(back))
+    claim.sees(f"{', '.join(PROTOCOLS)}: from the guest {passed[0]}, to the guest {passed[1]}")
+    assert passed == (True, True)
 
 
 @pytest.mark.claim("bridge/bulk-both-ways")

@@ -1,25 +1,36 @@
-"""What the documentation promises of user networking, `-netdev user`."""
+"""What the documentation promises of user networking, `-netdev user`: addresses, names, and who can be reached."""
 
 import pytest
 
-from qemunet_tests.harness import ssh
-from qemunet_tests.observe.backend import listening_sockets
+from qemunet_tests.harness.lab.firewall import rejecting
+from qemunet_tests.harness.target import Endpoint
+from qemunet_tests.observe.connecting import refusal
 from qemunet_tests.observe.lease import lease
 from qemunet_tests.observe.links import address_on, driver
-from qemunet_tests.observe.reach import echoes, ping
+from qemunet_tests.observe.privileges import privileges
+from qemunet_tests.observe.protocols import PROTOCOLS, Ear, left_the_guest, send_from_guest, send_from_station
+from qemunet_tests.observe.reach import echoes
 from qemunet_tests.observe.resolver import addresses_of
 
 NO_LEASE = "the guest got no lease"
-#: Tells one guest from every other, and from the host.
-BOOT_ID = "cat /proc/sys/kernel/random/boot_id"
+INTERFACES = "ls /sys/class/net"
 
 
 @pytest.mark.claim("user/default-network")
 def test_a_guest_has_a_network_without_any_option(literal_guest, target, claim):
     """The post's first command line as it stands, typed where `vdisk.img` lies."""
     shell = literal_guest("-enable-kvm", "-nographic", "-hda", "./vdisk.img")
+    assert "eth0" in claim.sees(shell.run(INTERFACES, 20).text), "QEMU gave the guest no NIC"
     assert claim.sees(address_on(shell, "eth0")) == claim.expected
     assert echoes(shell, "TCP", target.outside_echo), "no answer by TCP from outside"
+
+
+@pytest.mark.claim("user/no-privilege")
+def test_qemu_needs_no_privilege(user_guest, target, claim):
+    got = lease(user_guest)
+    assert claim.sees(privileges(user_guest)).none, "QEMU has privileges, so nothing is known about one without"
+    assert got, NO_LEASE
+    assert echoes(user_guest, "TCP", target.outside_echo), "no answer by TCP from outside"
 
 
 @pytest.mark.claim("user/address")
@@ -34,6 +45,21 @@ def test_the_lease_names_the_gateway(user_guest, claim):
     got = lease(user_guest)
     assert got, NO_LEASE
     assert claim.sees(got.gateway) == claim.expected
+
+
+@pytest.mark.claim("user/gateway-is-host-loopback")
+def test_the_gateway_is_the_hosts_loopback(user_guest, target, claim):
+    assert lease(user_guest), NO_LEASE
+    with target.host.open_socket() as on_the_lan:
+        on_the_lan.bind((target.address, 0))
+        on_the_lan.listen()
+        port = on_the_lan.getsockname()[1]
+        beside = refusal(user_guest, Endpoint("10.0.2.2", port))
+        direct = refusal(user_guest, Endpoint(target.address, port))
+    behind = echoes(user_guest, "TCP", Endpoint("10.0.2.2", target.loopback_echo.port))
+    claim.sees(f"127.0.0.1: {'reached' if behind else 'not reached'}; LAN address only: {beside or 'reached'}")
+    assert behind, f"what listens on {target.loopback_echo} is not reached at 10.0.2.2"
+    assert (beside, direct) == ("Connection refused", "")
 
 
 @pytest.mark.claim("user/dns-offered")
@@ -52,6 +78,22 @@ def test_the_resolver_gives_the_hosts_answer(user_guest, target, claim):
     assert set(answer) == set(target.known_addresses)
 
 
+@pytest.mark.claim("user/reach-lan-tcp")
+def test_tcp_reaches_the_lan(user_guest, target, claim):
+    assert lease(user_guest), NO_LEASE
+    answered = echoes(user_guest, "TCP", target.neighbour_echo)
+    claim.sees(f"{target.neighbour_echo} {'answers' if answered else 'does not answer'} by TCP")
+    assert answered
+
+
+@pytest.mark.claim("user/reach-lan-udp")
+def test_udp_reaches_the_lan(user_guest, target, claim):
+    assert lease(user_guest), NO_LEASE
+    answered = echoes(user_guest, "UDP", target.neighbour_echo)
+    claim.sees(f"{target.neighbour_echo} {'answers' if answered else 'does not answer'} by UDP")
+    assert answered
+
+
 @pytest.mark.claim("user/reach-outside-tcp")
 def test_tcp_reaches_outside(user_guest, target, claim):
     assert lease(user_guest), NO_LEASE
@@ -68,46 +110,52 @@ def test_udp_reaches_outside(user_guest, target, claim):
     assert answered
 
 
-@pytest.mark.claim("user/icmp-gateway")
-def test_the_gateway_answers_ping(user_guest, claim):
+@pytest.mark.claim("user/host-firewall-applies")
+def test_a_firewall_of_the_host_holds_for_the_guest(user_guest, lab, target, claim):
     assert lease(user_guest), NO_LEASE
-    assert claim.sees(ping(user_guest, "10.0.2.2")).received == 3, "the gateway does not answer"
+    service = target.outside_echo
+    with rejecting(lab.host, service.address, service.port):
+        with_rule = refusal(user_guest, service)
+    without_rule = refusal(user_guest, service)
+    claim.sees(f"with the rule: {with_rule or 'connected'}; without: {without_rule or 'connected'}")
+    assert (with_rule, without_rule) == ("Connection refused", "")
 
 
-@pytest.mark.claim("user/icmp-outside-closed")
-def test_no_ping_passes_where_the_gate_is_closed(user_guest, target, claim):
+@pytest.mark.claim("user/other-protocols-dropped")
+def test_no_other_protocol_leaves_qemu(user_guest, target, claim):
     assert lease(user_guest), NO_LEASE
-    # Silence proves nothing if the address is dead: the same address answers TCP, and it answers the host's ping.
-    assert echoes(user_guest, "TCP", target.outside_echo), "nobody is there to be pinged"
-    assert ping(target.host, target.outside_echo.address).received == 3, "it answers nobody's ping"
-    assert claim.sees(ping(user_guest, target.outside_echo.address)).received == 0
-
-
-@pytest.mark.claim("user/not-reachable-unforwarded")
-def test_nothing_listens_for_a_guest_without_forwards(user_guest, target, claim):
-    assert lease(user_guest), NO_LEASE
-    listening = listening_sockets(user_guest, target.host)
-    claim.sees(", ".join(listening) or "QEMU listens nowhere")
-    assert listening == []
-
-
-@pytest.mark.claim("user/hostfwd-ssh-2222")
-def test_ssh_through_the_documented_forward(forwarding_guest, target, ssh_key, claim):
-    assert lease(forwarding_guest), NO_LEASE
-    ssh_key.admit_to(forwarding_guest)
-    seconds = forwarding_guest.pace.seconds(6)
-    answer = ssh.ask(ssh_key, target.host, "127.0.0.1", 2222, BOOT_ID, seconds)
-    logged_in = answer.text == forwarding_guest.check(BOOT_ID)
-    claim.sees("a session in the guest" if logged_in else answer.complaint or "a session elsewhere")
-    assert logged_in, answer.complaint
+    address = target.neighbour_echo.address
+    with Ear(target.neighbour) as ear:
+        send_from_guest(user_guest, address, b"qemunet1")
+        # libslirp takes frames as they come: when this answer is here, it has dealt with all before.
+        assert echoes(user_guest, "UDP", target.neighbour_echo), "not even UDP arrives"
+        send_from_station(target.host, address, b"qemunet2")
+        assert ear.hears_all(b"qemunet2"), "they do not arrive from the host either"
+        arrived = ear.heard(b"qemunet1")
+    assert left_the_guest(user_guest, b"qemunet1"), "the guest sent none"
+    claim.sees(f"{', '.join(arrived) or 'none'} of {', '.join(PROTOCOLS)} arrived")
+    assert arrived == []
 
 
 @pytest.mark.claim("user/netdev-without-device")
 def test_a_netdev_without_device_leaves_no_nic(literal_guest, claim):
     shell = literal_guest("-enable-kvm", "-nographic", "-hda", "./vdisk.img", "-netdev", "user,id=net0")
-    interfaces = shell.run("ls /sys/class/net", 20).text.split()
-    claim.sees(" ".join(interfaces))
-    assert interfaces == ["lo"]
+    assert claim.sees(shell.run(INTERFACES, 20).text) == "lo", "QEMU gave the guest a NIC"
+
+
+@pytest.mark.claim("user/device-without-netdev")
+def test_a_device_without_netdev_leaves_a_nic_too_many(literal_guest, target, claim):
+    shell = literal_guest("-enable-kvm", "-nographic", "-hda", "./vdisk.img", "-device", "e1000")
+    nics = shell.run(INTERFACES, 20).text.split()[:-1]
+    addresses = [address_on(shell, nic, wait_seconds=6) for nic in nics]
+    claim.sees(", ".join(f"{nic}: {address or 'nothing'}" for nic, address in zip(nics, addresses, strict=True)))
+    if addresses != [""]:
+        assert sorted(addresses) == ["", "10.0.2.15/24"], "neither one NIC without network, nor one more with"
+        assert echoes(shell, "TCP", target.outside_echo), "no answer by TCP from outside"
+        claim.deviates(
+            "QEMU adds its default NIC and network unless -netdev, -nic or -net is given: the guest has a network, "
+            "though not by the device that was asked for"
+        )
 
 
 @pytest.mark.claim("user/e1000")

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from qemunet_tests.harness.errors import HarnessError
 from qemunet_tests.harness.guest import Guest
 from qemunet_tests.harness.helper import BridgeHelper
-from qemunet_tests.harness.identity import Identity, unprivileged
+from qemunet_tests.harness.identity import unprivileged
 from qemunet_tests.harness.lab.station import Station
 from qemunet_tests.harness.login import Login
 from qemunet_tests.harness.machine import Machine
@@ -43,15 +43,6 @@ class Attempt:
     message: str
 
 
-@dataclass
-class Tally:
-    """How many guests of each kind were made."""
-
-    booted: int = 0
-    thawed: int = 0
-    peers: int = 0
-
-
 def _own_mac(_model: str, _number: int, own: str) -> str:
     return own
 
@@ -67,15 +58,15 @@ class Bench:
         self,
         machine: Machine,
         station: Station,
-        identity: Identity | None = None,
         cold: bool = False,
         note: Callable[[str], None] = lambda _: None,
+        count: Callable[[str], None] = lambda _: None,
     ) -> None:
         self.machine = machine
         self.station = station
-        self.identity = identity or unprivileged()
+        self.identity = unprivileged()
         self.pace = Pace(machine.accel.slowdown)
-        self.tally = Tally()
+        self._count = count
         self.told: Callable[[Guest], None] = lambda _: None
         self.templates = None if cold else Templates(machine, self.identity, self._make_template, note)
         self._numbers = itertools.count(1)
@@ -130,7 +121,7 @@ class Bench:
         guest = self._start_guest(nics, self.machine.cold(NETWORK))
         guest.wait_until_ready(self.pace.seconds(BOOT_SECONDS))
         guest.set_out(thawed=False, network=network)
-        self.tally.booted += 1
+        self._count("booted")
         return guest
 
     def _thaw(self, template: Template, nics: tuple[Nic, ...], network: bool) -> Guest:
@@ -143,7 +134,7 @@ class Bench:
             complaints = guest.qemu.complaints
             self.discard(guest)
             raise HarnessError(f"{error} {complaints.splitlines()[0]}" if complaints else str(error)) from error
-        self.tally.thawed += 1
+        self._count("thawed")
         return guest
 
     def _start_guest(
@@ -212,7 +203,17 @@ class Bench:
 
         _, folder = self._new_folder("peer")
         peer = Peer(folder)
-        base = [str(self.qemu.path), "-nodefaults", "-no-user-config", "-display", "none", "-accel", "tcg", "-M", "none"]
+        base = [
+            str(self.qemu.path),
+            "-nodefaults",
+            "-no-user-config",
+            "-display",
+            "none",
+            "-accel",
+            "tcg",
+            "-M",
+            "none",
+        ]
         words = [*base, "-netdev", netdev.spell("net0"), *joined(folder)]
         peer.qemu = self._launch(words, folder, [netdev], serial_ports=0)
         try:
@@ -220,7 +221,7 @@ class Bench:
         except HarnessError:
             peer.close()
             raise
-        self.tally.peers += 1
+        self._count("peers")
         return peer
 
     def boot_literally(self, *words: str) -> tuple[Login, Process]:
@@ -240,7 +241,7 @@ class Bench:
             process = self._start(
                 [str(self.qemu.path), *usable], stdin=theirs.fileno(), stdout=theirs.fileno(), cwd=folder
             )
-        self.tally.booted += 1
+        self._count("booted")
         return Login(ours, self.pace), process
 
     def hand_over(self, nic: Nic, words: Sequence[str], **streams: object) -> Process:

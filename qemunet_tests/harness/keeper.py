@@ -3,7 +3,8 @@
 `python -m qemunet_tests.harness.keeper CONTROLLER-PID` makes a PID namespace whose first process it holds on to.
 Everything the run starts is put into that namespace, and the kernel kills all of it with its first process. The
 keeper ends, and takes that process along, when its owner (its parent) or the run's controller is gone; an owner
-that has lost its controller is killed too, because it would go on for many seconds.
+that has lost its controller is killed too, because it would go on for many seconds. A keeper that is itself ended
+takes along what it keeps, and its owner learns of it when it starts the next program.
 """
 
 import contextlib
@@ -12,6 +13,7 @@ import select
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 from qemunet_tests.harness.errors import HarnessError
 from qemunet_tests.harness.syscalls import CLONE_NEWPID, die_with_parent, unshare
@@ -41,6 +43,17 @@ class Keeper:
     def pid(self) -> int:
         return self._process.pid
 
+    @property
+    def ended(self) -> bool:
+        """Whether the keeper is gone, and with it everything it kept."""
+        return self._process.poll() is not None
+
+    def keeps(self) -> list[int]:
+        """The ids of all processes in the namespace, as they are seen from outside."""
+        ours = os.fstat(self.namespace).st_ino
+        processes = [folder for folder in Path("/proc").iterdir() if folder.name.isdigit()]
+        return [int(folder.name) for folder in processes if _pid_namespace(folder) == ours]
+
     def close(self) -> None:
         """End the keeper and, with it, every process it keeps."""
         os.close(self.namespace)
@@ -50,6 +63,14 @@ class Keeper:
             self._process.stdout.close()
 
 
+def _pid_namespace(process: Path) -> int | None:
+    """None for a process that is gone, or another user's."""
+    try:
+        return (process / "ns/pid").stat().st_ino
+    except OSError:
+        return None
+
+
 def _keep(controller_pid: int) -> None:
     owner_pid = os.getppid()
     # A process that is gone already cannot be watched: then there is nothing to keep.
@@ -57,22 +78,28 @@ def _keep(controller_pid: int) -> None:
         owner, controller = os.pidfd_open(owner_pid), os.pidfd_open(controller_pid)
     except ProcessLookupError:
         return
+    keeper = os.pidfd_open(os.getpid())
     unshare(CLONE_NEWPID)
     first = os.fork()
     if first == 0:
-        _be_first()
+        _be_first(keeper)
+        os._exit(0)
     os.write(sys.stdout.fileno(), f"{first}\n".encode())
     child = os.pidfd_open(first)
     gone, _, _ = select.select([owner, controller, child], [], [])
-    if owner not in gone:
+    if controller in gone and owner not in gone:
         with contextlib.suppress(ProcessLookupError):
             signal.pidfd_send_signal(owner, signal.SIGKILL)
-    os.kill(first, signal.SIGKILL)
+    if child not in gone:
+        os.kill(first, signal.SIGKILL)
 
 
-def _be_first() -> None:
+def _be_first(keeper: int) -> None:
     """Be process 1: die with the keeper, and bury orphans."""
     die_with_parent(signal.SIGKILL)
+    # Where it was gone before we asked to go with it, nobody tells us.
+    if select.select([keeper], [], [], 0)[0]:
+        return
     signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGCHLD])
     while signal.sigwait([signal.SIGCHLD]):
         with contextlib.suppress(ChildProcessError):

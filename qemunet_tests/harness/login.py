@@ -97,9 +97,7 @@ class Login:
             raise self._ended(deadline) from closed
 
     def _late(self, deadline: Deadline) -> TimedOut:
-        return TimedOut(
-            f"gave up after {deadline.seconds:.3g} s waiting for {deadline.awaiting}; {self._last_words()}"
-        )
+        return TimedOut(f"gave up after {deadline.seconds:.3g} s waiting for {deadline.awaiting}; {self._last_words()}")
 
     def _ended(self, deadline: Deadline) -> HarnessError:
         return HarnessError(f"QEMU ended while we waited for {deadline.awaiting}; {self._last_words()}")

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from qemunet_tests.harness.errors import HarnessError, Unavailable
+from qemunet_tests.harness.subordinate import RootLender
 from qemunet_tests.harness.syscalls import (
     CLONE_NEWNET,
     CLONE_NEWNS,
@@ -70,10 +71,12 @@ def enter_worker() -> None:
 def _enter_user_namespace() -> None:
     _require_single_thread()
     uid, gid = os.getuid(), os.getgid()
+    lender = RootLender()
     try:
         unshare(CLONE_NEWUSER | CLONE_NEWNET | CLONE_NEWNS)
         Path("/proc/self/setgroups").write_text("deny")
-        Path("/proc/self/uid_map").write_text(f"{uid} {uid} 1")
+        if not lender.lends():
+            Path("/proc/self/uid_map").write_text(f"{uid} {uid} 1")
         Path("/proc/self/gid_map").write_text(f"{gid} {gid} 1")
         pass_on_capabilities()
     except OSError as error:

@@ -2,16 +2,19 @@
 
 import contextlib
 import os
-import queue
+import shlex
+import signal
 import subprocess
-import threading
-from collections.abc import Callable, Sequence
+import tempfile
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures.thread import BrokenThreadPool
 from dataclasses import dataclass
 from typing import IO, Any
 
 from qemunet_tests.harness.errors import HarnessError, TimedOut
 from qemunet_tests.harness.keeper import Keeper
-from qemunet_tests.harness.namespaces import inside
+from qemunet_tests.harness.namespaces import SCRATCH, inside
 from qemunet_tests.harness.syscalls import CLONE_NEWPID, setns
 
 Process = subprocess.Popen[bytes]
@@ -53,14 +56,10 @@ class Spawner:
     def __init__(self, controller_pid: int) -> None:
         self.keeper = Keeper(controller_pid)
         self._started: list[Process] = []
-        self._jobs: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
-        self._thread = threading.Thread(target=self._work, name="spawner", daemon=True)
-        self._thread.start()
+        self._thread = ThreadPoolExecutor(1, "spawner", initializer=self._join_kept)
 
-    def _work(self) -> None:
+    def _join_kept(self) -> None:
         setns(self.keeper.namespace, CLONE_NEWPID)
-        while (job := self._jobs.get()) is not None:
-            job()
 
     def start(
         self,
@@ -73,40 +72,47 @@ class Spawner:
         **options: Any,
     ) -> Process:
         """Start a program in the network namespace `network`. Raises HarnessError where it cannot be started."""
+        if self.keeper.ended:
+            raise HarnessError(f"cannot start {words[0]}: the keeper was ended, and with it all that it kept")
         environment = {**os.environ, "PATH": f"{os.environ.get('PATH', '')}:{SYSTEM_PATH}"}
-        answers: queue.SimpleQueue[Process | BaseException] = queue.SimpleQueue()
 
-        def job() -> None:
-            try:
-                with inside(network):
-                    answers.put(
-                        subprocess.Popen(
-                            list(words), env=environment, stdin=stdin, stdout=stdout, stderr=stderr, **options
-                        )
-                    )
-            except BaseException as error:  # handed to the thread that asked
-                answers.put(error)
+        def launch() -> Process:
+            with inside(network):
+                process = subprocess.Popen(
+                    list(words), env=environment, stdin=stdin, stdout=stdout, stderr=stderr, **options
+                )
+            self._started.append(process)
+            return process
 
-        self._jobs.put(job)
-        answer = answers.get()
-        if isinstance(answer, OSError):
-            raise HarnessError(f"cannot start {words[0]}: {answer.strerror}") from answer
-        if isinstance(answer, BaseException):
-            raise answer
-        self._started.append(answer)
-        return answer
+        try:
+            return self._thread.submit(launch).result()
+        except OSError as error:
+            raise HarnessError(f"cannot start {words[0]}: {error.strerror}") from error
+        except BrokenThreadPool as error:
+            raise HarnessError(f"cannot start {words[0]}: the keeper's processes cannot be joined") from error
 
     def run(self, words: Sequence[str], *, network: int, within_seconds: float, **options: Any) -> Completed:
-        """Run a program to its end. Raises TimedOut, having ended it, when that takes too long."""
-        process = self.start(words, network=network, stdout=subprocess.PIPE, stderr=subprocess.PIPE, **options)
-        try:
-            stdout, stderr = process.communicate(timeout=within_seconds)
-        except subprocess.TimeoutExpired as late:
-            stop(process)
-            raise TimedOut(f"gave up after {within_seconds:.3g} s waiting for {words[0]} to end") from late
-        finally:
-            self.forget(process)
-        return Completed(process.returncode, stdout, stderr)
+        """Run a program to its end. Raises TimedOut, having ended it and its children, when that takes too long.
+
+        Its output goes into files, so that nobody waits for a child that it leaves in the background.
+        """
+        with tempfile.TemporaryFile(dir=SCRATCH) as stdout, tempfile.TemporaryFile(dir=SCRATCH) as stderr:
+            process = self.start(
+                words, network=network, stdout=stdout, stderr=stderr, start_new_session=True, **options
+            )
+            try:
+                process.wait(within_seconds)
+            except subprocess.TimeoutExpired as late:
+                with contextlib.suppress(ProcessLookupError):
+                    os.killpg(process.pid, signal.SIGKILL)
+                process.wait()
+                awaited = f"the end of {shlex.join(words)}"
+                raise TimedOut(f"gave up after {within_seconds:.3g} s waiting for {awaited}") from late
+            finally:
+                self.forget(process)
+            stdout.seek(0)
+            stderr.seek(0)
+            return Completed(process.returncode, stdout.read(), stderr.read())
 
     def forget(self, process: Process) -> None:
         """Stop counting `process` among what is still running."""
@@ -121,8 +127,7 @@ class Spawner:
     def close(self) -> None:
         """End everything that was started."""
         self.keeper.close()
-        self._jobs.put(None)
-        self._thread.join()
+        self._thread.shutdown()
         for process in self._started:
             process.wait()
 

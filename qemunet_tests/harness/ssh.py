@@ -41,9 +41,7 @@ class SshKey:
         guest.check(f"chmod 700 /root /root/.ssh; chmod 600 {AUTHORIZED_KEYS}")
 
 
-def ask(
-    key: SshKey, station: Station, address: str, port: int, command: str, within_seconds: float
-) -> Completed:
+def ask(key: SshKey, station: Station, address: str, port: int, command: str, within_seconds: float) -> Completed:
     """Log in as root from a station and run a command.
 
     Like ssh(1), a session that cannot be had, or does not end in time, is status 255 with the reason on standard
@@ -56,7 +54,8 @@ def ask(
     try:
         client.connect(
             address, port, username="root", pkey=key.private, sock=station.connect(address, port, within_seconds),
-            timeout=within_seconds, banner_timeout=within_seconds, auth_timeout=within_seconds,
+            # When `timeout` is over first, paramiko forgets to say that there was no banner.
+            timeout=2 * within_seconds, banner_timeout=within_seconds, auth_timeout=within_seconds,
             allow_agent=False, look_for_keys=False,
         )  # fmt: skip
         stdin, stdout, _ = client.exec_command(command, timeout=deadline.remaining_seconds)

@@ -47,6 +47,8 @@ class Target:
     neighbour: Station
     neighbour_echo: Endpoint
     outside_echo: Endpoint
+    #: A service of the host that listens on its loopback only.
+    loopback_echo: Endpoint
     #: A name and the addresses the resolver of this host has for it.
     known_name: str
     known_addresses: tuple[str, ...]
@@ -73,6 +75,7 @@ def lab_target(lab: Lab) -> Target:
         neighbour=lab.neighbour,
         neighbour_echo=Endpoint(plan.NEIGHBOUR, plan.ECHO_PORT),
         outside_echo=Endpoint(plan.OUTSIDE, plan.ECHO_PORT),
+        loopback_echo=Endpoint("127.0.0.1", plan.LOOPBACK_PORT),
         known_name="www.example",
         known_addresses=(plan.NAMES["www.example"],),
         lab=lab,

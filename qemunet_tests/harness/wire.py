@@ -22,8 +22,7 @@ LARGEST_FRAME_BYTES = 65536
 def joined(folder: Path) -> list[str]:
     """The words that join the backend `net0` to the socket in `folder` where a peer listens."""
     dgram = (
-        f"dgram,id=wire,local.type=unix,local.path={folder}/qemu.sock,"
-        f"remote.type=unix,remote.path={folder}/peer.sock"
+        f"dgram,id=wire,local.type=unix,local.path={folder}/qemu.sock,remote.type=unix,remote.path={folder}/peer.sock"
     )
     return [
         "-netdev", "hubport,id=hub-net0,hubid=0,netdev=net0",

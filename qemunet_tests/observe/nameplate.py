@@ -35,9 +35,7 @@ def put_up(guest: Guest, port: int, protocol: str = "TCP") -> str:
     return word
 
 
-def read_at(
-    station: Station, address: str, port: int, protocol: str = "TCP", wait_seconds: float = 10.0
-) -> Answer:
+def read_at(station: Station, address: str, port: int, protocol: str = "TCP", wait_seconds: float = 10.0) -> Answer:
     """What is said at an address and port to somebody who calls from a station."""
     with station.open_socket(SOCKETS[protocol]) as caller:
         caller.settimeout(wait_seconds)

@@ -35,6 +35,15 @@ def ping(place: Place, address: str, count: int = 3, wait_seconds: int = 2) -> P
     return Ping(int(match[1]), int(match[2])) if match else Ping(count, 0)
 
 
+def seems_alive(place: Place, address: str, wait_seconds: int = 2) -> bool:
+    """Whether anything passes for an echo reply from an address.
+
+    What comes back may be so wrong that ping(1) waits for ever, so its words are read and not its status.
+    """
+    command = f"timeout {wait_seconds} ping -n -c 1 {address}"
+    return f"bytes from {address}" in place.run(command, within_seconds=wait_seconds + 5).text
+
+
 def echoes(place: Place, protocol: str, service: Endpoint, wait_seconds: int = 5) -> bool:
     """Whether a word sent from a place with socat to a service comes back; `protocol` is `TCP` or `UDP`."""
     word = secrets.token_hex(8)

@@ -4,7 +4,7 @@ import os
 import platform
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
-from typing import Any, Protocol
+from typing import Any
 
 GUEST_KINDS = ("booted", "thawed", "peers")
 PHASES = ("image", "templates", "tests")
@@ -16,14 +16,6 @@ def _no_guests() -> dict[str, int]:
 
 def _no_seconds() -> dict[str, float]:
     return dict.fromkeys(PHASES, 0.0)
-
-
-class Tally(Protocol):
-    """How many guests of each kind were made."""
-
-    booted: int
-    thawed: int
-    peers: int
 
 
 @dataclass
@@ -50,10 +42,9 @@ class SessionFacts:
         """Plain data, as it travels between processes."""
         return asdict(self)
 
-    def count(self, tally: Tally) -> None:
-        """Add the guests that a bench made."""
-        for kind in GUEST_KINDS:
-            self.guests[kind] += getattr(tally, kind)
+    def count(self, kind: str) -> None:
+        """One more guest was made: `booted`, `thawed`, or a peer."""
+        self.guests[kind] += 1
 
     @property
     def empty(self) -> bool:

@@ -45,7 +45,7 @@ class Lab:
         self.echo = EchoService()
         for station, address in self.addresses.items():
             self.echo.open_at(station, address, plan.ECHO_PORT)
-        self.echo.open_at(self.host, "127.0.0.1", plan.ECHO_PORT)
+        self.echo.open_at(self.host, "127.0.0.1", plan.LOOPBACK_PORT)
         self.dhcp = DhcpServer(self.router, self.folder)
         self.resolvers = {station: Resolver(station, self.folder) for station in self.addresses}
 

@@ -27,3 +27,5 @@ UNKNOWN_NAME = "nobody.example"
 
 #: Every station answers here: what is sent comes back.
 ECHO_PORT = 7007
+#: The same on the host, for itself alone.
+LOOPBACK_PORT = 7008

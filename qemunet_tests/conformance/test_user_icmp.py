@@ -1,0 +1,92 @@
+"""What the documentation says of ping and traceroute in user mode, and what libslirp does."""
+
+import pytest
+
+from qemunet_tests.observe.hops import hops
+from qemunet_tests.observe.lease import lease
+from qemunet_tests.observe.ping_way import NO_WAY, predicted
+from qemunet_tests.observe.reach import echoes, ping, seems_alive
+
+NO_LEASE = "the guest got no lease"
+GATEWAY = "10.0.2.2"
+#: Documentation addresses, RFC 5737: nobody has one, and the lab's router says so.
+NOBODY = "198.51.100.1"
+
+
+@pytest.mark.claim("user/icmp-gateway")
+def test_the_gateway_answers_ping(user_guest, claim):
+    assert lease(user_guest), NO_LEASE
+    assert claim.sees(ping(user_guest, "10.0.2.2")).received == 3, "the gateway does not answer"
+
+
+@pytest.mark.claim("user/icmp-outside-closed")
+def test_no_ping_passes_where_the_gate_is_closed(user_guest, target, claim):
+    assert lease(user_guest), NO_LEASE
+    # Silence proves nothing if the address is dead: the same address answers TCP, and it answers the host's ping.
+    assert echoes(user_guest, "TCP", target.outside_echo), "nobody is there to be pinged"
+    assert ping(target.host, target.outside_echo.address).received == 3, "it answers nobody's ping"
+    assert claim.sees(ping(user_guest, target.outside_echo.address)).received == 0
+
+
+@pytest.mark.claim("user/icmp-outside-open")
+@pytest.mark.parametrize("pinging_guest", ["gate-open"], indirect=True)
+def test_ping_passes_where_the_gate_is_open(pinging_guest, target, claim):
+    assert lease(pinging_guest), NO_LEASE
+    assert claim.sees(ping(pinging_guest, target.outside_echo.address)).received == 3
+
+
+@pytest.mark.claim("user/icmp-outside-raw")
+@pytest.mark.parametrize("pinging_guest", ["raw-sockets"], indirect=True)
+def test_ping_by_raw_sockets_takes_the_dead_for_living(pinging_guest, target, claim):
+    assert lease(pinging_guest), NO_LEASE
+    seen = ping(pinging_guest, target.outside_echo.address)
+    ghost = seems_alive(pinging_guest, NOBODY)
+    claim.sees(f"{seen}; {NOBODY}, which nobody has, {'seems to answer' if ghost else 'does not answer'}")
+    assert seen.received == 3
+    if ghost:
+        claim.deviates(
+            "libslirp takes whatever ICMP reaches the host for the answer: a router's error comes back to the guest "
+            "as an echo reply from an address where nobody is"
+        )
+
+
+@pytest.mark.claim("user/icmp-predicted")
+def test_ping_does_what_the_hosts_settings_foretell(pinging_guest, bench, target, claim):
+    way = predicted(pinging_guest, bench.station, bench.qemu.slirp)
+    claim.expects(f"{way.name}: {'echo replies' if way.pings else 'no echo reply'}")
+    assert lease(pinging_guest), NO_LEASE
+    seen = ping(pinging_guest, target.outside_echo.address)
+    claim.sees(f"{way.name}: {seen}")
+    assert seen.received == (seen.sent if way.pings else 0)
+
+
+@pytest.mark.claim("user/icmp-as-the-post-says")
+def test_ping_and_traceroute_work_where_the_post_says_they_do_not(user_guest, bench, target, claim):
+    assert lease(user_guest), NO_LEASE
+    # Where nothing works at all, the post's sentence is true and says nothing.
+    assert echoes(user_guest, "TCP", target.outside_echo), "not even TCP works"
+    way, outside = predicted(user_guest, bench.station, bench.qemu.slirp), target.outside_echo.address
+    works = {
+        "ping to the gateway": ping(user_guest, GATEWAY).received == 3,
+        "ping outside": ping(user_guest, outside).received == 3,
+        "traceroute": hops(user_guest, outside)[-1:] == (outside,),
+    }
+    claim.sees(", ".join(f"{what} {'works' if does else 'does not'}" for what, does in works.items()))
+    if any(works.values()):
+        assert works == {"ping to the gateway": True, "ping outside": way.pings, "traceroute": True}
+        claim.deviates(
+            "QEMU answers for the gateway itself, libslirp carries UDP traceroute since 4.4, and pings outside "
+            f"wherever the host lets it, here {'it does' if way.pings else 'it does not'}: a ping proves nothing"
+        )
+
+
+@pytest.mark.claim("user/traceroute")
+@pytest.mark.parametrize("probe", ["udp", "icmp", "tcp"])
+def test_what_traceroute_shows(user_guest, bench, target, claim, probe):
+    assert lease(user_guest), NO_LEASE
+    outside = target.outside_echo.address
+    way = predicted(user_guest, bench.station, bench.qemu.slirp)
+    # Only what libslirp sends as UDP keeps its time to live; that includes a ping it may not send as one.
+    measured = probe == "udp" or (probe == "icmp" and way == NO_WAY)
+    claim.expects(" ".join((GATEWAY, target.lan.gateway, outside) if measured else (outside,)))
+    assert claim.sees(" ".join(hops(user_guest, outside, probe))) == claim.expected

@@ -1,0 +1,37 @@
+"""What the documentation promises of 10.0.2.4: an SMB server, where one is asked for."""
+
+import secrets
+
+import pytest
+
+from qemunet_tests.observe.arp import answers_arp
+from qemunet_tests.observe.lease import lease
+from qemunet_tests.observe.share import MOUNT_POINT, mount
+
+NO_LEASE = "the guest got no lease"
+SERVER = "10.0.2.4"
+
+
+@pytest.mark.claim("user/smb-server")
+def test_a_folder_of_the_host_is_read_and_written(user_guest_with, shared_folder, claim):
+    to_guest, to_host = secrets.token_bytes(20_000), secrets.token_bytes(20_000)
+    (shared_folder / "to-guest").write_bytes(to_guest)
+    guest = user_guest_with(options=(f"smb={shared_folder}",))
+    assert lease(guest), NO_LEASE
+    mounted = mount(guest, SERVER)
+    assert mounted.succeeded, claim.sees(mounted.complaint)
+    arrived = guest.run(f"cat {MOUNT_POINT}/to-guest").stdout
+    guest.put(f"{MOUNT_POINT}/to-host", to_host)
+    guest.check(f"umount {MOUNT_POINT}")
+    claim.sees(f"read {len(arrived)} bytes, wrote {(shared_folder / 'to-host').stat().st_size}")
+    assert arrived == to_guest, "what the guest read is not what the host wrote"
+    assert (shared_folder / "to-host").read_bytes() == to_host, "what the host got is not what the guest wrote"
+
+
+@pytest.mark.claim("user/smb-absent")
+def test_nobody_is_there_unless_asked_for(user_guest, claim):
+    assert lease(user_guest), NO_LEASE
+    assert answers_arp(user_guest, "10.0.2.3"), "nobody answers ARP at all"
+    answered = answers_arp(user_guest, SERVER)
+    claim.sees(f"{SERVER} {'answers' if answered else 'does not answer'} ARP")
+    assert not answered

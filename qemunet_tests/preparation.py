@@ -1,0 +1,32 @@
+"""What is settled on the machine itself, before the lab is entered: the guest's image, QEMU, the accelerator.
+
+Inside there is no way out to fetch packages, and a user namespace hides which groups the user is in, so that KVM's
+refusals could not be explained there.
+"""
+
+import os
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from qemunet_tests import images
+from qemunet_tests.harness import accel, qemu_facts
+from qemunet_tests.harness.accel import Accel
+from qemunet_tests.harness.host.trial import Running, launch_here
+from qemunet_tests.harness.identity import unprivileged
+from qemunet_tests.settings import Settings
+
+
+def prepare(settings: Settings, notice: Callable[[str], None] = lambda _: None) -> Accel:
+    """Build the image if there is none, and choose the accelerator. Quick when all of it was done before.
+
+    `notice` is told what takes long. Raises UsageError, Unavailable, HarnessError.
+    """
+    image = images.ensure()
+    qemu = qemu_facts.find(str(settings.qemu) if settings.qemu else None)
+    return accel.choose(settings.accel, qemu, image, _cut_off, notice=notice, uid=unprivileged().uid)
+
+
+def _cut_off(words: Sequence[str], **streams: Any) -> Running:
+    """Start a probe as the user that guests run as, in a network namespace that has nothing in it."""
+    away = ["unshare", "--net"] if os.geteuid() == 0 else ["unshare", "--user", "--map-current-user", "--net"]
+    return launch_here([*away, "--", *unprivileged().prefix(), *words], **streams)
