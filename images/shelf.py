@@ -4,18 +4,19 @@ import fcntl
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+from qemunet_tests.images import manifest as manifests
+from qemunet_tests.images.distribution import host_release
+from qemunet_tests.images.manifest import Manifest
+from qemunet_tests.images.recipes import Recipe
 
 from qemunet_tests.harness.cache import cache_root, readable_caches
 from qemunet_tests.harness.deadline import Deadline
 from qemunet_tests.harness.errors import UsageError
 from qemunet_tests.harness.image import Image
-from qemunet_tests.images import manifest as manifests
-from qemunet_tests.images.distribution import host_release
-from qemunet_tests.images.manifest import Manifest
-from qemunet_tests.images.recipes import Recipe
 
 NAME = "images"
 UNFINISHED = ".unfinished-"
@@ -32,10 +33,18 @@ def own_shelf() -> Path:
 def images() -> Iterator[tuple[Path, Manifest]]:
     """Every image that is whole, as far as sizes tell."""
     for cache in readable_caches():
-        for folder in sorted((cache / NAME).glob("[!.]*")):
+        for folder in _folders(cache / NAME):
             said = manifests.read(folder)
             if said is not None and said.fits(folder):
                 yield folder, said
+
+
+def _folders(shelf: Path) -> list[Path]:
+    """What is on a shelf; nothing where this user may not look, since somebody else's shelf is only a convenience."""
+    try:
+        return sorted(shelf.glob("[!.]*"))
+    except PermissionError:
+        return []
 
 
 def made_at(folder: Path) -> float:
@@ -64,10 +73,11 @@ def find(wanted: Recipe) -> Image | None:
 
 
 @contextmanager
-def locked(shelf: Path) -> Iterator[None]:
+def locked(shelf: Path, on_waiting: Callable[[], None] = lambda: None) -> Iterator[None]:
     """One builder at a time. What a killed one left is cleared away: nobody else can be working on it.
 
-    Raises UsageError where the folder cannot be written, TimedOut where the other builder takes too long.
+    `on_waiting` is called once where somebody else is building. Raises UsageError where the folder cannot be
+    written, TimedOut where the other builder takes too long.
     """
     try:
         _make_readable_by_all(shelf.parent)
@@ -76,7 +86,9 @@ def locked(shelf: Path) -> Iterator[None]:
     except OSError as refused:
         raise UsageError(f"the folder for guest images cannot be written: {refused}") from refused
     with lock:
-        Deadline(LOCK_SECONDS, "another builder of guest images").wait_until(lambda: _try_lock(lock.fileno()))
+        if not _try_lock(lock.fileno()):
+            on_waiting()
+            Deadline(LOCK_SECONDS, "another builder of guest images").wait_until(lambda: _try_lock(lock.fileno()))
         for left in shelf.glob(f"{UNFINISHED}*"):
             shutil.rmtree(left, ignore_errors=True)
         yield

@@ -3,11 +3,11 @@
 import os
 import shutil
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from qemunet_tests.harness.errors import HarnessError, Unavailable, UsageError
-from qemunet_tests.harness.image import Image
 from qemunet_tests.images import manifest as manifests
 from qemunet_tests.images import shelf
 from qemunet_tests.images.apt import Apt, StaleLists
@@ -15,6 +15,9 @@ from qemunet_tests.images.distribution import Distribution, distribution, host_r
 from qemunet_tests.images.manifest import Manifest
 from qemunet_tests.images.progress import Progress, Silent
 from qemunet_tests.images.recipes import Recipe, recipe, recipe_names
+
+from qemunet_tests.harness.errors import HarnessError, Unavailable, UsageError
+from qemunet_tests.harness.image import Image
 
 
 @dataclass(frozen=True)
@@ -40,9 +43,7 @@ def ensure(name: str = "tiny", *, progress: Progress | None = None) -> Image:
     if (found := shelf.find(wanted)) is not None:
         return found
     packages_of = distribution(host_release())
-    shown = progress or Silent()
-    shown.step("waiting for another builder", 0.0)
-    with shelf.locked(shelf.own_shelf()):
+    with _alone(progress or Silent()) as shown:
         # Whoever held the lock may have built it.
         return shelf.find(wanted) or _build(wanted, packages_of, shown)
 
@@ -55,8 +56,8 @@ def available(name: str = "tiny") -> Image | None:
 def build(name: str = "tiny", *, progress: Progress | None = None) -> Image:
     """Ask the distribution what is current, and build unless that very image is there. Raises as `ensure` does."""
     wanted, packages_of = recipe(name), distribution(host_release())
-    with shelf.locked(shelf.own_shelf()):
-        return _build(wanted, packages_of, progress or Silent())
+    with _alone(progress or Silent()) as shown:
+        return _build(wanted, packages_of, shown)
 
 
 def listing() -> list[Entry]:
@@ -76,6 +77,12 @@ def remove(name_or_digest: str) -> list[Entry]:
         with shelf.locked(entry.folder.parent):
             shelf.take_away(entry.folder)
     return entries
+
+
+@contextmanager
+def _alone(progress: Progress) -> Iterator[Progress]:
+    with shelf.locked(shelf.own_shelf(), lambda: progress.step("waiting for another builder", 0.0)):
+        yield progress
 
 
 def _entry(folder: Path, said: Manifest) -> Entry:

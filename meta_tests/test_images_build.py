@@ -3,6 +3,8 @@
 import os
 import subprocess
 import sys
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -22,17 +24,21 @@ print(image.digest)
 """
 
 
+@pytest.fixture
+def own_folder() -> Iterator[Path]:
+    """An ordinary user's folder. Not below pytest's own, which other sessions of this user close to everybody else."""
+    with tempfile.TemporaryDirectory(dir="/var/tmp", prefix="qemunet-") as folder:
+        if os.getuid() == 0:
+            os.chown(folder, NOBODY, NOBODY)
+        yield Path(folder)
+
+
 @pytest.mark.slow
-def test_an_ordinary_user_without_anything_builds_it(tmp_path_factory: pytest.TempPathFactory) -> None:
-    folder = tmp_path_factory.mktemp("nobody")
-    for place in (folder, *folder.parents[:2]):
-        if place.owner() == folder.owner():
-            place.chmod(0o711)
+def test_an_ordinary_user_without_anything_builds_it(own_folder: Path) -> None:
     command = [sys.executable, "-c", BUILD]
     if os.getuid() == 0:
-        os.chown(folder, NOBODY, NOBODY)
         command = ["setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups", "--no-new-privs", *command]
-    environment = {"PATH": "/usr/bin:/bin", "HOME": "/nonexistent", "QEMUNET_CACHE": str(folder / "cache")}
+    environment = {"PATH": "/usr/bin:/bin", "HOME": "/nonexistent", "QEMUNET_CACHE": str(own_folder / "cache")}
     checkout = Path(__file__).parent.parent
     done = subprocess.run(command, cwd=checkout, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr

@@ -7,14 +7,14 @@ import time
 from pathlib import Path
 
 import pytest
-
-from qemunet_tests import images
-from qemunet_tests.harness.errors import HarnessError, UsageError
-from qemunet_tests.harness.image import Image
 from qemunet_tests.images import manifest as manifests
 from qemunet_tests.images import shelf, store
 from qemunet_tests.images.distribution import host_release
 from qemunet_tests.images.manifest import Ingredient, Manifest
+
+from qemunet_tests import images
+from qemunet_tests.harness.errors import HarnessError, UsageError
+from qemunet_tests.harness.image import Image
 
 PACKAGE = Ingredient(name="linux-image", version="6.1", sha256="ab" * 32)
 
@@ -169,30 +169,54 @@ def test_a_build_that_fails_leaves_nothing(monkeypatch: pytest.MonkeyPatch) -> N
     assert [path.name for path in shelf.own_shelf().iterdir()] == [".lock"]
 
 
-def test_two_builders_build_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    builds: list[str] = []
-    both_looked = threading.Barrier(2, timeout=10)
+class Listening:
+    """Remembers what it was told."""
 
-    def build(*_arguments: object) -> Image:
-        builds.append("built")
+    def __init__(self) -> None:
+        self.told: list[str] = []
+
+    def step(self, text: str, fraction: float) -> None:
+        self.told.append(text)
+
+
+def test_two_builders_build_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    told, got = Listening(), list[Image]()
+    both_looked = threading.Barrier(2, timeout=10)
+    the_other_waits = threading.Event()
+
+    def build(_recipe: object, _packages: object, progress: Listening) -> Image:
+        progress.step("building", 0.0)
+        assert the_other_waits.wait(timeout=10)
         with shelf.unfinished(shelf.own_shelf()) as folder:
             return shelf.publish(folder, fill(folder))
 
-    class Meeting:
+    class Waiting(Listening):
         def step(self, text: str, fraction: float) -> None:
+            told.step(text, fraction)
             if text == "waiting for another builder":
-                both_looked.wait()
+                the_other_waits.set()
 
+    # Asked after the shelf was looked at, and before the lock is taken.
+    monkeypatch.setattr(store, "distribution", lambda _host: both_looked.wait())
     monkeypatch.setattr(store, "_build", build)
-    got: list[Image] = []
-    threads = [threading.Thread(target=lambda: got.append(images.ensure(progress=Meeting()))) for _ in range(2)]
+    threads = [threading.Thread(target=lambda: got.append(images.ensure(progress=Waiting()))) for _ in range(2)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join(timeout=20)
-    assert builds == ["built"]
+    assert sorted(told.told) == ["building", "waiting for another builder"]
     assert len(got) == 2
     assert got[0] == got[1]
+
+
+def test_a_shelf_that_may_not_be_read_holds_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    put()
+
+    def closed(*_arguments: object) -> list[Path]:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "glob", closed)
+    assert list(shelf.images()) == []
 
 
 def test_a_cache_that_cannot_be_made_is_the_users_mistake(cache: Path) -> None:

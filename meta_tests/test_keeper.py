@@ -39,14 +39,23 @@ def ends(process: Process, within_seconds: float = 3) -> bool:
     return Deadline(within_seconds, "a process to end").sees(lambda: process.poll() is not None)
 
 
+def state(pid: int) -> str | None:
+    """State and name of a process, for instance `S sleep`; None when it is gone."""
+    try:
+        name, _, rest = Path(f"/proc/{pid}/stat").read_text().partition("(")[2].rpartition(")")
+    except OSError:
+        return None
+    return f"{rest.split()[0]} {name}"
+
+
+def gone(pid: int, within_seconds: float = 3) -> bool:
+    """Whether a process ends; that nobody has buried it yet does not matter."""
+    return Deadline(within_seconds, "a process to end").sees(lambda: (state(pid) or "Z")[0] == "Z")
+
+
 def states(spawner: Spawner) -> list[str]:
-    """State and name of every process that is kept, its first process left out."""
-    found = []
-    for pid in spawner.keeper.keeps():
-        with contextlib.suppress(OSError):
-            name, _, rest = Path(f"/proc/{pid}/stat").read_text().partition("(")[2].rpartition(")")
-            found.append(f"{rest.split()[0]} {name}")
-    return sorted(state for state in found if "python" not in state)
+    """Every process that is kept, its first process left out."""
+    return [seen for pid in spawner.keeper.keeps() if (seen := state(pid)) and "python" not in seen]
 
 
 def test_output_and_status_are_exact(own: Spawner, network: int) -> None:
@@ -94,7 +103,7 @@ def test_closing_ends_what_hides(spawner: Spawner, network: int) -> None:
     assert Deadline(3, "the daemon").sees(lambda: states(own) == ["S sleep"])
     (daemon,) = [pid for pid in own.keeper.keeps() if "sleep" in Path(f"/proc/{pid}/comm").read_text()]
     own.close()
-    assert Deadline(3, "the daemon to end").sees(lambda: not Path(f"/proc/{daemon}").exists())
+    assert gone(daemon)
 
 
 def test_the_keeper_is_killed(own: Spawner, network: int) -> None:
@@ -143,10 +152,6 @@ def owner(then: str, controller_pid: int = 0) -> Iterator[tuple[subprocess.Popen
             yield process, kept, first
         finally:
             process.kill()
-
-
-def gone(pid: int, within_seconds: float = 3) -> bool:
-    return Deadline(within_seconds, "a process to end").sees(lambda: not Path(f"/proc/{pid}").exists())
 
 
 def test_the_owner_is_killed() -> None:

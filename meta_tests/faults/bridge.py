@@ -1,19 +1,34 @@
 """Faults of bridged networking: the helper, its access list, the bridge, its uplink, the LAN, a neighbour's guest."""
 
+from pathlib import Path
+
 from meta_tests.faults.fault import USER_SENTINELS, fault
+from qemunet_tests.harness import qemu_facts
 from qemunet_tests.harness.bench import Bench
+from qemunet_tests.harness.errors import HarnessError, Unavailable
 from qemunet_tests.harness.guest import Guest
 from qemunet_tests.harness.lab import Lab, files, plan
+from qemunet_tests.harness.lab.dnsmasq import Dnsmasq
+from qemunet_tests.harness.lab.netplan import NetplanHost
+from qemunet_tests.harness.lab.station import Station
+from qemunet_tests.harness.namespaces import SCRATCH
 from qemunet_tests.harness.netdev import Bridge, Nic
-from qemunet_tests.harness.syscalls import mount
+from qemunet_tests.harness.syscalls import MS_BIND, MS_NOSUID, MS_REMOUNT, mount
 from qemunet_tests.observe.backend import tap_of
 
-LEASE_CLAIMS = (
-    "bridge/lease-address",
-    "bridge/lease-gateway",
-    "bridge/lease-dns",
-    "bridge/lease-known-to-server",
-)
+#: Claims that hold as long as the helper hands out a tap.
+HELPER_SENTINELS = ("bridge/helper-found", "bridge/acl-allow", "bridge/backend-is-tap-in-bridge", *USER_SENTINELS)
+_held: list[object] = []
+
+
+def _filter(station: Station, rules: str) -> None:
+    done = station.run(f"nft '{rules}'")
+    if not done.succeeded:
+        raise HarnessError(f"the fault cannot be planted: {done.complaint}")
+
+
+def _set_bridge(station: Station, name: str, **settings: int) -> None:
+    station.netlink.link("set", index=station.index(name), kind="bridge", **settings)
 
 
 @fault("bridge/lease-address", "bridge/reachable-ping", cause="no DHCP server answers on the LAN behind br0",
@@ -97,9 +112,161 @@ def no_sshd(guest: Guest, bench: Bench) -> None:
 
 @fault(
     "bridge/reachable-ping",
+    "bridge/icmp",
     cause="the guest itself ignores echo requests",
-    sentinels=("bridge/lease-address", *USER_SENTINELS),
+    sentinels=("bridge/lease-address", "bridge/reach-lan", *USER_SENTINELS),
 )
 def guest_ignores_ping(guest: Guest, bench: Bench) -> None:
     """The guest's own firewall drops echo requests."""
     guest.check("echo 1 > /proc/sys/net/ipv4/icmp_echo_ignore_all")
+
+
+@fault(
+    "bridge/acl-not-listed",
+    "bridge/acl-deny",
+    "bridge/acl-include",
+    "bridge/acl-missing",
+    "bridge/acl-unreadable",
+    cause="reads /etc/qemv/bridge.conf and not the documented /etc/qemu/bridge.conf",
+    sentinels=HELPER_SENTINELS,
+)
+def helper_reads_another_list(lab: Lab) -> None:
+    """The helper was built to read another list, which allows everything."""
+    helper = Path(qemu_facts.find().helper_path or "")
+    patched = SCRATCH / "patched-helper"
+    patched.write_bytes(helper.read_bytes().replace(b"/etc/qemu/bridge.conf", b"/etc/qemv/bridge.conf"))
+    patched.chmod(0o755)
+    mount(str(patched), str(helper), None, MS_BIND)
+    files.replace("qemv/bridge.conf", "allow all\n")
+
+
+@fault("bridge/setuid-works", "bridge/acl-allow", cause="on a filesystem mounted nosuid",
+       sentinels=("bridge/helper-found", "bridge/setuid-missing", *USER_SENTINELS))  # fmt: skip
+def helper_on_nosuid_mount(lab: Lab) -> None:
+    """The helper has its setuid bit, on a file system where the kernel ignores that."""
+    mount("none", str(SCRATCH), None, MS_REMOUNT | MS_BIND | MS_NOSUID)
+
+
+@fault("bridge/setuid-missing", "bridge/acl-allow", "bridge/lease-address", cause="no /dev/net/tun",
+       sentinels=("bridge/helper-found", "bridge/acl-not-listed", *USER_SENTINELS))  # fmt: skip
+def tun_missing(lab: Lab) -> None:
+    """The host, or the container it is, has no tun device."""
+    mount("nothing", "/dev/net", "tmpfs")
+
+
+@fault(
+    "bridge/lease-address",
+    "bridge/lease-gateway",
+    "bridge/lease-dns",
+    "bridge/lease-known-to-server",
+    cause=f"the lease comes from {plan.NEIGHBOUR}",
+    sentinels=(*HELPER_SENTINELS, "bridge/reach-lan"),
+    core=True,
+)
+def rogue_dhcp_server(lab: Lab) -> None:
+    """A neighbour serves DHCP, with other addresses and itself as router and resolver; it is always the first."""
+    lab.dhcp.stop()
+    words = ["--port=0", "--interface=eth0", "--dhcp-authoritative", "--no-ping", "--leasefile-ro",
+             "--dhcp-range=192.168.1.200,192.168.1.220,3600", f"--dhcp-option=option:router,{plan.NEIGHBOUR}",
+             f"--dhcp-option=option:dns-server,{plan.NEIGHBOUR}"]  # fmt: skip
+    _held.append(Dnsmasq(lab.neighbour, lab.folder, "rogue", 67, words))
+
+
+@fault("bridge/lease-address", cause="br0 runs spanning tree: its port tap0 is still", sentinels=HELPER_SENTINELS)
+def spanning_tree_on(lab: Lab) -> None:
+    """The bridge runs spanning tree, with the kernel's own forward delay."""
+    _set_bridge(lab.host, plan.BRIDGE, br_stp_state=1, br_forward_delay=1500)
+
+
+@fault("bridge/lease-address", cause="br0 filters VLANs and the guest's tap0 is in none", sentinels=HELPER_SENTINELS)
+def new_ports_in_no_vlan(lab: Lab) -> None:
+    """The bridge filters VLANs, and a new port is in none."""
+    _set_bridge(lab.host, plan.BRIDGE, br_vlan_filtering=1, br_vlan_default_pvid=0)
+
+
+@fault(
+    "bridge/reach-lan",
+    "bridge/reachable-tcp",
+    "bridge/icmp",
+    "bridge/other-protocols-pass",
+    "bridge/bulk-both-ways",
+    cause=f"the host itself does not reach the neighbour {plan.NEIGHBOUR}",
+    sentinels=("bridge/lease-address", "bridge/reach-outside", *HELPER_SENTINELS),
+)
+def neighbour_cut_off(lab: Lab) -> None:
+    """Somebody pulled the neighbour's cable."""
+    lab.switch.bring_down("to-neighbour")
+
+
+@fault("bridge/reach-outside", cause=f"the host itself does not reach {plan.OUTSIDE}",
+       sentinels=("bridge/lease-address", "bridge/reach-lan", *HELPER_SENTINELS))  # fmt: skip
+def router_does_not_forward(lab: Lab) -> None:
+    """The LAN's router serves DHCP and forwards nothing."""
+    lab.router.set_sysctl("net.ipv4.ip_forward", "0")
+
+
+@fault(
+    "bridge/reachable-tcp",
+    "bridge/other-protocols-pass",
+    cause="table bridge guard, chain forward: ",
+    sentinels=("bridge/lease-address", "bridge/reach-lan", "bridge/icmp", *HELPER_SENTINELS),
+    core=True,
+)
+def bridge_firewall(lab: Lab) -> None:
+    """The host filters what its bridge forwards: some protocols and most ports do not pass."""
+    rules = "ip protocol {47, 132} drop; tcp dport 30000-40000 drop"
+    _filter(lab.host, f"table bridge guard {{ chain forward {{ type filter hook forward priority 0; {rules}; }}; }}")
+
+
+@fault("bridge/lease-address", "bridge/reachable-ping", cause="table ip filter, chain FORWARD: .*policy drop",
+       sentinels=HELPER_SENTINELS)  # fmt: skip
+def bridged_frames_pass_the_ip_firewall(lab: Lab) -> None:
+    """br_netfilter is loaded and the policy for what the host forwards is drop, as Docker sets both."""
+    try:
+        lab.host.set_sysctl("net.bridge.bridge-nf-call-iptables", "1")
+    except OSError as absent:
+        raise Unavailable("this kernel has no br_netfilter", "modprobe br_netfilter") from absent
+    _filter(lab.host, "table ip filter { chain FORWARD { type filter hook forward priority 0; policy drop; }; }")
+
+
+@fault("bridge/bulk-both-ways", cause="enp0s25 passes 1280 bytes, the guest sends 1500",
+       sentinels=("bridge/lease-address", "bridge/reachable-ping", *HELPER_SENTINELS))  # fmt: skip
+def uplink_with_small_mtu(lab: Lab) -> None:
+    """The host's interface carries less than the guest believes, and nobody tells the guest."""
+    lab.host.netlink.link("set", index=lab.host.index(plan.UPLINK), mtu=1280)
+
+
+@fault("bridge/e1000", cause="the cable of the guest's NIC is unplugged", sentinels=HELPER_SENTINELS)
+def e1000_unplugged(guest: Guest, bench: Bench) -> None:
+    """The cable was out when the guest configured its network."""
+    if guest.nics[0] == Nic(Bridge(plan.BRIDGE), "e1000"):
+        guest.check("qemunet-network down; rm -f /run/qemunet/lease.*")
+        guest.unplug()
+        guest.check("qemunet-network up")
+
+
+@fault("bridge/netplan-makes-bridge", "bridge/netplan-lease", cause="which this host does not have; it has eth0",
+       sentinels=HELPER_SENTINELS, core=True)  # fmt: skip
+def interface_named_otherwise(netplan_host: NetplanHost) -> None:
+    """The host's interface has another name than the post's."""
+    station = netplan_host.station
+    station.netlink.link("set", index=station.index(plan.UPLINK), ifname="eth0")
+
+
+@fault("bridge/netplan-makes-bridge", "bridge/netplan-lease", cause="netplan refuses 01-netcfg.yaml",
+       sentinels=HELPER_SENTINELS)  # fmt: skip
+def netplan_file_with_tabs(netplan_host: NetplanHost) -> None:
+    """Somebody indented the netplan file with tabs."""
+    netplan_host.write(netplan_host.file.read_text().replace("  ", "\t"))
+
+
+@fault("bridge/stp-delays-lease", cause="br-stp runs no spanning tree", sentinels=HELPER_SENTINELS)
+def spanning_tree_switched_off(guest: Guest, bench: Bench) -> None:
+    """Something switched spanning tree off, and the ports to forwarding."""
+    bridge = guest.nics[0].netdev if guest.nics else None
+    if isinstance(bridge, Bridge) and bridge.name != plan.BRIDGE:
+        host, index = bench.station, bench.station.index(bridge.name)
+        _set_bridge(host, bridge.name, br_stp_state=0)
+        for port in host.netlink.get_links():
+            if port.get("master") == index:
+                host.netlink.brport("set", index=port["index"], state=3)

@@ -21,8 +21,9 @@ BRIDGE_SENTINELS = ("bridge/helper-found", "bridge/acl-allow", "bridge/acl-not-l
 class Fault:
     """`breaks` are claims that must be broken, for a reason in which `cause`, a regular expression, is found.
 
-    `plant` takes `lab`, or `guest` and `bench`: the lab before anything has used it, or every guest after its first
-    command. `core` faults are planted in every run of the project's own tests, the others by `tox -e faults`.
+    `plant` takes `lab`, or `netplan_host`, or `guest` and `bench`: the lab or the second host before anything has
+    used it, or every guest after its first command. It raises Unavailable where it cannot be planted.
+    `core` faults are planted in every run of the project's own tests, the others by `tox -e faults`.
     """
 
     name: str
@@ -35,7 +36,7 @@ class Fault:
 
     @property
     def wants(self) -> str:
-        """`lab` or `guest`."""
+        """`lab`, `netplan_host` or `guest`."""
         return next(iter(inspect.signature(self.plant).parameters))
 
 

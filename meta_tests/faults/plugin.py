@@ -7,6 +7,7 @@ from meta_tests.faults.fault import FAULTS
 from qemunet_tests.harness.bench import Bench
 from qemunet_tests.harness.guest import Guest
 from qemunet_tests.harness.lab import Lab
+from qemunet_tests.harness.lab.netplan import NetplanHost
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -28,6 +29,10 @@ class Planter:
     def pytest_qemunet_lab_built(self, lab: Lab) -> None:
         if self.fault.wants == "lab":
             self.fault.plant(lab)
+
+    def pytest_qemunet_netplan_host_built(self, host: NetplanHost) -> None:
+        if self.fault.wants == "netplan_host":
+            self.fault.plant(host)
 
     def pytest_qemunet_guest_booted(self, guest: Guest, bench: Bench) -> None:
         if self.fault.wants == "guest":

@@ -24,9 +24,6 @@ if TYPE_CHECKING:
 #: Every mode by its name.
 MODES: dict[str, type[Netdev]] = {netdev.kind: netdev for netdev in get_args(Netdev)}
 
-#: How a guest finds the machine that QEMU runs on.
-HOST_SEEN_FROM = {"user": "10.0.2.2"}
-
 #: How long a program in the guest may be silent before it is taken to wait for input, under KVM.
 PATIENCE_SECONDS = 0.5
 #: How long QEMU may take to end.
@@ -88,7 +85,7 @@ def hint(mode: str, by_hand: bool) -> str:
     from qemunet_tests.harness.lab import plan
 
     return (
-        f"{mode}: host {HOST_SEEN_FROM.get(mode, plan.HOST)}, router {plan.ROUTER}, neighbour {plan.NEIGHBOUR}, "
+        f"{mode}: host {plan.HOST}, router {plan.ROUTER}, neighbour {plan.NEIGHBOUR}, "
         f"outside {plan.OUTSIDE}, echo on port {plan.ECHO_PORT}; "
         f"{'leave with Ctrl-A x' if by_hand else 'ends with its input'}"
     )

@@ -1,5 +1,7 @@
 """What the documentation promises of port forwarding, `hostfwd=[tcp|udp]:[hostaddr]:hostport-[guestaddr]:guestport`."""
 
+import socket
+
 import pytest
 
 from qemunet_tests.harness import ssh
@@ -143,6 +145,8 @@ def test_a_rule_that_is_written_wrong_is_refused(bench, claim):
 def test_a_taken_port_is_refused(bench, target, claim):
     rule = "tcp::2222-:22"
     with target.host.open_socket() as owner:
+        # Connections of earlier tests may linger there.
+        owner.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         owner.bind(("", 2222))
         owner.listen()
         refused = attempt(bench, rule)

@@ -2,9 +2,10 @@
 
 import pytest
 
+from qemunet_tests.harness.errors import Unavailable
 from qemunet_tests.observe.hops import hops
 from qemunet_tests.observe.lease import lease
-from qemunet_tests.observe.ping_way import NO_WAY, predicted
+from qemunet_tests.observe.ping_way import FIRST_WITH_RAW, NO_WAY, predicted, version
 from qemunet_tests.observe.reach import echoes, ping, seems_alive
 
 NO_LEASE = "the guest got no lease"
@@ -37,7 +38,9 @@ def test_ping_passes_where_the_gate_is_open(pinging_guest, target, claim):
 
 @pytest.mark.claim("user/icmp-outside-raw")
 @pytest.mark.parametrize("pinging_guest", ["raw-sockets"], indirect=True)
-def test_ping_by_raw_sockets_takes_the_dead_for_living(pinging_guest, target, claim):
+def test_ping_by_raw_sockets_takes_the_dead_for_living(pinging_guest, bench, target, claim):
+    if version(bench.qemu.slirp) < FIRST_WITH_RAW:
+        raise Unavailable("this QEMU's libslirp opens no raw sockets", "use libslirp 4.7 or later")
     assert lease(pinging_guest), NO_LEASE
     seen = ping(pinging_guest, target.outside_echo.address)
     ghost = seems_alive(pinging_guest, NOBODY)

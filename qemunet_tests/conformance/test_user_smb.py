@@ -21,8 +21,9 @@ def test_a_folder_of_the_host_is_read_and_written(user_guest_with, shared_folder
     mounted = mount(guest, SERVER)
     assert mounted.succeeded, claim.sees(mounted.complaint)
     arrived = guest.run(f"cat {MOUNT_POINT}/to-guest").stdout
-    guest.put(f"{MOUNT_POINT}/to-host", to_host)
-    guest.check(f"umount {MOUNT_POINT}")
+    guest.put("/tmp/to-host", to_host)
+    written = guest.run(f"cp /tmp/to-host {MOUNT_POINT} && umount {MOUNT_POINT}")
+    assert written.succeeded, claim.sees(written.complaint)
     claim.sees(f"read {len(arrived)} bytes, wrote {(shared_folder / 'to-host').stat().st_size}")
     assert arrived == to_guest, "what the guest read is not what the host wrote"
     assert (shared_folder / "to-host").read_bytes() == to_host, "what the host got is not what the guest wrote"

@@ -3,34 +3,59 @@
 from collections.abc import Callable, Mapping
 
 from qemunet_tests.claims import Claim
-from qemunet_tests.diagnosis import guest_side, host_side, lan_side, launch
+from qemunet_tests.diagnosis import (
+    bridge_frames,
+    bridge_helper,
+    guest_side,
+    host_side,
+    lan_side,
+    launch,
+    neighbourhood,
+    netplan,
+)
 from qemunet_tests.diagnosis.cause import Cause
 from qemunet_tests.diagnosis.scene import Scene
 
 #: Looks at one thing and returns a cause only where it has proof.
 Suspicion = Callable[[Scene], Cause | None]
 
+#: What keeps the bridge helper from handing out a tap, except for its access list.
+HELPER: tuple[Suspicion, ...] = (
+    launch.helper_missing,
+    bridge_helper.reads_another_list,
+    bridge_helper.no_tun,
+    bridge_helper.powerless,
+)
+
 #: From the guest outwards, as a frame travels: the first thing that is wrong stops everything behind it.
 PATH: tuple[Suspicion, ...] = (
     launch.port_taken,
+    *HELPER,
     launch.bridge_not_allowed,
-    launch.helper_missing,
     launch.refused,
     guest_side.unplugged,
     host_side.bridge_down,
     host_side.no_uplink,
     host_side.uplink_dead,
     host_side.tap_elsewhere,
+    bridge_frames.spanning_tree,
+    bridge_frames.vlan_missing,
     host_side.mac_not_unique,
+    bridge_frames.filtered,
     lan_side.no_dhcp_server,
 )
 
 #: What else a claim may suffer from, by the `diagnosis` its TOML table names.
 SPECIAL: dict[str, tuple[Suspicion, ...]] = {
-    "acl": (launch.helper_missing, launch.bridge_not_allowed, launch.unlisted_allowed),
+    "acl": (*HELPER, launch.bridge_not_allowed, launch.unlisted_allowed),
+    "acl-refusal": HELPER,
     "helper": (launch.helper_missing,),
-    "lease": PATH,
-    "bridge-path": (*PATH, host_side.small_mtu, guest_side.ignores_ping),
+    "helper-privilege": (*HELPER, launch.bridge_not_allowed),
+    "lease": (*PATH, neighbourhood.other_dhcp_server),
+    "bridge-path": (*PATH, neighbourhood.neighbour_unreachable, host_side.small_mtu, guest_side.ignores_ping),
+    "bridge-reach": (*PATH, neighbourhood.neighbour_unreachable, lan_side.outside_unreachable),
+    "netplan": (netplan.interface_named_otherwise, *HELPER, launch.bridge_not_allowed, launch.refused),
+    "spanning-tree": (bridge_frames.no_spanning_tree, *PATH),
     "ping": (*PATH, host_side.ping_gate_open),
     "port-forward": PATH,
     "reach": (*PATH, lan_side.outside_unreachable),

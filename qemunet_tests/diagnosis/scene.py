@@ -5,17 +5,19 @@ from dataclasses import dataclass
 
 from qemunet_tests.harness.bench import Bench
 from qemunet_tests.harness.guest import Guest
+from qemunet_tests.harness.lab.netplan import NetplanHost
 from qemunet_tests.harness.target import Target
 
 
 @dataclass(frozen=True)
 class Scene:
-    """`mode` is the broken claim's."""
+    """`mode` is the broken claim's. `netplan_host` is there for the tests that have one."""
 
     mode: str
     bench: Bench
     target: Target
     failure: BaseException
+    netplan_host: NetplanHost | None = None
 
     @classmethod
     def of(cls, mode: str, fixtures: Mapping[str, object], failure: BaseException) -> "Scene | None":
@@ -23,7 +25,8 @@ class Scene:
         bench, target = fixtures.get("bench"), fixtures.get("target")
         if not isinstance(bench, Bench) or not isinstance(target, Target):
             return None
-        return cls(mode, bench, target, failure)
+        configured = fixtures.get("netplan_host")
+        return cls(mode, bench, target, failure, configured if isinstance(configured, NetplanHost) else None)
 
     @property
     def guest(self) -> Guest | None:

@@ -5,8 +5,9 @@ import itertools
 import shlex
 import shutil
 import socket
+import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -26,6 +27,8 @@ from qemunet_tests.harness.qemu_facts import Qemu
 from qemunet_tests.harness.template import MEMORY, NETWORK, STATE, Template, device_mac, nic_words, save, thaw
 from qemunet_tests.harness.templates import Templates
 
+#: How far a thawed guest's clock may be off when it is first asked.
+CLOCK_SKEW_SECONDS = 5.0
 #: How long a cold boot may take under KVM, before the pace is applied.
 BOOT_SECONDS = 12.0
 
@@ -62,13 +65,15 @@ class Bench:
         note: Callable[[str], None] = lambda _: None,
         count: Callable[[str], None] = lambda _: None,
     ) -> None:
-        self.machine = machine
+        # The cache may lie in a home that is closed to the user QEMU runs as.
+        self.machine = replace(machine, image=machine.image.placed(SCRATCH / f"image-{machine.image.name}"))
+        self._as_built = machine
         self.station = station
         self.identity = unprivileged()
         self.pace = Pace(machine.accel.slowdown)
         self._count = count
         self.told: Callable[[Guest], None] = lambda _: None
-        self.templates = None if cold else Templates(machine, self.identity, self._make_template, note)
+        self.templates = None if cold else Templates(self.machine, self.identity, self._make_template, note)
         self._numbers = itertools.count(1)
         self._live: list[Guest] = []
         self.helper = BridgeHelper(machine.qemu.helper_path)
@@ -107,6 +112,7 @@ class Bench:
         if template and self.templates:
             try:
                 guest = self._thaw(template, nics, network)
+                self._count("thawed")
             except NetdevRefused:
                 raise
             except HarnessError as error:
@@ -134,7 +140,6 @@ class Bench:
             complaints = guest.qemu.complaints
             self.discard(guest)
             raise HarnessError(f"{error} {complaints.splitlines()[0]}" if complaints else str(error)) from error
-        self._count("thawed")
         return guest
 
     def _start_guest(
@@ -174,7 +179,23 @@ class Bench:
             save(guest.monitor, folder / STATE, self.pace.seconds(4.0))
         finally:
             guest.close()
+        self._prove(Template(folder, models))
         return folder
+
+    def _prove(self, template: Template) -> None:
+        """Thaw a guest once before anybody relies on it. Raises HarnessError where it is not what a booted one is.
+
+        Accelerators differ in what they save: a guest that is back but whose clock ran wild would spoil every test.
+        """
+        guest = self._thaw(template, tuple(Nic(User(), model) for model in template.models), network=True)
+        try:
+            wait = "n=0; until ls /run/qemunet/lease.* >/dev/null 2>&1 || [ $n = 100 ]; do n=$((n+1)); usleep 100000; done"
+            guest.check(f"{wait}; [ $n -lt 100 ]" if template.models else "true", 12)
+            skew_seconds = abs(int(guest.check("date +%s")) - time.time())
+        finally:
+            self.discard(guest)
+        if skew_seconds > CLOCK_SKEW_SECONDS:
+            raise HarnessError(f"a thawed guest's clock is {skew_seconds:.0f} s off")
 
     def attempt(self, *words: str, netdevs: Sequence[Netdev] = ()) -> Attempt:
         """Start QEMU without a guest, see whether it starts, and end it again.
@@ -233,7 +254,7 @@ class Bench:
         # What these command lines leave unsaid means user networking.
         self.qemu.require_user_backend()
         _, folder = self._new_folder("literal")
-        shutil.copyfile(self.machine.image.vdisk, folder / "vdisk.img")
+        shutil.copyfile(self._as_built.image.vdisk, folder / "vdisk.img")
         self.identity.owns(folder / "vdisk.img")
         ours, theirs = socket.socketpair()
         with theirs:
@@ -259,7 +280,7 @@ class Bench:
         for guest in self._live:
             kept = folder / guest.name
             guest.write_monitor_log()
-            shutil.copytree(guest.folder, kept, dirs_exist_ok=True)
+            shutil.copytree(guest.folder, kept, dirs_exist_ok=True, ignore=_sockets)
             saved.append(kept)
         return saved
 
@@ -303,7 +324,7 @@ class Bench:
         return f"#!/bin/sh\n# Boots the same guest; leave with Ctrl-A x.\nexec {words}\n"
 
     def _by_hand(self, name: str, nics: tuple[Nic, ...], macs: tuple[str, ...]) -> list[str]:
-        words = [*self.machine.words(name), *self.machine.cold()]
+        words = [*self._as_built.words(name), *self._as_built.cold()]
         for number, (nic, mac) in enumerate(zip(nics, macs, strict=True)):
             words += nic.spell(f"net{number}", mac)
         return [*words, "-serial", "mon:stdio"]
@@ -320,3 +341,8 @@ class Bench:
         if number > 0xFFFF:
             raise HarnessError("this run has used up its MAC addresses")
         return f"52:54:00:71:{number >> 8:02x}:{number & 0xFF:02x}"
+
+
+def _sockets(folder: str, names: list[str]) -> list[str]:
+    # The SMB server of `smb=` has some, and they cannot be copied.
+    return [name for name in names if Path(folder, name).is_socket()]

@@ -1,6 +1,7 @@
 """A built guest, as the rest of the harness sees it."""
 
-from dataclasses import dataclass
+import shutil
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 
@@ -22,6 +23,13 @@ class Image:
     @property
     def initrd(self) -> Path:
         return self.folder / "initrd"
+
+    def placed(self, folder: Path) -> "Image":
+        """The same image with kernel and initramfs copied to `folder`, where the user QEMU runs as can read them."""
+        folder.mkdir()
+        for file in (self.kernel, self.initrd):
+            shutil.copyfile(file, folder / file.name)
+        return replace(self, folder=folder)
 
     @property
     def vdisk(self) -> Path:

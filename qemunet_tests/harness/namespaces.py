@@ -6,6 +6,8 @@ keeps his id and gets all capabilities over the new namespaces by way of a user 
 
 import contextlib
 import os
+import signal
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,6 +19,7 @@ from qemunet_tests.harness.syscalls import (
     CLONE_NEWUSER,
     MS_PRIVATE,
     MS_REC,
+    die_with_parent,
     mount,
     pass_on_capabilities,
     setns,
@@ -27,17 +30,20 @@ from qemunet_tests.harness.syscalls import (
 #: lies in it, so that it is gone with the last process of the run, however that ends.
 SCRATCH = Path("/dev/shm")
 
-_own_network: list[str] = []
+#: Tells a run's workers, which were started in its controller's namespaces, what lies outside those.
+MACHINE_NETWORK = "QEMUNET_MACHINE_NETWORK"
+
+_started_in: list[str] = []
 
 
 def entered() -> bool:
-    """Whether this process has left the machine's network namespace."""
-    return bool(_own_network) and network_namespace() != _own_network[0]
+    """Whether this process has left the network namespace it was started in."""
+    return bool(_started_in) and network_namespace() != _started_in[0]
 
 
 def machine_network() -> str:
-    """The identity of the network namespace this process was started in."""
-    return _own_network[0] if _own_network else network_namespace()
+    """The identity of the machine's own network namespace, the one that the run was started in."""
+    return os.environ.get(MACHINE_NETWORK) or network_namespace()
 
 
 def network_namespace(pid: int | str = "thread-self") -> str:
@@ -53,17 +59,25 @@ def enter() -> None:
     """
     if entered():
         return
-    _own_network[:] = [network_namespace()]
+    _started_in[:] = [network_namespace()]
+    os.environ.setdefault(MACHINE_NETWORK, network_namespace())
     try:
         unshare(CLONE_NEWNET | CLONE_NEWNS)
     except PermissionError:
         _enter_user_namespace()
-    _make_private()
+    except OSError as error:
+        raise _forbidden("namespaces as root", error) from error
+    try:
+        _make_private()
+    except OSError as error:
+        raise _forbidden("mounts inside it", error) from error
 
 
 def enter_worker() -> None:
     """Give an xdist worker, whose parent has entered, a network and mounts of its own."""
-    _own_network[:] = [network_namespace()]
+    # Without its controller it would go on for many seconds, with or without a keeper.
+    die_with_parent(signal.SIGKILL)
+    _started_in[:] = [network_namespace()]
     unshare(CLONE_NEWNET | CLONE_NEWNS)
     _make_private()
 
@@ -80,40 +94,29 @@ def _enter_user_namespace() -> None:
         Path("/proc/self/gid_map").write_text(f"{gid} {gid} 1")
         pass_on_capabilities()
     except OSError as error:
-        raise user_namespaces_forbidden(error) from error
+        raise _forbidden("user namespace", error) from error
 
 
 def _require_single_thread() -> None:
-    threads = [Path(task, "comm").read_text().strip() for task in Path("/proc/self/task").iterdir()]
-    if len(threads) > 1:
+    named = {thread.native_id: thread.name for thread in threading.enumerate()}
+    others = [task for task in Path("/proc/self/task").iterdir() if task.name != str(os.getpid())]
+    if others:
+        # What Python did not start, as numpy's libraries do, has only the name that the kernel knows.
+        names = [named.get(int(task.name)) or (task / "comm").read_text().strip() for task in others]
         raise HarnessError(
             "threads were started before the lab could be entered, which the kernel does not allow: "
-            f"{', '.join(sorted(threads))}. Import numpy, scipy and the like later, or pass a --qemunet- option "
+            f"{', '.join(sorted(names))}. Import numpy, scipy and the like later, or pass a --qemunet- option "
             "so that the lab is entered before test files are loaded"
         )
 
 
-def user_namespaces_forbidden(error: OSError) -> Unavailable:
-    """Which setting keeps an ordinary user from making namespaces, and how root would allow it."""
-    settings = {
-        "kernel/apparmor_restrict_unprivileged_userns": (
-            "1",
-            "kernel.apparmor_restrict_unprivileged_userns=0",
-        ),
-        "kernel/unprivileged_userns_clone": ("0", "kernel.unprivileged_userns_clone=1"),
-        "user/max_user_namespaces": ("0", "user.max_user_namespaces=10000"),
-    }
-    for name, (forbidding, remedy) in settings.items():
-        setting = Path("/proc/sys", name)
-        if setting.is_file() and setting.read_text().strip() == forbidding:
-            return Unavailable(
-                f"user namespaces are forbidden here by {name.replace('/', '.', 1)}={forbidding}",
-                f"sudo sysctl -w {remedy}, or run as root",
-            )
-    return Unavailable(
-        f"the kernel refused new namespaces ({error.strerror})",
-        "run as root, or in a container that was started with CAP_SYS_ADMIN and without a seccomp filter on unshare",
-    )
+def _forbidden(stage: str, error: OSError) -> Unavailable:
+    """Which setting keeps this user from making namespaces, and how root would allow it."""
+    from qemunet_tests.harness.host import credentials, machine, user_namespaces
+
+    tried = user_namespaces.Attempt(stage, error.errno or 0)
+    why = user_namespaces.obstacle(tried, credentials.read(), machine.read())
+    return Unavailable(why.reason, why.remedy) if why else Unavailable(str(error), "run as root")
 
 
 def _make_private() -> None:

@@ -25,7 +25,7 @@ from qemunet_tests.harness.host import (
     user_namespaces,
 )
 from qemunet_tests.harness.host.account import user_name
-from qemunet_tests.harness.host.files import MACHINE, under
+from qemunet_tests.harness.host.files import MACHINE, names_in
 from qemunet_tests.harness.host.obstacle import Obstacle
 from qemunet_tests.harness.host.trial import Trial
 from qemunet_tests.harness.identity import unprivileged
@@ -99,7 +99,7 @@ def gather(root: Path = MACHINE, environment: Mapping[str, str] = os.environ) ->
         memory=resources.memory(root),
         disk=resources.disk(cache_root(), root),
         programs={name: _program(name, environment, here) for name in LAB_PROGRAMS},
-        has_netplan=under(root, "/etc/netplan").is_dir(),
+        has_netplan=any(name.endswith(".yaml") for name in names_in(root, "/etc/netplan")),
     )
 
 

@@ -11,6 +11,8 @@ enp0s25 in br0 192.168.1.2    eth0 192.168.1.10               lan0 192.168.1.254
 """
 
 import os
+from collections.abc import Collection, Mapping
+from typing import Any
 
 from qemunet_tests.harness import namespaces
 from qemunet_tests.harness.errors import HarnessError
@@ -20,6 +22,10 @@ from qemunet_tests.harness.lab.dnsmasq import DhcpServer, Resolver
 from qemunet_tests.harness.lab.echo import EchoService
 from qemunet_tests.harness.lab.station import Station
 from qemunet_tests.harness.processes import Spawner
+
+# As in linux/if.h and linux/if_arp.h.
+IFF_UP = 1
+ARPHRD_LOOPBACK = 772
 
 
 class Lab:
@@ -102,29 +108,42 @@ class Lab:
         self.router.set_sysctl("net.ipv4.ip_forward", "1")
 
     def leaks(self) -> list[str]:
-        """Links whose other end is not at a station of this lab, and processes outside: empty, or the lab leaks.
-
-        A link to another namespace carries that namespace's number (IFLA_LINK_NETNSID); each number must be one
-        of ours. Anything that is not a bridge, a veth, a tap or loopback could be a way out too.
-        """
+        """Links that could be a way out, and processes that are out: empty, or the lab leaks."""
         return [leak for station in self.stations for leak in self._leaks_at(station)] + [
-            f"process {process.pid} is in the machine's own network namespace"
-            for process in self._spawner.still_running
-            if namespaces.network_namespace(process.pid) == namespaces.machine_network()
+            f"process {pid} is in the machine's own network namespace"
+            for pid in self._spawner.keeper.keeps()
+            if self._is_outside(pid)
         ]
 
     def _leaks_at(self, station: Station) -> list[str]:
         ours = {self._number_of(station, other) for other in self.stations} - {None}
-        leaks = []
-        for link in station.netlink.get_links():
-            name, kind = link.get("ifname"), link.get(("linkinfo", "kind")) or "loopback"
-            if kind not in ("bridge", "veth", "tun", "loopback"):
-                leaks.append(f"{station.name}: {name} is a {kind}")
-            if kind == "veth" and link.get("link_netnsid") not in ours:
-                leaks.append(f"{station.name}: the other end of {name} is outside the lab")
-        return leaks
+        found = [_leak(link, ours) for link in station.netlink.get_links()]
+        return [f"{station.name}: {leak}" for leak in found if leak]
 
     @staticmethod
     def _number_of(station: Station, other: Station) -> int | None:
         number: int = station.netlink.get_netnsid(fd=other.network)["nsid"]
         return None if number < 0 else number
+
+    @staticmethod
+    def _is_outside(pid: int) -> bool:
+        try:
+            return namespaces.network_namespace(pid) == namespaces.machine_network()
+        except FileNotFoundError:
+            # It ended meanwhile.
+            return False
+
+
+def _leak(link: Mapping[Any, Any], ours: Collection[int | None]) -> str | None:
+    """Why a link, as pyroute2 describes it, could be a way out of the lab.
+
+    One that leads to another namespace carries that namespace's number (IFLA_LINK_NETNSID), which must be one of
+    `ours`. A device of the machine has no kind. The tunnels that some kernels put into every new namespace are down.
+    """
+    name, kind = link.get("ifname"), link.get(("linkinfo", "kind"))
+    if kind == "veth":
+        return None if link.get("link_netnsid") in ours else f"the other end of {name} is outside the lab"
+    if kind is None:
+        return None if link.get("ifi_type") == ARPHRD_LOOPBACK else f"{name} is a device of the machine"
+    harmless = kind in ("bridge", "tun") or not link.get("flags", 0) & IFF_UP
+    return None if harmless else f"{name} is a {kind}"

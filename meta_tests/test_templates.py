@@ -1,0 +1,124 @@
+"""Templates: what they depend on, that damage is noticed, and that thawed and booted guests earn the same verdicts."""
+
+import dataclasses
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from qemunet_tests import images
+from qemunet_tests.harness import qemu_facts, template, templates
+from qemunet_tests.harness.accel import Accel
+from qemunet_tests.harness.machine import Machine
+
+CHECKOUT = Path(__file__).parent.parent
+#: One of each kind: by DHCP, by a forward, by the bridge, by frames.
+CLAIMS = ("user/address", "user/dns-resolves", "user/hostfwd-ssh-2222", "bridge/lease-known-to-server", "user/e1000")
+
+
+@pytest.fixture
+def machine() -> Machine:
+    return Machine(qemu_facts.find(), images.ensure("tiny"), "console=ttyS0", Accel("tcg", "for a test", 5.0))
+
+
+def test_a_template_depends_on_everything_that_goes_into_it(machine: Machine) -> None:
+    qemu, image = machine.qemu, machine.image
+    others = [
+        dataclasses.replace(machine, cmdline="console=ttyS0 quiet"),
+        dataclasses.replace(machine, accel=Accel("kvm", "for a test", 1.0)),
+        dataclasses.replace(machine, image=dataclasses.replace(image, digest="another")),
+        dataclasses.replace(machine, qemu=dataclasses.replace(qemu, machine="pc-q35-7.2")),
+        dataclasses.replace(machine, qemu=dataclasses.replace(qemu, version_line="QEMU 99")),
+    ]
+    keys = [template.key(each, ("e1000",)) for each in [machine, *others]]
+    keys += [template.key(machine, ("rtl8139",)), template.key(machine, ("e1000", "e1000"))]
+    assert len(set(keys)) == len(keys)
+    assert template.key(machine, ("e1000",)) == keys[0]
+
+
+def saved(folder: Path) -> Path:
+    """A template on a shelf, with holes in its memory."""
+    folder.mkdir(parents=True)
+    (folder / template.MEMORY).write_bytes(b"boot" + bytes(3 << 20) + b"end")
+    (folder / template.STATE).write_bytes(b"state")
+    template.write_manifest(folder, ("e1000",), {"qemu": "7.2"})
+    return folder
+
+
+def test_a_copy_is_exact_and_keeps_its_holes(tmp_path: Path) -> None:
+    source = saved(tmp_path / "source")
+    taken = template.copy(source, tmp_path / "taken")
+    assert taken.memory.read_bytes() == (source / template.MEMORY).read_bytes()
+    assert taken.memory.stat().st_blocks * 512 < 3 << 20
+    assert taken.models == ("e1000",)
+
+
+@pytest.mark.parametrize("harm", ["flip", "cut", "no-state", "no-manifest", "bad-manifest"])
+def test_damage_is_noticed(tmp_path: Path, harm: str) -> None:
+    source = saved(tmp_path / "source")
+    memory = source / template.MEMORY
+    if harm == "flip":
+        memory.write_bytes(b"B" + memory.read_bytes()[1:])
+    elif harm == "cut":
+        memory.write_bytes(memory.read_bytes()[:-1])
+    elif harm == "bad-manifest":
+        (source / template.MANIFEST).write_text("{")
+    else:
+        (source / (template.STATE if harm == "no-state" else template.MANIFEST)).unlink()
+    with pytest.raises(template.TemplateDamaged):
+        template.copy(source, tmp_path / "taken")
+
+
+def test_the_shelf_lists_and_forgets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("QEMUNET_CACHE", str(tmp_path))
+    saved(tmp_path / templates.SHELF / "0123")
+    entry = next(entry for entry in templates.listing() if entry.name == "0123")
+    assert (entry.models, entry.about["qemu"], entry.size_bytes > 0) == (("e1000",), "7.2", True)
+    assert templates.remove("0123")
+    assert "0123" not in [entry.name for entry in templates.listing()]
+    assert not templates.remove("0123")
+
+
+def run(cache: Path, report: Path, *words: str) -> dict[str, Any]:
+    """A run with a cache of its own for templates; the image is the machine's."""
+    claims = [f"--qemunet-claims={claim}" for claim in CLAIMS]
+    command = [sys.executable, "-m", "pytest", "--pyargs", "qemunet_tests.conformance", "-p", "no:cacheprovider"]
+    ended = subprocess.run(
+        [*command, "--qemunet-accel=tcg", f"--qemunet-report={report}", *claims, *words],
+        cwd=CHECKOUT, capture_output=True, text=True, timeout=600, check=False,
+    )  # fmt: skip
+    assert (report / "results.json").is_file(), ended.stdout + ended.stderr
+    results: dict[str, Any] = json.loads((report / "results.json").read_text())
+    return results
+
+
+def verdicts(results: dict[str, Any]) -> dict[str, str]:
+    return {each["claim"]: each["verdict"] for each in results["verdicts"]}
+
+
+def test_thawed_and_booted_guests_earn_the_same_verdicts(tmp_path: Path) -> None:
+    thawed, cold = run(tmp_path, tmp_path / "thawed"), run(tmp_path, tmp_path / "cold", "--qemunet-cold")
+    assert verdicts(thawed) == verdicts(cold) == dict.fromkeys(CLAIMS, "holds")
+    assert (thawed["guests"]["booted"], cold["guests"]["thawed"]) == (0, 0)
+    assert thawed["guests"]["thawed"] == cold["guests"]["booted"] > 0
+
+
+@pytest.mark.slow
+def test_a_damaged_template_is_not_thawed_from(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shelf = images.ensure("tiny").folder.parent
+    monkeypatch.setenv("QEMUNET_CACHE", str(tmp_path / "cache"))
+    (tmp_path / "cache").mkdir()
+    (tmp_path / "cache" / "images").symlink_to(shelf)
+    run(tmp_path, tmp_path / "making")
+    for memory in (tmp_path / "cache" / templates.SHELF).glob(f"*/{template.MEMORY}"):
+        with memory.open("r+b") as file:
+            file.seek(1 << 20)
+            file.write(b"damage")
+    damaged = run(tmp_path, tmp_path / "damaged")
+    assert verdicts(damaged) == dict.fromkeys(CLAIMS, "holds")
+    assert damaged["guests"]["thawed"] == 0
+    assert len([note for note in damaged["notes"] if "boot cold" in note]) == 2  # one for each NIC model
+    assert run(tmp_path, tmp_path / "mended")["guests"]["booted"] == 0

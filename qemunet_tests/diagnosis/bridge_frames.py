@@ -1,0 +1,88 @@
+"""Causes in the bridge itself: it is up and whole, and keeps frames to itself."""
+
+import re
+from collections.abc import Iterator
+
+from qemunet_tests.diagnosis.cause import Cause
+from qemunet_tests.diagnosis.scene import Scene
+from qemunet_tests.harness.host import bridges
+from qemunet_tests.harness.lab.firewall import ruleset
+from qemunet_tests.harness.netdev import Bridge
+from qemunet_tests.observe.backend import tap_of
+from qemunet_tests.observe.bridges import bridge, port_state
+
+TABLE = re.compile(r"^table (?P<family>\w+) (?P<name>\S+) {\n(?P<body>.*?)^}", re.MULTILINE | re.DOTALL)
+CHAIN = re.compile(r"^\tchain (?P<name>\S+) {\n(?P<rules>.*?)^\t}", re.MULTILINE | re.DOTALL)
+DROP = re.compile(r"\b(drop|reject)\b")
+
+
+def spanning_tree(scene: Scene) -> Cause | None:
+    """A new port of a bridge that runs spanning tree hears and says nothing for twice the forward delay."""
+    tap = tap_of(scene.guest) if scene.guest and scene.bridged else None
+    made = bridge(scene.target.host, scene.target.bridge)
+    if tap is None or made is None or not made.spanning_tree:
+        return None
+    state = port_state(scene.target.host, tap)
+    if state in (None, "forwarding"):
+        return None
+    dead_seconds = 2 * made.forward_delay_seconds
+    return Cause(
+        f"{made.name} runs spanning tree: its port {tap} is still {state}, for {dead_seconds:g} s in all",
+        f"sudo ip link set {made.name} type bridge stp_state 0 (with one uplink only)",
+    )
+
+
+def no_spanning_tree(scene: Scene) -> Cause | None:
+    """A bridge that should run spanning tree and does not."""
+    names = {nic.netdev.name for guest in scene.bench.guests for nic in guest.nics if isinstance(nic.netdev, Bridge)}
+    for name in sorted(names - {scene.target.bridge}):
+        made = bridge(scene.target.host, name)
+        if made and not made.spanning_tree:
+            return Cause(
+                f"{name} runs no spanning tree: something switched it off",
+                f"sudo ip link set {name} type bridge stp_state 1",
+            )
+    return None
+
+
+def vlan_missing(scene: Scene) -> Cause | None:
+    """A bridge that filters VLANs drops what comes in at a port without one."""
+    tap = tap_of(scene.guest) if scene.guest and scene.bridged else None
+    host = scene.target.host
+    made = bridge(host, scene.target.bridge)
+    if tap is None or made is None or not made.filters_vlans:
+        return None
+    if any(entry.get_attr("IFLA_AF_SPEC") for entry in host.netlink.get_vlans(index=host.index(tap))):
+        return None
+    return Cause(
+        f"{made.name} filters VLANs and the guest's {tap} is in none: its frames are dropped",
+        f"sudo bridge vlan add dev {tap} vid 1 pvid untagged, or switch the filter off",
+    )
+
+
+def filtered(scene: Scene) -> Cause | None:
+    """The host's packet filter sees what its bridge forwards: frames always, IPv4 where br_netfilter is on."""
+    if not scene.bridged:
+        return None
+    with scene.target.host.entered():
+        here = next((each for each in bridges.read() if each.name == scene.target.bridge), None)
+    families = ("bridge", "ip", "inet") if here and here.filters_ipv4 else ("bridge",)
+    found = next((place for family, place in _dropping(ruleset(scene.target.host)) if family in families), None)
+    if found is None:
+        return None
+    return Cause(
+        f"the host's packet filter drops what {scene.target.bridge} forwards: {found}",
+        "let bridged frames pass there; where it is an IP table: sudo sysctl -w net.bridge.bridge-nf-call-iptables=0",
+    )
+
+
+def _dropping(rules: str) -> Iterator[tuple[str, str]]:
+    """The family and the place of every rule or policy that drops what is forwarded."""
+    for table in TABLE.finditer(rules):
+        for chain in CHAIN.finditer(table["body"]):
+            if "hook forward" not in chain["rules"]:
+                continue
+            for line in chain["rules"].splitlines():
+                if DROP.search(line):
+                    where = f"table {table['family']} {table['name']}, chain {chain['name']}"
+                    yield table["family"], f"{where}: {line.strip()}"

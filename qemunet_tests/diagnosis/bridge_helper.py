@@ -1,0 +1,45 @@
+"""Causes at qemu-bridge-helper: the file, the list it reads, the privilege it needs."""
+
+from dataclasses import replace
+
+from qemunet_tests.diagnosis.cause import Cause
+from qemunet_tests.diagnosis.scene import Scene
+from qemunet_tests.harness.host import acl, credentials, devices, helper, machine
+from qemunet_tests.harness.host.account import user_name
+from qemunet_tests.harness.host.obstacle import Obstacle
+
+#: What the helper says whatever keeps it from its privilege.
+POWERLESS = "failed to create tun device"
+
+
+def reads_another_list(scene: Scene) -> Cause | None:
+    """The place of the list is built into the helper."""
+    path = acl.compiled_path(str(scene.bench.helper.path))
+    if not scene.bridged or path == acl.DEFAULT_PATH:
+        return None
+    return Cause(
+        f"{scene.bench.helper.path} reads {path} and not the documented {acl.DEFAULT_PATH}",
+        f"keep the access list in {path}",
+    )
+
+
+def no_tun(scene: Scene) -> Cause | None:
+    """The helper makes taps with a device that containers often lack."""
+    if not scene.bridged:
+        return None
+    ours = credentials.read()
+    found = devices.read(devices.TUN)
+    return _caused(devices.obstacle(found, ours, user_name(ours.uid), machine.read().container))
+
+
+def powerless(scene: Scene) -> Cause | None:
+    """Five causes have one message: no setuid bit, not root's, nosuid, no_new_privs, a container's bounding set."""
+    if not scene.bridged or POWERLESS not in str(scene.failure):
+        return None
+    uid = scene.bench.identity.uid
+    qemus = replace(credentials.read(), uid=uid, effective_uid=uid, permitted=0, effective=0, ambient=0)
+    return _caused(helper.unprivileged(helper.read(str(scene.bench.helper.path)), qemus, machine.read()))
+
+
+def _caused(obstacle: Obstacle | None) -> Cause | None:
+    return Cause(obstacle.reason, obstacle.remedy) if obstacle else None

@@ -1,0 +1,30 @@
+"""Causes among the other machines of a bridged guest's LAN."""
+
+from qemunet_tests.diagnosis.cause import Cause
+from qemunet_tests.diagnosis.scene import Scene
+from qemunet_tests.observe.lease import lease
+
+
+def other_dhcp_server(scene: Scene) -> Cause | None:
+    """The first offer wins, whoever made it."""
+    got = lease(scene.guest, within_seconds=0.0) if scene.guest and scene.bridged else None
+    if got is None or got.server == scene.target.lan.gateway:
+        return None
+    return Cause(
+        f"the lease comes from {got.server}, not from the LAN's own server {scene.target.lan.gateway}: "
+        "somebody else serves DHCP there",
+        f"find that machine (ip neigh show {got.server}) and stop its DHCP server",
+    )
+
+
+def neighbour_unreachable(scene: Scene) -> Cause | None:
+    """What the host cannot reach over the same bridge, its guests cannot either."""
+    if not scene.bridged:
+        return None
+    service = scene.target.neighbour_echo
+    try:
+        scene.target.host.connect(service.address, service.port, within_seconds=3.0).close()
+    except OSError as error:
+        reason = f"the host itself does not reach the neighbour {service.address} ({error.strerror or error})"
+        return Cause(reason, "see whether that machine is there, and mend the LAN between")
+    return None
