@@ -1,22 +1,36 @@
-"""Fixtures of the project's own tests: those that are shipped, and a guest that many tests share."""
+"""A session of the project's own tests runs those outside the lab, or with `--qemunet-target lab` those inside."""
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import pytest
 
-from qemunet_tests.harness.bench import Bench
-from qemunet_tests.harness.guest import Guest
+from qemunet_tests import plugin
 
-pytest_plugins = ["qemunet_tests.fixtures.lab", "qemunet_tests.fixtures.bench"]
+if TYPE_CHECKING:
+    from qemunet_tests.harness.bench import Bench
+    from qemunet_tests.harness.guest import Guest
+
+#: Shipped fixtures; a test that takes one of them, by whatever way, is a test inside the lab.
+INSIDE = {"spawner", "lab", "bench"}
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Tests in the lab come last: a process that has left the machine cannot return to it."""
-    items.sort(key=lambda item: "spawner" in getattr(item, "fixturenames", ()))
+def pytest_report_header(config: pytest.Config) -> str:
+    side = "inside the lab" if plugin.is_ours(config) else "outside the lab; for those inside: --qemunet-target lab"
+    return f"tests {side}"
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """A process that has left the machine cannot return to it, so one session cannot run both."""
+    inside = plugin.is_ours(config)
+    left_out = [item for item in items if bool(INSIDE & set(getattr(item, "fixturenames", ()))) != inside]
+    if left_out:
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if item not in left_out]
 
 
 @pytest.fixture(scope="session")
-def shared_guest(bench: Bench) -> Iterator[Guest]:
+def shared_guest(bench: "Bench") -> "Iterator[Guest]":
     """A guest without network that no test may harm."""
     guest = bench.boot(network=False)
     yield guest
@@ -24,7 +38,7 @@ def shared_guest(bench: Bench) -> Iterator[Guest]:
 
 
 @pytest.fixture
-def doomed_guest(bench: Bench) -> Iterator[Guest]:
+def doomed_guest(bench: "Bench") -> "Iterator[Guest]":
     """A guest without network to do anything to."""
     guest = bench.boot(network=False)
     yield guest

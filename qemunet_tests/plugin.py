@@ -203,6 +203,7 @@ def claim(request: pytest.FixtureRequest) -> "Testimony":
     return testimony
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     ours = is_ours(config)
     if not ours and not any(item.get_closest_marker("claim") for item in items):

@@ -24,5 +24,6 @@ def cache_root() -> Path:
 
 
 def readable_caches() -> list[Path]:
-    """Where to look for what was built before: our own cache, then the one root shares."""
-    return list(dict.fromkeys([cache_root(), SYSTEM_CACHE]))
+    """Where to look for what was built before: our own cache, then the one root shares; or only the one chosen."""
+    shared = [] if os.environ.get("QEMUNET_CACHE") else [SYSTEM_CACHE]
+    return list(dict.fromkeys([cache_root(), *shared]))

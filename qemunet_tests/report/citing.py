@@ -27,6 +27,7 @@ def cite(items: Iterable[pytest.Item], strict: bool) -> None:
         claim = load().get(ids[0]) if len(ids) == 1 else None
         if claim:
             item.stash[RECORD] = Record(claim, _name_for_people(item))
+            item.extra_keyword_matches.add(claim.id)  # for pytest's -k
         elif markers and strict:
             item.stash[_REFUSAL] = (
                 "a test has to cite one claim that exists, for instance @pytest.mark.claim('user/address'); "
