@@ -1,14 +1,31 @@
-"""Faults of user networking: the resolver, ports, the ping gate, the guest's cable."""
+"""Faults of user networking: the resolver, ports, the ping gate, firewalls, and what QEMU is started with."""
 
+import re
 import socket
 
-from meta_tests.faults.fault import BRIDGE_SENTINELS, fault
+from meta_tests.faults.fault import BRIDGE_SENTINELS, USER_SENTINELS, fault
+from meta_tests.faults.wrapper import alter_netdev, alter_qemu, without_pair
 from qemunet_tests.harness.bench import Bench
+from qemunet_tests.harness.errors import HarnessError
 from qemunet_tests.harness.guest import Guest
-from qemunet_tests.harness.lab import Lab
+from qemunet_tests.harness.lab import Lab, files
+from qemunet_tests.harness.lab.station import Station
 from qemunet_tests.harness.netdev import User
+from qemunet_tests.harness.processes import Completed
 
 _held: list[socket.socket] = []
+
+
+def is_literal(words: list[str]) -> bool:
+    """Whether this is a command line of the post's own."""
+    return "-hda" in words
+
+
+def filter_packets(station: Station, chains: str) -> None:
+    """Give a station a firewall."""
+    done = station.run(f"nft 'table inet fault {{ {chains} }}'")
+    if not done.succeeded:
+        raise HarnessError(f"the fault cannot be planted: {done.complaint}")
 
 
 @fault(
@@ -62,3 +79,161 @@ def forward_added(guest: Guest, bench: Bench) -> None:
 def outside_cut_off(lab: Lab) -> None:
     """The router has lost its line to the outside."""
     lab.router.bring_down("wan0")
+
+
+@fault("user/default-network", cause="gave the guest no NIC", sentinels=USER_SENTINELS)
+def default_network_off(lab: Lab) -> None:
+    """A wrapper starts QEMU with `-nic none`, so that it makes no network of its own accord."""
+    alter_qemu(lab, lambda words: [*words, "-nic", "none"] if is_literal(words) and "-netdev" not in words else words)
+
+
+@fault("user/netdev-without-device", cause="gave the guest a NIC", sentinels=USER_SENTINELS)
+def device_added(lab: Lab) -> None:
+    """A wrapper adds the device that was left out."""
+    device = ["-device", "e1000,netdev=net0"]
+    alter_qemu(lab, lambda words: [*words, *device] if is_literal(words) and "-netdev" in words else words)
+
+
+@fault("user/device-without-netdev", cause="neither one NIC without network, nor one more with",
+       sentinels=USER_SENTINELS)  # fmt: skip
+def device_left_out(lab: Lab) -> None:
+    """A wrapper leaves out the device that was asked for."""
+    alter_qemu(lab, lambda words: without_pair(words, "-device") if is_literal(words) and "-device" in words else words)
+
+
+@fault("user/no-privilege", "user/icmp-outside-closed", cause="with net_raw",
+       sentinels=(*BRIDGE_SENTINELS, "user/address"))  # fmt: skip
+def qemu_with_capability(lab: Lab) -> None:
+    """Somebody gave QEMU the capability to open raw sockets."""
+    keep = {"--inh-caps=-all": "--inh-caps=-all,+net_raw", "--ambient-caps=-all": "--ambient-caps=-all,+net_raw"}
+    alter_qemu(lab, lambda words: [keep.get(word, word) for word in words])
+
+
+@fault("user/address", "user/gateway", "user/dns-offered", "user/icmp-gateway", "user/icmp-predicted",
+       "user/other-protocols-dropped", "user/gateway-is-host-loopback", cause="-netdev bridge,",
+       sentinels=(*BRIDGE_SENTINELS, "user/hostfwd-udp"))  # fmt: skip
+def bridged_instead(lab: Lab) -> None:
+    """A management tool plugs guests into the host's bridge that were to have user networking."""
+    keep = {"--inh-caps=-all": "--inh-caps=-all,+net_admin", "--ambient-caps=-all": "--ambient-caps=-all,+net_admin"}
+
+    def alter(words: list[str]) -> list[str]:
+        if "user,id=net0" not in words or "-device" not in words or is_literal(words):
+            return words
+        return [keep.get(word, word).replace("user,id=net0", "bridge,id=net0,br=br0") for word in words]
+
+    alter_qemu(lab, alter)
+
+
+@fault("user/gateway", "user/dns-offered", "user/dns-resolves", "user/reach-lan-tcp", "user/reach-outside-udp",
+       cause="restrict=on",
+       sentinels=("user/address", "user/icmp-gateway", "user/smb-absent", "user/hostfwd-udp"))  # fmt: skip
+def restricted(lab: Lab) -> None:
+    """A management tool isolates its guests with `restrict=on`."""
+    alter_netdev(lab, lambda word: f"{word},restrict=on")
+
+
+@fault("user/reach-lan-tcp", "user/reach-lan-udp", cause=r"the host itself does not reach 192\.168\.1\.10",
+       sentinels=(*BRIDGE_SENTINELS, "user/reach-outside-tcp"))  # fmt: skip
+def neighbour_off(lab: Lab) -> None:
+    """The machine on the LAN is switched off."""
+    lab.neighbour.bring_down("eth0")
+
+
+@fault("user/gateway-is-host-loopback", "user/smb-server", cause="the loopback interface of the host .* is down",
+       sentinels=(*USER_SENTINELS, "user/reach-lan-tcp"))  # fmt: skip
+def loopback_down(lab: Lab) -> None:
+    """Nobody brought up `lo`, as happens in containers and namespaces made by hand."""
+    lab.host.bring_down("lo")
+
+
+@fault("user/smb-server", cause="does not know its own name", sentinels=(*USER_SENTINELS, "user/smb-absent"))
+def own_name_unknown(lab: Lab) -> None:
+    """The host's own name is in no file, and the resolver is dead: smbd waits longer than the guest."""
+    files.replace("hosts", "127.0.0.1 localhost\n")
+    lab.resolvers[lab.router].stop()
+
+
+@fault("user/smb-absent", cause="smb=", sentinels=(*BRIDGE_SENTINELS, "user/address", "user/gateway"))
+def share_added(lab: Lab) -> None:
+    """A management tool shares a folder of the host with every guest."""
+    alter_netdev(lab, lambda word: f"{word},smb=/usr/share")
+
+
+@fault("user/host-firewall-applies", cause="something on the host has taken the firewall's rules away",
+       sentinels=USER_SENTINELS)  # fmt: skip
+def firewall_flushed(lab: Lab) -> None:
+    """Something on the host, a container engine for instance, throws away rules that it did not make."""
+    run = lab.host.run
+
+    def flushing(command: str, within_seconds: float = 10.0) -> Completed:
+        done = run(command, within_seconds)
+        if command.startswith("nft 'table"):
+            run("nft flush ruleset")
+        return done
+
+    lab.host.run = flushing  # type: ignore[method-assign]
+
+
+@fault("user/icmp-outside-open", "user/icmp-outside-raw", "user/icmp-outside-closed", "user/icmp-predicted",
+       cause="answers nobody's ping", sentinels=(*USER_SENTINELS, "user/reach-outside-tcp"))  # fmt: skip
+def outside_ignores_ping(lab: Lab) -> None:
+    """The machine outside answers no echo requests, as many do."""
+    lab.outside.set_sysctl("net.ipv4.icmp_echo_ignore_all", "1")
+
+
+@fault("user/traceroute", "user/icmp-as-the-post-says", cause="the host is not told by ICMP",
+       sentinels=(*USER_SENTINELS, "user/reach-outside-udp", "user/icmp-outside-open"))  # fmt: skip
+def icmp_errors_dropped(lab: Lab) -> None:
+    """The router lets no ICMP errors pass, and sends none, as overcautious firewalls do."""
+    rule = "icmp type { time-exceeded, destination-unreachable } drop"
+    hooks = ("forward", "output")
+    chains = " ".join(f"chain {hook} {{ type filter hook {hook} priority 0; {rule}; }};" for hook in hooks)
+    filter_packets(lab.router, chains)
+
+
+@fault("user/hostfwd-any-address", cause="the host's firewall drops what comes from there",
+       sentinels=(*USER_SENTINELS, "user/hostfwd-loopback-only", "user/hostfwd-ssh-2222"))  # fmt: skip
+def firewall_against_the_lan(lab: Lab) -> None:
+    """The host's firewall lets nobody on the LAN open connections to it."""
+    rule = 'iifname "br0" tcp flags syn / syn,ack drop'
+    filter_packets(lab.host, f"chain input {{ type filter hook input priority 0; {rule}; }};")
+
+
+@fault("user/hostfwd-loopback-only", "user/hostfwd-one-address", cause="hostfwd=tcp::2222-:7007",
+       sentinels=(*USER_SENTINELS, "user/hostfwd-any-address"))  # fmt: skip
+def forwards_for_everybody(lab: Lab) -> None:
+    """A management tool forgets the host address of forwards."""
+    alter_netdev(lab, lambda word: re.sub(r"hostfwd=tcp:[\d.]+:", "hostfwd=tcp::", word))
+
+
+@fault("user/hostfwd-udp", "user/hostfwd-several", cause="where -netdev .*hostfwd=udp",
+       sentinels=(*USER_SENTINELS, "user/hostfwd-any-address"))  # fmt: skip
+def udp_forwards_lost(lab: Lab) -> None:
+    """A management tool knows forwards of TCP only."""
+    alter_netdev(lab, lambda word: re.sub(r",hostfwd=udp:[^,]*", "", word))
+
+
+@fault("user/hostfwd-ssh-2222", "user/hostfwd-guest-default", "user/hostfwd-udp",
+       cause=r"a forward leads to 10\.0\.2\.\d+, and the guest has 10\.0\.2\.99",
+       sentinels=("user/address", "user/not-reachable-unforwarded", "bridge/lease-address"), core=True)  # fmt: skip
+def guest_with_static_address(guest: Guest, bench: Bench) -> None:
+    """The guest has an address of its own choice, and the forward leads to another."""
+    if not isinstance(guest.nics[0].netdev, User) or not guest.nics[0].netdev.hostfwd:
+        return
+    guest.check("until [ -f /run/qemunet/lease.eth0 ]; do usleep 50000; done")
+    guest.check("ip addr flush dev eth0; ip addr add 10.0.2.99/24 dev eth0; ip route add default via 10.0.2.2")
+
+
+@fault("user/hostfwd-guest-given", cause=r"hostfwd=tcp::2222-10\.0\.2\.78:7007",
+       sentinels=(*USER_SENTINELS, "user/hostfwd-any-address"))  # fmt: skip
+def forward_misdirected(lab: Lab) -> None:
+    """Somebody mistook the guest's address in the rule for the forward."""
+    alter_netdev(lab, lambda word: word.replace("-10.0.2.77:", "-10.0.2.78:"))
+
+
+@fault("user/hostfwd-bad-syntax", "user/hostfwd-port-taken", cause="QEMU starts",
+       sentinels=(*USER_SENTINELS, "user/hostfwd-any-address"))  # fmt: skip
+def rules_swallowed(lab: Lab) -> None:
+    """A wrapper swallows rules that it does not understand or cannot fulfil."""
+    drop = re.compile(r",hostfwd=[^,]*")
+    alter_qemu(lab, lambda words: words if "-device" in words else [drop.sub("", word) for word in words])

@@ -2,7 +2,7 @@
 
 import pytest
 
-from qemunet_tests.harness.lab.firewall import rejecting
+from qemunet_tests.harness.lab.firewall import rejecting, ruleset
 from qemunet_tests.harness.target import Endpoint
 from qemunet_tests.observe.connecting import refusal
 from qemunet_tests.observe.lease import lease
@@ -116,6 +116,7 @@ def test_a_firewall_of_the_host_holds_for_the_guest(user_guest, lab, target, cla
     service = target.outside_echo
     with rejecting(lab.host, service.address, service.port):
         with_rule = refusal(user_guest, service)
+        assert str(service.port) in ruleset(lab.host), "something on the host has taken the firewall's rules away"
     without_rule = refusal(user_guest, service)
     claim.sees(f"with the rule: {with_rule or 'connected'}; without: {without_rule or 'connected'}")
     assert (with_rule, without_rule) == ("Connection refused", "")

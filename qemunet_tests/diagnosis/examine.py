@@ -12,6 +12,7 @@ from qemunet_tests.diagnosis import (
     launch,
     neighbourhood,
     netplan,
+    slirp_side,
 )
 from qemunet_tests.diagnosis.cause import Cause
 from qemunet_tests.diagnosis.scene import Scene
@@ -33,6 +34,7 @@ PATH: tuple[Suspicion, ...] = (
     *HELPER,
     launch.bridge_not_allowed,
     launch.refused,
+    launch.started_otherwise,
     guest_side.unplugged,
     host_side.bridge_down,
     host_side.no_uplink,
@@ -56,9 +58,15 @@ SPECIAL: dict[str, tuple[Suspicion, ...]] = {
     "bridge-reach": (*PATH, neighbourhood.neighbour_unreachable, lan_side.outside_unreachable),
     "netplan": (netplan.interface_named_otherwise, *HELPER, launch.bridge_not_allowed, launch.refused),
     "spanning-tree": (bridge_frames.no_spanning_tree, *PATH),
-    "ping": (*PATH, host_side.ping_gate_open),
-    "port-forward": PATH,
+    "privilege": (launch.privileged, *PATH, lan_side.outside_unreachable),
+    "ping": (*PATH, launch.privileged, host_side.ping_gate_open, slirp_side.nobody_answers_ping),
+    "ping-open": (*PATH, slirp_side.nobody_answers_ping, slirp_side.expiry_untold),
+    "hops": (*PATH, slirp_side.expiry_untold),
+    "port-forward": (*PATH, guest_side.forward_elsewhere, slirp_side.lan_kept_out),
+    "loopback": (*PATH, slirp_side.loopback_down),
+    "smb": (*PATH, slirp_side.loopback_down, slirp_side.own_name_unknown),
     "reach": (*PATH, lan_side.outside_unreachable),
+    "reach-lan": (*PATH, lan_side.lan_unreachable),
     "resolver": (*PATH, lan_side.resolver_silent),
     "not-reachable": (*PATH, launch.forwards),
 }

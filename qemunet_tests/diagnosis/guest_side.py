@@ -1,8 +1,14 @@
 """Causes inside the guest and at its NIC."""
 
+import re
+
 from qemunet_tests.diagnosis.cause import Cause
 from qemunet_tests.diagnosis.scene import Scene
 from qemunet_tests.observe.links import carrier, interfaces
+
+#: A line of `info usernet`: protocol, descriptor, host address and port, and then the guest's.
+FORWARD = re.compile(r"HOST_FORWARD\]\s+\d+\s+\S+\s+\d+\s+(\S+)")
+OWN_ADDRESS = re.compile(r"inet (\S+)/")
 
 
 def unplugged(scene: Scene) -> Cause | None:
@@ -22,3 +28,18 @@ def ignores_ping(scene: Scene) -> Cause | None:
     if scene.guest is None or scene.guest.run("cat /proc/sys/net/ipv4/icmp_echo_ignore_all").text != "1":
         return None
     return Cause("the guest itself ignores echo requests", "in the guest: sysctl -w net.ipv4.icmp_echo_ignore_all=0")
+
+
+def forward_elsewhere(scene: Scene) -> Cause | None:
+    """A forward does not follow the guest: it leads to an address, whoever has it."""
+    if scene.guest is None or scene.bridged:
+        return None
+    aims = FORWARD.findall(scene.guest.monitor.ask("info usernet"))
+    own = OWN_ADDRESS.findall(scene.guest.check("ip -4 -o addr show scope global"))
+    missed = [aim for aim in aims if aim not in own]
+    if not missed:
+        return None
+    return Cause(
+        f"a forward leads to {missed[0]}, and the guest has {' and '.join(own) or 'no address'}",
+        f"name the guest's address in the rule: hostfwd=tcp::PORT-{own[0] if own else 'ADDRESS'}:PORT",
+    )

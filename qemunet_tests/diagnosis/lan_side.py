@@ -3,6 +3,7 @@
 from qemunet_tests.diagnosis.cause import Cause
 from qemunet_tests.diagnosis.scene import Scene
 from qemunet_tests.harness.host import resolver
+from qemunet_tests.harness.target import Endpoint
 from qemunet_tests.observe.frames import dhcp_messages
 from qemunet_tests.observe.resolver import host_answers
 
@@ -37,7 +38,15 @@ def resolver_silent(scene: Scene) -> Cause | None:
 
 def outside_unreachable(scene: Scene) -> Cause | None:
     """What the host cannot reach itself, its guests in user mode cannot either."""
-    service = scene.target.outside_echo
+    return _unreachable(scene, scene.target.outside_echo)
+
+
+def lan_unreachable(scene: Scene) -> Cause | None:
+    """The same of the host's own LAN."""
+    return _unreachable(scene, scene.target.neighbour_echo)
+
+
+def _unreachable(scene: Scene, service: Endpoint) -> Cause | None:
     try:
         scene.target.host.connect(service.address, service.port, within_seconds=3.0).close()
     except OSError as error:

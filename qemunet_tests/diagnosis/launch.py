@@ -1,5 +1,6 @@
 """Causes that keep QEMU from starting a backend, split where QEMU says the same of several."""
 
+import itertools
 import os
 import re
 from pathlib import Path
@@ -7,7 +8,9 @@ from pathlib import Path
 from qemunet_tests.diagnosis.cause import Cause
 from qemunet_tests.diagnosis.scene import Scene
 from qemunet_tests.harness.host import acl, ports
+from qemunet_tests.harness.netdev import User
 from qemunet_tests.harness.qemu import NetdevRefused
+from qemunet_tests.observe.privileges import privileges
 
 FORWARD = re.compile(r"Could not set up host forwarding rule '(?:tcp|udp)?:[^:]*:(\d+)-")
 
@@ -64,3 +67,28 @@ def forwards(scene: Scene) -> Cause | None:
         else []
     )
     return Cause(f"QEMU forwards a port: {' '.join(rules[0].split())}", "leave hostfwd out") if rules else None
+
+
+def started_otherwise(scene: Scene) -> Cause | None:
+    """A wrapper in QEMU's place, or a configuration file, that adds or takes away network options."""
+    if scene.guest is None or scene.bridged or not scene.guest.nics:
+        return None
+    words = Path(f"/proc/{scene.guest.qemu.process.pid}/cmdline").read_text().split("\0")
+    got = [word for option, word in itertools.pairwise(words) if option == "-netdev"]
+    asked = [nic.netdev.spell(f"net{number}") for number, nic in enumerate(scene.guest.nics)]
+    if got == asked:
+        return None
+    return Cause(
+        f"QEMU was started with -netdev {' '.join(got) or 'left out'} where -netdev {' '.join(asked)} was asked for",
+        f"see what stands between: {scene.bench.qemu.path} may be a wrapper",
+    )
+
+
+def privileged(scene: Scene) -> Cause | None:
+    """More than an ordinary user has: libslirp pings by raw sockets where it can."""
+    if scene.guest is None or not scene.guest.nics or not isinstance(scene.guest.nics[0].netdev, User):
+        return None
+    held = privileges(scene.guest)
+    if held.none or scene.guest.nics[0].netdev.capabilities:
+        return None
+    return Cause(str(held), f"run QEMU as an ordinary user, and see: getcap {scene.bench.qemu.path}")

@@ -1,7 +1,9 @@
 """The way to an address as traceroute shows it."""
 
 import re
+import socket
 
+from qemunet_tests.harness.lab.station import Station
 from qemunet_tests.observe.place import Place
 
 HOP = re.compile(r"^\s*\d+\s+(\S+)", re.MULTILINE)
@@ -15,3 +17,22 @@ def hops(place: Place, address: str, probe: str = "udp", wait_seconds: int = 1) 
     command = f"traceroute -n -q 1 -w {wait_seconds} -m {MOST_HOPS} {PROBES[probe]} {address}"
     answer = place.run(command, within_seconds=MOST_HOPS * wait_seconds + 5)
     return tuple(HOP.findall(answer.text.partition("\n")[2]))
+
+
+def expiry_is_told(station: Station, address: str, wait_seconds: float = 1.0) -> bool:
+    """Whether a router tells a station that the time to live of its packet to an address is over."""
+    # ip(7); the socket module has no name for it before Python 3.14.
+    ip_recverr, udp_port_of_traceroute = 11, 33434
+    with station.open_socket(socket.SOCK_DGRAM) as probe:
+        probe.setsockopt(socket.IPPROTO_IP, socket.IP_TTL, 1)
+        probe.setsockopt(socket.IPPROTO_IP, ip_recverr, 1)
+        probe.settimeout(wait_seconds)
+        try:
+            probe.connect((address, udp_port_of_traceroute))
+            probe.send(b"?")
+            probe.recv(1)
+        except TimeoutError:
+            return False
+        except OSError:
+            return True
+    return False

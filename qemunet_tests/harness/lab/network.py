@@ -146,4 +146,4 @@ def _leak(link: Mapping[Any, Any], ours: Collection[int | None]) -> str | None:
     if kind is None:
         return None if link.get("ifi_type") == ARPHRD_LOOPBACK else f"{name} is a device of the machine"
     harmless = kind in ("bridge", "tun") or not link.get("flags", 0) & IFF_UP
-    return None if harmless else f"{name} is a {kind}"
+    return None if harmless else f"{name} is of kind {kind}"

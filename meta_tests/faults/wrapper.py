@@ -1,0 +1,40 @@
+"""A wrapper in QEMU's place, as distributions and management tools have them, that changes its command line."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from qemunet_tests.harness.lab import Lab
+from qemunet_tests.harness.processes import Process
+
+#: Takes the whole command line of a QEMU, `setpriv` in front of it included, and returns another.
+Change = Callable[[list[str]], list[str]]
+
+
+def alter_qemu(lab: Lab, change: Change) -> None:
+    """From now on every QEMU at the lab's host is started with what `change` makes of its command line."""
+    start = lab.host.start
+
+    def altered(words: Sequence[str], **options: Any) -> Process:
+        is_qemu = any(Path(word).name.startswith("qemu-") for word in words)
+        return start(change(list(words)) if is_qemu else words, **options)
+
+    lab.host.start = altered  # type: ignore[method-assign]
+
+
+def alter_netdev(lab: Lab, change: Callable[[str], str]) -> None:
+    """Alter what follows `-netdev` where a guest has user networking."""
+
+    def alter(words: list[str]) -> list[str]:
+        if "-device" not in words:
+            return words
+        pairs = zip(["", *words], words, strict=False)
+        return [change(word) if option == "-netdev" and word.startswith("user,") else word for option, word in pairs]
+
+    alter_qemu(lab, alter)
+
+
+def without_pair(words: list[str], option: str) -> list[str]:
+    """A command line without an option and its value."""
+    at = words.index(option)
+    return words[:at] + words[at + 2 :]

@@ -1,0 +1,179 @@
+"""Leaving the machine: as root, as an ordinary user, and where it is not possible, with the reason."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from meta_tests.accounts import CHECKOUT, NOBODY, Account, accounts
+
+needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root to prepare it")
+
+
+def python(code: str, account: Account, *before: str) -> str:
+    """What a Python program prints, run by somebody; `before` are further command words."""
+    words = [*before, *account.prefix, sys.executable, "-c", code]
+    done = subprocess.run(
+        words, cwd=CHECKOUT, env=account.environment, capture_output=True, text=True, timeout=30, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()
+
+
+@pytest.mark.parametrize("account", accounts())
+def test_entering(account: Account) -> None:
+    """The network is new, the id is the same, and programs that are started have what they need for the lab."""
+    code = """
+import os, subprocess
+from pathlib import Path
+from qemunet_tests.harness import namespaces
+before = [os.readlink(f"/proc/self/ns/{kind}") for kind in ("net", "mnt", "pid")]
+assert not namespaces.entered()
+namespaces.enter()
+assert namespaces.entered()
+after = [os.readlink(f"/proc/self/ns/{kind}") for kind in ("net", "mnt", "pid")]
+print(*[old == new for old, new in zip(before, after)], os.getuid())
+assert namespaces.machine_network() == before[0]
+namespaces.enter()
+assert os.readlink("/proc/self/ns/net") == after[0]
+print(list(Path("/dev/shm").iterdir()))
+subprocess.run(["ip", "link", "add", "br7", "type", "bridge"], check=True)
+print(*sorted(os.listdir("/proc/self/net/dev_snmp6")))
+"""
+    assert python(code, account).splitlines() == [f"False False True {account.uid}", "[]", "br7 lo"]
+
+
+@pytest.mark.parametrize("account", accounts())
+def test_a_worker_has_a_network_of_its_own_and_knows_the_machines(account: Account) -> None:
+    code = """
+import os
+from qemunet_tests.harness import namespaces
+machine = namespaces.network_namespace()
+namespaces.enter()
+controller = namespaces.network_namespace()
+read, write = os.pipe()
+if os.fork() == 0:
+    namespaces.enter_worker()
+    mine = namespaces.network_namespace()
+    print(len({machine, controller, mine}), namespaces.entered(), namespaces.machine_network() == machine)
+else:
+    os.wait()
+"""
+    assert python(code, account) == "3 True True"
+
+
+def test_a_worker_does_not_survive_its_controller() -> None:
+    account = Account("myself", os.geteuid(), os.getegid())
+    code = """
+import os, signal
+from qemunet_tests.harness import namespaces
+namespaces.enter()
+read, write = os.pipe()
+if os.fork() == 0:
+    os.close(read)
+    namespaces.enter_worker()
+    os.write(write, b"x")
+    signal.pause()
+os.close(write)
+os.read(read, 1)
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+    words = [sys.executable, "-c", code]
+    # Standard output stays open as long as the worker lives.
+    done = subprocess.run(words, cwd=CHECKOUT, env=account.environment, stdout=subprocess.PIPE, timeout=5, check=False)
+    assert done.returncode == -9
+
+
+@needs_root
+def test_the_machine_sees_nothing_of_the_runs_mounts() -> None:
+    """Also where mounts spread, as they do on machines with systemd."""
+    code = "from qemunet_tests.harness import namespaces; namespaces.enter(); print(open('/proc/self/mountinfo').read())"
+    script = f"mount --make-rshared /; {sys.executable} -c \"{code}\" | grep -c qemunet; cat /proc/self/mountinfo"
+    words = ["unshare", "--mount", "sh", "-c", script]
+    seen = subprocess.run(words, cwd=CHECKOUT, capture_output=True, text=True, timeout=30, check=True).stdout
+    inside, *outside = seen.splitlines()
+    assert int(inside) == 1
+    assert not [line for line in outside if "qemunet" in line]
+
+
+# Where it is not possible
+
+
+ENTER = """
+import sys
+from qemunet_tests.harness import errors, namespaces
+try:
+    namespaces.enter()
+except errors.Unavailable as error:
+    print("Unavailable:", error.reason, "|", error.remedy)
+except errors.HarnessError as error:
+    print("HarnessError:", error)
+else:
+    print("entered")
+"""
+
+
+@needs_root
+@pytest.mark.parametrize("setting", ["user/max_user_namespaces", "user/max_net_namespaces"])
+def test_forbidden_by_a_setting(setting: str) -> None:
+    """In a user namespace of its own, which has limits of its own."""
+    nobody = Account("nobody", NOBODY, NOBODY)
+    script = f'echo 0 >/proc/sys/{setting} && exec "$@"'
+    before = ["unshare", "--user", "--map-users=0,0,65536", "--map-groups=0,0,65536", "sh", "-c", script, "sh"]
+    said = python(ENTER, nobody, *before)
+    name = setting.replace("/", ".")
+    assert said.startswith(f"Unavailable: {name}=0 allows no such namespace |"), said
+    assert f"sysctl -w {name}=10000" in said
+
+
+@needs_root
+def test_forbidden_to_root_by_a_setting() -> None:
+    before = ["unshare", "--user", "--map-root-user", "sh", "-c", 'echo 0 >/proc/sys/user/max_net_namespaces; exec "$@"',
+              "sh"]  # fmt: skip
+    words = [*before, sys.executable, "-c", ENTER]
+    said = subprocess.run(words, cwd=CHECKOUT, capture_output=True, text=True, timeout=30, check=True).stdout
+    assert said.startswith("Unavailable: user.max_net_namespaces=0 allows no such namespace"), said
+
+
+WITH_A_THREAD = """
+import threading
+stop = threading.Event()
+threading.Thread(target=stop.wait, name="refresher of the bar", daemon=True).start()
+""" + ENTER
+
+
+def test_a_thread_is_in_the_way_of_an_ordinary_user() -> None:
+    """The kernel says no more than EINVAL; the message names the thread."""
+    nobody = Account("nobody", NOBODY, NOBODY) if os.geteuid() == 0 else Account("me", os.geteuid(), os.getegid())
+    if not nobody.can_read(CHECKOUT):
+        pytest.skip(f"{CHECKOUT} is closed to ordinary users")
+    said = python(WITH_A_THREAD, nobody)
+    assert said.startswith("HarnessError: threads were started before the lab could be entered")
+    assert "refresher of the bar." in said
+    assert "python" not in said
+
+
+@needs_root
+def test_a_thread_is_not_in_the_way_of_root() -> None:
+    assert python(WITH_A_THREAD, Account("root", 0, 0)) == "entered"
+
+
+def test_a_filter_on_system_calls_is_named() -> None:
+    """As a container's default one, which answers with EPERM."""
+    account = Account("myself", os.geteuid(), os.getegid())
+    forbidding = """
+from qemunet_tests.harness import namespaces, syscalls
+def refuse(flags):
+    raise PermissionError(1, "unshare: Operation not permitted")
+namespaces.unshare = refuse
+""" + ENTER
+    said = python(forbidding, account)
+    assert said.startswith("Unavailable: ")
+    assert "namespaces" in said
+
+
+def test_the_checkout_is_where_we_think() -> None:
+    assert (CHECKOUT / "pyproject.toml").is_file()
+    assert Path(sys.executable).exists()

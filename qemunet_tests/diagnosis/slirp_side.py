@@ -1,0 +1,63 @@
+"""Causes where libslirp, QEMU's own network stack, meets the host it runs on."""
+
+import re
+import socket
+
+from qemunet_tests.diagnosis.cause import Cause
+from qemunet_tests.diagnosis.scene import Scene
+from qemunet_tests.harness.lab.firewall import ruleset
+from qemunet_tests.observe.backend import listening_sockets
+from qemunet_tests.observe.hops import expiry_is_told
+from qemunet_tests.observe.reach import ping
+
+INPUT_CHAIN = re.compile(r"chain (\S+) \{\s+type filter hook input[^}]*\b(?:drop|reject)\b")
+
+
+def loopback_down(scene: Scene) -> Cause | None:
+    """The gateway's address stands for the host's loopback, and the server of smb= is talked to over it."""
+    link = scene.target.host.link("lo")
+    if link and link["state"] == "up":
+        return None
+    return Cause("the loopback interface of the host, which 10.0.2.2 stands for, is down", "sudo ip link set lo up")
+
+
+def own_name_unknown(scene: Scene) -> Cause | None:
+    """smbd asks for the name of its host several times before it says a word."""
+    name = socket.gethostname()
+    if scene.target.host.run(f"timeout 3 getent hosts {name}", within_seconds=5).succeeded:
+        return None
+    return Cause(
+        f"this host does not know its own name, {name}, and smbd waits for the resolver",
+        f"echo '127.0.1.1 {name}' | sudo tee -a /etc/hosts",
+    )
+
+
+def lan_kept_out(scene: Scene) -> Cause | None:
+    """QEMU listens on the LAN, and the host's own firewall throws away what comes."""
+    if scene.guest is None or not any("0.0.0.0:" in each for each in listening_sockets(scene.guest, scene.target.host)):
+        return None
+    chain = INPUT_CHAIN.search(ruleset(scene.target.host))
+    if chain is None:
+        return None
+    return Cause(
+        f"QEMU listens on the LAN, and the host's firewall drops what comes from there (chain {chain[1]})",
+        "let the port pass: see sudo nft list ruleset",
+    )
+
+
+def nobody_answers_ping(scene: Scene) -> Cause | None:
+    """What does not answer the host does not answer its guests."""
+    address = scene.target.outside_echo.address
+    if ping(scene.bench.station, address, count=1).received:
+        return None
+    return Cause(f"{address} answers nobody's ping, the host's as little as the guest's", "ping an address that does")
+
+
+def expiry_untold(scene: Scene) -> Cause | None:
+    """Traceroute lives by the errors of the routers on the way."""
+    if expiry_is_told(scene.bench.station, scene.target.outside_echo.address):
+        return None
+    return Cause(
+        "the host is not told by ICMP what becomes of its packets, as when their time to live is over",
+        "let ICMP errors (time-exceeded, destination-unreachable) pass the firewalls between here and there",
+    )
