@@ -5,9 +5,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from qemunet_tests.images.tools import run
-
 from qemunet_tests.harness.errors import HarnessError, Unavailable
+from qemunet_tests.images.tools import run
 
 
 @dataclass(frozen=True, order=True)

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import libarchive
-from qemunet_tests.images.elf import ModuleFacts, module_facts
 
 from qemunet_tests.harness.errors import HarnessError
+from qemunet_tests.images.elf import ModuleFacts, module_facts
 
 IMAGES = ("boot/vmlinuz-*", "lib/modules/*/vmlinuz", "usr/lib/modules/*/vmlinuz")
 MODULE_FOLDERS = ("lib/modules/*", "usr/lib/modules/*")

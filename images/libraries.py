@@ -3,11 +3,10 @@
 from collections.abc import Iterable
 from pathlib import Path
 
+from qemunet_tests.harness.errors import HarnessError
 from qemunet_tests.images.apt import Apt, Package
 from qemunet_tests.images.elf import dynamic
 from qemunet_tests.images.packages import find_file, unpack
-
-from qemunet_tests.harness.errors import HarnessError
 
 FOLDERS = (
     "lib/x86_64-linux-gnu", "usr/lib/x86_64-linux-gnu", "lib64", "usr/lib64", "lib", "usr/lib",

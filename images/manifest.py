@@ -4,9 +4,9 @@ import hashlib
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, ValidationError
-from qemunet_tests.images.apt import Package
 
 from qemunet_tests.harness.image import Image
+from qemunet_tests.images.apt import Package
 
 FILE = "manifest.json"
 _PARTS = Image("", "", Path())

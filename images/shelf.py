@@ -8,15 +8,14 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from qemunet_tests.images import manifest as manifests
-from qemunet_tests.images.distribution import host_release
-from qemunet_tests.images.manifest import Manifest
-from qemunet_tests.images.recipes import Recipe
-
 from qemunet_tests.harness.cache import cache_root, readable_caches
 from qemunet_tests.harness.deadline import Deadline
 from qemunet_tests.harness.errors import UsageError
 from qemunet_tests.harness.image import Image
+from qemunet_tests.images import manifest as manifests
+from qemunet_tests.images.distribution import host_release
+from qemunet_tests.images.manifest import Manifest
+from qemunet_tests.images.recipes import Recipe
 
 NAME = "images"
 UNFINISHED = ".unfinished-"

@@ -8,6 +8,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from qemunet_tests.harness.errors import HarnessError, Unavailable, UsageError
+from qemunet_tests.harness.image import Image
 from qemunet_tests.images import manifest as manifests
 from qemunet_tests.images import shelf
 from qemunet_tests.images.apt import Apt, StaleLists
@@ -15,9 +17,6 @@ from qemunet_tests.images.distribution import Distribution, distribution, host_r
 from qemunet_tests.images.manifest import Manifest
 from qemunet_tests.images.progress import Progress, Silent
 from qemunet_tests.images.recipes import Recipe, recipe, recipe_names
-
-from qemunet_tests.harness.errors import HarnessError, Unavailable, UsageError
-from qemunet_tests.harness.image import Image
 
 
 @dataclass(frozen=True)

@@ -6,13 +6,13 @@ from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
+
+from qemunet_tests.harness.errors import HarnessError, Unavailable, UsageError
+from qemunet_tests.harness.image import Image
 from qemunet_tests.images import manifest as manifests
 from qemunet_tests.images import shelf
 from qemunet_tests.images.manifest import Manifest
 from qemunet_tests.images.recipes import recipe, recipe_names
-
-from qemunet_tests.harness.errors import HarnessError, Unavailable, UsageError
-from qemunet_tests.harness.image import Image
 
 MANIFEST_LIMIT_BYTES = 1 << 20
 

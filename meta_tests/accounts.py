@@ -1,6 +1,7 @@
 """Being root, and being an ordinary user, where the project's own tests are run by root."""
 
 import os
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -38,15 +39,19 @@ class Account:
         return all(folder.stat().st_mode & 0o005 == 0o005 for folder in (path, *path.parents))
 
 
-def accounts() -> list[Any]:
-    """For `parametrize`: root and an ordinary user where we are root, else only ourselves."""
+def accounts(slow: Collection[str] = ()) -> list[Any]:
+    """For `parametrize`: root and an ordinary user where we are root, else only ourselves.
+
+    Those whose names are in `slow` are left out of the core run.
+    """
     # A group of this process's own, so that what it leaves can be told from what others leave.
     group = 60_000 + os.getpid() % 5_000
     if os.geteuid() != 0:
         return [pytest.param(Account("myself", os.geteuid(), os.getegid()), id="as-myself")]
-    nobody = Account("nobody", NOBODY, group)
-    closed = [] if nobody.can_read(CHECKOUT) else [pytest.mark.skip(reason=f"{CHECKOUT} is closed to ordinary users")]
-    return [
-        pytest.param(Account("root", 0, group), id="as-root"),
-        pytest.param(nobody, id="as-nobody", marks=closed),
-    ]
+    found = []
+    for account in (Account("root", 0, group), Account("nobody", NOBODY, group)):
+        marks = [pytest.mark.slow] if account.name in slow else []
+        if not account.can_read(CHECKOUT):
+            marks.append(pytest.mark.skip(reason=f"{CHECKOUT} is closed to ordinary users"))
+        found.append(pytest.param(account, id=f"as-{account.name}", marks=marks))
+    return found

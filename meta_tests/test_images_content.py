@@ -4,11 +4,11 @@ from functools import cache
 from pathlib import Path
 
 import pytest
-from qemunet_tests.images import elf, manifest
-from qemunet_tests.images.initramfs import contents
 
 from qemunet_tests import images
 from qemunet_tests.harness.image import Image
+from qemunet_tests.images import elf, manifest
+from qemunet_tests.images.initramfs import contents
 
 NICS = {"e1000", "e1000e", "8139cp", "8139too", "virtio_net", "vmxnet3"}
 FOUND_BY_THE_LOADER = "lib"

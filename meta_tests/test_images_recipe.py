@@ -6,12 +6,12 @@ import sys
 from pathlib import Path
 
 import pytest
-from qemunet_tests.images import apt, busybox, elf, kernel, manifest, recipes, tools, vmlinux
-from qemunet_tests.images.distribution import HostRelease, distribution, table
-from qemunet_tests.images.manifest import Ingredient
 
 from qemunet_tests import images
 from qemunet_tests.harness.errors import HarnessError, Unavailable
+from qemunet_tests.images import apt, busybox, elf, kernel, manifest, recipes, tools, vmlinux
+from qemunet_tests.images.distribution import HostRelease, distribution, table
+from qemunet_tests.images.manifest import Ingredient
 
 
 @pytest.fixture

@@ -5,13 +5,13 @@ from pathlib import Path
 
 import libarchive
 import pytest
-from qemunet_tests.images import manifest as manifests
-from qemunet_tests.images import shelf
 
 from meta_tests.test_images_shelf import fill
 from qemunet_tests import images
 from qemunet_tests.harness.errors import UsageError
 from qemunet_tests.harness.image import Image
+from qemunet_tests.images import manifest as manifests
+from qemunet_tests.images import shelf
 
 
 class Host:

@@ -25,12 +25,17 @@ class Option:
         return f"--{self.name}"
 
     @property
+    def run_dest(self) -> str:
+        """What argparse makes of the name."""
+        return self.name.replace("-", "_")
+
+    @property
     def pytest_flag(self) -> str:
         return f"--qemunet-{self.name}"
 
     @property
     def pytest_dest(self) -> str:
-        return f"qemunet_{self.name}"
+        return f"qemunet_{self.run_dest}"
 
     @property
     def for_run(self) -> dict[str, Any]:
@@ -54,6 +59,7 @@ OPTIONS = (
     Option("bridge", "the bridge that guests join (default: br0)", "NAME"),
     Option("peer", "a TCP service on the real LAN that accepts and echoes, for bulk transfer", "ADDR:PORT"),
     Option("expect", "what is known about this host's LAN and cannot be guessed", "FILE"),
+    Option("as", "whom the guests of this host belong to (default: whoever called sudo, else nobody)", "USER"),
     Option("accel", "auto (default) proves KVM by running a guest, else takes TCG", "auto|kvm|tcg"),
     Option("qemu", "the QEMU to test (default: qemu-system-x86_64 of the PATH)", "PATH"),
     Option("nic", "network devices where a test leaves the choice open", "MODEL", several=True),

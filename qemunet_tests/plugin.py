@@ -64,10 +64,17 @@ def settings(config: pytest.Config) -> "Settings":
 def accelerator(config: pytest.Config) -> "Accel":
     """The accelerator that was chosen before the lab was entered, by xdist's controller where there is one."""
     if _accelerator not in config.stash:
-        from qemunet_tests.harness.accel import Accel
-
-        config.stash[_accelerator] = Accel(**config.workerinput[ACCELERATOR])  # type: ignore[attr-defined]
+        config.stash[_accelerator] = _told_accelerator(config)
     return config.stash[_accelerator]
+
+
+def _told_accelerator(config: pytest.Config) -> "Accel":
+    from qemunet_tests.harness.accel import Accel
+    from qemunet_tests.preparation import prepare
+
+    told = getattr(config, "workerinput", {}).get(ACCELERATOR)
+    # On the real host nothing was entered, and so nothing chosen before.
+    return Accel(**told) if told else prepare(settings(config))
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -12,7 +12,7 @@ from qemunet_tests import images
 from qemunet_tests.harness import accel, qemu_facts
 from qemunet_tests.harness.accel import Accel
 from qemunet_tests.harness.host.trial import Running, launch_here
-from qemunet_tests.harness.identity import unprivileged
+from qemunet_tests.harness.identity import on_the_host, unprivileged
 from qemunet_tests.settings import Settings
 
 
@@ -23,6 +23,13 @@ def prepare(settings: Settings, notice: Callable[[str], None] = lambda _: None) 
     """
     image = images.ensure()
     qemu = qemu_facts.find(str(settings.qemu) if settings.qemu else None)
+    if settings.target == "host":
+        guests = on_the_host(settings.as_user)
+
+        def launch(words: Sequence[str], **streams: Any) -> Running:
+            return launch_here([*guests.prefix(), *words], **streams)
+
+        return accel.choose(settings.accel, qemu, image, launch, notice=notice, uid=guests.uid)
     return accel.choose(settings.accel, qemu, image, _cut_off, notice=notice, uid=unprivileged().uid)
 
 

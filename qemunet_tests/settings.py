@@ -6,13 +6,16 @@ import shutil
 import tempfile
 from argparse import Namespace
 from collections.abc import Callable, Mapping
+from ipaddress import IPv4Address
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
 
 from qemunet_tests.claims import load, unmatched
+from qemunet_tests.harness import expectation
 from qemunet_tests.harness.errors import UsageError
+from qemunet_tests.harness.identity import on_the_host
 from qemunet_tests.options import CLAIMS, OPTIONS
 
 if TYPE_CHECKING:
@@ -22,6 +25,9 @@ if TYPE_CHECKING:
 NIC_MODELS = ("e1000", "e1000e", "rtl8139", "virtio-net-pci", "vmxnet3")
 
 LAB_BRIDGE = "br0"
+
+#: Options whose names Python cannot have.
+FIELDS = {"as": "as_user"}
 
 
 class Peer(BaseModel):
@@ -51,6 +57,7 @@ class Settings(BaseModel):
     cold: bool = False
     report: Path | None = None
     keep: bool = False
+    as_user: str | None = None
     claims: tuple[str, ...] = ()
 
     @field_validator("peer", mode="before")
@@ -106,7 +113,7 @@ def from_options(given: Mapping[str, object], flag: Callable[[str], str]) -> Set
     `flag` spells an option's name the way the user typed it.
     """
     try:
-        settings = Settings.model_validate({name: value for name, value in given.items() if value})
+        settings = Settings.model_validate({FIELDS.get(name, name): value for name, value in given.items() if value})
     except ValidationError as error:
         raise UsageError(_one_line(error, flag)) from None
     return settings.model_copy(update=_checked_against_machine(settings, flag))
@@ -114,7 +121,7 @@ def from_options(given: Mapping[str, object], flag: Callable[[str], str]) -> Set
 
 def _one_line(error: ValidationError, flag: Callable[[str], str]) -> str:
     first = error.errors()[0]
-    name = str(first["loc"][0])
+    name = next((option for option, field in FIELDS.items() if field == first["loc"][0]), str(first["loc"][0]))
     if first["type"] == "literal_error":
         return f"{flag(name)}: {first['input']!r} is not one of {first['ctx']['expected'].replace(' or ', ', ')}"
     message = first["msg"].removeprefix("Value error, ")
@@ -124,11 +131,13 @@ def _one_line(error: ValidationError, flag: Callable[[str], str]) -> str:
 def _checked_against_machine(settings: Settings, flag: Callable[[str], str]) -> dict[str, Path]:
     """The named things exist. Answers with the absolute paths."""
     _check_bridge(settings, flag)
+    _check_target(settings, flag)
     paths = {}
     if settings.qemu:
         paths["qemu"] = _executable(settings.qemu, flag("qemu"))
     if settings.expect:
         paths["expect"] = _readable(settings.expect, flag("expect"))
+        expectation.read(paths["expect"])
     if settings.report:
         paths["report"] = _writable_folder(settings.report, flag("report"))
     return paths
@@ -143,6 +152,25 @@ def _check_bridge(settings: Settings, flag: Callable[[str], str]) -> None:
             )
     elif "bridge" in settings.model_fields_set and not Path("/sys/class/net", settings.bridge, "bridge").is_dir():
         raise UsageError(f"{flag('bridge')}: this host has no bridge {settings.bridge!r}")
+
+
+def _check_target(settings: Settings, flag: Callable[[str], str]) -> None:
+    """Options that say something about a real host say nothing about the lab."""
+    if settings.target == "host":
+        on_the_host(settings.as_user)
+        if settings.peer and not _is_ipv4(settings.peer.host):
+            raise UsageError(f"{flag('peer')}: {settings.peer.host!r} is not an IPv4 address")
+        return
+    for name in ("peer", "expect", "as"):
+        if getattr(settings, FIELDS.get(name, name)):
+            raise UsageError(f"{flag(name)}: the lab needs none; it is for {flag('target')} host")
+
+
+def _is_ipv4(text: str) -> bool:
+    try:
+        return bool(IPv4Address(text))
+    except ValueError:
+        return False
 
 
 def _executable(path: Path, option: str) -> Path:

@@ -89,7 +89,9 @@ def one_mac_twice(guest: Guest, bench: Bench) -> None:
         return
     twin = bench.boot(Nic(guest.nics[0].netdev, guest.nics[0].model, guest.macs[0]))
     twin.check("until [ -f /run/qemunet/lease.eth0 ]; do sleep 0.1; done")
-    twin.check(f"setsid ping -i 0.002 {plan.NEIGHBOUR} >/dev/null 2>&1 &")
+    # Without a pause: every frame of the twin takes the address over, and its kernel resets what is not its own.
+    twin.check(f"setsid socat -b 64 -u /dev/zero UDP4-SENDTO:{plan.NEIGHBOUR}:9 >/dev/null 2>&1 &")
+    twin.check("until [ $(cat /sys/class/net/eth0/statistics/tx_packets) -gt 500 ]; do usleep 50000; done", 20)
 
 
 @fault("bridge/backend-is-tap-in-bridge", cause="is in no bridge instead of br0", sentinels=USER_SENTINELS)
@@ -176,12 +178,6 @@ def rogue_dhcp_server(lab: Lab) -> None:
 def spanning_tree_on(lab: Lab) -> None:
     """The bridge runs spanning tree, with the kernel's own forward delay."""
     _set_bridge(lab.host, plan.BRIDGE, br_stp_state=1, br_forward_delay=1500)
-
-
-@fault("bridge/lease-address", cause="br0 filters VLANs and the guest's tap0 is in none", sentinels=HELPER_SENTINELS)
-def new_ports_in_no_vlan(lab: Lab) -> None:
-    """The bridge filters VLANs, and a new port is in none."""
-    _set_bridge(lab.host, plan.BRIDGE, br_vlan_filtering=1, br_vlan_default_pvid=0)
 
 
 @fault(

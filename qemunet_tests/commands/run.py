@@ -53,8 +53,13 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
         "-n",
         dest="workers",
         metavar="N",
-        default=str(DEFAULT_WORKERS),
+        default=None,
         help=f"test in so many processes, each in a lab of its own (default: {DEFAULT_WORKERS})",
+    )
+    parser.add_argument(
+        "--dry-run",
+        action="store_true",
+        help="with --target host: say which MAC addresses and packets would appear, and do nothing",
     )
 
 
@@ -63,12 +68,19 @@ def execute(arguments: argparse.Namespace) -> int:
     globs_taken_for_models = [value for value in arguments.nic if "/" in value or "*" in value]
     arguments.nic = [value for value in arguments.nic if value not in globs_taken_for_models]
     arguments.claims = [*arguments.claims, *globs_taken_for_models]
-    workers = _workers(arguments.workers)
 
     from qemunet_tests.settings import from_options
 
-    given = {option.name: getattr(arguments, option.name) for option in (*OPTIONS, CLAIMS)}
+    given = {option.name: getattr(arguments, option.run_dest) for option in (*OPTIONS, CLAIMS)}
     settings = from_options(given, flag=lambda name: f"--{name}")
+    workers = _workers(arguments.workers, settings.target)
+    if arguments.dry_run:
+        if settings.target == "lab":
+            raise UsageError("--dry-run: nothing leaves the lab; it is for --target host")
+        from qemunet_tests.commands.foretelling import foretell
+
+        print("\n".join(foretell(settings)))
+        return 0
 
     from qemunet_tests.commands.conducting import conduct
     from qemunet_tests.commands.preparing import prepare_run
@@ -80,7 +92,11 @@ def execute(arguments: argparse.Namespace) -> int:
             return conduct(console, pytest_arguments(settings, workers), workers, image_seconds)
 
 
-def _workers(text: str) -> int:
+def _workers(text: str | None, target: str) -> int:
+    if text is None:
+        return DEFAULT_WORKERS if target == "lab" else 1
+    if target == "host" and text not in ("0", "1"):
+        raise UsageError(f"-n {text}: guests of one host share its ports and one MAC address, so they take turns")
     if not text.isdecimal():
         raise UsageError(f"-n: {text!r} is not a number of processes")
     return max(int(text), 1)
@@ -88,6 +104,8 @@ def _workers(text: str) -> int:
 
 def pytest_arguments(settings: "Settings", workers: int) -> list[str]:
     """The words for pytest that mean the same as the options of `qemunet run`."""
+    from qemunet_tests.settings import FIELDS
+
     conformance = str(_conformance_folder())
     arguments = ["--pyargs", CONFORMANCE, "--capture=fd", "-q", "--strict-markers"]
     # Whatever project the working directory belongs to, its configuration is not for these tests.
@@ -96,8 +114,9 @@ def pytest_arguments(settings: "Settings", workers: int) -> list[str]:
     if workers > 1:
         arguments += ["-n", str(workers), "--dist", "worksteal", "--max-worker-restart", str(workers)]
     for option in (*OPTIONS, CLAIMS):
-        if option.name in settings.model_fields_set:
-            arguments += _spelled(option.pytest_flag, getattr(settings, option.name))
+        field = FIELDS.get(option.name, option.name)
+        if field in settings.model_fields_set:
+            arguments += _spelled(option.pytest_flag, getattr(settings, field))
     return arguments
 
 

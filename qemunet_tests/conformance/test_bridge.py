@@ -53,7 +53,7 @@ def test_the_backend_is_a_tap_in_the_bridge(bridge_guest, target, claim):
 
 @pytest.mark.claim("bridge/e1000")
 def test_the_documented_nic_works(e1000_bridge_guest, target, claim):
-    claim.expects(f"e1000 {target.lan.first_lease} to {target.lan.last_lease}")
+    claim.expects(f"e1000 {target.lan.pool}")
     got = lease(e1000_bridge_guest)
     assert got, NO_LEASE
     claim.sees(f"{driver(e1000_bridge_guest)} {got.address}")
@@ -63,7 +63,7 @@ def test_the_documented_nic_works(e1000_bridge_guest, target, claim):
 
 @pytest.mark.claim("bridge/lease-address")
 def test_the_lan_leases_an_address(bridge_guest, target, claim):
-    claim.expects(f"{target.lan.first_lease} to {target.lan.last_lease}")
+    claim.expects(target.lan.pool)
     got = lease(bridge_guest)
     assert got, NO_LEASE
     assert target.lan.leases(claim.sees(got.address))

@@ -17,7 +17,7 @@ def test_netplan_makes_the_documented_bridge(netplan_host, claim):
 
 @pytest.mark.claim("bridge/netplan-lease")
 def test_a_guest_gets_its_lease_over_that_bridge(netplan_guest, target, claim):
-    claim.expects(f"{target.lan.first_lease} to {target.lan.last_lease}")
+    claim.expects(target.lan.pool)
     got = lease(netplan_guest)
     assert got, "the guest got no lease"
     assert target.lan.leases(claim.sees(got.address))

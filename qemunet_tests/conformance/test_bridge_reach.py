@@ -14,16 +14,17 @@ from qemunet_tests.observe.reach import bulk, echoes, ping
 NO_LEASE = "the guest got no lease"
 #: Tells one guest from every other, and from the host.
 BOOT_ID = "cat /proc/sys/kernel/random/boot_id"
-BULK_BYTES = 200 * 1024
+BULK_BYTES = 1024 * 1024
 #: Nobody ever heard of a service there.
 ANY_PORT = 34567
 
 
 @pytest.mark.claim("bridge/reachable-ping")
 def test_a_neighbour_pings_the_guest(bridge_guest, target, claim):
+    claim.expects(f"echo replies to {target.caller_address}")
     got = lease(bridge_guest)
     assert got, NO_LEASE
-    assert claim.sees(ping(target.neighbour, got.address)).received == 3, "the guest does not answer"
+    assert claim.sees(ping(target.caller, got.address)).received == 3, "the guest does not answer"
 
 
 @pytest.mark.claim("bridge/reachable-ssh")
@@ -32,7 +33,7 @@ def test_a_neighbour_logs_in_to_the_guest(bridge_guest, target, ssh_key, claim):
     assert got, NO_LEASE
     ssh_key.admit_to(bridge_guest)
     seconds = bridge_guest.pace.seconds(6)
-    answer = ssh.ask(ssh_key, target.neighbour, got.address, 22, BOOT_ID, seconds)
+    answer = ssh.ask(ssh_key, target.caller, got.address, 22, BOOT_ID, seconds)
     logged_in = answer.text == bridge_guest.check(BOOT_ID)
     claim.sees("a session in the guest" if logged_in else answer.complaint or "a session elsewhere")
     assert logged_in, answer.complaint
@@ -43,7 +44,7 @@ def test_a_neighbour_reaches_any_tcp_port_of_the_guest(bridge_guest, target, cla
     got = lease(bridge_guest)
     assert got, NO_LEASE
     word = put_up(bridge_guest, ANY_PORT)
-    answer = read_at(target.neighbour, got.address, ANY_PORT)
+    answer = read_at(target.caller, got.address, ANY_PORT)
     claim.sees(f"{got.address}:{ANY_PORT} {answer}")
     assert answer.word == word, answer.trouble
 
@@ -51,24 +52,26 @@ def test_a_neighbour_reaches_any_tcp_port_of_the_guest(bridge_guest, target, cla
 @pytest.mark.claim("bridge/reach-lan")
 def test_the_guest_reaches_a_neighbour(bridge_guest, target, claim):
     assert lease(bridge_guest), NO_LEASE
-    answered = [protocol for protocol in ("TCP", "UDP") if echoes(bridge_guest, protocol, target.neighbour_echo)]
-    claim.sees(f"{target.neighbour_echo} answers by {' and '.join(answered) or 'neither'}")
-    assert answered == ["TCP", "UDP"]
+    service = target.neighbour_echo
+    answered = tuple(protocol for protocol in service.protocols if echoes(bridge_guest, protocol, service))
+    claim.sees(f"{service} answers by {' and '.join(answered) or 'none of them'}")
+    assert answered == service.protocols
 
 
 @pytest.mark.claim("bridge/reach-outside")
 def test_the_guest_reaches_outside(bridge_guest, target, claim):
     assert lease(bridge_guest), NO_LEASE
-    answered = [protocol for protocol in ("TCP", "UDP") if echoes(bridge_guest, protocol, target.outside_echo)]
-    claim.sees(f"{target.outside_echo} answers by {' and '.join(answered) or 'neither'}")
-    assert answered == ["TCP", "UDP"]
+    service = target.outside_echo
+    answered = tuple(protocol for protocol in service.protocols if echoes(bridge_guest, protocol, service))
+    claim.sees(f"{service} answers by {' and '.join(answered) or 'none of them'}")
+    assert answered == service.protocols
 
 
 @pytest.mark.claim("bridge/icmp")
 def test_ping_works_both_ways(bridge_guest, target, claim):
     got = lease(bridge_guest)
     assert got, NO_LEASE
-    there, back = ping(bridge_guest, target.neighbour_echo.address), ping(target.neighbour, got.address)
+    there, back = ping(bridge_guest, target.caller_address), ping(target.caller, got.address)
     claim.sees(f"from the guest {there.received} of 3, to the guest {back.received} of 3 answered")
     assert (there.received, back.received) == (3, 3)
 

@@ -10,7 +10,7 @@ from qemunet_tests.observe.links import address_on, driver
 from qemunet_tests.observe.privileges import privileges
 from qemunet_tests.observe.protocols import PROTOCOLS, Ear, left_the_guest, send_from_guest, send_from_station
 from qemunet_tests.observe.reach import echoes
-from qemunet_tests.observe.resolver import addresses_of
+from qemunet_tests.observe.resolver import ask_from, ask_in, told, used_by_qemu
 
 NO_LEASE = "the guest got no lease"
 INTERFACES = "ls /sys/class/net"
@@ -22,7 +22,7 @@ def test_a_guest_has_a_network_without_any_option(literal_guest, target, claim):
     shell = literal_guest("-enable-kvm", "-nographic", "-hda", "./vdisk.img")
     assert "eth0" in claim.sees(shell.run(INTERFACES, 20).text), "QEMU gave the guest no NIC"
     assert claim.sees(address_on(shell, "eth0")) == claim.expected
-    assert echoes(shell, "TCP", target.outside_echo), "no answer by TCP from outside"
+    assert echoes(shell, "TCP", target.way_out), "no answer by TCP from outside"
 
 
 @pytest.mark.claim("user/no-privilege")
@@ -30,7 +30,7 @@ def test_qemu_needs_no_privilege(user_guest, target, claim):
     got = lease(user_guest)
     assert claim.sees(privileges(user_guest)).none, "QEMU has privileges, so nothing is known about one without"
     assert got, NO_LEASE
-    assert echoes(user_guest, "TCP", target.outside_echo), "no answer by TCP from outside"
+    assert echoes(user_guest, "TCP", target.way_out), "no answer by TCP from outside"
 
 
 @pytest.mark.claim("user/address")
@@ -71,42 +71,48 @@ def test_the_lease_names_the_resolver(user_guest, claim):
 
 @pytest.mark.claim("user/dns-resolves")
 def test_the_resolver_gives_the_hosts_answer(user_guest, target, claim):
-    claim.expects(f"{target.known_name} is {' '.join(target.known_addresses)}")
     assert lease(user_guest), NO_LEASE
-    answer = addresses_of(user_guest, target.known_name, "10.0.2.3")
-    claim.sees(f"{target.known_name} is {' '.join(answer) or 'not answered'}")
-    assert set(answer) == set(target.known_addresses)
+    hosts = {name: ask_from(target.host, used_by_qemu(), name) for name in target.names}
+    claim.expects(told(hosts))
+    assert all(hosts.values()), "the resolver gives the host itself no answer"
+    guests = {name: ask_in(user_guest, "10.0.2.3", name) for name in target.names}
+    claim.sees(told(guests))
+    assert guests == hosts
 
 
 @pytest.mark.claim("user/reach-lan-tcp")
 def test_tcp_reaches_the_lan(user_guest, target, claim):
     assert lease(user_guest), NO_LEASE
-    answered = echoes(user_guest, "TCP", target.neighbour_echo)
-    claim.sees(f"{target.neighbour_echo} {'answers' if answered else 'does not answer'} by TCP")
+    service = target.neighbour_echo.by("TCP")
+    answered = echoes(user_guest, "TCP", service)
+    claim.sees(f"{service} {'answers' if answered else 'does not answer'} by TCP")
     assert answered
 
 
 @pytest.mark.claim("user/reach-lan-udp")
 def test_udp_reaches_the_lan(user_guest, target, claim):
     assert lease(user_guest), NO_LEASE
-    answered = echoes(user_guest, "UDP", target.neighbour_echo)
-    claim.sees(f"{target.neighbour_echo} {'answers' if answered else 'does not answer'} by UDP")
+    service = target.neighbour_echo.by("UDP")
+    answered = echoes(user_guest, "UDP", service)
+    claim.sees(f"{service} {'answers' if answered else 'does not answer'} by UDP")
     assert answered
 
 
 @pytest.mark.claim("user/reach-outside-tcp")
 def test_tcp_reaches_outside(user_guest, target, claim):
     assert lease(user_guest), NO_LEASE
-    answered = echoes(user_guest, "TCP", target.outside_echo)
-    claim.sees(f"{target.outside_echo} {'answers' if answered else 'does not answer'} by TCP")
+    service = target.outside_echo.by("TCP")
+    answered = echoes(user_guest, "TCP", service)
+    claim.sees(f"{service} {'answers' if answered else 'does not answer'} by TCP")
     assert answered
 
 
 @pytest.mark.claim("user/reach-outside-udp")
 def test_udp_reaches_outside(user_guest, target, claim):
     assert lease(user_guest), NO_LEASE
-    answered = echoes(user_guest, "UDP", target.outside_echo)
-    claim.sees(f"{target.outside_echo} {'answers' if answered else 'does not answer'} by UDP")
+    service = target.outside_echo.by("UDP")
+    answered = echoes(user_guest, "UDP", service)
+    claim.sees(f"{service} {'answers' if answered else 'does not answer'} by UDP")
     assert answered
 
 
@@ -152,7 +158,7 @@ def test_a_device_without_netdev_leaves_a_nic_too_many(literal_guest, target, cl
     claim.sees(", ".join(f"{nic}: {address or 'nothing'}" for nic, address in zip(nics, addresses, strict=True)))
     if addresses != [""]:
         assert sorted(addresses) == ["", "10.0.2.15/24"], "neither one NIC without network, nor one more with"
-        assert echoes(shell, "TCP", target.outside_echo), "no answer by TCP from outside"
+        assert echoes(shell, "TCP", target.way_out), "no answer by TCP from outside"
         claim.deviates(
             "QEMU adds its default NIC and network unless -netdev, -nic or -net is given: the guest has a network, "
             "though not by the device that was asked for"

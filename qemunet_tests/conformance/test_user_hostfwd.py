@@ -16,7 +16,6 @@ NO_LEASE = "the guest got no lease"
 #: Tells one guest from every other, and from the host.
 BOOT_ID = "cat /proc/sys/kernel/random/boot_id"
 SERVICE = 7007
-REFUSED = "Connection refused"
 
 #: Ways to write a rule wrong, and the reason QEMU gives.
 WRONG = {
@@ -63,7 +62,7 @@ def test_without_an_address_the_whole_lan_gets_in(user_guest_with, target, claim
     guest = user_guest_with("tcp::2222-:7007")
     assert lease(guest), NO_LEASE
     word = put_up(guest, SERVICE)
-    host, lan = read_at(target.host, "127.0.0.1", 2222), read_at(target.neighbour, target.address, 2222)
+    host, lan = read_at(target.host, "127.0.0.1", 2222), read_at(target.caller, target.address, 2222)
     claim.sees(f"to the host: {host}; caution, to anybody on the LAN: {lan}")
     assert (host.word, lan.word) == (word, word), lan.trouble or host.trouble
 
@@ -73,10 +72,10 @@ def test_an_address_of_the_loopback_keeps_the_lan_out(user_guest_with, target, c
     guest = user_guest_with("tcp:127.0.0.1:2222-:7007")
     assert lease(guest), NO_LEASE
     word = put_up(guest, SERVICE)
-    host, lan = read_at(target.host, "127.0.0.1", 2222), read_at(target.neighbour, target.address, 2222)
+    host, lan = read_at(target.host, "127.0.0.1", 2222), read_at(target.caller, target.address, 2222)
     claim.sees(f"to the host: {host}; to the LAN: {lan}")
     assert host.word == word, host.trouble
-    assert lan.trouble == REFUSED, "the LAN gets in as well"
+    assert not lan.word, "the LAN gets in as well"
 
 
 @pytest.mark.claim("user/hostfwd-one-address")
@@ -88,7 +87,7 @@ def test_one_of_several_addresses_is_forwarded(user_guest_with, second_address, 
     others = [read_at(target.host, "127.0.0.1", 2222), read_at(target.neighbour, target.address, 2222)]
     claim.sees(f"{second_address}: {given}; 127.0.0.1: {others[0]}; {target.address}: {others[1]}")
     assert given.word == word, given.trouble
-    assert [other.trouble for other in others] == [REFUSED, REFUSED], "other addresses are forwarded too"
+    assert not any(other.word for other in others), "other addresses are forwarded too"
 
 
 @pytest.mark.claim("user/hostfwd-guest-default")

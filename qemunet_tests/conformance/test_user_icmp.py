@@ -3,10 +3,11 @@
 import pytest
 
 from qemunet_tests.harness.errors import Unavailable
+from qemunet_tests.observe.echo_replies import comes_back
 from qemunet_tests.observe.hops import hops
 from qemunet_tests.observe.lease import lease
 from qemunet_tests.observe.ping_way import FIRST_WITH_RAW, NO_WAY, predicted, version
-from qemunet_tests.observe.reach import echoes, ping, seems_alive
+from qemunet_tests.observe.reach import echoes, ping
 
 NO_LEASE = "the guest got no lease"
 GATEWAY = "10.0.2.2"
@@ -24,16 +25,16 @@ def test_the_gateway_answers_ping(user_guest, claim):
 def test_no_ping_passes_where_the_gate_is_closed(user_guest, target, claim):
     assert lease(user_guest), NO_LEASE
     # Silence proves nothing if the address is dead: the same address answers TCP, and it answers the host's ping.
-    assert echoes(user_guest, "TCP", target.outside_echo), "nobody is there to be pinged"
-    assert ping(target.host, target.outside_echo.address).received == 3, "it answers nobody's ping"
-    assert claim.sees(ping(user_guest, target.outside_echo.address)).received == 0
+    assert echoes(user_guest, "TCP", target.far_echo), "nobody is there to be pinged"
+    assert ping(target.host, target.far_echo.address).received == 3, "it answers nobody's ping"
+    assert claim.sees(ping(user_guest, target.far_echo.address)).received == 0
 
 
 @pytest.mark.claim("user/icmp-outside-open")
 @pytest.mark.parametrize("pinging_guest", ["gate-open"], indirect=True)
 def test_ping_passes_where_the_gate_is_open(pinging_guest, target, claim):
     assert lease(pinging_guest), NO_LEASE
-    assert claim.sees(ping(pinging_guest, target.outside_echo.address)).received == 3
+    assert claim.sees(ping(pinging_guest, target.far_echo.address)).received == 3
 
 
 @pytest.mark.claim("user/icmp-outside-raw")
@@ -42,8 +43,8 @@ def test_ping_by_raw_sockets_takes_the_dead_for_living(pinging_guest, bench, tar
     if version(bench.qemu.slirp) < FIRST_WITH_RAW:
         raise Unavailable("this QEMU's libslirp opens no raw sockets", "use libslirp 4.7 or later")
     assert lease(pinging_guest), NO_LEASE
-    seen = ping(pinging_guest, target.outside_echo.address)
-    ghost = seems_alive(pinging_guest, NOBODY)
+    seen = ping(pinging_guest, target.far_echo.address)
+    ghost = comes_back(pinging_guest, NOBODY)
     claim.sees(f"{seen}; {NOBODY}, which nobody has, {'seems to answer' if ghost else 'does not answer'}")
     assert seen.received == 3
     if ghost:
@@ -58,7 +59,7 @@ def test_ping_does_what_the_hosts_settings_foretell(pinging_guest, bench, target
     way = predicted(pinging_guest, bench.station, bench.qemu.slirp)
     claim.expects(f"{way.name}: {'echo replies' if way.pings else 'no echo reply'}")
     assert lease(pinging_guest), NO_LEASE
-    seen = ping(pinging_guest, target.outside_echo.address)
+    seen = ping(pinging_guest, target.far_echo.address)
     claim.sees(f"{way.name}: {seen}")
     assert seen.received == (seen.sent if way.pings else 0)
 
@@ -67,8 +68,8 @@ def test_ping_does_what_the_hosts_settings_foretell(pinging_guest, bench, target
 def test_ping_and_traceroute_work_where_the_post_says_they_do_not(user_guest, bench, target, claim):
     assert lease(user_guest), NO_LEASE
     # Where nothing works at all, the post's sentence is true and says nothing.
-    assert echoes(user_guest, "TCP", target.outside_echo), "not even TCP works"
-    way, outside = predicted(user_guest, bench.station, bench.qemu.slirp), target.outside_echo.address
+    assert echoes(user_guest, "TCP", target.far_echo), "not even TCP works"
+    way, outside = predicted(user_guest, bench.station, bench.qemu.slirp), target.far_echo.address
     works = {
         "ping to the gateway": ping(user_guest, GATEWAY).received == 3,
         "ping outside": ping(user_guest, outside).received == 3,
@@ -87,9 +88,9 @@ def test_ping_and_traceroute_work_where_the_post_says_they_do_not(user_guest, be
 @pytest.mark.parametrize("probe", ["udp", "icmp", "tcp"])
 def test_what_traceroute_shows(user_guest, bench, target, claim, probe):
     assert lease(user_guest), NO_LEASE
-    outside = target.outside_echo.address
+    outside = target.far_echo.address
     way = predicted(user_guest, bench.station, bench.qemu.slirp)
     # Only what libslirp sends as UDP keeps its time to live; that includes a ping it may not send as one.
     measured = probe == "udp" or (probe == "icmp" and way == NO_WAY)
-    claim.expects(" ".join((GATEWAY, target.lan.gateway, outside) if measured else (outside,)))
+    claim.expects(" ".join((GATEWAY, *target.hops) if measured else (outside,)))
     assert claim.sees(" ".join(hops(user_guest, outside, probe))) == claim.expected

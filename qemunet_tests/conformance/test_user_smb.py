@@ -18,8 +18,8 @@ def test_a_folder_of_the_host_is_read_and_written(user_guest_with, shared_folder
     (shared_folder / "to-guest").write_bytes(to_guest)
     guest = user_guest_with(options=(f"smb={shared_folder}",))
     assert lease(guest), NO_LEASE
-    mounted = mount(guest, SERVER)
-    assert mounted.succeeded, claim.sees(mounted.complaint)
+    trouble = mount(guest, SERVER)
+    assert not trouble, claim.sees(trouble)
     arrived = guest.run(f"cat {MOUNT_POINT}/to-guest").stdout
     guest.put("/tmp/to-host", to_host)
     written = guest.run(f"cp /tmp/to-host {MOUNT_POINT} && umount {MOUNT_POINT}")

@@ -45,21 +45,6 @@ def no_spanning_tree(scene: Scene) -> Cause | None:
     return None
 
 
-def vlan_missing(scene: Scene) -> Cause | None:
-    """A bridge that filters VLANs drops what comes in at a port without one."""
-    tap = tap_of(scene.guest) if scene.guest and scene.bridged else None
-    host = scene.target.host
-    made = bridge(host, scene.target.bridge)
-    if tap is None or made is None or not made.filters_vlans:
-        return None
-    if any(entry.get_attr("IFLA_AF_SPEC") for entry in host.netlink.get_vlans(index=host.index(tap))):
-        return None
-    return Cause(
-        f"{made.name} filters VLANs and the guest's {tap} is in none: its frames are dropped",
-        f"sudo bridge vlan add dev {tap} vid 1 pvid untagged, or switch the filter off",
-    )
-
-
 def filtered(scene: Scene) -> Cause | None:
     """The host's packet filter sees what its bridge forwards: frames always, IPv4 where br_netfilter is on."""
     if not scene.bridged:

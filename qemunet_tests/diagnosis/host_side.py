@@ -6,7 +6,6 @@ from qemunet_tests.diagnosis.cause import Cause
 from qemunet_tests.diagnosis.scene import Scene
 from qemunet_tests.harness.host import bridges
 from qemunet_tests.harness.host.bridges import Bridge, Port
-from qemunet_tests.harness.host.icmp import SETTING
 from qemunet_tests.harness.namespaces import network_namespace
 from qemunet_tests.observe.backend import bridge_of, tap_of
 
@@ -102,24 +101,12 @@ def small_mtu(scene: Scene) -> Cause | None:
     if bridge is None:
         return None
     guest_mtu = int(scene.guest.check("cat /sys/class/net/eth0/mtu")) if scene.guest else 1500
-    links: list[Bridge | Port] = [bridge, *bridge.uplinks]
+    # The bridge itself takes the smallest of its ports.
+    links: list[Bridge | Port] = [*bridge.uplinks, bridge]
     smallest = min(links, key=lambda link: link.mtu)
     if smallest.mtu >= guest_mtu:
         return None
     return Cause(
         f"{smallest.name} passes {smallest.mtu} bytes, the guest sends {guest_mtu}",
         f"sudo ip link set {smallest.name} mtu {guest_mtu}, or -device ...,host_mtu={smallest.mtu}",
-    )
-
-
-def ping_gate_open(scene: Scene) -> Cause | None:
-    """The host lets QEMU's group open ping sockets, so that user mode pings for the guest."""
-    lowest, highest = (int(word) for word in scene.target.host.sysctl("net.ipv4.ping_group_range").split())
-    groups = {scene.bench.identity.gid, *scene.bench.identity.groups}
-    inside = sorted(group for group in groups if lowest <= group <= highest)
-    if not inside:
-        return None
-    return Cause(
-        f"{SETTING} is {lowest} {highest}, which has QEMU's group {inside[0]} in it: the host pings for the guest",
-        'to close the gate: sudo sysctl -w net.ipv4.ping_group_range="1 0"',
     )

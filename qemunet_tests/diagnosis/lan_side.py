@@ -27,7 +27,7 @@ def resolver_silent(scene: Scene) -> Cause | None:
     found = resolver.read()
     if found.used is None:
         return Cause("/etc/resolv.conf names no IPv4 nameserver, and libslirp uses no other", "add one")
-    if host_answers(scene.target.host, found.used, scene.target.known_name):
+    if host_answers(scene.target.host, found.used, scene.target.names[0]):
         return None
     rest = ", and libslirp asks no other" if len(found.ipv4) > 1 else ""
     return Cause(
@@ -38,7 +38,7 @@ def resolver_silent(scene: Scene) -> Cause | None:
 
 def outside_unreachable(scene: Scene) -> Cause | None:
     """What the host cannot reach itself, its guests in user mode cannot either."""
-    return _unreachable(scene, scene.target.outside_echo)
+    return _unreachable(scene, scene.target.far_echo)
 
 
 def lan_unreachable(scene: Scene) -> Cause | None:

@@ -8,10 +8,10 @@ from qemunet_tests.observe.lease import lease
 def other_dhcp_server(scene: Scene) -> Cause | None:
     """The first offer wins, whoever made it."""
     got = lease(scene.guest, within_seconds=0.0) if scene.guest and scene.bridged else None
-    if got is None or got.server == scene.target.lan.gateway:
+    if got is None or got.server == scene.target.lan.server:
         return None
     return Cause(
-        f"the lease comes from {got.server}, not from the LAN's own server {scene.target.lan.gateway}: "
+        f"the lease comes from {got.server}, not from the LAN's own server {scene.target.lan.server}: "
         "somebody else serves DHCP there",
         f"find that machine (ip neigh show {got.server}) and stop its DHCP server",
     )

@@ -5,8 +5,9 @@ from dataclasses import dataclass
 
 from qemunet_tests.harness.bench import Bench
 from qemunet_tests.harness.guest import Guest
+from qemunet_tests.harness.host_target import HostTarget
 from qemunet_tests.harness.lab.netplan import NetplanHost
-from qemunet_tests.harness.target import Target
+from qemunet_tests.harness.target import LabTarget, Target
 
 
 @dataclass(frozen=True)
@@ -23,7 +24,7 @@ class Scene:
     def of(cls, mode: str, fixtures: Mapping[str, object], failure: BaseException) -> "Scene | None":
         """The scene of a test that had these fixtures; None where it got no bench and so nothing can be looked at."""
         bench, target = fixtures.get("bench"), fixtures.get("target")
-        if not isinstance(bench, Bench) or not isinstance(target, Target):
+        if not isinstance(bench, Bench) or not isinstance(target, LabTarget | HostTarget):
             return None
         configured = fixtures.get("netplan_host")
         return cls(mode, bench, target, failure, configured if isinstance(configured, NetplanHost) else None)

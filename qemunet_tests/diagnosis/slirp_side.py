@@ -8,6 +8,7 @@ from qemunet_tests.diagnosis.scene import Scene
 from qemunet_tests.harness.lab.firewall import ruleset
 from qemunet_tests.observe.backend import listening_sockets
 from qemunet_tests.observe.hops import expiry_is_told
+from qemunet_tests.observe.ping_way import GATE, gate_opens
 from qemunet_tests.observe.reach import ping
 
 INPUT_CHAIN = re.compile(r"chain (\S+) \{\s+type filter hook input[^}]*\b(?:drop|reject)\b")
@@ -45,9 +46,21 @@ def lan_kept_out(scene: Scene) -> Cause | None:
     )
 
 
+def ping_gate_open(scene: Scene) -> Cause | None:
+    """The host lets QEMU's group open ping sockets, so that libslirp pings for the guest."""
+    groups = {scene.bench.identity.gid, *scene.bench.identity.groups}
+    if not gate_opens(scene.bench.station, groups):
+        return None
+    return Cause(
+        f"{GATE} is {' '.join(scene.bench.station.sysctl(GATE).split())} and QEMU's group in it: the host pings for "
+        "the guest",
+        f'to close the gate: sudo sysctl -w {GATE}="1 0"',
+    )
+
+
 def nobody_answers_ping(scene: Scene) -> Cause | None:
     """What does not answer the host does not answer its guests."""
-    address = scene.target.outside_echo.address
+    address = scene.target.far_echo.address
     if ping(scene.bench.station, address, count=1).received:
         return None
     return Cause(f"{address} answers nobody's ping, the host's as little as the guest's", "ping an address that does")
@@ -55,7 +68,7 @@ def nobody_answers_ping(scene: Scene) -> Cause | None:
 
 def expiry_untold(scene: Scene) -> Cause | None:
     """Traceroute lives by the errors of the routers on the way."""
-    if expiry_is_told(scene.bench.station, scene.target.outside_echo.address):
+    if expiry_is_told(scene.bench.station, scene.target.far_echo.address):
         return None
     return Cause(
         "the host is not told by ICMP what becomes of its packets, as when their time to live is over",

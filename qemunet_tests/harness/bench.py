@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING
 
 from qemunet_tests.harness.errors import HarnessError
 from qemunet_tests.harness.guest import Guest
-from qemunet_tests.harness.helper import BridgeHelper
-from qemunet_tests.harness.identity import unprivileged
+from qemunet_tests.harness.helper import BridgeHelper, HostHelper
+from qemunet_tests.harness.identity import Identity, unprivileged
 from qemunet_tests.harness.lab.station import Station
 from qemunet_tests.harness.login import Login
 from qemunet_tests.harness.machine import Machine
-from qemunet_tests.harness.namespaces import SCRATCH
-from qemunet_tests.harness.netdev import Bridge, Netdev, Nic, User
+from qemunet_tests.harness.namespaces import scratch
+from qemunet_tests.harness.netdev import Backend, Bridge, Netdev, Nic, User
 from qemunet_tests.harness.pace import Pace
 from qemunet_tests.harness.processes import Process
 from qemunet_tests.harness.qemu import LaunchFailed, NetdevRefused, QemuProcess
@@ -54,7 +54,9 @@ class Bench:
     """Boots disposable guests at one station on one machine.
 
     Guests are thawed from templates unless `cold`. `told` is called with every guest right after it took its first
-    command, which is where faults are planted; `note` with what a reader of the report should know.
+    command, which is where faults are planted; `note` with what a reader of the report should know. `dismiss` is
+    called with every guest before it is ended, and `choose_mac` for every NIC that brings no address of its own.
+    `identity` and `helper` are those of the real host; without them the lab's.
     """
 
     def __init__(
@@ -64,19 +66,24 @@ class Bench:
         cold: bool = False,
         note: Callable[[str], None] = lambda _: None,
         count: Callable[[str], None] = lambda _: None,
+        identity: Identity | None = None,
+        helper: HostHelper | None = None,
     ) -> None:
         # The cache may lie in a home that is closed to the user QEMU runs as.
-        self.machine = replace(machine, image=machine.image.placed(SCRATCH / f"image-{machine.image.name}"))
+        self.machine = replace(machine, image=machine.image.placed(scratch() / f"image-{machine.image.name}"))
         self._as_built = machine
         self.station = station
-        self.identity = unprivileged()
+        self.identity = identity or unprivileged()
         self.pace = Pace(machine.accel.slowdown)
         self._count = count
+        self._captures = captures
         self.told: Callable[[Guest], None] = lambda _: None
+        self.dismiss: Callable[[Guest], None] = lambda _: None
+        self.choose_mac: Callable[[Nic], str] = lambda _: self._new_mac()
         self.templates = None if cold else Templates(self.machine, self.identity, self._make_template, note)
         self._numbers = itertools.count(1)
         self._live: list[Guest] = []
-        self.helper = BridgeHelper(machine.qemu.helper_path)
+        self.helper = helper or BridgeHelper(machine.qemu.helper_path)
 
     @property
     def qemu(self) -> Qemu:
@@ -123,6 +130,20 @@ class Bench:
         self.told(guest)
         return guest
 
+    def start_cold(self, *nics: Nic) -> Guest:
+        """Start a guest that several others boot beside. It takes commands after `finish_boot`."""
+        return self._start_guest(nics, self.machine.cold(NETWORK))
+
+    def finish_boot(self, guest: Guest, crowd: int = 1) -> None:
+        """Wait until a guest that was started cold takes commands, and start its DHCP clients.
+
+        `crowd` guests boot at the same time. Raises GuestDied, TimedOut.
+        """
+        guest.wait_until_ready(self.pace.seconds(BOOT_SECONDS) * crowd)
+        guest.set_out(thawed=False, network=True)
+        self._count("booted")
+        self.told(guest)
+
     def _boot(self, nics: tuple[Nic, ...], network: bool) -> Guest:
         guest = self._start_guest(nics, self.machine.cold(NETWORK))
         guest.wait_until_ready(self.pace.seconds(BOOT_SECONDS))
@@ -146,15 +167,16 @@ class Bench:
         self, nics: tuple[Nic, ...], machine_words: list[str], spell_mac: Callable[[str, int, str], str] = _own_mac
     ) -> Guest:
         name, folder = self._new_folder("guest")
-        macs = tuple(nic.mac or self._new_mac() for nic in nics)
+        macs = tuple(nic.mac or self.choose_mac(nic) for nic in nics)
         words = [*self.machine.words(name), *machine_words]
         for number, (nic, mac) in enumerate(zip(nics, macs, strict=True)):
             identifier = f"net{number}"
             words += nic.spell(identifier, spell_mac(nic.model, number, mac))
-            words += [
-                "-object",
-                f"filter-dump,id=wire{number},netdev={identifier},file={folder}/{identifier}.pcap",
-            ]
+            if self._captures:
+                words += [
+                    "-object",
+                    f"filter-dump,id=wire{number},netdev={identifier},file={folder}/{identifier}.pcap",
+                ]
         qemu = self._launch(words, folder, [nic.netdev for nic in nics])
         guest = Guest(name, qemu, nics, macs, self.pace)
         self._live.append(guest)
@@ -189,7 +211,9 @@ class Bench:
         """
         guest = self._thaw(template, tuple(Nic(User(), model) for model in template.models), network=True)
         try:
-            wait = "n=0; until ls /run/qemunet/lease.* >/dev/null 2>&1 || [ $n = 100 ]; do n=$((n+1)); usleep 100000; done"
+            wait = (
+                "n=0; until ls /run/qemunet/lease.* >/dev/null 2>&1 || [ $n = 100 ]; do n=$((n+1)); usleep 100000; done"
+            )
             guest.check(f"{wait}; [ $n -lt 100 ]" if template.models else "true", 12)
             skew_seconds = abs(int(guest.check("date +%s")) - time.time())
         finally:
@@ -287,6 +311,7 @@ class Bench:
     def discard(self, guest: Guest) -> None:
         """End a guest, and forget everything it wrote."""
         self._live.remove(guest)
+        self.dismiss(guest)
         guest.close()
         shutil.rmtree(guest.folder, ignore_errors=True)
 
@@ -295,7 +320,7 @@ class Bench:
             self.discard(guest)
 
     def _launch(
-        self, words: Sequence[str], folder: Path, netdevs: Sequence[Netdev], serial_ports: int = 2
+        self, words: Sequence[str], folder: Path, netdevs: Sequence[Backend], serial_ports: int = 2
     ) -> QemuProcess:
         if any(isinstance(netdev, User) for netdev in netdevs):
             self.qemu.require_user_backend()
@@ -310,11 +335,11 @@ class Bench:
     def _start(self, words: Sequence[str], capabilities: tuple[str, ...] = (), **options: object) -> Process:
         return self.station.start([*self.identity.prefix(capabilities), *words], **options)
 
-    def _capabilities(self, netdevs: Sequence[Netdev]) -> tuple[str, ...]:
+    def _capabilities(self, netdevs: Sequence[Backend]) -> tuple[str, ...]:
         given = {capability for netdev in netdevs if isinstance(netdev, User) for capability in netdev.capabilities}
         # As the post does. Where the bit has no effect, QEMU is given the one capability that it would give the helper.
         bridged = [netdev for netdev in netdevs if isinstance(netdev, Bridge) and not netdev.unaided]
-        if bridged and (self.identity.uid == 0 or not self.helper.give_setuid()):
+        if bridged and not self.helper.serves(self.identity.uid):
             given.add("net_admin")
         return tuple(sorted(given))
 
@@ -331,7 +356,7 @@ class Bench:
 
     def _new_folder(self, kind: str) -> tuple[str, Path]:
         name = f"{kind}-{next(self._numbers)}"
-        folder = SCRATCH / name
+        folder = scratch() / name
         folder.mkdir()
         self.identity.owns(folder)
         return name, folder
@@ -341,6 +366,19 @@ class Bench:
         if number > 0xFFFF:
             raise HarnessError("this run has used up its MAC addresses")
         return f"52:54:00:71:{number >> 8:02x}:{number & 0xFF:02x}"
+
+
+def release_lease(guest: Guest) -> None:
+    """Have a guest on a bridge give its lease back to the LAN before it is ended.
+
+    One that has died meanwhile, or is not done in time, keeps it: the next guest of this host has the same MAC and is
+    given the same lease again.
+    """
+    if not any(isinstance(nic.netdev, Bridge) for nic in guest.nics):
+        return
+    gone = "n=0; while ls /run/qemunet/lease.* >/dev/null 2>&1 && [ $n -lt 40 ]; do usleep 50000; n=$((n+1)); done"
+    with contextlib.suppress(HarnessError):
+        guest.run(f"qemunet-network release; {gone}", 5)
 
 
 def _sockets(folder: str, names: list[str]) -> list[str]:

@@ -5,10 +5,12 @@ import shutil
 import stat
 from pathlib import Path
 
+from qemunet_tests.harness.errors import Unavailable
 from qemunet_tests.harness.namespaces import SCRATCH
 from qemunet_tests.harness.syscalls import MS_BIND, mount
 
 ORDINARY = 0o755
+IN_THE_LAB = "try it in the lab: leave --target host out"
 
 
 class BridgeHelper:
@@ -17,6 +19,10 @@ class BridgeHelper:
     def __init__(self, path: str | None) -> None:
         self.path = Path(path or "")
         self._copy = SCRATCH / "qemu-bridge-helper"
+
+    def serves(self, uid: int) -> bool:
+        """Whether the helper can do for this user what it could not do itself."""
+        return uid != 0 and self.give_setuid()
 
     def give_setuid(self) -> bool:
         """Make the helper setuid root, as the post does; whether that can be done.
@@ -47,3 +53,23 @@ class BridgeHelper:
         self._copy.chmod(ORDINARY)
         mount(str(self._copy), str(self.path), None, MS_BIND)
         return True
+
+
+class HostHelper:
+    """The machine's own helper as it is, of which nothing is changed."""
+
+    def __init__(self, path: str | None) -> None:
+        self.path = Path(path or "")
+
+    def serves(self, uid: int) -> bool:  # noqa: ARG002  (as in the lab)
+        """Whatever the helper can do, QEMU is given nothing in its place: that is what is tried."""
+        return True
+
+    def give_setuid(self) -> bool:
+        """It has the bit, or what is tried with it shows that it has not."""
+        return True
+
+    def take_setuid(self) -> None:
+        """Raises Unavailable where the helper has the bit."""
+        if self.path.is_file() and self.path.stat().st_mode & stat.S_ISUID:
+            raise Unavailable(f"{self.path} has the setuid bit, and nothing is changed on this host", IN_THE_LAB)

@@ -6,6 +6,8 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
+from qemunet_tests.harness.errors import UsageError
+
 #: Runs as root are run as the user who called sudo, else as this one, which every Linux has.
 NOBODY_ID = 65534
 
@@ -48,9 +50,34 @@ def unprivileged() -> Identity:
     """The user that guests run as: the caller himself, or for root whoever became root, else nobody."""
     if os.geteuid() != 0:
         return Identity(os.geteuid(), os.getegid())
-    uid = int(os.environ.get("SUDO_UID", NOBODY_ID))
-    gid = int(os.environ.get("SUDO_GID", NOBODY_ID))
-    return Identity(uid, gid, _device_groups())
+    uid, gid = _ordinary("SUDO_UID"), _ordinary("SUDO_GID")
+    # Root may have become root by sudo, too.
+    return Identity(uid, gid, _device_groups()) if uid and gid else Identity(NOBODY_ID, NOBODY_ID, _device_groups())
+
+
+def on_the_host(user: str | None) -> Identity:
+    """The user that guests of the real host run as: the one named, else as `unprivileged` says, with all his groups.
+
+    Raises UsageError for a user who does not exist, or whom the caller cannot become.
+    """
+    if user is None and "SUDO_USER" not in os.environ:
+        return unprivileged()
+    try:
+        entry = pwd.getpwnam(user) if user else pwd.getpwuid(unprivileged().uid)
+    except KeyError:
+        if user is None:
+            return unprivileged()
+        raise UsageError(f"--as: there is no user {user!r}") from None
+    if os.geteuid() not in (0, entry.pw_uid):
+        raise UsageError(f"--as {user}: only root can run guests as somebody else")
+    groups = os.getgrouplist(entry.pw_name, entry.pw_gid)
+    return Identity(entry.pw_uid, entry.pw_gid, tuple(sorted({*groups} - {entry.pw_gid})))
+
+
+def _ordinary(variable: str) -> int | None:
+    """The id in an environment variable, if it is not root's."""
+    text = os.environ.get(variable, "")
+    return int(text) or None if text.isdecimal() else None
 
 
 def _device_groups() -> tuple[int, ...]:

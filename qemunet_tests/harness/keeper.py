@@ -13,10 +13,11 @@ import select
 import signal
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from qemunet_tests.harness.errors import HarnessError
-from qemunet_tests.harness.syscalls import CLONE_NEWPID, die_with_parent, unshare
+from qemunet_tests.harness.syscalls import CLONE_NEWPID, die_with_parent, setns, unshare
 
 
 class Keeper:
@@ -47,6 +48,14 @@ class Keeper:
     def ended(self) -> bool:
         """Whether the keeper is gone, and with it everything it kept."""
         return self._process.poll() is not None
+
+    def take_in(self) -> None:
+        """What the calling thread starts from now on is kept."""
+        setns(self.namespace, CLONE_NEWPID)
+
+    def guarded(self, words: Sequence[str]) -> list[str]:
+        """The command line of a program that is to be kept."""
+        return list(words)
 
     def keeps(self) -> list[int]:
         """The ids of all processes in the namespace, as they are seen from outside."""

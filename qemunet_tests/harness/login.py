@@ -87,8 +87,7 @@ class Login:
             return None
         except (pexpect.EOF, OSError) as closed:
             raise self._ended(deadline) from closed
-        match: re.Match[bytes] | None = self._spawn.match
-        return match
+        return self._spawn.match  # type: ignore[return-value]  # never one of pexpect's words for failure here
 
     def _type(self, line: str, deadline: Deadline) -> None:
         try:

@@ -34,6 +34,17 @@ SCRATCH = Path("/dev/shm")
 MACHINE_NETWORK = "QEMUNET_MACHINE_NETWORK"
 
 _started_in: list[str] = []
+_scratch: list[Path] = [SCRATCH]
+
+
+def scratch() -> Path:
+    """Where this run writes: SCRATCH, or where no file system may be mounted there, a folder that `staying` made."""
+    return _scratch[0]
+
+
+def write_into(folder: Path) -> None:
+    """From now on `folder` is where this run writes."""
+    _scratch[:] = [folder]
 
 
 def entered() -> bool:
@@ -138,7 +149,13 @@ def current_network() -> int:
 
 @contextlib.contextmanager
 def inside(network: int) -> Iterator[None]:
-    """The calling thread is in another network namespace for a while; sockets made there stay there."""
+    """The calling thread is in another network namespace for a while; sockets made there stay there.
+
+    Where it is there already nothing is asked of the kernel, which would refuse an ordinary user on his own machine.
+    """
+    if os.fstat(network).st_ino == Path("/proc/thread-self/ns/net").stat().st_ino:
+        yield
+        return
     with _restored_network():
         setns(network, CLONE_NEWNET)
         yield

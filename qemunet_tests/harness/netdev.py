@@ -45,7 +45,35 @@ class Bridge:
         return ",".join([f"bridge,id={identifier},br={self.name}", *self.options])
 
 
+@dataclass(frozen=True)
+class Tap:
+    """`-netdev tap` on a tap that exists already and that the user QEMU runs as may open."""
+
+    name: str
+    options: tuple[str, ...] = ()
+
+    kind = "tap"
+
+    def spell(self, identifier: str) -> str:
+        return ",".join([f"tap,id={identifier},ifname={self.name},script=no,downscript=no", *self.options])
+
+
+@dataclass(frozen=True)
+class Stream:
+    """`-netdev stream` to a Unix socket at which somebody else listens, for instance passt. Since QEMU 7.2."""
+
+    path: str
+
+    kind = "stream"
+
+    def spell(self, identifier: str) -> str:
+        return f"stream,id={identifier},server=off,addr.type=unix,addr.path={self.path}"
+
+
+#: The modes.
 Netdev = User | Bridge
+#: Whatever a NIC can be connected to.
+Backend = Netdev | Tap | Stream
 
 
 @dataclass(frozen=True)
@@ -55,7 +83,7 @@ class Nic:
     Without `mac` the bench chooses one, because QEMU's own default is the same in every guest.
     """
 
-    netdev: Netdev = field(default_factory=User)
+    netdev: Backend = field(default_factory=User)
     model: str = DEFAULT_NIC_MODEL
     mac: str | None = None
 

@@ -12,10 +12,10 @@ from concurrent.futures.thread import BrokenThreadPool
 from dataclasses import dataclass
 from typing import IO, Any
 
+from qemunet_tests.harness.caretaker import Caretaker
 from qemunet_tests.harness.errors import HarnessError, TimedOut
 from qemunet_tests.harness.keeper import Keeper
-from qemunet_tests.harness.namespaces import SCRATCH, inside
-from qemunet_tests.harness.syscalls import CLONE_NEWPID, setns
+from qemunet_tests.harness.namespaces import inside, scratch
 
 Process = subprocess.Popen[bytes]
 
@@ -53,13 +53,10 @@ class Spawner:
     a thread that makes threads; so it does nothing else. The programs remain children of this process.
     """
 
-    def __init__(self, controller_pid: int) -> None:
-        self.keeper = Keeper(controller_pid)
+    def __init__(self, controller_pid: int, keeper: Keeper | Caretaker | None = None) -> None:
+        self.keeper = keeper or Keeper(controller_pid)
         self._started: list[Process] = []
-        self._thread = ThreadPoolExecutor(1, "spawner", initializer=self._join_kept)
-
-    def _join_kept(self) -> None:
-        setns(self.keeper.namespace, CLONE_NEWPID)
+        self._thread = ThreadPoolExecutor(1, "spawner", initializer=self.keeper.take_in)
 
     def start(
         self,
@@ -79,7 +76,7 @@ class Spawner:
         def launch() -> Process:
             with inside(network):
                 process = subprocess.Popen(
-                    list(words), env=environment, stdin=stdin, stdout=stdout, stderr=stderr, **options
+                    self.keeper.guarded(words), env=environment, stdin=stdin, stdout=stdout, stderr=stderr, **options
                 )
             self._started.append(process)
             return process
@@ -96,7 +93,7 @@ class Spawner:
 
         Its output goes into files, so that nobody waits for a child that it leaves in the background.
         """
-        with tempfile.TemporaryFile(dir=SCRATCH) as stdout, tempfile.TemporaryFile(dir=SCRATCH) as stderr:
+        with tempfile.TemporaryFile(dir=scratch()) as stdout, tempfile.TemporaryFile(dir=scratch()) as stderr:
             process = self.start(
                 words, network=network, stdout=stdout, stderr=stderr, start_new_session=True, **options
             )

@@ -73,7 +73,7 @@ def _outcome(channel: paramiko.Channel, deadline: Deadline) -> Completed:
 
     def ended() -> bool:
         # Asked for first, so that what came before the end is read.
-        over = channel.closed or (channel.eof_received and channel.exit_status_ready())
+        over = bool(channel.closed or (channel.eof_received and channel.exit_status_ready()))
         while channel.recv_ready():
             output.extend(channel.recv(CHUNK_BYTES))
         while channel.recv_stderr_ready():

@@ -15,7 +15,7 @@ from qemunet_tests.harness.errors import HarnessError
 from qemunet_tests.harness.identity import Identity
 from qemunet_tests.harness.lock import locked
 from qemunet_tests.harness.machine import Machine
-from qemunet_tests.harness.namespaces import SCRATCH
+from qemunet_tests.harness.namespaces import scratch
 from qemunet_tests.harness.template import Template
 
 SHELF = "templates"
@@ -70,7 +70,7 @@ class Templates:
 
     def _placed(self, models: tuple[str, ...]) -> Template:
         name = template.key(self._machine, models)
-        place = SCRATCH / f"template-{name}"
+        place = scratch() / f"template-{name}"
         source = self._found(name)
         if source is None:
             with _locked():

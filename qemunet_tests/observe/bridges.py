@@ -19,7 +19,6 @@ class Bridge:
     ports: tuple[str, ...]
     spanning_tree: bool
     forward_delay_seconds: float
-    filters_vlans: bool
 
     def __str__(self) -> str:
         return (
@@ -47,7 +46,6 @@ def bridge(station: Station, name: str) -> Bridge | None:
         ports=tuple(port.get("ifname") for port in station.netlink.get_links() if port.get("master") == index),
         spanning_tree=setting("IFLA_BR_STP_STATE") != 0,
         forward_delay_seconds=setting("IFLA_BR_FORWARD_DELAY") / 100,
-        filters_vlans=setting("IFLA_BR_VLAN_FILTERING") != 0,
     )
 
 

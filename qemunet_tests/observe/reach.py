@@ -35,15 +35,6 @@ def ping(place: Place, address: str, count: int = 3, wait_seconds: int = 2) -> P
     return Ping(int(match[1]), int(match[2])) if match else Ping(count, 0)
 
 
-def seems_alive(place: Place, address: str, wait_seconds: int = 2) -> bool:
-    """Whether anything passes for an echo reply from an address.
-
-    What comes back may be so wrong that ping(1) waits for ever, so its words are read and not its status.
-    """
-    command = f"timeout {wait_seconds} ping -n -c 1 {address}"
-    return f"bytes from {address}" in place.run(command, within_seconds=wait_seconds + 5).text
-
-
 def echoes(place: Place, protocol: str, service: Endpoint, wait_seconds: int = 5) -> bool:
     """Whether a word sent from a place with socat to a service comes back; `protocol` is `TCP` or `UDP`."""
     word = secrets.token_hex(8)
@@ -74,11 +65,13 @@ def bulk(guest: Guest, service: Endpoint, size_bytes: int, wait_seconds: int = 2
 
     A ping passes on many a host where this stalls: see F09 and F14 in the catalogue of host faults.
     """
-    content = secrets.token_bytes(4096) * (size_bytes // 4096)
-    guest.put("/tmp/block", content[:4096])
-    fill = f"for n in $(seq {size_bytes // 4096}); do cat /tmp/block; done"
-    receive = f"socat -t {wait_seconds} - TCP4:{service.address}:{service.port},connect-timeout={wait_seconds}"
-    command = f"({fill}) | timeout {wait_seconds} {receive} > /tmp/back; wc -c < /tmp/back; md5sum < /tmp/back"
+    block = secrets.token_bytes(4096)
+    content = block * (size_bytes // len(block))
+    guest.put("/tmp/block", block)
+    # Made in the guest, because the way in is a serial line; `yes` repeats the name once for every block.
+    fill = f"cat $(yes /tmp/block | head -n {size_bytes // len(block)}) > /tmp/there"
+    send = f"socat -t {wait_seconds} - TCP4:{service.address}:{service.port},connect-timeout={wait_seconds}"
+    command = f"{fill}; timeout {wait_seconds} {send} < /tmp/there > /tmp/back; wc -c < /tmp/back; md5sum < /tmp/back"
     answer = guest.run(command, within_seconds=wait_seconds + 5).text.split()
     digest = hashlib.md5(content, usedforsecurity=False).hexdigest()
     return Bulk(len(content), int(answer[0]), answer[1] == digest)

@@ -106,6 +106,9 @@ class Lab:
         assign_address(self.router, "wan0", plan.ROUTER_OUTSIDE)
         assign_address(self.outside, "eth0", plan.OUTSIDE, gateway=plan.ROUTER_OUTSIDE)
         self.router.set_sysctl("net.ipv4.ip_forward", "1")
+        # Else what a test is told by ICMP depends on how much the tests before it were told.
+        for station in (self.router, self.outside):
+            station.set_sysctl("net.ipv4.icmp_ratelimit", "0")
 
     def leaks(self) -> list[str]:
         """Links that could be a way out, and processes that are out: empty, or the lab leaks."""

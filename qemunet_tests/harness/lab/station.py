@@ -16,11 +16,13 @@ from qemunet_tests.harness.processes import Completed, Process, Spawner
 class Station:
     """A network namespace with a name; the namespace lives as long as this object holds it open."""
 
-    def __init__(self, name: str, network: int, spawner: Spawner) -> None:
+    def __init__(self, name: str, network: int, spawner: Spawner, ours: bool = True) -> None:
+        """`ours` is false for the machine's own network: nothing of that is changed."""
         self.name = name
         self.network = network
         self._spawner = spawner
-        self.bring_up("lo")
+        if ours:
+            self.bring_up("lo")
 
     @contextlib.contextmanager
     def entered(self) -> Iterator[None]:

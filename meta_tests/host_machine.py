@@ -1,0 +1,191 @@
+"""Hosts made of namespaces, by hand and as an administrator would: ip, nft, dnsmasq, and no code of the lab.
+
+                    br0 192.168.77.2/24 -- up0 ~~ lan0 192.168.77.1/24
+    the machine     (QEMU, helper, ACL)              the LAN           DHCP, DNS, an echo service at port 7007
+
+The machine has a network, mounts and processes of its own, with no way out of them. It has its own /etc/qemu, its own
+resolv.conf and, set up by root, a setuid copy of the bridge helper; an ordinary user runs qemunet on it.
+"""
+
+import json
+import os
+import shlex
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from meta_tests.accounts import CHECKOUT, NOBODY
+from qemunet_tests.harness import qemu_facts
+from qemunet_tests.harness.deadline import Deadline
+
+HOST, LAN, PEER = "192.168.77.2", "192.168.77.1", "192.168.77.1:7007"
+
+#: Typed at the machine when it is new.
+MACHINE = f"""
+mount -t sysfs sysfs /sys
+mount -t tmpfs none /mnt
+mkdir /mnt/etc && mount --rbind /etc /mnt/etc && mount -t tmpfs none /etc && chmod 755 /etc
+for entry in /mnt/etc/* /mnt/etc/.[!.]*; do ln -s "$entry" /etc/; done
+rm -rf /etc/resolv.conf /etc/qemu /etc/hosts; mkdir /etc/qemu
+echo nameserver {LAN} > /etc/resolv.conf
+echo 127.0.0.1 localhost $(hostname) > /etc/hosts
+echo allow br0 > /etc/qemu/bridge.conf
+ip link set lo up
+ip link add up0 type veth peer name lan0 netns LAN
+ip link add br0 type bridge stp_state 0 forward_delay 0
+ip link set up0 master br0 up
+ip link set br0 up
+ip addr add {HOST}/24 dev br0
+ip route add default via {LAN}
+"""
+#: Typed at the LAN.
+LAN_SIDE = f"""
+ip link set lo up
+ip link set lan0 up
+ip addr add {LAN}/24 dev lan0
+"""
+DHCP = (
+    "dnsmasq --conf-file=/dev/null --no-daemon --user= --group= --pid-file= --interface=lan0 --bind-interfaces "
+    "--no-resolv --no-hosts --no-ping --leasefile-ro --dhcp-authoritative --log-dhcp --local=/lan/ "
+    "--host-record=printer.lan,192.168.77.9 --dhcp-range=192.168.77.50,192.168.77.99,1h "
+    f"--dhcp-option=option:router,{LAN} --dhcp-option=option:dns-server,{LAN}"
+)
+ECHO = """
+import socketserver
+
+class Stream(socketserver.BaseRequestHandler):
+    def handle(self):
+        while piece := self.request.recv(65536):
+            self.request.sendall(piece)
+
+class Datagram(socketserver.BaseRequestHandler):
+    def handle(self):
+        self.request[1].sendto(self.request[0], self.client_address)
+
+socketserver.ThreadingTCPServer.allow_reuse_address = True
+stream = socketserver.ThreadingTCPServer(("", 7007), Stream)
+datagram = socketserver.ThreadingUDPServer(("", 7007), Datagram)
+import threading
+threading.Thread(target=datagram.serve_forever, daemon=True).start()
+stream.serve_forever()
+"""
+
+
+class HostMachine:
+    """A machine and its LAN. `user` runs qemunet there; ordinary ones can be had where root made the machine."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        folder.chmod(0o777)
+        self._started: list[subprocess.Popen[bytes]] = []
+        self._as_root = os.geteuid() == 0
+        namespaces = ["--net", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc"]
+        self.pid = self._first_process([*([] if self._as_root else ["--user", "--map-root-user"]), *namespaces])
+        self.lan_pid = self._first_process(["--net"], inside=self.pid)
+        self.type(MACHINE.replace("LAN\n", f"/proc/{self._seen_inside(self.lan_pid)}/ns/net\n"))
+        self.type_at_lan(LAN_SIDE)
+        self.helper = Path(qemu_facts.find().helper_path or "")
+        if self._as_root:
+            self.type(f"""
+                mkdir /mnt/helper && mount -t tmpfs none /mnt/helper && cp {self.helper} /mnt/helper/
+                chmod 4755 /mnt/helper/{self.helper.name} && mount --bind /mnt/helper/{self.helper.name} {self.helper}
+            """)
+        self.start_at_lan([sys.executable, "-c", ECHO])
+        self.dhcp = self.start_at_lan(shlex.split(DHCP))
+        self._wait_for_lan()
+
+    def _first_process(self, words: list[str], inside: int | None = None) -> int:
+        """Make namespaces around a process that does nothing, and return its number as it is seen from here."""
+        guarded = ["setpriv", "--pdeathsig", "KILL", *self._entering(inside), "unshare", *words]
+        process = subprocess.Popen([*guarded, "sh", "-c", "echo ready; exec sleep infinity"], stdout=subprocess.PIPE)
+        self._started.append(process)
+        assert process.stdout is not None
+        if process.stdout.readline() != b"ready\n":
+            self.close()
+            pytest.skip("namespaces cannot be made here")
+        at = process.pid
+        while children := Path(f"/proc/{at}/task/{at}/children").read_text().split():
+            at = int(children[0])
+        return at
+
+    def _entering(self, pid: int | None) -> list[str]:
+        if pid is None:
+            return []
+        user = [] if self._as_root else ["--user", "--preserve-credentials"]
+        return ["nsenter", f"--target={pid}", *user, "--net", "--mount", f"--pid=/proc/{self.pid}/ns/pid_for_children"]
+
+    @staticmethod
+    def _seen_inside(pid: int) -> int:
+        """The number of a process in the innermost of its PID namespaces."""
+        status = Path(f"/proc/{pid}/status").read_text().splitlines()
+        return int(next(line for line in status if line.startswith("NSpid")).split()[-1])
+
+    def type(self, commands: str) -> str:
+        """What an administrator's commands print; they have to succeed."""
+        return self._typed(self.pid, commands)
+
+    def type_at_lan(self, commands: str) -> str:
+        return self._typed(self.lan_pid, commands)
+
+    def _typed(self, pid: int, commands: str) -> str:
+        words = [*self._entering(pid), "sh", "-ec", textwrap.dedent(commands)]
+        done = subprocess.run(words, capture_output=True, text=True, check=False, timeout=60)
+        assert done.returncode == 0, f"{commands}\n{done.stderr}"
+        return done.stdout
+
+    def start_at_lan(self, words: list[str]) -> subprocess.Popen[bytes]:
+        """Start a server on the LAN; it ends with the machine."""
+        log = (self.folder / f"server-{len(self._started)}.log").open("wb")
+        with log:
+            self._started.append(subprocess.Popen([*self._entering(self.lan_pid), *words], stdout=log, stderr=log))
+        return self._started[-1]
+
+    def _wait_for_lan(self) -> None:
+        def ready() -> bool:
+            listening = self.type_at_lan("cat /proc/net/udp /proc/net/tcp")
+            return all(f":{port:04X} " in listening for port in (67, 53, 7007))
+
+        Deadline(10, "the LAN's servers").wait_until(ready, interval_seconds=0.1)
+
+    def stop(self, server: subprocess.Popen[bytes]) -> None:
+        """End a server of the LAN; it is the child of the nsenter that we started."""
+        for child in Path(f"/proc/{server.pid}/task/{server.pid}/children").read_text().split():
+            os.kill(int(child), 9)
+        server.kill()
+        server.wait()
+
+    def qemunet(self, *words: str, uid: int | None = None, timeout: float = 400) -> "subprocess.CompletedProcess[str]":
+        """Run the command at the machine: as an ordinary user where there can be one, else as its only one, root."""
+        uid = (NOBODY if self._as_root else 0) if uid is None else uid
+        become = [f"--reuid={uid}", f"--regid={uid}", "--clear-groups"] if self._as_root else []
+        environment = ["PATH=/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/nonexistent", "PYTHONDONTWRITEBYTECODE=1"]
+        command = [sys.executable, "-m", "qemunet_tests", *words]
+        entering = [*self._entering(self.pid), "setpriv", *become, "--", "env", "-i", *environment]
+        return subprocess.run(
+            [*entering, *command], cwd=CHECKOUT, capture_output=True, text=True, check=False, timeout=timeout
+        )
+
+    def run(self, *words: str, uid: int | None = None) -> dict[str, dict[str, Any]]:
+        """The verdicts of `qemunet run --target host` by claim; what it printed is kept in `said`."""
+        report = self.folder / f"report-{len(list(self.folder.glob('report-*')))}"
+        given = ["run", "--target", "host", "--accel", "tcg", "--report", str(report), *words]
+        if not self._as_root:
+            given += ["--as", "root"]
+        done = self.qemunet(*given, uid=uid)
+        self.said, self.status = done.stdout + done.stderr, done.returncode
+        file = report / "results.json"
+        assert file.is_file(), self.said
+        self.results = json.loads(file.read_text())
+        return {each["claim"]: each for each in self.results["verdicts"]}
+
+    def close(self) -> None:
+        # What holds the namespaces, the last made first; all that is in them goes with it.
+        for process in reversed(self._started):
+            process.kill()
+            process.wait()
+            if process.stdout:
+                process.stdout.close()

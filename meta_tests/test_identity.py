@@ -1,0 +1,102 @@
+"""Who QEMU is: an ordinary user without capabilities, whoever starts the run."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from qemunet_tests.harness.bench import Bench
+from qemunet_tests.harness.guest import Guest
+from qemunet_tests.harness.identity import NOBODY_ID, Identity, unprivileged
+from qemunet_tests.harness.netdev import Bridge, Nic, User
+
+as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can be somebody else")
+NET_ADMIN = 1 << 12
+
+
+def status(pid: int) -> dict[str, str]:
+    """What /proc/PID/status says."""
+    rows = Path(f"/proc/{pid}/status").read_text().splitlines()
+    return {name: value.strip() for name, _, value in (row.partition(":") for row in rows)}
+
+
+@pytest.fixture(params=[User(), Bridge()], ids=["user", "bridge"])
+def guest(request: pytest.FixtureRequest, bench: Bench) -> Iterator[Guest]:
+    guest = bench.boot(Nic(request.param), network=False)
+    yield guest
+    bench.discard(guest)
+
+
+def test_qemu_is_no_root_and_has_no_capabilities(guest: Guest, bench: Bench) -> None:
+    said = status(guest.qemu.process.pid)
+    assert said["Name"].startswith("qemu")
+    assert set(said["Uid"].split()) == {str(bench.identity.uid)}
+    assert "0" not in {*said["Uid"].split(), *said["Gid"].split(), *said["Groups"].split()}
+    lent = 0
+    if isinstance(guest.nics[0].netdev, Bridge) and not bench.helper.give_setuid():
+        # With nobody whom a setuid bit could turn the helper into, QEMU is lent what the bit would give.
+        lent = NET_ADMIN
+    for kind in ("CapInh", "CapPrm", "CapEff", "CapAmb"):
+        assert int(said[kind], 16) == lent, (kind, said[kind])
+
+
+@as_root
+def test_the_run_itself_is_root() -> None:
+    """So that the test above could fail."""
+    said = status(os.getpid())
+    assert said["Uid"].split()[0] == "0"
+    assert int(said["CapEff"], 16)
+
+
+def test_qemu_can_write_where_it_must_and_no_further(shared_guest: Guest, bench: Bench) -> None:
+    assert shared_guest.folder.stat().st_uid == bench.identity.uid
+    assert shared_guest.folder.parent.stat().st_mode & 0o002 == 0
+
+
+@pytest.fixture
+def sudo(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
+    for name in ("SUDO_UID", "SUDO_GID"):
+        monkeypatch.delenv(name, raising=False)
+    return monkeypatch
+
+
+@as_root
+def test_root_runs_guests_as_nobody(sudo: pytest.MonkeyPatch) -> None:
+    found = unprivileged()
+    assert (found.uid, found.gid) == (NOBODY_ID, NOBODY_ID)
+
+
+@as_root
+def test_sudo_runs_guests_as_the_caller(sudo: pytest.MonkeyPatch) -> None:
+    sudo.setenv("SUDO_UID", "1000")
+    sudo.setenv("SUDO_GID", "1001")
+    found = unprivileged()
+    assert (found.uid, found.gid) == (1000, 1001)
+    assert "--reuid=1000" in found.prefix()
+    assert "--regid=1001" in found.prefix()
+
+
+@as_root
+@pytest.mark.parametrize(("uid", "gid"), [("0", "0"), ("nonsense", "1000"), ("-1", "-1"), ("", "")])
+def test_root_by_way_of_sudo_is_not_the_user(sudo: pytest.MonkeyPatch, uid: str, gid: str) -> None:
+    sudo.setenv("SUDO_UID", uid)
+    sudo.setenv("SUDO_GID", gid)
+    found = unprivileged()
+    assert (found.uid, found.gid) == (NOBODY_ID, NOBODY_ID)
+
+
+def test_a_group_of_roots_own_is_never_handed_on(sudo: pytest.MonkeyPatch) -> None:
+    assert 0 not in unprivileged().groups
+
+
+def test_capabilities_are_dropped_but_for_those_asked_for() -> None:
+    words = Identity(1000, 1000).prefix(("net_raw", "net_admin"))
+    assert "--inh-caps=-all,+net_admin,+net_raw" in words
+    assert "--ambient-caps=-all,+net_admin,+net_raw" in words
+    assert words[-1] == "--"
+
+
+def test_an_id_without_a_name() -> None:
+    assert Identity(4_000_000, 4_000_000).name == "4000000"
+    assert Identity(0, 0).name == "root"

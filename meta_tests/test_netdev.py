@@ -1,0 +1,67 @@
+"""Netdevs and NICs are spelled as QEMU reads them."""
+
+import pytest
+
+from qemunet_tests.harness.bench import Bench
+from qemunet_tests.harness.netdev import DEFAULT_NIC_MODEL, NIC_MODELS, Bridge, Netdev, Nic, User
+
+
+@pytest.mark.parametrize(
+    ("netdev", "spelled"),
+    [
+        (User(), "user,id=net0"),
+        (User(hostfwd=("tcp::2222-:22",)), "user,id=net0,hostfwd=tcp::2222-:22"),
+        (
+            User(hostfwd=("tcp::2222-:22", "udp:127.0.0.1:53-10.0.2.15:53"), options=("ipv6=off", "net=10.9.0.0/24")),
+            "user,id=net0,hostfwd=tcp::2222-:22,hostfwd=udp:127.0.0.1:53-10.0.2.15:53,ipv6=off,net=10.9.0.0/24",
+        ),
+        (Bridge(), "bridge,id=net0,br=br0"),
+        (Bridge("virbr0", options=("helper=/opt/helper",)), "bridge,id=net0,br=virbr0,helper=/opt/helper"),
+    ],
+)
+def test_a_netdev_is_spelled(netdev: Netdev, spelled: str) -> None:
+    assert netdev.spell("net0") == spelled
+
+
+def test_a_nic_is_its_netdev_and_its_device() -> None:
+    assert Nic(User(), "e1000").spell("net3", "52:54:00:71:00:01") == [
+        "-netdev",
+        "user,id=net3",
+        "-device",
+        "e1000,netdev=net3,mac=52:54:00:71:00:01,romfile=",
+    ]
+
+
+def test_values_are_values() -> None:
+    assert Nic() == Nic(User(), DEFAULT_NIC_MODEL)
+    assert len({User(), User(), Bridge(), Bridge("br1")}) == 3
+
+
+@pytest.mark.parametrize("model", NIC_MODELS)
+def test_qemu_takes_every_model(bench: Bench, model: str) -> None:
+    words = Nic(User(), model).spell("net0", "52:54:00:71:ff:01")
+    machine = ["-M", bench.qemu.machine, "-S"]
+    assert bench.attempt(*machine, *words).started
+
+
+@pytest.mark.parametrize(
+    "netdev", [User(hostfwd=("tcp:127.0.0.1:2222-:22", "udp::5353-:53"), options=("ipv6=off",)), Bridge()]
+)
+def test_qemu_takes_every_netdev(bench: Bench, netdev: Netdev) -> None:
+    assert bench.attempt(netdevs=[netdev]).started
+
+
+@pytest.mark.parametrize(
+    "netdev",
+    [
+        User(hostfwd=("tcp::2222",)),
+        User(options=("no-such-option=1",)),
+        User(options=("net=10.0.2.0/24", "host=10.0.3.2")),
+        Bridge("no-such-bridge"),
+        Bridge(options=("helper=/no/such/helper",)),
+    ],
+)
+def test_qemu_refuses_what_is_wrong(bench: Bench, netdev: Netdev) -> None:
+    attempt = bench.attempt(netdevs=[netdev])
+    assert (attempt.started, attempt.status) == (False, 1)
+    assert "-netdev" in attempt.message

@@ -1,0 +1,143 @@
+"""Observers say no when it is no: each is shown what is there, and what is not."""
+
+import socket
+from collections.abc import Iterator
+
+import pytest
+
+from qemunet_tests.harness.bench import Bench
+from qemunet_tests.harness.errors import HarnessError
+from qemunet_tests.harness.guest import Guest
+from qemunet_tests.harness.lab import Lab, plan
+from qemunet_tests.harness.netdev import Bridge, Nic, User
+from qemunet_tests.harness.target import Endpoint
+from qemunet_tests.observe.backend import backends, bridge_of, listening_sockets, tap_of
+from qemunet_tests.observe.frames import _message_type, dhcp_messages
+from qemunet_tests.observe.lease import _parse, lease
+from qemunet_tests.observe.links import address_on, carrier, driver, interfaces
+from qemunet_tests.observe.reach import bulk, echoes, ping
+from qemunet_tests.observe.resolver import addresses_of, host_answers
+
+ECHO = Endpoint(plan.NEIGHBOUR, plan.ECHO_PORT)
+NOBODY = Endpoint(plan.NEIGHBOUR, plan.ECHO_PORT + 1)
+
+
+@pytest.fixture(scope="module")
+def guest(bench: Bench) -> Iterator[Guest]:
+    """A guest with both modes: eth0 is user mode with a forward, eth1 is on the bridge."""
+    guest = bench.boot(Nic(User(hostfwd=("tcp:127.0.0.1:2222-:22",))), Nic(Bridge()))
+    assert lease(guest, 0)
+    assert lease(guest, 1)
+    yield guest
+    bench.discard(guest)
+
+
+def test_a_lease_and_none(guest: Guest) -> None:
+    got = lease(guest, 0)
+    assert got is not None
+    assert (got.interface, got.gateway, got.resolvers) == ("10.0.2.15/24", "10.0.2.2", ("10.0.2.3",))
+    assert lease(guest, 7, within_seconds=0.05) is None
+
+
+def test_a_lease_without_options() -> None:
+    bare = _parse("interface=eth0\nip=192.168.1.7\n")
+    assert (bare.interface, bare.gateway, bare.resolvers, bare.seconds) == ("192.168.1.7/32", "", (), 0)
+    several = _parse("ip=10.0.0.9\nmask=8\nrouter=10.0.0.1 10.0.0.2\ndns=10.0.0.3 10.0.0.4\ndomain=a=b\n")
+    assert (several.gateway, several.resolvers) == ("10.0.0.1", ("10.0.0.3", "10.0.0.4"))
+    assert several.domain == "a=b"
+
+
+def test_backends_and_what_is_behind_them(guest: Guest, shared_guest: Guest, lab: Lab) -> None:
+    assert [(backend.identifier, backend.kind) for backend in backends(guest)] == [("net0", "user"), ("net1", "tap")]
+    assert backends(shared_guest) == []
+    tap = tap_of(guest)
+    assert tap
+    assert bridge_of(lab.host, tap) == "br0"
+    assert tap_of(shared_guest) is None
+    assert bridge_of(lab.host, "lo") is None
+    assert bridge_of(lab.host, "no-such-link") is None
+
+
+def test_who_listens(guest: Guest, shared_guest: Guest, lab: Lab) -> None:
+    assert listening_sockets(guest, lab.host) == ["tcp 127.0.0.1:2222"]
+    assert listening_sockets(shared_guest, lab.host) == []
+
+
+def test_links(guest: Guest, shared_guest: Guest) -> None:
+    assert interfaces(guest) == ["eth0", "eth1"]
+    assert interfaces(shared_guest) == []
+    assert [driver(guest, name) for name in ("eth0", "eth1", "eth7")] == ["virtio_net", "virtio_net", ""]
+    assert address_on(guest, "eth0") == "10.0.2.15/24"
+    assert address_on(guest, "eth7", wait_seconds=0) == ""
+
+
+def test_a_cable_that_is_pulled(bench: Bench) -> None:
+    guest = bench.boot(Nic(User()), network=False)
+    try:
+        guest.check("ip link set eth0 up")
+        assert carrier(guest)
+        guest.unplug()
+        assert not carrier(guest)
+    finally:
+        bench.discard(guest)
+
+
+def test_ping(guest: Guest, lab: Lab) -> None:
+    assert ping(guest, plan.NEIGHBOUR).received == 3
+    assert ping(guest, "192.168.1.77", wait_seconds=1).received == 0
+    assert ping(lab.neighbour, plan.OUTSIDE).received == 3
+    assert ping(lab.switch, plan.OUTSIDE).received == 0
+    with pytest.raises(HarnessError, match="ping did not run"):
+        ping(lab.neighbour, "no such address")
+
+
+@pytest.mark.parametrize("protocol", ["TCP", "UDP"])
+def test_echoes(guest: Guest, lab: Lab, protocol: str) -> None:
+    assert echoes(guest, protocol, ECHO)
+    assert not echoes(guest, protocol, NOBODY, wait_seconds=1)
+
+
+def test_somebody_who_answers_something_else_is_no_echo(guest: Guest, lab: Lab) -> None:
+    with lab.neighbour.open_socket(socket.SOCK_DGRAM) as liar:
+        liar.bind((plan.NEIGHBOUR, NOBODY.port))
+        liar.setblocking(False)
+        assert not echoes(guest, "UDP", NOBODY, wait_seconds=1)
+
+
+def test_bulk(guest: Guest) -> None:
+    there_and_back = bulk(guest, ECHO, 64 * 1024)
+    assert (there_and_back.sent, there_and_back.returned, there_and_back.intact) == (65536, 65536, True)
+    lost = bulk(guest, NOBODY, 64 * 1024, wait_seconds=1)
+    assert (lost.returned, lost.intact) == (0, False)
+    assert str(lost) == "0 of 65536 bytes came back, not the same"
+
+
+def test_names(guest: Guest, lab: Lab) -> None:
+    assert addresses_of(guest, "www.example") == (plan.OUTSIDE,)
+    assert addresses_of(guest, plan.UNKNOWN_NAME) == ()
+    assert addresses_of(guest, "www.example", "10.0.2.3") == (plan.OUTSIDE,)
+    assert host_answers(lab.host, plan.ROUTER, plan.UNKNOWN_NAME)
+    assert not host_answers(lab.host, "192.168.1.77", "www.example", wait_seconds=0.2)
+
+
+def test_dhcp_on_the_wire(guest: Guest) -> None:
+    for nic in (0, 1):
+        assert dhcp_messages(guest, nic)[-4:] == ["discover", "offer", "request", "ack"]
+    assert dhcp_messages(guest, 7) == []
+
+
+@pytest.mark.parametrize(
+    ("frame", "kind"),
+    [
+        (b"", None),
+        (b"\x63\x82\x53\x63", None),
+        (b"\x63\x82\x53\x63\x35", None),
+        (b"header\x63\x82\x53\x63\x35\x01\x02\xff", "offer"),
+        (b"\x63\x82\x53\x63\x00\x00\x0c\x02ab\x35\x01\x05\xff", "ack"),
+        (b"\x63\x82\x53\x63\xff\x35\x01\x05", None),
+        (b"\x63\x82\x53\x63\x0c\xf0ab", None),
+        (b"\x63\x82\x53\x63\x35\x01\x63\xff", None),
+    ],
+)
+def test_a_frame_is_dhcp_or_not(frame: bytes, kind: str | None) -> None:
+    assert _message_type(frame) == kind

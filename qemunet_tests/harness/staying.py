@@ -1,0 +1,43 @@
+"""Staying on the machine: what a run lives in when the real host is the target.
+
+Its network, its /etc, its users and its bridge helper are the machine's own, and nothing of them is changed. Where it
+may, the run makes what leaves no trace: private mounts for what it writes, a PID namespace for what it starts. An
+ordinary user may make those in a user namespace only, where the machine's setuid helper and its network would be
+somebody else's; he gets a folder and a caretaker instead.
+"""
+
+import tempfile
+from pathlib import Path
+
+from qemunet_tests.harness import namespaces
+from qemunet_tests.harness.caretaker import Caretaker
+from qemunet_tests.harness.keeper import Keeper
+from qemunet_tests.harness.namespaces import SCRATCH
+from qemunet_tests.harness.syscalls import CLONE_NEWNS, MS_PRIVATE, MS_REC, mount, unshare
+
+
+def settle(controller_pid: int) -> Keeper | Caretaker:
+    """Prepare this process for a run on the machine, and return who cleans up behind it."""
+    try:
+        unshare(CLONE_NEWNS)
+        mount("none", "/", None, MS_REC | MS_PRIVATE)
+        mount("qemunet", str(SCRATCH), "tmpfs", 0, "mode=0755")
+    except OSError:  # an ordinary user, or a container's root
+        namespaces.write_into(_new_folder())
+        return Caretaker(controller_pid, namespaces.scratch())
+    return Keeper(controller_pid)
+
+
+def _new_folder() -> Path:
+    folder = Path(tempfile.mkdtemp(prefix="qemunet-", dir=SCRATCH if _is_writable(SCRATCH) else None))
+    # QEMU may run as somebody else.
+    folder.chmod(0o755)
+    return folder
+
+
+def _is_writable(folder: Path) -> bool:
+    try:
+        with tempfile.TemporaryFile(dir=folder):
+            return True
+    except OSError:
+        return False

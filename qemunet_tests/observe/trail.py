@@ -1,0 +1,78 @@
+"""How far a question got, and how far its answer came back: listened to at every place of its way at once."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from qemunet_tests.harness.guest import Guest
+from qemunet_tests.harness.lab.station import Station
+from qemunet_tests.observe.exchanges import Exchange
+from qemunet_tests.observe.packets import Packet
+from qemunet_tests.observe.wiretaps import Wiretap, Wiretaps
+
+
+@dataclass(frozen=True)
+class Trail:
+    """`places` lie in the order in which the question passes them; `asked` and `answered` say how often each saw it.
+
+    `aside` are further places that saw the question, as a bridge sees a broadcast. `deaf` are those that could not
+    be listened at. `largest_bytes` is the size of the largest question.
+    """
+
+    exchange: Exchange
+    places: tuple[str, ...]
+    asked: tuple[int, ...]
+    answered: tuple[int, ...]
+    aside: tuple[str, ...]
+    deaf: tuple[str, ...]
+    largest_bytes: int
+
+    @property
+    def complete(self) -> bool:
+        """Whether the answer came back to whoever had asked."""
+        return self.answered[0] > 0
+
+    @property
+    def gap(self) -> tuple[str, str, bool] | None:
+        """The last place that saw the question, or else the answer, the next one, which did not, and whether it is
+        the answer that is missing. None where all was seen everywhere, and where the last place saw no answer.
+        """
+        if self.asked[0] == 0:
+            return None
+        for number in range(1, len(self.places)):
+            if not self.asked[number]:
+                return self.places[number - 1], self.places[number], False
+        for number in range(len(self.places) - 1, 0, -1):
+            if self.answered[number] and not self.answered[number - 1]:
+                return self.places[number], self.places[number - 1], True
+        return None
+
+    @property
+    def unanswered(self) -> bool:
+        """Whether the question left at the last place, and no answer came in there."""
+        return all(self.asked) and not any(self.answered)
+
+
+def follow(exchange: Exchange, guest: Guest, station: Station, links: Sequence[str], aside: Sequence[str]) -> Trail:
+    """Ask once and see where it passes. `links` are the places on the host beyond the guest, nearest first."""
+    with Wiretaps(guest, station, [*links, *aside]) as taps:
+        exchange.provoke()
+        heard: dict[str, Wiretap] = {"": taps.guest, **taps.links}
+        on_the_way = [taps.guest, *(taps.links[link] for link in links if link in taps.links)]
+        if exchange.inward:
+            on_the_way.reverse()
+        questions = [_matching(tap, exchange.asks) for tap in on_the_way]
+        answers = [_matching(tap, exchange.answers) for tap in on_the_way]
+        beside = [link for link in aside if link in heard and _matching(heard[link], exchange.asks)]
+        return Trail(
+            exchange,
+            tuple(tap.place for tap in on_the_way),
+            tuple(map(len, questions)),
+            tuple(map(len, answers)),
+            tuple(beside),
+            tuple(taps.deaf),
+            max((packet.size_bytes for found in questions for packet in found), default=0),
+        )
+
+
+def _matching(tap: Wiretap, wanted: Callable[[Packet], bool]) -> list[Packet]:
+    return [each for each in tap.packets() if wanted(each)]

@@ -1,0 +1,101 @@
+"""What passes at several places at once: a guest's own wire, and interfaces of the host where that is permitted."""
+
+import contextlib
+import socket
+import struct
+from collections.abc import Iterator
+from types import TracebackType
+from typing import Protocol
+
+from qemunet_tests.harness.guest import Guest
+from qemunet_tests.harness.lab.station import Station
+from qemunet_tests.observe.packets import Packet, packet
+
+#: linux/if_ether.h and asm/socket.h.
+ETH_P_ALL, SO_RCVBUFFORCE = 3, 33
+BUFFER_BYTES = 4 << 20
+LONGEST_FRAME_BYTES = 65600
+PCAP_HEADER_BYTES, RECORD_HEADER_BYTES = 24, 16
+
+
+class Wiretap(Protocol):
+    """A place, and what has passed there since it was tapped."""
+
+    place: str
+
+    def packets(self) -> list[Packet]: ...
+
+    def close(self) -> None: ...
+
+
+class GuestWire:
+    """The capture that QEMU writes at the guest's NIC."""
+
+    def __init__(self, guest: Guest, nic: int = 0) -> None:
+        self.place = "the guest's NIC"
+        self._capture = guest.folder / f"net{nic}.pcap"
+        self._from = max(PCAP_HEADER_BYTES, self._capture.stat().st_size if self._capture.exists() else 0)
+
+    def packets(self) -> list[Packet]:
+        return [found for frame in self._frames() if (found := packet(frame))]
+
+    def _frames(self) -> Iterator[bytes]:
+        content = self._capture.read_bytes() if self._capture.exists() else b""
+        at = self._from
+        while at + RECORD_HEADER_BYTES <= len(content):
+            length = struct.unpack_from("=8xI", content, at)[0]
+            at += RECORD_HEADER_BYTES
+            yield content[at : at + length]
+            at += length
+
+    def close(self) -> None:
+        pass
+
+
+class LinkTap:
+    """An interface of a station, by packet(7). Raises PermissionError where the station is not ours to listen at.
+
+    The kernel shows what comes in before any filter has seen it, and what goes out after all filters have.
+    """
+
+    def __init__(self, station: Station, link: str) -> None:
+        self.place = link
+        self._heard: list[Packet] = []
+        with station.entered():
+            self._socket = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)
+        with contextlib.suppress(OSError):
+            self._socket.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, BUFFER_BYTES)
+        self._socket.setblocking(False)
+        self._socket.bind((link, ETH_P_ALL))
+
+    def packets(self) -> list[Packet]:
+        with contextlib.suppress(BlockingIOError):
+            while True:
+                frame = self._socket.recv(LONGEST_FRAME_BYTES)
+                if found := packet(frame):
+                    self._heard.append(found)
+        return self._heard
+
+    def close(self) -> None:
+        self._socket.close()
+
+
+class Wiretaps:
+    """Taps at the guest and at these links; `deaf` are the links that we may not listen at."""
+
+    def __init__(self, guest: Guest, station: Station, links: list[str]) -> None:
+        self.guest = GuestWire(guest)
+        self.links: dict[str, LinkTap] = {}
+        self.deaf: list[str] = []
+        for link in links:
+            try:
+                self.links[link] = LinkTap(station, link)
+            except OSError:  # not permitted, or gone
+                self.deaf.append(link)
+
+    def __enter__(self) -> "Wiretaps":
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        for tap in self.links.values():
+            tap.close()

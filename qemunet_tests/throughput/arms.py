@@ -1,0 +1,110 @@
+"""Arms: the configurations that are measured side by side.
+
+An arm is a way to connect a guest and a NIC model. Names are words that `--arms` takes.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from qemunet_tests.harness.errors import UsageError
+from qemunet_tests.harness.netdev import NIC_MODELS
+
+#: What can be measured, and what each is.
+WAYS = {
+    "user": "-netdev user: libslirp inside QEMU",
+    "bridge": "-netdev bridge: a tap on br0, made by qemu-bridge-helper",
+    "tap": "-netdev tap: a tap on br0 that was made beforehand",
+    "tap-plain": "-netdev tap,vnet_hdr=off: every packet is cut and summed by the guest",
+    "tap-vhost": "-netdev tap,vhost=on: packets are moved by the kernel",
+    "passt": "-netdev stream to passt",
+    "stream": "-netdev stream between two guests, over a Unix socket",
+}
+DEFAULT_WAYS = ("bridge", "user")
+DEFAULT_NICS = ("virtio-net-pci", "e1000")
+#: The same configuration again, under another name: what differs between the two is noise.
+AGAIN = "-again"
+#: The same with the QEMU that `--baseline` names.
+BASELINE = "-baseline"
+#: Short names that the command line takes.
+NIC_WORDS = {"virtio-net": "virtio-net-pci", "virtio": "virtio-net-pci"}
+
+
+@dataclass(frozen=True)
+class Arm:
+    """One configuration. `name` tells it from others; `way` says how the guest is connected."""
+
+    way: str
+    nic: str
+    suffix: str = ""
+
+    @property
+    def name(self) -> str:
+        return self.way + self.suffix
+
+    @property
+    def key(self) -> str:
+        return f"{self.name}/{self.nic}"
+
+    @property
+    def is_baseline(self) -> bool:
+        return self.suffix == BASELINE
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Two arms whose ratio is wanted: `upper` over `lower`."""
+
+    upper: Arm
+    lower: Arm
+
+    @property
+    def is_twin(self) -> bool:
+        """Whether the two are the same configuration."""
+        return self.upper.suffix == AGAIN
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a recording measures. In `pairs` every two arms are compared that will be; all of one NIC are adjacent."""
+
+    arms: tuple[Arm, ...]
+    pairs: tuple[Pair, ...]
+
+    @property
+    def nics(self) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(arm.nic for arm in self.arms))
+
+
+def make_plan(ways: Sequence[str], nics: Sequence[str], baseline: bool = False) -> Plan:
+    """Every way with every NIC; the last way twice with the first NIC, as the A/A arm. Raises UsageError."""
+    ways, nics = _known_ways(ways), _known_nics(nics)
+    arms, pairs = [], []
+    for nic in nics:
+        of_nic = [Arm(way, nic) for way in ways]
+        pairs += [Pair(arm, of_nic[-1]) for arm in of_nic[:-1]]
+        if baseline:
+            before = [replace(arm, suffix=BASELINE) for arm in of_nic]
+            pairs += [Pair(arm, other) for arm, other in zip(of_nic, before, strict=True)]
+            of_nic += before
+        arms += of_nic
+    last = Arm(ways[-1], nics[0])
+    arms.append(replace(last, suffix=AGAIN))
+    pairs.append(Pair(arms[-1], last))
+    return Plan(tuple(arms), tuple(pairs))
+
+
+def _known_ways(ways: Sequence[str]) -> list[str]:
+    for way in ways:
+        if way not in WAYS:
+            raise UsageError(f"--arms: there is no arm {way!r}; there are {', '.join(WAYS)}")
+    # Bridged and tap before user: a ratio then says how much faster they are.
+    order = [*(way for way in WAYS if way != "user"), "user"]
+    return sorted(dict.fromkeys(ways), key=order.index)
+
+
+def _known_nics(nics: Sequence[str]) -> list[str]:
+    models = [NIC_WORDS.get(nic, nic) for nic in nics]
+    for model in models:
+        if model not in NIC_MODELS:
+            raise UsageError(f"--nics: the guest has no driver for {model!r}; it knows {', '.join(NIC_MODELS)}")
+    return list(dict.fromkeys(models))

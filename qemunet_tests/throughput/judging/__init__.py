@@ -1,0 +1,1 @@
+"""What recordings mean: ratios with their uncertainty, and verdicts about them."""

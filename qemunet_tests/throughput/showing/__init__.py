@@ -1,0 +1,1 @@
+"""Recordings for people: tables, Markdown, plots."""

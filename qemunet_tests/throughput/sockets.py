@@ -1,0 +1,116 @@
+"""The host's own account of TCP connections: the kernel's tcp_info by sock_diag, last words included.
+
+Sources: linux/inet_diag.h, linux/sock_diag.h; sock_diag(7). pyroute2 knows the messages.
+"""
+
+import re
+import socket
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pyroute2.netlink import NETLINK_SOCK_DIAG, NLM_F_MATCH, NLM_F_REQUEST, NLM_F_ROOT
+from pyroute2.netlink.diag import SKNLGRP_INET_TCP_DESTROY, SOCK_DIAG_BY_FAMILY, inet_diag_msg, inet_diag_req
+
+from qemunet_tests.harness.lab.station import Station
+
+HEADER_BYTES = 16
+INET_DIAG_INFO = 2
+CONNECTED = 0xFFF & ~(1 << 10)  # every state but LISTEN
+ANSWER_BYTES = 1 << 18
+
+Ends = tuple[str, int, str, int]
+
+
+@dataclass(frozen=True)
+class Connection:
+    """One end of a TCP connection. `ends` are its own address and port and the other's."""
+
+    ends: Ends
+    inode: int
+    acked_bytes: int
+    received_bytes: int
+    retransmits: int
+
+    @property
+    def moved_bytes(self) -> int:
+        return max(self.acked_bytes, self.received_bytes)
+
+
+class Account:
+    """Asks one station's kernel about its connections, and hears of those that end."""
+
+    def __init__(self, station: Station) -> None:
+        with station.entered():
+            self._asking = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, NETLINK_SOCK_DIAG)
+            self._hearing = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, NETLINK_SOCK_DIAG)
+        self._asking.settimeout(2.0)
+        self._hearing.bind((0, 1 << (SKNLGRP_INET_TCP_DESTROY - 1)))
+        self._hearing.setblocking(False)
+
+    def close(self) -> None:
+        self._asking.close()
+        self._hearing.close()
+
+    def alive(self) -> list[Connection]:
+        """Every IPv4 connection there is."""
+        request = inet_diag_req()
+        request["sdiag_family"] = socket.AF_INET
+        request["sdiag_protocol"] = socket.IPPROTO_TCP
+        request["idiag_states"] = CONNECTED
+        request["idiag_ext"] = 1 << (INET_DIAG_INFO - 1)
+        request["header"]["type"] = SOCK_DIAG_BY_FAMILY
+        request["header"]["flags"] = NLM_F_REQUEST | NLM_F_ROOT | NLM_F_MATCH
+        request.encode()
+        self._asking.send(request.data)
+        found: list[Connection] = []
+        while True:
+            answer = self._asking.recv(ANSWER_BYTES)
+            for kind, message in _messages(answer):
+                if kind != SOCK_DIAG_BY_FAMILY:
+                    return found
+                found += _connection(message)
+
+    def ended(self) -> Iterator[Connection]:
+        """Connections that ended since this was last asked, with their final counts."""
+        while True:
+            try:
+                heard = self._hearing.recv(ANSWER_BYTES)
+            except BlockingIOError:
+                return
+            for _, message in _messages(heard):
+                yield from _connection(message)
+
+
+def _messages(received: bytes) -> Iterator[tuple[int, bytes]]:
+    start = 0
+    while start + HEADER_BYTES <= len(received):
+        length = int.from_bytes(received[start : start + 4], "little")
+        kind = int.from_bytes(received[start + 4 : start + 6], "little")
+        yield kind, received[start : start + length]
+        start += (length + 3) & ~3
+
+
+def _connection(message: bytes) -> list[Connection]:
+    said: Any = inet_diag_msg(message)
+    said.decode()
+    info = said.get_attr("INET_DIAG_INFO")
+    if info is None:
+        return []
+    ends = (said["idiag_src"], said["idiag_sport"], said["idiag_dst"], said["idiag_dport"])
+    counts = (info["tcpi_bytes_acked"], info["tcpi_bytes_received"], info["tcpi_total_retrans"])
+    return [Connection(ends, said["idiag_inode"], *counts)]
+
+
+def inodes_of(pid: int) -> set[int]:
+    """The sockets that a process holds. Raises OSError where that may not be asked."""
+    found = set()
+    for link in Path(f"/proc/{pid}/fd").iterdir():
+        try:
+            match = re.fullmatch(r"socket:\[(\d+)\]", str(link.readlink()))
+        except FileNotFoundError:
+            continue
+        if match:
+            found.add(int(match[1]))
+    return found
