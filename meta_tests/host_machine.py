@@ -19,6 +19,7 @@ from typing import Any
 import pytest
 
 from meta_tests.accounts import CHECKOUT, NOBODY
+from meta_tests.host_faults import HostFault
 from qemunet_tests.harness import qemu_facts
 from qemunet_tests.harness.deadline import Deadline
 
@@ -157,6 +158,25 @@ class HostMachine:
             os.kill(int(child), 9)
         server.kill()
         server.wait()
+
+    @property
+    def made_by_root(self) -> bool:
+        return self._as_root
+
+    def plant(self, fault: HostFault) -> None:
+        """Break the machine or its LAN."""
+        if fault.stops_dhcp:
+            self.stop(self.dhcp)
+        self.type(fault.typed)
+        self.type_at_lan(fault.at_lan)
+
+    def mend(self, fault: HostFault, remedy: str) -> None:
+        """Do what the report says, word for word, or where that is no command what it means."""
+        self.type(remedy.replace("sudo ", "").partition(", or ")[0] if fault.mended is None else fault.mended)
+        self.type_at_lan(fault.mended_at_lan)
+        if fault.stops_dhcp:
+            self.dhcp = self.start_at_lan(shlex.split(DHCP))
+            self._wait_for_lan()
 
     def qemunet(self, *words: str, uid: int | None = None, timeout: float = 400) -> "subprocess.CompletedProcess[str]":
         """Run the command at the machine: as an ordinary user where there can be one, else as its only one, root."""

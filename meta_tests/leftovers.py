@@ -21,6 +21,8 @@ from qemunet_tests.harness.deadline import Deadline
 MARK = "QEMUNET_META_RUN"
 TEMPORARY = (Path("/tmp"), Path("/var/tmp"), Path("/dev/shm"))
 NAMESPACES = ("net", "mnt", "pid", "user")
+#: What these tests themselves keep for a run.
+FOLDER_PREFIX = "qemunet-meta-"
 LIMIT_SECONDS = 5.0
 
 
@@ -160,7 +162,7 @@ class Run:
     def _own(self, folder: Path, depth: int) -> Iterator[Path]:
         with contextlib.suppress(OSError):
             for path in folder.iterdir():
-                if path == self._folder.parent:
+                if path.name.startswith(FOLDER_PREFIX):
                     continue
                 with contextlib.suppress(OSError):
                     if self._owns(path):

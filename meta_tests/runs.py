@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from meta_tests.accounts import Account, accounts
-from meta_tests.leftovers import Run
+from meta_tests.leftovers import FOLDER_PREFIX, Run
 from meta_tests.standstill import FOLDER
 from qemunet_tests.harness.cache import cache_root, readable_caches
 from qemunet_tests.harness.deadline import Deadline
@@ -57,7 +57,7 @@ def home(account: Account) -> Iterator[Path]:
     from qemunet_tests.settings import Settings
 
     prepare(Settings())
-    home = Path(tempfile.mkdtemp(prefix="qemunet-meta-"))
+    home = Path(tempfile.mkdtemp(prefix=FOLDER_PREFIX))
     home.chmod(0o755)
     for shelf in ("images", "templates"):
         (home / "cache" / shelf).mkdir(parents=True)

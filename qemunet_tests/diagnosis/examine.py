@@ -10,6 +10,7 @@ from qemunet_tests.diagnosis import (
     host_side,
     lan_side,
     launch,
+    localise,
     neighbourhood,
     netplan,
     slirp_side,
@@ -44,8 +45,12 @@ PATH: tuple[Suspicion, ...] = (
     bridge_frames.spanning_tree,
     host_side.mac_not_unique,
     bridge_frames.filtered,
+    localise.lost_here,
     lan_side.no_dhcp_server,
 )
+
+#: When all else is said: the question left this host, or nobody may see whether it did.
+LAST: tuple[Suspicion, ...] = (localise.unanswered, localise.unseen)
 
 #: What else a claim may suffer from, by the `diagnosis` its TOML table names.
 SPECIAL: dict[str, tuple[Suspicion, ...]] = {
@@ -74,10 +79,10 @@ SPECIAL: dict[str, tuple[Suspicion, ...]] = {
 
 def cause_of(claim: Claim, fixtures: Mapping[str, object], failure: BaseException) -> Cause | None:
     """The first cause that can be proven; None where none can. `fixtures` are those of the test, still alive."""
-    scene = Scene.of(claim.mode, fixtures, failure)
+    scene = Scene.of(claim.mode, fixtures, failure, claim.diagnosis or "")
     if scene is None:
         return None
-    suspicions = SPECIAL.get(claim.diagnosis or "", PATH)
+    suspicions = (*SPECIAL.get(claim.diagnosis or "", PATH), *LAST)
     return next((cause for suspicion in suspicions if (cause := _followed(suspicion, scene))), None)
 
 

@@ -1,5 +1,6 @@
 """Causes beyond the host: servers that do not answer."""
 
+from qemunet_tests.diagnosis import localise
 from qemunet_tests.diagnosis.cause import Cause
 from qemunet_tests.diagnosis.scene import Scene
 from qemunet_tests.harness.host import resolver
@@ -13,11 +14,12 @@ def no_dhcp_server(scene: Scene) -> Cause | None:
     if scene.guest is None or not scene.bridged:
         return None
     seen = dhcp_messages(scene.guest)
-    if "discover" not in seen or "offer" in seen:
+    trail = localise.trail_of(scene)
+    if "discover" not in seen or "offer" in seen or trail is None or not trail.unanswered:
         return None
     return Cause(
         f"no DHCP server answers on the LAN behind {scene.target.bridge}: the guest asked {seen.count('discover')} "
-        "times, its frames leave the host, and no offer came",
+        f"times, its frames leave the host at {trail.places[-1]}, and no offer came in there",
         "start the LAN's DHCP server, or give the guest a static address",
     )
 

@@ -12,22 +12,27 @@ from qemunet_tests.harness.target import LabTarget, Target
 
 @dataclass(frozen=True)
 class Scene:
-    """`mode` is the broken claim's. `netplan_host` is there for the tests that have one."""
+    """`mode` is the broken claim's, and `topic` what its table calls `diagnosis`.
+
+    `netplan_host` is there for the tests that have one.
+    """
 
     mode: str
     bench: Bench
     target: Target
     failure: BaseException
     netplan_host: NetplanHost | None = None
+    topic: str = ""
 
     @classmethod
-    def of(cls, mode: str, fixtures: Mapping[str, object], failure: BaseException) -> "Scene | None":
+    def of(cls, mode: str, fixtures: Mapping[str, object], failure: BaseException, topic: str = "") -> "Scene | None":
         """The scene of a test that had these fixtures; None where it got no bench and so nothing can be looked at."""
         bench, target = fixtures.get("bench"), fixtures.get("target")
         if not isinstance(bench, Bench) or not isinstance(target, LabTarget | HostTarget):
             return None
         configured = fixtures.get("netplan_host")
-        return cls(mode, bench, target, failure, configured if isinstance(configured, NetplanHost) else None)
+        netplan_host = configured if isinstance(configured, NetplanHost) else None
+        return cls(mode, bench, target, failure, netplan_host, topic)
 
     @property
     def guest(self) -> Guest | None:

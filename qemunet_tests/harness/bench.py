@@ -68,6 +68,7 @@ class Bench:
         count: Callable[[str], None] = lambda _: None,
         identity: Identity | None = None,
         helper: HostHelper | None = None,
+        captures: bool = True,
     ) -> None:
         # The cache may lie in a home that is closed to the user QEMU runs as.
         self.machine = replace(machine, image=machine.image.placed(scratch() / f"image-{machine.image.name}"))

@@ -9,6 +9,7 @@ import base64
 import hashlib
 import re
 import socket
+from collections.abc import Sequence
 
 from qemunet_tests.harness.deadline import Deadline
 from qemunet_tests.harness.errors import HarnessError, TimedOut
@@ -36,12 +37,6 @@ class Console:
         """Wait for the guest to say that it takes commands. Raises TimedOut, ConsoleClosed."""
         self._read_past(READY, Deadline(within_seconds, "the guest to be ready on its control port"))
 
-    def resume(self, within_seconds: float) -> None:
-        """Ask a guest that was ready before this conversation began to say so again."""
-        deadline = Deadline(within_seconds, "the guest to answer on its control port")
-        self._send("0\n", deadline)
-        self._read_past(READY, deadline)
-
     def run(self, command: str, within_seconds: float, grace_seconds: float) -> Completed:
         """Have the guest run a shell command.
 
@@ -61,6 +56,16 @@ class Console:
         if status == KILLED_STATUS and deadline.elapsed_seconds >= limit_seconds:
             raise TimedOut(f"gave up after {within_seconds:.3g} s waiting in the guest for: {command}")
         return Completed(status, payload[:stdout_bytes], payload[stdout_bytes:])
+
+    def set_out(self, epoch_seconds: int, seed: str, macs: Sequence[str], within_seconds: float) -> int:
+        """Ask a waiting guest to set its clock (unless 0), mix its random numbers, and start its network.
+
+        The agent does this without the programs that a command takes. Returns the status.
+        """
+        self._sequence += 1
+        deadline = Deadline(within_seconds, "the guest to set out")
+        self._send(f"out {self._sequence} {epoch_seconds} {seed} {' '.join(macs)}\n", deadline)
+        return int(self._answer(deadline)[2])
 
     def _answer(self, deadline: Deadline) -> re.Match[bytes]:
         while True:

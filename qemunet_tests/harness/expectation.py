@@ -1,10 +1,10 @@
 """What an operator knows about his LAN and a host cannot tell: the file of `--expect`.
 
-    range = "192.168.1.100-192.168.1.199"    # what the DHCP server hands out
-    server = "192.168.1.254"                 # the DHCP server itself
-    gateway = "192.168.1.254"                # what its leases name
-    dns = ["192.168.1.254"]
-    names = ["printer.lan"]                  # what the resolver may be asked, beside localhost
+range = "192.168.1.100-192.168.1.199"    # what the DHCP server hands out
+server = "192.168.1.254"                 # the DHCP server itself
+gateway = "192.168.1.254"                # what its leases name
+dns = ["192.168.1.254"]
+names = ["printer.lan"]                  # what the resolver may be asked, beside localhost
 """
 
 import tomllib

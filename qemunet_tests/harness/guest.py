@@ -67,17 +67,18 @@ class Guest:
     def set_out(self, thawed: bool, network: bool) -> None:
         """Get a guest going that waits where every guest waits before it configures its network.
 
-        All in one request, because in software each costs a tenth of a second. A thawed guest believes that it is
-        still the moment of its freezing: its clock stands, and its random numbers are its template's. With
-        `network` its DHCP clients start, on NICs with the MAC addresses that are its own.
+        A thawed guest believes that it is still the moment of its freezing: its clock stands, and its random numbers
+        are its template's. With `network` its DHCP clients start, on NICs with the MAC addresses that are its own.
+        Raises GuestDied, TimedOut, HarnessError.
         """
-        steps = []
-        if thawed:
-            steps += [f"date -s @{int(time.time())} >/dev/null", f"echo {secrets.token_hex(32)} > /dev/urandom"]
-        if network:
-            steps.append(f"qemunet-network up {' '.join(self.macs)}")
-        if steps:
-            self.check(" && ".join(steps))
+        epoch_seconds = int(time.time()) if thawed else 0
+        macs = self.macs if network else ()
+        try:
+            status = self._console.set_out(epoch_seconds, secrets.token_hex(32), macs, self.pace.seconds(6.0))
+        except ConsoleClosed as error:
+            raise GuestDied(f"{error}; {self._last_words()}") from error
+        if status:
+            raise HarnessError(f"the guest could not bring its network up: status {status}")
 
     def settle(self, within_seconds: float) -> None:
         """Wait until what its boot started in the background is done: the SSH host key, slow links."""

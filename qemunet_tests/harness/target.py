@@ -165,9 +165,7 @@ def lab_target(lab: Lab) -> LabTarget:
         host=lab.host,
         bridge=plan.BRIDGE,
         address=plan.HOST,
-        lan=LabLan(
-            IPv4Address(plan.FIRST_LEASE), IPv4Address(plan.LAST_LEASE), plan.ROUTER, plan.ROUTER, plan.ROUTER
-        ),
+        lan=LabLan(IPv4Address(plan.FIRST_LEASE), IPv4Address(plan.LAST_LEASE), plan.ROUTER, plan.ROUTER, plan.ROUTER),
         neighbour=lab.neighbour,
         caller=lab.neighbour,
         caller_address=plan.NEIGHBOUR,

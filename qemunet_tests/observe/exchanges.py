@@ -67,10 +67,14 @@ def tcp(guest: Guest, service: Endpoint, seen_as: str | None = None) -> Exchange
         f"TCP connection to {service}",
         "SYN-ACK",
         lambda: guest.run(connect, within_seconds=6),
-        lambda packet: (packet.kind, packet.second) == (TCP, port) and packet.target in addresses and _flags(packet, SYN),
-        lambda packet: (packet.kind, packet.first) == (TCP, port)
-        and packet.source in addresses
-        and (_flags(packet, SYN_ACK) or _flags(packet, RESET)),
+        lambda packet: (
+            (packet.kind, packet.second) == (TCP, port) and packet.target in addresses and _flags(packet, SYN)
+        ),
+        lambda packet: (
+            (packet.kind, packet.first) == (TCP, port)
+            and packet.source in addresses
+            and (_flags(packet, SYN_ACK) or _flags(packet, RESET))
+        ),
     )
 
 

@@ -46,7 +46,7 @@ def _at(frame: bytes) -> Packet | None:
     if kind != IPV4 or len(body) < 24 or body[0] >> 4 != 4:
         return None
     header_bytes, size_bytes, fragment = (body[0] & 15) * 4, *struct.unpack_from(">H2xH", body, 2)
-    if size_bytes > len(body) and len(body) < 60 or fragment & 0x1FFF:
+    if (size_bytes > len(body) and len(body) < 60) or fragment & 0x1FFF:
         return None
     inner = body[header_bytes:size_bytes]
     if len(inner) < 4:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from qemunet_tests.harness.guest import Guest
 from qemunet_tests.harness.lab.station import Station
@@ -14,8 +15,9 @@ from qemunet_tests.observe.wiretaps import Wiretap, Wiretaps
 class Trail:
     """`places` lie in the order in which the question passes them; `asked` and `answered` say how often each saw it.
 
-    `aside` are further places that saw the question, as a bridge sees a broadcast. `deaf` are those that could not
-    be listened at. `largest_bytes` is the size of the largest question.
+    `aside` are further places that saw the question, as a bridge sees a broadcast. `largest_bytes` is the size of the
+    largest question. `deaf` are the places that we may not listen at: of those only the kernel's counters are known,
+    and `silent` says whether nothing at all came in meanwhile at the last of them.
     """
 
     exchange: Exchange
@@ -25,6 +27,7 @@ class Trail:
     aside: tuple[str, ...]
     deaf: tuple[str, ...]
     largest_bytes: int
+    silent: bool = False
 
     @property
     def complete(self) -> bool:
@@ -49,15 +52,17 @@ class Trail:
     @property
     def unanswered(self) -> bool:
         """Whether the question left at the last place, and no answer came in there."""
-        return all(self.asked) and not any(self.answered)
+        return all(self.asked) and not any(self.answered) and (self.silent or not self.deaf)
 
 
 def follow(exchange: Exchange, guest: Guest, station: Station, links: Sequence[str], aside: Sequence[str]) -> Trail:
     """Ask once and see where it passes. `links` are the places on the host beyond the guest, nearest first."""
     with Wiretaps(guest, station, [*links, *aside]) as taps:
+        if taps.deaf and not exchange.inward:
+            return _counted(exchange, taps, links)
         exchange.provoke()
-        heard: dict[str, Wiretap] = {"": taps.guest, **taps.links}
-        on_the_way = [taps.guest, *(taps.links[link] for link in links if link in taps.links)]
+        heard: dict[str, Wiretap] = {**taps.links}
+        on_the_way: list[Wiretap] = [taps.guest, *(taps.links[link] for link in links if link in taps.links)]
         if exchange.inward:
             on_the_way.reverse()
         questions = [_matching(tap, exchange.asks) for tap in on_the_way]
@@ -76,3 +81,32 @@ def follow(exchange: Exchange, guest: Guest, station: Station, links: Sequence[s
 
 def _matching(tap: Wiretap, wanted: Callable[[Packet], bool]) -> list[Packet]:
     return [each for each in tap.packets() if wanted(each)]
+
+
+def _counted(exchange: Exchange, taps: Wiretaps, links: Sequence[str]) -> Trail:
+    """The same by counters: what came in from the guest at its tap, and what went out behind."""
+    before = [_counters(link) for link in links]
+    exchange.provoke()
+    risen = [(now[0] - then[0], now[1] - then[1]) for then, now in zip(before, map(_counters, links), strict=True)]
+    questions = _matching(taps.guest, exchange.asks)
+    answers = len(_matching(taps.guest, exchange.answers))
+    forwarded = [came_in if number == 0 else went_out for number, (came_in, went_out) in enumerate(risen)]
+    return Trail(
+        exchange,
+        (taps.guest.place, *links),
+        (len(questions), *(count if count >= len(questions) else 0 for count in forwarded)),
+        (answers,) * (len(links) + 1),
+        (),
+        tuple(taps.deaf),
+        max((packet.size_bytes for packet in questions), default=0),
+        silent=bool(risen) and risen[-1][0] == 0,
+    )
+
+
+def _counters(link: str) -> tuple[int, int]:
+    """Packets that came in and went out at an interface so far."""
+    folder = Path("/sys/class/net", link, "statistics")
+    try:
+        return int((folder / "rx_packets").read_text()), int((folder / "tx_packets").read_text())
+    except OSError:  # gone
+        return 0, 0

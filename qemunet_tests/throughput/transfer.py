@@ -3,15 +3,16 @@
 import contextlib
 import subprocess
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from qemunet_tests.harness.deadline import Deadline
 from qemunet_tests.harness.errors import HarnessError
 from qemunet_tests.harness.lab.station import Station
-from qemunet_tests.harness.namespaces import SCRATCH
-from qemunet_tests.harness.processes import stop
+from qemunet_tests.harness.namespaces import scratch
+from qemunet_tests.harness.processes import Process, stop
 from qemunet_tests.throughput import cpu, iperf, proof, ways
 from qemunet_tests.throughput.placement import Placement
 from qemunet_tests.throughput.sockets import Account
@@ -21,7 +22,7 @@ from qemunet_tests.throughput.watch import Watch, cpu_seconds_per_gb
 #: The first moments of a transfer are slower, on e1000 by a sixth: they are left out.
 SKIP_SECONDS = 0.5
 SERVER_SECONDS = 5.0
-SERVER_OUTPUT = SCRATCH / "iperf3-server.json"
+SERVER_OUTPUT = "iperf3-server.json"
 
 
 @dataclass(frozen=True)
@@ -77,18 +78,18 @@ def _run(way: Way, subject: Subject, direction: str) -> tuple[dict[str, Any], di
         client = iperf.parse(done.stdout.decode(errors="replace"), "guest")
         with contextlib.suppress(subprocess.TimeoutExpired):
             server.wait(SERVER_SECONDS)
-    return client, iperf.parse(SERVER_OUTPUT.read_text(errors="replace"), "host"), watch
+    return client, iperf.parse(_output().read_text(errors="replace"), "host"), watch
 
 
 @contextlib.contextmanager
-def serving(way: Way) -> Any:
+def serving(way: Way) -> Iterator[Process]:
     """An iperf3 server for one test, pinned, that listens; its JSON goes to SERVER_OUTPUT."""
-    with SERVER_OUTPUT.open("wb") as output:
+    with _output().open("wb") as output:
         server = way.server.start([*way.placement.prefix(), *iperf.server_words()], stdout=output)
 
     def listens() -> bool:
         if server.poll() is not None:
-            said = SERVER_OUTPUT.read_text(errors="replace")
+            said = _output().read_text(errors="replace")
             raise HarnessError(f"the iperf3 server ended with status {server.returncode}: {said.strip()[-200:]}")
         return way.server.listens("tcp", iperf.PORT)
 
@@ -97,6 +98,10 @@ def serving(way: Way) -> Any:
         yield server
     finally:
         stop(server)
+
+
+def _output() -> Path:
+    return scratch() / SERVER_OUTPUT
 
 
 def _evidence(subject: Subject, direction: str, taps: Any, watch: Watch, flow: iperf.Flow) -> proof.Evidence:
@@ -134,7 +139,7 @@ def ceiling(way: Way, neighbour: Station, address: str) -> dict[str, Any]:
             client = iperf.parse(done.text, "neighbour")
             with contextlib.suppress(subprocess.TimeoutExpired):
                 server.wait(SERVER_SECONDS)
-        said = iperf.parse(SERVER_OUTPUT.read_text(errors="replace"), "host")
+        said = iperf.parse(_output().read_text(errors="replace"), "host")
         flow = iperf.flow(client, said, "g2h", SKIP_SECONDS)
     except HarnessError as error:
         return {"values": {}, "valid": False, "why_invalid": str(error), "seconds": time.monotonic() - began}

@@ -12,7 +12,7 @@ from qemunet_tests.harness.host.packages import install_command
 from qemunet_tests.harness.identity import Identity
 from qemunet_tests.harness.lab import Lab, plan
 from qemunet_tests.harness.lab.cabling import enslave
-from qemunet_tests.harness.namespaces import SCRATCH
+from qemunet_tests.harness.namespaces import scratch
 from qemunet_tests.harness.netdev import Backend, Bridge, Stream, Tap, User
 from qemunet_tests.harness.processes import SYSTEM_PATH, Process, stop
 from qemunet_tests.throughput.arms import Arm
@@ -71,8 +71,8 @@ def _tap(lab: Lab, identity: Identity) -> str:
 def _passt(lab: Lab, identity: Identity) -> Wiring:
     if not any(shutil.which("passt", path=path) for path in (None, SYSTEM_PATH)):
         raise Unavailable("passt is not installed", install_command("passt", machine.read(), credentials.read().sudo))
-    taken = {path.name for path in SCRATCH.iterdir()}
-    folder = SCRATCH / next(f"passt-{number}" for number in range(1000) if f"passt-{number}" not in taken)
+    taken = {path.name for path in scratch().iterdir()}
+    folder = scratch() / next(f"passt-{number}" for number in range(1000) if f"passt-{number}" not in taken)
     folder.mkdir()
     identity.owns(folder)
     path, said = folder / "socket", folder / "stderr"

@@ -1,0 +1,172 @@
+"""Causes nobody thought of: where on its way a frame was seen last, and what stands there.
+
+The question that a broken claim comes down to is put once more while the guest's wire, its tap, the bridge and the
+uplink are listened to at once. That is done alike for DHCP, ARP, DNS, TCP and ICMP, and needs no list of faults.
+"""
+
+import functools
+from collections.abc import Iterator
+
+from qemunet_tests.diagnosis.cause import Cause
+from qemunet_tests.diagnosis.scene import Scene
+from qemunet_tests.harness.errors import Unavailable
+from qemunet_tests.harness.guest import Guest
+from qemunet_tests.harness.host import bridges
+from qemunet_tests.observe import exchanges, obstructions
+from qemunet_tests.observe.backend import tap_of
+from qemunet_tests.observe.exchanges import FULL_SIZE_BYTES, Exchange
+from qemunet_tests.observe.lease import lease
+from qemunet_tests.observe.obstructions import Obstruction
+from qemunet_tests.observe.resolver import used_by_qemu
+from qemunet_tests.observe.trail import Trail, follow
+
+#: Claims that are about something else than a frame's way, by their `diagnosis`.
+NOT_OF_FRAMES = ("acl", "acl-refusal", "helper", "helper-privilege", "netplan", "port-forward", "not-reachable")
+REST = 3
+AS_ROOT = "run the claim again as root, with the guest still yours: sudo qemunet run --target host ... --as $USER"
+LOOK = "look at what is there: sudo nft list ruleset, tc filter show dev {0} ingress, bridge -d link, ip -s link"
+
+
+def lost_here(scene: Scene) -> Cause | None:
+    """A frame that was seen at one place of this host and not at the next."""
+    trail = trail_of(scene)
+    gap = trail.gap if trail else None
+    if trail is None or gap is None:
+        return None
+    before, after, of_answer = gap
+    what = trail.exchange.answer if of_answer else trail.exchange.question
+    seen_aside = f", though {' and '.join(trail.aside)} itself got it" if trail.aside and not of_answer else ""
+    means = ", by the kernel's counters," if trail.deaf else ""
+    lost = f"the {what} was{means} seen at {before} and not at {after}{seen_aside}: it is lost between them"
+    found = list(_standing_between(scene, trail, before, after, of_answer))
+    if not found and trail.deaf:
+        return Cause(f"{lost}, by something that only root may see", AS_ROOT)
+    if not found:
+        return Cause(f"{lost}, by something that is not known to us", LOOK.format(_link_of(before, after)))
+    names = "; and ".join(each.what for each in found[:REST])
+    return Cause(f"{lost}, where this stands: {names}", found[0].remedy)
+
+
+def unanswered(scene: Scene) -> Cause | None:
+    """A question that has left this host and brought no answer."""
+    trail = trail_of(scene)
+    if trail is None or not trail.unanswered or len(trail.places) == 1:
+        return None
+    exchange, last = trail.exchange, trail.places[-1]
+    if exchange.inward:
+        reason = f"the {exchange.question} reached {last} and the guest gave no answer"
+        return Cause(reason, "look at the guest's own firewall and services")
+    return Cause(
+        f"the {exchange.question} left this host at {last}, and no answer came in there: this host is not to blame",
+        f"look beyond {last}: the switch's port and what it admits, then the machine that should answer",
+    )
+
+
+def unseen(scene: Scene) -> Cause | None:
+    """An ordinary user may listen at his own guest, and at no interface of the host."""
+    trail = trail_of(scene)
+    if trail is None or trail.complete or not trail.deaf or not trail.asked[0]:
+        return None
+    return Cause(
+        f"the {trail.exchange.question} left {trail.places[0]}, and no answer came back to it; how far it got on "
+        f"{', '.join(trail.deaf)} only root may see",
+        AS_ROOT,
+    )
+
+
+def trail_of(scene: Scene) -> Trail | None:
+    """The first exchange that is not complete, of those that the broken claim needs; None where all are."""
+    return _followed(scene, id(scene.failure))
+
+
+@functools.lru_cache(maxsize=1)
+def _followed(scene: Scene, _: int) -> Trail | None:
+    guest = scene.guest
+    if guest is None or not guest.nics or scene.topic in NOT_OF_FRAMES or not _runs(guest):
+        return None
+    # Whatever a real host does not let us know keeps only its own question from being asked.
+    for exchange, links, aside in (_bridged if scene.bridged else _by_user_mode)(scene, guest):
+        trail = follow(exchange, guest, scene.bench.station, links, aside)
+        if not trail.complete:
+            return trail
+    return None
+
+
+def _runs(guest: Guest) -> bool:
+    return guest.qemu.how_it_ended() is None and guest.panic is None
+
+
+def _bridged(scene: Scene, guest: Guest) -> Iterator[tuple[Exchange, list[str], list[str]]]:
+    tap, bridge = tap_of(guest), scene.target.bridge
+    if tap is None:
+        return
+    outside, inside = [tap, *_uplinks(scene)], [tap, bridge]
+    got = lease(guest, within_seconds=0.0)
+    if got is None:
+        yield exchanges.dhcp(guest), outside, [bridge]
+        return
+    services = [each for name in ("neighbour_echo", "far_echo") if (each := _known(scene, name))]
+    for service in services[:1]:
+        yield exchanges.arp(guest, service.address), outside, []
+    for service in services:
+        yield exchanges.tcp(guest, service), outside, []
+        yield exchanges.echo(guest, service.address), outside, []
+        yield exchanges.echo(guest, service.address, FULL_SIZE_BYTES), outside, []
+    if not services and got.gateway:
+        yield exchanges.arp(guest, got.gateway), outside, []
+        yield exchanges.echo(guest, got.gateway), outside, []
+        yield exchanges.echo(guest, got.gateway, FULL_SIZE_BYTES), outside, []
+    caller = _known(scene, "caller")
+    if caller:
+        yield exchanges.call(caller, got.address), inside if caller is scene.target.host else outside, []
+
+
+def _by_user_mode(scene: Scene, guest: Guest) -> Iterator[tuple[Exchange, list[str], list[str]]]:
+    if lease(guest, within_seconds=0.0) is None:
+        yield exchanges.dhcp(guest), [], []
+        return
+    if scene.topic == "resolver":
+        for name in scene.target.names:
+            yield exchanges.dns(guest, name, "10.0.2.3"), _way_to(scene, used_by_qemu()), []
+    service = _known(scene, "neighbour_echo" if scene.topic == "reach-lan" else "far_echo")
+    if service and not scene.topic.startswith("ping"):
+        yield exchanges.tcp(guest, service), _way_to(scene, service.address), []
+
+
+def _known(scene: Scene, name: str):  # type: ignore[no-untyped-def]
+    try:
+        return getattr(scene.target, name)
+    except Unavailable:
+        return None
+
+
+def _uplinks(scene: Scene) -> list[str]:
+    with scene.target.host.entered():
+        found = next((bridge for bridge in bridges.read() if bridge.name == scene.target.bridge), None)
+    return [port.name for port in found.uplinks if port.up][:1] if found else []
+
+
+def _way_to(scene: Scene, address: str) -> list[str]:
+    """The interface by which the host sends to an address."""
+    host = scene.bench.station
+    for route in host.netlink.route("get", dst=address):
+        if number := route.get("oif"):
+            return [host.netlink.get_links(number)[0].get("ifname")]
+    return []
+
+
+def _standing_between(scene: Scene, trail: Trail, before: str, after: str, of_answer: bool) -> Iterator[Obstruction]:
+    host = scene.bench.station
+    on_the_host = [place for place in (before, after) if place != trail.places[-1 if trail.exchange.inward else 0]]
+    if before in on_the_host:
+        yield from obstructions.at_link(host, before, leaving=False)
+    if scene.bridged and len(on_the_host) == 2:
+        yield from obstructions.within_bridge(host, scene.target.bridge, tuple(on_the_host), trail.largest_bytes)
+    if not scene.bridged:
+        yield from obstructions.of_the_host(host, leaving=not of_answer)
+    if after in on_the_host:
+        yield from obstructions.at_link(host, after, leaving=True)
+
+
+def _link_of(before: str, after: str) -> str:
+    return after if " " in before else before

@@ -1,0 +1,168 @@
+"""The recording itself: boots, blocks, one measurement at a time, each a line as soon as it is there."""
+
+import contextlib
+import random
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from qemunet_tests.harness.bench import Bench
+from qemunet_tests.harness.lab import Lab
+from qemunet_tests.harness.lab import plan as addresses
+from qemunet_tests.harness.qemu_facts import Qemu
+from qemunet_tests.throughput import extras, iperf, schedule
+from qemunet_tests.throughput.arms import Arm, Plan
+from qemunet_tests.throughput.placement import Placement
+from qemunet_tests.throughput.sockets import Account
+from qemunet_tests.throughput.subject import Subject, boot, discard
+from qemunet_tests.throughput.transfer import Way, ceiling, transfer
+
+#: Blocks are extended by so many at a time.
+STEP_BLOCKS = 2
+#: What a boot of one guest and what one transfer cost under TCG beside the transfer itself, for the first estimate.
+BOOT_SECONDS, TRANSFER_OVERHEAD_SECONDS, EXTRA_SECONDS = 5.5, 0.8, 4.0
+
+
+class Steps(Protocol):
+    """Whoever shows what is being done."""
+
+    def step(self, text: str, fraction: float) -> None: ...
+
+
+@dataclass(frozen=True)
+class Effort:
+    """How much to measure: at least `blocks` over `boots`, at most `limit`."""
+
+    blocks: int
+    limit: int
+    boots: int
+    transfer_seconds: int
+    full: bool
+    #: Whether the metrics besides TCP are measured at all.
+    extras: bool = True
+
+
+class Recorder:
+    """Measures a plan. `keep` is given every finished row, `precise` says whether more blocks are wanted."""
+
+    def __init__(
+        self,
+        bench: Bench,
+        lab: Lab,
+        what: Plan,
+        effort: Effort,
+        placement: Placement,
+        seed: int,
+        keep: Callable[[Mapping[str, Any]], None],
+        precise: Callable[[], bool],
+        steps: Steps,
+        baseline: Qemu | None = None,
+    ) -> None:
+        self._bench, self._lab, self._plan, self._effort = bench, lab, what, effort
+        self._placement, self._keep, self._precise, self._steps = placement, keep, precise, steps
+        self._baseline = baseline
+        self._chance = random.Random(seed)
+        self._host_iperf = iperf.require(lab.host)
+        self._subjects: dict[Arm, Subject] = {}
+        self._boot = self._block = self._position = 0
+        self._began = time.monotonic()
+        self._planned_blocks = effort.blocks
+
+    def record(self) -> None:
+        """Until it is precise enough, or the limit is reached. Raises what made it end before."""
+        with contextlib.closing(Account(self._lab.host)) as account:
+            way = Way(self._lab.host, account, self._placement, self._effort.transfer_seconds)
+            try:
+                for blocks in self._blocks_of_boots():
+                    self._fresh_guests()
+                    self._measure_ceiling(way)
+                    for _ in range(blocks):
+                        self._measure_block(way)
+                    self._measure_extras(way, each=not self._effort.full)
+                self._extend(way)
+            finally:
+                discard(self._bench, list(self._subjects.values()))
+
+    def estimate_seconds(self) -> float:
+        """How long the whole will take, unless it is extended."""
+        return sum(self._costs())
+
+    def _costs(self) -> Iterator[float]:
+        yield self._effort.boots * len(self._plan.arms) * BOOT_SECONDS
+        per_transfer = self._effort.transfer_seconds + TRANSFER_OVERHEAD_SECONDS
+        yield self._planned_blocks * len(self._plan.arms) * 2 * per_transfer + self._effort.boots * per_transfer
+        if self._effort.extras:
+            times = self._planned_blocks if self._effort.full else self._effort.boots
+            yield times * len(self._plan.arms) * EXTRA_SECONDS
+
+    def _blocks_of_boots(self) -> list[int]:
+        boots = min(self._effort.boots, self._effort.blocks)
+        each, more = divmod(self._effort.blocks, boots)
+        return [each + (number < more) for number in range(boots)]
+
+    def _extend(self, way: Way) -> None:
+        while self._block < self._effort.limit and not self._precise():
+            more = min(STEP_BLOCKS, self._effort.limit - self._block)
+            self._planned_blocks += more
+            for _ in range(more):
+                self._measure_block(way)
+
+    def _fresh_guests(self) -> None:
+        discard(self._bench, list(self._subjects.values()))
+        self._subjects = {}
+        self._boot += 1
+        self._show(f"boot {self._boot} of {self._effort.boots}: {len(self._plan.arms)} guests")
+        subjects = boot(self._bench, self._lab, self._plan.arms, self._baseline)
+        self._subjects = {subject.arm: subject for subject in subjects}
+        for subject in subjects:
+            self._placement.pin(subject.pids)
+            guests = iperf.usable(subject.facts.get("iperf3", ""), "the guest's")
+            iperf.require_same(self._host_iperf, guests)
+
+    def _measure_ceiling(self, way: Way) -> None:
+        self._show("ceiling: two namespaces, no guest")
+        row = ceiling(way, self._lab.neighbour, addresses.HOST)
+        self._keep_row(None, "ceiling", row)
+
+    def _measure_block(self, way: Way) -> None:
+        self._block += 1
+        self._position = 0
+        for arm, direction in schedule.block(self._plan, self._chance):
+            self._position += 1
+            where = "guest to host" if direction == "g2h" else "host to guest"
+            self._show(f"block {self._block} of {self._planned_blocks}: {arm.name} {arm.nic}, {where}")
+            self._keep_row(arm, f"tcp.{direction}", transfer(way, self._subjects[arm], direction))
+        if self._effort.full:
+            self._measure_extras(way, each=True)
+
+    def _measure_extras(self, way: Way, each: bool) -> None:
+        if not (self._effort.extras and each):
+            return
+        for measure, name in extras.MEASURES:
+            arms = list(self._plan.arms)
+            self._chance.shuffle(arms)
+            for arm in arms:
+                self._position += 1
+                self._show(f"{name}: {arm.name} {arm.nic}")
+                for metric, row in measure(way, self._subjects[arm]):
+                    self._keep_row(arm, metric, row)
+
+    def _keep_row(self, arm: Arm | None, measures: str, row: Mapping[str, Any]) -> None:
+        place: dict[str, Any] = {"boot": self._boot, "block": self._block, "position": self._position}
+        if arm:
+            place |= {"arm": arm.name, "nic": arm.nic, "guest": self._subjects[arm].describe()}
+        else:
+            place |= {"arm": None, "nic": None}
+        self._keep({"measures": measures, **place, **row})
+
+    def _show(self, text: str) -> None:
+        whole = self.estimate_seconds()
+        passed = time.monotonic() - self._began
+        left = max(whole - passed, 0.0)
+        self._steps.step(f"{text} (about {_minutes(left)} left)", min(passed / whole, 0.99))
+
+
+def _minutes(seconds: float) -> str:
+    return f"{seconds / 60:.0f} min" if seconds >= 90 else f"{max(seconds, 1):.0f} s"
+

@@ -1,0 +1,93 @@
+"""What a recording says about where and how it was made: everything that may make two of them differ."""
+
+import hashlib
+import re
+import socket
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from qemunet_tests.harness.accel import Accel
+from qemunet_tests.harness.host import facts
+from qemunet_tests.harness.image import Image
+from qemunet_tests.harness.qemu_facts import Qemu
+from qemunet_tests.throughput.arms import Plan
+from qemunet_tests.throughput.placement import Placement
+
+
+@dataclass(frozen=True)
+class Uplink:
+    """The interface of the machine's default route, and how fast it says it is; None where it does not say."""
+
+    name: str | None
+    mbit_per_second: int | None
+
+
+def uplink() -> Uplink:
+    """To be asked before the lab is entered."""
+    for row in Path("/proc/net/route").read_text().splitlines()[1:]:
+        words = row.split()
+        if len(words) > 2 and words[1] == "00000000":
+            try:
+                speed = int(Path(f"/sys/class/net/{words[0]}/speed").read_text())
+            except (OSError, ValueError):
+                speed = -1
+            return Uplink(words[0], speed if speed > 0 else None)
+    return Uplink(None, None)
+
+
+def machine_id() -> str:
+    """Tells this machine from others without telling which it is."""
+    try:
+        known = Path("/etc/machine-id").read_text().strip()
+    except OSError:
+        known = ""
+    return hashlib.sha256(f"qemunet {known or socket.gethostname()}".encode()).hexdigest()[:16]
+
+
+def describe_machine() -> dict[str, Any]:
+    """The machine as far as it bears on throughput."""
+    model = re.search(r"^model name\s*:\s*(.+)$", Path("/proc/cpuinfo").read_text(), re.MULTILINE)
+    return {**facts.describe(), "id": machine_id(), "processor": model[1] if model else None, "governor": _governor()}
+
+
+def _governor() -> str | None:
+    try:
+        return Path("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor").read_text().strip()
+    except OSError:
+        return None
+
+
+def describe_qemu(qemu: Qemu) -> dict[str, Any]:
+    found = qemu.path.resolve().stat()
+    return {
+        **qemu.describe(),
+        "version_line": qemu.version_line,
+        "machine": qemu.machine,
+        "binary": f"{found.st_size}-{found.st_mtime_ns}",
+    }
+
+
+def describe(
+    plan: Plan, qemu: Qemu, image: Image, accel: Accel, placement: Placement, baseline: Qemu | None
+) -> dict[str, Any]:
+    """The part of the session's line that is known before anything was measured."""
+    return {
+        "at": datetime.now(UTC).isoformat(timespec="seconds"),
+        "machine": describe_machine(),
+        "qemu": describe_qemu(qemu),
+        "baseline_qemu": describe_qemu(baseline) if baseline else None,
+        "accel": accel.describe(),
+        "image": {"name": image.name, "digest": image.digest},
+        "placement": placement.describe(),
+        "placed": str(placement),
+        "arms": [
+            {"name": arm.name, "nic": arm.nic, "way": arm.way, "again": arm.suffix == "-again"} for arm in plan.arms
+        ],
+        "pairs": [
+            {"nic": pair.lower.nic, "arms": [pair.upper.name, pair.lower.name], "twin": pair.is_twin}
+            for pair in plan.pairs
+        ],
+        "path": "guest to the host that QEMU runs on, one TCP stream that the guest opens",
+    }
