@@ -111,9 +111,10 @@ HOST_FAULTS = (
     # F14
     HostFault("narrow-uplink", ("bridge/full-size-packets",), "up0 passes 1400 bytes",
               typed="ip link set up0 mtu 1400; ip link set br0 mtu 1400", mended="ip link set up0 mtu 1500"),
-    # F33
-    HostFault("address-taken", ("bridge/address-unique",), "somebody else on the LAN has", stops_dhcp=True,
-              at_lan="ip addr add 192.168.77.60/24 dev lan0", mended="", mended_at_lan="ip addr del 192.168.77.60/24 dev lan0"),
+    # RFC 5227
+    HostFault("address-taken", ("bridge/address-unique",), "somebody else on the LAN has",
+              at_lan="for n in $(seq 50 99); do ip addr add 192.168.77.$n/32 dev lan0; done", mended="", remedy="",
+              mended_at_lan="for n in $(seq 50 99); do ip addr del 192.168.77.$n/32 dev lan0; done"),
     # F10, F51
     HostFault("resolver-dead", ("user/dns-resolves",), r"the resolver 192\.168\.77\.77, .* does not answer",
               typed="sed -i '1i nameserver 192.168.77.77' /etc/resolv.conf", mended="sed -i 1d /etc/resolv.conf"),

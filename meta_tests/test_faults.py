@@ -9,8 +9,10 @@ from typing import Any
 
 import pytest
 
-from meta_tests.faults.fault import FAULTS, Fault
+from meta_tests.faults.fault import FAULTS, UNBREAKABLE, Fault
 from meta_tests.faults.plugin import user  # noqa: F401  (registers the faults)
+from meta_tests.faults.table import record
+from qemunet_tests.claims import load
 
 CHECKOUT = Path(__file__).parent.parent
 
@@ -43,5 +45,18 @@ def test_fault_breaks_its_claims_and_no_others(fault: Fault, tmp_path: Path) -> 
             pytest.skip(verdicts[claim]["reason"])
         assert verdicts[claim]["verdict"] == "broken", verdicts[claim]
         assert re.search(fault.cause, verdicts[claim]["reason"]), verdicts[claim]
+    record(fault, verdicts)
     restless = {claim: verdicts[claim] for claim in fault.sentinels if verdicts[claim]["verdict"] != "holds"}
     assert not restless
+
+
+def test_every_claim_has_a_fault_that_breaks_it_or_a_reason() -> None:
+    broken = {claim for fault in FAULTS.values() for claim in fault.breaks}
+    assert set(load()) - broken - set(UNBREAKABLE) == set()
+    assert broken.isdisjoint(UNBREAKABLE)
+
+
+def test_faults_are_about_claims_that_exist() -> None:
+    named = {claim for fault in FAULTS.values() for claim in (*fault.breaks, *fault.sentinels)}
+    assert named - set(load()) == set()
+    assert all(len(fault.sentinels) > 0 for fault in FAULTS.values())

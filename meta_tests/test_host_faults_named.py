@@ -45,4 +45,6 @@ def test_fault_is_named_and_its_remedy_mends_it(machine: HostMachine, fault: Hos
     assert broken[SENTINEL]["verdict"] == "holds"
     machine.mend(fault, broken[fault.breaks[0]]["remedy"])
     mended = machine.run(*words, uid=uid)
-    assert {claim: each["verdict"] for claim, each in mended.items()} == dict.fromkeys((*fault.breaks, SENTINEL), "holds")
+    assert {claim: each["verdict"] for claim, each in mended.items()} == dict.fromkeys(
+        (*fault.breaks, SENTINEL), "holds"
+    )

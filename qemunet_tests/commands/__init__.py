@@ -6,4 +6,4 @@ of the user raise harness.errors.UsageError; what cannot be done here raises Una
 """
 
 #: In the order in which --help lists them.
-COMMANDS = ("run", "doctor", "claims", "shell", "image")
+COMMANDS = ("run", "doctor", "claims", "record", "compare", "shell", "image")

@@ -2,7 +2,11 @@
 
 from dataclasses import dataclass
 
+from qemunet_tests.harness.deadline import Deadline
 from qemunet_tests.harness.lab.station import Station
+
+#: linux/socket.h and linux/neighbour.h.
+AF_BRIDGE, NUD_PERMANENT = 7, 0x80
 
 #: linux/if_bridge.h: what a port does with frames.
 PORT_STATES = ("disabled", "listening", "learning", "forwarding", "blocking")
@@ -57,6 +61,20 @@ def port_state(station: Station, name: str) -> str | None:
     link = station.netlink.get_links(index)[0]
     number = link.get_nested("IFLA_LINKINFO", "IFLA_INFO_SLAVE_DATA", "IFLA_BRPORT_STATE")
     return None if number is None else PORT_STATES[number]
+
+
+def ports_of_mac(station: Station, mac: str, within_seconds: float = 1.0) -> set[str]:
+    """The ports of bridges behind which frames of an address come in. An address that two have moves to and fro."""
+    found: set[str] = set()
+
+    def several() -> bool:
+        for entry in station.netlink.get_neighbours(family=AF_BRIDGE):
+            if entry.get("lladdr") == mac and not entry["state"] & NUD_PERMANENT:
+                found.add(str(station.netlink.get_links(entry["ifindex"])[0].get("ifname")))
+        return len(found) > 1
+
+    Deadline(within_seconds, "an address to move").sees(several, interval_seconds=0.1)
+    return found
 
 
 def _addresses(station: Station, index: int) -> tuple[str, ...]:

@@ -24,9 +24,9 @@ class Ping:
         return f"{self.received} of {self.sent} echo requests answered"
 
 
-def ping(place: Place, address: str, count: int = 3, wait_seconds: int = 2) -> Ping:
+def ping(place: Place, address: str, count: int = 3, wait_seconds: int = 2, size_bytes: int = 56) -> Ping:
     """Send ICMP echo requests from a place. Raises HarnessError where ping does not run."""
-    command = f"ping -n -c {count} -i 0.3 -W {wait_seconds} {address}"
+    command = f"ping -n -c {count} -i 0.3 -W {wait_seconds} -s {size_bytes} {address}"
     answer = place.run(command, within_seconds=count * 0.3 + wait_seconds + 5)
     match = RECEIVED.search(answer.text)
     # An unreachable network is an answer; no ping program is none.

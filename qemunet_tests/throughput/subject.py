@@ -56,10 +56,10 @@ class Subject:
     def tap_payload(self) -> Mapping[str, int] | None:
         """Payload that passed this guest's tap so far, by direction; None where it has no tap."""
         name = backend.tap_of(self.guest)
-        link = self.station.link(name) if name else None
-        if link is None:
+        if name is None:
             return None
-        counts = dict(link["stats64"])
+        folder = Path("/sys/class/net", name, "statistics")
+        counts = {file.name: int(file.read_text()) for file in folder.iterdir()}
         return {
             "g2h": proof.payload(counts["rx_bytes"], counts["rx_packets"]),
             "h2g": proof.payload(counts["tx_bytes"], counts["tx_packets"]),

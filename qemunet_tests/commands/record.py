@@ -1,0 +1,198 @@
+"""`qemunet record`: measures the networking modes side by side."""
+
+import argparse
+import random
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from qemunet_tests.harness.errors import HarnessError, Unavailable, UsageError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from qemunet_tests.commands.preparing import Steps
+    from qemunet_tests.harness.machine import Machine
+    from qemunet_tests.harness.qemu_facts import Qemu
+    from qemunet_tests.throughput.arms import Plan
+    from qemunet_tests.throughput.recorder import Effort
+    from qemunet_tests.throughput.recording import Writer
+
+DEFAULT_BLOCKS, DEFAULT_LIMIT, BOOTS = 8, 16, 2
+
+EXAMPLES = """\
+examples:
+  qemunet record                              user against bridge, about 4 minutes under TCG
+  qemunet record --out today.jsonl --plots out
+                                              keep it there; plots as SVG and PNG
+  qemunet record --arms user,tap,tap-plain --nics virtio-net --blocks 10
+  qemunet record --baseline /usr/bin/qemu-system-x86_64 --qemu ~/qemu/build/qemu-system-x86_64
+                                              two QEMUs in the same blocks; judge them with
+                                              `qemunet compare FILE --baseline`
+  qemunet record --guest-time                 per guest second (icount): steady on noisy machines
+
+arms: user, bridge, tap, tap-plain (without vnet_hdr), tap-vhost, passt. Ctrl-C keeps what was measured.
+exit codes: 0 recorded; 2 wrong usage; 3 the A/A arm failed, it ended early, or nothing could be measured
+"""
+
+
+def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Describe the command."""
+    parser = subparsers.add_parser(
+        "record",
+        help="measure throughput of the networking modes",
+        description="Measure the networking modes side by side, in the lab, and print how they compare.",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.add_argument("--out", metavar="FILE", type=Path, help="where the recording goes (default: the cache)")
+    parser.add_argument("--arms", metavar="ARM,...", default="user,bridge", help="what to measure (default: %(default)s)")
+    parser.add_argument("--nics", metavar="MODEL,...", default="virtio-net,e1000", help="default: %(default)s")
+    parser.add_argument("--blocks", metavar="N", help="so many blocks (default: 8 to 16, until precise enough)")
+    parser.add_argument("--seconds", metavar="S", default="1", help="length of one transfer (default: %(default)s)")
+    parser.add_argument("--full", action="store_true", help="every metric in every block")
+    parser.add_argument("--guest-time", action="store_true", help="goodput per guest second, by QEMU's -icount")
+    parser.add_argument("--placement", choices=("one", "split", "free"), default="one", help="CPUs of what is measured")
+    parser.add_argument("--plots", metavar="DIR", type=Path, help="draw plots there")
+    parser.add_argument("--accel", choices=("auto", "kvm", "tcg"), default="auto", help="default: %(default)s")
+    parser.add_argument("--qemu", metavar="PATH", type=Path, help="the QEMU to measure")
+    parser.add_argument("--baseline", metavar="PATH", type=Path, help="another QEMU, measured in the same blocks")
+    parser.add_argument("--seed", metavar="N", help="of the random order")
+
+
+def execute(arguments: argparse.Namespace) -> int:
+    """Check, measure, show. Raises UsageError, Unavailable, HarnessError."""
+    from qemunet_tests.commands.preparing import prepare_image
+    from qemunet_tests.commands.terminal import own_console
+    from qemunet_tests.settings import from_options
+    from qemunet_tests.throughput.arms import make_plan
+
+    plan = make_plan(_words(arguments.arms, "--arms"), _words(arguments.nics, "--nics"), bool(arguments.baseline))
+    effort, seed = _effort(arguments), _number(arguments.seed, "--seed", 0) or random.SystemRandom().randrange(1 << 32)
+    if arguments.guest_time and arguments.accel == "kvm":
+        raise UsageError("--guest-time counts instructions, which --accel kvm cannot")
+    given = {"accel": "tcg" if arguments.guest_time else arguments.accel, "qemu": arguments.qemu}
+    settings = from_options(given, flag=lambda name: f"--{name}")
+    with own_console() as console:
+        prepare_image(console)
+        return _record(console, arguments, settings, plan, effort, seed)
+
+
+def _record(
+    console: "Console", arguments: argparse.Namespace, settings: Any, plan: "Plan", effort: "Effort", seed: int
+) -> int:
+    from qemunet_tests import images
+    from qemunet_tests.commands.preparing import shown_steps
+    from qemunet_tests.harness import qemu_facts
+    from qemunet_tests.harness.machine import Machine
+    from qemunet_tests.preparation import prepare
+    from qemunet_tests.throughput import session
+    from qemunet_tests.throughput.guest_time import Counting
+    from qemunet_tests.throughput.placement import Placement
+    from qemunet_tests.throughput.recording import Writer
+
+    accel = prepare(settings, notice=lambda sentence: console.print(sentence, highlight=False))
+    qemu = qemu_facts.find(str(settings.qemu) if settings.qemu else None)
+    baseline = qemu_facts.find(str(arguments.baseline)) if arguments.baseline else None
+    image = images.ensure()
+    made = Counting if arguments.guest_time else Machine
+    machine = made(qemu, image, images.recipe("tiny").cmdline, accel)
+    placement = Placement(arguments.placement)
+    link = session.uplink()
+    about = {
+        **session.describe(plan, qemu, image, accel, placement, baseline),
+        "seed": seed,
+        "seconds": effort.transfer_seconds,
+        "guest_time": bool(arguments.guest_time),
+        "uplink": {"name": link.name, "mbit_per_second": link.mbit_per_second},
+    }
+    out = arguments.out or _own_place(about)
+    writer = Writer(out)
+    try:
+        with shown_steps(console) as steps:
+            kept = _measure(machine, plan, effort, placement, seed, about, writer, steps, baseline)
+    finally:
+        if writer.empty:
+            out.unlink(missing_ok=True)
+        writer.close()
+    return _show(console, out, arguments.plots, kept)
+
+
+def _measure(
+    machine: "Machine", plan: "Plan", effort: "Effort", placement: Any, seed: int, about: Mapping[str, Any],
+    writer: "Writer", steps: "Steps", baseline: "Qemu | None",
+) -> str:  # fmt: skip
+    """Record. Answers with why it ended: `complete`, or what happened before."""
+    from qemunet_tests.throughput import lab_bench
+    from qemunet_tests.throughput.recorder import Recorder
+
+    began = time.monotonic()
+    with lab_bench.entered(machine) as (bench, lab):
+        # Only inside: scipy starts threads.
+        from qemunet_tests.throughput.judging.live import Book
+
+        book = Book(writer, about)
+        recorder = Recorder(
+            bench, lab, plan, effort, placement, seed, book.keep, book.precise, steps, baseline
+        )  # fmt: skip
+        placement.step_aside()
+        reason = "complete"
+        try:
+            recorder.record()
+        except KeyboardInterrupt:
+            reason = "interrupted by Ctrl-C"
+        except (HarnessError, Unavailable) as error:
+            if not book.runs:
+                raise
+            reason = str(error)
+        book.end(reason, round(time.monotonic() - began, 1))
+        return reason
+
+
+def _show(console: "Console", out: Path, plots: Path | None, reason: str) -> int:
+    from qemunet_tests.throughput import recording
+    from qemunet_tests.throughput.judging import verdicts
+    from qemunet_tests.throughput.showing import table
+
+    recorded = recording.read(out)
+    machine, judged = verdicts.health(recorded), verdicts.summarise(recorded)
+    table.show(console, recorded, judged, machine)
+    console.print(f"recorded in {out}", highlight=False, soft_wrap=True, markup=False)
+    if plots:
+        from qemunet_tests.throughput.showing.plots import draw
+
+        for drawn in draw(recorded, judged, plots):
+            console.print(f"drawn: {drawn}", highlight=False, soft_wrap=True, markup=False)
+    return 0 if machine.usable and reason == "complete" else 3
+
+
+def _own_place(about: Mapping[str, Any]) -> Path:
+    from qemunet_tests.throughput.shelf import new_place
+
+    return new_place(about)
+
+
+def _words(text: str, option: str) -> list[str]:
+    words = [word.strip() for word in text.split(",") if word.strip()]
+    if not words:
+        raise UsageError(f"{option}: name at least one")
+    return words
+
+
+def _effort(arguments: argparse.Namespace) -> "Effort":
+    from qemunet_tests.throughput.recorder import Effort
+
+    blocks = _number(arguments.blocks, "--blocks", 1)
+    seconds = _number(arguments.seconds, "--seconds", 1) or 1
+    few = blocks or DEFAULT_BLOCKS
+    return Effort(few, blocks or DEFAULT_LIMIT, BOOTS, seconds, arguments.full)
+
+
+def _number(text: str | None, option: str, least: int) -> int | None:
+    if text is None:
+        return None
+    if not text.isdecimal() or int(text) < least:
+        raise UsageError(f"{option}: {text!r} is not a whole number from {least}")
+    return int(text)
