@@ -3,6 +3,7 @@
 Numbers in the comments are those of the catalogue of host faults.
 """
 
+import sys
 from dataclasses import dataclass
 
 
@@ -29,6 +30,10 @@ class HostFault:
 
 LEASE = ("bridge/lease-address",)
 HELPER = "/usr/lib/qemu/qemu-bridge-helper"
+LISTENER = (
+    "import os, socket, time; open('/dev/shm/listener', 'w').write(str(os.getpid())); "
+    "s = socket.create_server(('', 2222)); time.sleep(600)"
+)
 PEER = ("--peer", "192.168.77.1:7007")
 
 
@@ -122,10 +127,10 @@ HOST_FAULTS = (
               typed="echo nameserver ::1 > /etc/resolv.conf", mended="echo nameserver 192.168.77.1 > /etc/resolv.conf"),
     HostFault("host-firewall-keeps-dns-in", ("user/dns-resolves",), "table inet wall, chain guard: udp dport 53 drop",
               typed=filtering("inet", "output", "udp dport 53 drop"), as_root=True),
-    HostFault("host-firewall-keeps-tcp-in", ("user/reach-lan-tcp",), "table inet wall, chain guard: tcp dport 7007 drop",
+    HostFault("host-firewall-keeps-tcp-in", ("user/reach-lan-tcp",), "table inet wall, chain guard: tcp dport 7007",
               typed=filtering("inet", "output", "tcp dport 7007 drop"), as_root=True, words=PEER),
     # F03
     HostFault("port-taken", ("user/hostfwd-ssh-2222",), "port 2222 is taken",
-              typed="(exec setsid python3 -c 'import socket, time; s = socket.create_server((\"\", 2222)); time.sleep(600)'"
-              " >/dev/null 2>&1 </dev/null &) ; sleep 1", mended="pkill -f create_server"),
+              typed=f"(exec setsid {sys.executable} -c \"{LISTENER}\" >/dev/null 2>&1 </dev/null &); sleep 1",
+              mended="kill $(cat /dev/shm/listener)"),
 )  # fmt: skip

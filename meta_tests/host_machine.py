@@ -10,8 +10,10 @@ resolv.conf and, set up by root, a setuid copy of the bridge helper; an ordinary
 import json
 import os
 import shlex
+import shutil
 import subprocess
 import sys
+import tempfile
 import textwrap
 from pathlib import Path
 from typing import Any
@@ -79,9 +81,10 @@ stream.serve_forever()
 class HostMachine:
     """A machine and its LAN. `user` runs qemunet there; ordinary ones can be had where root made the machine."""
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        folder.chmod(0o777)
+    def __init__(self) -> None:
+        # Not one of pytest's, which are closed to others.
+        self.folder = Path(tempfile.mkdtemp(prefix="machine-"))
+        self.folder.chmod(0o777)
         self._started: list[subprocess.Popen[bytes]] = []
         self._as_root = os.geteuid() == 0
         namespaces = ["--net", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc"]
@@ -209,3 +212,4 @@ class HostMachine:
             process.wait()
             if process.stdout:
                 process.stdout.close()
+        shutil.rmtree(self.folder)

@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,8 +15,8 @@ CORE = ("firewall-seen-by-a-user",)
 
 
 @pytest.fixture
-def machine(tmp_path: Path) -> Iterator[HostMachine]:
-    made = HostMachine(tmp_path)
+def machine() -> Iterator[HostMachine]:
+    made = HostMachine()
     yield made
     made.close()
 

@@ -48,7 +48,7 @@ def port_taken(lab: Lab) -> None:
     _held.append(listener)
 
 
-@fault("user/address", "user/e1000", cause="the cable of the guest's NIC is unplugged",
+@fault("user/address", "user/lease-time", "user/e1000", cause="the cable of the guest's NIC is unplugged",
        sentinels=BRIDGE_SENTINELS, core=True)  # fmt: skip
 def nic_unplugged(guest: Guest, bench: Bench) -> None:
     """The cable was out when the guest configured its network."""

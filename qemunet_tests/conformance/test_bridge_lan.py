@@ -1,4 +1,4 @@
-"""What a bridged guest may expect of the LAN beyond its lease: that nobody else is who it is, and that the LAN is wide."""
+"""What a bridged guest may expect of the LAN beyond its lease: that nobody else is who it is."""
 
 import pytest
 

@@ -69,6 +69,13 @@ def test_the_lease_names_the_resolver(user_guest, claim):
     assert claim.sees(" ".join(got.resolvers)) == claim.expected
 
 
+@pytest.mark.claim("user/lease-time")
+def test_a_lease_lasts_a_day(user_guest, claim):
+    got = lease(user_guest)
+    assert got, NO_LEASE
+    assert claim.sees(f"{got.seconds} s") == claim.expected
+
+
 @pytest.mark.claim("user/dns-resolves")
 def test_the_resolver_gives_the_hosts_answer(user_guest, target, claim):
     assert lease(user_guest), NO_LEASE

@@ -1,19 +1,13 @@
 """Causes in the bridge itself: it is up and whole, and keeps frames to itself."""
 
-import re
-from collections.abc import Iterator
-
 from qemunet_tests.diagnosis.cause import Cause
 from qemunet_tests.diagnosis.scene import Scene
 from qemunet_tests.harness.host import bridges
-from qemunet_tests.harness.lab.firewall import ruleset
 from qemunet_tests.harness.netdev import Bridge
 from qemunet_tests.observe.backend import tap_of
 from qemunet_tests.observe.bridges import bridge, port_state
-
-TABLE = re.compile(r"^table (?P<family>\w+) (?P<name>\S+) {\n(?P<body>.*?)^}", re.MULTILINE | re.DOTALL)
-CHAIN = re.compile(r"^\tchain (?P<name>\S+) {\n(?P<rules>.*?)^\t}", re.MULTILINE | re.DOTALL)
-DROP = re.compile(r"\b(drop|reject)\b")
+from qemunet_tests.observe.obstructions import unfiltered
+from qemunet_tests.observe.packet_filter import stops
 
 
 def spanning_tree(scene: Scene) -> Cause | None:
@@ -49,25 +43,14 @@ def filtered(scene: Scene) -> Cause | None:
     """The host's packet filter sees what its bridge forwards: frames always, IPv4 where br_netfilter is on."""
     if not scene.bridged:
         return None
-    with scene.target.host.entered():
-        here = next((each for each in bridges.read() if each.name == scene.target.bridge), None)
+    host, name = scene.target.host, scene.target.bridge
+    with host.entered():
+        here = next((each for each in bridges.read() if each.name == name), None)
     families = ("bridge", "ip", "inet") if here and here.filters_ipv4 else ("bridge",)
-    found = next((place for family, place in _dropping(ruleset(scene.target.host)) if family in families), None)
+    found = next((stop for stop in stops(host) if stop.family in families and stop.hook == "forward"), None)
     if found is None:
         return None
     return Cause(
-        f"the host's packet filter drops what {scene.target.bridge} forwards: {found}",
-        "let bridged frames pass there; where it is an IP table: sudo sysctl -w net.bridge.bridge-nf-call-iptables=0",
+        f"the host's packet filter drops what {name} forwards: {found.place}",
+        found.remedy if found.family == "bridge" else unfiltered(name),
     )
-
-
-def _dropping(rules: str) -> Iterator[tuple[str, str]]:
-    """The family and the place of every rule or policy that drops what is forwarded."""
-    for table in TABLE.finditer(rules):
-        for chain in CHAIN.finditer(table["body"]):
-            if "hook forward" not in chain["rules"]:
-                continue
-            for line in chain["rules"].splitlines():
-                if DROP.search(line):
-                    where = f"table {table['family']} {table['name']}, chain {chain['name']}"
-                    yield table["family"], f"{where}: {line.strip()}"

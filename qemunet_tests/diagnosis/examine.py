@@ -44,8 +44,8 @@ PATH: tuple[Suspicion, ...] = (
     host_side.tap_elsewhere,
     bridge_frames.spanning_tree,
     host_side.mac_not_unique,
-    bridge_frames.filtered,
     localise.lost_here,
+    bridge_frames.filtered,
     lan_side.no_dhcp_server,
 )
 

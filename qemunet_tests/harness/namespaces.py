@@ -96,12 +96,12 @@ def enter_worker() -> None:
 def _enter_user_namespace() -> None:
     _require_single_thread()
     uid, gid = os.getuid(), os.getgid()
-    lender = RootLender()
     try:
-        unshare(CLONE_NEWUSER | CLONE_NEWNET | CLONE_NEWNS)
-        Path("/proc/self/setgroups").write_text("deny")
-        if not lender.lends():
-            Path("/proc/self/uid_map").write_text(f"{uid} {uid} 1")
+        with RootLender() as lender:
+            unshare(CLONE_NEWUSER | CLONE_NEWNET | CLONE_NEWNS)
+            Path("/proc/self/setgroups").write_text("deny")
+            if not lender.lends():
+                Path("/proc/self/uid_map").write_text(f"{uid} {uid} 1")
         Path("/proc/self/gid_map").write_text(f"{gid} {gid} 1")
         pass_on_capabilities()
     except OSError as error:

@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 from pathlib import Path
+from types import TracebackType
 
 from qemunet_tests.harness.host.account import user_name
 
@@ -38,6 +39,14 @@ class RootLender:
             return False
         self._mapper.communicate(b"\n")
         return self._mapper.returncode == 0
+
+    def __enter__(self) -> "RootLender":
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        if self._mapper:
+            # Without a word it ends and maps nothing.
+            self._mapper.communicate()
 
 
 def _first_lent() -> str | None:

@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import dataclass
+from pathlib import Path
 
 from qemunet_tests.harness.host import bridges
 from qemunet_tests.harness.lab.station import Station
@@ -36,7 +37,7 @@ def within_bridge(station: Station, bridge: str, ports: tuple[str, ...], size_by
         found = next((each for each in bridges.read() if each.name == bridge), None)
     families = ("bridge", "ip", "inet") if found and found.filters_ipv4 else ("bridge",)
     filters = [
-        Obstruction(stop.place, stop.remedy)
+        Obstruction(stop.place, stop.remedy if stop.family == "bridge" else unfiltered(bridge))
         for stop in stops(station)
         if stop.family in families and stop.hook in (None, "prerouting", "forward", "postrouting")
     ]
@@ -49,6 +50,14 @@ def within_bridge(station: Station, bridge: str, ports: tuple[str, ...], size_by
         if port.name in ports and port.mtu < size_bytes
     ]
     return [*(each for port in ports for each in _port(station, port)), *narrow, *filters]
+
+
+def unfiltered(bridge: str) -> str:
+    """The command that lets frames pass a bridge without passing the IPv4 firewall, where br_netfilter sends them."""
+    own = Path("/sys/class/net", bridge, "bridge/nf_call_iptables")
+    if own.exists() and own.read_text().strip() == "1":
+        return f"echo 0 | sudo tee {own}"
+    return "sudo sysctl -w net.bridge.bridge-nf-call-iptables=0"
 
 
 def of_the_host(station: Station, leaving: bool) -> list[Obstruction]:
