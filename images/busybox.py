@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from qemunet_tests.harness.errors import HarnessError
 
 # How the table of names begins.
-FIRST_NAMES = b"\0[\0[[\0"
+FIRST_NAMES = b"[\0[[\0"
 
 
 def without_applets(busybox: bytes, names: Iterable[str]) -> bytes:
@@ -17,7 +17,7 @@ def without_applets(busybox: bytes, names: Iterable[str]) -> bytes:
 
     Raises HarnessError where this busybox is laid out differently.
     """
-    start = busybox.find(FIRST_NAMES) + 1
+    start = busybox.find(FIRST_NAMES)
     end = busybox.find(b"\0\0", start)
     if not 0 < start < end:
         raise HarnessError("this busybox has no table of applet names where one was expected")

@@ -30,7 +30,9 @@ class CommandFailed(HarnessError):
 
     def __init__(self, command: str, completed: Completed) -> None:
         said = completed.complaint or completed.text or "it said nothing"
-        super().__init__(f"in the guest, `{command}` ended with status {completed.status}: {said}")
+        # A command may carry a whole file.
+        shown = command if len(command) <= 200 else f"{command[:200]} ..."
+        super().__init__(f"in the guest, `{shown}` ended with status {completed.status}: {said}")
         self.completed = completed
 
 
