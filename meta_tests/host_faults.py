@@ -82,7 +82,12 @@ HOST_FAULTS = (
     HostFault("traffic-control", LEASE, "offer was seen at up0 and not at tap0: .*tc ingress filter on up0",
               typed="tc qdisc add dev up0 clsact\ntc filter add dev up0 ingress protocol ip matchall action drop",
               as_root=True),
-    # F32, F31
+    # F21
+    HostFault("switch-admits-one-mac", LEASE, "admits no other MAC address than up0's own",
+              at_lan="nft \"table netdev switch { chain port { type filter hook ingress device lan0 priority 0; "
+              "ether saddr 02:71:6e:00:00:00/ff:ff:ff:00:00:00 drop; }; }\" ", remedy="promiscuous", mended="",
+              mended_at_lan="nft delete table netdev switch", as_root=True),
+    # F32
     HostFault("bridge-down", LEASE, "the bridge br0 is down", typed="ip link set br0 down"),
     # F05
     HostFault("bridge-not-listed", ("bridge/acl-allow", *LEASE), "allows no bridge called br0",

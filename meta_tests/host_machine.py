@@ -11,10 +11,12 @@ import json
 import os
 import shlex
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
 import textwrap
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -155,12 +157,13 @@ class HostMachine:
 
         Deadline(10, "the LAN's servers").wait_until(ready, interval_seconds=0.1)
 
-    def stop(self, server: subprocess.Popen[bytes]) -> None:
-        """End a server of the LAN; it is the child of the nsenter that we started."""
-        for child in Path(f"/proc/{server.pid}/task/{server.pid}/children").read_text().split():
-            os.kill(int(child), 9)
-        server.kill()
-        server.wait()
+    @staticmethod
+    def stop(started: "subprocess.Popen[bytes]") -> None:
+        """End a program at once; it is the child of the nsenter that we started."""
+        for child in Path(f"/proc/{started.pid}/task/{started.pid}/children").read_text().split():
+            os.kill(int(child), signal.SIGKILL)
+        started.kill()
+        started.wait()
 
     @property
     def made_by_root(self) -> bool:
@@ -183,14 +186,44 @@ class HostMachine:
 
     def qemunet(self, *words: str, uid: int | None = None, timeout: float = 400) -> "subprocess.CompletedProcess[str]":
         """Run the command at the machine: as an ordinary user where there can be one, else as its only one, root."""
+        return subprocess.run(
+            self._command(words, uid), cwd=CHECKOUT, capture_output=True, text=True, check=False, timeout=timeout
+        )
+
+    def begin(self, *words: str) -> "subprocess.Popen[bytes]":
+        """Begin a run at the machine."""
+        given = ["run", "--target", "host", "--accel", "tcg", *words, *([] if self._as_root else ["--as", "root"])]
+        quiet = subprocess.DEVNULL
+        self._started.append(subprocess.Popen(self._command(given, None), cwd=CHECKOUT, stdout=quiet, stderr=quiet))
+        return self._started[-1]
+
+    def wait_for(self, awaited: str, commands: str) -> None:
+        """Wait until commands at the machine succeed."""
+        words = [*self._entering(self.pid), "sh", "-c", commands]
+
+        def succeed() -> bool:
+            return subprocess.run(words, capture_output=True, check=False).returncode == 0
+
+        Deadline(60, awaited).wait_until(succeed, interval_seconds=0.1)
+
+    def leftovers(self) -> str:
+        """What of a run is still there: processes, folders, taps."""
+        return self.type(
+            "ps ax | grep -E '[q]emu-system|[q]emunet_tests|[s]mbd -' || true\n"
+            "ls /dev/shm; ls /sys/class/net | grep tap || true"
+        )
+
+    def server_log(self) -> str:
+        """What the LAN's DHCP server said."""
+        return "".join(file.read_text(errors="replace") for file in self.folder.glob("server-*.log"))
+
+    def _command(self, words: Sequence[str], uid: int | None) -> list[str]:
         uid = (NOBODY if self._as_root else 0) if uid is None else uid
         become = [f"--reuid={uid}", f"--regid={uid}", "--clear-groups"] if self._as_root else []
         environment = ["PATH=/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/nonexistent", "PYTHONDONTWRITEBYTECODE=1"]
         command = [sys.executable, "-m", "qemunet_tests", *words]
         entering = [*self._entering(self.pid), "setpriv", *become, "--", "env", "-i", *environment]
-        return subprocess.run(
-            [*entering, *command], cwd=CHECKOUT, capture_output=True, text=True, check=False, timeout=timeout
-        )
+        return [*entering, *command]
 
     def run(self, *words: str, uid: int | None = None) -> dict[str, dict[str, Any]]:
         """The verdicts of `qemunet run --target host` by claim; what it printed is kept in `said`."""

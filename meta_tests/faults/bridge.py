@@ -206,7 +206,6 @@ def router_does_not_forward(lab: Lab) -> None:
     "bridge/other-protocols-pass",
     cause="table bridge guard, chain forward: ",
     sentinels=("bridge/lease-address", "bridge/reach-lan", "bridge/icmp", *HELPER_SENTINELS),
-    core=True,
 )
 def bridge_firewall(lab: Lab) -> None:
     """The host filters what its bridge forwards: some protocols and most ports do not pass."""
@@ -242,7 +241,7 @@ def e1000_unplugged(guest: Guest, bench: Bench) -> None:
 
 
 @fault("bridge/netplan-makes-bridge", "bridge/netplan-lease", cause="which this host does not have; it has eth0",
-       sentinels=HELPER_SENTINELS, core=True)  # fmt: skip
+       sentinels=HELPER_SENTINELS)  # fmt: skip
 def interface_named_otherwise(netplan_host: NetplanHost) -> None:
     """The host's interface has another name than the post's."""
     station = netplan_host.station

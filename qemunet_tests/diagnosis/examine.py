@@ -46,6 +46,7 @@ PATH: tuple[Suspicion, ...] = (
     host_side.mac_not_unique,
     localise.lost_here,
     bridge_frames.filtered,
+    lan_side.macs_filtered,
     lan_side.no_dhcp_server,
 )
 

@@ -5,7 +5,9 @@ from qemunet_tests.diagnosis.cause import Cause
 from qemunet_tests.diagnosis.scene import Scene
 from qemunet_tests.harness.host import resolver
 from qemunet_tests.harness.target import Endpoint
+from qemunet_tests.observe.exchanges import DHCP
 from qemunet_tests.observe.frames import dhcp_messages
+from qemunet_tests.observe.mac_filter import offered_to_the_uplink
 from qemunet_tests.observe.resolver import host_answers
 
 
@@ -21,6 +23,22 @@ def no_dhcp_server(scene: Scene) -> Cause | None:
         f"no DHCP server answers on the LAN behind {scene.target.bridge}: the guest asked {seen.count('discover')} "
         f"times, its frames leave the host at {trail.places[-1]}, and no offer came in there",
         "start the LAN's DHCP server, or give the guest a static address",
+    )
+
+
+def macs_filtered(scene: Scene) -> Cause | None:
+    """A switch that drops whatever does not bear the address of the machine at its port."""
+    trail = localise.trail_of(scene)
+    if scene.guest is None or trail is None or not trail.unanswered or trail.deaf or trail.exchange.question != DHCP:
+        return None
+    uplink = trail.places[-1]
+    if not offered_to_the_uplink(scene.target.host, uplink, scene.guest.macs[0]):
+        return None
+    return Cause(
+        f"what is behind {uplink} admits no other MAC address than {uplink}'s own: the same DHCP request brought an "
+        "offer with that address on the frame, and none with the guest's",
+        "let the port of the (virtual) switch admit guests: promiscuous mode, forged transmits and MAC changes, or "
+        "no port security; else use user mode",
     )
 
 

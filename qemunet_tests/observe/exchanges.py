@@ -17,6 +17,7 @@ from qemunet_tests.observe.resolver import ask_in
 
 #: linux/if_ether.h: what a guest believes that the LAN carries, less the headers of IPv4 and ICMP.
 FULL_SIZE_BYTES = 1500 - 28
+DHCP = "DHCP request"
 SYN, SYN_ACK, RESET = 0x02, 0x12, 0x04
 
 
@@ -40,7 +41,7 @@ def dhcp(guest: Guest) -> Exchange:
         return packet.kind == UDP and DHCP_COOKIE in packet.payload and mac in packet.payload[28:48]
 
     return Exchange(
-        "DHCP request",
+        DHCP,
         "offer",
         lambda: guest.run("udhcpc -n -q -t 3 -T 1 -i eth0 -s /bin/true", within_seconds=8),
         lambda packet: is_ours(packet) and packet.second == 67,

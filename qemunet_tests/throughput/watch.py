@@ -11,7 +11,7 @@ from qemunet_tests.throughput.sockets import Account, Connection, Ends, inodes_o
 
 TICK_SECONDS = 0.05
 #: The kernel tells of the end of a connection a moment after it.
-LAST_WORDS_SECONDS = 0.5
+LAST_WORDS_SECONDS = 0.25
 #: What iperf3's control connection may carry before data is taken to flow.
 TALK_BYTES = 65536
 

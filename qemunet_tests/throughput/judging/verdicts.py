@@ -1,5 +1,6 @@
 """Verdicts about ratios: the same words everywhere."""
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +14,8 @@ SIGNIFICANT = 0.01
 PRECISE, USABLE = 0.15, 0.25
 LEAST_EFFECT = 0.10
 LEAST_AGREEMENT = 0.8
+#: Whoever says "no difference above x %" has said nothing where x is larger than this.
+SHOWN = 0.50
 #: With fewer the sign-flip test cannot reach 1 %, whatever was measured.
 LEAST_BLOCKS = 8
 
@@ -115,12 +118,18 @@ def judge(found: Ratio, higher_is_better: bool, machine: Health) -> tuple[str, s
     if significant and found.effect > max(LEAST_EFFECT, machine.half_width):
         better = (found.point > 1) == higher_is_better
         return (FASTER if better else SLOWER), f"by {found.point:.3g} in {len(found.blocks)} blocks"
-    if found.half_width <= PRECISE and found.low is not None and found.high is not None:
-        shown = max(found.high, 1 / found.low) - 1
-        return SAME, f"no difference above {shown:.0%} shown"
+    if len(found.blocks) < 2 or found.low is None or found.high is None:
+        return UNKNOWN, "one block says nothing about chance"
+    if (shown := largest(found)) <= SHOWN:
+        return SAME, f"above {shown:.0%} shown"
     if len(found.blocks) < LEAST_BLOCKS:
         return UNKNOWN, f"{len(found.blocks)} blocks are too few: {LEAST_BLOCKS} are needed"
     return UNKNOWN, f"precision not reached: ±{found.half_width:.0%}, ±{PRECISE:.0%} was wanted"
+
+
+def largest(found: Ratio) -> float:
+    """The largest difference that the interval leaves possible, as a fraction."""
+    return max((found.high or math.inf) - 1, 1 / (found.low or 1e-9) - 1)
 
 
 def summarise(recording: Recording) -> list[Judged]:

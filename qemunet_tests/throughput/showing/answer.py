@@ -2,10 +2,10 @@
 
 from collections.abc import Sequence
 
-from qemunet_tests.throughput.judging.verdicts import FASTER, SLOWER, Health, Judged, median
+from qemunet_tests.throughput.judging.verdicts import FASTER, SAME, SLOWER, Health, Judged, median
 from qemunet_tests.throughput.recording import Recording
 
-WHERE = {"tcp.g2h": "out", "tcp.h2g": "in"}
+WHERE = {"tcp.g2h": "outwards", "tcp.h2g": "inwards"}
 
 
 def title(recording: Recording) -> str:
@@ -24,7 +24,7 @@ def answer(recording: Recording, judged: Sequence[Judged], machine: Health) -> s
     nic = asked[0].nic
     main = [each for each in asked if each.nic == nic and each.upper == asked[0].upper]
     parts = [f"{_words(each)} {WHERE[each.metric]}" for each in main]
-    sentence = f"User mode is {' and '.join(parts)} {nic} compared with {main[0].upper} here"
+    sentence = f"User mode here is, against {main[0].upper} on {nic.removesuffix('-pci')}, {' and '.join(parts)}"
     return f"{sentence}; {_matters(recording, main[0])}."
 
 
@@ -33,7 +33,7 @@ def _first(judged: Sequence[Judged]) -> str:
     if not found:
         return "Nothing was measured that could be compared."
     each = found[0]
-    return f"{each.upper} is {each.verdict} compared with {each.lower} ({each.nic}, {each.metric}): {each.reason}."
+    return f"{each.upper} is {each.verdict} compared with {each.lower} ({each.nic}, {each.metric}), {each.reason}."
 
 
 def _words(each: Judged) -> str:
@@ -43,7 +43,9 @@ def _words(each: Judged) -> str:
         return f"{found.point:.3g} times slower{span}"
     if each.verdict == SLOWER:
         return f"{1 / found.point:.3g} times faster ({1 / (found.high or 1):.3g} to {1 / (found.low or 1):.3g})"
-    return f"not shown to differ ({each.reason})"
+    if each.verdict == SAME:
+        return f"not shown to differ from ({each.reason.removesuffix(' shown')})"
+    return f"about {found.point:.3g} times slower (unproven, {each.reason})"
 
 
 def _matters(recording: Recording, each: Judged) -> str:

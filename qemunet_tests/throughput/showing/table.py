@@ -1,12 +1,13 @@
 """A recording on the terminal."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 
-from qemunet_tests.throughput.judging.verdicts import METRICS, Health, Judged, median
+from qemunet_tests.throughput.judging.verdicts import METRICS, SAME, Health, Judged, median
 from qemunet_tests.throughput.recording import Recording
 from qemunet_tests.throughput.showing.answer import answer, title
 
@@ -40,13 +41,15 @@ def rates(recording: Recording) -> Table:
 
 
 def ratios(judged: Sequence[Judged]) -> Table:
-    """Every ratio with its 95 % interval. `~` marks what is not significant."""
-    table = Table("metric", "NIC", "ratio", "value", "95 % interval", "p", "n", "verdict", box=None, padding=(0, 1))
+    """Every ratio with its 95 % interval. `~` marks what is not significant; the A/A arm is named so."""
+    table = Table(box=None, padding=(0, 1), title="ratios", title_justify="left")
+    for heading in ("metric", "NIC", "arms", "ratio", "95 % interval", "p", "n", "verdict"):
+        table.add_column(heading, no_wrap=heading not in ("verdict", "arms"))
     for each in judged:
         found = each.ratio
-        span = f"{found.low:.3g} to {found.high:.3g}" if found.low and found.high else "-"
+        span = f"{found.low:.3g}-{found.high:.3g}" if found.low and found.high else "-"
         mark = "" if each.verdict in ("faster", "slower") else "~"
-        verdict = "A/A" if each.twin else each.verdict
+        verdict = f"no diff. {each.reason.removesuffix(' shown')}" if each.verdict == SAME else each.verdict
         table.add_row(
             each.metric,
             each.nic.removesuffix("-pci"),
@@ -55,7 +58,7 @@ def ratios(judged: Sequence[Judged]) -> Table:
             span,
             "-" if found.p is None else f"{found.p:.3f}",
             str(len(found.blocks)),
-            f"{verdict}: {each.reason}" if each.verdict not in ("faster", "slower") else verdict,
+            f"A/A: {verdict}" if each.twin else verdict,
             style=STYLES.get(each.verdict, ""),
         )
     return table
@@ -70,6 +73,10 @@ def remarks(recording: Recording, machine: Health) -> list[str]:
         said.append(f"A/A FAILED, no verdict: {machine.reason}.")
     whys = Counter(str(run["why_invalid"]) for run in recording.invalid_runs)
     said += [f"{count} of {len(recording.runs)} rows are invalid: {why}" for why, count in whys.items()]
+    for arm in recording.session["arms"]:
+        stalled = sum(run["values"].get("stalls") or 0 for run in recording.valid_runs if _of(run, arm))
+        if stalled:
+            said.append(f"{arm['name']} {arm['nic']} stalled: {stalled} intervals of 0.25 s in which nothing arrived.")
     ended = recording.ended
     if ended is None:
         said.append("The recording was cut off: it has no last line.")
@@ -80,6 +87,10 @@ def remarks(recording: Recording, machine: Health) -> list[str]:
     if recording.session["accel"]["used"] == "tcg":
         said.append("In software (TCG) NIC models rank otherwise than under KVM: do not carry the order over.")
     return said
+
+
+def _of(run: Mapping[str, Any], arm: Mapping[str, Any]) -> bool:
+    return (run["arm"], run["nic"]) == (arm["name"], arm["nic"])
 
 
 def _number(value: float | None) -> str:

@@ -1,0 +1,157 @@
+"""`qemunet run --target host` on hosts made of namespaces: healthy, without a DHCP server, behind a firewall."""
+
+import json
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from meta_tests.accounts import CHECKOUT
+from meta_tests.host_machine import PEER, HostMachine
+from qemunet_tests.harness.host.fixed_mac import fixed_mac
+
+#: Everything of a machine that a run could leave changed.
+STATE = """
+ip -o link | sed 's/state.*//'; ip -o -4 addr; ip route; nft list ruleset; bridge link | sed 's/state.*//'
+sysctl -a 2>/dev/null | grep -E 'net.ipv4.(ip_forward|ping_group|ip_unpriv)|bridge'; ls -laR /etc/qemu /dev/shm
+cat /etc/resolv.conf /etc/hosts; ss -lntu 2>/dev/null; mount | sort
+"""
+
+
+@pytest.fixture
+def machine() -> Iterator[HostMachine]:
+    made = HostMachine()
+    yield made
+    made.close()
+
+
+@pytest.mark.slow
+def test_a_healthy_host(machine: HostMachine) -> None:
+    before = machine.type(STATE)
+    verdicts = machine.run("--bridge", "br0", "--peer", PEER)
+    worse = {id_: each for id_, each in verdicts.items() if each["verdict"] in ("broken", "inconclusive")}
+    assert not worse, machine.said
+    assert machine.status == 0
+    for claim in ("lease-address", "lease-gateway", "lease-dns", "reachable-ssh", "bulk-both-ways", "full-size-packets",
+                  "address-unique", "mac-unique"):  # fmt: skip
+        assert verdicts[f"bridge/{claim}"]["verdict"] == "holds", verdicts[f"bridge/{claim}"]
+    assert machine.type(STATE) == before
+    assert not machine.leftovers()
+    leased = machine.server_log()
+    assert set(re.findall(r"DHCPDISCOVER\(lan0\) (?:\S+ )?(\S+)", leased)) == {fixed_mac("bridge")}
+    assert leased.count("DHCPRELEASE") > 0
+    notes = " ".join(machine.results["notes"])
+    assert "the gateway 192.168.77.1 (this host's default route over br0)" in notes
+
+
+def test_without_a_dhcp_server(machine: HostMachine) -> None:
+    machine.stop(machine.dhcp)
+    verdicts = machine.run("--bridge", "br0", "bridge/lease-address", "bridge/reachable-ping", "user/address")
+    assert machine.status == 1
+    for claim in ("bridge/lease-address", "bridge/reachable-ping"):
+        assert verdicts[claim]["verdict"] == "broken"
+        assert re.search("no DHCP server answers on the LAN behind br0", verdicts[claim]["reason"]), verdicts[claim]
+        assert verdicts[claim]["remedy"].startswith("start the LAN's DHCP server")
+    assert verdicts["user/address"]["verdict"] == "holds"
+
+
+@pytest.mark.slow
+def test_behind_a_firewall_that_drops_bridged_frames(machine: HostMachine) -> None:
+    machine.type("nft 'table bridge wall { chain guard { type filter hook forward priority 0; policy drop; }; }'")
+    asked = ("--bridge", "br0", "bridge/lease-address", "bridge/backend-is-tap-in-bridge", "user/address")
+    by_user, by_root = machine.run(*asked), machine.run(*asked, uid=0 if machine.made_by_root else None)
+    assert "seen at tap0 and not at up0" in by_user["bridge/lease-address"]["reason"]
+    found = by_root["bridge/lease-address"]
+    assert "table bridge wall, chain guard: type filter hook forward" in found["reason"], found
+    machine.type(found["remedy"].replace("sudo ", ""))
+    assert {each["verdict"] for each in machine.run(*asked).values()} == {"holds"}
+
+
+def test_nothing_is_left_of_a_run_that_was_killed(machine: HostMachine) -> None:
+    process = machine.begin("--bridge", "br0", "bridge/*")
+    machine.wait_for("a guest on the bridge", "ls /sys/class/net/br0/brif/ | grep tap")
+    machine.stop(process)
+    machine.wait_for("nothing to be left", "! pgrep qemu-system && ! ls /dev/shm/qemunet-* 2>/dev/null")
+    assert not machine.leftovers()
+
+
+@pytest.mark.slow
+def test_what_is_expected_is_compared(machine: HostMachine) -> None:
+    expected = machine.folder / "lan.toml"
+    expected.write_text('range = "192.168.77.50-192.168.77.60"\ngateway = "192.168.77.254"\nnames = ["printer.lan"]\n')
+    expected.chmod(0o644)
+    verdicts = machine.run(
+        "--bridge", "br0", "--expect", str(expected), "bridge/lease-gateway", "bridge/lease-dns", "user/dns-resolves"
+    )
+    assert (verdicts["bridge/lease-gateway"]["expected"], verdicts["bridge/lease-gateway"]["verdict"]) == (
+        "192.168.77.254",
+        "broken",
+    )
+    assert "printer.lan is 192.168.77.9" in verdicts["user/dns-resolves"]["observed"]
+    assert "the gateway 192.168.77.254 (--expect lan.toml)" in " ".join(machine.results["notes"])
+
+
+def test_no_frame_goes_onto_a_bridge_that_was_not_named(machine: HostMachine) -> None:
+    verdicts = machine.run("bridge/lease-address", "bridge/reach-lan", "user/reach-lan-tcp", "user/icmp-outside-raw")
+    assert {each["verdict"] for each in verdicts.values()} == {"unavailable"}
+    assert verdicts["bridge/lease-address"]["remedy"] == "--bridge NAME"
+    assert "DHCP" not in machine.server_log().partition("lease time")[2]
+
+
+def qemunet(*words: str) -> "subprocess.CompletedProcess[str]":
+    """The command on the machine that these tests run on: only what does nothing."""
+    return subprocess.run(
+        [sys.executable, "-m", "qemunet_tests", *words], cwd=CHECKOUT, capture_output=True, text=True, check=False
+    )
+
+
+def test_a_dry_run_says_what_would_appear() -> None:
+    said = qemunet("run", "--target", "host", "--dry-run", "--peer", "192.0.2.7:7007")
+    assert said.returncode == 0, said.stderr
+    assert "no bridge was named" in said.stdout
+    assert "echo requests to 192.0.2.7:7007" in said.stdout
+
+
+@pytest.mark.parametrize(
+    ("words", "complaint"),
+    [
+        (["--as", "nobody-at-all"], "--as: there is no user 'nobody-at-all'"),
+        (["-n", "2"], "-n 2: guests of one host share its ports and one MAC address"),
+        (["--peer", "printer:7"], "--peer: 'printer' is not an IPv4 address"),
+    ],
+)
+def test_errors_of_use(words: list[str], complaint: str) -> None:
+    said = qemunet("run", "--target", "host", *words)
+    assert (said.returncode, said.stdout) == (2, "")
+    assert complaint in said.stderr
+    assert said.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        ("range = '192.168.1.9'", "range: '192.168.1.9' is not FIRST-LAST"),
+        ("gateway = 'router'", "router"),
+        ("colour = 'blue'", "'colour' is none of range, server, gateway, dns, names"),
+        ("range = ", "line 1"),
+    ],
+)
+def test_an_expectation_that_is_wrong(text: str, complaint: str, tmp_path: Path) -> None:
+    (tmp_path / "lan.toml").write_text(text)
+    said = qemunet("run", "--target", "host", "--expect", str(tmp_path / "lan.toml"))
+    assert said.returncode == 2
+    assert complaint in said.stderr
+    assert said.stderr.count("\n") == 1
+
+
+def test_one_mac_per_host_and_mode(tmp_path: Path) -> None:
+    (tmp_path / "etc").mkdir()
+    found = set()
+    for machine_id in ("1" * 32, "2" * 32):
+        (tmp_path / "etc/machine-id").write_text(machine_id + "\n")
+        found |= {fixed_mac(mode, tmp_path) for mode in ("bridge", "user", "bridge")}
+    assert len(found) == 4
+    assert all(int(mac[:2], 16) & 3 == 2 for mac in found), json.dumps(sorted(found))

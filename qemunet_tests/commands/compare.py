@@ -1,0 +1,113 @@
+"""`qemunet compare`: a regression, or noise."""
+
+import argparse
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from qemunet_tests.harness.errors import UsageError
+
+if TYPE_CHECKING:
+    from qemunet_tests.throughput.judging.comparing import Comparison
+
+EXAMPLES = """\
+examples:
+  qemunet compare before.jsonl after.jsonl                   two recordings of the same machine and QEMU
+  qemunet compare before.jsonl after.jsonl --factor qemu     QEMU was updated in between: that is the question
+  qemunet compare today.jsonl --baseline                     two QEMUs in one recording, the surest way
+  qemunet compare a.jsonl b.jsonl --markdown "$GITHUB_STEP_SUMMARY"
+
+A recording that differs in anything but the declared factors is refused, with a list of what differs.
+exit codes: 0 no regression; 1 a regression; 2 wrong usage; 3 inconclusive: the comparison is not valid, an A/A arm
+failed, or the measurements are not precise enough
+"""
+
+
+def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Describe the command."""
+    parser = subparsers.add_parser(
+        "compare",
+        help="tell a regression of throughput from noise",
+        description="Compare two recordings, or one recording's QEMU with its baseline.",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.add_argument("before", metavar="A", type=Path, help="a recording")
+    parser.add_argument("after", metavar="B", type=Path, nargs="?", help="another, made later")
+    parser.add_argument("--baseline", action="store_true", help="compare within A: its QEMU with its baseline")
+    parser.add_argument("--factor", metavar="NAME", action="append", default=[], help="what may differ, or any")
+    parser.add_argument("--markdown", metavar="FILE", type=Path, help="append a summary in Markdown")
+    parser.add_argument("--json", action="store_true", help="JSON lines on standard output")
+
+
+def execute(arguments: argparse.Namespace) -> int:
+    """Compare and answer with the exit code. Raises UsageError."""
+    from qemunet_tests.throughput import recording
+    from qemunet_tests.throughput.judging import comparing
+    from qemunet_tests.throughput.judging.declared import FACTORS
+
+    if arguments.baseline == bool(arguments.after):
+        raise UsageError("compare takes two recordings, or one and --baseline")
+    for factor in arguments.factor:
+        if factor not in FACTORS:
+            raise UsageError(f"--factor: there is no {factor!r}; there are {', '.join(FACTORS)}")
+    before = recording.read(arguments.before)
+    if arguments.baseline:
+        found, heading = comparing.against_baseline(before), f"{arguments.before} against its baseline"
+    else:
+        found = comparing.compare(before, recording.read(arguments.after), arguments.factor)
+        heading = f"{arguments.before} and {arguments.after}"
+    if arguments.json:
+        _print_lines(found)
+    else:
+        _print(found)
+    if arguments.markdown:
+        _write(arguments.markdown, found, heading)
+    return found.exit_code
+
+
+def _print(found: "Comparison") -> None:
+    print(f"{found.verdict}: {found.reason}")
+    for line in found.lines:
+        change = line.change
+        span = f" [{change.low:.3g} to {change.high:.3g}]" if change.low and change.high else ""
+        p = "" if change.p is None else f", p {change.p:.3f}"
+        print(
+            f"  {line.metric} {line.nic} {'/'.join(line.arms)}: {line.before:.3g} -> {line.after:.3g}, "
+            f"{change.point:.3g} times{span}{p}: {line.verdict}"
+        )
+    for each in found.undeclared:
+        print(f"  undeclared difference: {each}")
+    for each in found.declared:
+        print(f"  declared difference: {each}")
+    if found.undeclared:
+        factors = " ".join(f"--factor {name}" for name in dict.fromkeys(each.factor for each in found.undeclared))
+        print(f"  to compare nevertheless: {factors}")
+    for warning in found.warnings:
+        print(f"  warning: {warning}")
+
+
+def _print_lines(found: "Comparison") -> None:
+    for line in found.lines:
+        print(json.dumps(line.as_summary()))
+    end = {
+        "kind": "end",
+        "schema": 1,
+        "verdict": found.verdict,
+        "reason": found.reason,
+        "exit": found.exit_code,
+        "undeclared": [str(each) for each in found.undeclared],
+        "declared": [str(each) for each in found.declared],
+        "warnings": list(found.warnings),
+    }
+    print(json.dumps(end))
+
+
+def _write(path: Path, found: "Comparison", heading: str) -> None:
+    from qemunet_tests.throughput.showing import markdown
+
+    try:
+        markdown.write(path, markdown.render(found, heading))
+    except OSError as error:
+        raise UsageError(f"--markdown {path}: {error.strerror}") from error

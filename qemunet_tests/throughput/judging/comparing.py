@@ -1,0 +1,192 @@
+"""Two recordings against each other, or a recording's QEMU against its baseline: regression or noise.
+
+Absolute rates of two sessions differ by noise alone; what is compared are ratios of arms that took turns. A line
+fails only on p < 0.01, an effect above 10 % and above twice what the A/A arms allow for, and agreement of 80 % of the
+blocks. For a baseline of the same run every boot must say so: one is the repeat of the other.
+"""
+
+import math
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from qemunet_tests.harness.errors import UsageError
+from qemunet_tests.throughput.judging import verdicts
+from qemunet_tests.throughput.judging.declared import Difference, differences
+from qemunet_tests.throughput.judging.statistics import Ratio, quotient, ratio
+from qemunet_tests.throughput.judging.verdicts import FASTER, INVALID, SAME, SLOWER, UNKNOWN, Health
+from qemunet_tests.throughput.recording import Recording
+
+METRICS = ("tcp.g2h", "tcp.h2g", "cpu.g2h", "cpu.h2g", "guest_time.g2h", "guest_time.h2g")
+GUEST_TIME_EFFECT = 0.05
+IDENTICAL = "the same measurements"
+
+
+@dataclass(frozen=True)
+class Line:
+    """What became of one metric. `subject` is the arm that changed, where one did."""
+
+    metric: str
+    nic: str
+    arms: tuple[str, str]
+    before: float
+    after: float
+    change: Ratio
+    verdict: str
+    reason: str
+    subject: str | None = None
+
+    def as_summary(self) -> dict[str, Any]:
+        found = self.change
+        return {
+            "kind": "summary",
+            "metric": self.metric,
+            "nic": self.nic,
+            "arms": list(self.arms),
+            "before": round(self.before, 4),
+            "after": round(self.after, 4),
+            "ratio": round(found.point, 4),
+            "low": found.low and round(found.low, 4),
+            "high": found.high and round(found.high, 4),
+            "p": found.p and round(found.p, 6),
+            "agreement": round(found.agreement, 3),
+            "verdict": self.verdict,
+            "reason": self.reason,
+            "subject": self.subject,
+        }
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """The lines, what the two differ in, and the answer as a whole."""
+
+    lines: tuple[Line, ...]
+    undeclared: tuple[Difference, ...]
+    declared: tuple[Difference, ...]
+    verdict: str
+    reason: str
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def exit_code(self) -> int:
+        return {SAME: 0, FASTER: 0, SLOWER: 1}.get(self.verdict, 3)
+
+
+def compare(before: Recording, after: Recording, factors: Collection[str]) -> Comparison:
+    """`factors` are the differences that were asked for. Raises UsageError where the two have nothing in common."""
+    found = differences(before, after)
+    undeclared = tuple(each for each in found if each.factor not in factors and "any" not in factors)
+    declared = tuple(each for each in found if each not in undeclared)
+    machines = verdicts.health(before), verdicts.health(after)
+    lines = tuple(_lines_of_two(before, after, machines))
+    if not lines:
+        raise UsageError(f"{before.path} and {after.path} have no pair of arms and NIC in common")
+    if undeclared:
+        listed = "; ".join(map(str, undeclared))
+        return Comparison(lines, undeclared, declared, INVALID, f"the recordings differ in more than was asked: {listed}")
+    for recording, machine in zip((before, after), machines, strict=True):
+        if not machine.usable:
+            why = f"A/A failed in {recording.path.name}: {machine.reason}"
+            return Comparison(lines, (), declared, UNKNOWN, why)
+    return Comparison(lines, (), declared, *_whole(lines), tuple(_warnings(before, after)))
+
+
+def against_baseline(recording: Recording) -> Comparison:
+    """The recording's QEMU against the one it names as baseline. Raises UsageError where it names none."""
+    pairs = [pair for pair in recording.session["pairs"] if pair["arms"][1].endswith("-baseline")]
+    if not pairs:
+        raise UsageError(f"{recording.path} has no baseline: make one with `qemunet record --baseline PATH`")
+    machine = verdicts.health(recording)
+    lines = tuple(line for pair in pairs for line in _lines_of_one(recording, pair, machine))
+    if not machine.usable:
+        return Comparison(lines, (), (), UNKNOWN, f"A/A failed: {machine.reason}")
+    return Comparison(lines, (), (), *_whole(lines))
+
+
+def _whole(lines: Collection[Line]) -> tuple[str, str]:
+    for verdict in (SLOWER, UNKNOWN, FASTER):
+        of_these = [line for line in lines if line.verdict == verdict]
+        if of_these:
+            return verdict, "; ".join(f"{line.metric} {line.nic}: {line.reason}" for line in of_these)
+    if all(line.reason == IDENTICAL for line in lines):
+        return SAME, f"these are {IDENTICAL}"
+    largest = max((verdicts.largest(line.change) for line in lines if line.change.low), default=0.0)
+    return SAME, f"above {largest:.0%} shown"
+
+
+def _lines_of_two(before: Recording, after: Recording, machines: tuple[Health, Health]) -> Iterator[Line]:
+    for pair in before.session["pairs"]:
+        if pair["twin"] or pair not in after.session["pairs"]:
+            continue
+        for metric in METRICS:
+            place = (metric, pair["nic"], *pair["arms"])
+            left, right = verdicts.ratios_by_boot(before, *place), verdicts.ratios_by_boot(after, *place)
+            change, old, new = quotient(left, right), ratio(left), ratio(right)
+            if change is None or old is None or new is None:
+                continue
+            noise = max(machine.half_width for machine in machines)
+            same = left == right
+            verdict, reason, subject = _judge_two(before, after, pair, metric, change, noise, same)
+            yield Line(metric, pair["nic"], tuple(pair["arms"]), old.point, new.point, change, verdict, reason, subject)
+
+
+def _judge_two(
+    before: Recording, after: Recording, pair: Mapping[str, Any], metric: str, change: Ratio, noise: float, same: bool
+) -> tuple[str, str, str | None]:
+    if same:
+        return SAME, IDENTICAL, None
+    if not _significant(change, metric, noise):
+        return *_not_significant(change), None
+    moved = {arm: _change(before, after, metric, arm, pair["nic"]) for arm in pair["arms"]}
+    subject = max(moved, key=lambda arm: abs(math.log(moved[arm])))
+    better = (moved[subject] > 1) == verdicts.METRICS[metric][2]
+    said = ", ".join(f"{arm} {factor:.2f} times" for arm, factor in moved.items())
+    reason = f"{'/'.join(pair['arms'])} changed {change.point:.3g} times ({said})"
+    return (FASTER if better else SLOWER), reason, subject
+
+
+def _lines_of_one(recording: Recording, pair: Mapping[str, Any], machine: Health) -> Iterator[Line]:
+    for metric in METRICS:
+        boots = verdicts.ratios_by_boot(recording, metric, pair["nic"], *pair["arms"])
+        found = ratio(boots)
+        if found is None:
+            continue
+        verdict, reason = _not_significant(found)
+        if _significant(found, metric, machine.half_width):
+            better = (found.point > 1) == verdicts.METRICS[metric][2]
+            repeats = [ratio([boot]) for boot in boots]
+            confirmed = len(repeats) > 1 and all(each and (each.point > 1) == (found.point > 1) for each in repeats)
+            verdict = (FASTER if better else SLOWER) if confirmed else UNKNOWN
+            reason = f"{found.point:.3g} times, {'in every boot' if confirmed else 'not confirmed by a second boot'}"
+        yield Line(metric, pair["nic"], tuple(pair["arms"]), 1.0, found.point, found, verdict, reason, pair["arms"][0])
+
+
+def _significant(change: Ratio, metric: str, noise: float) -> bool:
+    if change.p is None or change.p >= verdicts.SIGNIFICANT or change.agreement < verdicts.LEAST_AGREEMENT:
+        return False
+    # Guest time does not see the machine's noise.
+    floor = GUEST_TIME_EFFECT if metric.startswith("guest_time") else max(verdicts.LEAST_EFFECT, 2 * noise)
+    return change.effect > floor
+
+
+def _not_significant(change: Ratio) -> tuple[str, str]:
+    if change.low is None or change.high is None:
+        return UNKNOWN, "too few blocks"
+    shown = verdicts.largest(change)
+    if shown > verdicts.SHOWN:
+        return UNKNOWN, f"only a difference above {shown:.0%} is ruled out"
+    return SAME, f"above {shown:.0%} shown"
+
+
+def _change(before: Recording, after: Recording, metric: str, arm: str, nic: str) -> float:
+    old, new = verdicts.median(before, metric, arm, nic), verdicts.median(after, metric, arm, nic)
+    return new / old if old and new else 1.0
+
+
+def _warnings(before: Recording, after: Recording) -> Iterator[str]:
+    """Absolute rates never fail a comparison: machines change their speed by themselves."""
+    for arm in before.session["arms"]:
+        for metric in ("tcp.g2h", "tcp.h2g"):
+            change = _change(before, after, metric, arm["name"], arm["nic"])
+            if change < 1 / (1 + verdicts.SHOWN):
+                yield f"{arm['name']} {arm['nic']} {metric} is {change:.2f} times what it was, in absolute terms"
