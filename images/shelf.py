@@ -1,6 +1,6 @@
 """The folder of built images: finding what can be trusted, and adding to it so that nothing half is ever trusted."""
 
-import fcntl
+import contextlib
 import os
 import shutil
 import tempfile
@@ -9,9 +9,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from qemunet_tests.harness.cache import cache_root, readable_caches
-from qemunet_tests.harness.deadline import Deadline
 from qemunet_tests.harness.errors import UsageError
 from qemunet_tests.harness.image import Image
+from qemunet_tests.harness.lock import locked as hold
 from qemunet_tests.images import manifest as manifests
 from qemunet_tests.images.distribution import host_release
 from qemunet_tests.images.manifest import Manifest
@@ -78,16 +78,13 @@ def locked(shelf: Path, on_waiting: Callable[[], None] = lambda: None) -> Iterat
     `on_waiting` is called once where somebody else is building. Raises UsageError where the folder cannot be
     written, TimedOut where the other builder takes too long.
     """
-    try:
-        _make_readable_by_all(shelf.parent)
-        _make_readable_by_all(shelf)
-        lock = (shelf / ".lock").open("w")
-    except OSError as refused:
-        raise UsageError(f"the folder for guest images cannot be written: {refused}") from refused
-    with lock:
-        if not _try_lock(lock.fileno()):
-            on_waiting()
-            Deadline(LOCK_SECONDS, "another builder of guest images").wait_until(lambda: _try_lock(lock.fileno()))
+    with contextlib.ExitStack() as held:
+        try:
+            _make_readable_by_all(shelf.parent)
+            _make_readable_by_all(shelf)
+            held.enter_context(hold(shelf / ".lock", LOCK_SECONDS, "another builder of guest images", on_waiting))
+        except OSError as refused:
+            raise UsageError(f"the folder for guest images cannot be written: {refused}") from refused
         for left in shelf.glob(f"{UNFINISHED}*"):
             shutil.rmtree(left, ignore_errors=True)
         yield
@@ -98,14 +95,6 @@ def _make_readable_by_all(folder: Path) -> None:
     if not folder.is_dir():
         folder.mkdir(parents=True, exist_ok=True)
         folder.chmod(0o755)
-
-
-def _try_lock(descriptor: int) -> bool:
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
 
 
 @contextmanager

@@ -4,7 +4,6 @@ Kept in accel.json of the cache. Anything odd about that file means that the tri
 """
 
 import contextlib
-import fcntl
 import json
 import os
 import tempfile
@@ -14,9 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from qemunet_tests.harness.cache import cache_root, readable_caches
-from qemunet_tests.harness.deadline import Deadline
 from qemunet_tests.harness.host.files import MACHINE, read_text
 from qemunet_tests.harness.host.trial import STAGES, Boot, Trial
+from qemunet_tests.harness.lock import locked
 from qemunet_tests.harness.qemu_facts import Qemu
 
 FILE = "accel.json"
@@ -69,25 +68,13 @@ def keep(trial: Trial, qemu: Qemu, uid: int) -> str | None:
 @contextlib.contextmanager
 def one_at_a_time() -> Iterator[None]:
     """Let one process of this user try and the others wait for its answer. Raises TimedOut."""
-    try:
-        cache_root().mkdir(parents=True, exist_ok=True)
-        lock = (cache_root() / f".{FILE}.lock").open("w")
-    except OSError:
+    with contextlib.ExitStack() as held:
         # Without a place for the answer there is nothing to wait for.
+        with contextlib.suppress(OSError):
+            cache_root().mkdir(parents=True, exist_ok=True)
+            lock = cache_root() / f".{FILE}.lock"
+            held.enter_context(locked(lock, LOCK_SECONDS, "another process to find out whether KVM works"))
         yield
-        return
-    with lock:
-        waiting = Deadline(LOCK_SECONDS, "another process to find out whether KVM works")
-        waiting.wait_until(lambda: _try_lock(lock.fileno()))
-        yield
-
-
-def _try_lock(descriptor: int) -> bool:
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
 
 
 def _answers(path: Path) -> dict[str, Any]:
