@@ -11,11 +11,14 @@ import json
 import os
 import statistics
 import sys
+import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+import virtme_arm
 
 from qemunet_tests import images
 from qemunet_tests.harness import accel, namespaces, qemu_facts, ssh
@@ -30,6 +33,8 @@ NICS = ("virtio-net-pci", "e1000")
 #: How many guests are alive at once when memory is compared.
 CROWD = 8
 FORWARD = User(hostfwd=("tcp:127.0.0.1:2222-:22",))
+#: Somebody else's way to come by a guest, which brings its sample with it.
+Other = Callable[[Bench], dict[str, Any]]
 
 
 @dataclass(frozen=True)
@@ -94,8 +99,8 @@ def ratio(upper: float | None, lower: float | None) -> float | None:
     return round(upper / lower, 2) if upper and lower else None
 
 
-def measure(bench: Bench, rounds: int, others: list[Callable[[], dict[str, Any]]]) -> dict[str, Any]:
-    """Every arm in turn, `rounds` times."""
+def measure(bench: Bench, rounds: int, others: list[Other]) -> dict[str, Any]:
+    """Every arm in turn, `rounds` times; `others` after ours."""
     key, samples = ssh.SshKey.generate(), []
     for model in NICS:  # templates are made here, so that no sample pays for them
         bench.discard(bench.boot(Nic(User(), model)))
@@ -106,7 +111,7 @@ def measure(bench: Bench, rounds: int, others: list[Callable[[], dict[str, Any]]
                 seconds = seconds_to_lease(bench, arm, model)
                 seconds["ssh"] = seconds_to_ssh(bench, arm, model, key)
                 samples.append({"arm": arm.name, "nic": model, "seconds": seconds, "pss_mb": None})
-        samples += [other() for other in others]
+        samples += [other(bench) for other in others]
     memory = {arm.name: memory_mb(bench, arm) for arm in ARMS}
     for arm in ARMS:
         seconds = {"running": None, "lease": None, "ssh": None}
@@ -122,11 +127,11 @@ def measure(bench: Bench, rounds: int, others: list[Callable[[], dict[str, Any]]
 
 def ratios(samples: list[dict[str, Any]], nic: str) -> dict[str, float | None]:
     """Ratios of medians."""
-    lease = {arm: median(samples, arm, nic, "lease") for arm in ("cold", "thawed", "virtme-ng")}
+    lease = {arm: median(samples, arm, nic, "lease") for arm in ("cold", "thawed", virtme_arm.NAME)}
     return {
         "cold_over_thawed_lease": ratio(lease["cold"], lease["thawed"]),
         "cold_over_thawed_ssh": ratio(median(samples, "cold", nic, "ssh"), median(samples, "thawed", nic, "ssh")),
-        "virtme_over_thawed_lease": ratio(lease["virtme-ng"], lease["thawed"]),
+        "virtme_over_thawed_lease": ratio(lease[virtme_arm.NAME], lease["thawed"]),
     }
 
 
@@ -137,14 +142,17 @@ def main() -> None:
     parser.add_argument("--qemu")
     arguments = parser.parse_args()
     image, qemu = images.ensure("tiny"), qemu_facts.find(arguments.qemu)
-    namespaces.enter()
+    with tempfile.TemporaryDirectory() as folder:
+        packages = virtme_arm.fetch(image, Path(folder))
+        namespaces.enter()
+        kernel = virtme_arm.lay_out(packages)
     spawner = Spawner(os.getpid())
     lab = Lab(spawner)
     accelerator = accel.choose(arguments.accel, qemu, image)
     machine = Machine(qemu, image, images.recipe("tiny").cmdline, accelerator)
     bench = Bench(machine, lab.host, note=lambda sentence: print(sentence, file=sys.stderr))
     try:
-        measured = measure(bench, arguments.rounds, [])
+        measured = measure(bench, arguments.rounds, virtme_arm.arms(bench, kernel))
     finally:
         bench.close()
         lab.close()

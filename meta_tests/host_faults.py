@@ -76,23 +76,23 @@ HOST_FAULTS = (
     HostFault("netdev-ingress", LEASE, "offer was seen at up0 and not at tap0: .*table netdev odd",
               typed=netdev("ingress", "up0", "udp sport 67 drop"), as_root=True),
     HostFault("netdev-arp", ("bridge/reach-lan",), "ARP reply was seen at up0 and not at tap0: .*table netdev odd",
-              typed=netdev("ingress", "up0", "arp operation reply drop"), as_root=True, words=PEER),
+              typed=netdev("ingress", "up0", "meta protocol arp drop"), as_root=True, words=PEER),
     HostFault("netdev-icmp", ("bridge/full-size-packets",), "echo request .* seen at tap0 and not at up0.*netdev odd",
               typed=netdev("egress", "up0", "meta length > 1000 drop"), as_root=True),
-    HostFault("traffic-control", LEASE, "offer was seen at up0 and not at tap0: .*tc ingress filter on up0",
-              typed="tc qdisc add dev up0 clsact\ntc filter add dev up0 ingress protocol ip matchall action drop",
-              as_root=True),
+    HostFault("traffic-control", LEASE, "request was seen at tap0 and not at up0, .*the queue pfifo on up0",
+              typed="tc qdisc add dev up0 root pfifo limit 0", as_root=True),
     # F21
     HostFault("switch-admits-one-mac", LEASE, "admits no other MAC address than up0's own",
               at_lan="nft \"table netdev switch { chain port { type filter hook ingress device lan0 priority 0; "
-              "ether saddr 02:71:6e:00:00:00/ff:ff:ff:00:00:00 drop; }; }\" ", remedy="promiscuous", mended="",
+              "ether saddr & ff:ff:ff:00:00:00 == 02:71:6e:00:00:00 drop; }; }\" ", remedy="promiscuous", mended="",
               mended_at_lan="nft delete table netdev switch", as_root=True),
     # F32
     HostFault("bridge-down", LEASE, "the bridge br0 is down", typed="ip link set br0 down"),
     # F05
     HostFault("bridge-not-listed", ("bridge/acl-allow", *LEASE), "allows no bridge called br0",
               typed="echo allow virbr0 > /etc/qemu/bridge.conf"),
-    HostFault("bridge-denied", ("bridge/acl-allow",), "deny", typed="echo deny all >> /etc/qemu/bridge.conf",
+    HostFault("bridge-denied", ("bridge/acl-allow",), "denies every bridge",
+              typed="echo deny all >> /etc/qemu/bridge.conf",
               mended="sed -i /deny/d /etc/qemu/bridge.conf"),
     # F06
     HostFault("list-missing", ("bridge/acl-allow", *LEASE), "bridge.conf .*(does not exist|No such file)",
@@ -123,8 +123,8 @@ HOST_FAULTS = (
               typed="ip link set up0 mtu 1400; ip link set br0 mtu 1400", mended="ip link set up0 mtu 1500"),
     # RFC 5227
     HostFault("address-taken", ("bridge/address-unique",), "somebody else on the LAN has",
-              at_lan="for n in $(seq 50 99); do ip addr add 192.168.77.$n/32 dev lan0; done", mended="", remedy="",
-              mended_at_lan="for n in $(seq 50 99); do ip addr del 192.168.77.$n/32 dev lan0; done"),
+              at_lan="for n in $(seq 50 99); do ip addr add 192.168.77.$n/32 dev lo; done", mended="", remedy="",
+              mended_at_lan="for n in $(seq 50 99); do ip addr del 192.168.77.$n/32 dev lo; done"),
     # F10, F51
     HostFault("resolver-dead", ("user/dns-resolves",), r"the resolver 192\.168\.77\.77, .* does not answer",
               typed="sed -i '1i nameserver 192.168.77.77' /etc/resolv.conf", mended="sed -i 1d /etc/resolv.conf"),

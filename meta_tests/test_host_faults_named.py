@@ -2,16 +2,15 @@
 
 import re
 from collections.abc import Iterator
-from typing import Any
 
 import pytest
 
+from meta_tests.host_fault_table import record
 from meta_tests.host_faults import HOST_FAULTS, HostFault
 from meta_tests.host_machine import HostMachine
 
 #: Holds whatever is wrong with a bridge or a resolver.
 SENTINEL = "user/address"
-CORE = ("firewall-seen-by-a-user",)
 
 
 @pytest.fixture
@@ -21,14 +20,8 @@ def machine() -> Iterator[HostMachine]:
     made.close()
 
 
-def faults() -> list[Any]:
-    return [
-        pytest.param(fault, id=fault.name, marks=[] if fault.name in CORE else pytest.mark.slow)
-        for fault in HOST_FAULTS
-    ]
-
-
-@pytest.mark.parametrize("fault", faults())
+@pytest.mark.slow
+@pytest.mark.parametrize("fault", HOST_FAULTS, ids=lambda fault: fault.name)
 def test_fault_is_named_and_its_remedy_mends_it(machine: HostMachine, fault: HostFault) -> None:
     if not machine.made_by_root:
         pytest.skip("an ordinary user on a host of his own takes root")
@@ -47,3 +40,4 @@ def test_fault_is_named_and_its_remedy_mends_it(machine: HostMachine, fault: Hos
     assert {claim: each["verdict"] for claim, each in mended.items()} == dict.fromkeys(
         (*fault.breaks, SENTINEL), "holds"
     )
+    record(fault, broken[fault.breaks[0]])

@@ -1,23 +1,18 @@
-"""Faults of bridged networking: the helper, its access list, the bridge, its uplink, the LAN, a neighbour's guest."""
+"""Faults of bridged networking: the bridge, its uplink, the LAN, a neighbour's guest."""
 
-from pathlib import Path
+from ipaddress import IPv4Address
 
-from meta_tests.faults.fault import USER_SENTINELS, fault
-from qemunet_tests.harness import qemu_facts
+from meta_tests.faults.fault import HELPER_SENTINELS, USER_SENTINELS, fault
 from qemunet_tests.harness.bench import Bench
 from qemunet_tests.harness.errors import HarnessError, Unavailable
 from qemunet_tests.harness.guest import Guest
-from qemunet_tests.harness.lab import Lab, files, plan
+from qemunet_tests.harness.lab import Lab, plan
 from qemunet_tests.harness.lab.dnsmasq import Dnsmasq
 from qemunet_tests.harness.lab.netplan import NetplanHost
 from qemunet_tests.harness.lab.station import Station
-from qemunet_tests.harness.namespaces import SCRATCH
 from qemunet_tests.harness.netdev import Bridge, Nic
-from qemunet_tests.harness.syscalls import MS_BIND, MS_NOSUID, MS_REMOUNT, mount
 from qemunet_tests.observe.backend import tap_of
 
-#: Claims that hold as long as the helper hands out a tap.
-HELPER_SENTINELS = ("bridge/helper-found", "bridge/acl-allow", "bridge/backend-is-tap-in-bridge", *USER_SENTINELS)
 _held: list[object] = []
 
 
@@ -36,25 +31,6 @@ def _set_bridge(station: Station, name: str, **settings: int) -> None:
 def no_dhcp_server(lab: Lab) -> None:
     """The LAN has no DHCP server."""
     lab.dhcp.stop()
-
-
-@fault("bridge/acl-allow", "bridge/lease-address", cause="allows no bridge called br0",
-       sentinels=USER_SENTINELS, core=True)  # fmt: skip
-def acl_without_the_bridge(lab: Lab) -> None:
-    """The helper's access list allows another bridge only."""
-    files.allow_bridges("virbr0")
-
-
-@fault("bridge/acl-not-listed", cause="allows every bridge", sentinels=USER_SENTINELS)
-def acl_allows_all(lab: Lab) -> None:
-    """The helper's access list allows whatever is asked for."""
-    files.replace("qemu/bridge.conf", "allow all\n")
-
-
-@fault("bridge/helper-found", "bridge/acl-allow", cause="does not exist", sentinels=USER_SENTINELS)
-def helper_missing(lab: Lab) -> None:
-    """The package with the bridge helper is not installed."""
-    mount("nothing", "/usr/lib/qemu", "tmpfs")
 
 
 @fault(
@@ -81,12 +57,15 @@ def uplink_without_carrier(lab: Lab) -> None:
     lab.switch.bring_down("to-host")
 
 
-@fault("bridge/bulk-both-ways", cause="another QEMU .* the same MAC",
+@fault("bridge/bulk-both-ways", "bridge/mac-unique", cause="another QEMU .* the same MAC",
        sentinels=(*USER_SENTINELS, "bridge/helper-found"), core=True)  # fmt: skip
 def one_mac_twice(guest: Guest, bench: Bench) -> None:
     """A second guest on the bridge has the same MAC, and talks."""
     if not isinstance(guest.nics[0].netdev, Bridge) or guest.nics[0].mac:
         return
+    # The twins of earlier tests' guests, which nobody else throws away.
+    for twin in [each for each in bench.guests if each.nics and each.nics[0].mac]:
+        bench.discard(twin)
     twin = bench.boot(Nic(guest.nics[0].netdev, guest.nics[0].model, guest.macs[0]))
     twin.check("until [ -f /run/qemunet/lease.eth0 ]; do sleep 0.1; done")
     # Without a pause: every frame of the twin takes the address over, and its kernel resets what is not its own.
@@ -124,43 +103,11 @@ def guest_ignores_ping(guest: Guest, bench: Bench) -> None:
 
 
 @fault(
-    "bridge/acl-not-listed",
-    "bridge/acl-deny",
-    "bridge/acl-include",
-    "bridge/acl-missing",
-    "bridge/acl-unreadable",
-    cause="reads /etc/qemv/bridge.conf and not the documented /etc/qemu/bridge.conf",
-    sentinels=HELPER_SENTINELS,
-)
-def helper_reads_another_list(lab: Lab) -> None:
-    """The helper was built to read another list, which allows everything."""
-    helper = Path(qemu_facts.find().helper_path or "")
-    patched = SCRATCH / "patched-helper"
-    patched.write_bytes(helper.read_bytes().replace(b"/etc/qemu/bridge.conf", b"/etc/qemv/bridge.conf"))
-    patched.chmod(0o755)
-    mount(str(patched), str(helper), None, MS_BIND)
-    files.replace("qemv/bridge.conf", "allow all\n")
-
-
-@fault("bridge/setuid-works", "bridge/acl-allow", cause="on a filesystem mounted nosuid",
-       sentinels=("bridge/helper-found", "bridge/setuid-missing", *USER_SENTINELS))  # fmt: skip
-def helper_on_nosuid_mount(lab: Lab) -> None:
-    """The helper has its setuid bit, on a file system where the kernel ignores that."""
-    mount("none", str(SCRATCH), None, MS_REMOUNT | MS_BIND | MS_NOSUID)
-
-
-@fault("bridge/setuid-missing", "bridge/acl-allow", "bridge/lease-address", cause="no /dev/net/tun",
-       sentinels=("bridge/helper-found", "bridge/acl-not-listed", *USER_SENTINELS))  # fmt: skip
-def tun_missing(lab: Lab) -> None:
-    """The host, or the container it is, has no tun device."""
-    mount("nothing", "/dev/net", "tmpfs")
-
-
-@fault(
     "bridge/lease-address",
     "bridge/lease-gateway",
     "bridge/lease-dns",
     "bridge/lease-known-to-server",
+    "bridge/lease-server",
     cause=f"the lease comes from {plan.NEIGHBOUR}",
     sentinels=(*HELPER_SENTINELS, "bridge/reach-lan"),
     core=True,
@@ -224,7 +171,7 @@ def bridged_frames_pass_the_ip_firewall(lab: Lab) -> None:
     _filter(lab.host, "table ip filter { chain FORWARD { type filter hook forward priority 0; policy drop; }; }")
 
 
-@fault("bridge/bulk-both-ways", cause="enp0s25 passes 1280 bytes, the guest sends 1500",
+@fault("bridge/bulk-both-ways", "bridge/full-size-packets", cause="enp0s25 passes 1280 bytes",
        sentinels=("bridge/lease-address", "bridge/reachable-ping", *HELPER_SENTINELS))  # fmt: skip
 def uplink_with_small_mtu(lab: Lab) -> None:
     """The host's interface carries less than the guest believes, and nobody tells the guest."""
@@ -265,3 +212,12 @@ def spanning_tree_switched_off(guest: Guest, bench: Bench) -> None:
         for port in host.netlink.get_links():
             if port.get("master") == index:
                 host.netlink.brport("set", index=port["index"], state=3)
+
+
+@fault("bridge/address-unique", cause="somebody else on the LAN has", sentinels=HELPER_SENTINELS)
+def addresses_taken(lab: Lab) -> None:
+    """A neighbour was given by hand what the LAN's server hands out, which hands it out unasked."""
+    first, last = (int(IPv4Address(address)) for address in (plan.FIRST_LEASE, plan.LAST_LEASE))
+    index = lab.neighbour.index("eth0")
+    for number in range(first, last + 1):
+        lab.neighbour.netlink.addr("add", index=index, address=str(IPv4Address(number)), prefixlen=plan.LAN_PREFIX)

@@ -15,6 +15,8 @@ USER_SENTINELS = (
 )
 BRIDGE_SENTINELS = ("bridge/helper-found", "bridge/acl-allow", "bridge/acl-not-listed", "bridge/lease-address",
                     "bridge/backend-is-tap-in-bridge")  # fmt: skip
+#: Claims that hold as long as the helper hands out a tap.
+HELPER_SENTINELS = ("bridge/helper-found", "bridge/acl-allow", "bridge/backend-is-tap-in-bridge", *USER_SENTINELS)
 
 
 @dataclass(frozen=True)

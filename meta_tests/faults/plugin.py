@@ -2,7 +2,7 @@
 
 import pytest
 
-from meta_tests.faults import bridge, user  # noqa: F401  (they register their faults)
+from meta_tests.faults import bridge, bridge_helper, user  # noqa: F401  (they register their faults)
 from meta_tests.faults.fault import FAULTS
 from qemunet_tests.harness.bench import Bench
 from qemunet_tests.harness.guest import Guest

@@ -34,7 +34,10 @@ def record(fault: Fault, verdicts: dict[str, dict[str, Any]]) -> None:
 
 def tables(records: Path) -> str:
     """Both tables as Markdown."""
-    rows = ["| fault | what is wrong | claims that break | cause named in the report | sentinels |", "|---|---|---|---|---|"]
+    rows = [
+        "| fault | what is wrong | claims that break | cause named in the report | sentinels |",
+        "|---|---|---|---|---|",
+    ]
     rows += [_row(fault, records / f"{name}.json") for name, fault in FAULTS.items()]
     by_claim = ["", "## Which faults break a claim", "", "| claim | broken by |", "|---|---|"]
     by_claim += [f"| {claim} | {_breakers(claim)} |" for claim in load()]

@@ -48,7 +48,9 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
         allow_abbrev=False,
     )
     parser.add_argument("--out", metavar="FILE", type=Path, help="where the recording goes (default: the cache)")
-    parser.add_argument("--arms", metavar="ARM,...", default="user,bridge", help="what to measure (default: %(default)s)")
+    parser.add_argument(
+        "--arms", metavar="ARM,...", default="user,bridge", help="what to measure (default: %(default)s)"
+    )
     parser.add_argument("--nics", metavar="MODEL,...", default="virtio-net,e1000", help="default: %(default)s")
     parser.add_argument("--blocks", metavar="N", help="so many blocks (default: 8 to 16, until precise enough)")
     parser.add_argument("--seconds", metavar="S", default="1", help="length of one transfer (default: %(default)s)")
@@ -143,7 +145,7 @@ def _measure(
             recorder.record()
         except KeyboardInterrupt:
             reason = "interrupted by Ctrl-C"
-        except (HarnessError, Unavailable) as error:
+        except (HarnessError, Unavailable, OSError) as error:
             if not book.runs:
                 raise
             reason = str(error)
@@ -187,7 +189,10 @@ def _effort(arguments: argparse.Namespace) -> "Effort":
     blocks = _number(arguments.blocks, "--blocks", 1)
     seconds = _number(arguments.seconds, "--seconds", 1) or 1
     few = blocks or DEFAULT_BLOCKS
-    return Effort(few, blocks or DEFAULT_LIMIT, BOOTS, seconds, arguments.full)
+    extras = not arguments.guest_time
+    return Effort(
+        few, blocks or DEFAULT_LIMIT, BOOTS, seconds, arguments.full, extras, guest_time=arguments.guest_time
+    )  # fmt: skip
 
 
 def _number(text: str | None, option: str, least: int) -> int | None:

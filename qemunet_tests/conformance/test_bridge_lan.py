@@ -38,3 +38,11 @@ def test_packets_of_full_size_reach_the_gateway(bridge_guest, claim):
     small, full = (ping(bridge_guest, got.gateway, size_bytes=size) for size in (56, FULL_SIZE_BYTES))
     claim.sees(f"of 56 bytes {small.received} of 3, of {FULL_SIZE_BYTES} bytes {full.received} of 3 answered")
     assert (small.received, full.received) == (3, 3)
+
+
+@pytest.mark.claim("bridge/lease-server")
+def test_the_lease_comes_from_the_lans_own_server(bridge_guest, target, claim):
+    claim.expects(target.lan.server)
+    got = lease(bridge_guest)
+    assert got, NO_LEASE
+    assert claim.sees(got.server) == target.lan.server

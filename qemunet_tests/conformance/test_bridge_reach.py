@@ -93,4 +93,4 @@ def test_other_protocols_pass_both_ways(bridge_guest, target, claim):
 def test_bulk_data_passes_both_ways(bridge_guest, target, claim):
     assert lease(bridge_guest), NO_LEASE
     transfer = claim.sees(bulk(bridge_guest, target.neighbour_echo, BULK_BYTES))
-    assert transfer.intact
+    assert transfer.intact, str(transfer)

@@ -51,7 +51,7 @@ PATH: tuple[Suspicion, ...] = (
 )
 
 #: When all else is said: the question left this host, or nobody may see whether it did.
-LAST: tuple[Suspicion, ...] = (localise.unanswered, localise.unseen)
+LAST: tuple[Suspicion, ...] = (localise.lost_somewhere, localise.unanswered, localise.unseen)
 
 #: What else a claim may suffer from, by the `diagnosis` its TOML table names.
 SPECIAL: dict[str, tuple[Suspicion, ...]] = {
@@ -59,7 +59,7 @@ SPECIAL: dict[str, tuple[Suspicion, ...]] = {
     "acl-refusal": HELPER,
     "helper": (launch.helper_missing,),
     "helper-privilege": (*HELPER, launch.bridge_not_allowed),
-    "lease": (*PATH, neighbourhood.other_dhcp_server),
+    "lease": (*PATH, neighbourhood.other_dhcp_server, neighbourhood.address_taken),
     "bridge-path": (*PATH, neighbourhood.neighbour_unreachable, host_side.small_mtu, guest_side.ignores_ping),
     "bridge-reach": (*PATH, neighbourhood.neighbour_unreachable, lan_side.outside_unreachable),
     "netplan": (netplan.interface_named_otherwise, *HELPER, launch.bridge_not_allowed, launch.refused),
@@ -73,7 +73,7 @@ SPECIAL: dict[str, tuple[Suspicion, ...]] = {
     "smb": (*PATH, slirp_side.loopback_down, slirp_side.own_name_unknown),
     "reach": (*PATH, lan_side.outside_unreachable),
     "reach-lan": (*PATH, lan_side.lan_unreachable),
-    "resolver": (*PATH, lan_side.resolver_silent),
+    "resolver": (lan_side.no_resolver, *PATH, lan_side.resolver_silent),
     "not-reachable": (*PATH, launch.forwards),
 }
 

@@ -42,12 +42,20 @@ def macs_filtered(scene: Scene) -> Cause | None:
     )
 
 
+def no_resolver(_: Scene) -> Cause | None:
+    """libslirp then asks whatever may be on the loopback."""
+    if resolver.read().used:
+        return None
+    return Cause(
+        "/etc/resolv.conf names no IPv4 nameserver, and libslirp uses no other",
+        "echo 'nameserver ADDRESS' | sudo tee -a /etc/resolv.conf, with the address of one that answers by IPv4",
+    )
+
+
 def resolver_silent(scene: Scene) -> Cause | None:
     """libslirp asks the first IPv4 nameserver and no other, dead or not."""
     found = resolver.read()
-    if found.used is None:
-        return Cause("/etc/resolv.conf names no IPv4 nameserver, and libslirp uses no other", "add one")
-    if host_answers(scene.target.host, found.used, scene.target.names[0]):
+    if found.used is None or host_answers(scene.target.host, found.used, scene.target.names[0]):
         return None
     rest = ", and libslirp asks no other" if len(found.ipv4) > 1 else ""
     return Cause(

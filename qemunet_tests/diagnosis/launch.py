@@ -29,10 +29,20 @@ def bridge_not_allowed(scene: Scene) -> Cause | None:
     if not scene.bridged:
         return None
     bridge = scene.target.bridge
-    decision = acl.decide(acl.read(acl.compiled_path(str(scene.bench.qemu.helper_path))), bridge)
+    found = acl.read(acl.compiled_path(str(scene.bench.qemu.helper_path)))
+    guests = scene.bench.identity
+    if acl.unreadable(found) or not guests.may_read(Path(found.path)):
+        # The helper reads it before it takes up its privilege: root's own eyes prove nothing.
+        return Cause(f"{found.path} cannot be read by {guests.name}", f"sudo chmod 0644 {found.path}")
+    decision = acl.decide(found, bridge)
     if decision.allowed:
         return None
-    return Cause(decision.reason, f"echo 'allow {bridge}' | sudo tee -a {acl.DEFAULT_PATH}")
+    if found.problem is not None and found.problem_errno is None:
+        return Cause(decision.reason, f"mend that line in {found.path}")
+    if any(rule.concerns(bridge) and not rule.allows for rule in found.rules):
+        return Cause(decision.reason, f"take that deny out of {found.path}")
+    folder = "" if Path(found.path).parent.is_dir() else f"sudo install -d -m 0755 {Path(found.path).parent} && "
+    return Cause(decision.reason, f"{folder}echo 'allow {bridge}' | sudo tee -a {found.path}")
 
 
 def unlisted_allowed(_: Scene) -> Cause | None:

@@ -28,7 +28,22 @@ LOOK = "look at what is there: sudo nft list ruleset, tc filter show dev {0} ing
 
 
 def lost_here(scene: Scene) -> Cause | None:
-    """A frame that was seen at one place of this host and not at the next."""
+    """A frame that was seen at one place of this host and not at the next.
+
+    In user mode only if something is known to stand there: QEMU's own packets are also lost to a dead neighbour.
+    """
+    found = _lost(scene)
+    return found[0] if found and (scene.bridged or found[1]) else None
+
+
+def lost_somewhere(scene: Scene) -> Cause | None:
+    """The same, whether anything is known to stand there or not."""
+    found = _lost(scene)
+    return found[0] if found else None
+
+
+def _lost(scene: Scene) -> tuple[Cause, bool] | None:
+    """Between which two places a frame was lost, and whether it is known by what."""
     trail = trail_of(scene)
     gap = trail.gap if trail else None
     if trail is None or gap is None:
@@ -40,11 +55,11 @@ def lost_here(scene: Scene) -> Cause | None:
     lost = f"the {what} was{means} seen at {before} and not at {after}{seen_aside}: it is lost between them"
     found = list(_standing_between(scene, trail, before, after, of_answer))
     if not found and trail.deaf:
-        return Cause(f"{lost}, by something that only root may see", AS_ROOT)
+        return Cause(f"{lost}, by something that only root may see", AS_ROOT), False
     if not found:
-        return Cause(f"{lost}, by something that is not known to us", LOOK.format(_link_of(before, after)))
+        return Cause(f"{lost}, by something that is not known to us", LOOK.format(_link_of(before, after))), False
     names = "; and ".join(each.what for each in found[:REST])
-    return Cause(f"{lost}, where this stands: {names}", found[0].remedy)
+    return Cause(f"{lost}, where this stands: {names}", found[0].remedy), True
 
 
 def unanswered(scene: Scene) -> Cause | None:
@@ -86,7 +101,7 @@ def _followed(scene: Scene, _: int) -> Trail | None:
         return None
     # Whatever a real host does not let us know keeps only its own question from being asked.
     for exchange, links, aside in (_bridged if scene.bridged else _by_user_mode)(scene, guest):
-        trail = follow(exchange, guest, scene.bench.station, links, aside)
+        trail = follow(exchange, guest, scene.bench.station, links, aside, countable=scene.bridged)
         if not trail.complete:
             return trail
     return None

@@ -2,6 +2,7 @@
 
 from qemunet_tests.diagnosis.cause import Cause
 from qemunet_tests.diagnosis.scene import Scene
+from qemunet_tests.observe.arp import owners
 from qemunet_tests.observe.lease import lease
 
 
@@ -14,6 +15,18 @@ def other_dhcp_server(scene: Scene) -> Cause | None:
         f"the lease comes from {got.server}, not from the LAN's own server {scene.target.lan.server}: "
         "somebody else serves DHCP there",
         f"find that machine (ip neigh show {got.server}) and stop its DHCP server",
+    )
+
+
+def address_taken(scene: Scene) -> Cause | None:
+    """A machine that was given the address by hand, where the server gives it away as well."""
+    got = lease(scene.guest, within_seconds=0.0) if scene.guest and scene.bridged else None
+    others = owners(scene.guest, got.address) if scene.guest and got else []
+    if got is None or not others:
+        return None
+    return Cause(
+        f"somebody else on the LAN has {got.address}, which the guest was leased: {', '.join(others)}",
+        f"find that machine and give it another address, or take {got.address} out of the DHCP server's range",
     )
 
 

@@ -33,6 +33,18 @@ class Identity:
         if os.geteuid() == 0:
             os.chown(folder, self.uid, self.gid)
 
+    def may_read(self, file: Path) -> bool:
+        """Whether the mode of a file lets this user read it; a file that is not there keeps nobody out."""
+        try:
+            found = file.stat()
+        except FileNotFoundError:
+            return True
+        except OSError:
+            return False
+        if self.uid in (0, found.st_uid):
+            return self.uid == 0 or bool(found.st_mode & 0o400)
+        return bool(found.st_mode & (0o040 if found.st_gid in (self.gid, *self.groups) else 0o004))
+
     def prefix(self, capabilities: Collection[str] = ()) -> list[str]:
         """The command words that make what follows run as this user with these capabilities and no others.
 

@@ -5,12 +5,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from qemunet_tests.harness.host import bridges
+from qemunet_tests.harness.host.files import MACHINE, read_int
 from qemunet_tests.harness.lab.station import Station
 from qemunet_tests.observe.bridges import port_state
 from qemunet_tests.observe.packet_filter import stops
 
 #: Queues that throw nothing away unless they are full.
-HARMLESS_QUEUES = ("noqueue", "pfifo_fast", "fq_codel", "fq", "mq", "pfifo", "clsact", "ingress")
+HARMLESS_QUEUES = ("noqueue", "pfifo_fast", "fq_codel", "fq", "mq", "clsact", "ingress")
 
 
 @dataclass(frozen=True)
@@ -54,10 +55,9 @@ def within_bridge(station: Station, bridge: str, ports: tuple[str, ...], size_by
 
 def unfiltered(bridge: str) -> str:
     """The command that lets frames pass a bridge without passing the IPv4 firewall, where br_netfilter sends them."""
+    everywhere = Path("/proc/sys/net/bridge/bridge-nf-call-iptables")
     own = Path("/sys/class/net", bridge, "bridge/nf_call_iptables")
-    if own.exists() and own.read_text().strip() == "1":
-        return f"echo 0 | sudo tee {own}"
-    return "sudo sysctl -w net.bridge.bridge-nf-call-iptables=0"
+    return " && ".join(f"echo 0 | sudo tee {file}" for file in (everywhere, own) if read_int(MACHINE, str(file)) == 1)
 
 
 def of_the_host(station: Station, leaving: bool) -> list[Obstruction]:

@@ -97,20 +97,29 @@ def parse(text: str, whose: str) -> dict[str, Any]:
 def flow(client: dict[str, Any], server: dict[str, Any], direction: str, skip_seconds: float) -> Flow:
     """What both ends say together. Raises HarnessError where the transfer was too short to tell."""
     receiver, sender = (server, client) if direction == "g2h" else (client, server)
-    # Since 3.13 or so a server's intervals carry the sum under another name where both directions run.
-    intervals = tuple(_interval(each["sum"]) for each in receiver["intervals"] if "sum" in each)
-    steady = [(end - start, moved) for start, end, moved in intervals if start >= skip_seconds - 0.05]
-    seconds = sum(length for length, _ in steady)
-    if seconds <= 0:
-        raise HarnessError(f"the transfer lasted less than the {skip_seconds} s that are left out")
+    seen = intervals(receiver)
     return Flow(
-        mbit_per_second=sum(moved for _, moved in steady) * 8 / seconds / 1e6,
+        mbit_per_second=mbit_per_second(seen, skip_seconds),
         sent_bytes=int(client["end"]["sum_sent"]["bytes"]),
         received_bytes=int(client["end"]["sum_received"]["bytes"]),
         retransmits=sender["end"]["sum_sent"].get("retransmits"),
-        intervals=intervals,
+        intervals=seen,
         congestion=sender["end"].get("sender_tcp_congestion"),
     )
+
+
+def intervals(said: dict[str, Any]) -> tuple[tuple[float, float, int], ...]:
+    """Start and end in seconds of this end's own clock, and bytes, of everything it reported."""
+    return tuple(_interval(each["sum"]) for each in said["intervals"] if "sum" in each)
+
+
+def mbit_per_second(seen: Sequence[tuple[float, float, int]], skip_seconds: float) -> float:
+    """The rate after the first `skip_seconds`. Raises HarnessError where nothing is left."""
+    steady = [(end - start, moved) for start, end, moved in seen if start >= skip_seconds - 0.05]
+    seconds = sum(length for length, _ in steady)
+    if seconds <= 0:
+        raise HarnessError(f"the transfer lasted less than the {skip_seconds} s that are left out")
+    return sum(moved for _, moved in steady) * 8 / seconds / 1e6
 
 
 def _interval(said: dict[str, Any]) -> tuple[float, float, int]:

@@ -15,6 +15,9 @@ from qemunet_tests.harness.processes import Spawner
 def entered(machine: Machine) -> Iterator[tuple[Bench, Lab]]:
     """Enter the lab with this process, for good; afterwards nothing that was started is left."""
     namespaces.enter()
-    with contextlib.closing(Spawner(os.getpid())) as spawner, contextlib.closing(Lab(spawner)) as lab:
-        with contextlib.closing(Bench(machine, lab.host, cold=True, captures=False)) as bench:
-            yield bench, lab
+    with (
+        contextlib.closing(Spawner(os.getpid())) as spawner,
+        contextlib.closing(Lab(spawner)) as lab,
+        contextlib.closing(Bench(machine, lab.host, cold=True, captures=False)) as bench,
+    ):
+        yield bench, lab

@@ -21,7 +21,9 @@ from qemunet_tests.throughput.transfer import Way, ceiling, transfer
 #: Blocks are extended by so many at a time.
 STEP_BLOCKS = 2
 #: What a boot of one guest and what one transfer cost under TCG beside the transfer itself, for the first estimate.
-BOOT_SECONDS, TRANSFER_OVERHEAD_SECONDS, EXTRA_SECONDS = 5.5, 0.8, 4.0
+BOOT_SECONDS, TRANSFER_OVERHEAD_SECONDS = 5.5, 0.6
+#: So much must lie behind before the pace means anything.
+MEANINGFUL_SECONDS = 10.0
 
 
 class Steps(Protocol):
@@ -41,6 +43,8 @@ class Effort:
     full: bool
     #: Whether the metrics besides TCP are measured at all.
     extras: bool = True
+    directions: tuple[str, ...] = schedule.DIRECTIONS
+    guest_time: bool = False
 
 
 class Recorder:
@@ -67,19 +71,22 @@ class Recorder:
         self._subjects: dict[Arm, Subject] = {}
         self._boot = self._block = self._position = 0
         self._began = time.monotonic()
+        self._expected_seconds = 0.0
         self._planned_blocks = effort.blocks
+        self._boots = min(effort.boots, effort.blocks)
 
     def record(self) -> None:
         """Until it is precise enough, or the limit is reached. Raises what made it end before."""
         with contextlib.closing(Account(self._lab.host)) as account:
-            way = Way(self._lab.host, account, self._placement, self._effort.transfer_seconds)
+            way = Way(self._lab.host, account, self._placement, self._effort.transfer_seconds, self._effort.guest_time)
             try:
                 for blocks in self._blocks_of_boots():
                     self._fresh_guests()
                     self._measure_ceiling(way)
                     for _ in range(blocks):
                         self._measure_block(way)
-                    self._measure_extras(way, each=not self._effort.full)
+                    if not self._effort.full:
+                        self._measure_extras(way)
                 self._extend(way)
             finally:
                 discard(self._bench, list(self._subjects.values()))
@@ -88,18 +95,22 @@ class Recorder:
         """How long the whole will take, unless it is extended."""
         return sum(self._costs())
 
+    @property
+    def _transfer_seconds(self) -> float:
+        return self._effort.transfer_seconds * (5.0 if self._effort.guest_time else 1.0) + TRANSFER_OVERHEAD_SECONDS
+
     def _costs(self) -> Iterator[float]:
-        yield self._effort.boots * len(self._plan.arms) * BOOT_SECONDS
-        per_transfer = self._effort.transfer_seconds + TRANSFER_OVERHEAD_SECONDS
-        yield self._planned_blocks * len(self._plan.arms) * 2 * per_transfer + self._effort.boots * per_transfer
-        if self._effort.extras:
-            times = self._planned_blocks if self._effort.full else self._effort.boots
-            yield times * len(self._plan.arms) * EXTRA_SECONDS
+        yield self._boots * len(self._plan.arms) * BOOT_SECONDS
+        per_transfer = self._transfer_seconds
+        in_a_block = len(self._plan.arms) * len(self._effort.directions)
+        yield (self._planned_blocks * in_a_block + self._boots) * per_transfer
+        for extra in extras.EXTRAS if self._effort.extras else ():
+            once = 1 if extra.once else self._boots
+            yield (self._planned_blocks if self._effort.full else once) * len(self._plan.arms) * extra.seconds
 
     def _blocks_of_boots(self) -> list[int]:
-        boots = min(self._effort.boots, self._effort.blocks)
-        each, more = divmod(self._effort.blocks, boots)
-        return [each + (number < more) for number in range(boots)]
+        each, more = divmod(self._effort.blocks, self._boots)
+        return [each + (number < more) for number in range(self._boots)]
 
     def _extend(self, way: Way) -> None:
         while self._block < self._effort.limit and not self._precise():
@@ -112,7 +123,10 @@ class Recorder:
         discard(self._bench, list(self._subjects.values()))
         self._subjects = {}
         self._boot += 1
-        self._show(f"boot {self._boot} of {self._effort.boots}: {len(self._plan.arms)} guests")
+        self._show(
+            f"boot {self._boot} of {self._boots}: {len(self._plan.arms)} guests",
+            BOOT_SECONDS * len(self._plan.arms),
+        )
         subjects = boot(self._bench, self._lab, self._plan.arms, self._baseline)
         self._subjects = {subject.arm: subject for subject in subjects}
         for subject in subjects:
@@ -121,31 +135,32 @@ class Recorder:
             iperf.require_same(self._host_iperf, guests)
 
     def _measure_ceiling(self, way: Way) -> None:
-        self._show("ceiling: two namespaces, no guest")
+        self._show("ceiling: two namespaces, no guest", self._transfer_seconds)
         row = ceiling(way, self._lab.neighbour, addresses.HOST)
         self._keep_row(None, "ceiling", row)
 
     def _measure_block(self, way: Way) -> None:
         self._block += 1
         self._position = 0
-        for arm, direction in schedule.block(self._plan, self._chance):
+        for arm, direction in schedule.block(self._plan, self._effort.directions, self._chance):
             self._position += 1
             where = "guest to host" if direction == "g2h" else "host to guest"
-            self._show(f"block {self._block} of {self._planned_blocks}: {arm.name} {arm.nic}, {where}")
+            said = f"block {self._block} of {self._planned_blocks}: {arm.name} {arm.nic}, {where}"
+            self._show(said, self._transfer_seconds)
             self._keep_row(arm, f"tcp.{direction}", transfer(way, self._subjects[arm], direction))
         if self._effort.full:
-            self._measure_extras(way, each=True)
+            self._measure_extras(way)
 
-    def _measure_extras(self, way: Way, each: bool) -> None:
-        if not (self._effort.extras and each):
-            return
-        for measure, name in extras.MEASURES:
+    def _measure_extras(self, way: Way) -> None:
+        for extra in extras.EXTRAS if self._effort.extras else ():
+            if extra.once and self._boot > 1 and not self._effort.full:
+                continue
             arms = list(self._plan.arms)
             self._chance.shuffle(arms)
             for arm in arms:
                 self._position += 1
-                self._show(f"{name}: {arm.name} {arm.nic}")
-                for metric, row in measure(way, self._subjects[arm]):
+                self._show(f"{extra.name}: {arm.name} {arm.nic}", extra.seconds)
+                for metric, row in extra.measure(way, self._subjects[arm]):
                     self._keep_row(arm, metric, row)
 
     def _keep_row(self, arm: Arm | None, measures: str, row: Mapping[str, Any]) -> None:
@@ -156,13 +171,14 @@ class Recorder:
             place |= {"arm": None, "nic": None}
         self._keep({"measures": measures, **place, **row})
 
-    def _show(self, text: str) -> None:
-        whole = self.estimate_seconds()
-        passed = time.monotonic() - self._began
-        left = max(whole - passed, 0.0)
-        self._steps.step(f"{text} (about {_minutes(left)} left)", min(passed / whole, 0.99))
+    def _show(self, text: str, seconds: float) -> None:
+        """Say what is done now; `seconds` is what it usually takes under TCG, scaled by the pace seen so far."""
+        whole, passed = self.estimate_seconds(), time.monotonic() - self._began
+        pace = passed / self._expected_seconds if self._expected_seconds > MEANINGFUL_SECONDS else 1.0
+        left = max(whole - self._expected_seconds, 0.0) * pace
+        self._steps.step(f"{text} (about {_minutes(left)} left)", min(self._expected_seconds / whole, 0.99))
+        self._expected_seconds += seconds
 
 
 def _minutes(seconds: float) -> str:
     return f"{seconds / 60:.0f} min" if seconds >= 90 else f"{max(seconds, 1):.0f} s"
-

@@ -102,6 +102,6 @@ def read(path: Path) -> Recording:
         sessions[0],
         tuple(lines.get("run", [])),
         tuple(lines.get("summary", [])),
-        (lines.get("end") or [None])[-1],
+        lines["end"][-1] if "end" in lines else None,
         lost,
     )

@@ -3,6 +3,7 @@
 Sources: linux/inet_diag.h, linux/sock_diag.h; sock_diag(7). pyroute2 knows the messages.
 """
 
+import errno
 import re
 import socket
 from collections.abc import Iterator
@@ -79,6 +80,11 @@ class Account:
                 heard = self._hearing.recv(ANSWER_BYTES)
             except BlockingIOError:
                 return
+            except OSError as error:
+                # So many ended that the kernel could not tell of all: those it told of wait behind.
+                if error.errno == errno.ENOBUFS:
+                    continue
+                raise
             for _, message in _messages(heard):
                 yield from _connection(message)
 

@@ -33,6 +33,8 @@ class Way:
     account: Account
     placement: Placement
     seconds: int
+    #: Whether guests run under icount, where their clock is what counts.
+    guest_time: bool = False
 
 
 def transfer(way: Way, subject: Subject, direction: str) -> dict[str, Any]:
@@ -48,13 +50,16 @@ def transfer(way: Way, subject: Subject, direction: str) -> dict[str, Any]:
     evidence = _evidence(subject, direction, taps, watch, flow)
     why = proof.objection(evidence)
     cost = cpu_seconds_per_gb(watch.ticks, SKIP_SECONDS)
+    values: dict[str, Any] = {
+        f"tcp.{direction}": round(flow.mbit_per_second, 3),
+        f"cpu.{direction}": None if cost is None else round(cost, 4),
+    }
+    if way.guest_time:
+        in_guest_time = iperf.mbit_per_second(iperf.intervals(client), SKIP_SECONDS)
+        host_time, values = values, {f"guest_time.{direction}": round(in_guest_time, 3)}
     return {
-        "values": {
-            f"tcp.{direction}": round(flow.mbit_per_second, 3),
-            f"cpu.{direction}": None if cost is None else round(cost, 4),
-            "retransmits": flow.retransmits,
-            "stalls": flow.stalls,
-        },
+        "values": {**values, "retransmits": flow.retransmits, "stalls": flow.stalls},
+        **({"host_time": host_time} if way.guest_time else {}),
         "valid": why is None,
         "why_invalid": why,
         "proof": {**evidence.as_dict(), "final": watch.complete},
@@ -78,18 +83,18 @@ def _run(way: Way, subject: Subject, direction: str) -> tuple[dict[str, Any], di
         client = iperf.parse(done.stdout.decode(errors="replace"), "guest")
         with contextlib.suppress(subprocess.TimeoutExpired):
             server.wait(SERVER_SECONDS)
-    return client, iperf.parse(_output().read_text(errors="replace"), "host"), watch
+    return client, iperf.parse(server_output().read_text(errors="replace"), "host"), watch
 
 
 @contextlib.contextmanager
 def serving(way: Way) -> Iterator[Process]:
     """An iperf3 server for one test, pinned, that listens; its JSON goes to SERVER_OUTPUT."""
-    with _output().open("wb") as output:
+    with server_output().open("wb") as output:
         server = way.server.start([*way.placement.prefix(), *iperf.server_words()], stdout=output)
 
     def listens() -> bool:
         if server.poll() is not None:
-            said = _output().read_text(errors="replace")
+            said = server_output().read_text(errors="replace")
             raise HarnessError(f"the iperf3 server ended with status {server.returncode}: {said.strip()[-200:]}")
         return way.server.listens("tcp", iperf.PORT)
 
@@ -100,7 +105,7 @@ def serving(way: Way) -> Iterator[Process]:
         stop(server)
 
 
-def _output() -> Path:
+def server_output() -> Path:
     return scratch() / SERVER_OUTPUT
 
 
@@ -139,7 +144,7 @@ def ceiling(way: Way, neighbour: Station, address: str) -> dict[str, Any]:
             client = iperf.parse(done.text, "neighbour")
             with contextlib.suppress(subprocess.TimeoutExpired):
                 server.wait(SERVER_SECONDS)
-        said = iperf.parse(_output().read_text(errors="replace"), "host")
+        said = iperf.parse(server_output().read_text(errors="replace"), "host")
         flow = iperf.flow(client, said, "g2h", SKIP_SECONDS)
     except HarnessError as error:
         return {"values": {}, "valid": False, "why_invalid": str(error), "seconds": time.monotonic() - began}

@@ -91,9 +91,13 @@ def steady(ticks: Sequence[Tick], skip_seconds: float) -> tuple[Tick, Tick] | No
     if not flowing:
         return None
     last_bytes = flowing[-1].moved_bytes
-    grown = [tick for tick in flowing if tick.at_seconds >= flowing[0].at_seconds + skip_seconds]
-    end = next((tick for tick in grown if tick.moved_bytes == last_bytes), None)
-    return (grown[0], end) if end and end.moved_bytes > grown[0].moved_bytes else None
+    end = next(tick for tick in flowing if tick.moved_bytes == last_bytes)
+    skipped = [tick for tick in flowing if tick.at_seconds >= flowing[0].at_seconds + skip_seconds]
+    # On a machine so busy that we could not look in time, what we have seen must do.
+    for first in (*skipped[:1], flowing[0]):
+        if first.moved_bytes < end.moved_bytes:
+            return first, end
+    return None
 
 
 def cpu_seconds_per_gb(ticks: Sequence[Tick], skip_seconds: float) -> float | None:

@@ -17,8 +17,9 @@ from qemunet_tests.throughput.judging.statistics import Ratio, quotient, ratio
 from qemunet_tests.throughput.judging.verdicts import FASTER, INVALID, SAME, SLOWER, UNKNOWN, Health
 from qemunet_tests.throughput.recording import Recording
 
-METRICS = ("tcp.g2h", "tcp.h2g", "cpu.g2h", "cpu.h2g", "guest_time.g2h", "guest_time.h2g")
-GUEST_TIME_EFFECT = 0.05
+METRICS = (*verdicts.GOODPUT, "cpu.g2h", "cpu.h2g", *verdicts.GUEST_TIME)
+#: What guest time shows of an arm; slirp's waiting makes user mode less steady.
+GUEST_TIME_EFFECT, GUEST_TIME_EFFECT_OF_USER = 0.05, 0.15
 IDENTICAL = "the same measurements"
 
 
@@ -78,12 +79,15 @@ def compare(before: Recording, after: Recording, factors: Collection[str]) -> Co
     undeclared = tuple(each for each in found if each.factor not in factors and "any" not in factors)
     declared = tuple(each for each in found if each not in undeclared)
     machines = verdicts.health(before), verdicts.health(after)
-    lines = tuple(_lines_of_two(before, after, machines))
+    of_lane = _lines_of_guest_time if before.session.get("guest_time") else _lines_of_two
+    lines = tuple(of_lane(before, after, machines))
     if not lines:
         raise UsageError(f"{before.path} and {after.path} have no pair of arms and NIC in common")
     if undeclared:
         listed = "; ".join(map(str, undeclared))
-        return Comparison(lines, undeclared, declared, INVALID, f"the recordings differ in more than was asked: {listed}")
+        return Comparison(
+            lines, undeclared, declared, INVALID, f"the recordings differ in more than was asked: {listed}"
+        )
     for recording, machine in zip((before, after), machines, strict=True):
         if not machine.usable:
             why = f"A/A failed in {recording.path.name}: {machine.reason}"
@@ -128,6 +132,36 @@ def _lines_of_two(before: Recording, after: Recording, machines: tuple[Health, H
             same = left == right
             verdict, reason, subject = _judge_two(before, after, pair, metric, change, noise, same)
             yield Line(metric, pair["nic"], tuple(pair["arms"]), old.point, new.point, change, verdict, reason, subject)
+
+
+def _lines_of_guest_time(before: Recording, after: Recording, _: tuple[Health, Health]) -> Iterator[Line]:
+    """Guest time is not subject to the machine's moods: every arm is compared with itself."""
+    for arm in before.session["arms"]:
+        if arm["again"] or arm not in after.session["arms"]:
+            continue
+        for metric in verdicts.GUEST_TIME:
+            left, right = (_rates(recording, metric, arm) for recording in (before, after))
+            change = quotient([left], [right])
+            if change is None:
+                continue
+            verdict, reason = _not_significant(change)
+            floor = GUEST_TIME_EFFECT_OF_USER if arm["way"] == "user" else GUEST_TIME_EFFECT
+            if left == right:
+                verdict, reason = SAME, IDENTICAL
+            elif change.p is not None and change.p < verdicts.SIGNIFICANT and change.effect > floor:
+                verdict, reason = (FASTER if change.point > 1 else SLOWER), f"{arm['name']} {change.point:.3g} times"
+            old = verdicts.median(before, metric, arm["name"], arm["nic"]) or 0.0
+            new = verdicts.median(after, metric, arm["name"], arm["nic"]) or 0.0
+            name = arm["name"]
+            yield Line(metric, arm["nic"], (name, name), old, new, change, verdict, reason, name)
+
+
+def _rates(recording: Recording, metric: str, arm: Mapping[str, Any]) -> list[float]:
+    return [
+        float(run["values"][metric])
+        for run in recording.valid_runs
+        if (run["arm"], run["nic"]) == (arm["name"], arm["nic"]) and run["values"].get(metric)
+    ]
 
 
 def _judge_two(

@@ -5,7 +5,12 @@ from collections.abc import Sequence
 from qemunet_tests.throughput.judging.verdicts import FASTER, SAME, SLOWER, Health, Judged, median
 from qemunet_tests.throughput.recording import Recording
 
-WHERE = {"tcp.g2h": "outwards", "tcp.h2g": "inwards"}
+WHERE = {
+    "tcp.g2h": "outwards",
+    "tcp.h2g": "inwards",
+    "guest_time.g2h": "outwards in guest time",
+    "guest_time.h2g": "inwards in guest time",
+}
 
 
 def title(recording: Recording) -> str:
@@ -49,6 +54,8 @@ def _words(each: Judged) -> str:
 
 
 def _matters(recording: Recording, each: Judged) -> str:
+    if recording.session.get("guest_time"):
+        return "guest time counts the guest's instructions and none of the host's: it is no rate that anybody sees"
     rate = median(recording, "tcp.g2h", "user", each.nic) or 0.0
     link = recording.session.get("uplink") or {}
     speed = link.get("mbit_per_second")
@@ -59,4 +66,4 @@ def _matters(recording: Recording, each: Judged) -> str:
         )
     if rate >= speed:
         return f"it carries {rate:.0f} Mbit/s, more than this host's uplink of {speed} Mbit/s: it costs CPU, not rate"
-    return f"it carries {rate:.0f} Mbit/s, less than this host's uplink of {speed} Mbit/s: it matters for bulk transfers"
+    return f"it carries {rate:.0f} Mbit/s of this host's uplink of {speed} Mbit/s: it matters for bulk transfers"

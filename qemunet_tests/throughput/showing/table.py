@@ -7,7 +7,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from qemunet_tests.throughput.judging.verdicts import METRICS, SAME, Health, Judged, median
+from qemunet_tests.throughput.judging.verdicts import LEAST_BLOCKS, METRICS, SAME, Health, Judged, median
 from qemunet_tests.throughput.recording import Recording
 from qemunet_tests.throughput.showing.answer import answer, title
 
@@ -26,42 +26,54 @@ def show(console: Console, recording: Recording, judged: Sequence[Judged], machi
 
 
 def rates(recording: Recording) -> Table:
-    """Medians of what every arm reached."""
-    measured = [metric for metric in METRICS if any(run["values"].get(metric) for run in recording.valid_runs)]
-    table = Table("arm", "NIC", title="medians", title_justify="left", box=None, padding=(0, 1))
-    for metric in measured:
-        table.add_column(f"{metric}\n{METRICS[metric][1]}", justify="right")
-    for arm in recording.session["arms"]:
-        found = [median(recording, metric, arm["name"], arm["nic"]) for metric in measured]
-        table.add_row(arm["name"], arm["nic"], *(_number(value) for value in found))
+    """Medians of what every arm reached, an arm a column."""
+    arms = recording.session["arms"]
+    table = Table("median of", box=None, padding=(0, 1))
+    for arm in arms:
+        table.add_column(f"{arm['name']}\n{_short(arm['nic'])}", justify="right")
+    for metric, (_, unit, _) in METRICS.items():
+        found = [median(recording, metric, arm["name"], arm["nic"]) for arm in arms]
+        if any(found):
+            table.add_row(f"{metric}  {unit}", *(_number(value) for value in found))
     top = median(recording, "ceiling", None, None)
     if top:
-        table.add_row("(ceiling)", "none", _number(top), *("" for _ in measured[1:]))
+        table.add_row("ceiling, no guest  Mbit/s", _number(top))
     return table
 
 
 def ratios(judged: Sequence[Judged]) -> Table:
-    """Every ratio with its 95 % interval. `~` marks what is not significant; the A/A arm is named so."""
-    table = Table(box=None, padding=(0, 1), title="ratios", title_justify="left")
-    for heading in ("metric", "NIC", "arms", "ratio", "95 % interval", "p", "n", "verdict"):
-        table.add_column(heading, no_wrap=heading not in ("verdict", "arms"))
+    """Every ratio with its 95 % interval, under the arms that are compared. `~` marks what is not significant."""
+    table = Table("ratio of", "", "95 % interval", "p", "n", "verdict", box=None, padding=(0, 1))
+    headed = None
     for each in judged:
+        heading = (each.upper, each.lower, each.nic)
+        if heading != headed:
+            headed = heading
+            beside = "  (A/A)" if each.twin else ""
+            table.add_section()
+            table.add_row(f"{each.upper} / {each.lower}{beside}", "", _short(each.nic), style="bold")
         found = each.ratio
-        span = f"{found.low:.3g}-{found.high:.3g}" if found.low and found.high else "-"
-        mark = "" if each.verdict in ("faster", "slower") else "~"
-        verdict = f"no diff. {each.reason.removesuffix(' shown')}" if each.verdict == SAME else each.verdict
+        sure = each.verdict in ("faster", "slower")
         table.add_row(
-            each.metric,
-            each.nic.removesuffix("-pci"),
-            f"{each.upper}/{each.lower}",
-            f"{mark}{found.point:.3g}",
-            span,
+            f"  {each.metric}",
+            f"{'' if sure else '~'}{found.point:.3g}",
+            f"{found.low:.3g} to {found.high:.3g}" if found.low and found.high else "-",
             "-" if found.p is None else f"{found.p:.3f}",
             str(len(found.blocks)),
-            f"A/A: {verdict}" if each.twin else verdict,
-            style=STYLES.get(each.verdict, ""),
+            _verdict(each),
+            style=STYLES.get(each.verdict, "") if len(found.blocks) >= LEAST_BLOCKS else "dim",
         )
     return table
+
+
+def _verdict(each: Judged) -> str:
+    if len(each.ratio.blocks) < LEAST_BLOCKS:
+        return "too few"
+    return f"none {each.reason.removesuffix(' shown')}" if each.verdict == SAME else each.verdict
+
+
+def _short(nic: str) -> str:
+    return nic.removesuffix("-pci")
 
 
 def remarks(recording: Recording, machine: Health) -> list[str]:

@@ -1,0 +1,61 @@
+"""Faults of the bridge helper: the file, its access list, and what it needs of the host."""
+
+from pathlib import Path
+
+from meta_tests.faults.fault import HELPER_SENTINELS, USER_SENTINELS, fault
+from qemunet_tests.harness import qemu_facts
+from qemunet_tests.harness.lab import Lab, files
+from qemunet_tests.harness.namespaces import SCRATCH
+from qemunet_tests.harness.syscalls import MS_BIND, MS_NOSUID, MS_REMOUNT, mount
+
+
+@fault("bridge/acl-allow", "bridge/lease-address", cause="allows no bridge called br0",
+       sentinels=USER_SENTINELS, core=True)  # fmt: skip
+def acl_without_the_bridge(lab: Lab) -> None:
+    """The helper's access list allows another bridge only."""
+    files.allow_bridges("virbr0")
+
+
+@fault("bridge/acl-not-listed", cause="allows every bridge", sentinels=USER_SENTINELS)
+def acl_allows_all(lab: Lab) -> None:
+    """The helper's access list allows whatever is asked for."""
+    files.replace("qemu/bridge.conf", "allow all\n")
+
+
+@fault("bridge/helper-found", "bridge/acl-allow", cause="does not exist", sentinels=USER_SENTINELS)
+def helper_missing(lab: Lab) -> None:
+    """The package with the bridge helper is not installed."""
+    mount("nothing", "/usr/lib/qemu", "tmpfs")
+
+
+@fault(
+    "bridge/acl-not-listed",
+    "bridge/acl-deny",
+    "bridge/acl-include",
+    "bridge/acl-missing",
+    "bridge/acl-unreadable",
+    cause="reads /etc/qemv/bridge.conf and not the documented /etc/qemu/bridge.conf",
+    sentinels=HELPER_SENTINELS,
+)
+def helper_reads_another_list(lab: Lab) -> None:
+    """The helper was built to read another list, which allows everything."""
+    helper = Path(qemu_facts.find().helper_path or "")
+    patched = SCRATCH / "patched-helper"
+    patched.write_bytes(helper.read_bytes().replace(b"/etc/qemu/bridge.conf", b"/etc/qemv/bridge.conf"))
+    patched.chmod(0o755)
+    mount(str(patched), str(helper), None, MS_BIND)
+    files.replace("qemv/bridge.conf", "allow all\n")
+
+
+@fault("bridge/setuid-works", "bridge/acl-allow", cause="on a filesystem mounted nosuid",
+       sentinels=("bridge/helper-found", "bridge/setuid-missing", *USER_SENTINELS))  # fmt: skip
+def helper_on_nosuid_mount(lab: Lab) -> None:
+    """The helper has its setuid bit, on a file system where the kernel ignores that."""
+    mount("none", str(SCRATCH), None, MS_REMOUNT | MS_BIND | MS_NOSUID)
+
+
+@fault("bridge/setuid-missing", "bridge/acl-allow", "bridge/lease-address", cause="no /dev/net/tun",
+       sentinels=("bridge/helper-found", "bridge/acl-not-listed", *USER_SENTINELS))  # fmt: skip
+def tun_missing(lab: Lab) -> None:
+    """The host, or the container it is, has no tun device."""
+    mount("nothing", "/dev/net", "tmpfs")

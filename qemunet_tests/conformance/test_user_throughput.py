@@ -1,0 +1,12 @@
+"""That user networking is slower than bridged: the post's reason to use a bridge."""
+
+import pytest
+
+from qemunet_tests.throughput import quick
+
+
+@pytest.mark.claim("user/throughput-below-bridge")
+def test_user_mode_is_slower_than_bridged(bench, lab, claim):
+    """By the latest recording of this host and QEMU, else by three blocks of alternating transfers."""
+    found = claim.sees(quick.beside(bench, lab))
+    assert max(found.blocks) < 1

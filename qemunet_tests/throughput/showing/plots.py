@@ -1,0 +1,121 @@
+"""Plots of a recording, by matplotlib, as SVG and PNG. Every title names accelerator and placement."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from qemunet_tests.harness.errors import UsageError
+from qemunet_tests.throughput.judging.verdicts import METRICS, Judged, median
+from qemunet_tests.throughput.recording import Recording
+from qemunet_tests.throughput.showing.answer import title
+
+FORMATS = ("svg", "png")
+SHOWN_RUNS = 6
+
+
+def draw(recording: Recording, judged: Sequence[Judged], folder: Path) -> list[Path]:
+    """Forest plot, rates with CPU cost, intervals over time, latencies. Raises UsageError for an unwritable folder."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UsageError(f"--plots {folder}: {error.strerror}") from error
+    drawn = []
+    for name, plot in (("ratios", _forest), ("rates", _rates), ("intervals", _intervals), ("latency", _latency)):
+        figure = pyplot.figure(figsize=(9, 6), layout="constrained")
+        if plot(figure, recording, judged):
+            figure.suptitle(f"{name}: {title(recording)}", fontsize=10)
+            for kind in FORMATS:
+                path = folder / f"{name}.{kind}"
+                try:
+                    figure.savefig(path)
+                except OSError as error:
+                    raise UsageError(f"--plots {path}: {error.strerror}") from error
+                drawn.append(path)
+        pyplot.close(figure)
+    return drawn
+
+
+def _forest(figure: Any, _: Recording, judged: Sequence[Judged]) -> bool:
+    """Ratios with their intervals on a logarithmic axis; every block is a dot."""
+    axes = figure.subplots()
+    rows = list(reversed(judged))
+    for height, each in enumerate(rows):
+        found = each.ratio
+        axes.plot(found.blocks, [height + 0.18] * len(found.blocks), ".", color="tab:gray", markersize=4)
+        if found.low and found.high:
+            axes.plot([found.low, found.high], [height, height], "-", color="tab:blue")
+        axes.plot([found.point], [height], "s", color="tab:orange" if each.twin else "tab:blue")
+    axes.axvline(1.0, color="black", linewidth=0.8)
+    axes.set_xscale("log")
+    labels = [f"{each.metric} {each.nic.removesuffix('-pci')} {each.upper}/{each.lower}" for each in rows]
+    axes.set_yticks(range(len(rows)), labels, fontsize=7)
+    axes.set_xlabel("ratio, 95 % interval; dots are blocks; orange is A/A")
+    return bool(rows)
+
+
+def _rates(figure: Any, recording: Recording, _: Sequence[Judged]) -> bool:
+    """Median rates beside what a gigabyte costs."""
+    metrics = ("tcp.g2h", "tcp.h2g", "cpu.g2h", "cpu.h2g")
+    arms = recording.session["arms"]
+    for axes, metric in zip(figure.subplots(2, 2).flat, metrics, strict=True):
+        values = [median(recording, metric, arm["name"], arm["nic"]) or 0.0 for arm in arms]
+        axes.bar(range(len(arms)), values, color="tab:blue" if metric.startswith("tcp") else "tab:red")
+        for number, arm in enumerate(arms):
+            points = [run["values"][metric] for run in _runs(recording, arm, metric)]
+            axes.plot([number] * len(points), points, ".", color="black", markersize=3)
+        axes.set_xticks(range(len(arms)), [_label(arm) for arm in arms], rotation=25, fontsize=6)
+        axes.set_title(f"{METRICS[metric][0]}, {METRICS[metric][1]}", fontsize=8)
+    return bool(recording.valid_runs)
+
+
+def _intervals(figure: Any, recording: Recording, _: Sequence[Judged]) -> bool:
+    """What arrived in every quarter of a second, of each arm's first transfers."""
+    drawn = False
+    for axes, direction in zip(figure.subplots(1, 2), ("g2h", "h2g"), strict=True):
+        for colour, arm in enumerate(recording.session["arms"]):
+            for number, run in enumerate(_runs(recording, arm, f"tcp.{direction}")[:SHOWN_RUNS]):
+                spans = [
+                    (end, moved * 8 / (end - start) / 1e6) for start, end, moved in run["intervals"] if end > start
+                ]
+                label = _label(arm) if number == 0 else None
+                axes.plot(*zip(*spans, strict=True), color=f"C{colour}", alpha=0.6, linewidth=0.9, label=label)
+                drawn = True
+        axes.set_title(METRICS[f"tcp.{direction}"][0], fontsize=8)
+        axes.set_xlabel("s")
+        axes.set_ylabel("Mbit/s")
+        axes.legend(fontsize=6)
+    return drawn
+
+
+def _latency(figure: Any, recording: Recording, _: Sequence[Judged]) -> bool:
+    """How the times of single exchanges are distributed."""
+    drawn = False
+    for axes, metric in zip(figure.subplots(1, 2), ("tcp.rr", "tcp.crr"), strict=True):
+        for arm in recording.session["arms"]:
+            taken = sorted(each for run in _runs(recording, arm, metric) for each in run["us"])
+            if taken:
+                axes.plot(taken, [number / len(taken) for number in range(len(taken))], label=_label(arm))
+                drawn = True
+        axes.set_xscale("log")
+        axes.set_xlabel("µs")
+        axes.set_title(f"{METRICS[metric][0]}, share of exchanges", fontsize=8)
+        if drawn:
+            axes.legend(fontsize=6)
+    return drawn
+
+
+def _runs(recording: Recording, arm: Mapping[str, Any], metric: str) -> list[Mapping[str, Any]]:
+    return [
+        run
+        for run in recording.valid_runs
+        if (run["arm"], run["nic"]) == (arm["name"], arm["nic"]) and run["values"].get(metric)
+    ]
+
+
+def _label(arm: Mapping[str, Any]) -> str:
+    return f"{arm['name']} {arm['nic'].removesuffix('-pci')}"
