@@ -101,23 +101,22 @@ def ratio(upper: float | None, lower: float | None) -> float | None:
 
 def measure(bench: Bench, rounds: int, others: list[Other]) -> dict[str, Any]:
     """Every arm in turn, `rounds` times; `others` after ours."""
-    key, samples = ssh.SshKey.generate(), []
+    key, samples = ssh.SshKey.generate(), list[dict[str, Any]]()
     for model in NICS:  # templates are made here, so that no sample pays for them
         bench.discard(bench.boot(Nic(User(), model)))
     for number in range(rounds):
         for model in NICS:
             for arm in ARMS:
                 print(f"round {number + 1} of {rounds}: {arm.name} {model}", file=sys.stderr)
-                seconds = seconds_to_lease(bench, arm, model)
-                seconds["ssh"] = seconds_to_ssh(bench, arm, model, key)
+                lease = seconds_to_lease(bench, arm, model)
+                seconds = {**lease, "ssh": seconds_to_ssh(bench, arm, model, key)}
                 samples.append({"arm": arm.name, "nic": model, "seconds": seconds, "pss_mb": None})
         samples += [other(bench) for other in others]
     memory = {arm.name: memory_mb(bench, arm) for arm in ARMS}
     for arm in ARMS:
-        seconds = {"running": None, "lease": None, "ssh": None}
-        samples.append(
-            {"arm": arm.name, "nic": NICS[0], "seconds": seconds, "pss_mb": round(memory[arm.name] / CROWD, 1)}
-        )
+        untimed = {"running": None, "lease": None, "ssh": None}
+        each_mb = round(memory[arm.name] / CROWD, 1)
+        samples.append({"arm": arm.name, "nic": NICS[0], "seconds": untimed, "pss_mb": each_mb})
     return {
         "samples": samples,
         "ratios": {nic: ratios(samples, nic) for nic in NICS},

@@ -83,7 +83,7 @@ def conduct(folder: Path, tests: str, *words: str) -> subprocess.CompletedProces
         (["run", "--peer", "nowhere"], "--peer: 'nowhere' is not ADDR:PORT"),
         (["run", "--qemu", "/no/such/qemu"], "--qemu: there is no '/no/such/qemu'"),
         (["run", "--qemu", "/etc/passwd"], "--qemu: '/etc/passwd' is not executable"),
-        (["run", "--expect", "/no/facts"], "--expect: there is no file '/no/facts'"),
+        (["run", "--target", "host", "--expect", "/no/facts"], "--expect: there is no file '/no/facts'"),
         (["run", "--report", "/proc/out"], "--report: cannot write into '/proc/out'"),
         (["run", "--target", "host", "--bridge", "br77"], "--bridge: this host has no bridge 'br77'"),
         (["run", "--bridge", "br77"], "--bridge: the lab's bridge is br0"),
@@ -237,21 +237,23 @@ def test_every_option_reaches_the_tests(tmp_path: Path) -> None:
     qemu = tmp_path / "my-qemu"
     qemu.write_text("#!/bin/sh\n")
     qemu.chmod(0o755)
+    (tmp_path / "facts.toml").touch()
     tests = f"""
 import pytest
 from qemunet_tests import plugin
 @pytest.mark.claim("user/address")
 def test_options(pytestconfig):
     chosen = plugin.settings(pytestconfig)
-    assert str(chosen.peer) == "[fd00::7]:7777" and chosen.peer.host == "fd00::7" and chosen.peer.port == 7777
+    assert str(chosen.peer) == "192.0.2.7:7777" and chosen.peer.host == "192.0.2.7" and chosen.peer.port == 7777
     assert str(chosen.qemu) == {str(qemu)!r}
-    assert str(chosen.expect) == {str(tmp_path / "test_it.py")!r}
+    assert str(chosen.expect) == {str(tmp_path / "facts.toml")!r}
     assert str(chosen.report) == {str(tmp_path / "out")!r}
     assert (chosen.accel, chosen.nic, chosen.cold, chosen.keep) == ("tcg", ("e1000", "rtl8139"), True, True)
     assert chosen.claims == ("user/*",)
 """
     done = conduct(
-        tmp_path, tests, "user/*", "--peer", "[fd00::7]:7777", "--qemu", "./my-qemu", "--expect", "test_it.py",
+        tmp_path, tests, "user/*", "--target", "host", "--peer", "192.0.2.7:7777", "--qemu", "./my-qemu",
+        "--expect", "facts.toml",
         "--report", "out", "--accel", "tcg", "--nic", "e1000", "rtl8139", "--cold", "--keep", "-n", "1",
     )  # fmt: skip
     assert "user: the one promise tried holds" in done.stdout.splitlines(), done.stdout + done.stderr

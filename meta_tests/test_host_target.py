@@ -47,6 +47,7 @@ def test_a_healthy_host(machine: HostMachine) -> None:
     assert "the gateway 192.168.77.1 (this host's default route over br0)" in notes
 
 
+@pytest.mark.slow
 def test_without_a_dhcp_server(machine: HostMachine) -> None:
     machine.stop(machine.dhcp)
     verdicts = machine.run("--bridge", "br0", "bridge/lease-address", "bridge/reachable-ping", "user/address")
@@ -70,6 +71,7 @@ def test_behind_a_firewall_that_drops_bridged_frames(machine: HostMachine) -> No
     assert {each["verdict"] for each in machine.run(*asked).values()} == {"holds"}
 
 
+@pytest.mark.slow
 def test_nothing_is_left_of_a_run_that_was_killed(machine: HostMachine) -> None:
     process = machine.begin("--bridge", "br0", "bridge/*")
     machine.wait_for("a guest on the bridge", "ls /sys/class/net/br0/brif/ | grep tap")

@@ -131,7 +131,10 @@ def test_without_globs_everything_runs(pytester: pytest.Pytester) -> None:
         (["--qemunet-peer", "host:70000"], "--qemunet-peer: 'host:70000' is not ADDR:PORT*"),
         (["--qemunet-qemu", "/no/such/qemu"], "--qemunet-qemu: there is no '/no/such/qemu'"),
         (["--qemunet-qemu", "/etc/passwd"], "--qemunet-qemu: '/etc/passwd' is not executable"),
-        (["--qemunet-expect", "/no/facts"], "--qemunet-expect: there is no file '/no/facts'"),
+        (
+            ["--qemunet-target", "host", "--qemunet-expect", "/no/facts"],
+            "--qemunet-expect: there is no file '/no/facts'",
+        ),
         (["--qemunet-report", "/proc/out"], "--qemunet-report: cannot write into '/proc/out': *"),
         (["--qemunet-claims", "user"], "no claim matches 'user': did you mean 'user/[*]'[?]"),
         (["--qemunet-claims", "wifi/*"], "no claim matches 'wifi/[*]': *"),

@@ -24,7 +24,7 @@ def _bridged(settings: Settings, bridge: str) -> list[str]:
     return [
         f"bridge mode: frames of {fixed_mac('bridge')}, one guest at a time, on {bridge} and whatever it leads to:",
         "  DHCP   discover, request and release, by broadcast and to the server that answers",
-        "         where no offer comes and root looks for the cause, once more with the uplink's own address on the frame",
+        "         where no offer comes and root looks for the cause, once more with the uplink's own address on it",
         "  ARP    for its gateway and for this host, and a probe whether anybody else has its address",
         "  ICMP   echo requests to its gateway, small and of full size, and to this host",
         "  IPv6   router solicitation, neighbour discovery and multicast listener reports of its link-local address",

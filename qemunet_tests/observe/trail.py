@@ -8,7 +8,7 @@ from qemunet_tests.harness.guest import Guest
 from qemunet_tests.harness.lab.station import Station
 from qemunet_tests.observe.exchanges import Exchange
 from qemunet_tests.observe.packets import Packet
-from qemunet_tests.observe.wiretaps import Wiretap, Wiretaps
+from qemunet_tests.observe.wiretaps import GuestWire, Wiretap, Wiretaps
 
 
 @dataclass(frozen=True)
@@ -70,9 +70,9 @@ def follow(
     """
     with Wiretaps(guest, station, [*links, *aside]) as taps:
         if taps.deaf and countable and not exchange.inward:
-            counted = _counted(exchange, taps, links)
+            counted = _counted(exchange, guest, links, taps.deaf)
             # Something else that comes in just then hides that no answer does: the second time may be quieter.
-            return counted if counted.complete or counted.silent else _counted(exchange, taps, links)
+            return counted if counted.complete or counted.silent else _counted(exchange, guest, links, taps.deaf)
         exchange.provoke()
         heard: dict[str, Wiretap] = {**taps.links}
         on_the_way: list[Wiretap] = [taps.guest, *(taps.links[link] for link in links if link in taps.links)]
@@ -96,21 +96,23 @@ def _matching(tap: Wiretap, wanted: Callable[[Packet], bool]) -> list[Packet]:
     return [each for each in tap.packets() if wanted(each)]
 
 
-def _counted(exchange: Exchange, taps: Wiretaps, links: Sequence[str]) -> Trail:
+def _counted(exchange: Exchange, guest: Guest, links: Sequence[str], deaf: Sequence[str]) -> Trail:
     """The same by counters: what came in from the guest at its tap, and what went out behind."""
+    # Read outside of what the guest's wire shows, so that whatever is seen there is counted.
     before = [_counters(link) for link in links]
+    wire = GuestWire(guest)
     exchange.provoke()
+    questions = _matching(wire, exchange.asks)
+    answers = len(_matching(wire, exchange.answers))
     risen = [(now[0] - then[0], now[1] - then[1]) for then, now in zip(before, map(_counters, links), strict=True)]
-    questions = _matching(taps.guest, exchange.asks)
-    answers = len(_matching(taps.guest, exchange.answers))
     forwarded = [came_in if number == 0 else went_out for number, (came_in, went_out) in enumerate(risen)]
     return Trail(
         exchange,
-        (taps.guest.place, *links),
+        (wire.place, *links),
         (len(questions), *(count if count >= len(questions) else 0 for count in forwarded)),
         (answers,) * (len(links) + 1),
         (),
-        tuple(taps.deaf),
+        tuple(deaf),
         max((packet.size_bytes for packet in questions), default=0),
         silent=bool(risen) and risen[-1][0] == 0,
     )

@@ -17,7 +17,6 @@ WAYS = {
     "tap-plain": "-netdev tap,vnet_hdr=off: every packet is cut and summed by the guest",
     "tap-vhost": "-netdev tap,vhost=on: packets are moved by the kernel",
     "passt": "-netdev stream to passt",
-    "stream": "-netdev stream between two guests, over a Unix socket",
 }
 DEFAULT_WAYS = ("bridge", "user")
 DEFAULT_NICS = ("virtio-net-pci", "e1000")

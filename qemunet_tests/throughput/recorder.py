@@ -142,12 +142,13 @@ class Recorder:
     def _measure_block(self, way: Way) -> None:
         self._block += 1
         self._position = 0
+        lane = "guest_time" if self._effort.guest_time else "tcp"
         for arm, direction in schedule.block(self._plan, self._effort.directions, self._chance):
             self._position += 1
             where = "guest to host" if direction == "g2h" else "host to guest"
             said = f"block {self._block} of {self._planned_blocks}: {arm.name} {arm.nic}, {where}"
             self._show(said, self._transfer_seconds)
-            self._keep_row(arm, f"tcp.{direction}", transfer(way, self._subjects[arm], direction))
+            self._keep_row(arm, f"{lane}.{direction}", transfer(way, self._subjects[arm], direction))
         if self._effort.full:
             self._measure_extras(way)
 

@@ -109,6 +109,13 @@ def _connection(message: bytes) -> list[Connection]:
     return [Connection(ends, said["idiag_inode"], *counts)]
 
 
+def listening(station: Station, port: int) -> bool:
+    """Whether somebody accepts TCP connections here; what is left of earlier ones has the port as well."""
+    with station.entered():
+        rows = [row.split() for row in Path("/proc/thread-self/net/tcp").read_text().splitlines()[1:]]
+    return any(row[3] == "0A" and row[1].endswith(f":{port:04X}") for row in rows)
+
+
 def inodes_of(pid: int) -> set[int]:
     """The sockets that a process holds. Raises OSError where that may not be asked."""
     found = set()

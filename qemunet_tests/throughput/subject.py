@@ -85,7 +85,7 @@ class Subject:
 
 def boot(bench: Bench, lab: Lab, arms: Sequence[Arm], baseline: Qemu | None) -> list[Subject]:
     """Fresh guests for all arms, a few at a time, booted and not thawed: a template lacks a tap's offloads, and its
-    memory is of another kind. Raises what makes a guest unusable; `ways.Broken` guests end with the bench.
+    memory is of another kind. Raises HarnessError, Unavailable; guests that were started end with the bench.
     """
     subjects = []
     for arm in arms:

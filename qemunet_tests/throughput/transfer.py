@@ -15,7 +15,7 @@ from qemunet_tests.harness.namespaces import scratch
 from qemunet_tests.harness.processes import Process, stop
 from qemunet_tests.throughput import cpu, iperf, proof, ways
 from qemunet_tests.throughput.placement import Placement
-from qemunet_tests.throughput.sockets import Account
+from qemunet_tests.throughput.sockets import Account, listening
 from qemunet_tests.throughput.subject import Subject
 from qemunet_tests.throughput.watch import Watch, cpu_seconds_per_gb
 
@@ -57,6 +57,9 @@ def transfer(way: Way, subject: Subject, direction: str) -> dict[str, Any]:
     if way.guest_time:
         in_guest_time = iperf.mbit_per_second(iperf.intervals(client), SKIP_SECONDS)
         host_time, values = values, {f"guest_time.{direction}": round(in_guest_time, 3)}
+        if direction == "h2g":
+            # The receiver's clock is the guest's.
+            del host_time["tcp.h2g"]
     return {
         "values": {**values, "retransmits": flow.retransmits, "stalls": flow.stalls},
         **({"host_time": host_time} if way.guest_time else {}),
@@ -96,7 +99,7 @@ def serving(way: Way) -> Iterator[Process]:
         if server.poll() is not None:
             said = server_output().read_text(errors="replace")
             raise HarnessError(f"the iperf3 server ended with status {server.returncode}: {said.strip()[-200:]}")
-        return way.server.listens("tcp", iperf.PORT)
+        return listening(way.server, iperf.PORT)
 
     try:
         Deadline(SERVER_SECONDS, "the iperf3 server to listen").wait_until(listens, interval_seconds=0.01)

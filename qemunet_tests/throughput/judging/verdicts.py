@@ -129,7 +129,7 @@ def judge(found: Ratio, higher_is_better: bool, machine: Health) -> tuple[str, s
     significant = found.p is not None and found.p < SIGNIFICANT and found.agreement >= LEAST_AGREEMENT
     if significant and found.effect > max(LEAST_EFFECT, machine.half_width):
         better = (found.point > 1) == higher_is_better
-        return (FASTER if better else SLOWER), f"by {found.point:.3g} in {len(found.blocks)} blocks"
+        return (FASTER if better else SLOWER), f"{found.point:.3g} times in {len(found.blocks)} blocks"
     if len(found.blocks) < 2 or found.low is None or found.high is None:
         return UNKNOWN, "one block says nothing about chance"
     if (shown := largest(found)) <= SHOWN:
