@@ -29,9 +29,12 @@ from qemunet_tests.harness.deadline import Deadline
 
 HOST, LAN, PEER = "192.168.77.2", "192.168.77.1", "192.168.77.1:7007"
 
+#: Like every first process it has to bury orphans, which a shell that waits does.
+FIRST_PROCESS = "echo ready; while sleep 3600; do :; done"
 #: Typed at the machine when it is new.
 MACHINE = f"""
 mount -t sysfs sysfs /sys
+mount -t tmpfs none /dev/shm && chmod 1777 /dev/shm
 mount -t tmpfs none /mnt
 mkdir /mnt/etc && mount --rbind /etc /mnt/etc && mount -t tmpfs none /etc && chmod 755 /etc
 for entry in /mnt/etc/* /mnt/etc/.[!.]*; do ln -s "$entry" /etc/; done
@@ -107,7 +110,7 @@ class HostMachine:
     def _first_process(self, words: list[str], inside: int | None = None) -> int:
         """Make namespaces around a process that does nothing, and return its number as it is seen from here."""
         guarded = ["setpriv", "--pdeathsig", "KILL", *self._entering(inside), "unshare", *words]
-        process = subprocess.Popen([*guarded, "sh", "-c", "echo ready; exec sleep infinity"], stdout=subprocess.PIPE)
+        process = subprocess.Popen([*guarded, "sh", "-c", FIRST_PROCESS], stdout=subprocess.PIPE)
         self._started.append(process)
         assert process.stdout is not None
         if process.stdout.readline() != b"ready\n":

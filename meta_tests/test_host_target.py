@@ -16,7 +16,7 @@ from qemunet_tests.harness.host.fixed_mac import fixed_mac
 #: Everything of a machine that a run could leave changed.
 STATE = """
 ip -o link | sed 's/state.*//'; ip -o -4 addr; ip route; nft list ruleset; bridge link | sed 's/state.*//'
-sysctl -a 2>/dev/null | grep -E 'net.ipv4.(ip_forward|ping_group|ip_unpriv)|bridge'; ls -laR /etc/qemu /dev/shm
+sysctl -a 2>/dev/null | grep -E 'net.ipv4.(ip_forward|ping_group|ip_unpriv)|bridge'; ls -lR /etc/qemu; ls /dev/shm
 cat /etc/resolv.conf /etc/hosts; ss -lntu 2>/dev/null; mount | sort
 """
 
