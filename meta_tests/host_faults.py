@@ -31,8 +31,8 @@ class HostFault:
 LEASE = ("bridge/lease-address",)
 HELPER = "/usr/lib/qemu/qemu-bridge-helper"
 LISTENER = (
-    "import os, socket, time; open('/dev/shm/listener', 'w').write(str(os.getpid())); "
-    "s = socket.create_server(('', 2222)); time.sleep(600)"
+    "import os, signal, socket; open('/dev/shm/listener', 'w').write(str(os.getpid())); "
+    "s = socket.create_server(('', 2222)); signal.pause()"
 )
 PEER = ("--peer", "192.168.77.1:7007")
 

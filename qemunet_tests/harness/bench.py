@@ -112,7 +112,7 @@ class Bench:
     def boot(self, *nics: Nic, network: bool = True, cold: bool = False) -> Guest:
         """Make a fresh guest and return it once it takes commands: thawed where that is possible, else booted.
 
-        With `network` its DHCP client is under way, without it waits for `network_up`. Raises NetdevRefused where
+        With `network` its DHCP client is under way, without it has none. Raises NetdevRefused where
         QEMU refuses a backend, LaunchFailed, GuestDied and TimedOut where the guest does not come up.
         """
         models = tuple(nic.model for nic in nics)

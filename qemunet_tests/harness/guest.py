@@ -121,10 +121,6 @@ class Guest:
         """Pull the cable out of a NIC."""
         self.monitor.execute("set_link", name=f"net{number}", up=False)
 
-    def network_up(self) -> None:
-        """Start the DHCP clients of a guest that was made without network."""
-        self.set_out(thawed=False, network=True)
-
     def write_monitor_log(self) -> None:
         """Write down what was said over the monitor so far, beside what QEMU wrote itself."""
         (self.folder / "monitor.log").write_text("\n".join(self.monitor.log) + "\n")
