@@ -55,7 +55,7 @@ def seconds_to_lease(bench: Bench, arm: Arm, model: str) -> dict[str, float]:
     """From the start of QEMU's process: until it takes commands, and until its DHCP client has a lease."""
     guest = arm.guest(bench, model, User())
     running = time.monotonic() - guest.started_seconds
-    guest.check("until [ -f /run/qemunet/lease.eth0 ]; do sleep 0.01; done", 30)
+    guest.await_lease(0, 30)
     lease = time.monotonic() - guest.started_seconds
     bench.discard(guest)
     return {"running": round(running, 3), "lease": round(lease, 3)}
@@ -77,7 +77,7 @@ def memory_mb(bench: Bench, arm: Arm) -> float:
     """The memory that a crowd of guests costs together, each page counted once (PSS)."""
     guests = [arm.guest(bench, NICS[0], User()) for _ in range(CROWD)]
     for guest in guests:
-        guest.check("until [ -f /run/qemunet/lease.eth0 ]; do sleep 0.1; done", 30)
+        guest.await_lease(0, 30)
     total_kib = sum(_pss_kib(guest.qemu.process.pid) for guest in guests)
     for guest in guests:
         bench.discard(guest)

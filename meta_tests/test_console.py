@@ -1,6 +1,5 @@
 """The protocol of the control port, spoken with an agent of our own that misbehaves on purpose."""
 
-import base64
 import hashlib
 import socket
 import threading
@@ -9,7 +8,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from qemunet_tests.harness.console import Console, ConsoleClosed
+from qemunet_tests.harness.console import NEWLINE, Console, ConsoleClosed
 from qemunet_tests.harness.errors import HarnessError, TimedOut
 
 #: What an agent does with one request: the sequence number and the command, answered over the socket.
@@ -17,8 +16,8 @@ Agent = Callable[[int, str, socket.socket], None]
 
 
 def frame(sequence: int, status: int, stdout: bytes, stderr: bytes = b"") -> bytes:
-    digest = hashlib.md5(stdout + stderr, usedforsecurity=False).hexdigest()
-    return f"#QN {sequence} {status} {len(stdout)} {len(stderr)} {digest}\n".encode() + stdout + stderr
+    digests = " ".join(hashlib.md5(stream, usedforsecurity=False).hexdigest() for stream in (stdout, stderr))
+    return f"#QN {sequence} {status} {len(stdout)} {len(stderr)} {digests}\n".encode() + stdout + stderr
 
 
 @contextmanager
@@ -28,8 +27,9 @@ def console_of(agent: Agent) -> Iterator[Console]:
 
     def serve() -> None:
         for line in theirs.makefile("rb"):
-            sequence, _, command = line.decode().split()
-            agent(int(sequence), base64.b64decode(command).decode(), theirs)
+            word, sequence, *rest = line.decode().removesuffix("\n").split(" ", 2)
+            if word == "run":
+                agent(int(sequence), rest[0].replace(NEWLINE, "\n"), theirs)
 
     serving = threading.Thread(target=serve)
     serving.start()
@@ -68,7 +68,7 @@ def test_a_changed_byte_is_noticed() -> None:
     def change(sequence: int, _: str, connection: socket.socket) -> None:
         connection.send(frame(sequence, 0, b"the truth").replace(b"truth", b"trush"))
 
-    with console_of(change) as console, pytest.raises(HarnessError, match=r"damaged on its way: cat /report"):
+    with console_of(change) as console, pytest.raises(HarnessError, match=r"damaged on its way, .*: cat /report"):
         ask(console, "cat /report")
 
 
@@ -117,7 +117,7 @@ def test_a_forged_answer_is_not_believed() -> None:
     """Somebody in the guest writes to the port himself, and guesses the number."""
 
     def forge(sequence: int, _: str, connection: socket.socket) -> None:
-        connection.send(f"#QN {sequence} 0 4 0 {'0' * 32}\nlies".encode() + frame(sequence, 0, b"true"))
+        connection.send(f"#QN {sequence} 0 4 0 {'0' * 32} {'0' * 32}\nlies".encode() + frame(sequence, 0, b"true"))
 
     with console_of(forge) as console, pytest.raises(HarnessError, match="damaged"):
         ask(console)

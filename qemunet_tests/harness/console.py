@@ -5,7 +5,6 @@ lost byte must never pass for an answer. It is read straight from the socket: pe
 console in `login.py`, would search a megabyte of payload over and over.
 """
 
-import base64
 import hashlib
 import re
 import socket
@@ -16,9 +15,9 @@ from qemunet_tests.harness.errors import HarnessError, TimedOut
 from qemunet_tests.harness.processes import Completed
 
 READY = re.compile(rb"QEMUNET READY 1\r?\n")
-FRAME = re.compile(rb"#QN (\d+) (\d+) (\d+) (\d+) ([0-9a-f]{32})\r?\n")
-#: What the agent reports for a command it had to kill, when its time was over; any command may end so by itself.
-KILLED_STATUS = 124
+FRAME = re.compile(rb"#QN (\d+) (\d+) (\d+) (\d+) ([0-9a-f]{32}) ([0-9a-f]{32})\r?\n")
+#: Stands for a newline in a command, which is one line on its way.
+NEWLINE = "\x01"
 
 
 class ConsoleClosed(HarnessError):
@@ -37,35 +36,61 @@ class Console:
         """Wait for the guest to say that it takes commands. Raises TimedOut, ConsoleClosed."""
         self._read_past(READY, Deadline(within_seconds, "the guest to be ready on its control port"))
 
+    def ask_readiness(self, within_seconds: float) -> None:
+        """Wait until the guest is back at taking commands. Raises TimedOut, ConsoleClosed."""
+        deadline = Deadline(within_seconds, "the guest to take commands again")
+        self._send("ready", deadline)
+        self._read_past(READY, deadline)
+
     def run(self, command: str, within_seconds: float, grace_seconds: float) -> Completed:
         """Have the guest run a shell command.
 
-        `within_seconds` is how long the guest lets it run before it kills it; `grace_seconds` more and the guest
-        itself is taken for hung. Raises TimedOut, ConsoleClosed, HarnessError for a damaged answer.
+        `within_seconds` is how long it may run before it is killed; `grace_seconds` more and the guest itself is
+        taken for hung. Raises TimedOut, ConsoleClosed, HarnessError for a damaged answer.
         """
-        self._sequence += 1
-        encoded = base64.b64encode(command.encode()).decode()
-        deadline = Deadline(within_seconds + grace_seconds, f"the guest to answer: {command}")
-        limit_seconds = max(1, round(within_seconds))
-        self._send(f"{self._sequence} {limit_seconds} {encoded}\n", deadline)
-        frame = self._answer(deadline)
-        status, stdout_bytes, stderr_bytes = (int(frame[n]) for n in (2, 3, 4))
-        payload = self._read(stdout_bytes + stderr_bytes, deadline)
-        if hashlib.md5(payload, usedforsecurity=False).hexdigest().encode() != frame[5]:
-            raise HarnessError(f"the guest's answer was damaged on its way: {command}")
-        if status == KILLED_STATUS and deadline.elapsed_seconds >= limit_seconds:
-            raise TimedOut(f"gave up after {within_seconds:.3g} s waiting in the guest for: {command}")
-        return Completed(status, payload[:stdout_bytes], payload[stdout_bytes:])
+        if NEWLINE in command:
+            raise HarnessError(f"the byte 1 cannot be sent in a command: {command!r}")
+        deadline = Deadline(within_seconds, f"the guest to finish: {command}")
+        self._request("run", command.replace("\n", NEWLINE), deadline)
+        try:
+            return self._completed(deadline)
+        except TimedOut:
+            self._kill(command, grace_seconds)
+            raise
+
+    def _kill(self, command: str, grace_seconds: float) -> None:
+        """End the command that runs, so that the next one can. Raises TimedOut where the guest itself is hung."""
+        deadline = Deadline(grace_seconds, f"the guest to answer: {command}")
+        self._send(f"kill {self._sequence}", deadline)
+        self._completed(deadline)
 
     def set_out(self, epoch_seconds: int, seed: str, macs: Sequence[str], within_seconds: float) -> int:
         """Ask a waiting guest to set its clock (unless 0), mix its random numbers, and start its network.
 
         The agent does this without the programs that a command takes. Returns the status.
         """
-        self._sequence += 1
         deadline = Deadline(within_seconds, "the guest to set out")
-        self._send(f"out {self._sequence} {epoch_seconds} {seed} {' '.join(macs)}\n", deadline)
+        self._request("out", f"{epoch_seconds} {seed} {' '.join(macs)}", deadline)
         return int(self._answer(deadline)[2])
+
+    def await_lease(self, interface: str, within_seconds: float, grace_seconds: float) -> bool:
+        """Wait until a NIC has its lease, likewise; whether it came in time. Raises TimedOut where the guest is hung."""
+        deadline = Deadline(within_seconds + grace_seconds, "the guest to say whether it has a lease")
+        self._request("lease", f"{interface} {round(within_seconds * 100)}", deadline)
+        return int(self._answer(deadline)[2]) == 0
+
+    def _request(self, word: str, rest: str, deadline: Deadline) -> None:
+        self._sequence += 1
+        self._send(f"{word} {self._sequence} {rest}", deadline)
+
+    def _completed(self, deadline: Deadline) -> Completed:
+        frame = self._answer(deadline)
+        status, *sizes = (int(frame[n]) for n in (2, 3, 4))
+        streams = [self._read(size, deadline) for size in sizes]
+        digests = [hashlib.md5(stream, usedforsecurity=False).hexdigest().encode() for stream in streams]
+        if digests != [frame[5], frame[6]]:
+            raise HarnessError(f"the guest's answer was damaged on its way, waiting for {deadline.awaiting}")
+        return Completed(status, *streams)
 
     def _answer(self, deadline: Deadline) -> re.Match[bytes]:
         while True:
@@ -104,7 +129,7 @@ class Console:
     def _send(self, line: str, deadline: Deadline) -> None:
         self._connection.settimeout(deadline.remaining_seconds)
         try:
-            self._connection.sendall(line.encode())
+            self._connection.sendall(f"{line}\n".encode())
         except TimeoutError as late:
             raise TimedOut("the guest takes no more input on its control port") from late
         except OSError as closed:

@@ -86,6 +86,14 @@ class Guest:
         """Wait until what its boot started in the background is done: the SSH host key, slow links."""
         limit_seconds = round(self.pace.seconds(within_seconds))
         self.check(f"qemunet-settle {limit_seconds}", within_seconds + 2)
+        # The answer leaves before the programs that gave it have ended.
+        self._console.ask_readiness(self.pace.seconds(within_seconds))
+        idle = Deadline(self.pace.seconds(within_seconds), "the guest to have nothing to do")
+        idle.wait_until(self._idles, interval_seconds=0.05)
+
+    def _idles(self) -> bool:
+        """Whether its processor is halted at several looks in a row."""
+        return all("HLT=1" in self.monitor.ask("info registers") for _ in range(10))
 
     def run(self, command: str, within_seconds: float = 10.0) -> Completed:
         """Run a shell command, to ask. Any status is an answer.
@@ -104,6 +112,16 @@ class Guest:
         if not completed.succeeded:
             raise CommandFailed(command, completed)
         return completed.text
+
+    def await_lease(self, nic: int, within_seconds: float) -> bool:
+        """Wait until NIC number `nic` has its lease; whether it came in time. Raises TimedOut, GuestDied.
+
+        Cheaper than asking again and again by command. `within_seconds` is meant for KVM.
+        """
+        try:
+            return self._console.await_lease(f"eth{nic}", self.pace.seconds(within_seconds), self.pace.seconds(5.0))
+        except ConsoleClosed as error:
+            raise GuestDied(f"{error}; {self._last_words()}") from error
 
     def put(self, path: str, content: bytes) -> None:
         """Write a file in the guest."""

@@ -17,7 +17,7 @@ from qemunet_tests.harness.machine import MEMORY_MIB, Machine
 from qemunet_tests.harness.qmp import Monitor
 
 #: Part of every template's name: raise it when what is saved changes its meaning.
-GENERATION = 2
+GENERATION = 3
 MEMORY, STATE, MANIFEST = "memory", "state", "manifest.json"
 #: What the guest does with its NICs before it is saved: a link that comes up slowly is up when it is thawed.
 NETWORK = "linkup"

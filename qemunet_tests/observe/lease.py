@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 
-from qemunet_tests.harness.deadline import Deadline
 from qemunet_tests.harness.guest import Guest
 
 #: A first DISCOVER may be lost while a link comes up: this is how long a client is given under KVM.
@@ -29,11 +28,9 @@ class Lease:
 
 def lease(guest: Guest, nic: int = 0, within_seconds: float = LEASE_SECONDS) -> Lease | None:
     """Wait for the guest's lease on its NIC number `nic`; None when none came. `within_seconds` is KVM time."""
-    deadline = Deadline(guest.pace.seconds(within_seconds), "a DHCP lease")
-    path = f"/run/qemunet/lease.eth{nic}"
-    if not deadline.sees(lambda: guest.read(path), interval_seconds=0.1):
+    if not guest.await_lease(nic, within_seconds):
         return None
-    return _parse(guest.read(path) or "")
+    return _parse(guest.read(f"/run/qemunet/lease.eth{nic}") or "")
 
 
 def _parse(text: str) -> Lease:
