@@ -21,7 +21,7 @@ PORT = 2222
 def guest(bench: Bench, ssh_key: SshKey) -> Iterator[Guest]:
     guest = bench.boot(Nic(User(hostfwd=(f"tcp:127.0.0.1:{PORT}-:22",))))
     ssh_key.admit_to(guest)
-    guest.check("until [ -f /run/qemunet/lease.eth0 ]; do sleep 0.1; done", 20)
+    assert guest.await_lease(0, 20)
     yield guest
     bench.discard(guest)
 

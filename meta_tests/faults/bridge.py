@@ -67,7 +67,7 @@ def one_mac_twice(guest: Guest, bench: Bench) -> None:
     for twin in [each for each in bench.guests if each.nics and each.nics[0].mac]:
         bench.discard(twin)
     twin = bench.boot(Nic(guest.nics[0].netdev, guest.nics[0].model, guest.macs[0]))
-    twin.check("until [ -f /run/qemunet/lease.eth0 ]; do sleep 0.1; done")
+    twin.await_lease(0, 10)
     # Without a pause: every frame of the twin takes the address over, and its kernel resets what is not its own.
     twin.check(f"setsid socat -b 64 -u /dev/zero UDP4-SENDTO:{plan.NEIGHBOUR}:9 >/dev/null 2>&1 &")
     twin.check("until [ $(cat /sys/class/net/eth0/statistics/tx_packets) -gt 500 ]; do usleep 50000; done", 20)

@@ -220,7 +220,7 @@ def guest_with_static_address(guest: Guest, bench: Bench) -> None:
     """The guest has an address of its own choice, and the forward leads to another."""
     if not isinstance(guest.nics[0].netdev, User) or not guest.nics[0].netdev.hostfwd:
         return
-    guest.check("until [ -f /run/qemunet/lease.eth0 ]; do usleep 50000; done")
+    guest.await_lease(0, 10)
     guest.check("ip addr flush dev eth0; ip addr add 10.0.2.99/24 dev eth0; ip route add default via 10.0.2.2")
 
 

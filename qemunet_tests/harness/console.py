@@ -67,14 +67,14 @@ class Console:
     def set_out(self, epoch_seconds: int, seed: str, macs: Sequence[str], within_seconds: float) -> int:
         """Ask a waiting guest to set its clock (unless 0), mix its random numbers, and start its network.
 
-        The agent does this without the programs that a command takes. Returns the status.
+        Cheaper than commands that do the same. Returns the status.
         """
         deadline = Deadline(within_seconds, "the guest to set out")
         self._request("out", f"{epoch_seconds} {seed} {' '.join(macs)}", deadline)
         return int(self._answer(deadline)[2])
 
     def await_lease(self, interface: str, within_seconds: float, grace_seconds: float) -> bool:
-        """Wait until a NIC has its lease, likewise; whether it came in time. Raises TimedOut where the guest is hung."""
+        """Wait until a NIC has its lease; whether it came in time. Raises TimedOut where the guest itself is hung."""
         deadline = Deadline(within_seconds + grace_seconds, "the guest to say whether it has a lease")
         self._request("lease", f"{interface} {round(within_seconds * 100)}", deadline)
         return int(self._answer(deadline)[2]) == 0
