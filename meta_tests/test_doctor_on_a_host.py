@@ -126,3 +126,27 @@ def test_a_host_of_namespaces_from_bare_to_bridged_and_back(namespace_host: Name
     assert doubled["bridge-address"] == "caution"
     denied = states("ip addr del 192.168.7.2/24 dev up0; echo 'deny all' >>/etc/qemu/bridge.conf")
     assert (denied["acl"], denied["possible"]) == ("not", "False")
+
+
+@pytest.mark.parametrize(
+    ("limit", "powers"),
+    [("max_net_namespaces", []), ("max_user_namespaces", ["setpriv", "--bounding-set=-all", "--"])],
+)
+def test_a_limit_on_namespaces_is_named_with_the_command_that_lifts_it(limit: str, powers: list[str]) -> None:
+    """In a user namespace of its own, whose limits are nobody else's."""
+    script = f'echo 0 > /proc/sys/user/{limit} && exec "$@"'
+    own = ["unshare", "--user", "--map-root-user", "--net", "--mount", "sh", "-ec", script, "sh"]
+    if subprocess.run([*own, "true"], capture_output=True, check=False).returncode != 0:
+        pytest.skip("user namespaces cannot be made here")
+    done = subprocess.run(
+        [*own, *powers, *DOCTOR, "--json", "--mode", "lab,user"], capture_output=True, text=True, check=False
+    )
+    document = json.loads(done.stdout)
+    found = {one["id"]: one for one in document["capabilities"]}
+    assert found["namespaces"]["state"] == "not"
+    assert found["namespaces"]["reason"].startswith(f"user.{limit}=0 allows no such namespace")
+    assert f"sysctl -w user.{limit}=10000" in found["namespaces"]["remedy"]
+    assert not document["modes"]["lab"]["possible"]
+    assert done.returncode != 0
+    if powers and "there is no passt" not in found["passt"]["reason"]:
+        assert "none can be made" in found["passt"]["reason"]

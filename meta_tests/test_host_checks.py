@@ -11,9 +11,14 @@ from qemunet_tests.harness.host import checks
 from qemunet_tests.harness.host.checks import Capability
 from qemunet_tests.harness.host.credentials import CAP_NET_ADMIN, Credentials
 from qemunet_tests.harness.host.devices import KVM, TUN, VHOST_NET, Device
+from qemunet_tests.harness.host.emulators import Emulator
 from qemunet_tests.harness.host.facts import Facts, gather
+from qemunet_tests.harness.host.firewall import Firewall
 from qemunet_tests.harness.host.helper import Helper
 from qemunet_tests.harness.host.kvm import Kvm
+from qemunet_tests.harness.host.passt import Passt
+from qemunet_tests.harness.host.ports import Port
+from qemunet_tests.harness.host.resolver_query import Liveliness
 from qemunet_tests.harness.host.resources import Disk
 from qemunet_tests.harness.host.trial import Boot, Trial
 from qemunet_tests.harness.qemu_facts import Qemu
@@ -21,7 +26,7 @@ from qemunet_tests.harness.qemu_facts import Qemu
 HELPER = "/usr/lib/qemu/qemu-bridge-helper"
 QEMU = Qemu(
     Path("/usr/bin/qemu-system-x86_64"), "10.0.2", "QEMU emulator version 10.0.2", "4.8.0",
-    frozenset({"user", "tap", "bridge"}), frozenset({"kvm", "tcg"}), "pc-i440fx-10.0", HELPER, (),
+    frozenset({"user", "tap", "bridge", "stream"}), frozenset({"kvm", "tcg"}), "pc-i440fx-10.0", HELPER, (),
 )  # fmt: skip
 EVERY_CAPABILITY = (1 << 41) - 1
 ALICE = Credentials(
@@ -34,6 +39,14 @@ ROOT = replace(ALICE, uid=0, effective_uid=0, gid=0, effective_gid=0, permitted=
 
 NET = "/sys/class/net"
 
+
+def routes(*rows: str) -> str:
+    """/proc/net/route, each row being interface, network, gateway and mask."""
+    lines = [row.split() for row in rows]
+    told = [f"{name}\t{network}\t{gateway}\t0003\t0\t0\t0\t{mask}\t0\t0\t0" for name, network, gateway, mask in lines]
+    return "\n".join(["Iface\tDestination\tGateway\tFlags\tRefCnt\tUse\tMetric\tMask\tMTU\tWindow\tIRTT", *told, ""])
+
+
 #: A Debian host with a bridge of one wired card, as its files show it.
 FILES = {
     "/etc/os-release": 'PRETTY_NAME="Debian GNU/Linux 13 (trixie)"\nID=debian\nVERSION_ID="13"\n',
@@ -45,7 +58,7 @@ FILES = {
     "/proc/self/uid_map": "0 0 4294967295\n",
     "/proc/sys/kernel/osrelease": "6.12.0-1-amd64\n",
     "/proc/sys/net/ipv4/ping_group_range": "0\t2147483647\n",
-    "/proc/net/route": "Iface\tDestination\tGateway\nbr0\t00000000\tFE01A8C0\nbr0\t0001A8C0\t00000000\n",
+    "/proc/net/route": routes("br0 00000000 FD01A8C0 00000000", "br0 0001A8C0 00000000 00FFFFFF"),
     "/sys/module/kvm_intel/initstate": "live\n",
     "/sys/class/net/br0/bridge/stp_state": "0\n",
     "/sys/class/net/br0/bridge/forward_delay": "1500\n",
@@ -91,6 +104,13 @@ def host(root: Path, files: dict[str, str | None]) -> Facts:
         helper=Helper(HELPER, exists=True, executable=True, mode=0o4755),
         disk=Disk("/var/cache/qemunet", 50000, writable=True),
         programs={"dnsmasq": "/usr/sbin/dnsmasq", "setpriv": "/usr/bin/setpriv"},
+        emulators=(Emulator("/usr/bin/qemu-system-x86_64", "10.0.2", ("user", "stream", "bridge", "tap")),),
+        smb_server=("/usr/sbin/smbd", True),
+        passt=Passt("/usr/bin/passt", "2024_12_11"),
+        liveliness=Liveliness("elsewhere"),
+        other_ports=(Port(2222, None, protocol="udp"),),
+        firewall=Firewall(None),
+        tracked=(20, 1000),
     )
 
 

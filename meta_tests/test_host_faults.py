@@ -4,6 +4,9 @@ from pathlib import Path
 
 import pytest
 
+from meta_tests import test_doctor_faults_of_networks as networks
+from meta_tests import test_doctor_faults_of_programs as programs
+from meta_tests import test_doctor_faults_of_uplinks as uplinks
 from meta_tests import test_host_faults_of_bridges as bridges
 from meta_tests import test_host_faults_of_modes as modes
 from meta_tests import test_host_faults_of_qemu as qemu
@@ -11,7 +14,8 @@ from meta_tests import test_host_faults_of_the_helper as helper
 from meta_tests.test_host_checks import found, host
 from qemunet_tests.harness.host import checks
 
-FAULTS = {**qemu.FAULTS, **modes.FAULTS, **helper.FAULTS, **bridges.FAULTS}
+TABLES = (qemu, modes, helper, bridges, uplinks, networks, programs)
+FAULTS = {name: fault for table in TABLES for name, fault in table.FAULTS.items()}
 
 
 @pytest.mark.parametrize("name", FAULTS)
@@ -28,6 +32,10 @@ def test_a_fault_is_found_and_named(name: str, tmp_path: Path) -> None:
     for mode in outcome[fault.check].check.modes:
         said = verdicts[mode].reason or ""
         assert (finding.reason if mode in fault.impossible else fault.check) in said
+
+
+def test_no_fault_hides_another_of_its_name() -> None:
+    assert len(FAULTS) == sum(len(table.FAULTS) for table in TABLES)
 
 
 def test_every_check_can_fail() -> None:

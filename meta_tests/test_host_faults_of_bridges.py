@@ -94,20 +94,6 @@ FAULTS = {
         "move them to br0",
         files={"/proc/net/route": "Iface\tDestination\nenp0s25\t00000000\n"},
     ),
-    "firewall on bridges": Fault(
-        "bridge-firewall",
-        "caution",
-        "pass the IPv4 firewall",
-        "bridge-nf-call-iptables=0",
-        files={"/proc/sys/net/bridge/bridge-nf-call-iptables": "1\n"},
-    ),
-    "firewall on this bridge": Fault(
-        "bridge-firewall",
-        "caution",
-        "pass the IPv4 firewall",
-        "=0",
-        files={f"{NET}/br0/bridge/nf_call_iptables": "1\n"},
-    ),
     "virtual switch": Fault(
         "virtual-switch",
         "caution",

@@ -10,6 +10,8 @@ from qemunet_tests.harness.host.obstacle import Obstacle
 from qemunet_tests.harness.host.resources import Memory
 
 NO_KVM = Device(KVM, False, open_errno=errno.ENOENT)
+#: The group a user was added to counts from his next login on.
+OUTSIDE_THE_GROUP = credentials(groups=(1000,))
 
 FAULTS = {
     "no QEMU": Fault(
@@ -40,14 +42,14 @@ FAULTS = {
         "not",
         "alice may not open /dev/kvm (mode 0660, group kvm)",
         "sudo usermod -aG kvm alice, then log in again",
-        change=kvm(device=replace(device(KVM, failed=errno.EACCES), members=())),
+        change=both(kvm(device=replace(device(KVM, failed=errno.EACCES), members=())), OUTSIDE_THE_GROUP),
     ),
     "in the group since login": Fault(
         "kvm",
         "not",
         "was added to the group kvm of /dev/kvm after logging in",
         "newgrp kvm",
-        change=kvm(device=device(KVM, failed=errno.EACCES)),
+        change=both(kvm(device=device(KVM, failed=errno.EACCES)), OUTSIDE_THE_GROUP),
     ),
     "KVM in a container with a strange group": Fault(
         "kvm",
@@ -70,12 +72,30 @@ FAULTS = {
         "--device /dev/kvm",
         change=both(kvm(device=device(KVM, failed=errno.EPERM)), machine(container="docker")),
     ),
+    "KVM on nodev": Fault(
+        "kvm",
+        "not",
+        "/dev/kvm is on a filesystem mounted nodev",
+        "remount,dev",
+        change=kvm(device=replace(device(KVM, failed=errno.EACCES), nodev=True)),
+    ),
+    "KVM closed in spite of its mode": Fault(
+        "kvm",
+        "not",
+        "though its mode allows it (mode 0660, group kvm): an access list or a security module",
+        "getfacl /dev/kvm",
+        change=kvm(device=device(KVM, failed=errno.EACCES)),
+    ),
     "KVM in CI": Fault(
         "kvm",
         "not",
         "may not open",
         "99-kvm4all.rules",
-        change=both(kvm(device=replace(device(KVM, failed=errno.EACCES), members=())), machine(ci="GitHub Actions")),
+        change=both(
+            kvm(device=replace(device(KVM, failed=errno.EACCES), members=())),
+            OUTSIDE_THE_GROUP,
+            machine(ci="GitHub Actions"),
+        ),
     ),
     "KVM node without driver": Fault(
         "kvm",

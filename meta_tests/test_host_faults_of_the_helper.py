@@ -179,7 +179,7 @@ FAULTS = {
     "list closed": Fault(
         "acl",
         "not",
-        "cannot be read: Permission denied",
+        "cannot be read: Permission denied: the helper reads it as alice, setuid or not",
         "sudo chmod 0644 /etc/qemu/bridge.conf",
         ("bridge",),
         change=lambda facts: replace(

@@ -4,11 +4,15 @@ import json
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
+from meta_tests.test_host_checks import ALICE
 from qemunet_tests.harness import qemu_facts
 from qemunet_tests.harness.errors import Unavailable
+from qemunet_tests.harness.host import helper as helpers
+from qemunet_tests.harness.host import machine
 
 AMBIENT = "--inh-caps=+net_admin --ambient-caps=+net_admin"
 
@@ -65,6 +69,68 @@ for _, setup, how, _ in json.load(sys.stdin):
     subprocess.run(["umount", "/mnt"], check=True)
 print(json.dumps(answers))
 """
+
+#: What os-release says, where that distribution's QEMU looks, and what its administrator is told to do.
+DISTRIBUTIONS = [
+    ("ID=debian", "/usr/lib/qemu", "sudo dpkg-statoverride --update --add root root 4755 {}"),
+    ("ID=ubuntu\nID_LIKE=debian", "/usr/lib/qemu", "sudo dpkg-statoverride --update --add root root 4755 {}"),
+    ("ID=fedora", "/usr/libexec", "sudo chown root:root {0} && sudo chmod 4755 {0}"),
+    ('ID="rocky"\nID_LIKE="rhel centos fedora"', "/usr/libexec", "sudo chown root:root {0} && sudo chmod 4755 {0}"),
+    ("ID=arch", "/usr/lib/qemu", "sudo chown root:root {0} && sudo chmod 4755 {0}"),
+    ("ID=nixos", "/nix/store/abc-qemu-9.2.4/libexec", "security.wrappers.qemu-bridge-helper"),
+]
+
+
+def installed(root: Path, folder: str, mode: int) -> str:
+    """Put a helper into the tree and return where it is."""
+    path = f"{folder}/qemu-bridge-helper"
+    place = root / path.lstrip("/")
+    place.parent.mkdir(parents=True)
+    place.write_text("")
+    place.chmod(mode)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("release", "folder", "remedy"), DISTRIBUTIONS, ids=[one[0].split()[0] for one in DISTRIBUTIONS]
+)
+def test_the_privilege_is_given_as_the_distribution_wants_it(
+    release: str, folder: str, remedy: str, tmp_path: Path
+) -> None:
+    (tmp_path / "etc").mkdir()
+    (tmp_path / "etc/os-release").write_text(release)
+    path = installed(tmp_path, folder, 0o755)
+    lacking = helpers.unprivileged(helpers.read(path, tmp_path), ALICE, machine.read(tmp_path, {}))
+    assert lacking is not None
+    assert "neither setuid root" in lacking.reason
+    assert remedy.format(path) in lacking.remedy
+
+
+@pytest.mark.parametrize(("release", "folder", "_remedy"), DISTRIBUTIONS[:-1])
+def test_known_places_are_looked_at_when_no_qemu_names_one(
+    release: str, folder: str, _remedy: str, tmp_path: Path
+) -> None:
+    assert helpers.read(None, tmp_path).path == "/usr/lib/qemu/qemu-bridge-helper"
+    path = installed(tmp_path, folder, 0o755)
+    assert helpers.read(None, tmp_path) == helpers.read(path, tmp_path)
+    assert helpers.read("/opt/qemu-bridge-helper", tmp_path).elsewhere == (path,)
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root can make files that are setuid root")
+def test_a_wrapper_with_the_privilege_is_recommended_instead_of_the_one_without(tmp_path: Path) -> None:
+    """As on NixOS, where nothing in the store can be setuid and QEMU knows the store only."""
+    path = installed(tmp_path, "/nix/store/abc-qemu-9.2.4/libexec", 0o755)
+    installed(tmp_path, "/usr/libexec", 0o755)
+    wrapper = installed(tmp_path, "/run/wrappers/bin", 0o4755)
+    here = machine.read(tmp_path, {})
+    lacking = helpers.unprivileged(helpers.read(path, tmp_path), ALICE, here)
+    assert lacking is not None
+    assert f"helper={wrapper}" in lacking.remedy
+    (tmp_path / path.lstrip("/")).unlink()
+    gone = helpers.missing(helpers.read(path, tmp_path), here, ALICE)
+    assert gone is not None
+    assert gone.remedy == f"pass -netdev bridge,br=br0,helper={wrapper}"
+
 
 ASK = """
 import sys

@@ -116,6 +116,15 @@ def test_a_wrong_qemu_is_a_mistake_of_use(
         qemu_facts.find(str(path))
 
 
+@pytest.mark.parametrize("file", ["/etc/qemu/qemu.conf", "/usr/local/etc/qemu/qemu.conf"])
+def test_a_closed_configuration_is_no_broken_qemu(tmp_path: Path, file: str) -> None:
+    complaint = f"echo \"qemu-system-x86_64: --version: Could not open '{file}': Permission denied\" >&2; exit 1"
+    with pytest.raises(Unavailable) as refusal:
+        qemu_facts.find(str(stub(tmp_path, first=complaint)))
+    assert f"{file} is closed to this user" in refusal.value.reason
+    assert refusal.value.remedy == f"sudo chmod 0644 {file}"
+
+
 def test_a_folder_is_no_qemu(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="that is a folder"):
         qemu_facts.find(str(tmp_path))

@@ -1,8 +1,10 @@
 """`qemunet doctor`: what this host can do for the user who asks, and the command that mends the rest."""
 
 import argparse
+import importlib.metadata
 import json
 import os
+import platform
 import sys
 from collections.abc import Sequence
 from typing import Any
@@ -89,6 +91,7 @@ def report(facts: Facts, capabilities: Sequence[Capability], verdicts: dict[str,
     """The lines to read, or to paste into a bug report."""
     return [
         headline(facts),
+        versions(facts),
         "",
         *(capability_line(one) for one in capabilities),
         "",
@@ -106,6 +109,23 @@ def headline(facts: Facts) -> str:
         f"{host['distribution']}, Linux {host['kernel']} {host['architecture']}, {host['cpus']} CPUs, "
         f"{host['memory_mb']} MB, {', '.join(surroundings)}, as {facts.user}"
     )
+
+
+def versions(facts: Facts) -> str:
+    """What is installed, in a line."""
+    found = [f"qemunet {_own_version()}", f"Python {platform.python_version()}"]
+    if facts.qemu is not None:
+        found += [facts.qemu.version_line.replace("QEMU emulator version", "QEMU")]
+        found += [f"libslirp {facts.qemu.slirp or 'of unknown version'}"] if "user" in facts.qemu.netdevs else []
+    found += [f"passt {facts.passt.version}"] if facts.passt and facts.passt.version else []
+    return ", ".join(found)
+
+
+def _own_version() -> str:
+    try:
+        return importlib.metadata.version("qemunet")
+    except importlib.metadata.PackageNotFoundError:
+        return "of a bare checkout"
 
 
 def capability_line(capability: Capability) -> str:

@@ -15,7 +15,7 @@ from pathlib import Path
 from qemunet_tests.harness.deadline import Deadline
 from qemunet_tests.harness.errors import HarnessError, Unavailable, UsageError
 from qemunet_tests.harness.host import machine as machines
-from qemunet_tests.harness.host.files import MACHINE, read_text
+from qemunet_tests.harness.host.files import MACHINE, first_closed, read_text
 from qemunet_tests.harness.host.packages import install_command
 
 #: Names of a QEMU that emulates a PC, and where RHEL keeps it out of PATH.
@@ -114,11 +114,16 @@ def _ask(path: Path, _size: int, _mtime_ns: int) -> Qemu:
     version = re.search(r"QEMU emulator version (\d+(?:\.\d+)+)", answers["version"])
     if version is None:
         said = next(iter(answers["version"].strip().splitlines()), "")
+        _require_open_configuration(path, said)
         raise HarnessError(f"{path} is not QEMU: asked for its version it says {said!r}")
     machine = default_machine(answers["machines"])
     if machine is None:
         raise HarnessError(f"{path} emulates no PC, which the guests need")
     netdevs = frozenset(re.findall(r"^([a-z0-9-]+)$", answers["netdevs"], re.MULTILINE))
+    if not netdevs:
+        # Every QEMU has some. One that says something else could not answer: a limit of memory does this.
+        said = next(iter(answers["netdevs"].strip().splitlines()), "")
+        raise HarnessError(f"{path} does not say which network backends it has, but {said!r}")
     helper = re.search(r"default=(\S*bridge-helper)\)", answers["options"])
     return Qemu(
         path=path,
@@ -130,6 +135,20 @@ def _ask(path: Path, _size: int, _mtime_ns: int) -> Qemu:
         machine=machine,
         helper_path=helper.group(1) if helper else None,
         data_folders=tuple(Path(line) for line in answers["folders"].split() if line.startswith("/")),
+    )
+
+
+def _require_open_configuration(path: Path, said: str) -> None:
+    """Raises Unavailable where QEMU says that it may not read its configuration, which it does before all else."""
+    refused = re.search(r"Could not open '(/[^']+)': Permission denied", said)
+    if refused is None:
+        return
+    closed = first_closed(MACHINE, refused[1]) or refused[1]
+    mode = "0644" if closed == refused[1] else "0755"
+    raise Unavailable(
+        f"{path} ends at once, because {closed} is closed to this user: without {refused[1]} it does not even tell "
+        "its version",
+        f"sudo chmod {mode} {closed}",
     )
 
 

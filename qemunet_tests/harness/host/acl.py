@@ -11,12 +11,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from qemunet_tests.harness.host.files import MACHINE, under
+from qemunet_tests.harness.host.files import MACHINE, first_closed, under
 
 DEFAULT_PATH = "/etc/qemu/bridge.conf"
 _BLANKS = b" \t\n\f\r"
 _LINE_BYTES = 4095
 _NAME_BYTES = 15
+_CLOSED = (errno.EACCES, errno.EPERM)
 
 
 @dataclass(frozen=True)
@@ -43,13 +44,17 @@ class Rule:
 
 @dataclass(frozen=True)
 class Acl:
-    """`problem` is why the helper gives up on the whole file; `ignored` is what it passes over in silence."""
+    """`problem` is why the helper gives up on the whole file; `ignored` is what it passes over in silence.
+
+    `closed` is what keeps this user out: the file, or a folder on the way to it.
+    """
 
     path: str
     rules: tuple[Rule, ...] = ()
     problem: str | None = None
     problem_errno: int | None = None
     ignored: tuple[str, ...] = ()
+    closed: str | None = None
 
 
 @dataclass(frozen=True)
@@ -85,10 +90,18 @@ def read(path: str = DEFAULT_PATH, root: Path = MACHINE) -> Acl:
     try:
         _read_into(rules, ignored, path, root, ())
     except OSError as refused:
-        return Acl(path, problem=f"{path} cannot be read: {refused.strerror}", problem_errno=refused.errno)
+        return _unread(path, root, refused)
     except (_BadLineError, _EndlessError) as bad:
         return Acl(path, problem=str(bad))
     return Acl(path, tuple(rules), ignored=tuple(ignored))
+
+
+def _unread(path: str, root: Path, refused: OSError) -> Acl:
+    closed = first_closed(root, path) if refused.errno in _CLOSED else None
+    problem = f"{path} cannot be read: {refused.strerror}"
+    if closed not in (None, path):
+        problem += f" (this user may not enter {closed})"
+    return Acl(path, problem=problem, problem_errno=refused.errno, closed=closed)
 
 
 def decide(acl: Acl, bridge: str) -> Decision:
@@ -175,4 +188,4 @@ def _lines(path: str, root: Path) -> Iterator[tuple[int, bytes]]:
 
 def unreadable(acl: Acl) -> bool:
     """Whether the file is there but closed to this user."""
-    return acl.problem_errno in (errno.EACCES, errno.EPERM)
+    return acl.problem_errno in _CLOSED

@@ -17,7 +17,10 @@ _CENTISECONDS_A_SECOND = 100
 
 @dataclass(frozen=True)
 class Port:
-    """An interface in a bridge. `forwarding` is the port's own state, not the link's."""
+    """An interface in a bridge. `forwarding` is the port's own state, not the link's.
+
+    `driver` and `bond_mode` are those of the card or bond below, None where there is none.
+    """
 
     name: str
     up: bool
@@ -27,11 +30,17 @@ class Port:
     is_tap: bool
     is_wireless: bool
     has_routes: bool
+    driver: str | None = None
+    bond_mode: str | None = None
 
 
 @dataclass(frozen=True)
 class Bridge:
-    """Under STP a new port listens for `forward_delay_seconds` and learns for as long before it forwards."""
+    """Under STP a new port listens for `forward_delay_seconds` and learns for as long before it forwards.
+
+    `filters_ipv4`: frames pass the IPv4 firewall, by this bridge's own setting or by that for all. `port_vlan` is what
+    the untagged frames of a new port belong to, None where the bridge knows no VLANs, 0 where they are dropped.
+    """
 
     name: str
     up: bool
@@ -41,6 +50,9 @@ class Bridge:
     has_routes: bool
     filters_ipv4: bool
     ports: tuple[Port, ...]
+    filters_itself: bool = False
+    filters_everywhere: bool = False
+    port_vlan: int | None = None
 
     @property
     def uplinks(self) -> tuple[Port, ...]:
@@ -54,6 +66,13 @@ def read(root: Path = MACHINE) -> tuple[Bridge, ...]:
     filtered = read_int(root, "/proc/sys/net/bridge/bridge-nf-call-iptables") == 1
     names = [name for name in names_in(root, _NET) if under(root, f"{_NET}/{name}/bridge").is_dir()]
     return tuple(_bridge(root, name, routed, filtered) for name in names)
+
+
+def card(name: str, root: Path = MACHINE) -> Port | None:
+    """An interface as it would be in a bridge; None where there is no such interface."""
+    if not under(root, f"{_NET}/{name}").exists():
+        return None
+    return _port(root, name, _routed_interfaces(root))
 
 
 def interfaces(root: Path = MACHINE) -> list[str]:
@@ -72,6 +91,9 @@ def _bridge(root: Path, name: str, routed: frozenset[str], filtered: bool) -> Br
         has_routes=name in routed,
         filters_ipv4=filtered or read_int(root, f"{settings}/nf_call_iptables") == 1,
         ports=tuple(_port(root, port, routed) for port in names_in(root, f"{_NET}/{name}/brif")),
+        filters_itself=read_int(root, f"{settings}/nf_call_iptables") == 1,
+        filters_everywhere=filtered,
+        port_vlan=read_int(root, f"{settings}/default_pvid") if read_int(root, f"{settings}/vlan_filtering") else None,
     )
 
 
@@ -86,6 +108,8 @@ def _port(root: Path, name: str, routed: frozenset[str]) -> Port:
         is_tap=under(root, f"{folder}/tun_flags").exists(),
         is_wireless=_is_wireless(root, name),
         has_routes=name in routed,
+        driver=_driver(root, name),
+        bond_mode=_bond_mode(root, name),
     )
 
 
@@ -97,9 +121,25 @@ def _is_wireless(root: Path, name: str) -> bool:
     """Also where the port is a VLAN or a bond on top of a wireless interface."""
     if any(under(root, f"{_NET}/{name}/{mark}").exists() for mark in ("phy80211", "wireless")):
         return True
+    return any(_is_wireless(root, lower) for lower in _below(root, name))
+
+
+def _below(root: Path, name: str) -> list[str]:
+    """The interfaces that a VLAN or a bond rests on."""
     entries = names_in(root, f"{_NET}/{name}")
-    below = [entry.removeprefix("lower_") for entry in entries if entry.startswith("lower_")]
-    return any(_is_wireless(root, lower) for lower in below)
+    return [entry.removeprefix("lower_") for entry in entries if entry.startswith("lower_")]
+
+
+def _driver(root: Path, name: str) -> str | None:
+    try:
+        return under(root, f"{_NET}/{name}/device/driver").readlink().name
+    except OSError:
+        return next((found for lower in _below(root, name) if (found := _driver(root, lower))), None)
+
+
+def _bond_mode(root: Path, name: str) -> str | None:
+    words = (read_text(root, f"{_NET}/{name}/bonding/mode") or "").split()
+    return words[0] if words else next((mode for low in _below(root, name) if (mode := _bond_mode(root, low))), None)
 
 
 def _routed_interfaces(root: Path) -> frozenset[str]:

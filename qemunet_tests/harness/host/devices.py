@@ -38,6 +38,7 @@ class Device:
     group: str | None = None
     members: tuple[str, ...] = ()
     open_errno: int | None = None
+    nodev: bool = False
 
     @property
     def opens(self) -> bool:
@@ -83,6 +84,7 @@ def read(path: str, root: Path = MACHINE, opening: TryOpen = try_open) -> Device
         group=group,
         members=members,
         open_errno=opening(place),
+        nodev=bool(os.statvfs(place).f_flag & os.ST_NODEV),
     )
 
 
@@ -137,6 +139,9 @@ def _no_permission(device: Device, credentials: Credentials, user: str, containe
             f"{device.path} belongs to a group that this user namespace does not know",
             "run outside the user namespace; a rootless container needs --group-add keep-groups",
         )
+    beyond_the_mode = _closed_in_spite_of_its_mode(device, credentials, user, mode)
+    if beyond_the_mode is not None:
+        return beyond_the_mode
     group_is_enough = device.mode & 0o060 == 0o060 and device.gid != 0
     if group_is_enough and user in device.members:
         return Obstacle(
@@ -155,6 +160,21 @@ def _no_permission(device: Device, credentials: Credentials, user: str, containe
         )
     reason = f"{user} may not open {device.path} ({mode})"
     return Obstacle(reason, f"{credentials.sudo}chmod 0666 {device.path}")
+
+
+def _closed_in_spite_of_its_mode(device: Device, credentials: Credentials, user: str, mode: str) -> Obstacle | None:
+    if device.nodev:
+        return Obstacle(
+            f"{device.path} is on a filesystem mounted nodev, where no device opens",
+            f"{credentials.sudo}mount -o remount,dev $(findmnt -no TARGET -T {device.path})",
+        )
+    if not credentials.in_user_namespace and device.bits_allow(credentials.effective_uid, credentials.all_groups):
+        return Obstacle(
+            f"{user} may not open {device.path} though its mode allows it ({mode}): an access list or a security "
+            "module forbids it",
+            f"look at getfacl {device.path} and {credentials.sudo}dmesg",
+        )
+    return None
 
 
 def _group(root: Path, gid: int) -> tuple[str | None, tuple[str, ...]]:

@@ -12,20 +12,30 @@ from qemunet_tests.harness.errors import Unavailable, UsageError
 from qemunet_tests.harness.host import (
     acl,
     bridges,
+    compiled,
+    confinement,
     credentials,
     devices,
+    emulators,
+    firewall,
     helper,
     icmp,
     kvm,
     machine,
+    managers,
+    other_guests,
+    passt,
     ports,
     resolver,
+    resolver_query,
     resources,
+    routes,
     trial_memory,
     user_namespaces,
 )
 from qemunet_tests.harness.host.account import user_name
-from qemunet_tests.harness.host.files import MACHINE, names_in
+from qemunet_tests.harness.host.bridges import Port
+from qemunet_tests.harness.host.files import MACHINE, names_in, read_int, under
 from qemunet_tests.harness.host.obstacle import Obstacle
 from qemunet_tests.harness.host.trial import Trial
 from qemunet_tests.harness.identity import unprivileged
@@ -33,6 +43,8 @@ from qemunet_tests.harness.qemu_facts import Qemu
 
 #: The port that the documentation forwards to a guest's SSH server.
 SSH_FORWARD_PORT = 2222
+#: Others that the tests of the real host forward.
+OTHER_FORWARD_PORTS: tuple[tuple[int, ports.Protocol], ...] = ((2222, "udp"), (2223, "tcp"))
 #: Programs the lab runs, looked for where administrators' programs are as well.
 LAB_PROGRAMS = ("dnsmasq", "setpriv")
 _PROGRAM_FOLDERS = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -42,7 +54,9 @@ _PROGRAM_FOLDERS = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 class Facts:
     """What the checks judge. `root` is where settings are read that only an explanation needs.
 
-    `trial` is what booting under KVM showed in this boot of the machine, None where nobody tried.
+    `trial` is what booting under KVM showed in this boot of the machine, None where nobody tried. `smb_server` is the
+    program that QEMU starts for smb= and whether it is there. `tracked` is how many connections the kernel tracks and
+    how many it can, None where it tracks none. `way_out` is the card of the default route.
     """
 
     root: Path
@@ -66,6 +80,18 @@ class Facts:
     disk: resources.Disk
     programs: Mapping[str, str | None]
     has_netplan: bool
+    emulators: tuple[emulators.Emulator, ...]
+    smb_server: tuple[str, bool] | None
+    passt: passt.Passt | None
+    routes: routes.Routes
+    way_out: Port | None
+    liveliness: resolver_query.Liveliness
+    other_ports: tuple[ports.Port, ...]
+    firewall: firewall.Firewall
+    managers: managers.Managers
+    confinement: confinement.Confinement
+    default_mac_pids: tuple[int, ...]
+    tracked: tuple[int, int] | None
 
     @property
     def sudo(self) -> str:
@@ -74,10 +100,13 @@ class Facts:
 
 def gather(root: Path = MACHINE, environment: Mapping[str, str] = os.environ) -> Facts:
     """Read it all, in well under a second. With another `root` nothing is tried on this machine."""
+    here = root == MACHINE
+    # They answer while everything else is looked at.
+    answered = emulators.begin(environment) if here else lambda: ()
     ourselves = credentials.read(root)
     found, missing = _qemu(root)
     where = helper.read(found.helper_path if found else None, root)
-    here = root == MACHINE
+    plugged, asked, ways = bridges.read(root), resolver.read(root), routes.read(root)
     return Facts(
         root=root,
         user=user_name(ourselves.uid),
@@ -91,8 +120,8 @@ def gather(root: Path = MACHINE, environment: Mapping[str, str] = os.environ) ->
         vhost_net=devices.read(devices.VHOST_NET, root),
         helper=where,
         acl=acl.read(acl.compiled_path(where.path, root), root),
-        bridges=bridges.read(root),
-        resolver=resolver.read(root),
+        bridges=plugged,
+        resolver=asked,
         ping=icmp.read(ourselves, root),
         namespaces=user_namespaces.attempt() if here else user_namespaces.Attempt(None),
         ssh_port=ports.read(SSH_FORWARD_PORT) if here else ports.Port(SSH_FORWARD_PORT, None),
@@ -100,6 +129,19 @@ def gather(root: Path = MACHINE, environment: Mapping[str, str] = os.environ) ->
         disk=resources.disk(cache_root(), root),
         programs={name: _program(name, environment, here) for name in LAB_PROGRAMS},
         has_netplan=any(name.endswith(".yaml") for name in names_in(root, "/etc/netplan")),
+        emulators=answered(),
+        smb_server=_smb_server(found, root),
+        passt=passt.find(environment) if here else None,
+        routes=ways,
+        way_out=bridges.card(ways.defaults[0].interface, root) if ways.defaults else None,
+        liveliness=resolver_query.ask(asked.used) if here else resolver_query.NOT_ASKED,
+        other_ports=tuple(ports.read(number, root, protocol) for number, protocol in OTHER_FORWARD_PORTS if here),
+        # Without a bridge it concerns no guest, and looking may load a module of the kernel.
+        firewall=firewall.read(ourselves) if here and plugged else firewall.NOT_ASKED,
+        managers=managers.read(root),
+        confinement=confinement.read(root),
+        default_mac_pids=other_guests.with_default_mac(root),
+        tracked=_tracked(root),
     )
 
 
@@ -127,6 +169,19 @@ def _qemu(root: Path) -> tuple[Qemu | None, Obstacle | None]:
         return None, Obstacle(lacking.reason, lacking.remedy)
     except UsageError as wrong:
         return None, Obstacle(str(wrong), "name another with --qemu")
+
+
+def _smb_server(found: Qemu | None, root: Path) -> tuple[str, bool] | None:
+    if found is None:
+        return None
+    server = compiled.path_ending(str(found.path), "/smbd", root)
+    return (server, under(root, server).is_file()) if server else None
+
+
+def _tracked(root: Path) -> tuple[int, int] | None:
+    folder = "/proc/sys/net/netfilter"
+    count, most = (read_int(root, f"{folder}/nf_conntrack_{name}") for name in ("count", "max"))
+    return None if count is None or not most else (count, most)
 
 
 def _trial(found: Qemu | None) -> Trial | None:

@@ -1,5 +1,6 @@
 """Reading small files below a root folder that stands for `/`."""
 
+import os
 from pathlib import Path
 
 MACHINE = Path("/")
@@ -39,3 +40,17 @@ def names_in(root: Path, path: str) -> list[str]:
         return sorted(entry.name for entry in under(root, path).iterdir())
     except OSError:
         return []
+
+
+def first_closed(root: Path, path: str) -> str | None:
+    """The first folder on the way to `path` that this process may not enter, or the file itself if it is closed."""
+    place = under(root, path)
+    for folder in reversed(place.parents):
+        if folder.is_dir() and not os.access(folder, os.X_OK):
+            return _seen_from(root, folder)
+    # Without the right to enter the folder nobody knows whether the file exists.
+    return _seen_from(root, place) if place.exists() and not os.access(place, os.R_OK) else None
+
+
+def _seen_from(root: Path, place: Path) -> str:
+    return f"/{place.relative_to(root)}"

@@ -18,18 +18,20 @@ from qemunet_tests.harness.host.packages import install_command
 
 #: Where distributions and source builds put it, for when no QEMU says which it uses.
 KNOWN_PATHS = (
-    "/usr/lib/qemu/qemu-bridge-helper",
-    "/usr/libexec/qemu-bridge-helper",
-    "/run/wrappers/bin/qemu-bridge-helper",
-    "/usr/lib/qemu-bridge-helper",
-    "/usr/local/libexec/qemu-bridge-helper",
+    "/usr/lib/qemu/qemu-bridge-helper",  # Debian, Ubuntu, Arch, Alpine
+    "/usr/libexec/qemu-bridge-helper",  # Fedora, RHEL, SUSE, Gentoo
+    "/run/wrappers/bin/qemu-bridge-helper",  # NixOS, the one with the setuid bit
+    "/run/current-system/sw/libexec/qemu-bridge-helper",  # NixOS
+    "/usr/lib/qemu-bridge-helper",  # older Ubuntu
+    "/usr/local/libexec/qemu-bridge-helper",  # QEMU's own installation
 )
 _CAPABILITY_EFFECTIVE = 1
 
 
 @dataclass(frozen=True)
 class Helper:
-    """`path` is the one this QEMU starts; `elsewhere` are helpers found at other known places.
+    """`path` is the one this QEMU starts; `elsewhere` are helpers found at other known places, `able` those of them
+    that are setuid root.
 
     `capability` means CAP_NET_ADMIN is on the file, permitted and effective.
     """
@@ -43,6 +45,7 @@ class Helper:
     capability: bool = False
     nosuid_mount: bool = False
     elsewhere: tuple[str, ...] = ()
+    able: tuple[str, ...] = ()
 
 
 def read(path: str | None, root: Path = MACHINE) -> Helper:
@@ -51,10 +54,11 @@ def read(path: str | None, root: Path = MACHINE) -> Helper:
     path = path or next(iter(present), KNOWN_PATHS[0])
     place = under(root, path)
     elsewhere = tuple(known for known in present if known != path)
+    able = tuple(known for known in elsewhere if _is_setuid_root(under(root, known)))
     try:
         found = place.stat()
     except OSError:
-        return Helper(path, exists=False, elsewhere=elsewhere)
+        return Helper(path, exists=False, elsewhere=elsewhere, able=able)
     return Helper(
         path,
         exists=True,
@@ -65,7 +69,13 @@ def read(path: str | None, root: Path = MACHINE) -> Helper:
         capability=_has_capability(place),
         nosuid_mount=bool(os.statvfs(place).f_flag & os.ST_NOSUID),
         elsewhere=elsewhere,
+        able=able,
     )
+
+
+def _is_setuid_root(place: Path) -> bool:
+    found = place.stat()
+    return found.st_uid == 0 and bool(found.st_mode & stat.S_ISUID)
 
 
 def _has_capability(place: Path) -> bool:
@@ -82,9 +92,10 @@ def _has_capability(place: Path) -> bool:
 def missing(helper: Helper, machine: Machine, credentials: Credentials) -> Obstacle | None:
     """Why the helper cannot even be started. QEMU then says `bridge helper failed` and nothing else."""
     if not helper.exists and helper.elsewhere:
+        other = (*helper.able, *helper.elsewhere)[0]
         return Obstacle(
-            f"QEMU looks for its bridge helper at {helper.path}, but it is at {helper.elsewhere[0]}",
-            f"pass -netdev bridge,br=br0,helper={helper.elsewhere[0]}",
+            f"QEMU looks for its bridge helper at {helper.path}, but it is at {other}",
+            f"pass -netdev bridge,br=br0,helper={other}",
         )
     if not helper.exists:
         return Obstacle(f"there is no {helper.path}", install_command("bridge-helper", machine, credentials.sudo))
@@ -145,8 +156,23 @@ def _grants_nothing(helper: Helper, sudo: str, machine: Machine) -> Obstacle:
             f"{helper.path} is setuid, but to user {helper.uid} instead of root",
             f"{sudo}chown root:root {helper.path} && {sudo}chmod 4755 {helper.path}",
         )
-    remedy = f"{sudo}chown root:root {helper.path} && {sudo}chmod 4755 {helper.path}"
+    return Obstacle(
+        f"{helper.path} is neither setuid root nor has it CAP_NET_ADMIN (mode {helper.mode:04o})",
+        _give_privilege(helper, sudo, machine),
+    )
+
+
+def _give_privilege(helper: Helper, sudo: str, machine: Machine) -> str:
+    if helper.able:
+        return f"pass -netdev bridge,br=br0,helper={helper.able[0]}, which is setuid root"
+    if helper.path.startswith("/nix/store/") or "nixos" in machine.families:
+        # Nothing in the store can be setuid.
+        return (
+            "in configuration.nix: security.wrappers.qemu-bridge-helper = { setuid = true; owner = group = "
+            '"root"; source = "${pkgs.qemu}/libexec/qemu-bridge-helper"; }; then pass '
+            "helper=/run/wrappers/bin/qemu-bridge-helper"
+        )
     if "debian" in machine.families:
         # Survives the next upgrade of the package, which chmod does not.
-        remedy = f"{sudo}dpkg-statoverride --update --add root root 4755 {helper.path}"
-    return Obstacle(f"{helper.path} is neither setuid root nor has it CAP_NET_ADMIN (mode {helper.mode:04o})", remedy)
+        return f"{sudo}dpkg-statoverride --update --add root root 4755 {helper.path}"
+    return f"{sudo}chown root:root {helper.path} && {sudo}chmod 4755 {helper.path}"

@@ -127,7 +127,10 @@ def _missing(kvm: Kvm, credentials: Credentials, machine: Machine) -> Obstacle:
             "switch on VT-x or AMD-V (SVM) in the firmware setup",
         )
     module = "kvm_intel" if kvm.extension == "vmx" else "kvm_amd"
-    return Obstacle(f"{gone}, though the processor could do it", f"{credentials.sudo}modprobe {module}")
+    return Obstacle(
+        f"{gone}, though the processor could do it",
+        f"{credentials.sudo}modprobe {module}; if that is refused, switch on VT-x or AMD-V (SVM) in the firmware setup",
+    )
 
 
 def _no_machine(kvm: Kvm, credentials: Credentials) -> Obstacle:

@@ -10,29 +10,40 @@ from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
+from qemunet_tests.harness.host.account import user_name
 from qemunet_tests.harness.host.files import MACHINE, names_in, read_int, read_text, under
 from qemunet_tests.harness.host.obstacle import Obstacle
 
-_LISTENING = "0A"
+Protocol = Literal["tcp", "udp"]
+
+#: The state of a socket that waits for anybody: TCP_LISTEN, and TCP_CLOSE for one that is not connected.
+_WAITING = {"tcp": "0A", "udp": "07"}
 
 
 @dataclass(frozen=True)
 class Owner:
-    """A process that listens. `pid` is None where the process belongs to somebody else."""
+    """A process that listens. `pid` is None where it cannot be seen, `user` is then all that is known of it."""
 
     pid: int | None
     command: str | None
+    user: str | None = None
 
 
 @dataclass(frozen=True)
 class Port:
-    """A TCP port on all addresses, as `hostfwd=tcp::2222-:22` asks for it."""
+    """A port on all addresses, as `hostfwd=tcp::2222-:22` asks for it."""
 
     number: int
     bind_errno: int | None
     owner: Owner | None = None
     first_unprivileged: int = 1024
+    protocol: Protocol = "tcp"
+
+    @property
+    def name(self) -> str:
+        return f"port {self.number}" if self.protocol == "tcp" else f"UDP port {self.number}"
 
     def obstacle(self) -> Obstacle | None:
         """Why a guest's port cannot be forwarded here."""
@@ -42,42 +53,47 @@ class Port:
             return self._taken()
         if self.bind_errno == errno.EACCES:
             return Obstacle(
-                f"port {self.number} is below {self.first_unprivileged}, where only root may listen",
+                f"{self.name} is below {self.first_unprivileged}, where only root may listen",
                 f"use a port from {self.first_unprivileged} on",
             )
-        return Obstacle(f"port {self.number} cannot be listened on: {os.strerror(self.bind_errno)}", "use another port")
+        return Obstacle(f"{self.name} cannot be listened on: {os.strerror(self.bind_errno)}", "use another port")
 
     def _taken(self) -> Obstacle:
         if self.owner is None or self.owner.pid is None:
-            who, remedy = "a process of another user", f"see who has it: sudo ss -ltnp sport = :{self.number}"
+            of = self.owner.user if self.owner and self.owner.user else "another user"
+            options = "-ltnp" if self.protocol == "tcp" else "-lunp"
+            who, remedy = f"a process of {of}", f"see which: sudo ss {options} sport = :{self.number}"
         else:
             who, remedy = f"{self.owner.command} (pid {self.owner.pid})", f"kill {self.owner.pid}"
-        return Obstacle(f"port {self.number} is taken by {who}", f"{remedy}, or forward another port")
+        return Obstacle(f"{self.name} is taken by {who}", f"{remedy}, or forward another port")
 
 
-def try_listen(number: int) -> int | None:
+def try_listen(number: int, protocol: Protocol = "tcp") -> int | None:
     """None when this process could listen on all addresses as libslirp does, else the errno."""
-    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as tried:
-        tried.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    kind = socket.SOCK_STREAM if protocol == "tcp" else socket.SOCK_DGRAM
+    with socket.socket(socket.AF_INET, kind) as tried:
+        if protocol == "tcp":
+            tried.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             tried.bind(("0.0.0.0", number))
-            tried.listen(1)
+            if protocol == "tcp":
+                tried.listen(1)
         except OSError as refused:
             return refused.errno
     return None
 
 
-def read(number: int, root: Path = MACHINE) -> Port:
+def read(number: int, root: Path = MACHINE, protocol: Protocol = "tcp") -> Port:
     """Try the port on this machine."""
-    failed = try_listen(number)
-    found = owner(number, root) if failed == errno.EADDRINUSE else None
+    failed = try_listen(number, protocol)
+    found = owner(number, root, protocol) if failed == errno.EADDRINUSE else None
     limit = read_int(root, "/proc/sys/net/ipv4/ip_unprivileged_port_start")
-    return Port(number, failed, found, 1024 if limit is None else limit)
+    return Port(number, failed, found, 1024 if limit is None else limit, protocol)
 
 
-def owner(number: int, root: Path = MACHINE) -> Owner | None:
-    """Who listens on the TCP port, or None where nobody does."""
-    sockets = set(_listening_sockets(number, root))
+def owner(number: int, root: Path = MACHINE, protocol: Protocol = "tcp") -> Owner | None:
+    """Who listens on the port, or None where nobody does."""
+    sockets = dict(_listening_sockets(number, root, protocol))
     if not sockets:
         return None
     for pid in filter(str.isdigit, names_in(root, "/proc")):
@@ -85,12 +101,13 @@ def owner(number: int, root: Path = MACHINE) -> Owner | None:
             with suppress(OSError):
                 if str(under(root, f"/proc/{pid}/fd/{descriptor}").readlink()) in sockets:
                     return Owner(int(pid), read_text(root, f"/proc/{pid}/comm"))
-    return Owner(None, None)
+    return Owner(None, None, user_name(next(iter(sockets.values()))))
 
 
-def _listening_sockets(number: int, root: Path) -> Iterator[str]:
-    for table in ("/proc/net/tcp", "/proc/net/tcp6"):
+def _listening_sockets(number: int, root: Path, protocol: Protocol) -> Iterator[tuple[str, int]]:
+    """Each with the user it belongs to."""
+    for table in (f"/proc/net/{protocol}", f"/proc/net/{protocol}6"):
         for line in (read_text(root, table) or "").splitlines()[1:]:
             words = line.split()
-            if words[3] == _LISTENING and int(words[1].rpartition(":")[2], 16) == number:
-                yield f"socket:[{words[9]}]"
+            if words[3] == _WAITING[protocol] and int(words[1].rpartition(":")[2], 16) == number:
+                yield f"socket:[{words[9]}]", int(words[7])

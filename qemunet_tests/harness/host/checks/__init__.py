@@ -2,13 +2,21 @@
 
 from collections.abc import Iterable
 
-from qemunet_tests.harness.host.checks import bridge, common_needs, lab, user
+from qemunet_tests.harness.host.checks import bridge, common_needs, lab, passt, surroundings, uplinks, user
 from qemunet_tests.harness.host.checks.check import MODES, Capability, Check, ModeVerdict, judge, verdicts
 from qemunet_tests.harness.host.facts import Facts
 
 __all__ = ["ALL", "MODES", "Capability", "Check", "ModeVerdict", "judge", "look", "verdicts"]
 
-ALL: tuple[Check, ...] = (*common_needs.CHECKS, *user.CHECKS, *bridge.CHECKS, *lab.CHECKS)
+ALL: tuple[Check, ...] = (
+    *common_needs.CHECKS,
+    *surroundings.CHECKS,
+    *user.CHECKS,
+    *passt.CHECKS,
+    *bridge.CHECKS,
+    *uplinks.CHECKS,
+    *lab.CHECKS,
+)
 
 
 def look(facts: Facts, checks: Iterable[Check] = ALL) -> list[Capability]:

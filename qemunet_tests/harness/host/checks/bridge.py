@@ -1,26 +1,16 @@
 """What bridged mode needs: a bridge, and a helper that may plug taps into it for this user."""
 
 from qemunet_tests.harness.host import acl, devices, helper
-from qemunet_tests.harness.host.bridges import Bridge
+from qemunet_tests.harness.host.bridges import Port
+from qemunet_tests.harness.host.checks.candidates import DEFAULT_BRIDGE, candidates, with_candidates
 from qemunet_tests.harness.host.checks.check import BRIDGE, LAB, Check, Finding, caution, impossible, ok
 from qemunet_tests.harness.host.facts import Facts
+from qemunet_tests.harness.host.managers import NETWORK_MANAGER
 from qemunet_tests.harness.host.obstacle import Obstacle
 from qemunet_tests.harness.identity import unprivileged
 
-DEFAULT_BRIDGE = "br0"
 #: What a guest believes whatever the bridge has.
 GUEST_MTU = 1500
-#: Surroundings whose virtual switch drops frames from addresses it did not give out, and the cure.
-FILTERING_SWITCHES = {
-    "vmware": "let the port group accept promiscuous mode, forged transmits and MAC changes",
-    "hyper-v": "Set-VMNetworkAdapter -MacAddressSpoofing On, for this machine's adapter",
-    "virtualbox": "VBoxManage modifyvm NAME --nicpromisc1 allow-all",
-    "openstack": "openstack port set --disable-port-security PORT, or allowed-address-pairs",
-    "aws": "use user mode, or route a subnet to the guests",
-    "gcp": "use user mode, or route a subnet to the guests",
-    "hetzner": "order a MAC address for the guest, or use user mode",
-    "digitalocean": "use user mode",
-}
 
 
 def tun(facts: Facts) -> Finding:
@@ -68,11 +58,14 @@ def acl_allows(facts: Facts) -> Finding:
     add = f"echo 'allow {name}' | {facts.sudo}tee -a {path}"
     if facts.acl.problem is not None:
         remedy = f"mend that line in {path}"
+        meaning = "the helper refuses every bridge, to root as well"
         if acl.unreadable(facts.acl):
-            remedy = f"{facts.sudo}chmod 0644 {path}"
+            closed = facts.acl.closed or path
+            remedy = f"{facts.sudo}chmod {'0644' if closed == path else '0755'} {closed}"
+            meaning = f"the helper reads it as {facts.user}, setuid or not, and refuses every bridge"
         elif facts.acl.problem_errno is not None:
             remedy = f"{facts.sudo}install -d -m 0755 {path.rpartition('/')[0]} && {add}"
-        return impossible(Obstacle(facts.acl.problem, remedy), "the helper refuses every bridge, to root as well")
+        return impossible(Obstacle(facts.acl.problem, remedy), meaning)
     existing = [bridge.name for bridge in facts.bridges] or [name]
     decisions = {bridge: acl.decide(facts.acl, bridge) for bridge in existing}
     allowed = [bridge for bridge, decision in decisions.items() if decision.allowed]
@@ -91,34 +84,40 @@ def _bridge_to_name(facts: Facts) -> str:
 def bridge_exists(facts: Facts) -> Finding:
     if facts.bridges:
         return ok(f"bridges: {', '.join(bridge.name for bridge in facts.bridges)}")
+    return impossible(Obstacle("there is no bridge", _make_bridge(facts)))
+
+
+def _make_bridge(facts: Facts) -> str:
+    """As whatever runs this host's network wants it, or else it is gone after the next boot."""
+    wired = next((route.interface for route in facts.routes.defaults), "INTERFACE")
     if facts.has_netplan:
-        remedy = "describe br0 with your wired interface in /etc/netplan (stp: false), then: sudo netplan try"
-    else:
-        add = f"{facts.sudo}ip link add br0 type bridge && {facts.sudo}ip link set br0 up"
-        remedy = f"{add}; and put a wired interface in"
-    return impossible(Obstacle("there is no bridge", remedy))
-
-
-def _candidates(facts: Facts) -> list[Bridge]:
-    """The bridges a guest may join; where the list allows none, the documented one."""
-    allowed = [bridge for bridge in facts.bridges if acl.decide(facts.acl, bridge.name).allowed]
-    return allowed or [bridge for bridge in facts.bridges if bridge.name == DEFAULT_BRIDGE]
+        return f"describe br0 with {wired}, if that is wired, in /etc/netplan (stp: false), then: sudo netplan try"
+    if NETWORK_MANAGER in facts.managers.running:
+        connection = f"{facts.sudo}nmcli connection add type"
+        return (
+            f"{connection} bridge ifname br0 bridge.stp no && {connection} ethernet ifname {wired} master br0, if "
+            f"{wired} is wired"
+        )
+    if "nixos" in facts.machine.families:
+        return f'in configuration.nix: networking.bridges.br0.interfaces = [ "{wired}" ], if that is wired'
+    add = f"{facts.sudo}ip link add br0 type bridge && {facts.sudo}ip link set br0 up"
+    return f"{add}; and put a wired interface in"
 
 
 def bridge_up(facts: Facts) -> Finding | None:
-    candidates = _candidates(facts)
-    down = [bridge.name for bridge in candidates if not bridge.up]
-    if not candidates:
+    joined = candidates(facts)
+    down = [bridge.name for bridge in joined if not bridge.up]
+    if not joined:
         return None
     if not down:
-        return ok(f"up: {', '.join(bridge.name for bridge in candidates)}")
+        return ok(f"up: {', '.join(bridge.name for bridge in joined)}")
     found = Obstacle(f"{', '.join(down)} is down", f"{facts.sudo}ip link set {down[0]} up")
-    finding = impossible if len(down) == len(candidates) else caution
+    finding = impossible if len(down) == len(joined) else caution
     return finding(found, "QEMU starts without a word and no frame moves")
 
 
 def bridge_uplink(facts: Facts) -> Finding | None:
-    for bridge in _candidates(facts):
+    for bridge in candidates(facts):
         if not bridge.uplinks:
             alone = Obstacle(
                 f"{bridge.name} has no interface of the host in it",
@@ -129,22 +128,16 @@ def bridge_uplink(facts: Facts) -> Finding | None:
             if not port.up or not port.carrier:
                 dead = f"{port.name} in {bridge.name} has no link"
                 return caution(Obstacle(dead, f"{facts.sudo}ip link set {port.name} up, and look at its cable"))
-    return _with_candidates(facts, "every bridge that guests may join has an uplink")
+    told = ", ".join(f"{bridge.name} by {' and '.join(map(_card, bridge.uplinks))}" for bridge in candidates(facts))
+    return with_candidates(facts, f"every bridge that guests may join has an uplink: {told}")
 
 
-def bridge_wireless(facts: Facts) -> Finding | None:
-    for bridge in _candidates(facts):
-        for port in bridge.uplinks:
-            if port.is_wireless:
-                return caution(
-                    Obstacle(f"{port.name} in {bridge.name} is wireless", "use a wired uplink, or user mode"),
-                    "access points drop frames from addresses other than the host's own",
-                )
-    return None
+def _card(port: Port) -> str:
+    return f"{port.name} ({port.driver})" if port.driver else port.name
 
 
 def spanning_tree(facts: Facts) -> Finding | None:
-    for bridge in _candidates(facts):
+    for bridge in candidates(facts):
         if bridge.spanning_tree:
             dead_seconds = 2 * bridge.forward_delay_seconds
             slow = Obstacle(
@@ -152,11 +145,12 @@ def spanning_tree(facts: Facts) -> Finding | None:
                 f"{facts.sudo}ip link set {bridge.name} type bridge stp_state 0 (with one uplink only)",
             )
             return caution(slow, "its first DHCP requests are lost")
-    return _with_candidates(facts, "spanning tree is off: guests are forwarded at once")
+    delays = ", ".join(f"{bridge.name} {bridge.forward_delay_seconds:.0f} s" for bridge in candidates(facts))
+    return with_candidates(facts, f"spanning tree is off: guests are forwarded at once (delay otherwise: {delays})")
 
 
 def bridge_mtu(facts: Facts) -> Finding | None:
-    for bridge in _candidates(facts):
+    for bridge in candidates(facts):
         if bridge.mtu < GUEST_MTU:
             odd = Obstacle(
                 f"{bridge.name} carries packets of {bridge.mtu} bytes and guests believe in {GUEST_MTU}",
@@ -170,11 +164,19 @@ def bridge_mtu(facts: Facts) -> Finding | None:
                     f"{facts.sudo}ip link set {bridge.name} mtu {port.mtu}",
                 )
                 return caution(narrow, "larger packets vanish")
-    return None
+        sizes = {port.mtu for port in bridge.uplinks}
+        if len(sizes) > 1:
+            told = " and ".join(f"{port.name} {port.mtu}" for port in bridge.uplinks)
+            uneven = Obstacle(
+                f"the uplinks of {bridge.name} carry packets of different sizes: {told} bytes",
+                f"{facts.sudo}ip link set INTERFACE mtu {min(sizes)}, for the larger ones",
+            )
+            return caution(uneven, "what is larger than the smallest vanishes between them")
+    return with_candidates(facts, f"every bridge and uplink carries {GUEST_MTU} bytes or more")
 
 
 def address_on_port(facts: Facts) -> Finding | None:
-    for bridge in _candidates(facts):
+    for bridge in candidates(facts):
         for port in bridge.uplinks:
             if port.has_routes:
                 return caution(
@@ -187,33 +189,6 @@ def address_on_port(facts: Facts) -> Finding | None:
     return None
 
 
-def bridge_filtered(facts: Facts) -> Finding | None:
-    for bridge in _candidates(facts):
-        if bridge.filters_ipv4:
-            return caution(
-                Obstacle(
-                    f"frames in {bridge.name} pass the IPv4 firewall (bridge-nf-call-iptables=1)",
-                    f"{facts.sudo}sysctl -w net.bridge.bridge-nf-call-iptables=0",
-                ),
-                "a forward policy of drop, as Docker sets it, takes guests off the network",
-            )
-    return None
-
-
-def virtual_switch(facts: Facts) -> Finding | None:
-    name = facts.machine.virtualisation
-    if name not in FILTERING_SWITCHES or not _candidates(facts):
-        return None
-    return caution(
-        Obstacle(f"this machine's own network is virtual ({name})", FILTERING_SWITCHES[name]),
-        "its switch may drop what guests on a bridge send",
-    )
-
-
-def _with_candidates(facts: Facts, reason: str) -> Finding | None:
-    return ok(reason) if _candidates(facts) else None
-
-
 CHECKS = (
     Check("tun", (BRIDGE, LAB), (BRIDGE, LAB), tun),
     Check("vhost-net", (BRIDGE,), (), vhost_net),
@@ -223,10 +198,7 @@ CHECKS = (
     Check("bridge", (BRIDGE,), (BRIDGE,), bridge_exists),
     Check("bridge-up", (BRIDGE,), (BRIDGE,), bridge_up),
     Check("bridge-uplink", (BRIDGE,), (), bridge_uplink),
-    Check("bridge-wireless", (BRIDGE,), (), bridge_wireless),
     Check("bridge-stp", (BRIDGE,), (), spanning_tree),
     Check("bridge-mtu", (BRIDGE,), (), bridge_mtu),
     Check("bridge-address", (BRIDGE,), (), address_on_port),
-    Check("bridge-firewall", (BRIDGE,), (), bridge_filtered),
-    Check("virtual-switch", (BRIDGE,), (), virtual_switch),
 )

@@ -1,0 +1,41 @@
+"""passt, the other way to user networking: a program of its own that QEMU talks to over a socket.
+
+Sources: passt(1); -netdev passt since QEMU 10.1, -netdev stream since 7.2.
+"""
+
+import os
+import re
+import shutil
+import subprocess
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+_ANSWER_SECONDS = 1.0
+#: The older releases call themselves by date and commit.
+_VERSION = re.compile(r"^passt (?P<version>\S.*)$", re.MULTILINE)
+
+
+@dataclass(frozen=True)
+class Passt:
+    """`version` is its own word for it, which some distributions leave unknown; None where it does not run."""
+
+    path: str
+    version: str | None
+
+
+def find(environment: Mapping[str, str] = os.environ) -> Passt | None:
+    """The one in PATH, or where ordinary programs are."""
+    path = shutil.which("passt", path=f"{environment.get('PATH', '')}:/usr/local/bin:/usr/bin")
+    return None if path is None else Passt(path, _version(path))
+
+
+def _version(path: str) -> str | None:
+    quiet = subprocess.DEVNULL
+    try:
+        done = subprocess.run(
+            [path, "--version"], stdin=quiet, capture_output=True, check=False, timeout=_ANSWER_SECONDS
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    found = _VERSION.search(done.stdout.decode(errors="replace"))
+    return found["version"] if found else None

@@ -1,0 +1,72 @@
+"""Whether the resolver that libslirp asks is alive, found out without a packet leaving the machine.
+
+A resolver of the machine itself is asked for `localhost`, a name that no resolver may pass on (RFC 6761, 6.3). One on
+another machine is not asked: whether there is a route is all that is said of it.
+"""
+
+import os
+import secrets
+import socket
+import struct
+from dataclasses import dataclass
+from typing import Literal
+
+Outcome = Literal["answers", "silent", "closed", "elsewhere", "no route", "not asked"]
+
+PORT = 53
+ANSWER_SECONDS = 0.5
+_IDENTIFIER_BYTES = 2
+
+
+@dataclass(frozen=True)
+class Liveliness:
+    """`elsewhere`: on another machine, which a route leads to. `closed`: nobody listens."""
+
+    outcome: Outcome
+    detail: str = ""
+
+
+NOT_ASKED = Liveliness("not asked")
+
+
+def ask(address: str | None, port: int = PORT, within_seconds: float = ANSWER_SECONDS) -> Liveliness:
+    """What becomes of a question to an IPv4 resolver; nothing is sent unless the address is this machine's own."""
+    if address is None:
+        return NOT_ASKED
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asking:
+        try:
+            # Chooses a route and sends nothing.
+            asking.connect((address, port))
+        except OSError as refused:
+            return Liveliness("no route", os.strerror(refused.errno or 0))
+        if not _is_ours(asking.getsockname()[0], address):
+            return Liveliness("elsewhere")
+        return _converse(asking, within_seconds)
+
+
+def _is_ours(source: str, address: str) -> bool:
+    """An address of the machine is reached from that address itself, one of the loopback network from another."""
+    return source == address or (address.startswith("127.") and source.startswith("127."))
+
+
+def _converse(asking: socket.socket, within_seconds: float) -> Liveliness:
+    identifier = secrets.token_bytes(_IDENTIFIER_BYTES)
+    asking.settimeout(within_seconds)
+    try:
+        asking.send(_question(identifier))
+        while not asking.recv(512).startswith(identifier):
+            continue
+    except ConnectionRefusedError:
+        return Liveliness("closed")
+    except TimeoutError:
+        return Liveliness("silent", f"within {within_seconds} s")
+    except OSError as refused:
+        return Liveliness("no route", os.strerror(refused.errno or 0))
+    return Liveliness("answers")
+
+
+def _question(identifier: bytes) -> bytes:
+    """The address of `localhost`, recursion not desired (RFC 1035, 4.1)."""
+    name = b"\x09localhost\x00"
+    address_record, internet = 1, 1
+    return identifier + struct.pack("!5H", 0, 1, 0, 0, 0) + name + struct.pack("!2H", address_record, internet)
