@@ -20,6 +20,10 @@ class Package:
     depends: tuple[str, ...] = ()
 
 
+#: What apt-cache says where it knows none of the names it was asked for.
+_KNOWS_NONE = "No packages found"
+
+
 class StaleLists(HarnessError):
     """The lists name a package file that is gone: newer lists name another."""
 
@@ -34,6 +38,7 @@ class Apt:
     def __init__(self, work: Path) -> None:
         self.work = work
         self._private_lists = False
+        self._complaint = ""
         for part in ("state/lists/partial", "cache/archives/partial", "packages"):
             (work / part).mkdir(parents=True, exist_ok=True)
 
@@ -45,7 +50,7 @@ class Apt:
             self.fetch_lists()
             found = self._show(wanted)
         if missing := [name for name in wanted if name not in found]:
-            raise HarnessError(f"the package lists know nothing of {', '.join(missing)}")
+            raise HarnessError(f"the package lists know nothing of {', '.join(missing)}{self._complaint}")
         return found
 
     def known(self, names: Iterable[str]) -> dict[str, Package]:
@@ -78,8 +83,10 @@ class Apt:
             return {}
         try:
             said = self._apt("apt-cache", "show", "--no-all-versions", *names)
-        except HarnessError:
-            # apt-cache fails when it knows none of them.
+        except HarnessError as failed:
+            # apt-cache fails when it knows none of them, but not only then.
+            if _KNOWS_NONE not in str(failed):
+                self._complaint = f": {failed}"
             return {}
         return {package.name: package for package in _stanzas(said) if package.name in names}
 

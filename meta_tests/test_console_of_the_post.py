@@ -10,7 +10,8 @@ import pytest
 from qemunet_tests.harness.bench import BOOT_SECONDS, Bench
 from qemunet_tests.harness.errors import HarnessError, TimedOut
 from qemunet_tests.harness.login import Login
-from qemunet_tests.harness.processes import Process, stop
+from qemunet_tests.harness.namespaces import scratch
+from qemunet_tests.harness.processes import Process
 
 
 @pytest.fixture(scope="module")
@@ -19,7 +20,7 @@ def booted(bench: Bench) -> Iterator[tuple[Login, Process]]:
     login, process = bench.boot_literally("-enable-kvm", "-nographic", "-hda", "./vdisk.img", "-nic", "none")
     login.wait_for_prompt(2 * BOOT_SECONDS)
     yield login, process
-    stop(process)
+    bench.end_literally(process)
 
 
 @pytest.fixture
@@ -80,10 +81,16 @@ def test_qemu_is_killed_half_way(bench: Bench) -> None:
         login.wait_for_prompt(BOOT_SECONDS)
     with pytest.raises(HarnessError, match="QEMU ended"):
         login.run("true")
+    bench.end_literally(process)
 
 
 def test_a_disk_that_does_not_boot(bench: Bench) -> None:
-    login, process = bench.boot_literally("-nographic", "-nic", "none", "-hda", "/dev/null")
+    # Not /dev/null, which QEMU locks for all the machine.
+    empty = scratch() / "empty.img"
+    empty.write_bytes(bytes(1 << 20))
+    bench.identity.owns(empty)
+    login, process = bench.boot_literally("-nographic", "-nic", "none", "-hda", str(empty))
     with pytest.raises(TimedOut, match=r"shell prompt; last on its console: \w+"):
         login.wait_for_prompt(3 / login.pace.slowdown)
-    stop(process)
+    bench.end_literally(process)
+    empty.unlink()

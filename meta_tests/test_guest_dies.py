@@ -9,6 +9,7 @@ from contextlib import contextmanager
 
 import pytest
 
+from qemunet_tests.harness.bench import Bench
 from qemunet_tests.harness.errors import HarnessError
 from qemunet_tests.harness.guest import Guest, GuestDied
 from qemunet_tests.report.finding import Verdict
@@ -64,3 +65,20 @@ def test_a_dead_guest_is_asked_again(doomed_guest: Guest) -> None:
             doomed_guest.run("true")
     with pytest.raises(HarnessError):
         doomed_guest.unplug()
+
+
+def test_a_guest_that_does_not_come_up_stays_until_it_is_buried(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What it wrote is wanted for the report first."""
+
+    def dies(guest: Guest) -> None:
+        guest.run("poweroff -f")
+
+    monkeypatch.setattr(bench, "told", dies)
+    before = bench.guests
+    with pytest.raises(GuestDied):
+        bench.boot(network=False)
+    (unseen,) = [guest for guest in bench.guests if guest not in before]
+    assert (unseen.folder / "console.log").is_file()
+    bench.bury()
+    assert bench.guests == before
+    assert not unseen.folder.exists()

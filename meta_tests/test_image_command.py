@@ -1,7 +1,9 @@
 """`qemunet image`: what it says, and that mistakes are one line. How images are made is tested elsewhere."""
 
+import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -9,6 +11,7 @@ import pytest
 from qemunet_tests import images
 from qemunet_tests.__main__ import exit_code
 from qemunet_tests.commands import image as command
+from qemunet_tests.harness import template, templates
 from qemunet_tests.harness.image import Image
 
 DIGEST = "3921e8478a37f7bf" * 4
@@ -20,7 +23,19 @@ def empty_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     cache = tmp_path / "cache"
     monkeypatch.setenv("QEMUNET_CACHE", str(cache))
     monkeypatch.setattr("qemunet_tests.images.shelf.readable_caches", lambda: [cache])
+    monkeypatch.setattr("qemunet_tests.harness.templates.readable_caches", lambda: [cache])
     return cache
+
+
+def saved_template(cache: Path, name: str, *models: str, age_seconds: float = 0.0) -> Path:
+    folder = cache / templates.SHELF / name
+    folder.mkdir(parents=True)
+    (folder / template.MEMORY).write_bytes(bytes(5_000_000))
+    (folder / template.STATE).write_bytes(b"state")
+    template.write_manifest(folder, models, {"qemu": "7.2.22", "machine": "pc", "accel": "tcg"})
+    made_at = time.time() - age_seconds
+    os.utime(folder, (made_at, made_at))
+    return folder
 
 
 def entry(folder: Path, **different: object) -> images.Entry:
@@ -45,6 +60,7 @@ def entry(folder: Path, **different: object) -> images.Entry:
         ("import nowhere.image", "there is no file nowhere.image"),
         ("remove 0123", "there is no built guest image '0123'"),
         ("remove", "the following arguments are required: NAME|DIGEST"),
+        ("remove tiny --templates", "NAME|DIGEST|TEMPLATE or --templates, not both"),
     ],
 )
 def test_wrong_usage_is_one_line_and_exit_code_2(words: str, complaint: str, capfd: pytest.CaptureFixture[str]) -> None:
@@ -71,6 +87,40 @@ def test_a_list_has_one_line_an_image(
         f"tiny  3921e8478a37  139 MB  2 h   debian-12  yes      {tmp_path}/new",
         f"tiny  abababababab  68 MB   30 s  debian-12  no       {tmp_path}/old",
     ]
+
+
+def test_templates_are_listed_below(empty_cache: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    e1000 = saved_template(empty_cache, "c9f251d6036580b3", "e1000", age_seconds=300.5)
+    two = saved_template(empty_cache, "efde6059e203c083", "virtio-net-pci", "e1000")
+    damaged = saved_template(empty_cache, "0000000000000001", age_seconds=600.5)
+    (damaged / template.MANIFEST).write_text("{")
+    os.utime(damaged, (time.time() - 600.5,) * 2)
+    assert exit_code(["image", "list"]) == 0
+    assert capfd.readouterr().out.splitlines() == [
+        "TEMPLATE          NIC                   QEMU    ACCEL  SIZE  AGE     FOLDER",
+        f"efde6059e203c083  virtio-net-pci e1000  7.2.22  tcg    5 MB  0 s     {two}",
+        f"c9f251d6036580b3  e1000                 7.2.22  tcg    5 MB  5 min   {e1000}",
+        f"0000000000000001  (damaged)                            5 MB  10 min  {damaged}",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("words", "left"),
+    [
+        ("c9f251", ["efde6059e203c083"]),
+        ("efde6059e203c083", ["c9f251d6036580b3"]),
+        ("--templates", []),
+    ],
+)
+def test_templates_are_removed(
+    empty_cache: Path, capfd: pytest.CaptureFixture[str], words: str, left: list[str]
+) -> None:
+    folders = [saved_template(empty_cache, name, "e1000") for name in ("c9f251d6036580b3", "efde6059e203c083")]
+    assert exit_code(["image", "remove", words]) == 0
+    assert [path.name for path in sorted((empty_cache / templates.SHELF).iterdir())] == left
+    gone = [folder for folder in folders if folder.name not in left]
+    said = sorted(capfd.readouterr().out.splitlines())
+    assert said == [f"template {folder.name} is removed: {folder}" for folder in gone]
 
 
 @pytest.mark.parametrize(

@@ -121,6 +121,19 @@ def test_qemu_is_killed(start: Start) -> None:
 
 @pytest.mark.slow
 @by_everybody
+def test_the_labs_servers_are_killed(start: Start) -> None:
+    run = standing(start, 1, "user/address", "bridge/lease-address")
+    servers = [process for process in run.processes() if "dnsmasq" in process.words[0]]
+    assert len(servers) >= 5
+    for process in (*servers, next(process for process in run.processes() if process.is_guest)):
+        os.kill(process.pid, signal.SIGKILL)
+    assert run.process.wait(START_SECONDS) == pytest.ExitCode.TESTS_FAILED
+    assert run.leaves_nothing(), run.leftovers()
+    assert "the bench did not clean up" not in run.output, run.output
+
+
+@pytest.mark.slow
+@by_everybody
 def test_killed_while_a_template_is_made(start: Start, home: Path, account: Account) -> None:
     """Nobody takes the half for the whole: the next run makes it anew."""
     cache = home / "half-made"

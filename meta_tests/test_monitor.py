@@ -90,3 +90,5 @@ def test_a_monitor_whose_qemu_was_killed(doomed_guest: Guest) -> None:
 def test_quitting_twice_changes_nothing(doomed_guest: Guest) -> None:
     doomed_guest.qemu.quit()
     doomed_guest.qemu.quit()
+    with pytest.raises(HarnessError, match="asked to answer query-status: the connection was closed before"):
+        doomed_guest.monitor.execute("query-status")

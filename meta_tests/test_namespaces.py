@@ -187,3 +187,77 @@ namespaces.unshare = refuse
     said = python(forbidding, account)
     assert said.startswith("Unavailable: ")
     assert "namespaces" in said
+
+
+# What containers take away
+
+
+COVERS = {
+    "a part of /sys": ("mount -t tmpfs tmpfs /sys/kernel", "Operation not permitted"),
+    "/proc/sys": (
+        "mount --bind /proc/sys /proc/sys && mount -o remount,bind,ro /proc/sys",
+        "Read-only file system",
+    ),
+}
+
+
+def covered(how: str, account: Account, *words: str) -> str:
+    """What is said where a container's runtime covers something before anybody else comes."""
+    script = f'set -e; {how}; exec "$@"'
+    private = ["unshare", "--mount", "--propagation", "private", "sh", "-c", script, "sh"]
+    done = run([*private, *account.prefix, *words, sys.executable, "-c", ENTER], account)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+@needs_root
+@pytest.mark.parametrize("what", COVERS)
+def test_what_is_covered_is_said_with_the_flag_that_uncovers_it(what: str) -> None:
+    how, error = COVERS[what]
+    said = covered(how, ordinary())
+    assert said.startswith(f"Unavailable: a part of /sys or /proc/sys is covered, as containers have it ({error}) |")
+    assert "--security-opt systempaths=unconfined" in said
+
+
+@needs_root
+def test_root_who_may_uncover_nothing_is_told_the_same() -> None:
+    how, error = COVERS["/proc/sys"]
+    assert f"({error})" in covered(how, Account("root", 0, 0))
+
+
+def without(*capabilities: str) -> list[str]:
+    """The words that start a program as a container's root, who lacks these."""
+    less = ",".join(f"-{capability}" for capability in capabilities)
+    return ["setpriv", f"--bounding-set={less}", f"--inh-caps={less}", "--"]
+
+
+@needs_root
+def test_a_root_who_may_make_namespaces_but_no_links_is_told_so() -> None:
+    said = run([*without("net_admin", "net_raw"), sys.executable, "-c", ENTER], Account("root", 0, 0)).stdout
+    assert said == (
+        "Unavailable: root is without NET_ADMIN, NET_RAW here | "
+        "start the container with --cap-add NET_ADMIN --cap-add NET_RAW\n"
+    )
+
+
+@needs_root
+def test_a_root_without_privileges_has_somebody_to_run_qemu_as() -> None:
+    """In a user namespace, with the ids that his container has."""
+    code = """
+import subprocess
+print(open("/proc/self/uid_map").read().split(), open("/proc/self/gid_map").read().split())
+prefix = __import__("qemunet_tests.harness.identity", fromlist=["x"]).unprivileged().prefix()
+print(subprocess.run([*prefix, "id", "-u"], capture_output=True, text=True).stdout.strip())
+print(subprocess.run(["ip", "link", "add", "br7", "type", "bridge"]).returncode)
+"""
+    words = [*without("sys_admin", "net_admin"), sys.executable, "-c", ENTER + code]
+    said = run(words, Account("root", 0, 0)).stdout.splitlines()
+    ids = ["0", "0", "1", "1", "1", "65535"]
+    assert said == ["entered", f"{ids} {ids}", str(NOBODY), "0"]
+
+
+@needs_root
+def test_a_root_without_other_ids_is_told_to_be_somebody_else() -> None:
+    words = [*without("sys_admin", "setuid"), sys.executable, "-c", ENTER]
+    said = run(words, Account("root", 0, 0)).stdout
+    assert said.startswith("Unavailable: root has no other user here that QEMU could run as | be an ordinary user")

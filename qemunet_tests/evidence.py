@@ -11,10 +11,26 @@ from qemunet_tests.harness.cache import cache_root
 from qemunet_tests.report.finding import ARTIFACT
 
 
-def keep(item: pytest.Item, bench: Bench, report: Path | None) -> None:
-    """Copy the living guests' folders into the report's, or without one to the cache, and note where they are."""
+def keep(item: pytest.Item, bench: Bench, report: Path | None) -> str | None:
+    """Copy the living guests' folders into the report's, or without one to the cache, and note where they are.
+
+    Returns why that failed, or None: a full disk is no reason to learn nothing.
+    """
     shelf = report / "artifacts" if report else cache_root() / "failures"
     folder = shelf / re.sub(r"[^\w.-]+", "-", item.name)
     shutil.rmtree(folder, ignore_errors=True)
-    for saved in bench.save_evidence(folder):
-        item.user_properties.append((ARTIFACT, str(saved)))
+    try:
+        saved = bench.save_evidence(folder)
+    except OSError as refused:
+        shutil.rmtree(folder, ignore_errors=True)
+        return f"artifacts could not be kept in {shelf}: {_reason(refused)}"
+    item.user_properties.extend((ARTIFACT, str(each)) for each in saved)
+    return None
+
+
+def _reason(refused: OSError) -> str:
+    """What shutil gathers while it copies a folder has no reason of its own, only the sentences about its files."""
+    if isinstance(refused, shutil.Error):
+        *_, first = refused.args[0][0]
+        return re.sub(r"^\[Errno \d+\] |: '.*$", "", str(first))
+    return refused.strerror or str(refused)

@@ -24,3 +24,8 @@ def pytest_qemunet_guest_booted(guest: "Guest", bench: "Bench") -> None:
 @pytest.hookspec
 def pytest_qemunet_netplan_host_built(host: "NetplanHost") -> None:
     """The host that the post's netplan file is for stands; the file is there and not yet applied."""
+
+
+@pytest.hookspec
+def pytest_qemunet_progress(sentence: str) -> None:
+    """Something besides a test takes a while. Called in the process that reports, perhaps in another thread."""

@@ -26,7 +26,9 @@ if TYPE_CHECKING:
     from qemunet_tests.settings import Settings
 
 #: The fixture shelves. They import what drives guests, so only sessions of qemunet load them.
-FIXTURE_MODULES = tuple(f"qemunet_tests.fixtures.{shelf}" for shelf in ("lab", "bench", "user", "bridge", "peer"))
+FIXTURE_MODULES = tuple(
+    f"qemunet_tests.fixtures.{shelf}" for shelf in ("leaks", "lab", "bench", "user", "bridge", "peer")
+)
 
 #: `qemunet run` registers its progress under this name; it handles an unusable host itself.
 RUN_PLUGIN = "qemunet-run"
@@ -37,8 +39,9 @@ _CONTROLLER = "QEMUNET_CONTROLLER"
 #: Options with which pytest runs no test.
 _LOOKING = ("help", "version", "collectonly", "markers", "showfixtures", "show_fixtures_per_test")
 
-#: What the controller tells its workers under this name.
+#: What the controller tells its workers under this name, and the way on which they tell of their progress.
 ACCELERATOR = "qemunet_accelerator"
+PROGRESS = "qemunet_progress"
 
 _accelerator = pytest.StashKey["Accel"]()
 _entered = pytest.StashKey[bool]()
@@ -82,6 +85,18 @@ def pytest_configure_node(node: Any) -> None:
     """xdist's hook: what a worker is told."""
     if _accelerator in node.config.stash:
         node.workerinput[ACCELERATOR] = dataclasses.asdict(node.config.stash[_accelerator])
+    if is_ours(node.config):
+        node.workerinput[PROGRESS] = channel = node.gateway.newchannel()
+        channel.setcallback(lambda sentence: node.config.hook.pytest_qemunet_progress(sentence=sentence))
+
+
+def tell(config: pytest.Config, sentence: str) -> None:
+    """Tell whoever watches the session that something besides a test takes a while."""
+    channel = getattr(config, "workerinput", {}).get(PROGRESS)
+    if channel is None:
+        config.hook.pytest_qemunet_progress(sentence=sentence)
+    else:
+        channel.send(sentence)
 
 
 def reporter(config: pytest.Config) -> Reporter:

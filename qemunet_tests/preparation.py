@@ -4,12 +4,11 @@ Inside there is no way out to fetch packages, and a user namespace hides which g
 refusals could not be explained there.
 """
 
-import os
 from collections.abc import Callable, Sequence
 from typing import Any
 
 from qemunet_tests import images
-from qemunet_tests.harness import accel, qemu_facts
+from qemunet_tests.harness import accel, cache, cut_off, qemu_facts
 from qemunet_tests.harness.accel import Accel
 from qemunet_tests.harness.host.trial import Running, launch_here
 from qemunet_tests.harness.identity import on_the_host, unprivileged
@@ -21,6 +20,7 @@ def prepare(settings: Settings, notice: Callable[[str], None] = lambda _: None) 
 
     `notice` is told what takes long. Raises UsageError, Unavailable, HarnessError.
     """
+    cache.claim()
     image = images.ensure()
     qemu = qemu_facts.find(str(settings.qemu) if settings.qemu else None)
     if settings.target == "host":
@@ -35,5 +35,4 @@ def prepare(settings: Settings, notice: Callable[[str], None] = lambda _: None) 
 
 def _cut_off(words: Sequence[str], **streams: Any) -> Running:
     """Start a probe as the user that guests run as, in a network namespace that has nothing in it."""
-    away = ["unshare", "--net"] if os.geteuid() == 0 else ["unshare", "--user", "--map-current-user", "--net"]
-    return launch_here([*away, "--", *unprivileged().prefix(), *words], **streams)
+    return launch_here(cut_off.words([*unprivileged().prefix(), *words]), **streams)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from qemunet_tests.harness.errors import UsageError
 
 if TYPE_CHECKING:
+    from qemunet_tests.harness.templates import TemplateEntry
     from qemunet_tests.images import Entry
 
 DEFAULT_NAME = "tiny"
@@ -24,18 +25,21 @@ examples:
   qemunet image import tiny.image         on one that cannot
   qemunet image remove 3921e8478a37       one image, by the beginning of its digest
   qemunet image remove tiny               all images of that name
+  qemunet image remove 1bdf7931           one template, by the beginning of its name
+  qemunet image remove --templates        all templates; the next run makes those anew that it needs
 
 Images lie in the cache: $QEMUNET_CACHE if set, /var/cache/qemunet for root, else ~/.cache/qemunet. Those of
-root serve every user. A run builds an image only where there is none that fits.
+root serve every user. A run builds an image only where there is none that fits. Templates lie beside them: guests
+that have booted, from which a run thaws its own.
 """
 
 ACTIONS = {
     "build": "make an image of today's packages",
-    "list": "every image that is there",
+    "list": "every image and every template that is there",
     "path": "the folder of the image that a run would take",
     "export": "write an image into one file",
     "import": "take in an image that was exported elsewhere",
-    "remove": "throw images away",
+    "remove": "throw images or templates away",
 }
 
 
@@ -62,12 +66,19 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     for name in ("export", "import"):
         of_action[name].add_argument("file", metavar="FILE", type=Path)
     of_action["remove"].add_argument(
-        "name_or_digest", metavar="NAME|DIGEST", help="a name, or the beginning of a digest"
+        "wanted",
+        metavar="NAME|DIGEST|TEMPLATE",
+        nargs="?",
+        help="the name of images, the beginning of an image's digest, or of a template's name",
     )
+    of_action["remove"].add_argument("--templates", action="store_true", help="all templates")
 
 
 def execute(arguments: argparse.Namespace) -> int:
     """Raises UsageError for what does not exist, Unavailable and HarnessError where building is not possible."""
+    from qemunet_tests.harness import cache
+
+    cache.claim(to_write=arguments.action in ("build", "import"))
     perform = {
         "build": _build,
         "list": _show_list,
@@ -95,12 +106,13 @@ def _build(arguments: argparse.Namespace) -> None:
 
 def _show_list(_arguments: argparse.Namespace) -> None:
     from qemunet_tests import images
+    from qemunet_tests.harness import templates
 
-    entries = images.listing()
-    if not entries:
+    built, saved = images.listing(), templates.listing()
+    tables = [*([table(built)] if built else []), *([table_of_templates(saved)] if saved else [])]
+    print("\n\n".join("\n".join(rows) for rows in tables), end="\n" if tables else "")
+    if not built:
         print("no image is built yet; `qemunet image build` makes one", file=sys.stderr)
-        return
-    print("\n".join(table(entries)))
 
 
 def _show_path(arguments: argparse.Namespace) -> None:
@@ -130,28 +142,72 @@ def _import_image(arguments: argparse.Namespace) -> None:
 
 def _remove(arguments: argparse.Namespace) -> None:
     from qemunet_tests import images
+    from qemunet_tests.harness import templates
 
-    for entry in images.remove(arguments.name_or_digest):
+    wanted = arguments.wanted or ""
+    if bool(wanted) == arguments.templates:
+        raise UsageError("the following arguments are required: NAME|DIGEST|TEMPLATE or --templates, not both")
+    if not wanted or not _is_of_image(wanted, images.listing()):
+        removed = templates.remove(wanted)
+        for saved in removed:
+            print(f"template {saved.name} is removed: {saved.folder}")
+        if removed or not wanted:
+            return
+    for entry in images.remove(wanted):
         print(f"{entry.name} {entry.digest[:DIGEST_DIGITS]} is removed: {entry.folder}")
 
 
+def _is_of_image(wanted: str, entries: "Sequence[Entry]") -> bool:
+    return any(entry.name == wanted or entry.digest.startswith(wanted) for entry in entries)
+
+
 def table(entries: "Sequence[Entry]") -> list[str]:
-    """One line an image under a line of headings, every column as wide as it has to be."""
-    rows = [("NAME", "DIGEST", "SIZE", "AGE", "MADE ON", "CURRENT", "FOLDER")]
-    rows += [
-        (
-            entry.name,
-            entry.digest[:DIGEST_DIGITS],
-            f"{entry.size_bytes / 1e6:.0f} MB",
-            age(entry.age_seconds),
-            entry.distribution,
-            "yes" if entry.current else "no",
-            str(entry.folder),
-        )
-        for entry in entries
-    ]
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return ["  ".join(map(str.ljust, row, widths)).rstrip() for row in rows]
+    """One line an image under a line of headings."""
+    headings = ("NAME", "DIGEST", "SIZE", "AGE", "MADE ON", "CURRENT", "FOLDER")
+    return _aligned(
+        headings,
+        [
+            (
+                entry.name,
+                entry.digest[:DIGEST_DIGITS],
+                megabytes(entry.size_bytes),
+                age(entry.age_seconds),
+                entry.distribution,
+                "yes" if entry.current else "no",
+                str(entry.folder),
+            )
+            for entry in entries
+        ],
+    )
+
+
+def table_of_templates(entries: "Sequence[TemplateEntry]") -> list[str]:
+    """One line a template under a line of headings."""
+    return _aligned(
+        ("TEMPLATE", "NIC", "QEMU", "ACCEL", "SIZE", "AGE", "FOLDER"),
+        [
+            (
+                entry.name,
+                (" ".join(entry.models) or "none") if entry.about else "(damaged)",
+                entry.about.get("qemu", ""),
+                entry.about.get("accel", ""),
+                megabytes(entry.size_bytes),
+                age(entry.age_seconds),
+                str(entry.folder),
+            )
+            for entry in entries
+        ],
+    )
+
+
+def _aligned(headings: tuple[str, ...], rows: list[tuple[str, ...]]) -> list[str]:
+    """Every column as wide as it has to be."""
+    widths = [max(map(len, column)) for column in zip(headings, *rows, strict=True)]
+    return ["  ".join(map(str.ljust, row, widths)).rstrip() for row in (headings, *rows)]
+
+
+def megabytes(size_bytes: int) -> str:
+    return f"{size_bytes / 1e6:.0f} MB"
 
 
 def age(seconds: float) -> str:

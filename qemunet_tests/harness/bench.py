@@ -21,7 +21,7 @@ from qemunet_tests.harness.machine import Machine
 from qemunet_tests.harness.namespaces import scratch
 from qemunet_tests.harness.netdev import Backend, Bridge, Netdev, Nic, User
 from qemunet_tests.harness.pace import Pace
-from qemunet_tests.harness.processes import Process
+from qemunet_tests.harness.processes import Process, stop
 from qemunet_tests.harness.qemu import LaunchFailed, NetdevRefused, QemuProcess
 from qemunet_tests.harness.qemu_facts import Qemu
 from qemunet_tests.harness.template import MEMORY, NETWORK, STATE, Template, device_mac, nic_words, save, thaw
@@ -54,9 +54,9 @@ class Bench:
     """Boots disposable guests at one station on one machine.
 
     Guests are thawed from templates unless `cold`. `told` is called with every guest right after it took its first
-    command, which is where faults are planted; `note` with what a reader of the report should know. `dismiss` is
-    called with every guest before it is ended, and `choose_mac` for every NIC that brings no address of its own.
-    `identity` and `helper` are those of the real host; without them the lab's.
+    command, which is where faults are planted; `note` with what a reader of the report should know, and `announce`
+    with what takes long. `dismiss` is called with every guest before it is ended, and `choose_mac` for every NIC that
+    brings no address of its own. `identity` and `helper` are those of the real host; without them the lab's.
     """
 
     def __init__(
@@ -79,11 +79,14 @@ class Bench:
         self._count = count
         self.captures = captures
         self.told: Callable[[Guest], None] = lambda _: None
+        self.announce: Callable[[str], None] = lambda _: None
         self.dismiss: Callable[[Guest], None] = lambda _: None
         self.choose_mac: Callable[[Nic], str] = lambda _: self._new_mac()
         self.templates = None if cold else Templates(self.machine, self.identity, self._make_template, note)
         self._numbers = itertools.count(1)
         self._live: list[Guest] = []
+        self._unseen: list[Guest] = []
+        self._literal: dict[Process, Path] = {}
         self.helper = helper or BridgeHelper(machine.qemu.helper_path)
 
     @property
@@ -115,21 +118,35 @@ class Bench:
         With `network` its DHCP client is under way, without it has none. Raises NetdevRefused where
         QEMU refuses a backend, LaunchFailed, GuestDied and TimedOut where the guest does not come up.
         """
+        before = set(self._live)
+        try:
+            guest = self._made(nics, network, cold)
+            self.told(guest)
+            return guest
+        except BaseException:
+            self._unseen += [guest for guest in self._live if guest not in before]
+            raise
+
+    def bury(self) -> None:
+        """End the guests that did not come up, now that whoever wanted to has looked into what they wrote."""
+        while self._unseen:
+            guest = self._unseen.pop()
+            if guest in self._live:
+                self.discard(guest)
+
+    def _made(self, nics: tuple[Nic, ...], network: bool, cold: bool) -> Guest:
         models = tuple(nic.model for nic in nics)
         template = self.templates.take(models) if self.templates and not cold else None
         if template and self.templates:
             try:
                 guest = self._thaw(template, nics, network)
                 self._count("thawed")
+                return guest
             except NetdevRefused:
                 raise
             except HarnessError as error:
                 self.templates.give_up(models, error)
-                guest = self._boot(nics, network)
-        else:
-            guest = self._boot(nics, network)
-        self.told(guest)
-        return guest
+        return self._boot(nics, network)
 
     def start_cold(self, *nics: Nic) -> Guest:
         """Start a guest that several others boot beside. It takes commands after `finish_boot`."""
@@ -192,6 +209,17 @@ class Bench:
     def _make_template(self, models: tuple[str, ...]) -> Path:
         """Boot a guest up to the point where it would configure its network, and save it there."""
         name, folder = self._new_folder("template")
+        self.announce(f"making a template for guests with {' and '.join(models) or 'no NIC'}: booting one, once")
+        try:
+            self._save_template(name, folder, models)
+            self._prove(Template(folder, models))
+        except BaseException:
+            # It takes as much room as a guest.
+            shutil.rmtree(folder, ignore_errors=True)
+            raise
+        return folder
+
+    def _save_template(self, name: str, folder: Path, models: tuple[str, ...]) -> None:
         backed = self.machine.backed(folder / MEMORY, shared=True, network=NETWORK)
         qemu = self._launch([*self.machine.words(name), *backed, *nic_words(models)], folder, [])
         guest = Guest(name, qemu, (), (), self.pace)
@@ -202,8 +230,6 @@ class Bench:
             save(guest.monitor, folder / STATE, self.pace.seconds(4.0))
         finally:
             guest.close()
-        self._prove(Template(folder, models))
-        return folder
 
     def _prove(self, template: Template) -> None:
         """Thaw a guest once before anybody relies on it. Raises HarnessError where it is not what a booted one is.
@@ -239,6 +265,7 @@ class Bench:
             return Attempt(False, failure.status, failure.message)
         finally:
             qemu.quit()
+            shutil.rmtree(folder, ignore_errors=True)
 
     def attach(self, netdev: Netdev) -> "Peer":
         """A scapy peer at the other end of a backend: real QEMU, no machine, no guest.
@@ -275,21 +302,32 @@ class Bench:
         """Boot the image's disk with the post's own command line, typed in the folder where `vdisk.img` lies.
 
         Where KVM is unusable `-enable-kvm` is left out. QEMU's standard input and output are the returned shell,
-        which has not booted yet; the caller ends the process.
+        which has not booted yet; the caller ends the process by `end_literally`.
         """
         # What these command lines leave unsaid means user networking.
         self.qemu.require_user_backend()
         _, folder = self._new_folder("literal")
-        shutil.copyfile(self._as_built.image.vdisk, folder / "vdisk.img")
-        self.identity.owns(folder / "vdisk.img")
         ours, theirs = socket.socketpair()
-        with theirs:
+        try:
+            shutil.copyfile(self._as_built.image.vdisk, folder / "vdisk.img")
+            self.identity.owns(folder / "vdisk.img")
             usable = [word for word in words if word != "-enable-kvm" or self.machine.accel.used == "kvm"]
             process = self._start(
                 [str(self.qemu.path), *usable], stdin=theirs.fileno(), stdout=theirs.fileno(), cwd=folder
             )
+        except BaseException:
+            shutil.rmtree(folder, ignore_errors=True)
+            raise
+        finally:
+            theirs.close()
+        self._literal[process] = folder
         self._count("booted")
         return Login(ours, self.pace), process
+
+    def end_literally(self, process: Process) -> None:
+        """End what `boot_literally` started, and throw its disk away."""
+        stop(process)
+        shutil.rmtree(self._literal.pop(process), ignore_errors=True)
 
     def hand_over(self, nic: Nic, words: Sequence[str], **streams: object) -> Process:
         """Boot a guest for a person: QEMU's standard streams are its console, with the monitor behind Ctrl-A.
@@ -324,15 +362,19 @@ class Bench:
     def _launch(
         self, words: Sequence[str], folder: Path, netdevs: Sequence[Backend], serial_ports: int = 2
     ) -> QemuProcess:
-        if any(isinstance(netdev, User) for netdev in netdevs):
-            self.qemu.require_user_backend()
         capabilities = self._capabilities(netdevs)
 
         def start(command: Sequence[str], **options: object) -> Process:
             # The server of `smb=` keeps its files where this says: nothing is to be left on the machine.
             return self._start(["env", f"TMPDIR={folder}", *command], capabilities=capabilities, **options)
 
-        return QemuProcess(words, start, folder, serial_ports)
+        try:
+            if any(isinstance(netdev, User) for netdev in netdevs):
+                self.qemu.require_user_backend()
+            return QemuProcess(words, start, folder, serial_ports)
+        except BaseException:
+            shutil.rmtree(folder, ignore_errors=True)
+            raise
 
     def _start(self, words: Sequence[str], capabilities: tuple[str, ...] = (), **options: object) -> Process:
         return self.station.start([*self.identity.prefix(capabilities), *words], **options)

@@ -15,34 +15,28 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from qemunet_tests.harness.deadline import Deadline
+from qemunet_tests.harness.watchman import Watchman, on_watch
 
-class Caretaker:
+#: A program whose parent was gone before it asked to go with it is told nothing; so it looks for itself.
+UNLESS_ORPHANED = '[ "$PPID" = {owner} ] && exec "$@"'
+CLEARING_SECONDS = 10.0
+
+
+class Caretaker(Watchman):
     """Watches over the programs of one run, and over the folder that the run writes into."""
 
     def __init__(self, controller_pid: int, folder: Path) -> None:
         self._folder = folder
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", __name__, str(controller_pid), str(folder)],
-            stdin=subprocess.PIPE,
-            start_new_session=True,
-            env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
-        )
-
-    @property
-    def pid(self) -> int:
-        return self._process.pid
-
-    @property
-    def ended(self) -> bool:
-        """Whether nobody takes care any more."""
-        return self._process.poll() is not None
+        super().__init__(__name__, str(controller_pid), str(folder), stdin=subprocess.PIPE)
 
     def take_in(self) -> None:
         """Nothing has to be done for what the calling thread starts."""
 
     def guarded(self, words: Sequence[str]) -> list[str]:
         """The command line of a program that dies with the thread that starts it."""
-        return ["setpriv", "--pdeathsig", "KILL", "--", *words]
+        check = UNLESS_ORPHANED.format(owner=os.getpid())
+        return ["setpriv", "--pdeathsig", "KILL", "--", "sh", "-c", check, "sh", *words]
 
     def keeps(self) -> list[int]:
         """The processes that work in the folder."""
@@ -66,17 +60,24 @@ def _at_work_in(folder: Path) -> list[int]:
 
 
 def _take_care(controller_pid: int, folder: Path) -> None:
-    # A process that is gone already cannot be watched: then there is only the clearing up.
-    with contextlib.suppress(ProcessLookupError):
-        watched = [os.pidfd_open(os.getppid()), os.pidfd_open(controller_pid)]
+    watched = on_watch(controller_pid)
+    # Where one is gone already there is only the clearing up.
+    if watched is not None:
         # The owner closes our standard input when it is done.
         select.select([*watched, sys.stdin], [], [])
-    for pid in _at_work_in(folder):
-        with contextlib.suppress(OSError):
-            os.kill(pid, signal.SIGKILL)
+    # More than once: what is being started just now is not known by its command line yet.
+    Deadline(CLEARING_SECONDS, "the run's programs to end").sees(lambda: not _end_all_in(folder))
     shutil.rmtree(folder, ignore_errors=True)
 
 
+def _end_all_in(folder: Path) -> list[int]:
+    """End what works in the folder, and say what that was."""
+    found = _at_work_in(folder)
+    for pid in found:
+        with contextlib.suppress(OSError):
+            os.kill(pid, signal.SIGKILL)
+    return found
+
+
 if __name__ == "__main__":
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
     _take_care(int(sys.argv[1]), Path(sys.argv[2]))

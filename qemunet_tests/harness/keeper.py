@@ -18,19 +18,14 @@ from pathlib import Path
 
 from qemunet_tests.harness.errors import HarnessError
 from qemunet_tests.harness.syscalls import CLONE_NEWPID, die_with_parent, setns, unshare
+from qemunet_tests.harness.watchman import Watchman, on_watch
 
 
-class Keeper:
-    """Owns the PID namespace of one worker. `namespace` is its file descriptor."""
+class Keeper(Watchman):
+    """Owns the PID namespace of one worker. `namespace` is its file descriptor. Where it has `ended`, all is gone."""
 
     def __init__(self, controller_pid: int) -> None:
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "qemunet_tests.harness.keeper", str(controller_pid)],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            start_new_session=True,
-            env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
-        )
+        super().__init__(__name__, str(controller_pid), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE)
         first = self._first_process()
         self.namespace = os.open(f"/proc/{first}/ns/pid", os.O_RDONLY)
 
@@ -39,15 +34,6 @@ class Keeper:
         if not answer:
             raise HarnessError(f"the keeper ended with status {self._process.wait()} before it kept anything")
         return int(answer)
-
-    @property
-    def pid(self) -> int:
-        return self._process.pid
-
-    @property
-    def ended(self) -> bool:
-        """Whether the keeper is gone, and with it everything it kept."""
-        return self._process.poll() is not None
 
     def take_in(self) -> None:
         """What the calling thread starts from now on is kept."""
@@ -81,12 +67,10 @@ def _pid_namespace(process: Path) -> int | None:
 
 
 def _keep(controller_pid: int) -> None:
-    owner_pid = os.getppid()
-    # A process that is gone already cannot be watched: then there is nothing to keep.
-    try:
-        owner, controller = os.pidfd_open(owner_pid), os.pidfd_open(controller_pid)
-    except ProcessLookupError:
+    watched = on_watch(controller_pid)
+    if watched is None:
         return
+    owner, controller = watched
     keeper = os.pidfd_open(os.getpid())
     unshare(CLONE_NEWPID)
     first = os.fork()
@@ -117,5 +101,4 @@ def _be_first(keeper: int) -> None:
 
 
 if __name__ == "__main__":
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
     _keep(int(sys.argv[1]))

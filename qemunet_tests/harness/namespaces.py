@@ -11,18 +11,19 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 
+from qemunet_tests.harness import user_namespace
 from qemunet_tests.harness.errors import HarnessError, Unavailable
-from qemunet_tests.harness.subordinate import RootLender
+from qemunet_tests.harness.host import credentials
+from qemunet_tests.harness.host.user_namespaces import COVERED, Attempt, uncovered
 from qemunet_tests.harness.syscalls import (
     CLONE_NEWNET,
     CLONE_NEWNS,
-    CLONE_NEWUSER,
     MS_PRIVATE,
     MS_REC,
     die_with_parent,
     mount,
-    pass_on_capabilities,
     setns,
+    unmount,
     unshare,
 )
 
@@ -32,6 +33,9 @@ SCRATCH = Path("/dev/shm")
 
 #: Tells a run's workers, which were started in its controller's namespaces, what lies outside those.
 MACHINE_NETWORK = "QEMUNET_MACHINE_NETWORK"
+
+#: For making links and addresses, and for frames. The capability to make namespaces was there already.
+NEEDED_BY_ROOT = {"NET_ADMIN": credentials.CAP_NET_ADMIN, "NET_RAW": credentials.CAP_NET_RAW}
 
 _started_in: list[str] = []
 _scratch: list[Path] = [SCRATCH]
@@ -72,16 +76,48 @@ def enter() -> None:
         return
     _started_in[:] = [network_namespace()]
     os.environ.setdefault(MACHINE_NETWORK, network_namespace())
+    _unshare(CLONE_NEWNET | CLONE_NEWNS)
+    for stage, step in (("mounts inside it", _make_private), (COVERED, _try_a_sys)):
+        try:
+            step()
+        except OSError as error:
+            raise _forbidden(stage, error) from error
+
+
+def cut_off() -> None:
+    """Move this process into a network namespace of its own; it keeps the machine's mounts. Raises as `enter` does."""
+    _unshare(CLONE_NEWNET)
+
+
+def _unshare(kinds: int) -> None:
+    """Make namespaces as root, else inside a user namespace."""
     try:
-        unshare(CLONE_NEWNET | CLONE_NEWNS)
+        unshare(kinds)
     except PermissionError:
-        _enter_user_namespace()
+        _require_single_thread()
+        user_namespace.enter()
     except OSError as error:
         raise _forbidden("namespaces as root", error) from error
+    else:
+        _require_roots_capabilities()
+        return
     try:
-        _make_private()
+        unshare(kinds)
     except OSError as error:
-        raise _forbidden("mounts inside it", error) from error
+        raise _forbidden("namespaces inside it", error) from error
+
+
+def _require_roots_capabilities() -> None:
+    """Root's namespaces belong to the machine: what a container took from root it has not in them either."""
+    held = credentials.read()
+    missing = [name for name, capability in NEEDED_BY_ROOT.items() if not held.may(capability)]
+    if missing:
+        flags = " ".join(f"--cap-add {name}" for name in missing)
+        raise Unavailable(f"root is without {', '.join(missing)} here", f"start the container with {flags}")
+
+
+def _forbidden(stage: str, error: OSError) -> Unavailable:
+    return user_namespace.forbidden(Attempt(stage, error.errno or 0))
 
 
 def enter_worker() -> None:
@@ -91,21 +127,6 @@ def enter_worker() -> None:
     _started_in[:] = [network_namespace()]
     unshare(CLONE_NEWNET | CLONE_NEWNS)
     _make_private()
-
-
-def _enter_user_namespace() -> None:
-    _require_single_thread()
-    uid, gid = os.getuid(), os.getgid()
-    try:
-        with RootLender() as lender:
-            unshare(CLONE_NEWUSER | CLONE_NEWNET | CLONE_NEWNS)
-            Path("/proc/self/setgroups").write_text("deny")
-            if not lender.lends():
-                Path("/proc/self/uid_map").write_text(f"{uid} {uid} 1")
-        Path("/proc/self/gid_map").write_text(f"{gid} {gid} 1")
-        pass_on_capabilities()
-    except OSError as error:
-        raise _forbidden("user namespace", error) from error
 
 
 def _require_single_thread() -> None:
@@ -121,18 +142,20 @@ def _require_single_thread() -> None:
         )
 
 
-def _forbidden(stage: str, error: OSError) -> Unavailable:
-    """Which setting keeps this user from making namespaces, and how root would allow it."""
-    from qemunet_tests.harness.host import credentials, machine, user_namespaces
-
-    tried = user_namespaces.Attempt(stage, error.errno or 0)
-    why = user_namespaces.obstacle(tried, credentials.read(), machine.read())
-    return Unavailable(why.reason, why.remedy) if why else Unavailable(str(error), "run as root")
-
-
 def _make_private() -> None:
     mount("none", "/", None, MS_REC | MS_PRIVATE)
     mount("qemunet", str(SCRATCH), "tmpfs", 0, "mode=0755")
+
+
+def _try_a_sys() -> None:
+    """The lab will have a /sys of its own."""
+    folder = SCRATCH / "sys"
+    folder.mkdir()
+    try:
+        uncovered(str(folder))
+        unmount(str(folder))
+    finally:
+        folder.rmdir()
 
 
 def new_network() -> int:

@@ -70,10 +70,27 @@ class Stream:
         return f"stream,id={identifier},server=off,addr.type=unix,addr.path={self.path}"
 
 
+@dataclass(frozen=True)
+class Cable:
+    """`-netdev stream` between two QEMUs, by a TCP connection on the loopback: one listens, the other calls.
+
+    Since QEMU 7.2. TCP because the kernel counts what such a connection carries.
+    """
+
+    port: int
+    listens: bool
+
+    kind = "stream"
+
+    def spell(self, identifier: str) -> str:
+        side = "on" if self.listens else "off"
+        return f"stream,id={identifier},server={side},addr.type=inet,addr.host=127.0.0.1,addr.port={self.port}"
+
+
 #: The modes.
 Netdev = User | Bridge
 #: Whatever a NIC can be connected to.
-Backend = Netdev | Tap | Stream
+Backend = Netdev | Tap | Stream | Cable
 
 
 @dataclass(frozen=True)

@@ -52,6 +52,9 @@ class Monitor:
         self._connection.close()
 
     def _await(self, answer: Any, within_seconds: float, awaited: str) -> Any:
+        if self._loop.is_closed():
+            answer.close()
+            raise self._noted(HarnessError(f"QEMU's monitor, asked {awaited}: the connection was closed before"))
         try:
             return self._loop.run_until_complete(asyncio.wait_for(answer, within_seconds))
         except TimeoutError as late:

@@ -6,6 +6,7 @@ ordinary user may make those in a user namespace only, where the machine's setui
 somebody else's; he gets a folder and a caretaker instead.
 """
 
+import shutil
 import tempfile
 from pathlib import Path
 
@@ -14,6 +15,9 @@ from qemunet_tests.harness.caretaker import Caretaker
 from qemunet_tests.harness.keeper import Keeper
 from qemunet_tests.harness.namespaces import SCRATCH
 from qemunet_tests.harness.syscalls import CLONE_NEWNS, MS_PRIVATE, MS_REC, mount, unshare
+
+#: For the image, and the memory of a template and of its guests. A container's /dev/shm often has 64 MB.
+ROOM_BYTES = 1 << 30
 
 
 def settle(controller_pid: int) -> Keeper | Caretaker:
@@ -29,14 +33,16 @@ def settle(controller_pid: int) -> Keeper | Caretaker:
 
 
 def _new_folder() -> Path:
-    folder = Path(tempfile.mkdtemp(prefix="qemunet-", dir=SCRATCH if _is_writable(SCRATCH) else None))
+    folder = Path(tempfile.mkdtemp(prefix="qemunet-", dir=SCRATCH if _serves(SCRATCH) else None))
     # QEMU may run as somebody else.
     folder.chmod(0o755)
     return folder
 
 
-def _is_writable(folder: Path) -> bool:
+def _serves(folder: Path) -> bool:
     try:
+        if shutil.disk_usage(folder).free < ROOM_BYTES:
+            return False
         with tempfile.TemporaryFile(dir=folder):
             return True
     except OSError:

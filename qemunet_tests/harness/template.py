@@ -5,8 +5,10 @@ devices in another. A thawed guest maps the memory privately, copy on write. The
 hub port, a backend that has no state and no vnet_hdr, because such a state loads on every other backend.
 """
 
+import errno
 import hashlib
 import json
+import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -120,7 +122,7 @@ def write_manifest(folder: Path, models: Sequence[str], about: dict[str, str]) -
 
 
 def copy(source: Path, target: Path) -> Template:
-    """Copy a template and check it on the way. Raises TemplateDamaged."""
+    """Copy a template and check it on the way. Raises TemplateDamaged, HarnessError where there is no room for it."""
     try:
         manifest = json.loads((source / MANIFEST).read_text())
         target.mkdir()
@@ -128,7 +130,12 @@ def copy(source: Path, target: Path) -> Template:
             if _copy(source / name, target / name) != wanted:
                 raise TemplateDamaged(f"{source / name} is not what was saved")
         return Template(target, tuple(manifest["models"]))
-    except (OSError, ValueError, KeyError) as error:
+    except BaseException as error:
+        shutil.rmtree(target, ignore_errors=True)
+        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise HarnessError(f"there is no room for a template in {target.parent}: {error.strerror}") from error
+        if not isinstance(error, OSError | ValueError | KeyError):
+            raise
         raise TemplateDamaged(f"the template in {source} cannot be read: {error}") from error
 
 

@@ -1,5 +1,6 @@
 """The shelf of templates: found, made under a lock, checked, and put where guests can be thawed from them."""
 
+import contextlib
 import json
 import os
 import shutil
@@ -11,7 +12,7 @@ from pathlib import Path
 
 from qemunet_tests.harness import template
 from qemunet_tests.harness.cache import cache_root, readable_caches
-from qemunet_tests.harness.errors import HarnessError
+from qemunet_tests.harness.errors import HarnessError, UsageError
 from qemunet_tests.harness.identity import Identity
 from qemunet_tests.harness.lock import locked
 from qemunet_tests.harness.machine import Machine
@@ -28,7 +29,7 @@ Maker = Callable[[tuple[str, ...]], Path]
 
 @dataclass(frozen=True)
 class TemplateEntry:
-    """One template that is there."""
+    """One template that is there; without a word `about` it, a damaged one."""
 
     name: str
     folder: Path
@@ -78,8 +79,9 @@ class Templates:
         try:
             taken = template.copy(source, place)
         except template.TemplateDamaged:
-            # Whoever comes next makes it anew.
-            shutil.rmtree(source, ignore_errors=True)
+            # Whoever comes next makes it anew, if it can be taken away.
+            with contextlib.suppress(OSError):
+                _take_away(source)
             raise
         # QEMU opens the memory for writing even where it maps a private copy.
         for file in (taken.memory, taken.state):
@@ -93,39 +95,74 @@ class Templates:
 
     def _made(self, name: str, models: tuple[str, ...]) -> Path:
         made = self._make(models)
-        qemu = self._machine.qemu
-        about = {"qemu": qemu.version, "machine": qemu.machine, "accel": self._machine.accel.used}
-        template.write_manifest(made, models, about)
         unfinished = cache_root() / SHELF / f"{UNFINISHED}{name}"
-        template.copy(made, unfinished)
-        shutil.copyfile(made / template.MANIFEST, unfinished / template.MANIFEST)
-        shutil.rmtree(made)
-        for file in unfinished.iterdir():
-            file.chmod(0o644)
-        os.sync()
-        return unfinished.rename(unfinished.with_name(name))
+        try:
+            template.write_manifest(made, models, self._about())
+            template.copy(made, unfinished)
+            shutil.copyfile(made / template.MANIFEST, unfinished / template.MANIFEST)
+            for file in unfinished.iterdir():
+                file.chmod(0o644)
+            os.sync()
+            _take_away(unfinished.with_name(name))
+            return unfinished.rename(unfinished.with_name(name))
+        finally:
+            for folder in (made, unfinished):
+                shutil.rmtree(folder, ignore_errors=True)
+
+    def _about(self) -> dict[str, str]:
+        qemu, image = self._machine.qemu, self._machine.image
+        return {
+            "qemu": qemu.version,
+            "machine": qemu.machine,
+            "accel": self._machine.accel.used,
+            "image": f"{image.name} {image.digest}",
+        }
 
 
 def listing() -> list[TemplateEntry]:
-    """The templates of this user and those that root shares."""
-    folders = [folder for cache in readable_caches() for folder in sorted((cache / SHELF).glob("[!.]*"))]
-    return [_entry(folder) for folder in folders if (folder / template.MANIFEST).is_file()]
+    """The templates of this user and those that root shares, newest first; damaged ones, too."""
+    folders = [folder for cache in readable_caches() for folder in (cache / SHELF).glob("[!.]*")]
+    entries = (_entry(folder) for folder in folders)
+    return sorted((entry for entry in entries if entry), key=lambda entry: entry.age_seconds)
 
 
-def _entry(folder: Path) -> TemplateEntry:
-    said = json.loads((folder / template.MANIFEST).read_text())
-    files = [folder / name for name in (template.MEMORY, template.STATE)]
-    size_bytes = sum(file.stat().st_blocks * 512 for file in files)
-    age_seconds = max(0.0, time.time() - (folder / template.MANIFEST).stat().st_mtime)
-    return TemplateEntry(folder.name, folder, said["about"], tuple(said["models"]), size_bytes, age_seconds)
+def _entry(folder: Path) -> TemplateEntry | None:
+    """None where it is gone meanwhile."""
+    try:
+        size_bytes = sum(file.stat().st_blocks * 512 for file in folder.iterdir())
+        age_seconds = max(0.0, time.time() - folder.stat().st_mtime)
+    except OSError:
+        return None
+    try:
+        said = json.loads((folder / template.MANIFEST).read_text())
+        about, models = dict(said["about"]), tuple(said["models"])
+    except (OSError, ValueError, KeyError, TypeError):
+        about, models = {}, ()
+    return TemplateEntry(folder.name, folder, about, models, size_bytes, age_seconds)
 
 
-def remove(name: str) -> bool:
-    """Remove a template by name; whether there was one. Raises OSError where it may not be removed."""
-    found = [entry for entry in listing() if entry.name == name]
+def remove(beginning: str) -> list[TemplateEntry]:
+    """Remove the templates whose names begin so, and say which; an empty beginning is that of every name.
+
+    Raises UsageError where one is another user's, or cannot be removed.
+    """
+    found = [entry for entry in listing() if entry.name.startswith(beginning)]
+    if foreign := [entry for entry in found if not os.access(entry.folder.parent, os.W_OK)]:
+        raise UsageError(f"{foreign[0].folder} belongs to another user, who has to remove it")
     for entry in found:
-        shutil.rmtree(entry.folder)
-    return bool(found)
+        try:
+            _take_away(entry.folder)
+        except OSError as refused:
+            raise UsageError(f"{entry.folder} cannot be removed: {refused.strerror}") from refused
+    return found
+
+
+def _take_away(folder: Path) -> None:
+    """Remove a template, if it is there: first its name, because half a removal is no template. Raises OSError."""
+    doomed = folder.with_name(f"{UNFINISHED}{folder.name}-{os.getpid()}")
+    with contextlib.suppress(FileNotFoundError):
+        folder.rename(doomed)
+        shutil.rmtree(doomed)
 
 
 @contextmanager

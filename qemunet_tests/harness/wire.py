@@ -4,6 +4,7 @@ Where a promise is about frames and not about a kernel, no guest needs to boot. 
 ports join its backend to a datagram socket that carries raw Ethernet frames. Needs QEMU 7.2 or later.
 """
 
+import shutil
 import socket
 from collections.abc import Callable
 from pathlib import Path
@@ -72,3 +73,4 @@ class Peer:
         if self.qemu:
             self.qemu.quit()
         self._socket.close()
+        shutil.rmtree(self._folder, ignore_errors=True)

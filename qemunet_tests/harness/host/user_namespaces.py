@@ -18,6 +18,7 @@ from qemunet_tests.harness.syscalls import (
     CLONE_NEWNS,
     CLONE_NEWUSER,
     MS_PRIVATE,
+    MS_RDONLY,
     MS_REC,
     mount,
     unshare,
@@ -28,7 +29,16 @@ CLONE_SETTING = "kernel.unprivileged_userns_clone"
 LIMITS = ("user.max_user_namespaces", "user.max_net_namespaces", "user.max_mnt_namespaces")
 
 #: In the order tried. Without privilege the first fails and the rest must work; with it the first is enough.
-STAGES = ("namespaces as root", "user namespace", "id map", "namespaces inside it", "mounts inside it")
+STAGES = (
+    "namespaces as root",
+    "user namespace",
+    "id map",
+    "namespaces inside it",
+    "mounts inside it",
+    "a /sys of its own",
+)
+#: What fails there has nothing to do with who asks.
+COVERED = STAGES[-1]
 _ANSWER_BYTES = 3
 
 
@@ -69,20 +79,37 @@ def _try_everything() -> tuple[int, int, int]:
     except OSError:
         pass
     else:
-        return 0, 0, 1
+        return *_tried(len(STAGES), lambda: uncovered("/sys")), 1
     uid, gid = os.getuid(), os.getgid()
     steps: tuple[Callable[[], None], ...] = (
         lambda: unshare(CLONE_NEWUSER),
         lambda: _map_ids(uid, gid),
         lambda: unshare(CLONE_NEWNET | CLONE_NEWNS),
         lambda: mount("none", "/", None, MS_REC | MS_PRIVATE),
+        lambda: uncovered("/sys"),
     )
     for number, step in enumerate(steps, start=2):
-        try:
-            step()
-        except OSError as refused:
-            return number, (refused.errno or 0) & 0xFF, 0
+        stage, error = _tried(number, step)
+        if stage:
+            return stage, error, 0
     return 0, 0, 0
+
+
+def _tried(number: int, step: Callable[[], None]) -> tuple[int, int]:
+    try:
+        step()
+    except OSError as refused:
+        return number, (refused.errno or 0) & 0xFF
+    return 0, 0
+
+
+def uncovered(folder: str) -> None:
+    """Mount a /sys of the network namespace entered on `folder`, and see that sysctls of it can be set.
+
+    Raises OSError where a container's runtime covered a part of /sys or of /proc/sys, which nobody may uncover.
+    """
+    os.close(os.open("/proc/sys/net/ipv4/ip_forward", os.O_WRONLY))
+    mount("sysfs", folder, "sysfs", MS_RDONLY)
 
 
 def _map_ids(uid: int, gid: int) -> None:
@@ -95,6 +122,22 @@ def obstacle(tried: Attempt, credentials: Credentials, machine: Machine, root: P
     """Which setting forbade it and the command that allows it, or None where it went well."""
     if tried.failed_stage is None:
         return None
+    if tried.failed_stage == COVERED:
+        return Obstacle(
+            f"a part of /sys or /proc/sys is covered, as containers have it ({os.strerror(tried.error)})",
+            f"start the container with {uncovering(machine.container)}",
+        )
+    if setting := _forbidding_setting(credentials, root):
+        return setting
+    if tried.error == errno.ENOSPC:
+        return Obstacle(
+            "a limit on the number of namespaces is reached (user.max_*_namespaces, or 32 levels deep)",
+            f"{credentials.sudo}sysctl -w user.max_user_namespaces=10000, or end what holds namespaces: lsns",
+        )
+    return _refused(tried, credentials, machine)
+
+
+def _forbidding_setting(credentials: Credentials, root: Path) -> Obstacle | None:
     sudo = credentials.sudo
     if _setting(root, APPARMOR) == 1 and credentials.effective_uid != 0:
         return Obstacle(
@@ -109,12 +152,7 @@ def obstacle(tried: Attempt, credentials: Credentials, machine: Machine, root: P
     for limit in LIMITS:
         if _setting(root, limit) == 0:
             return Obstacle(f"{limit}=0 allows no such namespace", f"{sudo}sysctl -w {limit}=10000")
-    if tried.error == errno.ENOSPC:
-        return Obstacle(
-            "a limit on the number of namespaces is reached (user.max_*_namespaces, or 32 levels deep)",
-            f"{sudo}sysctl -w user.max_user_namespaces=10000, or end what holds namespaces: lsns",
-        )
-    return _refused(tried, credentials, machine)
+    return None
 
 
 def _refused(tried: Attempt, credentials: Credentials, machine: Machine) -> Obstacle:
@@ -123,10 +161,15 @@ def _refused(tried: Attempt, credentials: Credentials, machine: Machine) -> Obst
         where = f"the container ({machine.container})" if machine.container else "a filter on system calls"
         return Obstacle(
             f"{where} forbids new namespaces ({said})",
-            "start the container with --cap-add SYS_ADMIN --security-opt seccomp=unconfined "
-            "--security-opt apparmor=unconfined",
+            "start the container with --security-opt seccomp=unconfined --security-opt apparmor=unconfined "
+            f"{uncovering(machine.container)}",
         )
     return Obstacle(f"the kernel refuses new namespaces ({said})", "run as root, outside any chroot")
+
+
+def uncovering(container: str | None) -> str:
+    """The flag that leaves /sys and /proc/sys of a container as the kernel made them."""
+    return "--security-opt unmask=ALL" if container == "podman" else "--security-opt systempaths=unconfined"
 
 
 def _setting(root: Path, name: str) -> int | None:

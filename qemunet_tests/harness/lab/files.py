@@ -5,7 +5,7 @@ from pathlib import Path
 
 from qemunet_tests.harness.lab import plan
 from qemunet_tests.harness.namespaces import SCRATCH
-from qemunet_tests.harness.syscalls import MS_BIND, MS_REC, mount
+from qemunet_tests.harness.syscalls import MS_BIND, MS_RDONLY, MS_REC, mount
 
 ETC = Path("/etc")
 
@@ -26,7 +26,7 @@ def furnish() -> None:
     replace("resolv.conf", f"nameserver {plan.ROUTER}\nsearch {plan.DOMAIN}\n")
     replace("hosts", f"127.0.0.1 localhost {socket.gethostname()}\n{plan.HOST} host.home\n")
     allow_bridges(plan.BRIDGE)
-    mount("sysfs", "/sys", "sysfs")
+    mount("sysfs", "/sys", "sysfs", MS_RDONLY)
 
 
 def replace(name: str, text: str) -> Path:
