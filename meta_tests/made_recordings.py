@@ -6,6 +6,8 @@ from pathlib import Path
 
 NIC = "virtio-net-pci"
 GUEST = {
+    "arm": "bridge",
+    "nic": NIC,
     "argv": ["qemu", "-netdev", "bridge,id=net0,br=br0", "-device", "virtio-net-pci,netdev=net0,mac=52:54:00:00:00:01"],
     "mtu": "1500",
     "features": "1110",
@@ -13,7 +15,10 @@ GUEST = {
     "kernel": "6.1",
     "congestion": "cubic",
     "iperf3": "iperf 3.12",
+    "network": "net0: index=0,type=tap",
 }
+MACHINE = {"user": 100, "system": 20, "idle": 0, "steal": 0, "others_cpus": 0.2, "load": 1.0, "probe_us": 3000.0}
+ON_PATH = {"tap_mtu": "1500", "bridge_mtu": "1500", "qdisc": "noqueue", "tun_flags": "0x5002", "mss": "1448"}
 RATES = {"user": 300.0, "bridge": 2000.0, "user-again": 300.0}
 PAIRS = [
     {"nic": NIC, "arms": ["bridge", "user"], "twin": False},
@@ -35,23 +40,34 @@ def session(**changes):
         "seconds": 1,
         "guest_time": False,
         "path": "guest to host",
-        "arms": [{"name": name, "nic": NIC, "way": name.split("-")[0], "again": "-" in name} for name in RATES],
+        "arms": [
+            {"name": name, "nic": NIC, "way": name.split("-")[0], "again": "-" in name, "far_end": "the host"}
+            for name in RATES
+        ],
+        "baseline_qemu": None,
+        "seed": 1,
         "pairs": PAIRS,
         "uplink": {"name": "eth0", "mbit_per_second": 1000},
     }
     return {**said, **changes}
 
 
-def runs(rates=RATES, blocks=8, noise=0.05, seed=1, guest=GUEST, drift=0.0):
-    chance = random.Random(seed)
+def runs(rates=RATES, blocks=8, noise=0.05, seed=1, guest=GUEST, drift=0.0, on_path=ON_PATH):
+    chance, number = random.Random(seed), 0
     for block in range(1, blocks + 1):
         for arm, rate in rates.items():
             for direction in ("g2h", "h2g"):
                 value = rate * chance.lognormvariate(0, noise) * (1 + drift * block)
+                number += 1
                 yield {
                     "kind": "run",
                     "schema": 1,
+                    "run": number,
                     "measures": f"tcp.{direction}",
+                    "position": number,
+                    "seconds": 1.5,
+                    "machine": MACHINE,
+                    "on_path": on_path,
                     "boot": 1 if block <= blocks // 2 else 2,
                     "block": block,
                     "arm": arm,
@@ -69,7 +85,10 @@ def runs(rates=RATES, blocks=8, noise=0.05, seed=1, guest=GUEST, drift=0.0):
                 }
 
 
-END = {"kind": "end", "schema": 1, "reason": "complete", "usable": True, "precise": True}
+END = {
+    "kind": "end", "schema": 1, "reason": "complete", "missing": [], "seconds": 200.0, "runs": 48, "invalid": 0,
+    "blocks": 8, "usable": True, "why_unusable": None, "precise": True,
+}  # fmt: skip
 
 
 def write(path: Path, about=None, lines=None, end=END):

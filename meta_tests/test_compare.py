@@ -96,6 +96,11 @@ def test_recordings_that_differ_are_refused_unless_asked_for(compare, factor):
     assert said.startswith("invalid comparison")
     assert f"undeclared difference: {factor}:" in said
     assert compare(usual(), usual(2, session=other), "--factor", factor)[0] == 0
+
+
+def test_all_differences_may_be_asked_for_at_once(compare):
+    other = made_recordings.session(**UNLIKE["machine"], **UNLIKE["qemu"])
+    assert compare(usual(), usual(2, session=other), "--factor", "machine")[0] == 3
     assert compare(usual(), usual(2, session=other), "--factor", "any")[0] == 0
 
 
@@ -114,6 +119,55 @@ def test_guests_that_differ_are_refused_and_the_difference_is_named(compare, cha
     code, said = compare(usual(), usual(2, guest={**made_recordings.GUEST, **changes}))
     assert code == 3
     assert f"undeclared difference: {factor} of bridge virtio-net-pci" in said
+
+
+@pytest.mark.parametrize(
+    ("changes", "named", "odd"),
+    [
+        ({"tap_mtu": "576"}, "mtu of bridge virtio-net-pci: MTU of the tap 1500 -> 576", "the MTU of its tap is 576"),
+        ({"bridge_mtu": "576"}, "mtu of bridge virtio-net-pci: MTU of the bridge 1500 -> 576", "the MTU of the bridge"),
+        (
+            {"mss": "524"},
+            "mtu of bridge virtio-net-pci: bytes in a TCP segment 1448 -> 524",
+            "TCP sends segments of 524",
+        ),
+        ({"qdisc": "tbf"}, "qdisc of bridge virtio-net-pci: on the tap noqueue -> tbf", "the queue discipline tbf is"),
+    ],
+)
+def test_what_lies_in_the_path_is_named(compare, changes, named, odd):
+    after = usual(2, rates={**RATES, "bridge": RATES["bridge"] / 2}, on_path={**made_recordings.ON_PATH, **changes})
+    code, said = compare(usual(), after)
+    assert code == 3
+    factor = named.partition(" ")[0]
+    assert f"undeclared difference: {named}" in said
+    assert "slower all the same: tcp.g2h virtio-net-pci bridge/user changed 0." in said
+    assert f"warning: after.jsonl: bridge virtio-net-pci: {odd}" in said
+    assert compare(usual(), after, "--factor", factor)[0] == 1
+
+
+def test_a_recording_that_did_not_ask_for_the_path_is_compared_all_the_same(compare):
+    assert compare(usual(on_path={}), usual(2, on_path={"mss": "524"}))[0] == 0
+
+
+def test_offloads_that_were_lost_are_named(compare):
+    guest = {**made_recordings.GUEST, "features": "0010", "tun_flags": "0x1002"}
+    before = {**made_recordings.GUEST, "features": "110000010001", "tun_flags": "0x5002"}
+    code, said = compare(usual(guest=before), usual(2, guest=guest))
+    assert code == 3
+    assert "virtio with CSUM GUEST_CSUM GUEST_TSO4 HOST_TSO4 -> virtio with bit 2" in said
+    assert "tap with vnet_hdr (0x5002) -> tap without vnet_hdr (0x1002)" in said
+
+
+def test_an_arm_without_a_single_proven_row_is_named(compare):
+    about, rows = usual(2)
+    for row in rows:
+        if row["arm"] == "bridge":
+            row |= {"valid": False, "why_invalid": "wrong backend: the monitor shows user, not tap"}
+    code, said = compare(usual(), (about, rows))
+    assert code == 3
+    assert said.startswith(
+        "invalid comparison: in after.jsonl all 16 transfers of bridge virtio-net-pci are invalid: wrong backend"
+    )
 
 
 def test_addresses_and_descriptors_are_no_difference(compare):

@@ -2,7 +2,6 @@
 
 import io
 import json
-import signal
 import subprocess
 import sys
 import tempfile
@@ -12,6 +11,7 @@ import pytest
 from rich.console import Console
 
 from meta_tests import made_recordings
+from meta_tests.test_record_shapes import complaints
 from qemunet_tests.__main__ import exit_code
 from qemunet_tests.throughput import recording
 from qemunet_tests.throughput.judging import verdicts
@@ -32,6 +32,8 @@ RECORD = [sys.executable, "-m", "qemunet_tests", "record"]
         (["--seconds", "0"], "--seconds"),
         (["--qemu", "/nonexistent"], "--qemu"),
         (["--guest-time", "--accel", "kvm"], "--guest-time"),
+        (["--extras", "weather"], "--extras: there is no 'weather'; there are latency, udp, none"),
+        (["--directions", "up"], "--directions: there is no 'up'"),
         (["--placement", "moon"], "--placement"),
     ],
 )
@@ -58,6 +60,25 @@ def test_the_answer_comes_first_and_titles_name_accelerator_and_placement(tmp_pa
     assert "Mbit/s of this host's uplink of 1000 Mbit/s: it matters" in " ".join(text.split())
     assert "QEMU 7.2, TCG, all on CPU 1" in text
     assert "A/A: the same configuration twice is the same" in text
+
+
+def test_what_is_odd_and_what_else_went_on_is_said(tmp_path):
+    odd = list(made_recordings.runs(on_path={**made_recordings.ON_PATH, "qdisc": "tbf", "tun_flags": "0x1002"}))
+    text = " ".join(shown(read(tmp_path, lines=odd)).split())
+    assert "Odd: bridge virtio-net-pci: the queue discipline tbf is on its tap." in text
+    assert "Odd: bridge virtio-net-pci: its tap has no vnet_hdr" in text
+    assert "Meanwhile others used 0.2 CPUs (at most 0.2), 0% was stolen; fixed work took 3.0 to 3.0 ms." in text
+    assert "Odd" not in shown(read(tmp_path))
+
+
+def test_what_was_not_measured_is_named(tmp_path):
+    ended = {
+        **made_recordings.END,
+        "reason": "interrupted by Ctrl-C",
+        "missing": ["blocks 3 to 8", "latency in boot 2"],
+    }
+    text = " ".join(shown(read(tmp_path, end=ended)).split())
+    assert "The recording ended early: interrupted by Ctrl-C. Not measured: blocks 3 to 8; latency in boot 2." in text
 
 
 def test_a_machine_that_cannot_measure_gives_no_verdict(tmp_path):
@@ -107,7 +128,10 @@ ONE_BLOCK = ["--blocks", "1", "--nics", "virtio-net"]
 
 
 def lines_of(path):
-    return [json.loads(line) for line in path.read_text().splitlines()]
+    """What was really written is what the schema says."""
+    lines = [json.loads(line) for line in path.read_text().splitlines()]
+    assert complaints("recording", lines) == []
+    return lines
 
 
 @pytest.fixture
@@ -120,7 +144,7 @@ def open_folder():
 
 
 @pytest.mark.slow
-def test_a_wrong_backend_behind_the_right_name_makes_rows_invalid(open_folder, tmp_path):
+def test_a_wrong_backend_behind_the_right_name_is_named(open_folder, tmp_path, capsys):
     """A QEMU that gives every guest user networking, whatever it is asked for."""
     wrapper = open_folder / "qemu"
     wrapper.write_text(
@@ -130,8 +154,12 @@ def test_a_wrong_backend_behind_the_right_name_makes_rows_invalid(open_folder, t
     )
     wrapper.chmod(0o755)
     out = tmp_path / "a.jsonl"
-    words = [*RECORD, *ONE_BLOCK, "--accel", "tcg", "--qemu", str(wrapper), "--out", str(out)]
+    words = [*RECORD, *ONE_BLOCK, "--extras", "none", "--accel", "tcg", "--qemu", str(wrapper), "--out", str(out)]
     subprocess.run(words, check=False, timeout=300)
+    assert exit_code(["compare", str(out), str(out)]) == 3
+    said = capsys.readouterr().out
+    assert said.startswith("invalid comparison: in a.jsonl all 2 transfers of bridge virtio-net-pci are invalid: ")
+    assert "wrong backend: the monitor shows user, not tap" in said
     runs = [line for line in lines_of(out) if line["kind"] == "run" and line["measures"].startswith("tcp.")]
     of_bridge = [run for run in runs if run["arm"] == "bridge"]
     assert of_bridge
@@ -140,20 +168,19 @@ def test_a_wrong_backend_behind_the_right_name_makes_rows_invalid(open_folder, t
 
 
 @pytest.mark.slow
-def test_an_interrupted_recording_keeps_what_it_measured(tmp_path):
+def test_guests_that_talk_to_each_other(tmp_path):
+    """Whoever counts the bytes on their way agrees with iperf3: QEMU's connection, taps, and both guests' NICs."""
     out = tmp_path / "a.jsonl"
-    process = subprocess.Popen([*RECORD, "--nics", "virtio-net", "--out", str(out)], stdout=subprocess.PIPE, text=True)
-    for line in process.stdout:
-        if "block 2 of" in line:
-            process.send_signal(signal.SIGINT)
-            break
-    said = process.communicate(timeout=120)[0]
-    assert process.returncode == 3
-    assert "ended early: interrupted" in said
-    lines = lines_of(out)
-    assert lines[0]["kind"] == "session"
-    assert lines[-1]["reason"] == "interrupted by Ctrl-C"
-    assert any(line["kind"] == "run" and line["arm"] for line in lines)
+    words = ["--arms", "stream,bridge-guests", "--nics", "virtio-net", "--extras", "none", "--blocks", "1"]
+    subprocess.run([*RECORD, *words, "--out", str(out)], check=False, timeout=300)
+    runs = [line for line in lines_of(out) if line.get("measures") in ("tcp.g2h", "tcp.h2g")]
+    assert {run["arm"] for run in runs} == {"stream", "bridge-guests", "bridge-guests-again"}
+    for run in runs:
+        assert run["valid"], run["why_invalid"]
+        assert run["proof"]["nics"].keys() == {"near", "far"}
+        assert run["values"][run["measures"]] > 0
+        kind = "stream" if run["arm"] == "stream" else "tap"
+        assert (run["proof"]["expected"], run["proof"]["found"]) == (kind, kind)
 
 
 @pytest.mark.slow

@@ -1,12 +1,16 @@
 """Rows without proof of path are invalid; what iperf3 says is read from the right end."""
 
+import contextlib
 import itertools
+import os
 import random
+import socket
+import time
 
 import pytest
 
 from qemunet_tests.harness.errors import HarnessError, Unavailable, UsageError
-from qemunet_tests.throughput import arms, iperf, proof, schedule, watch
+from qemunet_tests.throughput import arms, clock, iperf, proof, schedule, sockets, watch
 from qemunet_tests.throughput.watch import Tick
 
 
@@ -31,6 +35,32 @@ def test_another_backend_behind_the_name_is_named():
 @pytest.mark.parametrize("counted", [0, 900_000, 1200_000])
 def test_counters_that_disagree_are_no_proof(counted):
     assert "counters mismatch" in proof.objection(evidence(counted=counted))
+
+
+def test_a_guests_own_nic_must_agree_as_well():
+    def between(**nics):
+        return proof.Evidence("stream", "stream", "the connection", 1000_000, 1020_000, 1000_000, nics)
+
+    assert proof.objection(between(near=1010_000, far=1000_000)) is None
+    assert "the far guest's NIC counted 500000" in proof.objection(between(near=1000_000, far=500_000))
+
+
+@pytest.mark.parametrize("direction", ["g2h", "h2g"])
+def test_what_nics_counted_is_told_by_direction(direction):
+    sends, takes = proof.NicCount(100_066, 1, 66, 1), proof.NicCount(66, 1, 100_066, 1)
+    zero = proof.NicCount(0, 0, 0, 0)
+    before = proof.Counts(None, (zero, zero))
+    after = proof.Counts(None, (sends, takes) if direction == "g2h" else (takes, sends))
+    assert after.payload_since(before, direction) == {"near": 100_000, "far": 100_000}
+    assert after.packets_since(before, direction) == 1
+
+
+def test_what_was_sent_again_is_counted_by_a_tap_and_by_no_socket():
+    def seen(again):
+        return proof.Evidence("tap", "tap", "the tap", 34_951_536, 29_222_088, 27_230_400, None, again)
+
+    assert proof.objection(seen(5198 * 1460)) is None
+    assert "counters mismatch" in proof.objection(seen(0))
 
 
 def test_headers_are_no_payload():
@@ -75,6 +105,11 @@ def test_a_transfer_that_is_too_short_is_no_measurement():
         iperf.flow(*ends((1,)), "g2h", 0.5)
 
 
+def test_a_transfer_that_stalls_is_no_rate():
+    assert "nothing arrived after the first 0.5 s" in iperf.objection(iperf.flow(*ends((9, 9, 0, 0)), "g2h", 0.5), 0.5)
+    assert iperf.objection(iperf.flow(*ends(), "g2h", 0.5), 0.5) is None
+
+
 def test_iperf3s_own_complaint_is_quoted():
     with pytest.raises(HarnessError, match="unable to connect"):
         iperf.parse('{"start": {}, "error": "unable to connect to server"}', "guest")
@@ -87,6 +122,11 @@ def test_cpu_cost_is_that_of_the_steady_part():
     assert watch.cpu_seconds_per_gb(ticks, 0.5) == pytest.approx(5.0)
     assert watch.cpu_seconds_per_gb([], 0.5) is None
     assert watch.cpu_seconds_per_gb([Tick(0, 0, 0, 0), Tick(1, 1, 0, 10)], 0.5) is None
+
+
+def test_a_transfer_that_came_to_a_stand_is_judged_as_a_whole():
+    ticks = [Tick(1.0 + n * 0.1, 1 + n * 0.1, 0.0, min(n, 5) * 10_000_000 + max(n - 5, 0)) for n in range(11)]
+    assert watch.cpu_seconds_per_gb(ticks, 0.5) == pytest.approx(22.5)
 
 
 def test_where_nobody_looked_in_time_the_rest_must_do():
@@ -122,6 +162,58 @@ def test_every_plan_has_an_a_a_arm_and_compares_with_user():
 def test_a_baseline_is_compared_arm_by_arm():
     plan = arms.make_plan(["user"], ["e1000"], baseline=True)
     assert ("user", "user-baseline") in [(pair.upper.name, pair.lower.name) for pair in plan.pairs]
+
+
+def test_arms_between_guests_are_compared_with_each_other():
+    def pairs(*ways):
+        return [(pair.upper.name, pair.lower.name) for pair in arms.make_plan(ways, ["e1000"]).pairs]
+
+    assert pairs("stream", "bridge-guests", "bridge", "user") == [
+        ("bridge", "user"),
+        ("stream", "bridge-guests"),
+        ("user-again", "user"),
+    ]
+    assert pairs("stream", "user") == [("stream", "user"), ("user-again", "user")]
+    assert pairs("stream") == [("stream-again", "stream")]
+
+
+def test_clocks_that_disagree_make_a_row_invalid():
+    assert clock.objection(1.001, 1.01) is None
+    assert "1.13 s by the guest's and 0.05 s by the server's" in clock.objection(1.1277, 0.054)
+    assert "clocks disagree" in clock.objection(0.0, 1.0)
+    assert clock.right(1.2, 0.1)
+    assert not clock.right(20.0, 0.1)
+    assert not clock.right(0.4, 0.1)
+
+
+@pytest.fixture
+def here():
+    """This machine's own network as a station."""
+
+    class Here:
+        entered = staticmethod(contextlib.nullcontext)
+
+    return Here()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root hears of connections that ended")
+def test_a_look_at_connections_is_quick_however_many_others_there_were(here):
+    """Hundreds wait in TIME_WAIT after request-response; decoding them took longer than a transfer."""
+    with contextlib.closing(sockets.Account(here)) as account, socket.create_server(("127.0.0.1", 0)) as other:
+        for _ in range(300):
+            with socket.create_connection(other.getsockname()), other.accept()[0]:
+                pass
+        with socket.create_server(("127.0.0.1", 0)) as server:
+            port = server.getsockname()[1]
+            with socket.create_connection(("127.0.0.1", port)) as near, server.accept()[0] as far:
+                near.sendall(b"x" * 1000)
+                far.recv(1000, socket.MSG_WAITALL)
+                began = time.process_time()
+                seen, ended = account.alive(port), list(account.ended(port))
+                spent_seconds = time.process_time() - began
+            assert sorted(each.received_bytes for each in seen) == [0, 1000]
+            assert ended == []
+            assert spent_seconds < 0.1
 
 
 @pytest.mark.parametrize(("ways", "nics"), [(["usr"], ["e1000"]), (["user"], ["ne2000"])])

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from qemunet_tests.harness.errors import UsageError
 
 if TYPE_CHECKING:
-    from qemunet_tests.throughput.judging.comparing import Comparison
+    from qemunet_tests.throughput.judging.outcome import Comparison
 
 EXAMPLES = """\
 examples:

@@ -75,6 +75,9 @@ class Watcher:
         if report.when not in ("setup", "call"):
             self._display.finished(report.nodeid, Finding.from_properties(report.user_properties))
 
+    def pytest_qemunet_progress(self, sentence: str) -> None:
+        self._display.say(sentence)
+
     def pytest_keyboard_interrupt(self) -> None:
         for pid in self.worker_pids:
             with contextlib.suppress(ProcessLookupError):
@@ -113,7 +116,7 @@ def _run_pytest(arguments: list[str], watcher: Watcher) -> int:
 def _report(console: Console, config: pytest.Config, ended: int) -> int:
     reporter = plugin.reporter(config)
     results = reporter.results()
-    trouble = [*reporter.book.trouble]
+    trouble = reporter.book.complaints
     if ended == pytest.ExitCode.NO_TESTS_COLLECTED:
         trouble.append("the claims that were asked for have no tests; `qemunet claims` says why")
     code = exit_code(results, bool(trouble))

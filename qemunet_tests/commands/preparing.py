@@ -52,10 +52,13 @@ def shown_steps(console: Console) -> Iterator[Steps]:
 def prepare_image(console: Console) -> float:
     """Have the tiny guest's image built if there is none. Answers with the seconds it took.
 
-    Raises Unavailable where it cannot be built, HarnessError where building failed.
+    Raises Unavailable where it cannot be built, HarnessError where building failed, UsageError where the cache is
+    somebody else's.
     """
     from qemunet_tests import images
+    from qemunet_tests.harness import cache
 
+    cache.claim()
     began_seconds = time.monotonic()
     if images.available() is None:
         console.print("the guest image is not built yet: building it once", highlight=False)

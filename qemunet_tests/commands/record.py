@@ -1,6 +1,7 @@
 """`qemunet record`: measures the networking modes side by side."""
 
 import argparse
+import contextlib
 import random
 import time
 from collections.abc import Mapping
@@ -32,7 +33,8 @@ examples:
                                               `qemunet compare FILE --baseline`
   qemunet record --guest-time                 per guest second (icount): steady on noisy machines
 
-arms: user, bridge, tap, tap-plain (without vnet_hdr), tap-vhost, passt. Ctrl-C keeps what was measured.
+arms: user, bridge, tap, tap-plain (without vnet_hdr), tap-vhost, passt; between two guests: stream,
+bridge-guests. Ctrl-C keeps what was measured.
 exit codes: 0 recorded; 2 wrong usage; 3 the A/A arm failed, it ended early, or nothing could be measured
 """
 
@@ -54,6 +56,12 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     parser.add_argument("--nics", metavar="MODEL,...", default="virtio-net,e1000", help="default: %(default)s")
     parser.add_argument("--blocks", metavar="N", help="so many blocks (default: 8 to 16, until precise enough)")
     parser.add_argument("--seconds", metavar="S", default="1", help="length of one transfer (default: %(default)s)")
+    parser.add_argument(
+        "--directions", metavar="g2h,h2g", default="g2h,h2g", help="guest to host, host to guest (default: both)"
+    )
+    parser.add_argument(
+        "--extras", metavar="NAME,...", default="latency,udp", help="what besides TCP, or none (default: %(default)s)"
+    )
     parser.add_argument("--full", action="store_true", help="every metric in every block")
     parser.add_argument("--guest-time", action="store_true", help="goodput per guest second, by QEMU's -icount")
     parser.add_argument("--placement", choices=("one", "split", "free"), default="one", help="CPUs of what is measured")
@@ -129,6 +137,7 @@ def _measure(
     """Record. Answers with why it ended: `complete`, or what happened before."""
     from qemunet_tests.throughput import lab_bench
     from qemunet_tests.throughput.recorder import Recorder
+    from qemunet_tests.throughput.recording import Full
 
     began = time.monotonic()
     with lab_bench.entered(machine) as (bench, lab):
@@ -144,12 +153,16 @@ def _measure(
         try:
             recorder.record()
         except KeyboardInterrupt:
+            if not book.runs:
+                raise HarnessError("interrupted before anything was measured, so nothing was recorded") from None
             reason = "interrupted by Ctrl-C"
         except (HarnessError, Unavailable, OSError) as error:
             if not book.runs:
                 raise
-            reason = str(error)
-        book.end(reason, round(time.monotonic() - began, 1))
+            reason = " ".join(str(error).split())
+        # A disk that is full takes no last line either; what it has taken is a recording.
+        with contextlib.suppress(Full):
+            book.end(reason, round(time.monotonic() - began, 1), recorder.unmeasured())
         return reason
 
 
@@ -161,6 +174,8 @@ def _show(console: "Console", out: Path, plots: Path | None, reason: str) -> int
     recorded = recording.read(out)
     machine, judged = verdicts.health(recorded), verdicts.summarise(recorded)
     table.show(console, recorded, judged, machine)
+    if recorded.ended is None:
+        console.print(f"The recording ended early: {reason}.", highlight=False, soft_wrap=True, markup=False)
     console.print(f"recorded in {out}", highlight=False, soft_wrap=True, markup=False)
     if plots:
         from qemunet_tests.throughput.showing.plots import draw
@@ -184,15 +199,26 @@ def _words(text: str, option: str) -> list[str]:
 
 
 def _effort(arguments: argparse.Namespace) -> "Effort":
+    from qemunet_tests.throughput.extras import WORDS
     from qemunet_tests.throughput.recorder import Effort
+    from qemunet_tests.throughput.schedule import DIRECTIONS
 
     blocks = _number(arguments.blocks, "--blocks", 1)
     seconds = _number(arguments.seconds, "--seconds", 1) or 1
     few = blocks or DEFAULT_BLOCKS
-    extras = not arguments.guest_time
+    extras = () if arguments.guest_time else _among(arguments.extras, "--extras", (*WORDS, "none"))
+    directions = _among(arguments.directions, "--directions", DIRECTIONS)
     return Effort(
-        few, blocks or DEFAULT_LIMIT, BOOTS, seconds, arguments.full, extras, guest_time=arguments.guest_time
+        few, blocks or DEFAULT_LIMIT, BOOTS, seconds, arguments.full, extras, directions, arguments.guest_time
     )  # fmt: skip
+
+
+def _among(text: str, option: str, known: tuple[str, ...]) -> tuple[str, ...]:
+    words = _words(text, option)
+    for word in words:
+        if word not in known:
+            raise UsageError(f"{option}: there is no {word!r}; there are {', '.join(known)}")
+    return tuple(dict.fromkeys(words))
 
 
 def _number(text: str | None, option: str, least: int) -> int | None:

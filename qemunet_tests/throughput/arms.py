@@ -17,7 +17,11 @@ WAYS = {
     "tap-plain": "-netdev tap,vnet_hdr=off: every packet is cut and summed by the guest",
     "tap-vhost": "-netdev tap,vhost=on: packets are moved by the kernel",
     "passt": "-netdev stream to passt",
+    "stream": "-netdev stream between two guests",
+    "bridge-guests": "two guests, each by -netdev bridge",
 }
+#: Ways whose far end is a second guest and not the host.
+BETWEEN_GUESTS = ("stream", "bridge-guests")
 DEFAULT_WAYS = ("bridge", "user")
 DEFAULT_NICS = ("virtio-net-pci", "e1000")
 #: The same configuration again, under another name: what differs between the two is noise.
@@ -45,6 +49,10 @@ class Arm:
         return f"{self.name}/{self.nic}"
 
     @property
+    def is_again(self) -> bool:
+        return self.suffix == AGAIN
+
+    @property
     def is_baseline(self) -> bool:
         return self.suffix == BASELINE
 
@@ -59,7 +67,7 @@ class Pair:
     @property
     def is_twin(self) -> bool:
         """Whether the two are the same configuration."""
-        return self.upper.suffix == AGAIN
+        return self.upper.is_again
 
 
 @dataclass(frozen=True)
@@ -80,7 +88,7 @@ def make_plan(ways: Sequence[str], nics: Sequence[str], baseline: bool = False) 
     arms, pairs = [], []
     for nic in nics:
         of_nic = [Arm(way, nic) for way in ways]
-        pairs += [Pair(arm, of_nic[-1]) for arm in of_nic[:-1]]
+        pairs += _compared(of_nic)
         if baseline:
             before = [replace(arm, suffix=BASELINE) for arm in of_nic]
             pairs += [Pair(arm, other) for arm, other in zip(of_nic, before, strict=True)]
@@ -90,6 +98,17 @@ def make_plan(ways: Sequence[str], nics: Sequence[str], baseline: bool = False) 
     arms.append(replace(last, suffix=AGAIN))
     pairs.append(Pair(arms[-1], last))
     return Plan(tuple(arms), tuple(pairs))
+
+
+def _compared(arms: Sequence[Arm]) -> list[Pair]:
+    """Each with the last of those that have the same far end, and one that is alone with the last of all."""
+    pairs = []
+    for arm in arms:
+        like = [each for each in arms if (each.way in BETWEEN_GUESTS) == (arm.way in BETWEEN_GUESTS)]
+        other = like[-1] if len(like) > 1 else arms[-1]
+        if arm != other:
+            pairs.append(Pair(arm, other))
+    return pairs
 
 
 def _known_ways(ways: Sequence[str]) -> list[str]:

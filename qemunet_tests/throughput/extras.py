@@ -1,9 +1,10 @@
 """The metrics besides TCP throughput: what each is, and how often it is measured."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from typing import Any
 
+from qemunet_tests.throughput.arms import BETWEEN_GUESTS, Arm
 from qemunet_tests.throughput.latency import latency
 from qemunet_tests.throughput.subject import Subject
 from qemunet_tests.throughput.transfer import Way
@@ -12,13 +13,25 @@ from qemunet_tests.throughput.udp import zero_loss
 
 @dataclass(frozen=True)
 class Extra:
-    """`measure` gives rows, named by metric; `seconds` is what it costs an arm under TCG."""
+    """`measure` gives rows, named by metric; `seconds` is what it costs an arm under TCG. `--extras` takes `word`."""
 
+    word: str
     name: str
     measure: Callable[[Way, Subject], Iterable[tuple[str, dict[str, Any]]]]
     seconds: float
     #: Whether it is measured once a recording and not once a boot, because it takes long.
     once: bool = False
+    #: Ways for which there is no such thing.
+    without: tuple[str, ...] = ()
+
+    def of(self, arms: Collection[Arm]) -> list[Arm]:
+        """The arms that have it. What is measured once is too coarse for an A/A arm."""
+        return [arm for arm in arms if arm.way not in self.without and not (self.once and arm.is_again)]
 
 
-EXTRAS = (Extra("latency", latency, 3.2), Extra("UDP without loss", zero_loss, 13.0, once=True))
+EXTRAS = (
+    # The host opens the connection, which passt's guests and those between guests do not wait for.
+    Extra("latency", "latency", latency, 3.2, without=("passt", *BETWEEN_GUESTS)),
+    Extra("udp", "UDP without loss", zero_loss, 11.0, once=True),
+)
+WORDS = tuple(extra.word for extra in EXTRAS)

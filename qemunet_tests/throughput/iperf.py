@@ -108,9 +108,20 @@ def flow(client: dict[str, Any], server: dict[str, Any], direction: str, skip_se
     )
 
 
+def objection(flow: Flow, skip_seconds: float) -> str | None:
+    """Why a transfer is no measurement of a rate, None where it is."""
+    return None if flow.mbit_per_second > 0 else f"it stalled: nothing arrived after the first {skip_seconds} s"
+
+
 def intervals(said: dict[str, Any]) -> tuple[tuple[float, float, int], ...]:
     """Start and end in seconds of this end's own clock, and bytes, of everything it reported."""
     return tuple(_interval(each["sum"]) for each in said["intervals"] if "sum" in each)
+
+
+def seconds(said: dict[str, Any]) -> float:
+    """How long the transfer took by this end's own clock."""
+    seen = intervals(said)
+    return seen[-1][1] if seen else 0.0
 
 
 def mbit_per_second(seen: Sequence[tuple[float, float, int]], skip_seconds: float) -> float:

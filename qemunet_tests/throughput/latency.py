@@ -27,9 +27,7 @@ PERCENTILES = (50, 90, 99)
 
 
 def latency(way: Way, subject: Subject) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Rows for `tcp.rr` and `tcp.crr`; none for an arm that the host cannot open a connection to."""
-    if subject.arm.way not in ("user", "bridge", "tap", "tap-plain", "tap-vhost"):
-        return
+    """Rows for `tcp.rr` and `tcp.crr` of an arm whose guest the host can open a connection to."""
     with _service(way, subject) as connect:
         yield "tcp.rr", _row("tcp.rr", subject, lambda: _request_response(connect))
         yield "tcp.crr", _row("tcp.crr", subject, lambda: _connect_request_response(connect))

@@ -22,6 +22,10 @@ class Placement:
         self._main = usable if self.kind == "free" else usable[-1:]
         self._guest = usable[-2:-1] if self.kind == "split" else self._main
 
+    @property
+    def main_cpus(self) -> list[int]:
+        return list(self._main)
+
     def describe(self) -> dict[str, object]:
         return {"kind": self.kind, "main_cpus": list(self._main), "guest_cpus": list(self._guest)}
 

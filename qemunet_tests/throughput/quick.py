@@ -14,7 +14,7 @@ from qemunet_tests.throughput.recorder import Effort, Recorder
 
 NIC = "virtio-net-pci"
 METRIC = "tcp.g2h"
-EFFORT = Effort(blocks=3, limit=3, boots=1, transfer_seconds=1, full=False, extras=False, directions=("g2h",))
+EFFORT = Effort(blocks=3, limit=3, boots=1, transfer_seconds=1, full=False, extras=(), directions=("g2h",))
 
 
 @dataclass(frozen=True)

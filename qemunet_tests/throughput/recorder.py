@@ -8,14 +8,16 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from qemunet_tests.harness.bench import Bench
+from qemunet_tests.harness.errors import HarnessError
 from qemunet_tests.harness.lab import Lab
 from qemunet_tests.harness.lab import plan as addresses
 from qemunet_tests.harness.qemu_facts import Qemu
 from qemunet_tests.throughput import extras, iperf, schedule
-from qemunet_tests.throughput.arms import Arm, Plan
+from qemunet_tests.throughput.arms import BETWEEN_GUESTS, Arm, Plan
+from qemunet_tests.throughput.booting import boot, discard
 from qemunet_tests.throughput.placement import Placement
 from qemunet_tests.throughput.sockets import Account
-from qemunet_tests.throughput.subject import Subject, boot, discard
+from qemunet_tests.throughput.subject import Subject
 from qemunet_tests.throughput.transfer import Way, ceiling, transfer
 
 #: Blocks are extended by so many at a time.
@@ -41,8 +43,8 @@ class Effort:
     boots: int
     transfer_seconds: int
     full: bool
-    #: Whether the metrics besides TCP are measured at all.
-    extras: bool = True
+    #: Which of the metrics besides TCP are measured.
+    extras: tuple[str, ...] = extras.WORDS
     directions: tuple[str, ...] = schedule.DIRECTIONS
     guest_time: bool = False
 
@@ -69,7 +71,9 @@ class Recorder:
         self._chance = random.Random(seed)
         self._host_iperf = iperf.require(lab.host)
         self._subjects: dict[Arm, Subject] = {}
-        self._boot = self._block = self._position = 0
+        self._extras = [extra for extra in extras.EXTRAS if extra.word in effort.extras]
+        self._boot = self._block = self._whole_blocks = self._position = 0
+        self._extras_done: set[tuple[str, int]] = set()
         self._began = time.monotonic()
         self._expected_seconds = 0.0
         self._planned_blocks = effort.blocks
@@ -95,18 +99,32 @@ class Recorder:
         """How long the whole will take, unless it is extended."""
         return sum(self._costs())
 
+    def unmeasured(self) -> list[str]:
+        """What was to be measured and was not, in words: empty once all is done."""
+        first, last = self._whole_blocks + 1, self._effort.blocks
+        missing = [f"block {first}" if first == last else f"blocks {first} to {last}"] if first <= last else []
+        for extra in [] if self._effort.full else self._extras:
+            boots = range(1, 2 if extra.once else self._boots + 1)
+            missing += [f"{extra.name} in boot {n}" for n in boots if (extra.word, n) not in self._extras_done]
+        return missing
+
     @property
     def _transfer_seconds(self) -> float:
         return self._effort.transfer_seconds * (5.0 if self._effort.guest_time else 1.0) + TRANSFER_OVERHEAD_SECONDS
 
     def _costs(self) -> Iterator[float]:
-        yield self._boots * len(self._plan.arms) * BOOT_SECONDS
+        yield self._boots * self._guests * BOOT_SECONDS
         per_transfer = self._transfer_seconds
         in_a_block = len(self._plan.arms) * len(self._effort.directions)
         yield (self._planned_blocks * in_a_block + self._boots) * per_transfer
-        for extra in extras.EXTRAS if self._effort.extras else ():
+        for extra in self._extras:
             once = 1 if extra.once else self._boots
-            yield (self._planned_blocks if self._effort.full else once) * len(self._plan.arms) * extra.seconds
+            arms = extra.of(self._plan.arms)
+            yield (self._planned_blocks if self._effort.full else once) * len(arms) * extra.seconds
+
+    @property
+    def _guests(self) -> int:
+        return sum(2 if arm.way in BETWEEN_GUESTS else 1 for arm in self._plan.arms)
 
     def _blocks_of_boots(self) -> list[int]:
         each, more = divmod(self._effort.blocks, self._boots)
@@ -124,10 +142,10 @@ class Recorder:
         self._subjects = {}
         self._boot += 1
         self._show(
-            f"boot {self._boot} of {self._boots}: {len(self._plan.arms)} guests",
-            BOOT_SECONDS * len(self._plan.arms),
+            f"boot {self._boot} of {self._boots}: {self._guests} guests",
+            BOOT_SECONDS * self._guests,
         )
-        subjects = boot(self._bench, self._lab, self._plan.arms, self._baseline)
+        subjects = boot(self._bench, self._lab, self._plan.arms, self._baseline, self._effort.guest_time)
         self._subjects = {subject.arm: subject for subject in subjects}
         for subject in subjects:
             self._placement.pin(subject.pids)
@@ -146,23 +164,30 @@ class Recorder:
         for arm, direction in schedule.block(self._plan, self._effort.directions, self._chance):
             self._position += 1
             where = "guest to host" if direction == "g2h" else "host to guest"
-            said = f"block {self._block} of {self._planned_blocks}: {arm.name} {arm.nic}, {where}"
+            more = ", added for precision" if self._block > self._effort.blocks else ""
+            said = f"block {self._block} of {self._planned_blocks}{more}: {arm.name} {arm.nic}, {where}"
             self._show(said, self._transfer_seconds)
-            self._keep_row(arm, f"{lane}.{direction}", transfer(way, self._subjects[arm], direction))
+            with _named(arm):
+                row = transfer(way, self._subjects[arm], direction)
+            self._keep_row(arm, f"{lane}.{direction}", row)
         if self._effort.full:
             self._measure_extras(way)
+        self._whole_blocks = self._block
 
     def _measure_extras(self, way: Way) -> None:
-        for extra in extras.EXTRAS if self._effort.extras else ():
+        for extra in self._extras:
             if extra.once and self._boot > 1 and not self._effort.full:
                 continue
-            arms = list(self._plan.arms)
+            arms = extra.of(self._plan.arms)
             self._chance.shuffle(arms)
             for arm in arms:
                 self._position += 1
                 self._show(f"{extra.name}: {arm.name} {arm.nic}", extra.seconds)
-                for metric, row in extra.measure(way, self._subjects[arm]):
+                with _named(arm):
+                    rows = list(extra.measure(way, self._subjects[arm]))
+                for metric, row in rows:
                     self._keep_row(arm, metric, row)
+            self._extras_done.add((extra.word, self._boot))
 
     def _keep_row(self, arm: Arm | None, measures: str, row: Mapping[str, Any]) -> None:
         place: dict[str, Any] = {"boot": self._boot, "block": self._block, "position": self._position}
@@ -179,6 +204,15 @@ class Recorder:
         left = max(whole - self._expected_seconds, 0.0) * pace
         self._steps.step(f"{text} (about {_minutes(left)} left)", min(self._expected_seconds / whole, 0.99))
         self._expected_seconds += seconds
+
+
+@contextlib.contextmanager
+def _named(arm: Arm) -> Iterator[None]:
+    """Say which arm it was that failed."""
+    try:
+        yield
+    except HarnessError as error:
+        raise HarnessError(f"{arm.name} {arm.nic}: {error}") from error
 
 
 def _minutes(seconds: float) -> str:

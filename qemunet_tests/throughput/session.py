@@ -12,7 +12,7 @@ from qemunet_tests.harness.accel import Accel
 from qemunet_tests.harness.host import facts
 from qemunet_tests.harness.image import Image
 from qemunet_tests.harness.qemu_facts import Qemu
-from qemunet_tests.throughput.arms import Plan
+from qemunet_tests.throughput.arms import BETWEEN_GUESTS, Plan
 from qemunet_tests.throughput.placement import Placement
 
 
@@ -83,7 +83,14 @@ def describe(
         "placement": placement.describe(),
         "placed": str(placement),
         "arms": [
-            {"name": arm.name, "nic": arm.nic, "way": arm.way, "again": arm.suffix == "-again"} for arm in plan.arms
+            {
+                "name": arm.name,
+                "nic": arm.nic,
+                "way": arm.way,
+                "again": arm.is_again,
+                "far_end": "another guest" if arm.way in BETWEEN_GUESTS else "the host",
+            }
+            for arm in plan.arms
         ],
         "pairs": [
             {"nic": pair.lower.nic, "arms": [pair.upper.name, pair.lower.name], "twin": pair.is_twin}

@@ -1,47 +1,52 @@
 """The resident guest of an arm, ready to be measured, and the counters of its backend."""
 
-import json
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from qemunet_tests.harness.bench import Bench
-from qemunet_tests.harness.errors import HarnessError
 from qemunet_tests.harness.guest import Guest
-from qemunet_tests.harness.lab import Lab, plan
+from qemunet_tests.harness.lab import plan
 from qemunet_tests.harness.lab.station import Station
-from qemunet_tests.harness.netdev import Nic
-from qemunet_tests.harness.processes import Process, stop
-from qemunet_tests.harness.qemu_facts import Qemu
+from qemunet_tests.harness.processes import Process
 from qemunet_tests.observe import backend
-from qemunet_tests.throughput import proof, ways
+from qemunet_tests.throughput import on_path, proof, ways
 from qemunet_tests.throughput.arms import Arm
 
 #: One shell command that tells what of the guest's network bears on throughput.
 ASK = (
-    "until [ -f /run/qemunet/lease.eth0 ]; do usleep 100000; done; cd /sys/class/net/eth0; "
+    "cd /sys/class/net/eth0; "
     "echo mtu $(cat mtu); echo features $(cat device/features 2>/dev/null); "
     "echo driver $(basename $(readlink device/driver)); echo kernel $(uname -r); "
     "echo congestion $(cat /proc/sys/net/ipv4/tcp_congestion_control); "
     "echo iperf3 $(iperf3 --version | head -n 1)"
 )
+LEASE = "until [ -f /run/qemunet/lease.eth0 ]; do usleep 100000; done; sed -n 's/^ip=//p' /run/qemunet/lease.eth0"
+STATIC = "qemunet-network down; ip link set eth0 up; ip addr add {address}/24 dev eth0; echo {address}"
+COUNT = "cd /sys/class/net/eth0/statistics; cat tx_bytes tx_packets rx_bytes rx_packets"
 
 
 @dataclass
 class Subject:
-    """An arm's guest. `helpers` are processes that carry its traffic beside QEMU."""
+    """An arm's guest. `helpers` are processes that carry its traffic beside QEMU; `far` is the guest at the other
+    end, for an arm between guests."""
 
     arm: Arm
     guest: Guest
     station: Station
     helpers: Sequence[Process] = ()
+    far: Guest | None = None
+    far_address: str = ""
     facts: dict[str, str] = field(default_factory=dict)
 
     @property
+    def guests(self) -> list[Guest]:
+        return [self.guest, *([self.far] if self.far else [])]
+
+    @property
     def pids(self) -> list[int]:
-        """Everything whose CPU time is the subject's."""
-        return [self.guest.qemu.process.pid, *(helper.pid for helper in self.helpers)]
+        """Everything whose CPU time is the subject's: between guests that of both, who both carry the traffic."""
+        return [*(guest.qemu.process.pid for guest in self.guests), *(helper.pid for helper in self.helpers)]
 
     @property
     def owners(self) -> list[int]:
@@ -51,7 +56,12 @@ class Subject:
     @property
     def address(self) -> str:
         """Where the guest finds the server."""
-        return ways.SERVER.get(self.arm.way, plan.HOST)
+        return self.far_address or ways.SERVER.get(self.arm.way, plan.HOST)
+
+    @property
+    def cable_port(self) -> int | None:
+        """The port of the connection between the two QEMUs, where there is one."""
+        return getattr(self.guest.nics[0].netdev, "port", None)
 
     def tap_payload(self) -> Mapping[str, int] | None:
         """Payload that passed this guest's tap so far, by direction; None where it has no tap."""
@@ -65,62 +75,39 @@ class Subject:
             "h2g": proof.payload(counts["tx_bytes"], counts["tx_packets"]),
         }
 
+    def counts(self) -> proof.Counts:
+        """Everything that counts this arm's traffic by itself, now."""
+        return proof.Counts(self.tap_payload(), tuple(self._nics()) if self.far else ())
+
+    def _nics(self) -> Iterator[proof.NicCount]:
+        for guest in self.guests:
+            yield proof.NicCount(*(int(line) for line in guest.check(COUNT).split()))
+
     def backend_kind(self) -> str:
-        """What the monitor shows now."""
-        return ", ".join(each.kind for each in backend.backends(self.guest))
+        """What the monitor shows now, of every guest of this arm: one word where all are of one kind."""
+        kinds = [", ".join(each.kind for each in backend.backends(guest)) for guest in self.guests]
+        return " and ".join(dict.fromkeys(kinds))
+
+    def on_path(self) -> dict[str, str]:
+        """What lies in the path on the host now."""
+        name = backend.tap_of(self.guest)
+        return on_path.of_tap(self.station, name) if name else {}
 
     def describe(self) -> dict[str, Any]:
         """For every row: how QEMU was started, and what host and guest negotiated."""
-        return {"arm": self.arm.name, "nic": self.arm.nic, "argv": self.guest.qemu.words, **self.facts}
+        far = {"far_argv": self.far.qemu.words} if self.far else {}
+        return {"arm": self.arm.name, "nic": self.arm.nic, "argv": self.guest.qemu.words, **far, **self.facts}
 
     def look(self) -> None:
-        """Wait for the lease and ask for the facts. Raises HarnessError, and TimedOut without a lease."""
+        """Wait for addresses and ask for the facts. Raises HarnessError, and TimedOut without a lease."""
+        addresses = [
+            self._address_of(guest, given) for guest, given in zip(self.guests, (ways.NEAR, ways.FAR), strict=False)
+        ]
+        self.far_address = addresses[1] if self.far else ""
         said = self.guest.check(ASK, 12)
         self.facts = {name: rest for name, _, rest in (line.partition(" ") for line in said.splitlines())}
         self.facts["network"] = " ".join(self.guest.monitor.ask("info network").split())
-        name = backend.tap_of(self.guest)
-        if name:
-            self.facts["tun_flags"] = Path(f"/sys/class/net/{name}/tun_flags").read_text().strip()
+        self.facts |= {name: value for name, value in self.on_path().items() if name == "tun_flags"}
 
-
-def boot(bench: Bench, lab: Lab, arms: Sequence[Arm], baseline: Qemu | None) -> list[Subject]:
-    """Fresh guests for all arms, a few at a time, booted and not thawed: a template lacks a tap's offloads, and its
-    memory is of another kind. Raises HarnessError, Unavailable; guests that were started end with the bench.
-    """
-    subjects = []
-    for arm in arms:
-        wiring = ways.wire(arm, lab, bench.identity)
-        before = bench.machine
-        if arm.is_baseline and baseline:
-            bench.machine = replace(before, qemu=baseline)
-        try:
-            guest = bench.start_cold(Nic(wiring.netdev, arm.nic))
-        except HarnessError:
-            for helper in wiring.helpers:
-                stop(helper)
-            raise
-        finally:
-            bench.machine = before
-        subjects.append(Subject(arm, guest, lab.host, wiring.helpers))
-    for subject in subjects:
-        bench.finish_boot(subject.guest, crowd=len(subjects))
-    for subject in subjects:
-        subject.look()
-    return subjects
-
-
-def discard(bench: Bench, subjects: Sequence[Subject]) -> None:
-    for subject in subjects:
-        if subject.guest in bench.guests:
-            bench.discard(subject.guest)
-        for helper in subject.helpers:
-            stop(helper)
-
-
-def differences(left: Mapping[str, Any], right: Mapping[str, Any]) -> list[str]:
-    """What two descriptions of guests do not share, in words; names and addresses of guests are no difference."""
-    return [
-        f"{name}: {json.dumps(left.get(name))} and {json.dumps(right.get(name))}"
-        for name in sorted(left.keys() | right.keys())
-        if name not in ("argv", "network", "arm") and left.get(name) != right.get(name)
-    ]
+    def _address_of(self, guest: Guest, given: str) -> str:
+        return guest.check(STATIC.format(address=given) if self.cable_port else LEASE, 12)

@@ -1,28 +1,23 @@
-"""One measurement: a TCP transfer between a resident guest and the lab's host."""
+"""One measurement: a TCP transfer between a resident guest and the lab's host, or another guest."""
 
-import contextlib
-import subprocess
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-from qemunet_tests.harness.deadline import Deadline
 from qemunet_tests.harness.errors import HarnessError
+from qemunet_tests.harness.guest import GuestDied
 from qemunet_tests.harness.lab.station import Station
-from qemunet_tests.harness.namespaces import scratch
-from qemunet_tests.harness.processes import Process, stop
-from qemunet_tests.throughput import cpu, iperf, proof, ways
+from qemunet_tests.throughput import clock, cpu, far_end, iperf, proof, ways
+from qemunet_tests.throughput.far_end import Server
 from qemunet_tests.throughput.placement import Placement
-from qemunet_tests.throughput.sockets import Account, listening
+from qemunet_tests.throughput.sockets import Account
 from qemunet_tests.throughput.subject import Subject
 from qemunet_tests.throughput.watch import Watch, cpu_seconds_per_gb
 
 #: The first moments of a transfer are slower, on e1000 by a sixth: they are left out.
 SKIP_SECONDS = 0.5
-SERVER_SECONDS = 5.0
-SERVER_OUTPUT = "iperf3-server.json"
 
 
 @dataclass(frozen=True)
@@ -36,93 +31,100 @@ class Way:
     #: Whether guests run under icount, where their clock is what counts.
     guest_time: bool = False
 
+    def serving(self, subject: Subject) -> AbstractContextManager[Server]:
+        """An iperf3 server for one test at the far end of an arm."""
+        return far_end.in_guest(subject.far) if subject.far else far_end.at_host(self.server, self.placement)
+
 
 def transfer(way: Way, subject: Subject, direction: str) -> dict[str, Any]:
     """Measure once. The row says itself whether it is valid; raises GuestDied where there is no guest any more."""
-    taps, machine, began = subject.tap_payload(), cpu.machine(), time.monotonic()
+    probe = cpu.probe_us(way.placement.main_cpus)
+    meter, began = cpu.Meter(), time.monotonic()
     try:
+        on_path, before = subject.on_path(), subject.counts()
         client, server, watch = _run(way, subject, direction)
         flow = iperf.flow(client, server, direction, SKIP_SECONDS)
-    except HarnessError as error:
-        if subject.guest.qemu.how_it_ended():
+        evidence = _evidence(subject, direction, before, watch, flow)
+    except (HarnessError, OSError) as error:
+        # What /proc and a guest's sockets say of one that has died is no answer.
+        ended = next(filter(None, (guest.qemu.how_it_ended() for guest in subject.guests)), None)
+        if ended and not isinstance(error, GuestDied):
+            raise GuestDied(f"the guest ended: QEMU ended, {ended}") from error
+        if ended or isinstance(error, OSError):
             raise
         return {"values": {}, "valid": False, "why_invalid": str(error), "seconds": time.monotonic() - began}
-    evidence = _evidence(subject, direction, taps, watch, flow)
     why = proof.objection(evidence)
-    cost = cpu_seconds_per_gb(watch.ticks, SKIP_SECONDS)
-    values: dict[str, Any] = {
-        f"tcp.{direction}": round(flow.mbit_per_second, 3),
-        f"cpu.{direction}": None if cost is None else round(cost, 4),
-    }
-    if way.guest_time:
-        in_guest_time = iperf.mbit_per_second(iperf.intervals(client), SKIP_SECONDS)
-        host_time, values = values, {f"guest_time.{direction}": round(in_guest_time, 3)}
-        if direction == "h2g":
-            # The receiver's clock is the guest's.
-            del host_time["tcp.h2g"]
+    if not way.guest_time:
+        why = why or clock.objection(iperf.seconds(client), iperf.seconds(server))
+    why = why or iperf.objection(flow, SKIP_SECONDS)
+    values, host_time = _values(way, subject, direction, client, flow, watch)
     return {
         "values": {**values, "retransmits": flow.retransmits, "stalls": flow.stalls},
         **({"host_time": host_time} if way.guest_time else {}),
         "valid": why is None,
         "why_invalid": why,
         "proof": {**evidence.as_dict(), "final": watch.complete},
+        "on_path": {**on_path, "mss": str(client["start"].get("tcp_mss_default", ""))},
         "intervals": [list(interval) for interval in flow.intervals],
         "congestion": flow.congestion,
         "ticks": _ticks(watch, began),
-        "machine": cpu.difference(machine, cpu.machine()),
+        "machine": {**meter.since(watch.ours_cpu_seconds), "probe_us": probe},
         "seconds": round(time.monotonic() - began, 3),
         "iperf3": {"client": client, "server": server},
     }
 
 
+def _values(
+    way: Way, subject: Subject, direction: str, client: dict[str, Any], flow: iperf.Flow, watch: Watch
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """What is judged, and in the lane of guest time what the host's clock says beside it."""
+    cost = cpu_seconds_per_gb(watch.ticks, SKIP_SECONDS)
+    if cost is not None and subject.far and flow.received_bytes:
+        # Between guests the watch sees packets with their headers.
+        cost *= watch.ticks[-1].moved_bytes / flow.received_bytes
+    values: dict[str, Any] = {
+        f"tcp.{direction}": round(flow.mbit_per_second, 3),
+        f"cpu.{direction}": None if cost is None else round(cost, 4),
+    }
+    if not way.guest_time:
+        return values, {}
+    if direction == "h2g":
+        # The receiver's clock is the guest's.
+        del values["tcp.h2g"]
+    in_guest_time = iperf.mbit_per_second(iperf.intervals(client), SKIP_SECONDS)
+    return {f"guest_time.{direction}": round(in_guest_time, 3)}, values
+
+
 def _run(way: Way, subject: Subject, direction: str) -> tuple[dict[str, Any], dict[str, Any], Watch]:
     words = iperf.client_words(subject.address, direction, way.seconds)
-    with serving(way) as server:
-        watch = Watch(way.account, subject.pids, subject.owners, server.pid, iperf.PORT)
+    with way.serving(subject) as server:
+        port, moved = subject.cable_port or iperf.PORT, None
+        if subject.far and not subject.cable_port:
+            moved = lambda: (subject.tap_payload() or {}).get(direction, 0)  # noqa: E731
+        watch = Watch(way.account, subject.pids, subject.owners, server.pid, port, moved)
         try:
             done = subject.guest.run(iperf.quoted(words, "/tmp/iperf3.json"), way.seconds + 3.0)
         finally:
             watch.stop()
-        client = iperf.parse(done.stdout.decode(errors="replace"), "guest")
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            server.wait(SERVER_SECONDS)
-    return client, iperf.parse(server_output().read_text(errors="replace"), "host"), watch
+        return iperf.parse(done.stdout.decode(errors="replace"), "guest"), server.said(), watch
 
 
-@contextlib.contextmanager
-def serving(way: Way) -> Iterator[Process]:
-    """An iperf3 server for one test, pinned, that listens; its JSON goes to SERVER_OUTPUT."""
-    with server_output().open("wb") as output:
-        server = way.server.start([*way.placement.prefix(), *iperf.server_words()], stdout=output)
-
-    def listens() -> bool:
-        if server.poll() is not None:
-            said = server_output().read_text(errors="replace")
-            raise HarnessError(f"the iperf3 server ended with status {server.returncode}: {said.strip()[-200:]}")
-        return listening(way.server, iperf.PORT)
-
-    try:
-        Deadline(SERVER_SECONDS, "the iperf3 server to listen").wait_until(listens, interval_seconds=0.01)
-        yield server
-    finally:
-        stop(server)
-
-
-def server_output() -> Path:
-    return scratch() / SERVER_OUTPUT
-
-
-def _evidence(subject: Subject, direction: str, taps: Any, watch: Watch, flow: iperf.Flow) -> proof.Evidence:
-    expected = ways.KINDS[subject.arm.way]
-    after = subject.tap_payload()
+def _evidence(subject: Subject, direction: str, before: proof.Counts, watch: Watch, flow: iperf.Flow) -> proof.Evidence:
+    expected, after = ways.KINDS[subject.arm.way], subject.counts()
+    carried = watch.subject_acked_bytes if direction == "g2h" else watch.subject_received_bytes
     if expected == "tap":
         counter = "the tap"
-        counted = after[direction] - taps[direction] if after and taps else 0
+        counted = after.tap[direction] - before.tap[direction] if after.tap and before.tap else 0
+    elif subject.far:
+        counter = "the connection between the two QEMUs"
+        counted = proof.payload(carried, after.packets_since(before, direction), proof.LENGTH_BYTES)
     else:
         counter = "passt's own host sockets" if subject.helpers else "QEMU's own host sockets"
-        counted = watch.subject_acked_bytes if direction == "g2h" else watch.subject_received_bytes
+        counted = carried
+    nics = after.payload_since(before, direction) if subject.far else None
+    again = (flow.retransmits or 0) * proof.SEGMENT_BYTES if nics or expected == "tap" else 0
     found = subject.backend_kind()
-    return proof.Evidence(expected, found, counter, counted, flow.sent_bytes, flow.received_bytes)
+    return proof.Evidence(expected, found, counter, counted, flow.sent_bytes, flow.received_bytes, nics, again)
 
 
 def _ticks(watch: Watch, began: float) -> list[Sequence[float]]:
@@ -142,19 +144,17 @@ def ceiling(way: Way, neighbour: Station, address: str) -> dict[str, Any]:
     began = time.monotonic()
     words = [*way.placement.prefix(), *iperf.client_words(address, "g2h", way.seconds)]
     try:
-        with serving(way) as server:
+        with far_end.at_host(way.server, way.placement) as server:
             done = neighbour.run(" ".join(words), within_seconds=way.seconds + 10.0)
-            client = iperf.parse(done.text, "neighbour")
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                server.wait(SERVER_SECONDS)
-        said = iperf.parse(server_output().read_text(errors="replace"), "host")
+            client, said = iperf.parse(done.text, "neighbour"), server.said()
         flow = iperf.flow(client, said, "g2h", SKIP_SECONDS)
     except HarnessError as error:
         return {"values": {}, "valid": False, "why_invalid": str(error), "seconds": time.monotonic() - began}
+    why = iperf.objection(flow, SKIP_SECONDS)
     return {
         "values": {"ceiling": round(flow.mbit_per_second, 3)},
-        "valid": True,
-        "why_invalid": None,
+        "valid": why is None,
+        "why_invalid": why,
         "seconds": round(time.monotonic() - began, 3),
         "iperf3": {"client": client, "server": said},
     }

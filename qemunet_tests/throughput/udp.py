@@ -1,7 +1,5 @@
 """UDP at the highest rate without loss, searched for: an unlimited rate at a slow guest measures its collapse."""
 
-import contextlib
-import subprocess
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -9,7 +7,7 @@ from typing import Any
 from qemunet_tests.harness.errors import HarnessError
 from qemunet_tests.throughput import iperf, ways
 from qemunet_tests.throughput.subject import Subject
-from qemunet_tests.throughput.transfer import SERVER_SECONDS, Way, server_output, serving
+from qemunet_tests.throughput.transfer import Way
 
 #: Mbit/s that are tried, by bisection; the first stands for "loses even this".
 RATES = (5, 10, 20, 35, 50, 75, 100, 150, 200, 300, 500, 800, 1200)
@@ -52,12 +50,9 @@ def _search(way: Way, subject: Subject, direction: str) -> dict[str, Any]:
 def _trial(way: Way, subject: Subject, direction: str, mbit_per_second: int) -> dict[str, Any]:
     words = iperf.client_words(subject.address, direction, SECONDS)
     words += ["-u", "-b", f"{mbit_per_second}M", "-l", str(DATAGRAM_BYTES)]
-    with serving(way) as server:
+    with way.serving(subject) as server:
         done = subject.guest.run(iperf.quoted(words, "/tmp/iperf3.json"), SECONDS + 3.0)
-        client = iperf.parse(done.stdout.decode(errors="replace"), "guest")
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            server.wait(SERVER_SECONDS)
-    host = iperf.parse(server_output().read_text(errors="replace"), "host")
+        client, host = iperf.parse(done.stdout.decode(errors="replace"), "guest"), server.said()
     receiver, sender = (host, client) if direction == "g2h" else (client, host)
     heard, said = receiver["end"]["sum"], sender["end"]["sum"]
     return {

@@ -13,27 +13,34 @@ from qemunet_tests.harness.identity import Identity
 from qemunet_tests.harness.lab import Lab, plan
 from qemunet_tests.harness.lab.cabling import enslave
 from qemunet_tests.harness.namespaces import scratch
-from qemunet_tests.harness.netdev import Backend, Bridge, Stream, Tap, User
+from qemunet_tests.harness.netdev import Backend, Bridge, Cable, Stream, Tap, User
 from qemunet_tests.harness.processes import SYSTEM_PATH, Process, stop
 from qemunet_tests.throughput.arms import Arm
 
 #: What QEMU's monitor calls the backend of each way.
 KINDS = {
     "user": "user", "bridge": "tap", "tap": "tap", "tap-plain": "tap", "tap-vhost": "tap", "passt": "stream",
+    "stream": "stream", "bridge-guests": "tap",
 }  # fmt: skip
 PASST_GUEST, PASST_GATEWAY = "10.0.3.15", "10.0.3.2"
 #: passt maps its gateway to the host itself, as slirp does; to everybody else the server is at the host's address.
 SERVER = {"passt": PASST_GATEWAY}
+TAP_OPTIONS: dict[str, tuple[str, ...]] = {"tap": (), "tap-plain": ("vnet_hdr=off",), "tap-vhost": ("vhost=on",)}
 VHOST = Path("/dev/vhost-net")
 PASST_SECONDS = 5.0
+#: Ports of the host's loopback at which QEMU waits for another, upwards from here.
+CABLE_PORT = 7200
+#: Addresses at a cable's two ends, where nobody leases any.
+NEAR, FAR = "10.0.4.1", "10.0.4.2"
 
 
 @dataclass(frozen=True)
 class Wiring:
-    """A backend, and the processes beside QEMU that it needs."""
+    """A backend, the processes beside QEMU that it needs, and the backend of the second guest where there is one."""
 
     netdev: Backend
     helpers: Sequence[Process] = ()
+    far: Backend | None = None
 
 
 def wire(arm: Arm, lab: Lab, identity: Identity) -> Wiring:
@@ -43,16 +50,17 @@ def wire(arm: Arm, lab: Lab, identity: Identity) -> Wiring:
             return Wiring(User())
         case "bridge":
             return Wiring(Bridge())
-        case "tap":
-            return Wiring(Tap(_tap(lab, identity)))
-        case "tap-plain":
-            return Wiring(Tap(_tap(lab, identity), ("vnet_hdr=off",)))
-        case "tap-vhost":
-            if not VHOST.exists():
+        case "tap" | "tap-plain" | "tap-vhost":
+            if arm.way == "tap-vhost" and not VHOST.exists():
                 raise Unavailable("there is no /dev/vhost-net, so vhost cannot be measured", "modprobe vhost_net")
-            return Wiring(Tap(_tap(lab, identity), ("vhost=on",)))
+            return Wiring(Tap(_tap(lab, identity), TAP_OPTIONS[arm.way]))
         case "passt":
             return _passt(lab, identity)
+        case "stream":
+            port = next(port for port in range(CABLE_PORT, 1 << 16) if not lab.host.listens("tcp", port))
+            return Wiring(Cable(port, listens=False), far=Cable(port, listens=True))
+        case "bridge-guests":
+            return Wiring(Bridge(), far=Bridge())
     raise HarnessError(f"nobody knows how to make the arm {arm.way}")
 
 

@@ -7,12 +7,13 @@ blocks. For a baseline of the same run every boot must say so: one is the repeat
 
 import math
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from qemunet_tests.harness.errors import UsageError
 from qemunet_tests.throughput.judging import verdicts
 from qemunet_tests.throughput.judging.declared import Difference, differences
+from qemunet_tests.throughput.judging.oddities import oddities
+from qemunet_tests.throughput.judging.outcome import Comparison, Line
 from qemunet_tests.throughput.judging.statistics import Ratio, quotient, ratio
 from qemunet_tests.throughput.judging.verdicts import FASTER, INVALID, SAME, SLOWER, UNKNOWN, Health
 from qemunet_tests.throughput.recording import Recording
@@ -21,56 +22,8 @@ METRICS = (*verdicts.GOODPUT, "cpu.g2h", "cpu.h2g", *verdicts.GUEST_TIME)
 #: What guest time shows of an arm; slirp's waiting makes user mode less steady.
 GUEST_TIME_EFFECT, GUEST_TIME_EFFECT_OF_USER = 0.05, 0.15
 IDENTICAL = "the same measurements"
-
-
-@dataclass(frozen=True)
-class Line:
-    """What became of one metric. `subject` is the arm that changed, where one did."""
-
-    metric: str
-    nic: str
-    arms: tuple[str, str]
-    before: float
-    after: float
-    change: Ratio
-    verdict: str
-    reason: str
-    subject: str | None = None
-
-    def as_summary(self) -> dict[str, Any]:
-        found = self.change
-        return {
-            "kind": "summary",
-            "metric": self.metric,
-            "nic": self.nic,
-            "arms": list(self.arms),
-            "before": round(self.before, 4),
-            "after": round(self.after, 4),
-            "ratio": round(found.point, 4),
-            "low": found.low and round(found.low, 4),
-            "high": found.high and round(found.high, 4),
-            "p": found.p and round(found.p, 6),
-            "agreement": round(found.agreement, 3),
-            "verdict": self.verdict,
-            "reason": self.reason,
-            "subject": self.subject,
-        }
-
-
-@dataclass(frozen=True)
-class Comparison:
-    """The lines, what the two differ in, and the answer as a whole."""
-
-    lines: tuple[Line, ...]
-    undeclared: tuple[Difference, ...]
-    declared: tuple[Difference, ...]
-    verdict: str
-    reason: str
-    warnings: tuple[str, ...] = ()
-
-    @property
-    def exit_code(self) -> int:
-        return {SAME: 0, FASTER: 0, SLOWER: 1}.get(self.verdict, 3)
+#: Rows that are transfers by TCP.
+TRANSFERS = ("tcp.g2h", "tcp.h2g", "guest_time.")
 
 
 def compare(before: Recording, after: Recording, factors: Collection[str]) -> Comparison:
@@ -81,18 +34,45 @@ def compare(before: Recording, after: Recording, factors: Collection[str]) -> Co
     machines = verdicts.health(before), verdicts.health(after)
     of_lane = _lines_of_guest_time if before.session.get("guest_time") else _lines_of_two
     lines = tuple(of_lane(before, after, machines))
-    if not lines:
+    warnings = tuple(_warnings(before, after))
+    unproven = [*_unproven(before), *_unproven(after)]
+    if not lines and not unproven:
         raise UsageError(f"{before.path} and {after.path} have no pair of arms and NIC in common")
-    if undeclared:
-        listed = "; ".join(map(str, undeclared))
-        return Comparison(
-            lines, undeclared, declared, INVALID, f"the recordings differ in more than was asked: {listed}"
-        )
+    if unproven or undeclared:
+        return Comparison(lines, undeclared, declared, INVALID, _invalid(lines, unproven, undeclared), warnings)
     for recording, machine in zip((before, after), machines, strict=True):
         if not machine.usable:
             why = f"A/A failed in {recording.path.name}: {machine.reason}"
-            return Comparison(lines, (), declared, UNKNOWN, why)
-    return Comparison(lines, (), declared, *_whole(lines), tuple(_warnings(before, after)))
+            return Comparison(lines, (), declared, UNKNOWN, why, warnings)
+    return Comparison(lines, (), declared, *_whole(lines), warnings)
+
+
+def _invalid(lines: Collection[Line], unproven: Collection[str], undeclared: Collection[Difference]) -> str:
+    """Why the two are not to be compared, and what that seems to have done."""
+    said = list(unproven)
+    if undeclared:
+        named = dict.fromkeys(each.name for each in undeclared)
+        said.append(f"the recordings differ in more than was asked: {', '.join(named)}")
+    slower = [f"{line.metric} {line.nic} {line.reason}" for line in lines if line.verdict == SLOWER]
+    if slower:
+        said.append(f"what was measured is slower all the same: {'; '.join(slower)}")
+    return "; ".join(said)
+
+
+def _unproven(recording: Recording) -> Iterator[str]:
+    """Arms of which not one transfer can be used."""
+    for arm in recording.session["arms"]:
+        rows = [
+            run
+            for run in recording.runs
+            if (run["arm"], run["nic"]) == (arm["name"], arm["nic"]) and run["measures"].startswith(TRANSFERS)
+        ]
+        if rows and not any(run["valid"] for run in rows):
+            whys = dict.fromkeys(str(run["why_invalid"]) for run in rows)
+            yield (
+                f"in {recording.path.name} all {len(rows)} transfers of {arm['name']} {arm['nic']} are invalid: "
+                f"{next(iter(whys))}"
+            )
 
 
 def against_baseline(recording: Recording) -> Comparison:
@@ -218,7 +198,9 @@ def _change(before: Recording, after: Recording, metric: str, arm: str, nic: str
 
 
 def _warnings(before: Recording, after: Recording) -> Iterator[str]:
-    """Absolute rates never fail a comparison: machines change their speed by themselves."""
+    """What is odd in either, and absolute rates, which never fail a comparison: machines change their speed."""
+    for recording in (before, after) if before.path != after.path else (before,):
+        yield from (f"{recording.path.name}: {oddity}" for oddity in oddities(recording))
     for arm in before.session["arms"]:
         for metric in ("tcp.g2h", "tcp.h2g"):
             change = _change(before, after, metric, arm["name"], arm["nic"])

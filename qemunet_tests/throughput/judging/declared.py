@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from qemunet_tests.throughput.judging import offloads
 from qemunet_tests.throughput.recording import Recording
 
 #: Words that `--factor` takes, and what each stands for.
@@ -19,14 +20,25 @@ FACTORS = {
     "placement": "other CPUs",
     "method": "another length of transfers, another lane or path",
     "arguments": "another command line of QEMU",
-    "mtu": "another MTU in the guest",
+    "mtu": "another MTU in the guest or on its path",
     "offloads": "other offloads between guest and backend",
+    "qdisc": "another queue discipline on the guest's tap",
     "driver": "another driver or kernel in the guest",
     "congestion": "another congestion control",
     "any": "all of these",
 }
 #: What differs between two guests of one configuration.
-OF_ONE_GUEST = re.compile(r"fd=\d+|guest-\d+|mac=[0-9a-f:]+|ifname=\w+|/dev/shm/[\w.-]+|/[\w/.-]*/passt-\d+")
+OF_ONE_GUEST = re.compile(
+    r"fd=\d+|guest-\d+|addr\.port=\d+|mac=[0-9a-f:]+|ifname=\w+|/dev/shm/[\w.-]+|/[\w/.-]*/passt-\d+"
+)
+
+#: What rows say of the path on the host: the factor that it is, and how it is called.
+ON_PATH = {
+    "tap_mtu": ("mtu", "MTU of the tap"),
+    "bridge_mtu": ("mtu", "MTU of the bridge"),
+    "mss": ("mtu", "bytes in a TCP segment"),
+    "qdisc": ("qdisc", "on the tap"),
+}
 
 
 @dataclass(frozen=True)
@@ -38,9 +50,12 @@ class Difference:
     before: str
     after: str
 
+    @property
+    def name(self) -> str:
+        return f"{self.factor} of {self.where}" if self.where else self.factor
+
     def __str__(self) -> str:
-        place = f" of {self.where}" if self.where else ""
-        return f"{self.factor}{place}: {self.before} -> {self.after}"
+        return f"{self.name}: {self.before} -> {self.after}"
 
 
 def differences(before: Recording, after: Recording) -> list[Difference]:
@@ -54,6 +69,9 @@ def differences(before: Recording, after: Recording) -> list[Difference]:
     left, right = _guests(before), _guests(after)
     for where in left.keys() & right.keys():
         found += _of_guests(where, left[where], right[where])
+    passed, passes = _paths(before), _paths(after)
+    for where in passed.keys() & passes.keys():
+        found += _of_paths(where, passed[where], passes[where])
     return sorted(found, key=lambda each: (list(FACTORS).index(each.factor), each.where))
 
 
@@ -74,21 +92,46 @@ def _guests(recording: Recording) -> dict[str, Mapping[str, Any]]:
     return {f"{run['arm']} {run['nic']}": run["guest"] for run in recording.runs if run.get("guest")}
 
 
+def _paths(recording: Recording) -> dict[str, dict[str, str]]:
+    """For every arm and NIC all that any row found on its path."""
+    found: dict[str, dict[str, set[str]]] = {}
+    for run in recording.runs:
+        names = found.setdefault(f"{run['arm']} {run['nic']}", {})
+        for name, value in run.get("on_path", {}).items():
+            names.setdefault(name, set()).add(str(value))
+    return {
+        where: {name: ", ".join(sorted(values)) for name, values in names.items()} for where, names in found.items()
+    }
+
+
+def _of_paths(where: str, left: Mapping[str, str], right: Mapping[str, str]) -> Iterator[Difference]:
+    """What an older recording did not ask for is no difference."""
+    for name, (factor, words) in ON_PATH.items():
+        if name in left and name in right and left[name] != right[name]:
+            yield Difference(factor, where, f"{words} {left[name]}", right[name])
+
+
 def _of_guests(where: str, left: Mapping[str, Any], right: Mapping[str, Any]) -> Iterator[Difference]:
-    for factor, names in {
-        "mtu": ("mtu",),
-        "offloads": ("features", "tun_flags"),
-        "driver": ("driver", "kernel"),
-        "congestion": ("congestion",),
-        "iperf3": ("iperf3",),
+    for factor, name in {
+        "mtu": "mtu",
+        "driver": "driver",
+        "kernel": "kernel",
+        "congestion": "congestion",
+        "iperf3": "iperf3",
     }.items():
-        for name in names:
-            if left.get(name) != right.get(name):
-                yield Difference(factor, where, f"{name} {left.get(name)}", str(right.get(name)))
-    words = [[OF_ONE_GUEST.sub("", word) for word in each.get("argv", [])[1:]] for each in (left, right)]
-    if words[0] != words[1]:
-        only = [" ".join(word for word in words[n] if word not in words[1 - n]) or "-" for n in (0, 1)]
-        yield Difference("arguments", where, only[0], only[1])
+        if left.get(name) != right.get(name):
+            kind = "driver" if factor == "kernel" else factor
+            yield Difference(kind, where, f"{name} {left.get(name)}", str(right.get(name)))
+    if left.get("features") != right.get("features"):
+        yield Difference("offloads", where, *offloads.changed(left.get("features"), right.get("features")))
+    if left.get("tun_flags") != right.get("tun_flags"):
+        flags = [offloads.spelled(each.get("tun_flags")) for each in (left, right)]
+        yield Difference("offloads", where, *flags)
+    for words in ("argv", "far_argv"):
+        said = [[OF_ONE_GUEST.sub("", word) for word in each.get(words, [])[1:]] for each in (left, right)]
+        if said[0] != said[1]:
+            only = [" ".join(word for word in said[n] if word not in said[1 - n]) or "-" for n in (0, 1)]
+            yield Difference("arguments", where, only[0], only[1])
 
 
 def _text(value: Any) -> str:

@@ -1,6 +1,6 @@
 """A recording while it is made: every row goes to the file at once, and its summary follows at the end."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -26,8 +26,8 @@ class Book:
     def precise(self) -> bool:
         return verdicts.precise(self._recording())
 
-    def end(self, reason: str, seconds: float) -> None:
-        """Append the summaries and the last line."""
+    def end(self, reason: str, seconds: float, missing: Sequence[str] = ()) -> None:
+        """Append the summaries and the last line; `missing` is what was to be measured and was not."""
         if not self.runs:
             return
         recording = self._recording()
@@ -38,6 +38,7 @@ class Book:
             "end",
             {
                 "reason": reason,
+                "missing": list(missing),
                 "seconds": seconds,
                 "runs": len(self.runs),
                 "invalid": len(recording.invalid_runs),

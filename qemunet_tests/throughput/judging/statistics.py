@@ -10,6 +10,7 @@ that of the sign-flip permutation test on the log ratios, exact up to 14 blocks.
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 RESAMPLES = 4999
 EXACT_BLOCKS = 14
@@ -58,6 +59,12 @@ def ratio(boots: Sequence[Sequence[float]], level: float = 0.95) -> Ratio | None
 
 def sign_flip(blocks: Sequence[float]) -> float:
     """How often chance alone would put the blocks as far to one side: two-sided."""
+    return _sign_flip(tuple(blocks))
+
+
+@lru_cache(maxsize=256)
+def _sign_flip(blocks: tuple[float, ...]) -> float:
+    # Asked again for every level of an interval, and whenever a recording wonders whether it is long enough.
     import numpy
     from scipy import stats
 

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from qemunet_tests.throughput.judging.comparing import Comparison
+from qemunet_tests.throughput.judging.outcome import Comparison
 
 
 def render(found: Comparison, heading: str) -> str:

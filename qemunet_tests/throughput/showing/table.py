@@ -7,6 +7,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from qemunet_tests.throughput.judging.oddities import oddities
 from qemunet_tests.throughput.judging.verdicts import LEAST_BLOCKS, METRICS, SAME, Health, Judged, median
 from qemunet_tests.throughput.recording import Recording
 from qemunet_tests.throughput.showing.answer import answer, title
@@ -85,6 +86,8 @@ def remarks(recording: Recording, machine: Health) -> list[str]:
         said.append(f"A/A FAILED, no verdict: {machine.reason}.")
     whys = Counter(str(run["why_invalid"]) for run in recording.invalid_runs)
     said += [f"{count} of {len(recording.runs)} rows are invalid: {why}" for why, count in whys.items()]
+    said += [f"Odd: {oddity}." for oddity in oddities(recording)]
+    said += _company(recording)
     for arm in recording.session["arms"]:
         stalled = sum(run["values"].get("stalls") or 0 for run in recording.valid_runs if _of(run, arm))
         if stalled:
@@ -94,11 +97,31 @@ def remarks(recording: Recording, machine: Health) -> list[str]:
         said.append("The recording was cut off: it has no last line.")
     elif ended.get("reason") != "complete":
         said.append(f"The recording ended early: {ended.get('reason')}.")
+        if ended.get("missing"):
+            said.append(f"Not measured: {'; '.join(ended['missing'])}.")
     if ended and not ended.get("precise", True):
         said.append("PRECISION NOT REACHED: the limit of blocks came before every ratio was known to ±15 %.")
     if recording.session["accel"]["used"] == "tcg":
         said.append("In software (TCG) NIC models rank otherwise than under KVM: do not carry the order over.")
     return said
+
+
+def _company(recording: Recording) -> list[str]:
+    """What else the machine did meanwhile."""
+    seen = [run["machine"] for run in recording.runs if "others_cpus" in run.get("machine", {})]
+    if not seen:
+        return []
+    others = sorted(each["others_cpus"] for each in seen)
+    stolen = sum(each.get("steal", 0) for each in seen) / max(sum(map(_ticks, seen)), 1)
+    probes = sorted(each["probe_us"] for each in seen)
+    return [
+        f"Meanwhile others used {others[len(others) // 2]:.1f} CPUs (at most {others[-1]:.1f}), "
+        f"{stolen:.0%} was stolen; fixed work took {probes[0] / 1000:.1f} to {probes[-1] / 1000:.1f} ms."
+    ]
+
+
+def _ticks(machine: Mapping[str, float]) -> float:
+    return sum(machine.get(use, 0) for use in ("user", "nice", "system", "idle", "iowait", "irq", "softirq", "steal"))
 
 
 def _of(run: Mapping[str, Any], arm: Mapping[str, Any]) -> bool:

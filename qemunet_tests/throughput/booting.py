@@ -1,0 +1,87 @@
+"""Fresh guests for all arms at once, with clocks that can be relied on."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from qemunet_tests.harness.bench import Bench
+from qemunet_tests.harness.errors import HarnessError, TimedOut
+from qemunet_tests.harness.guest import GuestDied
+from qemunet_tests.harness.lab import Lab
+from qemunet_tests.harness.netdev import Nic
+from qemunet_tests.harness.processes import stop
+from qemunet_tests.harness.qemu_facts import Qemu
+from qemunet_tests.throughput import clock, ways
+from qemunet_tests.throughput.arms import Arm
+from qemunet_tests.throughput.subject import Subject
+
+#: How often arms are tried whose guests do not come up, or not with a clock that runs right.
+ATTEMPTS = 3
+
+
+def boot(bench: Bench, lab: Lab, arms: Sequence[Arm], baseline: Qemu | None, own_time: bool = False) -> list[Subject]:
+    """Guests for all arms, booted and not thawed: a template lacks a tap's offloads, and its memory is of another
+    kind. With `own_time` their clocks are not meant to run as the host's. Raises HarnessError, Unavailable; guests
+    that were started end with the bench.
+    """
+    right: dict[Arm, Subject] = {}
+    complaints: list[str] = []
+    for _ in range(ATTEMPTS):
+        subjects = [_start(bench, lab, arm, baseline) for arm in arms if arm not in right]
+        crowd = sum(len(subject.guests) for subject in subjects)
+        began: dict[str, clock.Reading] = {}
+        for subject in subjects:
+            try:
+                for guest in subject.guests:
+                    bench.finish_boot(guest, crowd)
+                    began[guest.name] = clock.read(guest)
+                right[subject.arm] = subject
+            except (GuestDied, TimedOut) as error:
+                # In software a kernel on a busy machine may find no timer, and panic.
+                complaints.append(f"{subject.arm.name} {subject.arm.nic}: {error}")
+                discard(bench, [subject])
+        fresh = [subject for subject in subjects if subject.arm in right]
+        for subject in fresh:
+            subject.look()
+        for subject in [] if own_time else fresh:
+            if wrong := _wrong_clock(subject, began):
+                complaints.append(f"{subject.arm.name} {subject.arm.nic}: {wrong}")
+                discard(bench, [right.pop(subject.arm)])
+        if len(right) == len(arms):
+            return [right[arm] for arm in arms]
+    raise HarnessError(f"not every guest could be booted in {ATTEMPTS} attempts: {'; '.join(complaints)}")
+
+
+def _wrong_clock(subject: Subject, began: Mapping[str, clock.Reading]) -> str | None:
+    """Why this arm's guests cannot be relied on to tell the time, None where they can."""
+    paces = [clock.pace(guest, began[guest.name]) for guest in subject.guests]
+    subject.facts["clock"] = " ".join(f"{pace:.3f}" for pace, _ in paces)
+    if all(clock.right(*pace) for pace in paces):
+        return None
+    return f"its clock runs {subject.facts['clock']} times as fast as the host's"
+
+
+def discard(bench: Bench, subjects: Sequence[Subject]) -> None:
+    for subject in subjects:
+        for guest in subject.guests:
+            if guest in bench.guests:
+                bench.discard(guest)
+        for helper in subject.helpers:
+            stop(helper)
+
+
+def _start(bench: Bench, lab: Lab, arm: Arm, baseline: Qemu | None) -> Subject:
+    """Start what an arm needs. The far guest comes first: the near one calls it."""
+    wiring = ways.wire(arm, lab, bench.identity)
+    before = bench.machine
+    if arm.is_baseline and baseline:
+        bench.machine = replace(before, qemu=baseline)
+    try:
+        far = bench.start_cold(Nic(wiring.far, arm.nic)) if wiring.far else None
+        near = bench.start_cold(Nic(wiring.netdev, arm.nic))
+    except HarnessError:
+        for helper in wiring.helpers:
+            stop(helper)
+        raise
+    finally:
+        bench.machine = before
+    return Subject(arm, near, lab.host, wiring.helpers, far)
