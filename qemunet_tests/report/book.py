@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 RESULTS_FILE = "results.json"
 JUNIT_FILE = "junit.xml"
+SUMMARY_FILE = "summary.md"
 
 
 class Book:
@@ -31,6 +32,11 @@ class Book:
         """The first test is starting; later calls change nothing."""
         if self._tests_began_seconds is None:
             self._tests_began_seconds = time.monotonic()
+
+    @property
+    def complaints(self) -> list[str]:
+        """What kept the session from being complete, or clean, besides the verdicts."""
+        return [*self.trouble, *merged(self.facts.values()).faults]
 
     def results(self, target: str) -> "Results":
         """The whole session as the document that results.json holds."""
@@ -51,7 +57,7 @@ class Book:
                 "phases": {
                     phase: round(seconds, 3) for phase, seconds in {**facts.phases, "tests": tests_seconds}.items()
                 },
-                "notes": [*self.trouble, *facts.notes],
+                "notes": [*self.trouble, *facts.faults, *facts.notes],
                 "verdicts": verdicts_of(self.findings),
             }
         )
@@ -89,11 +95,15 @@ def _verdict_of(claim: str, findings: list[Finding]) -> "ClaimVerdict":
 
 
 def write_results(results: "Results", folder: Path) -> Path:
-    """Write results.json so that a reader never sees half of it. Raises OSError."""
-    file = folder / RESULTS_FILE
-    unfinished = folder / f".{RESULTS_FILE}-{os.getpid()}"
+    """Write results.json. Raises OSError."""
+    return write_whole(folder / RESULTS_FILE, results.as_json())
+
+
+def write_whole(file: Path, text: str) -> Path:
+    """Write a file so that a reader never sees half of it. Raises OSError."""
+    unfinished = file.with_name(f".{file.name}-{os.getpid()}")
     try:
-        unfinished.write_text(results.as_json(), encoding="utf-8")
+        unfinished.write_text(text, encoding="utf-8")
         unfinished.replace(file)
     except OSError:
         unfinished.unlink(missing_ok=True)

@@ -23,7 +23,8 @@ class SessionFacts:
     """One process's share; fixtures fill it.
 
     `host`: kernel, distribution, cpus and more. `qemu`: path, version, slirp. `accel`: used, reason. `guests`
-    counts. `phases` are seconds. `notes` are sentences for the end of the report card.
+    counts. `phases` are seconds. `notes` are sentences for the end of the report card; `faults` as well, of what the
+    bench itself did wrong, besides any verdict.
     """
 
     host: dict[str, Any] = field(default_factory=dict)
@@ -32,11 +33,17 @@ class SessionFacts:
     guests: dict[str, int] = field(default_factory=_no_guests)
     phases: dict[str, float] = field(default_factory=_no_seconds)
     notes: list[str] = field(default_factory=list)
+    faults: list[str] = field(default_factory=list)
 
     def note(self, sentence: str) -> None:
         """Say something once, however often it happens."""
         if sentence not in self.notes:
             self.notes.append(sentence)
+
+    def fault(self, sentence: str) -> None:
+        """The bench did something wrong that no test is to blame for: the session is not what it should be."""
+        if sentence not in self.faults:
+            self.faults.append(sentence)
 
     def as_dict(self) -> dict[str, Any]:
         """Plain data, as it travels between processes."""
@@ -68,6 +75,8 @@ def merged(shares: Iterable[SessionFacts]) -> SessionFacts:
             whole.phases[phase] = max(whole.phases.get(phase, 0.0), seconds)
         for sentence in share.notes:
             whole.note(sentence)
+        for sentence in share.faults:
+            whole.fault(sentence)
     return whole
 
 

@@ -1,13 +1,16 @@
 """The part of the plugin that lives in the reporting process: xdist's controller, or the only process."""
 
+import contextlib
 import io
-from collections.abc import Callable
+import os
+import tempfile
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from qemunet_tests.report.book import JUNIT_FILE, RESULTS_FILE, Book, write_results
+from qemunet_tests.report.book import JUNIT_FILE, SUMMARY_FILE, Book, write_results, write_whole
 from qemunet_tests.report.facts import SessionFacts
 from qemunet_tests.report.finding import Finding, Verdict
 from qemunet_tests.report.judgement import one_line
@@ -31,6 +34,7 @@ class Reporter:
         self.folder: Path | None = None
         self.book.facts["this process"] = facts
         self._config = config
+        self._written: list[Path] = []
         self._settings = settings
 
     def results(self) -> "Results":
@@ -78,13 +82,50 @@ class Reporter:
         if FACTS in output:
             self.book.facts[node.gateway.id] = SessionFacts(**output[FACTS])
 
-    @pytest.hookimpl(trylast=True)
-    def pytest_sessionfinish(self) -> None:
+    # Inside of what prints the summary, which names what was written.
+    @pytest.hookimpl(wrapper=True, trylast=True)
+    def pytest_sessionfinish(self) -> Generator[None, Any, Any]:
+        with self._junit_kept_back() as junit:
+            ended = yield
+            # Most sessions of pytest are not about qemunet.
+            if self.folder or self.book.findings:
+                self._write(junit)
+        return ended
+
+    @contextlib.contextmanager
+    def _junit_kept_back(self) -> Iterator[Path | None]:
+        """pytest ends in a traceback where there is no room for junit.xml, so it writes ours elsewhere."""
+        from _pytest.junitxml import xml_key
+
+        place = os.path.normpath(self.folder / JUNIT_FILE) if self.folder else None
+        log = self._config.stash.get(xml_key, None)
+        if log is None or log.logfile != place:
+            yield None
+            return
+        with tempfile.TemporaryDirectory(prefix="qemunet-", dir=_room()) as folder:
+            log.logfile = f"{folder}/{JUNIT_FILE}"
+            try:
+                yield Path(log.logfile)
+            finally:
+                log.logfile = place
+
+    def _write(self, junit: Path | None) -> None:
+        from qemunet_tests.report.summary import append_for_the_job, markdown
+
+        results = self.results()
+        summary = markdown(results, _says())
         if self.folder:
             try:
-                write_results(self.results(), self.folder)
+                self._written.append(write_results(results, self.folder))
+                self._written.append(write_whole(self.folder / SUMMARY_FILE, summary))
+                if junit and junit.is_file():
+                    self._written.append(write_whole(self.folder / JUNIT_FILE, junit.read_text("utf-8")))
             except OSError as error:
                 self.book.trouble.append(f"{self.folder} could not be written: {error.strerror}")
+        try:
+            append_for_the_job(summary)
+        except OSError as error:
+            self.book.facts["this process"].note(f"the job's page has no summary: {error}")
 
     @pytest.hookimpl
     def pytest_terminal_summary(self, terminalreporter: Any) -> None:
@@ -92,20 +133,31 @@ class Reporter:
             return
         from rich.console import Console
 
-        from qemunet_tests.claims import load
         from qemunet_tests.report.card import print_card
 
         terminal = terminalreporter._tw
         stream = io.StringIO()
         console = Console(file=stream, width=terminal.fullwidth, force_terminal=terminal.hasmarkup)
-        print_card(console, self.results(), {id_: claim.says for id_, claim in load().items()}, self.written())
+        print_card(console, self.results(), _says(), self.written())
         terminalreporter.section("qemunet")
         terminalreporter.write(stream.getvalue())
 
     def written(self) -> list[Path]:
         """The files that the report went into."""
-        files = [self.folder / name for name in (RESULTS_FILE, JUNIT_FILE)] if self.folder else []
-        return [file for file in files if file.is_file()]
+        return self._written
+
+
+def _room() -> Path | None:
+    """In the lab what a run writes in passing lies in memory of its own."""
+    from qemunet_tests.harness import namespaces
+
+    return namespaces.SCRATCH if namespaces.entered() else None
+
+
+def _says() -> dict[str, str]:
+    from qemunet_tests.claims import load
+
+    return {id_: claim.says for id_, claim in load().items()}
 
 
 def _last_error(report: pytest.CollectReport) -> str:
