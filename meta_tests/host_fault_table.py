@@ -1,4 +1,4 @@
-"""The table of docs/host-faults.md: what was wrong with a host, the cause that was named, the remedy that mended it.
+"""The tables of docs/host-faults.md: what was wrong with a host, the cause that was named, the remedy that mended it.
 
 Run test_host_faults_named.py with `QEMUNET_HOST_FAULT_RECORDS` naming a folder, then
 `python -m meta_tests.host_fault_table FOLDER docs/host-faults.md`.
@@ -10,17 +10,31 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from meta_tests.host_faults import HOST_FAULTS, HostFault
+from meta_tests import catalogue
+from meta_tests.host_fault import HostFault
+from meta_tests.host_faults import HOST_FAULTS
 
 HEAD = """\
 # Faults of a real host
 
-Hosts made of namespaces by hand, each broken in one way, judged by `qemunet run --target host`: the claims have to be
-broken with the right cause, and to hold once the remedy was applied. Where "as written" stands, that was typed word
-for word.
+Written by `tox -e host-faults`. Hosts made of namespaces by hand, each broken in one way, are judged by `qemunet run
+--target host` (or, where it says so, by `qemunet doctor`): the claims have to be broken with the right cause, a claim
+that has nothing to do with the fault has to hold all the time, and the broken ones have to hold once the remedy was
+applied. Where "as written" stands, that was typed word for word. `python -m meta_tests.host_shown FAULT` shows any.
+"""
+COLUMNS = """
+| no. | fault | judged by | claims that break | cause named in the report | remedy | applied |
+|---|---|---|---|---|---|---|"""
+KNOWN = """
+## Faults of the catalogue
 
-| fault | run by | claims that break | cause named in the report | remedy | applied |
-|---|---|---|---|---|---|"""
+The number is that of the catalogue of host faults which the project was begun with; a fault may come in several shapes.
+"""
+UNHEARD = """
+## Faults that nothing in the code is about
+
+Here the place has to be found by following a frame, or in what the kernel itself counts and lists.
+"""
 
 
 def record(fault: HostFault, found: dict[str, Any]) -> None:
@@ -31,14 +45,20 @@ def record(fault: HostFault, found: dict[str, Any]) -> None:
 
 
 def table(records: Path) -> str:
-    """The table as Markdown."""
-    return "\n".join([HEAD, *(_row(fault, records / f"{fault.name}.json") for fault in HOST_FAULTS), ""])
+    """The tables as Markdown."""
+    known, unheard = (
+        [_row(fault, records / f"{fault.name}.json") for fault in HOST_FAULTS if bool(fault.catalogue) is catalogued]
+        for catalogued in (True, False)
+    )
+    planted = sum((records / f"{fault.name}.json").is_file() for fault in HOST_FAULTS)
+    count = f"\n{planted} of {len(HOST_FAULTS)} were planted, named and mended in the run that wrote this."
+    return "\n".join([HEAD + count, KNOWN + COLUMNS, *known, UNHEARD + COLUMNS, *unheard, "", catalogue.coverage(), ""])
 
 
 def _row(fault: HostFault, said: Path) -> str:
     reason, remedy = json.loads(said.read_text()) if said.is_file() else ("not planted in this run", "")
     applied = "as written" if fault.mended is None else "by what it means"
-    cells = [fault.name, "root" if fault.as_root else "a user", ", ".join(fault.breaks), reason, remedy, applied]
+    cells = [fault.catalogue, fault.name, fault.by, ", ".join(fault.breaks), reason, remedy, applied]
     return f"| {' | '.join(' '.join(cell.split()).replace('|', '/') for cell in cells)} |"
 
 

@@ -23,7 +23,7 @@ from typing import Any
 import pytest
 
 from meta_tests.accounts import CHECKOUT, NOBODY
-from meta_tests.host_faults import HostFault
+from meta_tests.host_fault import HostFault
 from qemunet_tests.harness import qemu_facts
 from qemunet_tests.harness.deadline import Deadline
 
@@ -56,11 +56,12 @@ ip link set lo up
 ip link set lan0 up
 ip addr add {LAN}/24 dev lan0
 """
+RANGE = "--dhcp-range=192.168.77.50,192.168.77.99,1h"
 DHCP = (
     "dnsmasq --conf-file=/dev/null --no-daemon --user= --group= --pid-file= --interface=lan0 --bind-interfaces "
     "--no-resolv --no-hosts --no-ping --leasefile-ro --dhcp-authoritative --log-dhcp --local=/lan/ "
-    "--host-record=printer.lan,192.168.77.9 --dhcp-range=192.168.77.50,192.168.77.99,1h "
-    f"--dhcp-option=option:router,{LAN} --dhcp-option=option:dns-server,{LAN}"
+    f"--host-record=printer.lan,192.168.77.9 {RANGE} --dhcp-option=option:router,{LAN} "
+    f"--dhcp-option=option:dns-server,{LAN}"
 )
 ECHO = """
 import socketserver
@@ -92,6 +93,8 @@ class HostMachine:
         self.folder.chmod(0o777)
         self._started: list[subprocess.Popen[bytes]] = []
         self._as_root = os.geteuid() == 0
+        #: Further options of the setpriv that qemunet runs under.
+        self.become: tuple[str, ...] = ()
         namespaces = ["--net", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc"]
         self.pid = self._first_process([*([] if self._as_root else ["--user", "--map-root-user"]), *namespaces])
         self.lan_pid = self._first_process(["--net"], inside=self.pid)
@@ -174,18 +177,32 @@ class HostMachine:
 
     def plant(self, fault: HostFault) -> None:
         """Break the machine or its LAN."""
-        if fault.stops_dhcp:
+        if fault.stops_dhcp or fault.dhcp_options:
             self.stop(self.dhcp)
+        if fault.dhcp_options:
+            self._serve_dhcp(fault.dhcp_options)
+        self.become = fault.become
         self.type(fault.typed)
         self.type_at_lan(fault.at_lan)
+        self._at_work = [self.start_at_lan([sys.executable, "-c", fault.lan_program])] if fault.lan_program else []
 
     def mend(self, fault: HostFault, remedy: str) -> None:
         """Do what the report says, word for word, or where that is no command what it means."""
         self.type(remedy.replace("sudo ", "").partition(", or ")[0] if fault.mended is None else fault.mended)
         self.type_at_lan(fault.mended_at_lan)
-        if fault.stops_dhcp:
-            self.dhcp = self.start_at_lan(shlex.split(DHCP))
-            self._wait_for_lan()
+        self.become = ()
+        for program in self._at_work:
+            self.stop(program)
+        if fault.dhcp_options:
+            self.stop(self.dhcp)
+        if fault.stops_dhcp or fault.dhcp_options:
+            self._serve_dhcp()
+
+    def _serve_dhcp(self, options: str = "") -> None:
+        """With further options, of which another range replaces the usual one."""
+        usual = DHCP.replace(RANGE, "") if "--dhcp-range" in options else DHCP
+        self.dhcp = self.start_at_lan(shlex.split(f"{usual} {options}"))
+        self._wait_for_lan()
 
     def qemunet(self, *words: str, uid: int | None = None, timeout: float = 400) -> "subprocess.CompletedProcess[str]":
         """Run the command at the machine: as an ordinary user where there can be one, else as its only one, root."""
@@ -207,7 +224,8 @@ class HostMachine:
         def succeed() -> bool:
             return subprocess.run(words, capture_output=True, check=False).returncode == 0
 
-        Deadline(60, awaited).wait_until(succeed, interval_seconds=0.1)
+        # Whatever else the machine that these tests run on has to do meanwhile.
+        Deadline(180, awaited).wait_until(succeed, interval_seconds=0.1)
 
     def leftovers(self) -> str:
         """What of a run is still there: processes, folders, taps."""
@@ -222,8 +240,9 @@ class HostMachine:
 
     def _command(self, words: Sequence[str], uid: int | None) -> list[str]:
         uid = (NOBODY if self._as_root else 0) if uid is None else uid
-        become = [f"--reuid={uid}", f"--regid={uid}", "--clear-groups"] if self._as_root else []
+        become = [*([f"--reuid={uid}", f"--regid={uid}", "--clear-groups"] if self._as_root else []), *self.become]
         environment = ["PATH=/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/nonexistent", "PYTHONDONTWRITEBYTECODE=1"]
+        environment.append(f"PYTHONPATH={CHECKOUT}")
         command = [sys.executable, "-m", "qemunet_tests", *words]
         entering = [*self._entering(self.pid), "setpriv", *become, "--", "env", "-i", *environment]
         return [*entering, *command]
@@ -240,6 +259,11 @@ class HostMachine:
         assert file.is_file(), self.said
         self.results = json.loads(file.read_text())
         return {each["claim"]: each for each in self.results["verdicts"]}
+
+    def doctor(self, uid: int | None = None) -> dict[str, dict[str, Any]]:
+        """What `qemunet doctor` says, by capability."""
+        said = json.loads(self.qemunet("doctor", "--json", uid=uid).stdout)
+        return {each["id"]: each for each in said["capabilities"]}
 
     def close(self) -> None:
         # What holds the namespaces, the last made first; all that is in them goes with it.

@@ -13,6 +13,8 @@ from meta_tests.accounts import CHECKOUT
 from meta_tests.host_machine import PEER, HostMachine
 from qemunet_tests.harness.host.fixed_mac import fixed_mac
 
+#: Holds whatever is wrong with a bridge, a route or a resolver.
+SENTINEL = "user/address"
 #: Everything of a machine that a run could leave changed.
 STATE = """
 ip -o link | sed 's/state.*//'; ip -o -4 addr; ip route; nft list ruleset; bridge link | sed 's/state.*//'
@@ -26,6 +28,32 @@ def machine() -> Iterator[HostMachine]:
     made = HostMachine()
     yield made
     made.close()
+
+
+def test_a_healthy_host_holds_what_is_asked_of_it(machine: HostMachine) -> None:
+    before = machine.type(STATE)
+    verdicts = machine.run("--bridge", "br0", "bridge/lease-address", "user/dns-resolves", "user/address")
+    assert {each["verdict"] for each in verdicts.values()} == {"holds"}, machine.said
+    assert machine.status == 0
+    assert machine.type(STATE) == before
+    assert not machine.leftovers()
+
+
+def test_a_broken_host_is_told_its_causes(machine: HostMachine) -> None:
+    # Root on a host of his own reads whatever he likes: what is wrong has to be in the file.
+    machine.type("echo allow virbr0 > /etc/qemu/bridge.conf; ip route add blackhole 192.168.77.1/32")
+    verdicts = machine.run("--bridge", "br0", "--peer", PEER, "bridge/lease-address", "user/reach-lan-tcp", SENTINEL)
+    assert machine.status == 1
+    assert {claim: each["verdict"] for claim, each in verdicts.items()} == {
+        "bridge/lease-address": "broken",
+        "user/reach-lan-tcp": "broken",
+        SENTINEL: "holds",
+    }, machine.said
+    lease, reach = verdicts["bridge/lease-address"], verdicts["user/reach-lan-tcp"]
+    assert "allows no bridge called br0" in lease["reason"]
+    assert lease["remedy"] == "echo 'allow br0' | sudo tee -a /etc/qemu/bridge.conf"
+    assert "the route blackhole 192.168.77.1 says so" in reach["reason"]
+    assert reach["remedy"] == "sudo ip route del blackhole 192.168.77.1"
 
 
 @pytest.mark.slow

@@ -8,8 +8,8 @@ from qemunet_tests.harness.host import acl, credentials, devices, helper, machin
 from qemunet_tests.harness.host.account import user_name
 from qemunet_tests.harness.host.obstacle import Obstacle
 
-#: What the helper says whatever keeps it from its privilege.
-POWERLESS = "failed to create tun device"
+#: What the helper says whatever keeps it from its privilege; the second, where not even root may have that.
+POWERLESS = ("failed to create tun device", "failed to drop privileges")
 
 
 def reads_another_list(scene: Scene) -> Cause | None:
@@ -34,7 +34,7 @@ def no_tun(scene: Scene) -> Cause | None:
 
 def powerless(scene: Scene) -> Cause | None:
     """Five causes have one message: no setuid bit, not root's, nosuid, no_new_privs, a container's bounding set."""
-    if not scene.bridged or POWERLESS not in str(scene.failure):
+    if not scene.bridged or not any(words in str(scene.failure) for words in POWERLESS):
         return None
     uid = scene.bench.identity.uid
     qemus = replace(credentials.read(), uid=uid, effective_uid=uid, permitted=0, effective=0, ambient=0)

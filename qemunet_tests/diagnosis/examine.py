@@ -6,13 +6,16 @@ from qemunet_tests.claims import Claim
 from qemunet_tests.diagnosis import (
     bridge_frames,
     bridge_helper,
+    dhcp,
     guest_side,
     host_side,
+    kernel_counts,
     lan_side,
     launch,
     localise,
     neighbourhood,
     netplan,
+    routes,
     slirp_side,
 )
 from qemunet_tests.diagnosis.cause import Cause
@@ -44,10 +47,24 @@ PATH: tuple[Suspicion, ...] = (
     host_side.tap_elsewhere,
     bridge_frames.spanning_tree,
     host_side.mac_not_unique,
+    host_side.mac_elsewhere,
+    routes.no_way,
+    routes.answers_refused,
+    routes.same_network,
+    routes.address_on_port,
+    routes.wrong_neighbour,
+    dhcp.own_server_kept_out,
     localise.lost_here,
+    localise.hidden,
+    localise.host_silent,
+    kernel_counts.dropped,
     bridge_frames.filtered,
-    lan_side.macs_filtered,
-    lan_side.no_dhcp_server,
+    dhcp.spoilt_on_the_way,
+    dhcp.slow_server,
+    dhcp.tagged,
+    dhcp.macs_filtered,
+    dhcp.server_declines,
+    dhcp.no_server,
 )
 
 #: When all else is said: the question left this host, or nobody may see whether it did.

@@ -8,6 +8,7 @@ from qemunet_tests.harness.host import bridges
 from qemunet_tests.harness.host.bridges import Bridge, Port
 from qemunet_tests.harness.namespaces import network_namespace
 from qemunet_tests.observe.backend import bridge_of, tap_of
+from qemunet_tests.observe.bridges import places_of_mac, ports_of_mac
 
 
 def _bridge(scene: Scene) -> Bridge | None:
@@ -78,6 +79,28 @@ def mac_not_unique(scene: Scene) -> Cause | None:
         return None
     return Cause(
         f"another QEMU (pid {others[0]}) has a NIC with the same MAC, {scene.guest.macs[0]}",
+        "give every guest a MAC of its own: -device ...,mac=",
+    )
+
+
+def mac_elsewhere(scene: Scene) -> Cause | None:
+    """The bridge looks for the guest behind another port: by hand, or because somebody there sends as the guest."""
+    tap = tap_of(scene.guest) if scene.guest and scene.bridged else None
+    if tap is None or scene.guest is None:
+        return None
+    mac, name = scene.guest.macs[0], scene.target.bridge
+    for port, by_hand in places_of_mac(scene.target.host, mac):
+        if port != tap and by_hand:
+            return Cause(
+                f"{name} takes the guest's MAC {mac} for somebody behind {port}: so says an entry written by hand",
+                f"sudo bridge fdb del {mac} dev {port} master",
+            )
+    others = ports_of_mac(scene.target.host, mac) - {tap}
+    if not others:
+        return None
+    return Cause(
+        f"frames with the guest's MAC {mac} also come in at {', '.join(sorted(others))}: another machine there has the "
+        "same MAC",
         "give every guest a MAC of its own: -device ...,mac=",
     )
 

@@ -8,6 +8,7 @@ import functools
 from collections.abc import Iterator
 
 from qemunet_tests.diagnosis.cause import Cause
+from qemunet_tests.diagnosis.routes import link_to
 from qemunet_tests.diagnosis.scene import Scene
 from qemunet_tests.harness.errors import Unavailable
 from qemunet_tests.harness.guest import Guest
@@ -17,6 +18,7 @@ from qemunet_tests.observe.backend import tap_of
 from qemunet_tests.observe.exchanges import FULL_SIZE_BYTES, Exchange
 from qemunet_tests.observe.lease import lease
 from qemunet_tests.observe.obstructions import Obstruction
+from qemunet_tests.observe.path_size import largest_answered
 from qemunet_tests.observe.resolver import used_by_qemu
 from qemunet_tests.observe.trail import Trail, follow
 
@@ -55,11 +57,50 @@ def _lost(scene: Scene) -> tuple[Cause, bool] | None:
     lost = f"the {what} was{means} seen at {before} and not at {after}{seen_aside}: it is lost between them"
     found = list(_standing_between(scene, trail, before, after, of_answer))
     if not found and trail.deaf:
-        return Cause(f"{lost}, by something that only root may see", AS_ROOT), False
+        return Cause(f"{lost}, by something that only root may see{_counted(trail)}", AS_ROOT), False
     if not found:
-        return Cause(f"{lost}, by something that is not known to us", LOOK.format(_link_of(before, after))), False
+        look = LOOK.format(_link_of(before, after))
+        return Cause(f"{lost}, by something that is not known to us{_counted(trail)}", look), False
     names = "; and ".join(each.what for each in found[:REST])
     return Cause(f"{lost}, where this stands: {names}", found[0].remedy), True
+
+
+def _counted(trail: Trail) -> str:
+    return f"; meanwhile the kernel counted {', '.join(map(str, trail.dropped))}" if trail.dropped else ""
+
+
+def hidden(scene: Scene) -> Cause | None:
+    """An answer that nobody saw come in, where something decides about frames before anybody may see them."""
+    trail = trail_of(scene)
+    if trail is None or trail.complete or trail.gap or trail.exchange.inward or len(trail.places) == 1:
+        return None
+    found = obstructions.hidden_from_ears(scene.bench.station, trail.places[-1])
+    if not found:
+        return None
+    return Cause(
+        f"no answer to the {trail.exchange.question} was seen at {trail.places[-1]}, where {found[0].what} decides "
+        "about what comes in before anybody can listen",
+        found[0].remedy,
+    )
+
+
+def host_silent(scene: Scene) -> Cause | None:
+    """A question that the host itself should answer, and does not."""
+    trail = trail_of(scene)
+    if trail is None or not trail.exchange.to_host or not trail.unanswered:
+        return None
+    host, last = scene.bench.station, trail.places[-1]
+    found = [
+        *obstructions.deafness_to_pings(host),
+        *obstructions.at_link(host, last, leaving=False),
+        *obstructions.of_the_host(host, leaving=False),
+        *obstructions.of_the_host(host, leaving=True),
+        *obstructions.at_link(host, last, leaving=True),
+    ]
+    reached = f"the {trail.exchange.question} reached {last}, and this host gave no answer"
+    if not found:
+        return Cause(f"{reached}{_counted(trail)}", AS_ROOT if trail.deaf else LOOK.format(last))
+    return Cause(f"{reached}, where this stands: {'; and '.join(each.what for each in found[:REST])}", found[0].remedy)
 
 
 def unanswered(scene: Scene) -> Cause | None:
@@ -71,6 +112,12 @@ def unanswered(scene: Scene) -> Cause | None:
     if exchange.inward:
         reason = f"the {exchange.question} reached {last} and the guest gave no answer"
         return Cause(reason, "look at the guest's own firewall and services")
+    if fits := _largest_answered(scene, trail):
+        return Cause(
+            f"the {exchange.question} left this host at {last}, and no answer came in there: beyond {last} packets of "
+            f"more than {fits} bytes vanish and smaller ones are answered",
+            f"mend the MTU of the LAN behind {last}, or -device virtio-net-pci,host_mtu={fits}",
+        )
     return Cause(
         f"the {exchange.question} left this host at {last}, and no answer came in there: this host is not to blame",
         f"look beyond {last}: the switch's port and what it admits, then the machine that should answer",
@@ -87,6 +134,14 @@ def unseen(scene: Scene) -> Cause | None:
         f"{', '.join(trail.deaf)} only root may see",
         AS_ROOT,
     )
+
+
+def _largest_answered(scene: Scene, trail: Trail) -> int:
+    """The size of the largest packet that is answered, where a large one is not; 0 where none is."""
+    address = trail.exchange.address
+    if scene.guest is None or not address or trail.largest_bytes < FULL_SIZE_BYTES:
+        return 0
+    return largest_answered(scene.guest, address, trail.largest_bytes)
 
 
 def trail_of(scene: Scene) -> Trail | None:
@@ -132,20 +187,27 @@ def _bridged(scene: Scene, guest: Guest) -> Iterator[tuple[Exchange, list[str], 
         yield exchanges.echo(guest, got.gateway), outside, []
         yield exchanges.echo(guest, got.gateway, FULL_SIZE_BYTES), outside, []
     caller = _known(scene, "caller")
+    if caller and caller is scene.target.host:
+        yield exchanges.arp(guest, scene.target.caller_address, to_host=True), inside, []
+        yield exchanges.echo(guest, scene.target.caller_address, to_host=True), inside, []
     if caller:
         yield exchanges.call(caller, got.address), inside if caller is scene.target.host else outside, []
 
 
 def _by_user_mode(scene: Scene, guest: Guest) -> Iterator[tuple[Exchange, list[str], list[str]]]:
+    def way_to(address: str) -> list[str]:
+        link = link_to(scene, address)
+        return [link] if link else []
+
     if lease(guest, within_seconds=0.0) is None:
         yield exchanges.dhcp(guest), [], []
         return
     if scene.topic == "resolver":
         for name in scene.target.names:
-            yield exchanges.dns(guest, name, "10.0.2.3"), _way_to(scene, used_by_qemu()), []
+            yield exchanges.dns(guest, name, "10.0.2.3"), way_to(used_by_qemu()), []
     service = _known(scene, "neighbour_echo" if scene.topic == "reach-lan" else "far_echo")
     if service and not scene.topic.startswith("ping"):
-        yield exchanges.tcp(guest, service), _way_to(scene, service.address), []
+        yield exchanges.tcp(guest, service), way_to(service.address), []
 
 
 def _known(scene: Scene, name: str):  # type: ignore[no-untyped-def]
@@ -159,15 +221,6 @@ def _uplinks(scene: Scene) -> list[str]:
     with scene.target.host.entered():
         found = next((bridge for bridge in bridges.read() if bridge.name == scene.target.bridge), None)
     return [port.name for port in found.uplinks if port.up][:1] if found else []
-
-
-def _way_to(scene: Scene, address: str) -> list[str]:
-    """The interface by which the host sends to an address."""
-    host = scene.bench.station
-    for route in host.netlink.route("get", dst=address):
-        if number := route.get("oif"):
-            return [host.netlink.get_links(number)[0].get("ifname")]
-    return []
 
 
 def _standing_between(scene: Scene, trail: Trail, before: str, after: str, of_answer: bool) -> Iterator[Obstruction]:

@@ -4,6 +4,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
+from qemunet_tests.harness.errors import Unavailable
 from qemunet_tests.harness.guest import Guest
 from qemunet_tests.harness.lab.station import Station
 
@@ -27,7 +28,7 @@ def backends(guest: Guest) -> list[Backend]:
 
 def tap_of(guest: Guest) -> str | None:
     """The name of the tap device that this guest's QEMU holds open, by its file descriptors."""
-    for descriptor in Path(f"/proc/{guest.qemu.process.pid}/fdinfo").iterdir():
+    for descriptor in _held_open(guest, "fdinfo"):
         match = re.search(r"^iff:\s*(\S+)", descriptor.read_text(), re.MULTILINE)
         if match:
             return match[1]
@@ -43,13 +44,24 @@ def bridge_of(station: Station, link: str) -> str | None:
 
 def listening_sockets(guest: Guest, station: Station) -> list[str]:
     """The addresses and ports at which this guest's QEMU accepts TCP or receives UDP, as `tcp 0.0.0.0:2222`."""
-    inodes = {_inode(link) for link in Path(f"/proc/{guest.qemu.process.pid}/fd").iterdir()} - {None}
+    inodes = {_inode(link) for link in _held_open(guest, "fd")} - {None}
     found = []
     with station.entered():
         for protocol in ("tcp", "udp"):
             rows = [row.split() for row in Path(f"/proc/thread-self/net/{protocol}").read_text().splitlines()[1:]]
             found += [f"{protocol} {_address(row[1])}" for row in rows if row[9] in inodes and row[3] in ("0A", "07")]
     return found
+
+
+def _held_open(guest: Guest, folder: str) -> list[Path]:
+    """What /proc knows of the files of this guest's QEMU. Raises Unavailable where this user may not ask."""
+    try:
+        return list(Path(f"/proc/{guest.qemu.process.pid}/{folder}").iterdir())
+    except PermissionError:
+        raise Unavailable(
+            "root is without SYS_PTRACE here and may not see what another user's QEMU holds open",
+            "start the container with --cap-add SYS_PTRACE, or as an ordinary user",
+        ) from None
 
 
 def _inode(link: Path) -> str | None:

@@ -6,7 +6,7 @@ from qemunet_tests.harness.deadline import Deadline
 from qemunet_tests.harness.lab.station import Station
 
 #: linux/socket.h and linux/neighbour.h.
-AF_BRIDGE, NUD_PERMANENT = 7, 0x80
+AF_BRIDGE, NUD_NOARP, NUD_PERMANENT, NTF_LEARNED = 7, 0x40, 0x80, 0x10
 
 #: linux/if_bridge.h: what a port does with frames.
 PORT_STATES = ("disabled", "listening", "learning", "forwarding", "blocking")
@@ -75,6 +75,16 @@ def ports_of_mac(station: Station, mac: str, within_seconds: float = 1.0) -> set
 
     Deadline(within_seconds, "an address to move").sees(several, interval_seconds=0.1)
     return found
+
+
+def places_of_mac(station: Station, mac: str) -> list[tuple[str, bool]]:
+    """The ports behind which bridges believe an address to be, and whether that was written by hand."""
+    return [
+        (str(station.netlink.get_links(entry["ifindex"])[0].get("ifname")), not entry.get("flags", 0) & NTF_LEARNED
+         and bool(entry["state"] & (NUD_NOARP | NUD_PERMANENT)))
+        for entry in station.netlink.get_neighbours(family=AF_BRIDGE)
+        if entry.get("lladdr") == mac
+    ]  # fmt: skip
 
 
 def _addresses(station: Station, index: int) -> tuple[str, ...]:

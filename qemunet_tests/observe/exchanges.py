@@ -11,6 +11,7 @@ from qemunet_tests.harness.guest import Guest
 from qemunet_tests.harness.lab.station import Station
 from qemunet_tests.harness.target import Endpoint
 from qemunet_tests.observe.frames import DHCP_COOKIE
+from qemunet_tests.observe.lease import lease
 from qemunet_tests.observe.packets import ARP, ICMP, TCP, UDP, Packet
 from qemunet_tests.observe.reach import ping
 from qemunet_tests.observe.resolver import ask_in
@@ -23,7 +24,10 @@ SYN, SYN_ACK, RESET = 0x02, 0x12, 0x04
 
 @dataclass(frozen=True)
 class Exchange:
-    """`question` and `answer` name it for people. `inward` questions are put to the guest, others by it."""
+    """`question` and `answer` name it for people. `inward` questions are put to the guest, others by it.
+
+    `to_host` is what the host itself should answer. `address` is whose answer is wanted, where it is one's alone.
+    """
 
     question: str
     answer: str
@@ -31,6 +35,8 @@ class Exchange:
     asks: Callable[[Packet], bool]
     answers: Callable[[Packet], bool]
     inward: bool = False
+    to_host: bool = False
+    address: str = ""
 
 
 def dhcp(guest: Guest) -> Exchange:
@@ -49,7 +55,7 @@ def dhcp(guest: Guest) -> Exchange:
     )
 
 
-def arp(guest: Guest, address: str) -> Exchange:
+def arp(guest: Guest, address: str, to_host: bool = False) -> Exchange:
     """Who on the LAN has an address?"""
     return Exchange(
         f"ARP request for {address}",
@@ -57,23 +63,31 @@ def arp(guest: Guest, address: str) -> Exchange:
         lambda: guest.run(f"arping -c 2 -w 3 -I eth0 {address}", within_seconds=6),
         lambda packet: packet.kind == ARP and packet.first == 1 and packet.target == address,
         lambda packet: packet.kind == ARP and packet.first == 2 and packet.source == address,
+        to_host=to_host,
     )
 
 
 def tcp(guest: Guest, service: Endpoint, seen_as: str | None = None) -> Exchange:
     """A connection; `seen_as` is the service's address behind QEMU, where that is another."""
     addresses, port = {service.address, seen_as or service.address}, service.port
-    connect = f"socat -u OPEN:/dev/null TCP4:{service.address}:{port},connect-timeout=3"
+    # A port of its own tells it from earlier attempts, about which something may still be said. QEMU's has another.
+    own_port, got = 40000 + secrets.randbelow(20000), lease(guest, within_seconds=0.0)
+    own = got.address if got else ""
+    connect = f"socat -u OPEN:/dev/null TCP4:{service.address}:{port},sourceport={own_port},connect-timeout=3"
     return Exchange(
         f"TCP connection to {service}",
         "SYN-ACK",
         lambda: guest.run(connect, within_seconds=6),
         lambda packet: (
-            (packet.kind, packet.second) == (TCP, port) and packet.target in addresses and _flags(packet, SYN)
+            (packet.kind, packet.second) == (TCP, port)
+            and packet.target in addresses
+            and (packet.source != own or packet.first == own_port)
+            and _flags(packet, SYN)
         ),
         lambda packet: (
             (packet.kind, packet.first) == (TCP, port)
             and packet.source in addresses
+            and (packet.target != own or packet.second == own_port)
             and (_flags(packet, SYN_ACK) or _flags(packet, RESET))
         ),
     )
@@ -84,7 +98,7 @@ def _flags(packet: Packet, wanted: int) -> bool:
     return len(packet.payload) > 9 and packet.payload[9] & wanted == wanted
 
 
-def echo(guest: Guest, address: str, size_bytes: int = 56) -> Exchange:
+def echo(guest: Guest, address: str, size_bytes: int = 56, to_host: bool = False) -> Exchange:
     """A ping with so many bytes in it."""
     large = size_bytes >= FULL_SIZE_BYTES
     return Exchange(
@@ -93,6 +107,8 @@ def echo(guest: Guest, address: str, size_bytes: int = 56) -> Exchange:
         lambda: guest.run(f"ping -n -c 2 -W 1 -s {size_bytes} {address}", within_seconds=6),
         lambda packet: _is_echo(packet, 8, size_bytes) and packet.target == address,
         lambda packet: _is_echo(packet, 0, size_bytes) and packet.source == address,
+        to_host=to_host,
+        address=address,
     )
 
 

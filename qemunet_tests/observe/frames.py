@@ -15,13 +15,26 @@ def dhcp_messages(guest: Guest, nic: int = 0) -> list[str]:
 
     They are found by DHCP's cookie, because QEMU before 8.0 writes the virtio header in front of every frame.
     """
+    return [kind for kind, _ in timed_dhcp_messages(guest, nic)]
+
+
+def timed_dhcp_messages(guest: Guest, nic: int = 0) -> list[tuple[str, float]]:
+    """The same, each with the time at which it passed, in seconds of the host's clock."""
     from scapy.utils import RawPcapReader
 
     capture = guest.folder / f"net{nic}.pcap"
     if not _has_packets(capture):
         return []
     with RawPcapReader(str(capture)) as reader:
-        return [found for frame, _ in reader if (found := _message_type(frame))]
+        return [(kind, at.sec + at.usec / 1e6) for frame, at in reader if (kind := _message_type(frame))]
+
+
+def seconds_to_offer(guest: Guest, nic: int = 0) -> float | None:
+    """Seconds from the guest's first DISCOVER to the first OFFER; None when none has come."""
+    seen = timed_dhcp_messages(guest, nic)
+    asked = next((at for kind, at in seen if kind == "discover"), None)
+    offered = next((at for kind, at in seen if kind == "offer"), None)
+    return None if asked is None or offered is None else offered - asked
 
 
 def _has_packets(capture: Path) -> bool:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from qemunet_tests.harness.host import bridges
-from qemunet_tests.harness.host.files import MACHINE, read_int
+from qemunet_tests.harness.host.files import MACHINE, read_int, read_text
 from qemunet_tests.harness.lab.station import Station
 from qemunet_tests.observe.bridges import port_state
 from qemunet_tests.observe.packet_filter import stops
@@ -63,11 +63,33 @@ def unfiltered(bridge: str) -> str:
 def of_the_host(station: Station, leaving: bool) -> list[Obstruction]:
     """What the host's own packets meet, QEMU's among them."""
     hooks = ("output", "postrouting") if leaving else ("prerouting", "input")
-    return [
+    found = [
         Obstruction(stop.place, stop.remedy)
         for stop in stops(station)
         if stop.family in ("ip", "inet") and (stop.hook in hooks or stop.hook is None)
     ]
+    return found or _of_old_tables()
+
+
+def hidden_from_ears(station: Station, link: str) -> list[Obstruction]:
+    """What decides about a frame that comes in at a link before anybody can listen there."""
+    return _program(station, link)
+
+
+def deafness_to_pings(station: Station) -> list[Obstruction]:
+    """Settings by which the host answers nobody's echo request."""
+    if station.sysctl("net.ipv4.icmp_echo_ignore_all") == "0":
+        return []
+    setting = "net.ipv4.icmp_echo_ignore_all"
+    return [Obstruction(f"this host ignores echo requests ({setting} is 1)", f"sudo sysctl -w {setting}=0")]
+
+
+def _of_old_tables() -> list[Obstruction]:
+    """Rules of iptables-legacy, which nft does not list; only root sees which tables are in use."""
+    tables = (read_text(MACHINE, "/proc/net/ip_tables_names") or "").split()
+    if not tables:
+        return []
+    return [Obstruction(f"rules of iptables-legacy, in {' and '.join(tables)}", "look: sudo iptables-legacy-save")]
 
 
 def _port(station: Station, port: str) -> list[Obstruction]:

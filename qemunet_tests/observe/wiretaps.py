@@ -4,6 +4,7 @@ import contextlib
 import socket
 import struct
 from collections.abc import Iterator
+from pathlib import Path
 from types import TracebackType
 from typing import Protocol
 
@@ -11,8 +12,9 @@ from qemunet_tests.harness.guest import Guest
 from qemunet_tests.harness.lab.station import Station
 from qemunet_tests.observe.packets import Packet, packet
 
-#: linux/if_ether.h and asm/socket.h.
+#: linux/if_ether.h, asm/socket.h and linux/if_packet.h.
 ETH_P_ALL, SO_RCVBUFFORCE = 3, 33
+SOL_PACKET, PACKET_AUXDATA, VLAN_VALID, VLAN_NUMBER = 263, 8, 0x10, 0xFFF
 BUFFER_BYTES = 4 << 20
 LONGEST_FRAME_BYTES = 65600
 PCAP_HEADER_BYTES, RECORD_HEADER_BYTES = 24, 16
@@ -37,47 +39,65 @@ class GuestWire:
         self._from = max(PCAP_HEADER_BYTES, self._capture.stat().st_size if self._capture.exists() else 0)
 
     def packets(self) -> list[Packet]:
-        return [found for frame in self._frames() if (found := packet(frame))]
+        return [found for frame in self.frames() if (found := packet(frame))]
 
-    def _frames(self) -> Iterator[bytes]:
-        content = self._capture.read_bytes() if self._capture.exists() else b""
-        at = self._from
-        while at + RECORD_HEADER_BYTES <= len(content):
-            length = struct.unpack_from("=8xI", content, at)[0]
-            at += RECORD_HEADER_BYTES
-            yield content[at : at + length]
-            at += length
+    def frames(self) -> list[bytes]:
+        """Everything that passed since, both ways."""
+        return list(_records(self._capture, self._from))
 
     def close(self) -> None:
         pass
 
 
+def whole_capture(guest: Guest, nic: int = 0) -> list[bytes]:
+    """Everything that has passed a guest's NIC since it was started."""
+    return list(_records(guest.folder / f"net{nic}.pcap", PCAP_HEADER_BYTES))
+
+
+def _records(capture: Path, at: int) -> Iterator[bytes]:
+    content = capture.read_bytes() if capture.exists() else b""
+    while at + RECORD_HEADER_BYTES <= len(content):
+        length = struct.unpack_from("=8xI", content, at)[0]
+        at += RECORD_HEADER_BYTES
+        yield content[at : at + length]
+        at += length
+
+
 class LinkTap:
     """An interface of a station, by packet(7). Raises PermissionError where the station is not ours to listen at.
 
-    The kernel shows what comes in before any filter has seen it, and what goes out after all filters have.
+    The kernel shows what comes in before any filter but XDP has seen it, and what goes out after all filters have.
+    `tags` are the VLANs whose tagged frames were among them: the kernel takes the tags off.
     """
 
     def __init__(self, station: Station, link: str) -> None:
         self.place = link
         self._heard: list[Packet] = []
+        self.tags: set[int] = set()
         with station.entered():
             self._socket = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)
         with contextlib.suppress(OSError):
             self._socket.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, BUFFER_BYTES)
+            self._socket.setsockopt(SOL_PACKET, PACKET_AUXDATA, 1)
         self._socket.setblocking(False)
         self._socket.bind((link, ETH_P_ALL))
 
     def packets(self) -> list[Packet]:
         with contextlib.suppress(BlockingIOError):
             while True:
-                frame = self._socket.recv(LONGEST_FRAME_BYTES)
+                frame, told, _, _ = self._socket.recvmsg(LONGEST_FRAME_BYTES, 256)
+                self.tags.update(tag for _, kind, data in told if kind == PACKET_AUXDATA and (tag := _tag(data)))
                 if found := packet(frame):
                     self._heard.append(found)
         return self._heard
 
     def close(self) -> None:
         self._socket.close()
+
+
+def _tag(data: bytes) -> int:
+    status, tag = struct.unpack_from("=I12xH", data)
+    return tag & VLAN_NUMBER if status & VLAN_VALID else 0
 
 
 class Wiretaps:

@@ -1,0 +1,96 @@
+"""What causes are read from: counters of the kernel, checksums and announcements on a guest's wire."""
+
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from scapy.layers.dhcp import BOOTP, DHCP
+from scapy.layers.inet import IP, UDP
+from scapy.layers.inet6 import ICMPv6ND_RA, ICMPv6NDOptPrefixInfo, IPv6
+from scapy.layers.l2 import Ether
+
+from qemunet_tests.diagnosis import kernel_counts, localise
+from qemunet_tests.observe import announcements, checksums, drops
+
+#: Recorded where a table of connections was full, the columns without interest left out.
+CONNTRACK = """\
+entries  clashres found insert_failed drop early_drop
+00000008  00000000 00000000 00000000 00000011 00000002
+00000008  00000000 00000000 00000000 00000001 00000000
+"""
+NETSTAT = """\
+TcpExt: SyncookiesSent ListenDrops IPReversePathFilter
+TcpExt: 4 0 {}
+IpExt: InNoRoutes InOctets
+IpExt: 0 123456
+"""
+
+
+def test_every_processor_counts_for_itself(tmp_path: Path) -> None:
+    (tmp_path / "nf_conntrack").write_text(CONNTRACK)
+    assert drops._of_processors(tmp_path / "nf_conntrack", drops.STATISTICS["nf_conntrack"]) == {
+        "nf_conntrack.drop": 0x12,
+        "nf_conntrack.early_drop": 2,
+        "nf_conntrack.insert_failed": 0,
+    }
+    assert drops._of_processors(tmp_path / "missing", ("drop",)) == {}
+
+
+def test_only_what_is_lost_and_has_risen_counts(tmp_path: Path) -> None:
+    counted = []
+    for times in (3, 5):
+        (tmp_path / "netstat").write_text(NETSTAT.format(times))
+        counted.append(drops._of_protocols(tmp_path / "netstat"))
+    assert counted[0] == {"TcpExt.ListenDrops": 0, "TcpExt.IPReversePathFilter": 3, "IpExt.InNoRoutes": 0}
+    assert [str(drop) for drop in drops.risen(*counted)] == ["TcpExt.IPReversePathFilter 2"]
+    assert drops.risen(counted[1], counted[1]) == ()
+
+
+@pytest.mark.parametrize(
+    ("counter", "cause"),
+    [
+        ("nf_conntrack.drop", "more connections than its table holds"),  # F50, from a recording
+        ("arp_cache.table_fulls", "table of neighbours is full"),  # F50
+        ("TcpExt.IPReversePathFilter", "reverse path filter"),
+        ("br0.rx_nohandler", None),
+    ],
+)
+def test_a_counter_that_rises_is_a_cause(counter: str, cause: str | None, monkeypatch: pytest.MonkeyPatch) -> None:
+    exchange: Any = SimpleNamespace(question="TCP connection")
+    trail = SimpleNamespace(dropped=(drops.Drop(counter, 7),), exchange=exchange)
+    monkeypatch.setattr(localise, "trail_of", lambda scene: trail)
+    found = kernel_counts.dropped(SimpleNamespace())  # type: ignore[arg-type]
+    assert (found is None) == (cause is None)
+    assert found is None or (cause is not None and cause in found.reason and f"{counter} 7" in found.reason)
+
+
+def offer(checksum: int | None) -> bytes:
+    message = BOOTP(op=2, chaddr=bytes(6), xid=1) / DHCP(options=[("message-type", "offer"), "end"])
+    return bytes(Ether() / IP(src="192.0.2.1", dst="192.0.2.9") / UDP(sport=67, dport=68, chksum=checksum) / message)
+
+
+@pytest.mark.parametrize("virtio_header", [b"", bytes(10), bytes(12)])
+@pytest.mark.parametrize(("checksum", "state"), [(None, "right"), (0, "right"), (0xBEEF, "wrong")])
+def test_a_checksum_is_judged(checksum: int | None, state: str, virtio_header: bytes) -> None:
+    assert checksums._of_answer(virtio_header + offer(checksum)) == state
+
+
+def test_an_unfinished_checksum_is_told_from_a_wrong_one() -> None:
+    whole = offer(0xBEEF)
+    length = int.from_bytes(whole[38:40])
+    pseudo = whole[26:34] + (17).to_bytes(2) + length.to_bytes(2)
+    assert checksums._of_answer(offer(checksums._sum(pseudo))) == "unfinished"
+    assert checksums._of_answer(whole[:30]) is None
+
+
+def test_a_router_that_speaks_ipv6_is_heard() -> None:
+    advert = (
+        IPv6(src="fe80::1", dst="ff02::1", tc=0xC0)
+        / ICMPv6ND_RA()
+        / ICMPv6NDOptPrefixInfo(prefix="fd00:77::", prefixlen=64)
+    )
+    frame = bytes(Ether() / advert)
+    assert announcements._prefixes(bytes(12) + frame) == ["fd00:77::/64"]
+    assert announcements._prefixes(offer(None)) == []
+    assert announcements._prefixes(frame[:60]) == []

@@ -1,0 +1,132 @@
+"""Causes why a guest on the bridge gets no lease, although everything on the host is in order."""
+
+from qemunet_tests.diagnosis import localise
+from qemunet_tests.diagnosis.cause import Cause
+from qemunet_tests.diagnosis.scene import Scene
+from qemunet_tests.harness.deadline import Deadline
+from qemunet_tests.harness.host_target import addresses
+from qemunet_tests.observe import checksums, dhcp_questions
+from qemunet_tests.observe.announcements import announced_prefixes
+from qemunet_tests.observe.exchanges import DHCP
+from qemunet_tests.observe.frames import dhcp_messages, seconds_to_offer
+from qemunet_tests.observe.lease import lease
+from qemunet_tests.observe.packet_filter import stops
+from qemunet_tests.observe.trail import Trail
+
+SERVER_PORT = 67
+#: Every client waits so long; and how much longer than the claim did we wait to see, under KVM.
+SLOW_SECONDS, FURTHER_SECONDS = 3.0, 1.0
+START_ONE = "start the LAN's DHCP server, or give the guest a static address"
+
+
+def _unanswered(scene: Scene) -> Trail | None:
+    """How far the request got, where it has left this host and brought nothing."""
+    trail = localise.trail_of(scene) if scene.bridged and scene.guest else None
+    return trail if trail and trail.unanswered and trail.exchange.question == DHCP else None
+
+
+def spoilt_on_the_way(scene: Scene) -> Cause | None:
+    """Offers that come to the guest and that it does not take."""
+    if scene.guest is None or not scene.bridged or lease(scene.guest, within_seconds=0.0):
+        return None
+    seen = checksums.of_offers(scene.guest)
+    if not seen or "right" in seen:
+        return None
+    how = "a wrong UDP checksum" if "wrong" in seen else "an unfinished UDP checksum (left to hardware it never met)"
+    return Cause(
+        f"the DHCP server's answers, {len(seen)} of them, come to the guest's NIC with {how}: the guest drops them",
+        "sudo ethtool -K INTERFACE tx off where the server is, and take away what rewrites packets on their way",
+    )
+
+
+def own_server_kept_out(scene: Scene) -> Cause | None:
+    """A DHCP server on this host itself, behind this host's own firewall."""
+    trail = localise.trail_of(scene) if scene.bridged else None
+    host = scene.target.host
+    if trail is None or trail.complete or trail.exchange.question != DHCP or not host.listens("udp", SERVER_PORT):
+        return None
+    found = [stop for stop in stops(host) if stop.hook == "input" and stop.family in ("ip", "inet", "bridge")]
+    serves = f"this host serves DHCP itself (a program listens at UDP port {SERVER_PORT})"
+    if found:
+        return Cause(f"{serves} and its own firewall keeps requests from it: {found[0].place}", found[0].remedy)
+    return Cause(f"{serves} and answers nothing: see its log, and whether its own firewall lets requests in",
+                 localise.AS_ROOT if trail.deaf else "sudo nft list ruleset")  # fmt: skip
+
+
+def slow_server(scene: Scene) -> Cause | None:
+    """An offer that comes when nobody waits for it any more."""
+    guest = scene.guest
+    if guest is None or not scene.bridged:
+        return None
+    if _unanswered(scene):
+        waiting = Deadline(guest.pace.seconds(FURTHER_SECONDS), "a late offer")
+        waiting.sees(lambda: "offer" in dhcp_messages(guest), interval_seconds=0.2)
+    delay_seconds = seconds_to_offer(guest)
+    if delay_seconds is None or delay_seconds < SLOW_SECONDS:
+        return None
+    return Cause(
+        f"the DHCP server answers only {delay_seconds:.0f} s after the guest's first request: few clients wait so long",
+        "make the DHCP server faster (its log, its load, a relay on the way), or give the guest a static address",
+    )
+
+
+def tagged(scene: Scene) -> Cause | None:
+    """A switch port that is a trunk: what comes in bears a VLAN's tag, and the guest's frames bear none."""
+    trail = _unanswered(scene)
+    if trail is None or not trail.tags:
+        return None
+    last, vlans = trail.places[-1], ", ".join(map(str, trail.tags))
+    return Cause(
+        f"frames come in at {last} with the tag of VLAN {vlans}, and the guest's leave without one: the switch port is "
+        "a trunk, and the guest asks in another network than the DHCP server's",
+        f"put the VLAN's interface into the bridge in place of {last}: sudo ip link add link {last} name "
+        f"{last}.{trail.tags[0]} type vlan id {trail.tags[0]}",
+    )
+
+
+def macs_filtered(scene: Scene) -> Cause | None:
+    """A switch that drops whatever does not bear the address of the machine at its port."""
+    trail = _unanswered(scene)
+    if trail is None or trail.deaf or scene.guest is None:
+        return None
+    uplink = trail.places[-1]
+    if not dhcp_questions.offered_to_the_uplink(scene.target.host, uplink, scene.guest.macs[0]):
+        return None
+    return Cause(
+        f"what is behind {uplink} admits no other MAC address than {uplink}'s own: the same DHCP request brought an "
+        "offer with that address on the frame, and none with the guest's",
+        "let the port of the (virtual) switch admit guests: promiscuous mode, forged transmits and MAC changes, or "
+        "no port security; else use user mode",
+    )
+
+
+def server_declines(scene: Scene) -> Cause | None:
+    """A server that is there and has nothing for this guest."""
+    trail = _unanswered(scene)
+    own = addresses(scene.target.host, scene.target.bridge) if trail and not trail.deaf else []
+    if trail is None or not own or scene.guest is None:
+        return None
+    server = dhcp_questions.server_that_informs(scene.target.host, trail.places[-1], str(own[0].ip))
+    if server is None:
+        return None
+    return Cause(
+        f"the DHCP server {server} answers this host and offers the guest nothing: it has no address left, or none for "
+        f"{scene.guest.macs[0]}",
+        f"see the log of {server}; give it a wider range or shorter leases, or admit that MAC address",
+    )
+
+
+def no_server(scene: Scene) -> Cause | None:
+    """The guest asks and nobody offers."""
+    trail = _unanswered(scene)
+    seen = dhcp_messages(scene.guest) if trail and scene.guest else []
+    if trail is None or scene.guest is None or "discover" not in seen or "offer" in seen:
+        return None
+    prefixes = announced_prefixes(scene.guest)
+    by_ipv6 = f"; a router there announces {', '.join(prefixes)}: the LAN may speak IPv6 alone" if prefixes else ""
+    log = f"; if one runs, see in its log what it has against {scene.guest.macs[0]}" if trail.deaf else ""
+    return Cause(
+        f"no DHCP server answers on the LAN behind {scene.target.bridge}: the guest asked {seen.count('discover')} "
+        f"times, its frames leave the host at {trail.places[-1]}, and no offer came in there{by_ipv6}",
+        f"{START_ONE}{log}",
+    )
