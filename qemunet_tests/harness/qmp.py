@@ -56,13 +56,22 @@ class Monitor:
             answer.close()
             raise self._noted(HarnessError(f"QEMU's monitor, asked {awaited}: the connection was closed before"))
         try:
-            return self._loop.run_until_complete(asyncio.wait_for(answer, within_seconds))
+            return self._finish(self._loop.create_task(asyncio.wait_for(answer, within_seconds)))
         except TimeoutError as late:
             sentence = f"gave up after {within_seconds:.3g} s waiting for QEMU's monitor {awaited}"
             raise self._noted(TimedOut(sentence)) from late
         except (QMPError, OSError, EOFError) as error:
             said = str(error) or type(error).__name__
             raise self._noted(HarnessError(f"QEMU's monitor, asked {awaited}: {said}")) from error
+
+    def _finish(self, task: "asyncio.Task[Any]") -> Any:
+        try:
+            return self._loop.run_until_complete(task)
+        except KeyboardInterrupt:
+            # It would go on beside the next thing that is asked of the monitor, and that is to hang up.
+            task.cancel()
+            self._loop.run_until_complete(asyncio.wait([task]))
+            raise
 
     def _noted(self, error: HarnessError) -> HarnessError:
         self.log.append(f"!! {error}")
