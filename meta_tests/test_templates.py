@@ -101,14 +101,14 @@ def verdicts(results: dict[str, Any]) -> dict[str, str]:
     return {each["claim"]: each["verdict"] for each in results["verdicts"]}
 
 
-def tested(results: dict[str, Any]) -> dict[str, list[str]]:
+def cited(results: dict[str, Any]) -> dict[str, list[str]]:
     return {each["claim"]: each["tests"] for each in results["verdicts"]}
 
 
 def assert_alike(thawed: dict[str, Any], cold: dict[str, Any]) -> None:
     """Both ran the same tests with the same verdicts, the one mostly on thawed guests, the other on none."""
     reasons = {each["claim"]: each["reason"] for each in (*thawed["verdicts"], *cold["verdicts"]) if each["reason"]}
-    assert tested(thawed) == tested(cold)
+    assert cited(thawed) == cited(cold)
     assert verdicts(thawed) == verdicts(cold), reasons
     assert cold["guests"]["thawed"] == 0
     assert sum(thawed["guests"].values()) == sum(cold["guests"].values())

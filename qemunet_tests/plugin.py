@@ -174,6 +174,7 @@ def _enter_lab(config: pytest.Config, chosen: "Settings") -> None:
 @pytest.hookimpl(tryfirst=True)
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "claim(id): the documented statement that the test tries")
+    config.addinivalue_line("markers", "lengthy: takes ten seconds and more, so its turn comes first")
     if not _is_worker(config):
         config.stash[_reporter] = Reporter(config, facts(config), lambda: settings(config))
         config.pluginmanager.register(config.stash[_reporter], "qemunet-reporter")
@@ -236,7 +237,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     chosen, left_out = select(items, settings(config).claims)
     if left_out:
         config.hook.pytest_deselected(items=left_out)
-        items[:] = chosen
+    # A long one that came last would have the other workers wait for it.
+    items[:] = sorted(chosen, key=lambda item: item.get_closest_marker("lengthy") is None)
 
 
 @pytest.hookimpl(wrapper=True)

@@ -18,7 +18,7 @@ _held: list[socket.socket] = []
 
 def is_literal(words: list[str]) -> bool:
     """Whether this is a command line of the post's own."""
-    return "-hda" in words
+    return "-nographic" in words
 
 
 def filter_packets(station: Station, chains: str) -> None:

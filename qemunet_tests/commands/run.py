@@ -12,7 +12,10 @@ from qemunet_tests.options import CLAIMS, CONFORMANCE, OPTIONS
 if TYPE_CHECKING:
     from qemunet_tests.settings import Settings
 
-DEFAULT_WORKERS = 2
+#: Tests wait a good part of their time, for spanning tree most of all: one process more than CPUs fills that. Each has
+#: a lab, and copies of templates, in memory.
+MOST_WORKERS = 4
+DEFAULT_WORKERS = min(len(os.sched_getaffinity(0)) + 1, MOST_WORKERS)
 
 EXAMPLES = """\
 examples:
@@ -54,7 +57,7 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
         dest="workers",
         metavar="N",
         default=None,
-        help=f"test in so many processes, each in a lab of its own (default: {DEFAULT_WORKERS})",
+        help=f"test in so many processes, each in a lab of its own (default: one more than CPUs, {MOST_WORKERS} at most)",
     )
     parser.add_argument(
         "--dry-run",
@@ -112,7 +115,9 @@ def pytest_arguments(settings: "Settings", workers: int) -> list[str]:
     arguments += [f"--config-file={os.devnull}", f"--rootdir={conformance}", f"--confcutdir={conformance}"]
     arguments += ["-p", "no:cacheprovider", "-p", "qemunet_tests.plugin", "-p", "xdist.plugin"]
     if workers > 1:
-        arguments += ["-n", str(workers), "--dist", "worksteal", "--max-worker-restart", str(workers)]
+        arguments += ["-n", str(workers), "--max-worker-restart", str(workers)]
+        # One by one: what is handed out early waits behind the long ones.
+        arguments += ["--dist", "load", "--maxschedchunk", "1"]
     for option in (*OPTIONS, CLAIMS):
         field = FIELDS.get(option.name, option.name)
         if field in settings.model_fields_set:

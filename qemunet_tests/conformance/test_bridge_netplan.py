@@ -24,6 +24,7 @@ def test_a_guest_gets_its_lease_over_that_bridge(netplan_guest, target, claim):
 
 
 @pytest.mark.claim("bridge/stp-delays-lease")
+@pytest.mark.lengthy
 def test_spanning_tree_delays_the_lease(boot_bridged, target, stp_bridge, claim):
     blocked_seconds = 2 * stp_bridge.forward_delay_seconds
     claim.expects(f"a lease after {blocked_seconds} s with spanning tree, at once without")

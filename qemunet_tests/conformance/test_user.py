@@ -6,7 +6,7 @@ from qemunet_tests.harness.lab.firewall import rejecting, ruleset
 from qemunet_tests.harness.target import Endpoint
 from qemunet_tests.observe.connecting import refusal
 from qemunet_tests.observe.lease import lease
-from qemunet_tests.observe.links import address_on, driver
+from qemunet_tests.observe.links import address_on, addresses, driver
 from qemunet_tests.observe.privileges import privileges
 from qemunet_tests.observe.protocols import PROTOCOLS, Ear, left_the_guest, send_from_guest, send_from_station
 from qemunet_tests.observe.reach import echoes
@@ -17,6 +17,7 @@ INTERFACES = "ls /sys/class/net"
 
 
 @pytest.mark.claim("user/default-network")
+@pytest.mark.lengthy
 def test_a_guest_has_a_network_without_any_option(literal_guest, target, claim):
     """The post's first command line as it stands, typed where `vdisk.img` lies."""
     shell = literal_guest("-enable-kvm", "-nographic", "-hda", "./vdisk.img")
@@ -152,19 +153,18 @@ def test_no_other_protocol_leaves_qemu(user_guest, target, claim):
 
 
 @pytest.mark.claim("user/netdev-without-device")
-def test_a_netdev_without_device_leaves_no_nic(literal_guest, claim):
-    shell = literal_guest("-enable-kvm", "-nographic", "-hda", "./vdisk.img", "-netdev", "user,id=net0")
+def test_a_netdev_without_device_leaves_no_nic(diskless_guest, claim):
+    shell = diskless_guest("-enable-kvm", "-nographic", "-netdev", "user,id=net0")
     assert claim.sees(shell.run(INTERFACES, 20).text) == "lo", "QEMU gave the guest a NIC"
 
 
 @pytest.mark.claim("user/device-without-netdev")
-def test_a_device_without_netdev_leaves_a_nic_too_many(literal_guest, target, claim):
-    shell = literal_guest("-enable-kvm", "-nographic", "-hda", "./vdisk.img", "-device", "e1000")
-    nics = shell.run(INTERFACES, 20).text.split()[:-1]
-    addresses = [address_on(shell, nic, wait_seconds=6) for nic in nics]
-    claim.sees(", ".join(f"{nic}: {address or 'nothing'}" for nic, address in zip(nics, addresses, strict=True)))
-    if addresses != [""]:
-        assert sorted(addresses) == ["", "10.0.2.15/24"], "neither one NIC without network, nor one more with"
+def test_a_device_without_netdev_leaves_a_nic_too_many(diskless_guest, target, claim):
+    shell = diskless_guest("-enable-kvm", "-nographic", "-device", "e1000")
+    found = addresses(shell)
+    claim.sees(", ".join(f"{nic}: {address or 'nothing'}" for nic, address in found.items()))
+    if list(found.values()) != [""]:
+        assert sorted(found.values()) == ["", "10.0.2.15/24"], "neither one NIC without network, nor one more with"
         assert echoes(shell, "TCP", target.way_out), "no answer by TCP from outside"
         claim.deviates(
             "QEMU adds its default NIC and network unless -netdev, -nic or -net is given: the guest has a network, "

@@ -304,28 +304,39 @@ class Bench:
         Where KVM is unusable `-enable-kvm` is left out. QEMU's standard input and output are the returned shell,
         which has not booted yet; the caller ends the process by `end_literally`.
         """
-        # What these command lines leave unsaid means user networking.
-        self.qemu.require_user_backend()
         _, folder = self._new_folder("literal")
-        ours, theirs = socket.socketpair()
         try:
             shutil.copyfile(self._as_built.image.vdisk, folder / "vdisk.img")
             self.identity.owns(folder / "vdisk.img")
-            usable = [word for word in words if word != "-enable-kvm" or self.machine.accel.used == "kvm"]
-            process = self._start(
-                [str(self.qemu.path), *usable], stdin=theirs.fileno(), stdout=theirs.fileno(), cwd=folder
-            )
+            return self._start_literally(folder, words)
         except BaseException:
             shutil.rmtree(folder, ignore_errors=True)
             raise
-        finally:
-            theirs.close()
+
+    def boot_diskless(self, *words: str) -> tuple[Login, Process]:
+        """The same with the kernel loaded by QEMU: BIOS and boot loader take as long again, and say nothing of NICs."""
+        _, folder = self._new_folder("literal")
+        try:
+            return self._start_literally(folder, [*self.machine.kernel(None), *words])
+        except BaseException:
+            shutil.rmtree(folder, ignore_errors=True)
+            raise
+
+    def _start_literally(self, folder: Path, words: Sequence[str]) -> tuple[Login, Process]:
+        # What these command lines leave unsaid means user networking.
+        self.qemu.require_user_backend()
+        usable = [word for word in words if word != "-enable-kvm" or self.machine.accel.used == "kvm"]
+        ours, theirs = socket.socketpair()
+        with theirs:
+            process = self._start(
+                [str(self.qemu.path), *usable], stdin=theirs.fileno(), stdout=theirs.fileno(), cwd=folder
+            )
         self._literal[process] = folder
         self._count("booted")
         return Login(ours, self.pace), process
 
     def end_literally(self, process: Process) -> None:
-        """End what `boot_literally` started, and throw its disk away."""
+        """End what `boot_literally` or `boot_diskless` started, and throw its disk away."""
         stop(process)
         shutil.rmtree(self._literal.pop(process), ignore_errors=True)
 

@@ -25,3 +25,16 @@ def address_on(place: Place, interface: str, wait_seconds: int = 20) -> str:
     command = f"n=0; until {show} | grep inet || [ $n = {wait_seconds} ]; do n=$((n+1)); sleep 1; done"
     words = place.run(command, within_seconds=wait_seconds + 5).text.split()
     return words[words.index("inet") + 1] if "inet" in words else ""
+
+
+def addresses(place: Place, wait_seconds: int = 8) -> dict[str, str]:
+    """The IPv4 address of every interface but loopback, empty where it has none, a second after one got the first.
+
+    Their DHCP clients start together: who has none by then has nobody to ask.
+    """
+    show = "ip -4 -o addr show scope global"
+    command = f"n=0; until {show} | grep -q inet || [ $n = {wait_seconds} ]; do n=$((n+1)); sleep 1; done; sleep 1"
+    listed = place.run(f"{command}; {show}; echo; ls /sys/class/net", within_seconds=wait_seconds + 5).text
+    shown, _, names = listed.rpartition("\n\n")
+    found = {words[1]: words[3] for words in map(str.split, shown.splitlines())}
+    return {name: found.get(name, "") for name in names.split() if name != "lo"}
