@@ -57,7 +57,7 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
         dest="workers",
         metavar="N",
         default=None,
-        help=f"test in so many processes, each in a lab of its own (default: one more than CPUs, {MOST_WORKERS} at most)",
+        help=f"test in N processes, each in a lab of its own (default: one more than CPUs, {MOST_WORKERS} at most)",
     )
     parser.add_argument(
         "--dry-run",
