@@ -7,8 +7,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from qemunet_tests.harness.bench import BOOT_SECONDS, Bench
+from qemunet_tests.harness.bench import Bench
 from qemunet_tests.harness.errors import HarnessError, TimedOut
+from qemunet_tests.harness.guest import BOOT_SECONDS
 from qemunet_tests.harness.login import Login
 from qemunet_tests.harness.namespaces import scratch
 from qemunet_tests.harness.processes import Process
@@ -17,10 +18,10 @@ from qemunet_tests.harness.processes import Process
 @pytest.fixture(scope="module")
 def booted(bench: Bench) -> Iterator[tuple[Login, Process]]:
     """The disk, booted with the post's own words."""
-    login, process = bench.boot_literally("-enable-kvm", "-nographic", "-hda", "./vdisk.img", "-nic", "none")
+    login, process = bench.literal.boot("-enable-kvm", "-nographic", "-hda", "./vdisk.img", "-nic", "none")
     login.wait_for_prompt(2 * BOOT_SECONDS)
     yield login, process
-    bench.end_literally(process)
+    bench.literal.end(process)
 
 
 @pytest.fixture
@@ -75,13 +76,13 @@ def test_a_command_that_does_not_fit_is_not_run_by_halves(login: Login) -> None:
 
 
 def test_qemu_is_killed_half_way(bench: Bench) -> None:
-    login, process = bench.boot_literally("-nographic", "-hda", "./vdisk.img", "-nic", "none")
+    login, process = bench.literal.boot("-nographic", "-hda", "./vdisk.img", "-nic", "none")
     os.kill(process.pid, signal.SIGKILL)
     with pytest.raises(HarnessError, match="QEMU ended while we waited for the guest's shell prompt"):
         login.wait_for_prompt(BOOT_SECONDS)
     with pytest.raises(HarnessError, match="QEMU ended"):
         login.run("true")
-    bench.end_literally(process)
+    bench.literal.end(process)
 
 
 def test_a_disk_that_does_not_boot(bench: Bench) -> None:
@@ -89,8 +90,8 @@ def test_a_disk_that_does_not_boot(bench: Bench) -> None:
     empty = scratch() / "empty.img"
     empty.write_bytes(bytes(1 << 20))
     bench.identity.owns(empty)
-    login, process = bench.boot_literally("-nographic", "-nic", "none", "-hda", str(empty))
+    login, process = bench.literal.boot("-nographic", "-nic", "none", "-hda", str(empty))
     with pytest.raises(TimedOut, match=r"shell prompt; last on its console: \w+"):
         login.wait_for_prompt(3 / login.pace.slowdown)
-    bench.end_literally(process)
+    bench.literal.end(process)
     empty.unlink()

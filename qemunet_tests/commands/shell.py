@@ -130,7 +130,7 @@ def _hand_over_terminal(bench: "Bench", nic: Nic, words: list[str]) -> int:
 
 def _type_what_is_piped(bench: "Bench", nic: Nic, words: list[str]) -> int:
     from qemunet_tests.commands.typist import Typist
-    from qemunet_tests.harness.bench import BOOT_SECONDS
+    from qemunet_tests.harness.guest import BOOT_SECONDS
 
     ours, theirs = socket.socketpair()
     with theirs:

@@ -4,34 +4,28 @@ import contextlib
 import itertools
 import shlex
 import shutil
-import socket
-import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from qemunet_tests.harness.errors import HarnessError
-from qemunet_tests.harness.guest import Guest
+from qemunet_tests.harness.freezing import Freezer
+from qemunet_tests.harness.guest import BOOT_SECONDS, Guest
 from qemunet_tests.harness.helper import BridgeHelper, HostHelper
 from qemunet_tests.harness.identity import Identity, unprivileged
 from qemunet_tests.harness.lab.station import Station
-from qemunet_tests.harness.login import Login
+from qemunet_tests.harness.literal import LiteralGuests
 from qemunet_tests.harness.machine import Machine
 from qemunet_tests.harness.namespaces import scratch
-from qemunet_tests.harness.netdev import Backend, Bridge, Netdev, Nic, User
+from qemunet_tests.harness.netdev import Bridge, Netdev, Nic
 from qemunet_tests.harness.pace import Pace
-from qemunet_tests.harness.processes import Process, stop
-from qemunet_tests.harness.qemu import LaunchFailed, NetdevRefused, QemuProcess
+from qemunet_tests.harness.processes import Process
+from qemunet_tests.harness.qemu import LaunchFailed, NetdevRefused
 from qemunet_tests.harness.qemu_facts import Qemu
-from qemunet_tests.harness.template import MEMORY, NETWORK, STATE, Template, device_mac, nic_words, save, thaw
+from qemunet_tests.harness.starter import Starter
+from qemunet_tests.harness.template import NETWORK, Template, device_mac, thaw
 from qemunet_tests.harness.templates import Templates
-
-#: How far a thawed guest's clock may be off when it is first asked.
-CLOCK_SKEW_SECONDS = 5.0
-#: How long a cold boot may take under KVM, before the pace is applied.
-BOOT_SECONDS = 12.0
-
 
 if TYPE_CHECKING:
     from qemunet_tests.harness.wire import Peer
@@ -73,9 +67,9 @@ class Bench:
         # The cache may lie in a home that is closed to the user QEMU runs as.
         self.machine = replace(machine, image=machine.image.placed(scratch() / f"image-{machine.image.name}"))
         self._as_built = machine
-        self.station = station
-        self.identity = identity or unprivileged()
+        self._starter = Starter(machine.qemu, station, identity or unprivileged(), helper)
         self.pace = Pace(machine.accel.slowdown)
+        self.literal = LiteralGuests(self.machine, machine.image.vdisk, self._starter, self.pace, count)
         self._count = count
         self.captures = captures
         self.told: Callable[[Guest], None] = lambda _: None
@@ -86,12 +80,25 @@ class Bench:
         self._numbers = itertools.count(1)
         self._live: list[Guest] = []
         self._unseen: list[Guest] = []
-        self._literal: dict[Process, Path] = {}
-        self.helper = helper or BridgeHelper(machine.qemu.helper_path)
 
     @property
     def qemu(self) -> Qemu:
         return self.machine.qemu
+
+    @property
+    def station(self) -> Station:
+        """Where guests are made."""
+        return self._starter.station
+
+    @property
+    def identity(self) -> Identity:
+        """Whom QEMU runs as."""
+        return self._starter.identity
+
+    @property
+    def helper(self) -> HostHelper | BridgeHelper:
+        """The bridge helper that QEMU calls."""
+        return self._starter.helper
 
     @property
     def making_seconds(self) -> float:
@@ -106,11 +113,11 @@ class Bench:
     @contextlib.contextmanager
     def at(self, station: Station) -> Iterator[None]:
         """Guests that are made in the meantime run at another station."""
-        before, self.station = self.station, station
+        before, self._starter.station = self.station, station
         try:
             yield
         finally:
-            self.station = before
+            self._starter.station = before
 
     def boot(self, *nics: Nic, network: bool = True, cold: bool = False) -> Guest:
         """Make a fresh guest and return it once it takes commands: thawed where that is possible, else booted.
@@ -184,7 +191,7 @@ class Bench:
     def _start_guest(
         self, nics: tuple[Nic, ...], machine_words: list[str], spell_mac: Callable[[str, int, str], str] = _own_mac
     ) -> Guest:
-        name, folder = self._new_folder("guest")
+        name, folder = self._starter.new_folder("guest")
         macs = tuple(nic.mac or self.choose_mac(nic) for nic in nics)
         words = [*self.machine.words(name), *machine_words]
         for number, (nic, mac) in enumerate(zip(nics, macs, strict=True)):
@@ -195,7 +202,7 @@ class Bench:
                     "-object",
                     f"filter-dump,id=wire{number},netdev={identifier},file={folder}/{identifier}.pcap",
                 ]
-        qemu = self._launch(words, folder, [nic.netdev for nic in nics])
+        qemu = self._starter.launch(words, folder, [nic.netdev for nic in nics])
         guest = Guest(name, qemu, nics, macs, self.pace)
         self._live.append(guest)
         (folder / "repro.sh").write_text(self._repro(name, nics, macs))
@@ -207,57 +214,18 @@ class Bench:
         return guest
 
     def _make_template(self, models: tuple[str, ...]) -> Path:
-        """Boot a guest up to the point where it would configure its network, and save it there."""
-        name, folder = self._new_folder("template")
         self.announce(f"making a template for guests with {' and '.join(models) or 'no NIC'}: booting one, once")
-        try:
-            self._save_template(name, folder, models)
-            self._prove(Template(folder, models))
-        except BaseException:
-            # It takes as much room as a guest.
-            shutil.rmtree(folder, ignore_errors=True)
-            raise
-        return folder
-
-    def _save_template(self, name: str, folder: Path, models: tuple[str, ...]) -> None:
-        backed = self.machine.backed(folder / MEMORY, shared=True, network=NETWORK)
-        qemu = self._launch([*self.machine.words(name), *backed, *nic_words(models)], folder, [])
-        guest = Guest(name, qemu, (), (), self.pace)
-        try:
-            qemu.wait_until_running(self.pace.seconds(4.0))
-            guest.wait_until_ready(self.pace.seconds(BOOT_SECONDS))
-            guest.settle(within_seconds=6)
-            save(guest.monitor, folder / STATE, self.pace.seconds(4.0))
-        finally:
-            guest.close()
-
-    def _prove(self, template: Template) -> None:
-        """Thaw a guest once before anybody relies on it. Raises HarnessError where it is not what a booted one is.
-
-        Accelerators differ in what they save: a guest that is back but whose clock ran wild would spoil every test.
-        """
-        if "user" not in self.qemu.netdevs:
-            return  # nobody here would give it a lease
-        guest = self._thaw(template, tuple(Nic(User(), model) for model in template.models), network=True)
-        try:
-            # QEMU gives each of its backends a network of its own.
-            if not all(guest.await_lease(nic, 10) for nic in range(len(template.models))):
-                raise HarnessError("a thawed guest gets no lease")
-            skew_seconds = abs(int(guest.check("date +%s")) - time.time())
-        finally:
-            self.discard(guest)
-        if skew_seconds > CLOCK_SKEW_SECONDS:
-            raise HarnessError(f"a thawed guest's clock is {skew_seconds:.0f} s off")
+        return Freezer(self.machine, self._starter, self.pace, self._thaw, self.discard).freeze(models)
 
     def attempt(self, *words: str, netdevs: Sequence[Netdev] = ()) -> Attempt:
         """Start QEMU without a guest, see whether it starts, and end it again.
 
         `words` are added to a machine that has nothing.
         """
-        _, folder = self._new_folder("attempt")
+        _, folder = self._starter.new_folder("attempt")
         spelled = [word for n, netdev in enumerate(netdevs) for word in ("-netdev", netdev.spell(f"net{n}"))]
         base = [str(self.qemu.path), "-nodefaults", "-no-user-config", "-display", "none", "-accel", "tcg"]
-        qemu = self._launch([*base, "-M", "none", *spelled, *words], folder, netdevs, serial_ports=0)
+        qemu = self._starter.launch([*base, "-M", "none", *spelled, *words], folder, netdevs, serial_ports=0)
         try:
             qemu.wait_until_running(self.pace.seconds(4.0))
             return Attempt(True, None, qemu.complaints)
@@ -275,7 +243,7 @@ class Bench:
         # scapy reads the interfaces of wherever it is imported.
         from qemunet_tests.harness.wire import Peer, joined
 
-        _, folder = self._new_folder("peer")
+        _, folder = self._starter.new_folder("peer")
         peer = Peer(folder)
         base = [
             str(self.qemu.path),
@@ -289,7 +257,7 @@ class Bench:
             "none",
         ]
         words = [*base, "-netdev", netdev.spell("net0"), *joined(folder)]
-        peer.qemu = self._launch(words, folder, [netdev], serial_ports=0)
+        peer.qemu = self._starter.launch(words, folder, [netdev], serial_ports=0)
         try:
             peer.qemu.wait_until_running(self.pace.seconds(4.0))
         except HarnessError:
@@ -298,56 +266,14 @@ class Bench:
         self._count("peers")
         return peer
 
-    def boot_literally(self, *words: str) -> tuple[Login, Process]:
-        """Boot the image's disk with the post's own command line, typed in the folder where `vdisk.img` lies.
-
-        Where KVM is unusable `-enable-kvm` is left out. QEMU's standard input and output are the returned shell,
-        which has not booted yet; the caller ends the process by `end_literally`.
-        """
-        _, folder = self._new_folder("literal")
-        try:
-            shutil.copyfile(self._as_built.image.vdisk, folder / "vdisk.img")
-            self.identity.owns(folder / "vdisk.img")
-            return self._start_literally(folder, words)
-        except BaseException:
-            shutil.rmtree(folder, ignore_errors=True)
-            raise
-
-    def boot_diskless(self, *words: str) -> tuple[Login, Process]:
-        """The same with the kernel loaded by QEMU: BIOS and boot loader take as long again, and say nothing of NICs."""
-        _, folder = self._new_folder("literal")
-        try:
-            return self._start_literally(folder, [*self.machine.kernel(None), *words])
-        except BaseException:
-            shutil.rmtree(folder, ignore_errors=True)
-            raise
-
-    def _start_literally(self, folder: Path, words: Sequence[str]) -> tuple[Login, Process]:
-        # What these command lines leave unsaid means user networking.
-        self.qemu.require_user_backend()
-        usable = [word for word in words if word != "-enable-kvm" or self.machine.accel.used == "kvm"]
-        ours, theirs = socket.socketpair()
-        with theirs:
-            process = self._start(
-                [str(self.qemu.path), *usable], stdin=theirs.fileno(), stdout=theirs.fileno(), cwd=folder
-            )
-        self._literal[process] = folder
-        self._count("booted")
-        return Login(ours, self.pace), process
-
-    def end_literally(self, process: Process) -> None:
-        """End what `boot_literally` or `boot_diskless` started, and throw its disk away."""
-        stop(process)
-        shutil.rmtree(self._literal.pop(process), ignore_errors=True)
-
     def hand_over(self, nic: Nic, words: Sequence[str], **streams: object) -> Process:
         """Boot a guest for a person: QEMU's standard streams are its console, with the monitor behind Ctrl-A.
 
         `words` are appended to the command line; `streams` are those of subprocess. The caller ends the process.
         """
-        name, _ = self._new_folder("shell")
+        name, _ = self._starter.new_folder("shell")
         guest_words = self._by_hand(name, (nic,), (nic.mac or self._new_mac(),))
-        return self._start([*guest_words, *words], self._capabilities([nic.netdev]), **streams)
+        return self._starter.start([*guest_words, *words], self._starter.capabilities([nic.netdev]), **streams)
 
     def save_evidence(self, folder: Path) -> list[Path]:
         """Copy what the living guests wrote: console, monitor log, captures, and how to boot them by hand."""
@@ -370,34 +296,6 @@ class Bench:
         for guest in list(self._live):
             self.discard(guest)
 
-    def _launch(
-        self, words: Sequence[str], folder: Path, netdevs: Sequence[Backend], serial_ports: int = 2
-    ) -> QemuProcess:
-        capabilities = self._capabilities(netdevs)
-
-        def start(command: Sequence[str], **options: object) -> Process:
-            # The server of `smb=` keeps its files where this says: nothing is to be left on the machine.
-            return self._start(["env", f"TMPDIR={folder}", *command], capabilities=capabilities, **options)
-
-        try:
-            if any(isinstance(netdev, User) for netdev in netdevs):
-                self.qemu.require_user_backend()
-            return QemuProcess(words, start, folder, serial_ports)
-        except BaseException:
-            shutil.rmtree(folder, ignore_errors=True)
-            raise
-
-    def _start(self, words: Sequence[str], capabilities: tuple[str, ...] = (), **options: object) -> Process:
-        return self.station.start([*self.identity.prefix(capabilities), *words], **options)
-
-    def _capabilities(self, netdevs: Sequence[Backend]) -> tuple[str, ...]:
-        given = {capability for netdev in netdevs if isinstance(netdev, User) for capability in netdev.capabilities}
-        # As the post does. Where the bit has no effect, QEMU is given the one capability that it would give the helper.
-        bridged = [netdev for netdev in netdevs if isinstance(netdev, Bridge) and not netdev.unaided]
-        if bridged and not self.helper.serves(self.identity.uid):
-            given.add("net_admin")
-        return tuple(sorted(given))
-
     def _repro(self, name: str, nics: tuple[Nic, ...], macs: tuple[str, ...]) -> str:
         """A script that boots the same guest by hand, with its console on the terminal."""
         words = shlex.join(self._by_hand(name, nics, macs))
@@ -408,13 +306,6 @@ class Bench:
         for number, (nic, mac) in enumerate(zip(nics, macs, strict=True)):
             words += nic.spell(f"net{number}", mac)
         return [*words, "-serial", "mon:stdio"]
-
-    def _new_folder(self, kind: str) -> tuple[str, Path]:
-        name = f"{kind}-{next(self._numbers)}"
-        folder = scratch() / name
-        folder.mkdir()
-        self.identity.owns(folder)
-        return name, folder
 
     def _new_mac(self) -> str:
         number = next(self._numbers)

@@ -16,6 +16,8 @@ from qemunet_tests.harness.processes import Completed
 from qemunet_tests.harness.qemu import QemuProcess
 from qemunet_tests.harness.qmp import Monitor
 
+#: How long a cold boot may take under KVM, before the pace is applied.
+BOOT_SECONDS = 12.0
 PANIC = re.compile(r"Kernel panic - not syncing: (.*)")
 #: Bytes of base64 that one request may carry with room to spare.
 CHUNK_BYTES = 30_000

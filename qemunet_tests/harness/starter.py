@@ -1,0 +1,65 @@
+"""Starting QEMU: where, as whom, with which privileges, and in a folder of its own."""
+
+import itertools
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+
+from qemunet_tests.harness.helper import BridgeHelper, HostHelper
+from qemunet_tests.harness.identity import Identity
+from qemunet_tests.harness.lab.station import Station
+from qemunet_tests.harness.namespaces import scratch
+from qemunet_tests.harness.netdev import Backend, Bridge, User
+from qemunet_tests.harness.processes import Process
+from qemunet_tests.harness.qemu import QemuProcess
+from qemunet_tests.harness.qemu_facts import Qemu
+
+
+class Starter:
+    """Starts one QEMU at a station, as `identity`, with the bridge helper that serves it there."""
+
+    def __init__(self, qemu: Qemu, station: Station, identity: Identity, helper: HostHelper | None) -> None:
+        self.qemu = qemu
+        self.station = station
+        self.identity = identity
+        self.helper: HostHelper | BridgeHelper = helper or BridgeHelper(qemu.helper_path)
+        self._numbers = itertools.count(1)
+
+    def new_folder(self, kind: str) -> tuple[str, Path]:
+        """A name that nothing else in this run has, and a folder of that name which QEMU may write to."""
+        name = f"{kind}-{next(self._numbers)}"
+        folder = scratch() / name
+        folder.mkdir()
+        self.identity.owns(folder)
+        return name, folder
+
+    def launch(
+        self, words: Sequence[str], folder: Path, netdevs: Sequence[Backend], serial_ports: int = 2
+    ) -> QemuProcess:
+        """Start QEMU with a monitor. Where that fails its folder is gone as well."""
+        capabilities = self.capabilities(netdevs)
+
+        def start(command: Sequence[str], **options: object) -> Process:
+            # The server of `smb=` keeps its files where this says: nothing is to be left on the machine.
+            return self.start(["env", f"TMPDIR={folder}", *command], capabilities=capabilities, **options)
+
+        try:
+            if any(isinstance(netdev, User) for netdev in netdevs):
+                self.qemu.require_user_backend()
+            return QemuProcess(words, start, folder, serial_ports)
+        except BaseException:
+            shutil.rmtree(folder, ignore_errors=True)
+            raise
+
+    def start(self, words: Sequence[str], capabilities: tuple[str, ...] = (), **options: object) -> Process:
+        """Start a program as QEMU is started; `options` are those of subprocess."""
+        return self.station.start([*self.identity.prefix(capabilities), *words], **options)
+
+    def capabilities(self, netdevs: Sequence[Backend]) -> tuple[str, ...]:
+        """Those that a QEMU with these backends is to have."""
+        given = {capability for netdev in netdevs if isinstance(netdev, User) for capability in netdev.capabilities}
+        # As the post does. Where the bit has no effect, QEMU is given the one capability that it would give the helper.
+        bridged = [netdev for netdev in netdevs if isinstance(netdev, Bridge) and not netdev.unaided]
+        if bridged and not self.helper.serves(self.identity.uid):
+            given.add("net_admin")
+        return tuple(sorted(given))
