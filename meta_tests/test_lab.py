@@ -16,12 +16,14 @@ from qemunet_tests.harness import namespaces
 from qemunet_tests.harness.bench import Bench
 from qemunet_tests.harness.deadline import Deadline
 from qemunet_tests.harness.errors import TimedOut
-from qemunet_tests.harness.lab import Lab, plan
+from qemunet_tests.harness.lab import Lab, files, plan
 from qemunet_tests.harness.lab.cabling import lay_cable
 from qemunet_tests.harness.lab.echo import Caller
+from qemunet_tests.harness.lab.netplan import NetplanHost
 from qemunet_tests.harness.lab.station import Station
 from qemunet_tests.harness.namespaces import SCRATCH
 from qemunet_tests.harness.netdev import Bridge, Nic, User
+from qemunet_tests.harness.processes import Spawner
 
 ADDRESSED = ("host", "router", "neighbour", "outside")
 PAIRS = list(itertools.product(ADDRESSED, ADDRESSED))
@@ -250,3 +252,21 @@ def test_no_qemu_is_in_the_machines_own_network(bench: Bench, lab: Lab, netdev: 
         assert network != namespaces.machine_network()
     finally:
         bench.discard(guest)
+
+
+@pytest.fixture
+def without_machine_id(lab: Lab) -> Iterator[None]:
+    """/etc/machine-id is empty, as in a container's image."""
+    file = Path("/etc/machine-id")
+    kept = file.readlink() if file.is_symlink() else None
+    files.replace("machine-id", "")
+    yield
+    file.unlink()
+    if kept:
+        file.symlink_to(kept)
+
+
+@pytest.mark.usefixtures("without_machine_id")
+def test_netplan_makes_its_bridge_in_a_container(spawner: Spawner) -> None:
+    with contextlib.closing(NetplanHost(spawner)) as host:
+        assert host.apply(), host.log.read_text()

@@ -202,6 +202,13 @@ def netplan_file_with_tabs(netplan_host: NetplanHost) -> None:
     netplan_host.write(netplan_host.file.read_text().replace("  ", "\t"))
 
 
+@fault("bridge/netplan-makes-bridge", cause="systemd-networkd .* br0",
+       sentinels=HELPER_SENTINELS)  # fmt: skip
+def gateway_of_another_network(netplan_host: NetplanHost) -> None:
+    """The netplan file names a gateway that is not on the bridge's network."""
+    netplan_host.write(netplan_host.file.read_text().replace(plan.ROUTER, "192.168.2.254"))
+
+
 @fault("bridge/stp-delays-lease", cause="br-stp runs no spanning tree", sentinels=HELPER_SENTINELS)
 def spanning_tree_switched_off(guest: Guest, bench: Bench) -> None:
     """Something switched spanning tree off, and the ports to forwarding."""

@@ -1,5 +1,7 @@
 """Causes where netplan is to make the bridge."""
 
+import re
+
 from qemunet_tests.diagnosis.cause import Cause
 from qemunet_tests.diagnosis.scene import Scene
 from qemunet_tests.harness.lab import plan
@@ -15,4 +17,18 @@ def interface_named_otherwise(scene: Scene) -> Cause | None:
     return Cause(
         f"{host.file.name} is about {plan.UPLINK}, which this host does not have; it has {there or 'none'}",
         "put the name that `ip link` shows into the netplan file",
+    )
+
+
+def networkd_not_done(scene: Scene) -> Cause | None:
+    """Where systemd-networkd cannot do all it was told, the bridge is there and lacks its address, or its gateway."""
+    host = scene.netplan_host
+    state = host.state(plan.BRIDGE) if host else []
+    if host is None or not state or "ADMIN_STATE=configured" in state:
+        return None
+    did = "gave up on" if "ADMIN_STATE=failed" in state else "waits for something and does not finish"
+    complaints = re.findall(rf"^{plan.BRIDGE}: .*(?:Could not|Failed to) .*$", host.log.read_text(), re.MULTILINE)
+    return Cause(
+        f"systemd-networkd {did} {plan.BRIDGE}{f': {complaints[-1]}' if complaints else ''}",
+        f"see whether {host.file.name} can be fulfilled, its gateway above all: `networkctl status {plan.BRIDGE}`",
     )

@@ -2,18 +2,22 @@
 
 `python -m qemunet_tests.harness.lab.secluded RUN PROGRAM…` gives the program mounts of its own: /run is the folder
 RUN, so that no service of the machine is heard; /sys shows the network it is started in and is read-only, so that
-systemd's programs do not wait for a udev that is not there.
+systemd's programs do not wait for a udev that is not there; and a machine-id(5) is there, which containers have not and
+without which systemd-networkd gives up.
 """
 
 import os
 import shutil
 import sys
+import uuid
 from pathlib import Path
 
 from qemunet_tests.harness.syscalls import CLONE_NEWNS, MS_BIND, MS_PRIVATE, MS_RDONLY, MS_REC, mount, unshare
 
 #: The machine's own network configuration, which is not to mix with the lab's.
 MACHINE_NETWORK = Path("/etc/systemd/network")
+#: In the lab's own /etc.
+MACHINE_ID = Path("/etc/machine-id")
 
 
 def words(run: Path, *program: str) -> list[str]:
@@ -28,6 +32,14 @@ def _seclude(run: str) -> None:
     mount(run, "/run", None, MS_BIND)
     if MACHINE_NETWORK.is_dir():
         mount("nothing", str(MACHINE_NETWORK), "tmpfs")
+    _give_identity(Path(run) / "machine-id")
+
+
+def _give_identity(own: Path) -> None:
+    own.write_text(f"{uuid.uuid4().hex}\n")
+    own.chmod(0o644)
+    MACHINE_ID.touch()
+    mount(str(own), str(MACHINE_ID), None, MS_BIND)
 
 
 def _execute(program: list[str]) -> None:
