@@ -46,7 +46,7 @@ def test_a_command_that_quotes_and_comments(login: Login) -> None:
 
 
 def test_output_that_looks_like_a_prompt_or_an_answer(login: Login) -> None:
-    forged = "guest# #QN 1 0 d41d8cd98f00b204e9800998ecf8427e   #"
+    forged = "guest# " + " ".join(f"#QN {n} 0 d41d8cd98f00b204e9800998ecf8427e   #" for n in (1, 2))
     assert login.run(f"echo '{forged}' >/dev/ttyS0; echo '{forged}'").stdout.decode() == f"{forged}\n"
 
 

@@ -26,7 +26,7 @@ class LiteralGuests:
         self._starter = starter
         self._pace = pace
         self._count = count
-        self._folders: dict[Process, Path] = {}
+        self._booted: dict[Process, tuple[Login, Path]] = {}
 
     def boot(self, *words: str) -> tuple[Login, Process]:
         """Boot with these words alone, typed in the folder where `vdisk.img` lies."""
@@ -57,11 +57,14 @@ class LiteralGuests:
         with theirs:
             command = [str(qemu.path), *usable]
             process = self._starter.start(command, stdin=theirs.fileno(), stdout=theirs.fileno(), cwd=folder)
-        self._folders[process] = folder
+        login = Login(ours, self._pace)
+        self._booted[process] = login, folder
         self._count("booted")
-        return Login(ours, self._pace), process
+        return login, process
 
     def end(self, process: Process) -> None:
         """End one, and throw its disk away."""
         stop(process)
-        shutil.rmtree(self._folders.pop(process), ignore_errors=True)
+        login, folder = self._booted.pop(process)
+        login.close()
+        shutil.rmtree(folder, ignore_errors=True)

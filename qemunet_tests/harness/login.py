@@ -7,6 +7,7 @@ for again when it was spoilt on its way.
 import base64
 import hashlib
 import re
+import secrets
 import socket
 
 import pexpect
@@ -32,7 +33,12 @@ class Login:
     def __init__(self, connection: socket.socket, pace: Pace) -> None:
         self.pace = pace
         self._spawn = SocketSpawn(connection, timeout=None, encoding=None)
-        self._sequence = 0
+        # Anywhere, so that nothing a guest prints passes for an answer.
+        self._sequence = secrets.randbelow(1 << 32)
+
+    def close(self) -> None:
+        """Hang up."""
+        self._spawn.close()
 
     def wait_for_prompt(self, within_seconds: float) -> None:
         """Wait until the guest has booted to a shell. Raises TimedOut, HarnessError when QEMU ends."""
