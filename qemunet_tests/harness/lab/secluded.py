@@ -38,7 +38,10 @@ def _seclude(run: str) -> None:
 def _give_identity(own: Path) -> None:
     own.write_text(f"{uuid.uuid4().hex}\n")
     own.chmod(0o644)
-    MACHINE_ID.touch()
+    if not MACHINE_ID.exists():
+        # A link to nowhere, perhaps.
+        MACHINE_ID.unlink(missing_ok=True)
+        MACHINE_ID.touch()
     mount(str(own), str(MACHINE_ID), None, MS_BIND)
 
 
