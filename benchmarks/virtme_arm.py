@@ -42,6 +42,8 @@ nic=$(ls /sys/bus/virtio/drivers/virtio_net/virtio*/net)
 ip link set dev "$nic" up && busybox udhcpc -i "$nic" -n -q -f -s /bin/true 2>&1
 """
 LEASE = b"obtained from"
+#: Programs that virtme-ng and its guest call, and Debian's packages that have them.
+PACKAGES = {"depmod": "kmod", "file": "file", "busybox": "busybox-static"}
 #: How long one guest may take under KVM, before the pace is applied.
 LEASE_SECONDS = 60.0
 DEPMOD_SECONDS = 60.0
@@ -53,10 +55,19 @@ def search_path() -> str | None:
     return path if shutil.which("vng", path=path) else None
 
 
+def _missing() -> str | None:
+    """What is to be installed first; without it virtme-ng ends with a traceback."""
+    path = search_path()
+    if path is None:
+        return "it is not installed: pip install virtme-ng"
+    missing = [package for program, package in PACKAGES.items() if not shutil.which(program, path=path)]
+    return f"it needs more: apt-get install {' '.join(missing)}" if missing else None
+
+
 def fetch(image: Image, folder: Path) -> list[Path]:
     """The very kernel packages that `image` was made of, before the lab is entered; none where the arm is left out."""
-    if search_path() is None:
-        _left_out("it is not installed")
+    if missing := _missing():
+        _left_out(missing)
         return []
     try:
         return _fetch(image, folder)
