@@ -21,7 +21,8 @@ class HostFault:
 
     `dhcp_options` are the LAN's DHCP server's further ones, `lan_program` is Python that runs on the LAN, `become`
     are options of the setpriv that the run is under: all until the fault is mended. `mended_words` are then for the run
-    instead of `words`. `as_root`: the run is root's. `judge` is `run`, or `doctor`, whose capabilities `breaks` names.
+    instead of `words`. `as_root`: the run is root's. `judge` is `run`, or `doctor`, whose capabilities `breaks` names;
+    `entails` names others of which it then says something else as well.
     """
 
     name: str
@@ -41,6 +42,7 @@ class HostFault:
     become: tuple[str, ...] = ()
     mended_words: tuple[str, ...] | None = None
     judge: str = "run"
+    entails: tuple[str, ...] = ()
     sentinel: str = "user/address"
 
     @property

@@ -19,8 +19,8 @@ NODE = "mknod -m {mode} /mnt/kvm c {numbers}; mount --bind /mnt/kvm /dev/kvm"
 
 DOCTORS_FAULTS = tuple(
     HostFault(name, (capability,), cause, typed=typed, remedy=remedy, mended=mended, catalogue=catalogue,
-              judge="doctor")
-    for name, capability, cause, typed, remedy, mended, catalogue in (
+              judge="doctor", entails=tuple(entails))
+    for name, capability, cause, typed, remedy, mended, catalogue, *entails in (
         ("kvm-closed", "kvm", r"may not open /dev/kvm \(mode 0600", NODE.format(mode=600, numbers="10 232"), "kvm",
          "chmod 666 /dev/kvm", "F01"),
         ("kvm-without-driver", "kvm", "no driver is behind it", NODE.format(mode=666, numbers="10 199"), "modprobe",
@@ -33,8 +33,8 @@ DOCTORS_FAULTS = tuple(
          "umount /usr/lib/ipxe", "F26"),
         ("bridge-missing", "bridge", "there is no bridge", "ip link del br0", "ip link add br0 type bridge",
          "ip link add br0 type bridge && ip link set br0 up && ip link set up0 master br0",
-         "F31"),
+         "F31", "default-mac", "virtual-switch", "route", "reverse-path", "dns"),
         ("without-libslirp", "slirp", "was built without libslirp", WITHOUT_SLIRP, "--enable-slirp", f"umount {QEMU}",
-         "F27"),
+         "F27", "smb"),
     )
 )  # fmt: skip

@@ -81,7 +81,8 @@ LAN_FAULTS = (
               remedy="ip link add link up0 name up0.7 type vlan id 7", mended="", as_root=True, catalogue="F44"),
     HostFault("second-machine-with-the-mac", ("bridge/mac-unique",), "guest's MAC .* also come in at up0",
               lan_program=MIMIC, remedy="a MAC of its own", mended="", catalogue="F09"),
-    HostFault("narrow-lan", ("bridge/full-size-packets",), r"beyond up0 packets of more than (139\d|1400) bytes vanish",
+    # The kernel lets a frame pass that is larger by a VLAN's tag, even where it has none.
+    HostFault("narrow-lan", ("bridge/full-size-packets",), r"beyond up0 packets of more than 140[0-4] bytes vanish",
               at_lan="ip link set lan0 mtu 1400 gso_max_segs 1", remedy="host_mtu=", mended="",
               mended_at_lan="ip link set lan0 mtu 1500", catalogue="F14"),
     HostFault("switch-sends-one-mac", LEASE, "admits no other MAC address than up0's own",

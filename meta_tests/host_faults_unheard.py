@@ -35,7 +35,7 @@ UNHEARD_FAULTS = (
               typed=python(XDP_DROPS)),
     HostFault("traffic-redirected", LEASE, "request was seen at tap0 and not at up0, .*a tc egress filter on up0",
               typed=ASTRAY.format(link="up0", hook="egress"), as_root=True),
-    HostFault("traffic-of-the-host-redirected", ("bridge/icmp",), "echo request .* reached br0, and this host gave no "
+    HostFault("traffic-of-the-host-redirected", ("bridge/icmp",), "request .* reached br0, and this host gave no "
               "answer, where this stands: a tc ingress filter on br0", typed=ASTRAY.format(link="br0", hook="ingress"),
               as_root=True),
     HostFault("ports-isolated", LEASE, "seen at tap0 and not at up0, .*tap0 is isolated; and up0 is isolated",

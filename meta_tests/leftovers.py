@@ -99,7 +99,8 @@ class Run:
         sudo = {"SUDO_UID": "65534", "SUDO_GID": str(account.group)} if account.uid == 0 else {}
         with self.log.open("wb") as log:
             self.process = subprocess.Popen(
-                [*account.prefix, *words],
+                # Whoever runs these tests in the background may have us ignore SIGINT, and all that we start.
+                ["env", "--default-signal=INT", *account.prefix, *words],
                 cwd=CHECKOUT,
                 env={**account.environment, **sudo, **environment, **marked},
                 stdin=subprocess.DEVNULL,
