@@ -10,13 +10,23 @@ HOP = re.compile(r"^\s*\d+\s+(\S+)", re.MULTILINE)
 #: traceroute's option for each protocol it can send its probes by.
 PROBES = {"udp": "", "icmp": "-I", "tcp": "-T"}
 MOST_HOPS = 6
+ATTEMPTS = 2
+SILENT = "*"
 
 
 def hops(place: Place, address: str, probe: str = "udp", wait_seconds: int = 1) -> tuple[str, ...]:
-    """The addresses that answered a probe each, nearest first; `*` for a hop where nobody did."""
-    command = f"traceroute -n -q 1 -w {wait_seconds} -m {MOST_HOPS} {PROBES[probe]} {address}"
-    answer = place.run(command, within_seconds=MOST_HOPS * wait_seconds + 5)
-    return tuple(HOP.findall(answer.text.partition("\n")[2]))
+    """The addresses that answered a probe each, nearest first; `*` for a hop where nobody did.
+
+    Linux reports such errors to an address once a second, after a burst of six (icmp(7), icmp_ratelimit): so probes go
+    one by one, and once more where somebody was silent.
+    """
+    command = f"traceroute -n -q 1 -N 1 -w {wait_seconds} -m {MOST_HOPS} {PROBES[probe]} {address}"
+    for _ in range(ATTEMPTS):
+        answer = place.run(command, within_seconds=MOST_HOPS * wait_seconds + 5)
+        found = tuple(HOP.findall(answer.text.partition("\n")[2]))
+        if SILENT not in found:
+            break
+    return found
 
 
 def expiry_is_told(station: Station, address: str, wait_seconds: float = 1.0) -> bool:

@@ -11,6 +11,8 @@ from qemunet_tests.harness.guest import Guest
 from qemunet_tests.harness.lab.station import Station
 
 LISTEN = {"TCP": "TCP4-LISTEN:{port},fork,reuseaddr", "UDP": "UDP4-RECVFROM:{port},fork"}
+#: Where a word has come in, it is taken first: socat answers nothing where it cannot hand it on.
+SAY = {"TCP": "echo {word}", "UDP": "read -r -n 1 _; echo {word}"}
 SOCKETS = {"TCP": socket.SOCK_STREAM, "UDP": socket.SOCK_DGRAM}
 
 
@@ -29,7 +31,8 @@ def put_up(guest: Guest, port: int, protocol: str = "TCP") -> str:
     """Have the guest say a word at a port, to everybody who comes; returns the word. `protocol` is TCP or UDP."""
     word = secrets.token_hex(8)
     listen = LISTEN[protocol].format(port=port)
-    guest.check(f"setsid socat {listen} SYSTEM:'echo {word}' >/dev/null 2>&1 </dev/null &")
+    say = SAY[protocol].format(word=word)
+    guest.check(f"setsid socat {listen} SYSTEM:'{say}' >/dev/null 2>&1 </dev/null &")
     table = f"/proc/net/{protocol.lower()}"
     guest.check(f"until grep -q ':{port:04X} 00000000:0000' {table}; do usleep 20000; done")
     return word
