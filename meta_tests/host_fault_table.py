@@ -51,7 +51,7 @@ def table(records: Path) -> str:
         for catalogued in (True, False)
     )
     planted = sum((records / f"{fault.name}.json").is_file() for fault in HOST_FAULTS)
-    count = f"\n{planted} of {len(HOST_FAULTS)} were planted, named and mended in the run that wrote this."
+    count = f"\n{planted} of {len(HOST_FAULTS)} were planted, named and mended when each was last run."
     return "\n".join([HEAD + count, KNOWN + COLUMNS, *known, UNHEARD + COLUMNS, *unheard, "", catalogue.coverage(), ""])
 
 

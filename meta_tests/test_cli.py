@@ -418,8 +418,10 @@ def test_an_interrupted_run_that_has_seen_something_broken_says_so(tmp_path: Pat
 
 
 @pytest.mark.parametrize("workers", ["0", "2"])
-def test_the_second_interrupt_ends_at_once(tmp_path: Path, workers: str) -> None:
+def test_the_second_interrupt_ends_at_once(tmp_path: Path, workers: str, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "stubborn").touch()
+    (tmp_path / "tmp").mkdir()
+    monkeypatch.setenv("TMPDIR", str(tmp_path / "tmp"))
     with running(tmp_path, "pass", "-n", workers) as process:
         os.killpg(process.pid, signal.SIGINT)
         Deadline(10, "the fixture to clean up").wait_until((tmp_path / "ending").exists)
@@ -430,3 +432,4 @@ def test_the_second_interrupt_ends_at_once(tmp_path: Path, workers: str) -> None
     assert "Traceback" not in (tmp_path / "stdout").read_text()
     assert (tmp_path / "stderr").read_text() == ""
     assert not (tmp_path / "ended").exists()
+    assert not [left for left in (tmp_path / "tmp").iterdir() if not left.name.startswith("pytest-of-")]

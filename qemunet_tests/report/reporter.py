@@ -3,7 +3,6 @@
 import contextlib
 import io
 import os
-import tempfile
 from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -102,8 +101,9 @@ class Reporter:
         if log is None or log.logfile != place:
             yield None
             return
-        with tempfile.TemporaryDirectory(prefix="qemunet-", dir=_room()) as folder:
-            log.logfile = f"{folder}/{JUNIT_FILE}"
+        # In memory, without a name that could outlive a second Ctrl-C.
+        with os.fdopen(os.memfd_create(JUNIT_FILE)) as memory:
+            log.logfile = f"/proc/self/fd/{memory.fileno()}"
             try:
                 yield Path(log.logfile)
             finally:
@@ -118,7 +118,7 @@ class Reporter:
             try:
                 self._written.append(write_results(results, self.folder))
                 self._written.append(write_whole(self.folder / SUMMARY_FILE, summary))
-                if junit and junit.is_file():
+                if junit and junit.stat().st_size:
                     self._written.append(write_whole(self.folder / JUNIT_FILE, junit.read_text("utf-8")))
             except OSError as error:
                 self.book.trouble.append(f"{self.folder} could not be written: {error.strerror}")
@@ -145,13 +145,6 @@ class Reporter:
     def written(self) -> list[Path]:
         """The files that the report went into."""
         return self._written
-
-
-def _room() -> Path | None:
-    """In the lab what a run writes in passing lies in memory of its own."""
-    from qemunet_tests.harness import namespaces
-
-    return namespaces.SCRATCH if namespaces.entered() else None
 
 
 def _says() -> dict[str, str]:
