@@ -316,6 +316,32 @@ def test_every_worker_has_a_network_of_its_own(
     assert len(set(networks.values())) == 2
 
 
+def test_lengthy_tests_begin_at_once_beside_each_other(pytester: pytest.Pytester) -> None:
+    """Each waits for the other, which it could not if they were one worker's, or came last."""
+    seen = pytester.mkdir("seen")
+    pytester.makepyfile(f"""
+        import pathlib, time, pytest
+
+        SEEN = pathlib.Path({str(seen)!r})
+
+        @pytest.mark.parametrize("number", range(8))
+        @pytest.mark.claim("user/address")
+        def test_brief(number): time.sleep(0.1)
+
+        @pytest.mark.lengthy
+        @pytest.mark.parametrize("mine, other", [("a", "b"), ("b", "a")])
+        @pytest.mark.claim("user/gateway")
+        def test_lengthy(mine, other):
+            (SEEN / mine).touch()
+            limit = time.monotonic() + 5
+            while not (SEEN / other).exists():
+                assert time.monotonic() < limit
+                time.sleep(0.01)
+    """)
+    spread = ("-n", "2", "--dist", "load", "--maxschedchunk", "1")
+    pytester.runpytest_subprocess(*OUTSIDE_THE_LAB, *spread).assert_outcomes(passed=10)
+
+
 @pytest.mark.parametrize("argument", ["--collect-only", "--help", "--version", "--markers", "--fixtures"])
 def test_looking_enters_nothing(pytester: pytest.Pytester, argument: str) -> None:
     network = os.readlink("/proc/self/ns/net")  # noqa: PTH115

@@ -232,13 +232,13 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if not ours and not any(item.get_closest_marker("claim") for item in items):
         return
     from qemunet_tests.report.citing import cite, select
+    from qemunet_tests.turns import in_turn
 
     cite(items, strict=ours)
     chosen, left_out = select(items, settings(config).claims)
     if left_out:
         config.hook.pytest_deselected(items=left_out)
-    # A long one that came last would have the other workers wait for it.
-    items[:] = sorted(chosen, key=lambda item: item.get_closest_marker("lengthy") is None)
+    items[:] = in_turn(chosen)
 
 
 @pytest.hookimpl(wrapper=True)

@@ -8,6 +8,6 @@ from qemunet_tests.throughput import quick
 @pytest.mark.claim("user/throughput-below-bridge")
 @pytest.mark.lengthy
 def test_user_mode_is_slower_than_bridged(bench, lab, claim):
-    """By the latest recording of this host and QEMU, else by three blocks of alternating transfers."""
+    """By the latest recording of this host and QEMU, else by two blocks of alternating transfers."""
     found = claim.sees(quick.beside(bench, lab))
     assert max(found.blocks) < 1

@@ -47,6 +47,8 @@ class Effort:
     extras: tuple[str, ...] = extras.WORDS
     directions: tuple[str, ...] = schedule.DIRECTIONS
     guest_time: bool = False
+    #: Whether the host alone is measured too, without any guest.
+    ceiling: bool = True
 
 
 class Recorder:
@@ -86,7 +88,8 @@ class Recorder:
             try:
                 for blocks in self._blocks_of_boots():
                     self._fresh_guests()
-                    self._measure_ceiling(way)
+                    if self._effort.ceiling:
+                        self._measure_ceiling(way)
                     for _ in range(blocks):
                         self._measure_block(way)
                     if not self._effort.full:
@@ -116,7 +119,7 @@ class Recorder:
         yield self._boots * self._guests * BOOT_SECONDS
         per_transfer = self._transfer_seconds
         in_a_block = len(self._plan.arms) * len(self._effort.directions)
-        yield (self._planned_blocks * in_a_block + self._boots) * per_transfer
+        yield (self._planned_blocks * in_a_block + self._boots * self._effort.ceiling) * per_transfer
         for extra in self._extras:
             once = 1 if extra.once else self._boots
             arms = extra.of(self._plan.arms)
