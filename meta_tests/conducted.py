@@ -1,0 +1,57 @@
+"""`qemunet run` on tests of our own, and the command as a user types it."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+#: Runs tests of our own where `qemunet run` would run the conformance tests, outside the lab.
+CONDUCT = """
+import sys
+from pathlib import Path
+from qemunet_tests.__main__ import exit_code
+from qemunet_tests.commands import run
+
+here, *words = sys.argv[1:]
+plain = run.pytest_arguments
+
+def pytest_arguments(settings, workers):
+    known = plain(settings, workers)
+    left = [word for word in known if word not in ("--pyargs", "qemunet_tests.conformance")]
+    return [*left, f"--rootdir={here}", f"--confcutdir={here}", "--qemunet-target=host", here]
+
+run.pytest_arguments = pytest_arguments
+import qemunet_tests.commands.preparing as preparing
+preparing.prepare_run = lambda console, settings: 0.0
+sys.exit(exit_code(["run", *words]))
+"""
+GOOD = """
+import pytest
+@pytest.mark.claim("user/address")
+def test_address(claim): assert claim.sees("10.0.2.15/24") == claim.expected
+@pytest.mark.claim("user/gateway")
+def test_gateway(): print("chatter"); import sys; print("more", file=sys.stderr)
+"""
+BROKEN = GOOD + "\n@pytest.mark.claim('user/e1000')\ndef test_e1000(): assert 0, 'no lease'\n"
+
+
+def qemunet(*words: str, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+    """The command as a user types it."""
+    return subprocess.run(
+        [sys.executable, "-m", "qemunet_tests", *words],
+        capture_output=True, text=True, check=False, timeout=60, cwd=cwd, env=clean_environment(),
+    )  # fmt: skip
+
+
+def clean_environment() -> dict[str, str]:
+    inherited = ("PYTEST_XDIST_WORKER", "QEMUNET_CONTROLLER", "PYTEST_ADDOPTS", "COLUMNS", "FORCE_COLOR")
+    return {name: value for name, value in os.environ.items() if name not in inherited}
+
+
+def conduct(folder: Path, tests: str, *words: str) -> subprocess.CompletedProcess[str]:
+    """`qemunet run` on tests of our own."""
+    (folder / "test_it.py").write_text(tests)
+    return subprocess.run(
+        [sys.executable, "-c", CONDUCT, str(folder), *words],
+        capture_output=True, text=True, check=False, timeout=60, cwd=folder, env=clean_environment(),
+    )  # fmt: skip
