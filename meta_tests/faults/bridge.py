@@ -209,6 +209,10 @@ def gateway_of_another_network(netplan_host: NetplanHost) -> None:
     netplan_host.write(netplan_host.file.read_text().replace(plan.ROUTER, "192.168.2.254"))
 
 
+#: BR_STATE_FORWARDING of linux/if_bridge.h.
+FORWARDING = 3
+
+
 @fault("bridge/stp-delays-lease", cause="br-stp runs no spanning tree", sentinels=HELPER_SENTINELS)
 def spanning_tree_switched_off(guest: Guest, bench: Bench) -> None:
     """Something switched spanning tree off, and the ports to forwarding."""
@@ -218,7 +222,8 @@ def spanning_tree_switched_off(guest: Guest, bench: Bench) -> None:
         _set_bridge(host, bridge.name, br_stp_state=0)
         for port in host.netlink.get_links():
             if port.get("master") == index:
-                host.netlink.brport("set", index=port["index"], state=3)
+                # In full: `state` is the link's, and a number switches it off.
+                host.netlink.brport("set", index=port["index"], IFLA_BRPORT_STATE=FORWARDING)
 
 
 @fault("bridge/address-unique", cause="somebody else on the LAN has", sentinels=HELPER_SENTINELS)
