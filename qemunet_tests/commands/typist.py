@@ -18,7 +18,7 @@ END_OF_INPUT = b"\x04"
 WHERE_IS_THE_CURSOR = b"\x1b[6n"
 #: Ends once every NIC is configured, or after 10 s.
 LEASE_AWAITED = (
-    b"n=0; for nic in /sys/class/net/e*; do until [ -e /run/qemunet/lease.${nic##*/} ] || [ $((n+=1)) -gt 50 ]; "
+    b"n=0; for nic in /sys/class/net/e*; do until [ -s /run/qemunet/lease.${nic##*/} ] || [ $((n+=1)) -gt 50 ]; "
     b"do sleep 0.2; done; done\n"
 )
 LEASE_SECONDS = 15.0

@@ -21,7 +21,7 @@ ASK = (
     "echo congestion $(cat /proc/sys/net/ipv4/tcp_congestion_control); "
     "echo iperf3 $(iperf3 --version | head -n 1)"
 )
-LEASE = "until [ -f /run/qemunet/lease.eth0 ]; do usleep 100000; done; sed -n 's/^ip=//p' /run/qemunet/lease.eth0"
+LEASE = "until [ -s /run/qemunet/lease.eth0 ]; do usleep 100000; done; sed -n 's/^ip=//p' /run/qemunet/lease.eth0"
 STATIC = "qemunet-network down; ip link set eth0 up; ip addr add {address}/24 dev eth0; echo {address}"
 COUNT = "cd /sys/class/net/eth0/statistics; cat tx_bytes tx_packets rx_bytes rx_packets"
 
