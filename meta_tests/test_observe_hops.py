@@ -1,0 +1,34 @@
+"""Traceroute, where a router has told enough errors for this second."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from qemunet_tests.harness.bench import Bench
+from qemunet_tests.harness.guest import Guest
+from qemunet_tests.harness.lab import Lab, plan
+from qemunet_tests.harness.netdev import Bridge, Nic
+from qemunet_tests.observe.hops import hops
+from qemunet_tests.observe.lease import lease
+
+
+@pytest.fixture
+def sparing_router(lab: Lab) -> Iterator[None]:
+    """As Linux comes: an address is told six errors in a row, and then one a second (icmp(7), icmp_ratelimit)."""
+    lab.router.set_sysctl("net.ipv4.icmp_ratelimit", "1000")
+    yield
+    lab.router.set_sysctl("net.ipv4.icmp_ratelimit", "0")
+
+
+def use_up_the_errors(guest: Guest) -> None:
+    probes = guest.check(f"traceroute -n -q 10 -N 10 -w 0.2 -m 1 {plan.OUTSIDE}")
+    assert "*" in probes, "every one was answered"
+
+
+@pytest.mark.usefixtures("sparing_router")
+def test_who_was_silent_is_asked_again(bench: Bench) -> None:
+    guest = bench.boot(Nic(Bridge()))
+    assert lease(guest)
+    use_up_the_errors(guest)
+    assert hops(guest, plan.OUTSIDE) == (plan.ROUTER, plan.OUTSIDE)
+    bench.discard(guest)
