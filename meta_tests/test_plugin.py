@@ -320,23 +320,21 @@ def test_lengthy_tests_begin_at_once_beside_each_other(pytester: pytest.Pytester
     """Each waits for the other, which it could not if they were one worker's, or came last."""
     seen = pytester.mkdir("seen")
     pytester.makepyfile(f"""
-        import pathlib, time, pytest
+        import pathlib, pytest
+        from qemunet_tests.harness.deadline import Deadline
 
         SEEN = pathlib.Path({str(seen)!r})
 
         @pytest.mark.parametrize("number", range(8))
         @pytest.mark.claim("user/address")
-        def test_brief(number): time.sleep(0.1)
+        def test_brief(number): pass
 
         @pytest.mark.lengthy
         @pytest.mark.parametrize("mine, other", [("a", "b"), ("b", "a")])
         @pytest.mark.claim("user/gateway")
         def test_lengthy(mine, other):
             (SEEN / mine).touch()
-            limit = time.monotonic() + 5
-            while not (SEEN / other).exists():
-                assert time.monotonic() < limit
-                time.sleep(0.01)
+            Deadline(5, "the other").wait_until((SEEN / other).exists)
     """)
     spread = ("-n", "2", "--dist", "load", "--maxschedchunk", "1")
     pytester.runpytest_subprocess(*OUTSIDE_THE_LAB, *spread).assert_outcomes(passed=10)
