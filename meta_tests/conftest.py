@@ -1,10 +1,13 @@
 """A session of the project's own tests runs those outside the lab, or with `--qemunet-target lab` those inside."""
 
+import tempfile
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
+from meta_tests.leftovers import FOLDER_PREFIX
 from qemunet_tests import plugin
 
 if TYPE_CHECKING:
@@ -27,6 +30,17 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if left_out:
         config.hook.pytest_deselected(items=left_out)
         items[:] = [item for item in items if item not in left_out]
+
+
+@pytest.fixture
+def open_folder() -> Iterator[Path]:
+    """A folder that any user may enter.
+
+    Those above `tmp_path` are closed to others again by every pytest that starts, and tests start some beside this one.
+    """
+    with tempfile.TemporaryDirectory(prefix=FOLDER_PREFIX) as folder:
+        Path(folder).chmod(0o755)
+        yield Path(folder)
 
 
 @pytest.fixture(scope="session")

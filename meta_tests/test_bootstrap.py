@@ -3,7 +3,6 @@
 import os
 import shutil
 import subprocess
-import tempfile
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -108,11 +107,6 @@ class World:
         )
 
     def run_as_nobody(self, *words: str) -> "subprocess.CompletedProcess[str]":
-        # pytest keeps its folders to itself, and has one more of them in a worker of xdist.
-        for folder in (self.folder, *self.folder.parents):
-            if folder == Path(tempfile.gettempdir()):
-                break
-            folder.chmod(0o755)
         self.write("user-id", "65534\n")
         become = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"]
         return subprocess.run(
@@ -133,9 +127,9 @@ class World:
 
 
 @pytest.fixture
-def fresh(tmp_path: Path) -> World:
+def fresh(open_folder: Path) -> World:
     """A machine where nothing of ours was ever installed."""
-    return World(tmp_path)
+    return World(open_folder)
 
 
 @pytest.fixture

@@ -9,8 +9,6 @@ import shutil
 import stat
 import subprocess
 import sys
-import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -95,14 +93,6 @@ class Ubuntu:
              sys.executable, "-m", "meta_tests.apparmor", self._apparmor, *user, "env", "-i", *given, *words],
             cwd=CHECKOUT, capture_output=True, text=True, timeout=240, check=False,
         )  # fmt: skip
-
-
-@pytest.fixture
-def open_folder() -> Iterator[Path]:
-    """A folder that the user may enter, as he may not those of pytest."""
-    with tempfile.TemporaryDirectory(prefix="qemunet-ci-") as folder:
-        Path(folder).chmod(0o755)
-        yield Path(folder)
 
 
 LOOK = (

@@ -39,12 +39,10 @@ def rows_of(path: Path) -> list[dict]:
 
 
 @pytest.fixture
-def out(tmp_path: Path) -> Path:
+def out(open_folder: Path) -> Path:
     """A file that any user may write."""
-    tmp_path.chmod(0o777)
-    for folder in tmp_path.parents[:2]:
-        folder.chmod(folder.stat().st_mode | 0o011)
-    return tmp_path / "out.jsonl"
+    open_folder.chmod(0o777)
+    return open_folder / "out.jsonl"
 
 
 @pytest.fixture
