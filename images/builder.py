@@ -1,6 +1,7 @@
 """Making a guest image out of packages."""
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -75,12 +76,14 @@ def build(recipe: Recipe, roots: Roots, apt: Apt, folder: Path, work: Path, prog
     found, fetched = libraries.fetch(apt, root, programs.values(), recipe.extra_libraries, roots.programs)
     linux = kernel.find_kernel(root)
     progress.step("writing the initramfs", 0.75)
-    tree = _tree(recipe, linux, programs, found)
+    tree = _tree(recipe, linux, recipe.modules, programs, found)
     image = Image(recipe.name, "", folder)
     tree.write(image.initrd, DIRECT_COMPRESSION)
     image.kernel.write_bytes(vmlinux.bootable(linux.bzimage))
     progress.step("writing the disk", 0.9)
-    tree.write(work / "initrd", DISK_COMPRESSION)
+    small = {name: programs[name] for name in recipe.disk.programs}
+    needed, _ = libraries.closure(root, small.values(), ())
+    _tree(recipe, linux, recipe.disk.modules, small, needed).write(work / "initrd", DISK_COMPRESSION)
     disk.write_disk(image.vdisk, linux.bzimage, work / "initrd", recipe.disk_mb, recipe.cmdline)
     return sorted([*roots.kernel, *roots.programs, *fetched])
 
@@ -92,7 +95,10 @@ def _programs(recipe: Recipe, root: Path) -> dict[str, Path]:
     return {name: file for name, file in found.items() if file is not None}
 
 
-def _tree(recipe: Recipe, linux: kernel.Kernel, programs: dict[str, Path], found: dict[str, Path]) -> initramfs.Tree:
+def _tree(
+    recipe: Recipe, linux: kernel.Kernel, names: Sequence[str], programs: dict[str, Path], found: dict[str, Path]
+) -> initramfs.Tree:
+    """The guest's files with the modules called `names`, and what these depend on."""
     tree = initramfs.Tree()
     tree.add_ours(recipe.guest_files())
     for name, file in programs.items():
@@ -106,7 +112,7 @@ def _tree(recipe: Recipe, linux: kernel.Kernel, programs: dict[str, Path], found
         if loader.name not in found:
             raise HarnessError(f"no package brings the loader {loader}")
         tree.add_program(str(loader.relative_to("/")), found[loader.name])
-    modules = kernel.select(linux, recipe.modules)
+    modules = kernel.select(linux, names)
     place = f"lib/modules/{linux.version}"
     for module in modules:
         tree.add(f"{place}/kernel/{module.file.name}", kernel.unsigned(module.file.read_bytes()), 0o644)

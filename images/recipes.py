@@ -17,6 +17,15 @@ SHAPING_SOURCES = (
 )  # fmt: skip
 
 
+class DiskRecipe(BaseModel):
+    """What of a guest is on its disk, too, which the BIOS reads slowly."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    modules: tuple[str, ...]
+    programs: tuple[str, ...]
+
+
 class Recipe(BaseModel):
     """One guest image. `cmdline` is what the harness hands to the kernel when QEMU loads it itself."""
 
@@ -28,6 +37,7 @@ class Recipe(BaseModel):
     cmdline: str
     modules: tuple[str, ...]
     programs: dict[str, tuple[str, ...]]
+    disk: DiskRecipe
     extra_libraries: tuple[str, ...] = ()
 
     @property

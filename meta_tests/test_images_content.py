@@ -7,8 +7,9 @@ import pytest
 
 from qemunet_tests import images
 from qemunet_tests.harness.image import Image
-from qemunet_tests.images import elf, manifest
+from qemunet_tests.images import disk, elf, manifest
 from qemunet_tests.images.initramfs import contents
+from qemunet_tests.images.tools import run
 
 NICS = {"e1000", "e1000e", "8139cp", "8139too", "virtio_net", "vmxnet3"}
 FOUND_BY_THE_LOADER = "lib"
@@ -125,6 +126,19 @@ def test_the_disk_is_one_that_a_bios_boots(image: Image) -> None:
     assert sector[3:11] == b"SYSLINUX"
     assert sector[-2:] == b"\x55\xaa"
     assert image.vdisk.stat().st_size == images.recipe("tiny").disk_mb << 20
+
+
+def test_the_disk_has_drivers_and_busybox_alone(image: Image, tmp_path: Path) -> None:
+    """The BIOS reads it slowly."""
+    run(["mcopy", "-i", str(image.vdisk), "::initrd", "initrd"], package="mtools", folder=tmp_path,
+        environment=disk.ENVIRONMENT)  # fmt: skip
+    found = contents(tmp_path / "initrd")
+    drivers = {Path(path).stem for path in found if path.endswith(".ko")}
+    assert drivers >= NICS and "cifs" not in drivers
+    assert found.keys() - {path for path in found if path.startswith("lib/modules/")} == {
+        "bin/busybox",
+        *images.recipe("tiny").guest_files(),
+    }
 
 
 def test_the_recipe_says_how_to_boot() -> None:
