@@ -24,7 +24,7 @@ from qemunet_tests.harness.processes import Process
 from qemunet_tests.harness.qemu import LaunchFailed, NetdevRefused
 from qemunet_tests.harness.qemu_facts import Qemu
 from qemunet_tests.harness.starter import Starter
-from qemunet_tests.harness.template import NETWORK, Template, device_mac, thaw
+from qemunet_tests.harness.template import NETWORK, Template, as_in_template, device_mac, thaw
 from qemunet_tests.harness.template import mac as template_mac
 from qemunet_tests.harness.templates import Templates
 
@@ -39,10 +39,6 @@ class Attempt:
     started: bool
     status: int | None
     message: str
-
-
-def _own_mac(_model: str, _number: int, own: str) -> str:
-    return own
 
 
 class Bench:
@@ -179,7 +175,7 @@ class Bench:
 
     def _thaw(self, template: Template, nics: tuple[Nic, ...], network: bool) -> Guest:
         words = [*self.machine.backed(template.memory, shared=False, network=NETWORK), "-incoming", "defer"]
-        guest = self._start_guest(nics, words, device_mac)
+        guest = self._start_guest(nics, words, thawed=True)
         try:
             thaw(guest.monitor, template.state, self.pace.seconds(4.0))
             guest.set_out(thawed=True, network=network)
@@ -189,15 +185,16 @@ class Bench:
             raise HarnessError(f"{error} {complaints.splitlines()[0]}" if complaints else str(error)) from error
         return guest
 
-    def _start_guest(
-        self, nics: tuple[Nic, ...], machine_words: list[str], spell_mac: Callable[[str, int, str], str] = _own_mac
-    ) -> Guest:
+    def _start_guest(self, nics: tuple[Nic, ...], machine_words: list[str], thawed: bool = False) -> Guest:
         name, folder = self._starter.new_folder("guest")
         macs = tuple(nic.mac or self.choose_mac(nic, number) for number, nic in enumerate(nics))
         words = [*self.machine.words(name), *machine_words]
         for number, (nic, mac) in enumerate(zip(nics, macs, strict=True)):
             identifier = f"net{number}"
-            words += nic.spell(identifier, spell_mac(nic.model, number, mac))
+            if thawed:
+                words += as_in_template(nic.model, nic.spell(identifier, device_mac(nic.model, number, mac)))
+            else:
+                words += nic.spell(identifier, mac)
             if self.captures:
                 words += [
                     "-object",
