@@ -72,6 +72,13 @@ def test_a_changed_byte_is_noticed() -> None:
         ask(console, "cat /report")
 
 
+def test_a_lease_comes_without_a_sum() -> None:
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        theirs.send(f"#QN 1 0 9 0 - {hashlib.md5(b'').hexdigest()}\nip=1.2.3.".encode())
+        assert Console(ours).await_lease("eth0", 1, 1) == "ip=1.2.3."
+
+
 def test_after_a_damaged_answer_the_next_one_is_good() -> None:
     def change_once(sequence: int, command: str, connection: socket.socket) -> None:
         answer = frame(sequence, 0, command.encode())

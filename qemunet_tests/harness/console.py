@@ -15,7 +15,7 @@ from qemunet_tests.harness.errors import HarnessError, TimedOut
 from qemunet_tests.harness.processes import Completed
 
 READY = re.compile(rb"QEMUNET READY 1\r?\n")
-FRAME = re.compile(rb"#QN (\d+) (\d+) (\d+) (\d+) ([0-9a-f]{32}) ([0-9a-f]{32})\r?\n")
+FRAME = re.compile(rb"#QN (\d+) (\d+) (\d+) (\d+) ([0-9a-f]{32}|-) ([0-9a-f]{32})\r?\n")
 #: Stands for a newline in a command, which is one line on its way.
 NEWLINE = "\x01"
 
@@ -73,11 +73,16 @@ class Console:
         self._request("out", f"{epoch_seconds} {seed} {' '.join(macs)}", deadline)
         return int(self._answer(deadline)[2])
 
-    def await_lease(self, interface: str, within_seconds: float, grace_seconds: float) -> bool:
-        """Wait until a NIC has its lease; whether it came in time. Raises TimedOut where the guest itself is hung."""
+    def await_lease(self, interface: str, within_seconds: float, grace_seconds: float) -> str | None:
+        """Wait for a NIC's lease, as the guest wrote it down; None where none came in time.
+
+        Raises TimedOut where the guest itself is hung.
+        """
         deadline = Deadline(within_seconds + grace_seconds, "the guest to say whether it has a lease")
         self._request("lease", f"{interface} {round(within_seconds * 100)}", deadline)
-        return int(self._answer(deadline)[2]) == 0
+        frame = self._answer(deadline)
+        lease = self._read(int(frame[3]), deadline)
+        return lease.decode(errors="replace") if int(frame[2]) == 0 else None
 
     def _request(self, word: str, rest: str, deadline: Deadline) -> None:
         self._sequence += 1

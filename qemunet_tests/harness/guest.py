@@ -115,10 +115,10 @@ class Guest:
             raise CommandFailed(command, completed)
         return completed.text
 
-    def await_lease(self, nic: int, within_seconds: float) -> bool:
-        """Wait until NIC number `nic` has its lease; whether it came in time. Raises TimedOut, GuestDied.
+    def await_lease(self, nic: int, within_seconds: float) -> str | None:
+        """Wait for the lease of NIC number `nic`: a line `name=value` for each option, None where none came in time.
 
-        Cheaper than asking again and again by command. `within_seconds` is meant for KVM.
+        Cheaper than asking again and again by command. `within_seconds` is meant for KVM. Raises TimedOut, GuestDied.
         """
         try:
             return self._console.await_lease(f"eth{nic}", self.pace.seconds(within_seconds), self.pace.seconds(5.0))

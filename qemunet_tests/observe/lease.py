@@ -28,9 +28,8 @@ class Lease:
 
 def lease(guest: Guest, nic: int = 0, within_seconds: float = LEASE_SECONDS) -> Lease | None:
     """Wait for the guest's lease on its NIC number `nic`; None when none came. `within_seconds` is KVM time."""
-    if not guest.await_lease(nic, within_seconds):
-        return None
-    return _parse(guest.read(f"/run/qemunet/lease.eth{nic}") or "")
+    said = guest.await_lease(nic, within_seconds)
+    return None if said is None else _parse(said)
 
 
 def _parse(text: str) -> Lease:
