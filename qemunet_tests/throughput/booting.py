@@ -2,10 +2,11 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 
 from qemunet_tests.harness.bench import Bench
 from qemunet_tests.harness.errors import HarnessError, TimedOut
-from qemunet_tests.harness.guest import GuestDied
+from qemunet_tests.harness.guest import Guest, GuestDied
 from qemunet_tests.harness.lab import Lab
 from qemunet_tests.harness.netdev import Nic
 from qemunet_tests.harness.processes import stop
@@ -18,21 +19,34 @@ from qemunet_tests.throughput.subject import Subject
 ATTEMPTS = 3
 
 
-def boot(bench: Bench, lab: Lab, arms: Sequence[Arm], baseline: Qemu | None, own_time: bool = False) -> list[Subject]:
-    """Guests for all arms, booted and not thawed: a template lacks a tap's offloads, and its memory is of another
-    kind. With `own_time` their clocks are not meant to run as the host's. Raises HarnessError, Unavailable; guests
-    that were started end with the bench.
+#: A driver negotiates with a NIC's backend when it takes the NIC. A template's had one without a tap's offloads.
+NEGOTIATE_ANEW = (
+    "qemunet-network down; cd /sys/bus/virtio/drivers/virtio_net; "
+    "for nic in virtio*; do echo $nic >unbind; echo $nic >bind; done; qemunet-network up"
+)
+
+
+def boot(
+    bench: Bench, lab: Lab, arms: Sequence[Arm], baseline: Qemu | None, own_time: bool = False, thawed: bool = False
+) -> list[Subject]:
+    """Guests for all arms, booted because a thawed one's memory is of another kind, a private copy of a file.
+
+    With `own_time` their clocks are not meant to run as the host's. With `thawed` they may be thawed all the same, if
+    they are only compared with each other and all have virtio-net. Raises HarnessError, Unavailable; guests that were
+    started end with the bench.
     """
     right: dict[Arm, Subject] = {}
     complaints: list[str] = []
     for _ in range(ATTEMPTS):
-        subjects = [_start(bench, lab, arm, baseline) for arm in arms if arm not in right]
+        cold = not thawed or bool(complaints)
+        subjects = [_start(bench, lab, arm, baseline, cold) for arm in arms if arm not in right]
         crowd = sum(len(subject.guests) for subject in subjects)
         began: dict[str, clock.Reading] = {}
         for subject in subjects:
             try:
                 for guest in subject.guests:
-                    bench.finish_boot(guest, crowd)
+                    if cold:
+                        bench.finish_boot(guest, crowd)
                     began[guest.name] = clock.read(guest)
                 right[subject.arm] = subject
             except (GuestDied, TimedOut) as error:
@@ -69,15 +83,16 @@ def discard(bench: Bench, subjects: Sequence[Subject]) -> None:
             stop(helper)
 
 
-def _start(bench: Bench, lab: Lab, arm: Arm, baseline: Qemu | None) -> Subject:
+def _start(bench: Bench, lab: Lab, arm: Arm, baseline: Qemu | None, cold: bool) -> Subject:
     """Start what an arm needs. The far guest comes first: the near one calls it."""
     wiring = ways.wire(arm, lab, bench.identity)
     before = bench.machine
     if arm.is_baseline and baseline:
         bench.machine = replace(before, qemu=baseline)
     try:
-        far = bench.start_cold(Nic(wiring.far, arm.nic)) if wiring.far else None
-        near = bench.start_cold(Nic(wiring.netdev, arm.nic))
+        start = bench.start_cold if cold else partial(thaw, bench)
+        far = start(Nic(wiring.far, arm.nic)) if wiring.far else None
+        near = start(Nic(wiring.netdev, arm.nic))
     except HarnessError:
         for helper in wiring.helpers:
             stop(helper)
@@ -85,3 +100,10 @@ def _start(bench: Bench, lab: Lab, arm: Arm, baseline: Qemu | None) -> Subject:
     finally:
         bench.machine = before
     return Subject(arm, near, lab.host, wiring.helpers, far)
+
+
+def thaw(bench: Bench, nic: Nic) -> Guest:
+    """A thawed guest whose virtio-net has all that its backend offers."""
+    guest = bench.boot(nic, network=False)
+    guest.check(NEGOTIATE_ANEW)
+    return guest

@@ -49,6 +49,8 @@ class Effort:
     guest_time: bool = False
     #: Whether the host alone is measured too, without any guest.
     ceiling: bool = True
+    #: Whether guests may be thawed instead of booted, which only a comparison allows.
+    thawed: bool = False
 
 
 class Recorder:
@@ -148,7 +150,14 @@ class Recorder:
             f"boot {self._boot} of {self._boots}: {self._guests} guests",
             BOOT_SECONDS * self._guests,
         )
-        subjects = boot(self._bench, self._lab, self._plan.arms, self._baseline, self._effort.guest_time)
+        subjects = boot(
+            self._bench,
+            self._lab,
+            self._plan.arms,
+            self._baseline,
+            own_time=self._effort.guest_time,
+            thawed=self._effort.thawed,
+        )
         self._subjects = {subject.arm: subject for subject in subjects}
         for subject in subjects:
             self._placement.pin(subject.pids)
