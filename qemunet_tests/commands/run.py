@@ -12,10 +12,10 @@ from qemunet_tests.options import CLAIMS, CONFORMANCE, OPTIONS
 if TYPE_CHECKING:
     from qemunet_tests.settings import Settings
 
-#: Tests wait a good part of their time, for spanning tree most of all: one process more than CPUs fills that. Each has
+#: Tests wait a good part of their time, for spanning tree most of all: two processes more than CPUs fill that. Each has
 #: a lab, and copies of templates, in memory.
 MOST_WORKERS = 4
-DEFAULT_WORKERS = min(len(os.sched_getaffinity(0)) + 1, MOST_WORKERS)
+DEFAULT_WORKERS = min(len(os.sched_getaffinity(0)) + 2, MOST_WORKERS)
 
 EXAMPLES = """\
 examples:
@@ -57,7 +57,7 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
         dest="workers",
         metavar="N",
         default=None,
-        help=f"test in N processes, each in a lab of its own (default: one more than CPUs, {MOST_WORKERS} at most)",
+        help=f"test in N processes, each in a lab of its own (default: two more than CPUs, {MOST_WORKERS} at most)",
     )
     parser.add_argument(
         "--dry-run",

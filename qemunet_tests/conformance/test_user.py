@@ -153,12 +153,14 @@ def test_no_other_protocol_leaves_qemu(user_guest, target, claim):
 
 
 @pytest.mark.claim("user/netdev-without-device")
+@pytest.mark.lengthy
 def test_a_netdev_without_device_leaves_no_nic(diskless_guest, claim):
     shell = diskless_guest("-enable-kvm", "-nographic", "-netdev", "user,id=net0")
     assert claim.sees(shell.run(INTERFACES, 20).text) == "lo", "QEMU gave the guest a NIC"
 
 
 @pytest.mark.claim("user/device-without-netdev")
+@pytest.mark.lengthy
 def test_a_device_without_netdev_leaves_a_nic_too_many(diskless_guest, target, claim):
     shell = diskless_guest("-enable-kvm", "-nographic", "-device", "e1000")
     found = addresses(shell)

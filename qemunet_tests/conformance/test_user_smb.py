@@ -13,6 +13,7 @@ SERVER = "10.0.2.4"
 
 
 @pytest.mark.claim("user/smb-server")
+@pytest.mark.lengthy
 def test_a_folder_of_the_host_is_read_and_written(user_guest_with, shared_folder, claim):
     to_guest, to_host = secrets.token_bytes(20_000), secrets.token_bytes(20_000)
     (shared_folder / "to-guest").write_bytes(to_guest)
@@ -30,6 +31,7 @@ def test_a_folder_of_the_host_is_read_and_written(user_guest_with, shared_folder
 
 
 @pytest.mark.claim("user/smb-absent")
+@pytest.mark.lengthy
 def test_nobody_is_there_unless_asked_for(user_guest, claim):
     assert lease(user_guest), NO_LEASE
     assert answers_arp(user_guest, "10.0.2.3"), "nobody answers ARP at all"
