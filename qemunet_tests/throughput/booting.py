@@ -6,7 +6,7 @@ from functools import partial
 
 from qemunet_tests.harness.bench import Bench
 from qemunet_tests.harness.errors import HarnessError, TimedOut
-from qemunet_tests.harness.guest import Guest, GuestDied
+from qemunet_tests.harness.guest import GuestDied
 from qemunet_tests.harness.lab import Lab
 from qemunet_tests.harness.netdev import Nic
 from qemunet_tests.harness.processes import stop
@@ -47,6 +47,8 @@ def boot(
                 for guest in subject.guests:
                     if cold:
                         bench.finish_boot(guest, crowd)
+                    else:
+                        guest.check(NEGOTIATE_ANEW)
                     began[guest.name] = clock.read(guest)
                 right[subject.arm] = subject
             except (GuestDied, TimedOut) as error:
@@ -90,7 +92,7 @@ def _start(bench: Bench, lab: Lab, arm: Arm, baseline: Qemu | None, cold: bool) 
     if arm.is_baseline and baseline:
         bench.machine = replace(before, qemu=baseline)
     try:
-        start = bench.start_cold if cold else partial(thaw, bench)
+        start = bench.start_cold if cold else partial(bench.boot, network=False)
         far = start(Nic(wiring.far, arm.nic)) if wiring.far else None
         near = start(Nic(wiring.netdev, arm.nic))
     except HarnessError:
@@ -100,10 +102,3 @@ def _start(bench: Bench, lab: Lab, arm: Arm, baseline: Qemu | None, cold: bool) 
     finally:
         bench.machine = before
     return Subject(arm, near, lab.host, wiring.helpers, far)
-
-
-def thaw(bench: Bench, nic: Nic) -> Guest:
-    """A thawed guest whose virtio-net has all that its backend offers."""
-    guest = bench.boot(nic, network=False)
-    guest.check(NEGOTIATE_ANEW)
-    return guest
