@@ -1,6 +1,7 @@
 """What is found out about a QEMU, by way of scripts that answer like one."""
 
 import shutil
+import subprocess
 import textwrap
 from pathlib import Path
 
@@ -148,3 +149,31 @@ def test_machine_without_a_default_among_the_pcs() -> None:
     said = "pc  Standard PC (alias of pc-i440fx-8.0)\nnone  empty machine\nmicrovm  microvm (default)\n"
     assert qemu_facts.default_machine(said) == "pc-i440fx-8.0"
     assert qemu_facts.default_machine("virt-9.0  ARM (default)\n") is None
+
+
+#: As QEMU 11.1.3 and a QEMU of RHEL 9 answer, shortened.
+OLD_PCS = "pc-i440fx-8.1  Standard PC (deprecated)\npc  Standard PC (alias of pc-i440fx-11.1)\n"
+DEPRECATED_DEFAULT = (
+    "pc  RHEL PC (alias of pc-i440fx-rhel7.6.0) (deprecated)\npc-i440fx-rhel7.6.0  RHEL PC (default) (deprecated)\n"
+)
+Q35 = "q35  RHEL PC (alias of pc-q35-rhel9.6.0)\npc-q35-rhel9.6.0  RHEL PC\n"
+
+
+@pytest.mark.parametrize(
+    ("said", "chosen"),
+    [
+        (f"{OLD_PCS}pc-i440fx-11.1  Standard PC (default)\n{Q35}", "pc-i440fx-11.1"),
+        (f"{OLD_PCS}pc-i440fx-11.1  Standard PC\n", "pc-i440fx-11.1"),
+        (DEPRECATED_DEFAULT + Q35, "pc-q35-rhel9.6.0"),
+        (DEPRECATED_DEFAULT, "pc-i440fx-rhel7.6.0"),
+    ],
+)
+def test_a_machine_that_is_to_be_deleted_is_not_chosen(said: str, chosen: str) -> None:
+    assert qemu_facts.default_machine(said) == chosen
+
+
+def test_this_qemu_has_a_machine_that_stays() -> None:
+    found = qemu_facts.find()
+    said = subprocess.run([found.path, "-machine", "help"], capture_output=True, text=True, check=True).stdout
+    line = next(line for line in said.splitlines() if line.split()[:1] == [found.machine])
+    assert "(deprecated)" not in line

@@ -76,7 +76,7 @@ def test_a_failed_launch_says_command_status_and_message(bench: Bench, launch: L
     ("script", "said"),
     [
         ("exit 7", "(exit status 7): it said nothing"),
-        ("echo one >&2; echo two >&2; exit 1", "(exit status 1): one\ntwo"),
+        ("echo one >&2; echo two >&2; exit 1", "(exit status 1): two (one)"),
         ("kill -SEGV $$", "(killed by SIGSEGV): it said nothing"),
         ("kill -40 $$", "(killed by signal 40): it said nothing"),
     ],

@@ -1,9 +1,12 @@
 """Netdevs and NICs are spelled as QEMU reads them."""
 
+from dataclasses import replace
+
 import pytest
 
 from qemunet_tests.harness.bench import Bench
 from qemunet_tests.harness.netdev import DEFAULT_NIC_MODEL, NIC_MODELS, Bridge, Netdev, Nic, User
+from qemunet_tests.observe.lease import lease
 
 
 @pytest.mark.parametrize(
@@ -65,3 +68,16 @@ def test_qemu_refuses_what_is_wrong(bench: Bench, netdev: Netdev) -> None:
     attempt = bench.attempt(netdevs=[netdev])
     assert (attempt.started, attempt.status) == (False, 1)
     assert "-netdev" in attempt.message
+
+
+@pytest.mark.slow
+def test_a_guest_is_at_home_on_the_other_pc(bench: Bench) -> None:
+    """Where the documented PC is gone or to be deleted, q35 is what is left."""
+    before = bench.machine
+    bench.machine = replace(before, qemu=replace(before.qemu, machine="q35"))
+    try:
+        guest = bench.boot(Nic(User()), cold=True)
+    finally:
+        bench.machine = before
+    assert (got := lease(guest))
+    assert got.address == "10.0.2.15"

@@ -1,9 +1,16 @@
 """Guests to be measured: what a thawed one's NIC can do is what a booted one's can."""
 
+import os
+
+import pytest
+
 from qemunet_tests.harness.bench import Bench
 from qemunet_tests.harness.guest import Guest
 from qemunet_tests.harness.netdev import Bridge, Nic
 from qemunet_tests.throughput import booting
+from qemunet_tests.throughput.arms import Arm
+from qemunet_tests.throughput.placement import Placement, threads
+from qemunet_tests.throughput.subject import Subject
 
 #: Bit 21 of virtio-net's features: announcing oneself after a migration, which no thawed guest does.
 GUEST_ANNOUNCE = 21
@@ -29,3 +36,20 @@ def test_a_thawed_guest_has_all_that_its_tap_offers(bench: Bench) -> None:
     finally:
         for guest in guests:
             bench.discard(guest)
+
+
+@pytest.mark.skipif(len(os.sched_getaffinity(0)) < 2, reason="one CPU cannot be split")
+def test_the_guests_processor_has_a_cpu_of_its_own(bench: Bench) -> None:
+    """QEMU's threads have no names that tell (`debug-threads=` is deprecated since 11.0): its monitor knows."""
+    guest = bench.boot(Nic(), network=False)
+    subject = Subject(Arm("user", "virtio-net-pci"), guest, bench.station)
+    placement = Placement("split")
+    try:
+        placement.pin(subject.pids, subject.processor_threads())
+        pinned = [os.sched_getaffinity(thread) for thread in threads(guest.qemu.process.pid)]
+    finally:
+        bench.discard(guest)
+    assert pinned.count(set(placement._guest)) == 1
+    assert all(cpus in (set(placement._guest), set(placement.main_cpus)) for cpus in pinned)
+    assert set(placement.main_cpus) not in (set(), set(placement._guest))
+    assert len(pinned) > 1

@@ -138,8 +138,9 @@ def test_a_rule_that_is_written_wrong_is_refused(bench, claim):
     claim.sees(f"{sum(not each.started for each in said.values())} of {len(said)} are refused")
     for rule, reason in wrong.items():
         assert said[rule].status == 1, f"QEMU starts with the wrong rule {rule}"
-        assert said[rule].message.endswith(f"Invalid host forwarding rule '{rule}' ({reason})"), said[rule].message
-    assert said[lenient].started, said[lenient].message
+        refusal = said[rule].complaints.refusal
+        assert refusal.endswith(f"Invalid host forwarding rule '{rule}' ({reason})"), str(said[rule].complaints)
+    assert said[lenient].started, str(said[lenient].complaints)
     claim.deviates(f"QEMU {bench.qemu.version} takes {lenient} without complaint: {explanation}")
 
 
@@ -156,7 +157,8 @@ def test_a_taken_port_is_refused(bench, target, claim):
     assert found, "the owner of the port is not found"
     claim.sees(f"refused: {found.reason}" if refused.status else "not refused")
     assert refused.status == 1, "QEMU starts although the port is taken"
-    assert refused.message.endswith(f"Could not set up host forwarding rule '{rule}'"), refused.message
+    refusal = refused.complaints.refusal
+    assert refusal.endswith(f"Could not set up host forwarding rule '{rule}'"), str(refused.complaints)
     assert found.remedy
 
 

@@ -19,7 +19,7 @@ def port_taken(scene: Scene) -> Cause | None:
     """QEMU names the rule and neither the error nor the owner of the port."""
     if not isinstance(scene.failure, NetdevRefused):
         return None
-    match = FORWARD.search(scene.failure.message)
+    match = FORWARD.search(scene.failure.complaints.refusal)
     obstacle = ports.read(int(match[1])).obstacle() if match else None
     return Cause(obstacle.reason, obstacle.remedy) if obstacle else None
 
@@ -66,7 +66,7 @@ def refused(scene: Scene) -> Cause | None:
     """QEMU's own words, where nothing better is known."""
     if not isinstance(scene.failure, NetdevRefused):
         return None
-    return Cause(f"QEMU refused: {scene.failure.message.splitlines()[-1]}")
+    return Cause(f"QEMU refused: {scene.failure.complaints}")
 
 
 def forwards(scene: Scene) -> Cause | None:

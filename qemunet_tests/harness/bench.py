@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from qemunet_tests.harness.complaints import Complaints
 from qemunet_tests.harness.errors import HarnessError
 from qemunet_tests.harness.freezing import Freezer
 from qemunet_tests.harness.guest import BOOT_SECONDS, Guest
@@ -21,7 +22,7 @@ from qemunet_tests.harness.namespaces import scratch
 from qemunet_tests.harness.netdev import Bridge, Netdev, Nic, User
 from qemunet_tests.harness.pace import Pace
 from qemunet_tests.harness.processes import Process
-from qemunet_tests.harness.qemu import LaunchFailed, NetdevRefused
+from qemunet_tests.harness.qemu import LaunchFailed, NetdevRefused, QemuProcess
 from qemunet_tests.harness.qemu_facts import Qemu
 from qemunet_tests.harness.starter import Starter
 from qemunet_tests.harness.template import NETWORK, Template, as_in_template, device_mac, thaw
@@ -34,11 +35,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Attempt:
-    """What became of an attempt to start QEMU: it runs, or it ended with a status and a message."""
+    """What became of an attempt to start QEMU: it runs, or it ended with a status.
+
+    `message` is all it said, and `complaints` the same told apart.
+    """
 
     started: bool
     status: int | None
     message: str
+    complaints: Complaints
 
 
 class Bench:
@@ -67,7 +72,7 @@ class Bench:
         self._starter = Starter(machine.qemu, station, identity or unprivileged(), helper)
         self.pace = Pace(machine.accel.slowdown)
         self.literal = LiteralGuests(self.machine, machine.image.vdisk, self._starter, self.pace, count)
-        self._count = count
+        self._count, self._note = count, note
         self.captures = captures
         self.told: Callable[[Guest], None] = lambda _: None
         self.announce: Callable[[str], None] = lambda _: None
@@ -182,7 +187,7 @@ class Bench:
         except HarnessError as error:
             complaints = guest.qemu.complaints
             self.discard(guest)
-            raise HarnessError(f"{error} {complaints.splitlines()[0]}" if complaints else str(error)) from error
+            raise HarnessError(" ".join([str(error), *complaints.errors])) from error
         return guest
 
     def _start_guest(self, nics: tuple[Nic, ...], machine_words: list[str], thawed: bool = False) -> Guest:
@@ -209,7 +214,14 @@ class Bench:
         except HarnessError:
             self.discard(guest)
             raise
+        self._note_warnings(qemu)
         return guest
+
+    def _note_warnings(self, qemu: QemuProcess, tried: Sequence[str] = ()) -> None:
+        """What QEMU warns of may be an error in its next version; not noted is what it says of what is `tried`."""
+        for warning in qemu.complaints.warnings:
+            if not any(word in warning for word in tried):
+                self._note(f"QEMU {self.qemu.version} warns: {warning}")
 
     def _make_template(self, models: tuple[str, ...]) -> Path:
         self.announce(f"making a template for guests with {' and '.join(models) or 'no NIC'}: booting one, once")
@@ -221,17 +233,24 @@ class Bench:
         `words` are added to a machine that has nothing.
         """
         _, folder = self._starter.new_folder("attempt")
-        spelled = [word for n, netdev in enumerate(netdevs) for word in ("-netdev", netdev.spell(f"net{n}"))]
-        base = [str(self.qemu.path), "-nodefaults", "-no-user-config", "-display", "none", "-accel", "tcg"]
-        qemu = self._starter.launch([*base, "-M", "none", *spelled, *words], folder, netdevs, serial_ports=0)
+        names = [f"net{number}" for number, _ in enumerate(netdevs)]
+        spelled = [
+            word for name, netdev in zip(names, netdevs, strict=True) for word in ("-netdev", netdev.spell(name))
+        ]
+        qemu = self._starter.launch([*self._without_machine(), *spelled, *words], folder, netdevs, serial_ports=0)
         try:
             qemu.wait_until_running(self.pace.seconds(4.0))
-            return Attempt(True, None, qemu.complaints)
+            return Attempt(True, None, qemu.said, qemu.complaints)
         except LaunchFailed as failure:
-            return Attempt(False, failure.status, failure.message)
+            return Attempt(False, failure.status, failure.message, failure.complaints)
         finally:
+            self._note_warnings(qemu, [*names, *spelled, *words])
             qemu.quit()
             shutil.rmtree(folder, ignore_errors=True)
+
+    def _without_machine(self) -> list[str]:
+        words = [str(self.qemu.path), "-nodefaults", "-no-user-config", "-display", "none", "-accel", "tcg"]
+        return [*words, "-M", "none"]
 
     def attach(self, netdev: Netdev) -> "Peer":
         """A scapy peer at the other end of a backend: real QEMU, no machine, no guest.
@@ -243,18 +262,7 @@ class Bench:
 
         _, folder = self._starter.new_folder("peer")
         peer = Peer(folder)
-        base = [
-            str(self.qemu.path),
-            "-nodefaults",
-            "-no-user-config",
-            "-display",
-            "none",
-            "-accel",
-            "tcg",
-            "-M",
-            "none",
-        ]
-        words = [*base, "-netdev", netdev.spell("net0"), *joined(folder)]
+        words = [*self._without_machine(), "-netdev", netdev.spell("net0"), *joined(folder)]
         peer.qemu = self._starter.launch(words, folder, [netdev], serial_ports=0)
         try:
             peer.qemu.wait_until_running(self.pace.seconds(4.0))

@@ -160,7 +160,7 @@ class Guest:
         lines = [line for line in self.qemu.console_text.splitlines() if line.strip()]
         console = f"last on its console: {lines[-1].strip()}" if lines else "nothing on its console"
         state = self.qemu.how_it_ended()
-        said = f" saying: {self.qemu.complaints}" if state and self.qemu.complaints else ""
+        said = f" saying: {self.qemu.said}" if state and self.qemu.said else ""
         return f"QEMU {'still runs' if state is None else f'ended, {state}'}{said}; {console}"
 
     def close(self) -> None:

@@ -22,7 +22,7 @@ class Machine:
     def words(self, name: str) -> list[str]:
         """The command line of a guest called `name` that boots its kernel, up to its network."""
         return [
-            str(self.qemu.path), "-name", f"{name},debug-threads=on", "-nodefaults", "-no-user-config",
+            str(self.qemu.path), "-name", name, "-nodefaults", "-no-user-config",
             "-display", "none", "-no-reboot", "-accel", self.accel.used, "-m", f"{MEMORY_MIB}M",
         ]  # fmt: skip
 

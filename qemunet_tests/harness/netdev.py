@@ -55,7 +55,8 @@ class Tap:
     kind = "tap"
 
     def spell(self, identifier: str) -> str:
-        return ",".join([f"tap,id={identifier},ifname={self.name},script=no,downscript=no", *self.options])
+        # Empty means no script in every version; `no` does so today and is to become a file's name.
+        return ",".join([f"tap,id={identifier},ifname={self.name},script=,downscript=", *self.options])
 
 
 @dataclass(frozen=True)

@@ -8,25 +8,27 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from qemunet_tests.harness.complaints import Complaints, told_apart
 from qemunet_tests.harness.deadline import Deadline
 from qemunet_tests.harness.errors import HarnessError
 from qemunet_tests.harness.processes import Process, stop
 from qemunet_tests.harness.qmp import Monitor
 
+#: How QEMU ends where it will not do what it was told: by its exit status, or by an assertion of its own.
+REFUSED = (1, -signal.SIGABRT)
 #: Starts a command somewhere as somebody; the bench decides where and who.
 Start = Callable[..., Process]
 
 
 class LaunchFailed(HarnessError):
-    """QEMU ended instead of starting: its command line, how it ended, and what it said."""
+    """QEMU ended instead of starting: its command line, how it ended, what it said, and what of that is the reason."""
 
-    def __init__(self, words: Sequence[str], status: int, message: str) -> None:
-        super().__init__(
-            f"QEMU did not start ({_how_it_ended(status)}): {message or 'it said nothing'}\n{shlex.join(words)}"
-        )
+    def __init__(self, words: Sequence[str], status: int, message: str, complaints: Complaints) -> None:
+        super().__init__(f"QEMU did not start ({_how_it_ended(status)}): {complaints}\n{shlex.join(words)}")
         self.words = list(words)
         self.status = status
         self.message = message
+        self.complaints = complaints
 
 
 class NetdevRefused(LaunchFailed, AssertionError):
@@ -36,9 +38,12 @@ class NetdevRefused(LaunchFailed, AssertionError):
     """
 
 
-def _launch_failure(words: Sequence[str], status: int, message: str) -> LaunchFailed:
-    about_the_network = any(f" {option} " in message for option in ("-netdev", "-device", "-nic"))
-    return (NetdevRefused if about_the_network else LaunchFailed)(words, status, message)
+def _launch_failure(tried: Sequence[str], words: Sequence[str], status: int, message: str) -> LaunchFailed:
+    """`tried` are the words without our own plumbing."""
+    complaints = told_apart(message, tried)
+    # One that was killed has refused nothing, whatever it said before.
+    refused = complaints.refuses_network and status in REFUSED
+    return (NetdevRefused if refused else LaunchFailed)(words, status, message, complaints)
 
 
 def _how_it_ended(status: int) -> str:
@@ -64,6 +69,7 @@ class QemuProcess:
         self.control_socket = ours[1]
         self.monitor = Monitor(ours[0], folder.name)
         descriptors = [end.fileno() for end in theirs]
+        self._tried = list(words)
         self.words = [*words, *self._plumbing(descriptors, serial_ports)]
         self.started_seconds = time.monotonic()
         with self._stderr.open("wb") as stderr:
@@ -74,7 +80,7 @@ class QemuProcess:
     def _plumbing(self, descriptors: list[int], serial_ports: int) -> list[str]:
         monitor, control = descriptors
         words = [
-            "-chardev", f"socket,id=qmp,fd={monitor}", "-mon", "chardev=qmp,mode=control",
+            "-chardev", f"socket,id=qmp,fd={monitor}", "-qmp", "chardev:qmp",
             "-chardev", f"file,id=console,path={self.console_log}", "-serial", "chardev:console",
         ]  # fmt: skip
         if serial_ports > 1:
@@ -87,13 +93,18 @@ class QemuProcess:
             self.monitor.connect(within_seconds)
         except HarnessError as error:
             if self._ends(1.0):
-                raise _launch_failure(self.words, self.process.returncode, self.complaints) from None
+                raise _launch_failure(self._tried, self.words, self.process.returncode, self.said) from None
             raise type(error)(f"{error}\n{shlex.join(self.words)}") from error
 
     @property
-    def complaints(self) -> str:
+    def said(self) -> str:
         """What QEMU wrote on standard error so far."""
         return self._stderr.read_text(errors="replace").strip() if self._stderr.exists() else ""
+
+    @property
+    def complaints(self) -> Complaints:
+        """The same, told apart."""
+        return told_apart(self.said, self._tried)
 
     @property
     def console_text(self) -> str:

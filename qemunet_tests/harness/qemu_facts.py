@@ -182,14 +182,18 @@ def _answers(path: Path) -> dict[str, str]:
 
 
 def default_machine(machine_help: str) -> str | None:
-    """The default PC with its version, which means the same to a later QEMU; None without any PC."""
-    default = re.search(r"^(pc\S*)\s.*\(default\)", machine_help, re.MULTILINE)
-    if default:
-        return default.group(1)
-    for alias in ("pc", "q35"):
-        if found := re.search(rf"^{alias}\s.*\(alias of (\S+)\)", machine_help, re.MULTILINE):
-            return found.group(1)
-    return None
+    """The PC that guests are, with its version, which means the same to a later QEMU; None without any PC.
+
+    The default, else what `pc` or `q35` stand for. One that is to be deleted is taken only where all are.
+    """
+    default = re.search(r"^((?:pc|q35)\S*)\s.*\(default\)", machine_help, re.MULTILINE)
+    aliases = [re.search(rf"^{alias}\s.*\(alias of (\S+?)\)", machine_help, re.MULTILINE) for alias in ("pc", "q35")]
+    offered = [found.group(1) for found in (default, *aliases) if found]
+    return next((name for name in offered if not _is_deprecated(name, machine_help)), next(iter(offered), None))
+
+
+def _is_deprecated(machine: str, machine_help: str) -> bool:
+    return bool(re.search(rf"^{re.escape(machine)}\s.*\(deprecated\)", machine_help, re.MULTILINE))
 
 
 def _slirp_version(path: Path) -> str | None:

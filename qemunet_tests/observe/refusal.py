@@ -11,7 +11,7 @@ def answer(attempt: Attempt) -> str:
     """STARTED, or the helper's line, or all there is where QEMU ended otherwise than for its helper's sake."""
     if attempt.started:
         return STARTED
-    lines = attempt.message.splitlines()
-    if attempt.status == 1 and len(lines) > 1 and lines[-1].endswith(QEMUS_LINE):
-        return lines[0]
-    return f"exit status {attempt.status}: {' / '.join(lines)}"
+    said = attempt.complaints
+    if attempt.status == 1 and said.because and said.refusal.endswith(QEMUS_LINE):
+        return " / ".join(said.because)
+    return f"exit status {attempt.status}: {said}"

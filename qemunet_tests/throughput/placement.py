@@ -2,7 +2,7 @@
 
 import contextlib
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 
 PLACEMENTS = {
@@ -42,23 +42,24 @@ class Placement:
         if others:
             os.sched_setaffinity(0, others)
 
-    def pin(self, pids: Iterable[int]) -> None:
-        """Pin every thread of these processes."""
+    def pin(self, pids: Iterable[int], processors: Collection[int] = ()) -> None:
+        """Pin every thread of these processes. `processors` are those that run guests, as QEMU numbers its threads."""
         for pid in pids:
-            for thread, name in threads(pid).items():
+            for thread, own_number in threads(pid).items():
                 # A thread may end in this moment.
                 with contextlib.suppress(ProcessLookupError):
-                    os.sched_setaffinity(thread, self._guest if name.startswith("CPU ") else self._main)
+                    os.sched_setaffinity(thread, self._guest if own_number in processors else self._main)
 
     def prefix(self) -> list[str]:
         """Command words that start what follows on the main CPUs."""
         return ["taskset", "-c", ",".join(map(str, self._main))]
 
 
-def threads(pid: int) -> Mapping[int, str]:
-    """The threads of a process by their ids, with their names."""
+def threads(pid: int) -> Mapping[int, int]:
+    """The threads of a process by their ids, with those that they have in the innermost PID namespace of theirs."""
     found = {}
     for task in Path(f"/proc/{pid}/task").iterdir():
         with contextlib.suppress(OSError):
-            found[int(task.name)] = (task / "comm").read_text().strip()
+            status = (task / "status").read_text()
+            found[int(task.name)] = int(status.partition("NSpid:")[2].split("\n", 1)[0].split()[-1])
     return found

@@ -160,7 +160,7 @@ class Recorder:
         )
         self._subjects = {subject.arm: subject for subject in subjects}
         for subject in subjects:
-            self._placement.pin(subject.pids)
+            self._placement.pin(subject.pids, subject.processor_threads())
             guests = iperf.usable(subject.facts.get("iperf3", ""), "the guest's")
             iperf.require_same(self._host_iperf, guests)
 

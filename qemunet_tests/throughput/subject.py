@@ -48,6 +48,10 @@ class Subject:
         """Everything whose CPU time is the subject's: between guests that of both, who both carry the traffic."""
         return [*(guest.qemu.process.pid for guest in self.guests), *(helper.pid for helper in self.helpers)]
 
+    def processor_threads(self) -> list[int]:
+        """The threads that run the guests' processors, as QEMU's own PID namespace numbers them."""
+        return [each["thread-id"] for guest in self.guests for each in guest.monitor.execute("query-cpus-fast")]
+
     @property
     def owners(self) -> list[int]:
         """The processes whose own host sockets carry the traffic, where sockets do."""

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import IO, Any, Literal, Protocol
 
+from qemunet_tests.harness.complaints import told_apart
 from qemunet_tests.harness.deadline import Deadline
 from qemunet_tests.harness.errors import HarnessError
 from qemunet_tests.harness.image import Image
@@ -59,6 +60,7 @@ class Boot:
     stage: str
     seconds: float
     status: int | None = None
+    #: What QEMU said that is no warning.
     complaint: str = ""
 
     @property
@@ -114,8 +116,16 @@ def boot_in_software(qemu: Qemu, image: Image, launch: Launch = launch_here) -> 
 class _Guest:
     """One boot under way: its process, and what it wrote to files that have no name."""
 
-    def __init__(self, accelerator: Accelerator, process: Running, serial: IO[bytes], messages: IO[bytes]) -> None:
+    def __init__(
+        self,
+        accelerator: Accelerator,
+        words: Sequence[str],
+        process: Running,
+        serial: IO[bytes],
+        messages: IO[bytes],
+    ) -> None:
         self._accelerator = accelerator
+        self._words = words
         self._process = process
         self._serial = serial
         self._messages = messages
@@ -148,8 +158,8 @@ class _Guest:
 
     def report(self) -> Boot:
         self.look()
-        said = _content(self._messages).decode(errors="replace").strip()
-        return Boot(self._accelerator, self._stage, round(self.seconds, 2), self._status, said)
+        said = told_apart(_content(self._messages).decode(errors="replace"), self._words)
+        return Boot(self._accelerator, self._stage, round(self.seconds, 2), self._status, "\n".join(said.errors))
 
     def end(self) -> None:
         """Leave nothing behind."""
@@ -164,12 +174,12 @@ def _booting(accelerator: Accelerator, qemu: Qemu, image: Image, launch: Launch)
     with tempfile.TemporaryFile() as serial, tempfile.TemporaryFile() as messages:
         # Next to QEMU itself, because a change of user on the way would undo it.
         guard = ["setpriv", "--pdeathsig", "KILL", "--"] if shutil.which("setpriv") else []
-        words = [*guard, *command_line(accelerator, qemu, image)]
+        words = command_line(accelerator, qemu, image)
         try:
-            process = launch(words, stdin=subprocess.DEVNULL, stdout=serial, stderr=messages)
+            process = launch([*guard, *words], stdin=subprocess.DEVNULL, stdout=serial, stderr=messages)
         except OSError as error:
-            raise HarnessError(f"cannot start {words[0]}: {error.strerror}") from error
-        guest = _Guest(accelerator, process, serial, messages)
+            raise HarnessError(f"cannot start {[*guard, *words][0]}: {error.strerror}") from error
+        guest = _Guest(accelerator, words, process, serial, messages)
         try:
             yield guest
         finally:
