@@ -1,14 +1,18 @@
 """What a built image says about itself, and whether it can be believed."""
 
 import hashlib
+import os
+from collections.abc import Mapping
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from qemunet_tests.harness import trust
 from qemunet_tests.harness.image import Image
 from qemunet_tests.images.apt import Package
 
 FILE = "manifest.json"
+LIMIT_BYTES = 1 << 20
 _PARTS = Image("", "", Path())
 CONTENT = (_PARTS.kernel.name, _PARTS.initrd.name, _PARTS.vdisk.name)
 
@@ -29,7 +33,7 @@ class Ingredient(BaseModel):
 
 
 class Manifest(BaseModel):
-    """`digest` names what went in (`recipe_digest` and `packages`); `files` what came out."""
+    """`digest` names what went in (`recipe_digest` and `packages`) and what came out (`files`)."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -44,7 +48,7 @@ class Manifest(BaseModel):
     @property
     def consistent(self) -> bool:
         """Whether it names the files of an image, and itself rightly."""
-        return set(self.files) == set(CONTENT) and self.digest == digest(self.recipe_digest, self.packages)
+        return set(self.files) == set(CONTENT) and self.digest == digest(self.recipe_digest, self.packages, self.files)
 
     def fits(self, folder: Path) -> bool:
         """Whether every file is there with its size: cheap enough for every start."""
@@ -56,7 +60,12 @@ class Manifest(BaseModel):
 
 
 def _size(file: Path) -> int:
-    return file.stat().st_size if file.is_file() else -1
+    """Negative for what is no file, or cannot be believed."""
+    try:
+        with trust.opened(file) as stream:
+            return os.fstat(stream.fileno()).st_size
+    except OSError:
+        return -1
 
 
 def sums(folder: Path) -> dict[str, Sum]:
@@ -73,15 +82,20 @@ def ingredients(packages: list[Package]) -> tuple[Ingredient, ...]:
     return tuple(Ingredient(name=one.name, version=one.version, sha256=one.sha256) for one in sorted(packages))
 
 
-def digest(recipe_digest: str, packages: tuple[Ingredient, ...]) -> str:
-    """Changes when anything that went in changes, and only then."""
+def digest(recipe_digest: str, packages: tuple[Ingredient, ...], files: Mapping[str, Sum]) -> str:
+    """Changes when anything that went in changes, or a byte of what came out, and only then.
+
+    The same ingredients make the same bytes. That others say so of theirs, imported from them, is no proof.
+    """
     lines = [recipe_digest, *(f"{one.name} {one.version} {one.sha256}" for one in packages)]
+    lines += [f"{name} {one.size} {one.sha256}" for name, one in sorted(files.items())]
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
 
 def read(folder: Path) -> Manifest | None:
     """None where there is no manifest that makes sense: such a folder is no image."""
     try:
-        return Manifest.model_validate_json((folder / FILE).read_bytes())
+        with trust.opened(folder / FILE) as stream:
+            return Manifest.model_validate_json(stream.read(LIMIT_BYTES))
     except (OSError, ValidationError):
         return None

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from qemunet_tests.harness.cache import cache_root, readable_caches
+from qemunet_tests.harness import cache
 from qemunet_tests.harness.errors import UsageError
 from qemunet_tests.harness.image import Image
 from qemunet_tests.harness.lock import locked as hold
@@ -26,24 +26,15 @@ LOCK_SECONDS = 1800.0
 
 def own_shelf() -> Path:
     """Where this user's images are made. It need not exist."""
-    return cache_root() / NAME
+    return cache.cache_root() / NAME
 
 
 def images() -> Iterator[tuple[Path, Manifest]]:
     """Every image that is whole, as far as sizes tell."""
-    for cache in readable_caches():
-        for folder in _folders(cache / NAME):
-            said = manifests.read(folder)
-            if said is not None and said.fits(folder):
-                yield folder, said
-
-
-def _folders(shelf: Path) -> list[Path]:
-    """What is on a shelf; nothing where this user may not look, since somebody else's shelf is only a convenience."""
-    try:
-        return sorted(shelf.glob("[!.]*"))
-    except PermissionError:
-        return []
+    for folder in cache.entries(NAME):
+        said = manifests.read(folder)
+        if said is not None and said.fits(folder):
+            yield folder, said
 
 
 def made_at(folder: Path) -> float:

@@ -123,13 +123,14 @@ def _build_from(apt: Apt, wanted: Recipe, packages_of: Distribution, folder: Pat
         return same
     used = manifests.ingredients(builder.build(wanted, roots, apt, folder, apt.work, progress))
     shutil.rmtree(apt.work)
+    files = manifests.sums(folder)
     said = Manifest(
         name=wanted.name,
-        digest=manifests.digest(recipe_digest, used),
+        digest=manifests.digest(recipe_digest, used, files),
         recipe_digest=recipe_digest,
         distribution=packages_of.label,
         packages=used,
-        files=manifests.sums(folder),
+        files=files,
     )
     image = shelf.publish(folder, said)
     progress.step("done", 1.0)

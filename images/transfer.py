@@ -7,6 +7,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from qemunet_tests.harness import trust
 from qemunet_tests.harness.errors import HarnessError, Unavailable, UsageError
 from qemunet_tests.harness.image import Image
 from qemunet_tests.images import manifest as manifests
@@ -14,7 +15,8 @@ from qemunet_tests.images import shelf
 from qemunet_tests.images.manifest import Manifest
 from qemunet_tests.images.recipes import recipe, recipe_names
 
-MANIFEST_LIMIT_BYTES = 1 << 20
+#: Several times an image. Whatever is larger would fill a disk before it turned out to be none.
+LIMIT_BYTES = 512 << 20
 
 
 def export(name: str, file: Path) -> Path:
@@ -78,22 +80,20 @@ def _write(file: Path, image: Image) -> None:
 
 
 def _blocks(file: Path) -> Iterator[bytes]:
-    with file.open("rb") as stream:
+    with trust.opened(file) as stream:
         while block := stream.read(1 << 20):
             yield block
 
 
 def _unpack(file: Path, folder: Path) -> Manifest:
-    """The manifest comes first and says which files may follow, and how large each is."""
+    """The manifest comes first and says which files may follow, each once, and how large each is."""
     said: Manifest | None = None
-    with _library().file_reader(str(file)) as archive:
+    with _library().file_reader(str(file), "tar", "zstd") as archive:
         for entry in archive:
             if said is None:
                 said = _manifest(file, entry)
-            elif entry.isfile and said.files.get(entry.pathname) and entry.size == said.files[entry.pathname].size:
-                with (folder / entry.pathname).open("wb") as out:
-                    for block in entry.get_blocks():
-                        out.write(block)
+            elif entry.isfile and entry.pathname in said.files and not (folder / entry.pathname).exists():
+                _write_out(entry, folder / entry.pathname, said.files[entry.pathname].size)
             else:
                 raise UsageError(f"{file} is no exported guest image: {entry.pathname} does not belong there")
     if said is None:
@@ -101,8 +101,19 @@ def _unpack(file: Path, folder: Path) -> Manifest:
     return said
 
 
+def _write_out(entry: Any, place: Path, limit_bytes: int) -> None:
+    """No more than was announced, whatever the archive holds: what is cut off is found damaged."""
+    room_bytes = limit_bytes
+    with place.open("xb") as out:
+        for block in entry.get_blocks():
+            out.write(block[:room_bytes])
+            room_bytes -= len(block)
+            if room_bytes < 0:
+                return
+
+
 def _manifest(file: Path, entry: Any) -> Manifest:
-    if entry.pathname != manifests.FILE or not entry.isfile or not 0 < entry.size <= MANIFEST_LIMIT_BYTES:
+    if entry.pathname != manifests.FILE or not entry.isfile or not 0 < entry.size <= manifests.LIMIT_BYTES:
         raise UsageError(f"{file} is no exported guest image")
     try:
         said = Manifest.model_validate_json(b"".join(entry.get_blocks()))
@@ -110,6 +121,8 @@ def _manifest(file: Path, entry: Any) -> Manifest:
         raise UsageError(f"{file} is damaged, or of another version of qemunet: its manifest is wrong") from wrong
     if not said.consistent:
         raise UsageError(f"{file} is damaged: its manifest contradicts itself")
+    if sum(one.size for one in said.files.values()) > LIMIT_BYTES:
+        raise UsageError(f"{file} is no exported guest image: it says that it is larger than {LIMIT_BYTES >> 20} MiB")
     if said.name not in recipe_names() or said.recipe_digest != recipe(said.name).digest():
         raise UsageError(f"{file} was made by another version of qemunet: export it again with this one")
     return said

@@ -1,16 +1,23 @@
 """The cache: nothing is believed that somebody else can have put there."""
 
+import json
 import os
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from meta_tests.accounts import CHECKOUT, NOBODY
-from qemunet_tests.harness import cache
+from qemunet_tests.harness import cache, template, templates
 from qemunet_tests.harness.errors import UsageError
+from qemunet_tests.harness.host import trial_memory
+from qemunet_tests.images import shelf
+from qemunet_tests.throughput import shelf as recordings
 
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can make folders of other users")
 STRANGER = 4711
@@ -49,10 +56,10 @@ def test_ones_own_is_believed(chosen: Path, mode: int) -> None:
 @pytest.mark.parametrize(
     ("spoil", "complaint"),
     [
-        pytest.param(lambda folder: folder.chmod(0o757), "others may write into the cache", id="writable-by-all"),
+        pytest.param(lambda folder: folder.chmod(0o757), "others may write into .*/cache", id="writable-by-all"),
         pytest.param(
             lambda folder: (os.chown(folder, -1, STRANGER), folder.chmod(0o775)),
-            "others may write into the cache",
+            "others may write into .*/cache",
             id="writable-by-a-group",
             marks=as_root,
         ),
@@ -102,6 +109,190 @@ def test_every_command_refuses_a_strangers_cache(tmp_path: Path, words: str) -> 
     )  # fmt: skip
     assert (done.returncode, done.stdout) == (2, ""), done.stderr
     assert done.stderr == (
-        f"qemunet: the cache {tmp_path} belongs to user {STRANGER}: remove it, or name another one in QEMUNET_CACHE\n"
+        f"qemunet: the cache {tmp_path} cannot be believed: {tmp_path} belongs to user {STRANGER}; mend that, or name "
+        "another one in QEMUNET_CACHE\n"
     )
     assert not list(tmp_path.iterdir())
+
+
+def test_a_way_that_others_may_change_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    way = tmp_path / "way"
+    way.mkdir()
+    monkeypatch.setenv("QEMUNET_CACHE", str(way / "further" / "cache"))
+    way.chmod(0o777)
+    with pytest.raises(UsageError, match=f"cannot be believed: others may write into {way}; mend that"):
+        cache.claim()
+    # As /tmp and /var/tmp have it: nobody takes away what is not his.
+    way.chmod(0o1777)
+    cache.claim()
+
+
+@as_root
+def test_a_link_on_the_way_is_not_a_strangers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "real" / "cache").mkdir(parents=True)
+    link = tmp_path / "everybodys"
+    link.symlink_to("real")
+    monkeypatch.setenv("QEMUNET_CACHE", str(link / "cache"))
+    cache.claim()
+    os.chown(link, STRANGER, -1, follow_symlinks=False)
+    with pytest.raises(UsageError, match=f"{link} belongs to user 4711"):
+        cache.claim()
+    os.chown(link, 0, -1, follow_symlinks=False)
+    os.chown(tmp_path / "real", STRANGER, -1)
+    with pytest.raises(UsageError, match=f"{tmp_path}/real belongs to user 4711"):
+        cache.claim()
+
+
+@pytest.mark.parametrize("shelf", cache.SHELVES)
+def test_a_folder_in_it_that_others_may_write_is_refused(chosen: Path, shelf: str) -> None:
+    cache.make(shelf).chmod(0o777)
+    with pytest.raises(UsageError, match=f"others may write into {chosen}/{shelf}"):
+        cache.claim()
+
+
+def a_template(chosen: Path) -> Path:
+    """One that is whole, on the shelf."""
+    made = chosen.with_name("made")
+    made.mkdir()
+    for name in (template.MEMORY, template.STATE):
+        (made / name).write_bytes(b"template")
+    folder = cache.make(templates.SHELF) / "0123"
+    template.store(made, folder, ("e1000",), {}, os.getuid())
+    return folder
+
+
+def spoilings(*of: str) -> list[Any]:
+    """What somebody else can have done to the files of a folder or to the folder (".")."""
+    return [
+        pytest.param(name, spoil, id=f"{how}-{name}", marks=marks)
+        for name in of
+        for how, spoil, marks in (
+            ("a-strangers", lambda file: os.chown(file, STRANGER, -1), as_root),
+            ("writable-by-all", lambda file: file.chmod(0o666 if file.is_file() else 0o777), []),
+        )
+    ]
+
+
+@pytest.mark.parametrize(("name", "spoil"), spoilings(".", template.MANIFEST, template.MEMORY, template.STATE))
+def test_somebody_elses_template_is_passed_over(chosen: Path, name: str, spoil: Callable[[Path], None]) -> None:
+    folder = a_template(chosen)
+    assert [entry.name for entry in templates.listing()] == ["0123"]
+    assert templates.Templates._found("0123") == folder
+    spoil(folder / name)
+    said: list[str] = []
+    cache.claim(notice=said.append)
+    assert len(said) == 1, said
+    assert said[0].endswith("it is passed over")
+    assert str((folder / name).resolve()) in said[0]
+    assert templates.Templates._found("0123") is None
+    if name != ".":
+        with pytest.raises(template.TemplateDamaged, match=f"{name}.*|others may write"):
+            template.copy(folder, chosen / "taken")
+
+
+def test_a_template_is_two_files_and_no_others(chosen: Path) -> None:
+    """A manifest that names files elsewhere has nothing copied from there, nor to there."""
+    folder, elsewhere = a_template(chosen), chosen.with_name("elsewhere")
+    manifest = json.loads((folder / template.MANIFEST).read_text())
+    manifest["sha256"] = {"../../../elsewhere": next(iter(manifest["sha256"].values()))}
+    (folder / template.MANIFEST).write_text(json.dumps(manifest))
+    with pytest.raises(template.TemplateDamaged):
+        template.copy(folder, chosen / "taken")
+    assert not elsewhere.exists()
+
+
+@pytest.mark.parametrize("name", [template.MEMORY, template.STATE])
+def test_what_qemus_user_put_in_a_templates_place_is_not_copied(chosen: Path, name: str) -> None:
+    """He owns the folder that a template is made in."""
+    secret = chosen.with_name("secret")
+    secret.write_text("of root's")
+    made = chosen.with_name("made")
+    made.mkdir()
+    for each in (template.MEMORY, template.STATE):
+        (made / each).write_bytes(b"template")
+    (made / template.MANIFEST).symlink_to(secret)
+    template.store(made, chosen.with_name("stored"), (), {}, os.getuid())
+    assert secret.read_text() == "of root's"
+    (made / name).unlink()
+    (made / name).symlink_to(secret)
+    with pytest.raises(OSError, match="symbolic link"):
+        template.store(made, chosen.with_name("again"), (), {}, os.getuid())
+
+
+def locked_shelf() -> AbstractContextManager[None]:
+    return shelf.locked(shelf.own_shelf())
+
+
+@pytest.mark.parametrize(
+    "lock", [pytest.param(locked_shelf, id="images"), pytest.param(templates._locked, id="templates")]
+)
+def test_a_lock_that_is_a_link_harms_nothing(chosen: Path, lock: Callable[[], AbstractContextManager[None]]) -> None:
+    victim = chosen.with_name("victim")
+    victim.write_text("of root's")
+    for folder in ("images", "templates"):
+        (cache.make(folder) / ".lock").symlink_to(victim)
+    with pytest.raises((UsageError, OSError)), lock():
+        pass
+    assert victim.read_text() == "of root's"
+
+
+def test_the_lock_of_kvms_trial_harms_nothing(chosen: Path) -> None:
+    victim = chosen.with_name("victim")
+    victim.write_text("of root's")
+    (cache.make() / f".{trial_memory.FILE}.lock").symlink_to(victim)
+    with trial_memory.one_at_a_time():
+        pass
+    assert victim.read_text() == "of root's"
+
+
+@as_root
+def test_a_strangers_recording_is_not_the_latest(chosen: Path) -> None:
+    place = cache.make(recordings.FOLDER) / "20260101T0000-1.jsonl"
+    session = {"kind": "session", "schema": 1, "at": "2026", "machine": {"id": "m"}, "accel": {"used": "tcg"},
+               "qemu": {"binary": "b"}, "arms": []}  # fmt: skip
+    place.write_text(f"{json.dumps(session)}\n{json.dumps({'kind': 'end'})}\n")
+    found = recordings.latest("m", {"binary": "b"}, "tcg", set())
+    assert found and found.path == place
+    os.chown(place, STRANGER, -1)
+    assert recordings.latest("m", {"binary": "b"}, "tcg", set()) is None
+
+
+def test_a_mask_that_lets_all_write_does_not_spoil_a_cache(chosen: Path) -> None:
+    before = os.umask(0)
+    try:
+        cache.make("images")
+    finally:
+        os.umask(before)
+    cache.claim()
+
+
+IN_A_USER_NAMESPACE = """
+import os
+from qemunet_tests.harness import cache, trust
+from qemunet_tests.harness.syscalls import CLONE_NEWUSER, unshare
+def believed():
+    return [entry.name for entry in cache.entries("templates")]
+cache.claim()
+before, uid = believed(), os.getuid()
+unshare(CLONE_NEWUSER)
+open("/proc/self/uid_map", "w").write(f"{uid} {uid} 1")
+print(before, believed())
+"""
+
+
+@as_root
+def test_in_a_lab_strangers_are_not_taken_for_root() -> None:
+    """There both look like nobody; the user of this test is another one, whom the system need not know."""
+    with tempfile.TemporaryDirectory(dir="/var/tmp", prefix="qemunet-") as folder:
+        for name, uid in (("mine", 4712), ("roots", 0), ("strangers", STRANGER)):
+            place = Path(folder, "templates", name)
+            place.mkdir(parents=True)
+            os.chown(place, uid, -1)
+        for path in (folder, f"{folder}/templates"):
+            os.chown(path, 4712, -1)
+        environment = {"QEMUNET_CACHE": folder, "PATH": "/usr/bin:/bin", "PYTHONPATH": str(CHECKOUT)}
+        done = subprocess.run(
+            ["setpriv", "--reuid=4712", "--regid=4712", "--clear-groups", sys.executable, "-c", IN_A_USER_NAMESPACE],
+            env=environment, capture_output=True, text=True, timeout=60, check=False,
+        )  # fmt: skip
+    assert done.stdout == "['mine', 'roots'] ['mine', 'roots']\n", done.stderr

@@ -1,6 +1,7 @@
 """`qemunet image`: what it says, and that mistakes are one line. How images are made is tested elsewhere."""
 
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -22,17 +23,18 @@ def empty_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The only cache there is. For root, the machine's own would count as well."""
     cache = tmp_path / "cache"
     monkeypatch.setenv("QEMUNET_CACHE", str(cache))
-    monkeypatch.setattr("qemunet_tests.images.shelf.readable_caches", lambda: [cache])
-    monkeypatch.setattr("qemunet_tests.harness.templates.readable_caches", lambda: [cache])
+    monkeypatch.setattr("qemunet_tests.harness.cache.readable_caches", lambda: [cache])
     return cache
 
 
 def saved_template(cache: Path, name: str, *models: str, age_seconds: float = 0.0) -> Path:
     folder = cache / templates.SHELF / name
-    folder.mkdir(parents=True)
-    (folder / template.MEMORY).write_bytes(bytes(5_000_000))
-    (folder / template.STATE).write_bytes(b"state")
-    template.write_manifest(folder, models, {"qemu": "7.2.22", "machine": "pc", "accel": "tcg"})
+    made = cache / templates.SHELF / ".made"
+    made.mkdir(parents=True)
+    (made / template.MEMORY).write_bytes(b"m" * 5_000_000)
+    (made / template.STATE).write_bytes(b"state")
+    template.store(made, folder, models, {"qemu": "7.2.22", "machine": "pc", "accel": "tcg"}, os.getuid())
+    shutil.rmtree(made)
     made_at = time.time() - age_seconds
     os.utime(folder, (made_at, made_at))
     return folder

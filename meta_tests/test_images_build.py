@@ -14,9 +14,9 @@ BUILD = """
 import os
 from pathlib import Path
 from qemunet_tests import images
-from qemunet_tests.images import shelf
+from qemunet_tests.harness import cache
 own = Path(os.environ["QEMUNET_CACHE"])
-shelf.readable_caches = lambda: [own]
+cache.readable_caches = lambda: [own]
 image = images.ensure()
 assert image.folder.is_relative_to(own)
 assert images.build() == image, "nothing changed, and yet it was built again"

@@ -11,7 +11,7 @@ from qemunet_tests import images
 from qemunet_tests.harness.errors import HarnessError, Unavailable
 from qemunet_tests.images import apt, busybox, elf, kernel, manifest, recipes, tools, vmlinux
 from qemunet_tests.images.distribution import HostRelease, distribution, table
-from qemunet_tests.images.manifest import Ingredient
+from qemunet_tests.images.manifest import Ingredient, Sum
 
 
 @pytest.fixture
@@ -51,8 +51,13 @@ def test_every_builder_module_that_shapes_an_image_is_part_of_the_digest() -> No
 def test_the_digest_changes_with_every_package(field: str) -> None:
     package = {"name": "socat", "version": "1.7", "sha256": "ab"}
     other = package | {field: "other"}
-    before, after = (manifest.digest("recipe", (Ingredient(**one),)) for one in (package, other))
+    before, after = (manifest.digest("recipe", (Ingredient(**one),), {}) for one in (package, other))
     assert before != after
+
+
+def test_the_digest_changes_with_every_byte_that_came_out() -> None:
+    sums = [{"vmlinuz": Sum(size=1, sha256=sha256)} for sha256 in ("ab", "ba")]
+    assert manifest.digest("recipe", (), sums[0]) != manifest.digest("recipe", (), sums[1])
 
 
 @pytest.mark.parametrize("version", ["12", "13"])
@@ -80,7 +85,7 @@ def test_elsewhere_an_image_has_to_be_imported(host: tuple[str, str, str], reaso
 
 def test_ensure_says_so_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("QEMUNET_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr("qemunet_tests.images.shelf.readable_caches", lambda: [tmp_path / "cache"])
+    monkeypatch.setattr("qemunet_tests.harness.cache.readable_caches", lambda: [tmp_path / "cache"])
     strange = HostRelease(id="plan9", version="4", machine="x86_64")
     monkeypatch.setattr("qemunet_tests.images.store.host_release", lambda: strange)
     with pytest.raises(Unavailable, match="plan9 4"):

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from qemunet_tests import images
+from qemunet_tests.harness import cache as caches
 from qemunet_tests.harness.errors import HarnessError, UsageError
 from qemunet_tests.harness.image import Image
 from qemunet_tests.images import manifest as manifests
@@ -24,7 +25,7 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The only cache there is. For root, the machine's own would count as well."""
     folder = tmp_path / "cache"
     monkeypatch.setenv("QEMUNET_CACHE", str(folder))
-    monkeypatch.setattr(shelf, "readable_caches", lambda: [folder])
+    monkeypatch.setattr(caches, "readable_caches", lambda: [folder])
     return folder
 
 
@@ -41,7 +42,7 @@ def fill(folder: Path, package: Ingredient = PACKAGE, distribution: str | None =
     recipe_digest = images.recipe("tiny").digest()
     return Manifest(
         name="tiny",
-        digest=manifests.digest(recipe_digest, (package,)),
+        digest=manifests.digest(recipe_digest, (package,), manifests.sums(folder)),
         recipe_digest=recipe_digest,
         distribution=distribution or host_release().label,
         packages=(package,),

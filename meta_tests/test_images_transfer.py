@@ -1,5 +1,6 @@
 """Carrying an image in one file: what comes out is what went in, or nothing."""
 
+import hashlib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -8,10 +9,12 @@ import pytest
 
 from meta_tests.test_images_shelf import fill
 from qemunet_tests import images
+from qemunet_tests.harness import cache as caches
 from qemunet_tests.harness.errors import UsageError
 from qemunet_tests.harness.image import Image
 from qemunet_tests.images import manifest as manifests
 from qemunet_tests.images import shelf
+from qemunet_tests.images.manifest import Manifest, Sum
 
 
 class Host:
@@ -19,7 +22,7 @@ class Host:
 
     def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("QEMUNET_CACHE", str(folder))
-        monkeypatch.setattr(shelf, "readable_caches", lambda: [folder])
+        monkeypatch.setattr(caches, "readable_caches", lambda: [folder])
 
 
 @pytest.fixture
@@ -142,3 +145,55 @@ def test_an_export_that_cannot_be_written_leaves_nothing(exported: Path, tmp_pat
         images.export("tiny", target)
     assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".")] == []
     assert images.available() == image
+
+
+def announcing(content: dict[str, bytes], size: int) -> dict[str, bytes]:
+    """An export whose manifest says that each file has another size, and agrees with itself."""
+    said = Manifest.model_validate_json(content[manifests.FILE])
+    files = {name: Sum(size=size, sha256=one.sha256) for name, one in said.files.items()}
+    named = manifests.digest(said.recipe_digest, said.packages, files)
+    lying = said.model_copy(update={"files": files, "digest": named})
+    return {manifests.FILE: lying.model_dump_json().encode()} | {
+        name: one for name, one in content.items() if name != manifests.FILE
+    }
+
+
+def test_an_image_without_end_is_refused_before_it_is_unpacked(exported: Path, tmp_path: Path) -> None:
+    huge = archive(tmp_path / "huge", announcing(members(exported), 1 << 40))
+    assert refused(huge).endswith("is no exported guest image: it says that it is larger than 512 MiB")
+
+
+def test_no_more_is_written_than_was_announced(exported: Path, tmp_path: Path) -> None:
+    """A zstd stream of zeros is some ten thousand times smaller than they are."""
+    content = announcing(members(exported), 10)
+    content[manifests.CONTENT[0]] = bytes(64 << 20)
+    written: list[int] = []
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(Manifest, "damaged", lambda _, folder: [str(_measured(folder, written))])
+        refused(archive(tmp_path / "long", content))
+    assert written == [10, 10, 10]
+
+
+def _measured(folder: Path, into: list[int]) -> str:
+    into += [(folder / name).stat().st_size for name in manifests.CONTENT]
+    return "measured"
+
+
+def test_a_file_comes_once(exported: Path, tmp_path: Path) -> None:
+    twice = tmp_path / "twice"
+    with libarchive.file_writer(str(twice), "ustar", "zstd") as writing:
+        for name, content in [*members(exported).items(), *members(exported).items()][:5]:
+            writing.add_file_from_memory(name, len(content), content)
+    assert refused(twice).endswith(f"is no exported guest image: {manifests.FILE} does not belong there")
+
+
+def test_another_content_has_another_digest(exported: Path, tmp_path: Path) -> None:
+    """Whoever packs an image cannot have it pass for one of the same ingredients."""
+    content = members(exported)
+    said = Manifest.model_validate_json(content[manifests.FILE])
+    name = manifests.CONTENT[0]
+    forged = b"\0" * len(content[name])
+    sums = {**said.files, name: Sum(size=len(forged), sha256=hashlib.sha256(forged).hexdigest())}
+    lying = said.model_copy(update={"files": sums})
+    packed = {**content, name: forged, manifests.FILE: lying.model_dump_json().encode()}
+    assert refused(archive(tmp_path / "forged", packed)).endswith("its manifest contradicts itself")

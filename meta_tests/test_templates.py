@@ -2,6 +2,8 @@
 
 import dataclasses
 import json
+import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Collection
@@ -42,10 +44,12 @@ def test_a_template_depends_on_everything_that_goes_into_it(machine: Machine) ->
 
 def saved(folder: Path) -> Path:
     """A template on a shelf, with holes in its memory."""
-    folder.mkdir(parents=True)
-    (folder / template.MEMORY).write_bytes(b"boot" + bytes(3 << 20) + b"end")
-    (folder / template.STATE).write_bytes(b"state")
-    template.write_manifest(folder, ("e1000",), {"qemu": "7.2"})
+    made = folder.with_name(".made")
+    made.mkdir(parents=True)
+    (made / template.MEMORY).write_bytes(b"boot" + bytes(3 << 20) + b"end")
+    (made / template.STATE).write_bytes(b"state")
+    template.store(made, folder, ("e1000",), {"qemu": "7.2"}, os.getuid())
+    shutil.rmtree(made)
     return folder
 
 

@@ -78,7 +78,7 @@ def execute(arguments: argparse.Namespace) -> int:
     """Raises UsageError for what does not exist, Unavailable and HarnessError where building is not possible."""
     from qemunet_tests.harness import cache
 
-    cache.claim(to_write=arguments.action in ("build", "import"))
+    cache.claim(arguments.action in ("build", "import"), lambda sentence: print(sentence, file=sys.stderr))
     perform = {
         "build": _build,
         "list": _show_list,

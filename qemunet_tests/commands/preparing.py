@@ -58,7 +58,7 @@ def prepare_image(console: Console) -> float:
     from qemunet_tests import images
     from qemunet_tests.harness import cache
 
-    cache.claim()
+    cache.claim(notice=lambda sentence: console.print(sentence, highlight=False, markup=False))
     began_seconds = time.monotonic()
     if images.available() is None:
         console.print("the guest image is not built yet: building it once", highlight=False)

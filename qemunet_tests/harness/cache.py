@@ -1,16 +1,28 @@
 """Where built guests and probe results are kept between runs."""
 
+import contextlib
 import os
-import stat
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from qemunet_tests.harness import trust
 from qemunet_tests.harness.errors import UsageError
-from qemunet_tests.harness.host.account import user_name
 
 SYSTEM_CACHE = Path("/var/cache/qemunet")
 #: For users without a home.
 EVERYBODYS = Path("/var/tmp")
-_REMEDY = ", or name another one in QEMUNET_CACHE"
+#: The folders of a cache. A run writes into each.
+SHELVES = ("images", "templates", "recordings", "failures")
+#: What is read in them.
+_READ = (
+    "*.json",
+    *SHELVES,
+    "images/[!.]*",
+    "templates/[!.]*",
+    "recordings/*.jsonl",
+    "images/[!.]*/*",
+    "templates/[!.]*/*",
+)
 
 
 def cache_root() -> Path:
@@ -36,10 +48,34 @@ def readable_caches() -> list[Path]:
     return list(dict.fromkeys([cache_root(), *shared]))
 
 
-def claim(to_write: bool = True) -> None:
+def make(shelf: str = "") -> Path:
+    """Make this user's cache, or the folder in it that has this name, for others to read only. Raises OSError."""
+    folder = cache_root() / shelf
+    for each in (cache_root(), folder):
+        if not each.is_dir():
+            each.mkdir(parents=True, exist_ok=True)
+            each.chmod(0o755)
+    return folder
+
+
+def entries(shelf: str, pattern: str = "[!.]*") -> Iterator[Path]:
+    """What lies in the folders of this name of every cache, as far as it can be believed."""
+    for cache in readable_caches():
+        folder = cache / shelf
+        if trust.against_entry(cache) or trust.against_entry(folder):
+            continue
+        try:
+            found = sorted(folder.glob(pattern))
+        except PermissionError:  # somebody else's shelf is only a convenience
+            continue
+        yield from (each for each in found if trust.against_entry(each) is None)
+
+
+def claim(to_write: bool = True, notice: Callable[[str], None] = lambda _: None) -> None:
     """See that nobody but this user and root can have put anything into the cache, before anything in it is believed.
 
-    To be asked on the machine itself: in a user namespace all other users look alike. Raises UsageError.
+    `notice` is told what is passed over: single images, templates and recordings of somebody else. To be asked on the
+    machine itself: in a user namespace all other users look alike. Raises UsageError.
     """
     root = cache_root()
     if to_write and root.parent == EVERYBODYS:
@@ -48,21 +84,36 @@ def claim(to_write: bool = True) -> None:
             root.mkdir(mode=0o755, exist_ok=True)
         except OSError as refused:
             raise UsageError(f"the cache {root} cannot be made: {refused.strerror}") from refused
-    if why := _distrust(root):
-        raise UsageError(f"{why}{_REMEDY}")
+    if why := _against_cache(root):
+        raise UsageError(why)
+    passed_over = _passed_over()
+    for sentence in passed_over.values():
+        notice(f"{sentence}: it is passed over")
+    trust.remember(list(passed_over))
 
 
-def _distrust(folder: Path) -> str | None:
-    """Why what lies in a folder cannot be believed; None where it can be, or is not there."""
-    try:
-        named, found = folder.lstat(), folder.stat()
-    except OSError:
-        return None
-    strangers = {named.st_uid, found.st_uid} - {0, os.getuid()}
-    if strangers:
-        return f"the cache {folder} belongs to {user_name(strangers.pop())}: remove it"
-    # A group that is this user's first one is, on most machines, his alone.
-    by_group = found.st_mode & stat.S_IWGRP and found.st_gid not in (0, os.getgid())
-    if by_group or found.st_mode & stat.S_IWOTH:
-        return f"others may write into the cache {folder}, so that nothing in it can be believed: remove it"
-    return None
+def _against_cache(root: Path) -> str | None:
+    """Why a cache and the folders that a run writes into cannot be used, and what to do; None where they can."""
+    folders = [each for each in (root, *(root / shelf for shelf in SHELVES)) if os.path.lexists(each)]
+    why = trust.against_the_way_to(root) or next(filter(None, map(trust.against_entry, folders)), None)
+    return why and f"the cache {root} cannot be believed: {why}; mend that, or name another one in QEMUNET_CACHE"
+
+
+def _passed_over() -> dict[Path, str]:
+    """What lies in the caches and cannot be believed, with the reason."""
+    found: dict[Path, str] = {}
+    for cache in readable_caches():
+        for path in _looked_at(cache):
+            if not any(path.is_relative_to(known) for known in found) and (why := trust.against_entry(path)):
+                found[path] = why
+    return found
+
+
+def _looked_at(cache: Path) -> Iterator[Path]:
+    """A cache, its folders, what lies in them, and the files of that: the outermost first."""
+    if not os.path.lexists(cache):
+        return
+    yield cache
+    with contextlib.suppress(PermissionError):
+        for pattern in _READ:
+            yield from sorted(cache.glob(pattern))

@@ -5,6 +5,7 @@ import socket
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from qemunet_tests.harness.image import copy_believed
 from qemunet_tests.harness.login import Login
 from qemunet_tests.harness.machine import Machine
 from qemunet_tests.harness.pace import Pace
@@ -32,7 +33,7 @@ class LiteralGuests:
         """Boot with these words alone, typed in the folder where `vdisk.img` lies."""
         _, folder = self._starter.new_folder("literal")
         try:
-            shutil.copyfile(self._vdisk, folder / "vdisk.img")
+            copy_believed(self._vdisk, folder / "vdisk.img")
             self._starter.identity.owns(folder / "vdisk.img")
             return self._start(folder, words)
         except BaseException:

@@ -1,10 +1,12 @@
 """One at a time, across processes."""
 
 import fcntl
+import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from qemunet_tests.harness import trust
 from qemunet_tests.harness.deadline import Deadline
 
 
@@ -15,13 +17,20 @@ def locked(
     """Hold the lock that `file` stands for; it goes with the process that holds it, however that ends.
 
     `holder` says who else may have it, for the message; `on_waiting` is called once where somebody has. Raises
-    TimedOut, OSError where `file` cannot be made.
+    TimedOut, OSError where `file` cannot be made, or is a link, or somebody else's.
     """
-    with file.open("w") as lock:
-        if not _try_lock(lock.fileno()):
+    # Nothing is written to it, so that a link that somebody put there in its place does no harm.
+    flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+    descriptor = os.open(file, flags, 0o644)
+    try:
+        if why := trust.against(file, os.fstat(descriptor)):
+            raise trust.Distrusted(why)
+        if not _try_lock(descriptor):
             on_waiting()
-            Deadline(within_seconds, holder).wait_until(lambda: _try_lock(lock.fileno()))
+            Deadline(within_seconds, holder).wait_until(lambda: _try_lock(descriptor))
         yield
+    finally:
+        os.close(descriptor)
 
 
 def _try_lock(descriptor: int) -> bool:

@@ -14,6 +14,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from qemunet_tests.harness import trust
 from qemunet_tests.harness.deadline import Deadline
 from qemunet_tests.harness.errors import HarnessError
 from qemunet_tests.harness.machine import MEMORY_MIB, Machine
@@ -126,42 +127,45 @@ def _wait_for_migration(monitor: Monitor, within_seconds: float) -> None:
         raise HarnessError(f"QEMU could not move the guest's state: {status}")
 
 
-def write_manifest(folder: Path, models: Sequence[str], about: dict[str, str]) -> None:
-    """Write down what the files are, so that damage is noticed."""
-    sums = {name: _copy(folder / name, None) for name in (MEMORY, STATE)}
-    (folder / MANIFEST).write_text(json.dumps({"models": list(models), "about": about, "sha256": sums}, indent=1))
+def store(made: Path, target: Path, models: Sequence[str], about: dict[str, str], maker_uid: int) -> None:
+    """Copy what a QEMU of `maker_uid` wrote into `made`, and write down what it is, so that damage is noticed.
+
+    Raises OSError, Distrusted for what that user put there in the place of files of his.
+    """
+    target.mkdir()
+    sums = {name: _copied(made / name, target / name, maker_uid) for name in (MEMORY, STATE)}
+    (target / MANIFEST).write_text(json.dumps({"models": list(models), "about": about, "sha256": sums}, indent=1))
 
 
 def copy(source: Path, target: Path) -> Template:
     """Copy a template and check it on the way. Raises TemplateDamaged, HarnessError where there is no room for it."""
     try:
-        manifest = json.loads((source / MANIFEST).read_text())
+        with trust.opened(source / MANIFEST) as stream:
+            manifest = json.load(stream)
         target.mkdir()
-        for name, wanted in manifest["sha256"].items():
-            if _copy(source / name, target / name) != wanted:
+        for name in (MEMORY, STATE):
+            if _copied(source / name, target / name) != manifest["sha256"][name]:
                 raise TemplateDamaged(f"{source / name} is not what was saved")
         return Template(target, tuple(manifest["models"]))
     except BaseException as error:
         shutil.rmtree(target, ignore_errors=True)
         if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise HarnessError(f"there is no room for a template in {target.parent}: {error.strerror}") from error
-        if not isinstance(error, OSError | ValueError | KeyError):
+        if not isinstance(error, OSError | ValueError | KeyError | TypeError):
             raise
         raise TemplateDamaged(f"the template in {source} cannot be read: {error}") from error
 
 
-def _copy(source: Path, target: Path | None) -> str:
+def _copied(source: Path, target: Path, owner_uid: int = 0) -> str:
     """Copy a file, leaving holes where it has only zeros; returns the SHA-256 of all else, with where it is."""
     digest = hashlib.sha256()
-    with source.open("rb") as reading, (target or Path("/dev/null")).open("wb") as writing:
+    with trust.opened(source, owner_uid) as reading, target.open("wb") as writing:
         for offset, chunk in _chunks(reading.fileno()):
             digest.update(offset.to_bytes(8) + chunk)
-            if target:
-                writing.seek(offset)
-                writing.write(chunk)
-        size = source.stat().st_size
-        if target:
-            writing.truncate(size)
+            writing.seek(offset)
+            writing.write(chunk)
+        size = os.fstat(reading.fileno()).st_size
+        writing.truncate(size)
     digest.update(size.to_bytes(8))
     return digest.hexdigest()
 

@@ -10,8 +10,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from qemunet_tests.harness import template
-from qemunet_tests.harness.cache import cache_root, readable_caches
+from qemunet_tests.harness import cache, template, trust
+from qemunet_tests.harness.cache import cache_root
 from qemunet_tests.harness.errors import HarnessError, UsageError
 from qemunet_tests.harness.identity import Identity
 from qemunet_tests.harness.lock import locked
@@ -90,16 +90,14 @@ class Templates:
 
     @staticmethod
     def _found(name: str) -> Path | None:
-        shelves = [cache / SHELF / name for cache in readable_caches()]
-        return next((folder for folder in shelves if (folder / template.MANIFEST).is_file()), None)
+        return next((folder for folder in cache.entries(SHELF, name) if _is_whole(folder)), None)
 
     def _made(self, name: str, models: tuple[str, ...]) -> Path:
         made = self._make(models)
         unfinished = cache_root() / SHELF / f"{UNFINISHED}{name}"
         try:
-            template.write_manifest(made, models, self._about())
-            template.copy(made, unfinished)
-            shutil.copyfile(made / template.MANIFEST, unfinished / template.MANIFEST)
+            template.store(made, unfinished, models, self._about(), self._owner.uid)
+            unfinished.chmod(0o755)
             for file in unfinished.iterdir():
                 file.chmod(0o644)
             os.sync()
@@ -121,9 +119,14 @@ class Templates:
 
 def listing() -> list[TemplateEntry]:
     """The templates of this user and those that root shares, newest first; damaged ones, too."""
-    folders = [folder for cache in readable_caches() for folder in (cache / SHELF).glob("[!.]*")]
-    entries = (_entry(folder) for folder in folders)
+    entries = (_entry(folder) for folder in cache.entries(SHELF))
     return sorted((entry for entry in entries if entry), key=lambda entry: entry.age_seconds)
+
+
+def _is_whole(folder: Path) -> bool:
+    """Whether it has every file, and nobody else can have put one there."""
+    files = [folder / name for name in (template.MANIFEST, template.MEMORY, template.STATE)]
+    return all(file.is_file() and trust.against_entry(file) is None for file in files)
 
 
 def _entry(folder: Path) -> TemplateEntry | None:
@@ -134,7 +137,8 @@ def _entry(folder: Path) -> TemplateEntry | None:
     except OSError:
         return None
     try:
-        said = json.loads((folder / template.MANIFEST).read_text())
+        with trust.opened(folder / template.MANIFEST) as stream:
+            said = json.load(stream)
         about, models = dict(said["about"]), tuple(said["models"])
     except (OSError, ValueError, KeyError, TypeError):
         about, models = {}, ()
@@ -168,9 +172,7 @@ def _take_away(folder: Path) -> None:
 @contextmanager
 def _locked() -> Iterator[None]:
     """One maker at a time. What a killed one left is cleared away, since nobody else can be working on it."""
-    shelf = cache_root() / SHELF
-    shelf.mkdir(parents=True, exist_ok=True)
-    shelf.chmod(0o755)
+    shelf = cache.make(SHELF)
     with locked(shelf / ".lock", LOCK_SECONDS, "another maker of templates"):
         for left in shelf.glob(f"{UNFINISHED}*"):
             shutil.rmtree(left, ignore_errors=True)

@@ -2,10 +2,11 @@
 
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from qemunet_tests.harness.cache import cache_root, readable_caches
+from qemunet_tests.harness import cache, trust
 from qemunet_tests.harness.errors import UsageError
 from qemunet_tests.throughput.recording import Recording, read
 
@@ -15,7 +16,7 @@ FOLDER = "recordings"
 def new_place(about: Mapping[str, Any]) -> Path:
     """A file of its own for a session, named by its moment."""
     moment = re.sub(r"[^0-9T]", "", str(about["at"]).split("+")[0])
-    folder = cache_root() / FOLDER
+    folder = cache.cache_root() / FOLDER
     number = 1
     while (place := folder / f"{moment}-{number}.jsonl").exists():
         number += 1
@@ -25,15 +26,15 @@ def new_place(about: Mapping[str, Any]) -> Path:
 def latest(machine: str, qemu: Mapping[str, Any], accel: str, ways: set[str]) -> Recording | None:
     """The youngest whole recording of this machine, QEMU and accelerator that has all these arms."""
     found = []
-    for cache in readable_caches():
-        for path in (cache / FOLDER).glob("*.jsonl"):
-            try:
-                recording = read(path)
-            except UsageError:
-                continue
-            session = recording.session
-            same = session["machine"]["id"] == machine and session["accel"]["used"] == accel
-            same = same and session["qemu"]["binary"] == qemu["binary"] and not session.get("guest_time")
-            if same and recording.ended and ways <= {arm["name"] for arm in session["arms"]}:
-                found.append(recording)
+    for path in cache.entries(FOLDER, "*.jsonl"):
+        try:
+            with trust.opened(path) as stream:
+                recording = replace(read(Path(f"/proc/self/fd/{stream.fileno()}")), path=path)
+        except (UsageError, OSError):
+            continue
+        session = recording.session
+        same = session["machine"]["id"] == machine and session["accel"]["used"] == accel
+        same = same and session["qemu"]["binary"] == qemu["binary"] and not session.get("guest_time")
+        if same and recording.ended and ways <= {arm["name"] for arm in session["arms"]}:
+            found.append(recording)
     return max(found, key=lambda recording: str(recording.session["at"]), default=None)

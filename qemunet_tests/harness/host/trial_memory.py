@@ -12,6 +12,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from qemunet_tests.harness import cache, trust
 from qemunet_tests.harness.cache import cache_root, readable_caches
 from qemunet_tests.harness.host.files import MACHINE, read_text
 from qemunet_tests.harness.host.trial import STAGES, Boot, Trial
@@ -49,7 +50,7 @@ def keep(trial: Trial, qemu: Qemu, uid: int) -> str | None:
     answers = {**_answers(folder / FILE), key(qemu, uid): asdict(trial)}
     document = {"schema": SCHEMA, "boot": boot_id(), "trials": answers}
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        cache.make()
         descriptor, temporary = tempfile.mkstemp(prefix=f".{FILE}-", dir=folder)
         try:
             with os.fdopen(descriptor, "w") as stream:
@@ -71,18 +72,15 @@ def one_at_a_time() -> Iterator[None]:
     with contextlib.ExitStack() as held:
         # Without a place for the answer there is nothing to wait for.
         with contextlib.suppress(OSError):
-            cache_root().mkdir(parents=True, exist_ok=True)
-            lock = cache_root() / f".{FILE}.lock"
+            lock = cache.make() / f".{FILE}.lock"
             held.enter_context(locked(lock, LOCK_SECONDS, "another process to find out whether KVM works"))
         yield
 
 
 def _answers(path: Path) -> dict[str, Any]:
     try:
-        # /var/tmp is everybody's: believe nobody but ourselves and root.
-        if path.stat().st_uid not in (0, os.getuid()):
-            return {}
-        document = json.loads(path.read_text())
+        with trust.opened(path) as stream:
+            document = json.load(stream)
     except (OSError, ValueError):
         return {}
     if not isinstance(document, dict) or document.get("schema") != SCHEMA or not boot_id():
