@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from qemunet_tests.harness.errors import HarnessError, Unavailable
+from qemunet_tests.harness.search_path import search_path
 
 LIMIT_SECONDS = 900.0
 LAST_LINES = 5
@@ -16,7 +17,7 @@ SYSTEM_FOLDERS = "/usr/sbin:/usr/bin:/sbin:/bin"
 
 def find(program: str, package: str) -> str:
     """The program's path. Raises Unavailable, naming the package that brings it."""
-    path = os.pathsep.join(part for part in (os.environ.get("PATH"), SYSTEM_FOLDERS) if part)
+    path = search_path(SYSTEM_FOLDERS)
     found = shutil.which(program, path=path)
     if found is None:
         raise Unavailable(

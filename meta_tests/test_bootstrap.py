@@ -22,7 +22,7 @@ case "$*" in
     -V) cat $WORLD/python-version ;;
     *version_info*) grep -q "Python 3.9" $WORLD/python-version ;;
     *ensurepip*) [ -e $WORLD/installed/python3-venv ] ;;
-    *"-m venv"*) echo made venv >>$WORLD/log; mkdir -p $4/bin; cp $WORLD/bin/pip $WORLD/bin/bindep $4/bin/ ;;
+    *"-m venv"*) echo made venv >>$WORLD/log; mkdir -p $5/bin; cp $WORLD/bin/pip $WORLD/bin/bindep $5/bin/ ;;
 esac""",
     "pip": """
 echo ran pip >>$WORLD/log

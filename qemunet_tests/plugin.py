@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from qemunet_tests import hooks
+from qemunet_tests.harness import own_python
 from qemunet_tests.harness.errors import HarnessError, Unavailable, UsageError
 from qemunet_tests.options import CLAIMS, OPTIONS, asks_for_qemunet
 from qemunet_tests.report.book import JUNIT_FILE
@@ -78,6 +79,14 @@ def _told_accelerator(config: pytest.Config) -> "Accel":
     told = getattr(config, "workerinput", {}).get(ACCELERATOR)
     # On the real host nothing was entered, and so nothing chosen before.
     return Accel(**told) if told else prepare(settings(config))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_setupnodes(config: pytest.Config, specs: list[Any]) -> None:
+    """xdist's hook: its workers' Python does not import from the folder that the caller happens to be in."""
+    for spec in specs if is_ours(config) else ():
+        if spec.popen and not spec.python:
+            spec.python = own_python.interpreter(isolated=config.pluginmanager.has_plugin(RUN_PLUGIN))
 
 
 @pytest.hookimpl(optionalhook=True)

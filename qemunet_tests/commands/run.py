@@ -113,6 +113,8 @@ def pytest_arguments(settings: "Settings", workers: int) -> list[str]:
     arguments = ["--pyargs", CONFORMANCE, "--capture=fd", "-q", "--strict-markers"]
     # Whatever project the working directory belongs to, its configuration is not for these tests.
     arguments += [f"--config-file={os.devnull}", f"--rootdir={conformance}", f"--confcutdir={conformance}"]
+    # Nor is its conftest.py: it would be executed, as whoever runs this. These tests have none.
+    arguments += ["--noconftest"]
     arguments += ["-p", "no:cacheprovider", "-p", "qemunet_tests.plugin", "-p", "xdist.plugin"]
     if workers > 1:
         arguments += ["-n", str(workers), "--max-worker-restart", str(workers)]

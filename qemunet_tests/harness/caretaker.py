@@ -1,6 +1,6 @@
 """The caretaker: what the keeper is, for a user who may make no PID namespace on his own machine.
 
-`python -m qemunet_tests.harness.caretaker CONTROLLER-PID FOLDER` waits until its owner (its parent) or the run's
+Run as a module with CONTROLLER-PID FOLDER it waits until its owner (its parent) or the run's
 controller is gone, ends every program that works in FOLDER, and removes it. The programs themselves ask to die with
 the owner, but one that changed its user on the way is not heard.
 """

@@ -1,4 +1,4 @@
-"""A program that can reach nobody: `python -m qemunet_tests.harness.cut_off PROGRAM…` becomes PROGRAM.
+"""A program that can reach nobody: run as a module with PROGRAM… it becomes PROGRAM.
 
 It gets a network namespace with nothing in it, by whatever way this user may make one, and keeps the machine's mounts.
 """
@@ -7,13 +7,13 @@ import os
 import sys
 from collections.abc import Sequence
 
-from qemunet_tests.harness import namespaces
+from qemunet_tests.harness import namespaces, own_python
 from qemunet_tests.harness.errors import HarnessError, Unavailable
 
 
 def words(program: Sequence[str]) -> list[str]:
     """The command line that runs `program` so."""
-    return ["env", f"PYTHONPATH={os.pathsep.join(sys.path)}", sys.executable, "-m", __name__, *program]
+    return own_python.words(__name__, *program)
 
 
 def _become(program: list[str]) -> None:

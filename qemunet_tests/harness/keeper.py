@@ -1,6 +1,6 @@
 """The keeper: nothing that a run starts outlives it, whatever ends it.
 
-`python -m qemunet_tests.harness.keeper CONTROLLER-PID` makes a PID namespace whose first process it holds on to.
+Run as a module with CONTROLLER-PID it makes a PID namespace whose first process it holds on to.
 Everything the run starts is put into that namespace, and the kernel kills all of it with its first process. The
 keeper ends, and takes that process along, when its owner (its parent) or the run's controller is gone; an owner
 that has lost its controller is killed too, because it would go on for many seconds. A keeper that is itself ended

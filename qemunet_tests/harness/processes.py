@@ -16,11 +16,9 @@ from qemunet_tests.harness.caretaker import Caretaker
 from qemunet_tests.harness.errors import HarnessError, TimedOut
 from qemunet_tests.harness.keeper import Keeper
 from qemunet_tests.harness.namespaces import inside, scratch
+from qemunet_tests.harness.search_path import SYSTEM_PATH, search_path
 
 Process = subprocess.Popen[bytes]
-
-#: Where servers lie; an ordinary user's PATH often leaves these folders out.
-SYSTEM_PATH = "/usr/local/sbin:/usr/sbin:/sbin"
 
 
 @dataclass(frozen=True)
@@ -71,7 +69,7 @@ class Spawner:
         """Start a program in the network namespace `network`. Raises HarnessError where it cannot be started."""
         if self.keeper.ended:
             raise HarnessError(f"cannot start {words[0]}: the keeper was ended, and with it all that it kept")
-        environment = {**os.environ, "PATH": f"{os.environ.get('PATH', '')}:{SYSTEM_PATH}"}
+        environment = _environment()
 
         def launch() -> Process:
             with inside(network):
@@ -127,6 +125,12 @@ class Spawner:
         self._thread.shutdown()
         for process in self._started:
             process.wait()
+
+
+def _environment() -> dict[str, str]:
+    """Ours, without what would make a program that happens to be written in Python import something else."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
+    return {**kept, "PATH": search_path(SYSTEM_PATH)}
 
 
 def stop(process: Process, patience_seconds: float = 2.0) -> int:

@@ -17,6 +17,7 @@ from qemunet_tests.harness.errors import HarnessError, Unavailable, UsageError
 from qemunet_tests.harness.host import machine as machines
 from qemunet_tests.harness.host.files import MACHINE, first_closed, read_text
 from qemunet_tests.harness.host.packages import install_command
+from qemunet_tests.harness.search_path import search_path
 
 #: Names of a QEMU that emulates a PC, and where RHEL keeps it out of PATH.
 NAMES = ("qemu-system-x86_64", "qemu-kvm", "/usr/libexec/qemu-kvm")
@@ -81,7 +82,7 @@ def find(requested: str | None = None) -> Qemu:
         except HarnessError as wrong:
             raise UsageError(str(wrong)) from wrong
     for name in NAMES:
-        if found := shutil.which(name, path=f"{os.environ.get('PATH', '')}:/usr/local/bin:/usr/bin"):
+        if found := shutil.which(name, path=search_path("/usr/local/bin:/usr/bin")):
             try:
                 return _examine(Path(found))
             except HarnessError as wrong:

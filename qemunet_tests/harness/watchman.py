@@ -6,8 +6,9 @@ It outlives its owner, which is its parent, for as long as there is something to
 import os
 import signal
 import subprocess
-import sys
 from typing import Any
+
+from qemunet_tests.harness import own_python
 
 
 class Watchman:
@@ -15,9 +16,8 @@ class Watchman:
 
     def __init__(self, module: str, *words: str, **pipes: Any) -> None:
         self._process = subprocess.Popen(
-            [sys.executable, "-m", module, *words],
+            own_python.words(module, *words),
             start_new_session=True,
-            env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
             **pipes,
         )
 

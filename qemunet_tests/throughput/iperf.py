@@ -14,7 +14,7 @@ from qemunet_tests.harness.errors import HarnessError, Unavailable
 from qemunet_tests.harness.host import credentials, machine
 from qemunet_tests.harness.host.packages import install_command
 from qemunet_tests.harness.lab.station import Station
-from qemunet_tests.harness.processes import SYSTEM_PATH
+from qemunet_tests.harness.search_path import SYSTEM_PATH, search_path
 
 PORT = 5201
 INTERVAL_SECONDS = 0.25
@@ -42,7 +42,7 @@ class Flow:
 
 def require(station: Station) -> str:
     """The version of the host's iperf3. Raises Unavailable where it is missing or known to crash."""
-    if not any(shutil.which("iperf3", path=path) for path in (None, SYSTEM_PATH)):
+    if not shutil.which("iperf3", path=search_path(SYSTEM_PATH)):
         raise Unavailable("iperf3, which measures throughput, is not installed", _install())
     said = station.run("iperf3 --version").text
     return usable(said, "this host's")

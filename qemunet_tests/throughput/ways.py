@@ -14,7 +14,8 @@ from qemunet_tests.harness.lab import Lab, plan
 from qemunet_tests.harness.lab.cabling import enslave
 from qemunet_tests.harness.namespaces import scratch
 from qemunet_tests.harness.netdev import Backend, Bridge, Cable, Stream, Tap, User
-from qemunet_tests.harness.processes import SYSTEM_PATH, Process, stop
+from qemunet_tests.harness.processes import Process, stop
+from qemunet_tests.harness.search_path import SYSTEM_PATH, search_path
 from qemunet_tests.throughput.arms import Arm
 
 #: What QEMU's monitor calls the backend of each way.
@@ -76,7 +77,7 @@ def _tap(lab: Lab, identity: Identity) -> str:
 
 
 def _passt(lab: Lab, identity: Identity) -> Wiring:
-    if not any(shutil.which("passt", path=path) for path in (None, SYSTEM_PATH)):
+    if not shutil.which("passt", path=search_path(SYSTEM_PATH)):
         raise Unavailable("passt is not installed", install_command("passt", machine.read(), credentials.read().sudo))
     taken = {path.name for path in scratch().iterdir()}
     folder = scratch() / next(f"passt-{number}" for number in range(1000) if f"passt-{number}" not in taken)

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from qemunet_tests.harness.deadline import Deadline
+from qemunet_tests.harness.search_path import search_path
 
 #: Emulators of PCs, which is what the guests need.
 _NAMES = re.compile(r"qemu-system-(x86_64\S*|i386)|qemu-kvm|kvm")
@@ -63,7 +64,7 @@ def begin(
 
     Returns what waits for the answers; it has to be called.
     """
-    searched = [folder for folder in (*environment.get("PATH", "").split(":"), *folders) if folder.startswith("/")]
+    searched = search_path(*folders, environment=environment).split(":")
     paths: dict[Path, Path] = {}
     for path in (*(path for folder in searched for path in _in_folder(Path(folder))), *_OUT_OF_THE_WAY):
         if path.is_file() and os.access(path, os.X_OK):

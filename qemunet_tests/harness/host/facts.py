@@ -40,6 +40,7 @@ from qemunet_tests.harness.host.obstacle import Obstacle
 from qemunet_tests.harness.host.trial import Trial
 from qemunet_tests.harness.identity import unprivileged
 from qemunet_tests.harness.qemu_facts import Qemu
+from qemunet_tests.harness.search_path import search_path
 
 #: The port that the documentation forwards to a guest's SSH server.
 SSH_FORWARD_PORT = 2222
@@ -193,4 +194,4 @@ def _trial(found: Qemu | None) -> Trial | None:
 
 
 def _program(name: str, environment: Mapping[str, str], here: bool) -> str | None:
-    return shutil.which(name, path=f"{environment.get('PATH', '')}:{_PROGRAM_FOLDERS}") if here else None
+    return shutil.which(name, path=search_path(_PROGRAM_FOLDERS, environment=environment)) if here else None

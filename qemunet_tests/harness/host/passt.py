@@ -10,6 +10,8 @@ import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from qemunet_tests.harness.search_path import search_path
+
 _ANSWER_SECONDS = 1.0
 #: The older releases call themselves by date and commit.
 _VERSION = re.compile(r"^passt (?P<version>\S.*)$", re.MULTILINE)
@@ -25,7 +27,7 @@ class Passt:
 
 def find(environment: Mapping[str, str] = os.environ) -> Passt | None:
     """The one in PATH, or where ordinary programs are."""
-    path = shutil.which("passt", path=f"{environment.get('PATH', '')}:/usr/local/bin:/usr/bin")
+    path = shutil.which("passt", path=search_path("/usr/local/bin:/usr/bin", environment=environment))
     return None if path is None else Passt(path, _version(path))
 
 

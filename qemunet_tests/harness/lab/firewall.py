@@ -8,7 +8,7 @@ from qemunet_tests.harness.errors import HarnessError, Unavailable
 from qemunet_tests.harness.host import credentials, machine
 from qemunet_tests.harness.host.packages import install_command
 from qemunet_tests.harness.lab.station import Station
-from qemunet_tests.harness.processes import SYSTEM_PATH
+from qemunet_tests.harness.search_path import SYSTEM_PATH, search_path
 
 TABLE = "inet qemunet"
 
@@ -34,7 +34,7 @@ def ruleset(station: Station) -> str:
 
 
 def _nft(station: Station, rules: str) -> None:
-    if not any(shutil.which("nft", path=path) for path in (None, SYSTEM_PATH)):
+    if not shutil.which("nft", path=search_path(SYSTEM_PATH)):
         remedy = install_command("nftables", machine.read(), credentials.read().sudo)
         raise Unavailable("nft, which makes the firewall rule, is not installed", remedy)
     done = station.run(f"nft '{rules}'")

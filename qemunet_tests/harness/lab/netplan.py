@@ -21,7 +21,8 @@ from qemunet_tests.harness.lab import plan, secluded
 from qemunet_tests.harness.lab.cabling import assign_address, lay_cable
 from qemunet_tests.harness.lab.dnsmasq import DhcpServer
 from qemunet_tests.harness.lab.station import Station
-from qemunet_tests.harness.processes import SYSTEM_PATH, Process, Spawner, stop
+from qemunet_tests.harness.processes import Process, Spawner, stop
+from qemunet_tests.harness.search_path import SYSTEM_PATH, search_path
 
 #: The post's own, byte for byte, under the name it has there.
 POSTS_FILE = files(__package__) / "01-netcfg.yaml"
@@ -101,7 +102,7 @@ class NetplanHost:
 
 
 def _find(package: str, names: tuple[str, ...]) -> str:
-    path = f"{os.environ.get('PATH', '')}:{SYSTEM_PATH}"
+    path = search_path(SYSTEM_PATH)
     found = next((place for name in names if (place := shutil.which(name, path=path))), None)
     if found is None:
         remedy = install_command(package, machine.read(), read_credentials().sudo)

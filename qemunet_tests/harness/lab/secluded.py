@@ -1,6 +1,6 @@
 """A program that takes the whole machine for its own, run where it can do no harm.
 
-`python -m qemunet_tests.harness.lab.secluded RUN PROGRAM…` gives the program mounts of its own: /run is the folder
+Run as a module with RUN PROGRAM… it gives the program mounts of its own: /run is the folder
 RUN, so that no service of the machine is heard; /sys shows the network it is started in and is read-only, so that
 systemd's programs do not wait for a udev that is not there; and a machine-id(5) is there, which containers have not and
 without which systemd-networkd gives up.
@@ -12,6 +12,7 @@ import sys
 import uuid
 from pathlib import Path
 
+from qemunet_tests.harness import own_python
 from qemunet_tests.harness.syscalls import CLONE_NEWNS, MS_BIND, MS_PRIVATE, MS_RDONLY, MS_REC, mount, unshare
 
 #: The machine's own network configuration, which is not to mix with the lab's.
@@ -22,7 +23,7 @@ MACHINE_ID = Path("/etc/machine-id")
 
 def words(run: Path, *program: str) -> list[str]:
     """The command line that runs `program` so."""
-    return [sys.executable, "-m", __name__, str(run), *program]
+    return own_python.words(__name__, str(run), *program)
 
 
 def _seclude(run: str) -> None:

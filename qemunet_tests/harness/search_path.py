@@ -1,0 +1,28 @@
+"""Where programs are looked for: PATH, without the folders that may not be believed."""
+
+import os
+import stat
+from collections.abc import Mapping
+from pathlib import Path
+
+#: Where servers lie; an ordinary user's PATH often leaves these folders out.
+SYSTEM_PATH = "/usr/local/sbin:/usr/sbin:/sbin"
+
+
+def search_path(*more: str, environment: Mapping[str, str] = os.environ) -> str:
+    """PATH, and further folders behind it.
+
+    An empty or relative entry is whatever folder the caller is in. For root, a folder that everybody may write to is
+    as bad: somebody else's program would be run in the place of the one that is missed.
+    """
+    entries = ":".join((environment.get("PATH", ""), *more)).split(":")
+    return ":".join(entry for entry in entries if entry.startswith("/") and not _is_everybodys(entry))
+
+
+def _is_everybodys(folder: str) -> bool:
+    if os.geteuid() != 0:
+        return False
+    try:
+        return bool(Path(folder).stat().st_mode & stat.S_IWOTH)
+    except OSError:
+        return False
