@@ -233,3 +233,12 @@ def addresses_taken(lab: Lab) -> None:
     index = lab.neighbour.index("eth0")
     for number in range(first, last + 1):
         lab.neighbour.netlink.addr("add", index=index, address=str(IPv4Address(number)), prefixlen=plan.LAN_PREFIX)
+
+
+@fault("user/throughput-below-bridge", cause="bridged mode against user mode: slower", sentinels=USER_SENTINELS)
+def bridged_mode_throttled(guest: Guest, bench: Bench) -> None:
+    """Something lets so little through to a bridged guest that user mode is faster."""
+    tap = tap_of(guest) if any(isinstance(nic.netdev, Bridge) for nic in guest.nics) else None
+    if tap is not None:
+        index = bench.station.index(tap)
+        bench.station.netlink.tc("add", "tbf", index, 0, rate="16kbit", latency="200ms", burst=2000)

@@ -2,10 +2,14 @@
 
 import pytest
 
+from qemunet_tests.harness.errors import ControlFailed
 from qemunet_tests.harness.netdev import Bridge
 from qemunet_tests.observe.bridges import bridge
-from qemunet_tests.observe.delay import seconds_to_lease
+from qemunet_tests.observe.delay import delay
 from qemunet_tests.observe.lease import lease
+
+#: How often more a guest without spanning tree is tried, should it be as late as one with.
+MORE_TRIES = 2
 
 
 @pytest.mark.claim("bridge/netplan-makes-bridge")
@@ -26,10 +30,27 @@ def test_a_guest_gets_its_lease_over_that_bridge(netplan_guest, target, claim):
 @pytest.mark.claim("bridge/stp-delays-lease")
 @pytest.mark.lengthy
 def test_spanning_tree_delays_the_lease(boot_bridged, target, stp_bridge, claim):
+    """Slowness makes an offer later and never earlier: so an early one says all, and a late one only beside controls.
+
+    The controls are that the guest had asked early, and that another, without spanning tree, was answered early.
+    """
     blocked_seconds = 2 * stp_bridge.forward_delay_seconds
     claim.expects(f"a lease after {blocked_seconds} s with spanning tree, at once without")
-    without = seconds_to_lease(lambda: boot_bridged(Bridge(target.bridge)), 8)
-    with_tree = seconds_to_lease(lambda: boot_bridged(Bridge(stp_bridge.name)), blocked_seconds + 8)
-    assert without and with_tree, "a guest got no lease"
-    claim.sees(f"a lease after {with_tree:.1f} s with spanning tree, {without:.1f} s without")
-    assert without < blocked_seconds <= with_tree, "spanning tree makes no difference"
+    with_tree = _delay(boot_bridged, stp_bridge.name, blocked_seconds + 8)
+    without = _delay(boot_bridged, target.bridge, 8)
+    for _ in range(MORE_TRIES):
+        if without.offered_within(blocked_seconds):
+            break
+        without = _delay(boot_bridged, target.bridge, 8)
+    claim.sees(f"offered a lease after {with_tree} with spanning tree, {without} without")
+    assert not with_tree.offered_within(blocked_seconds), "spanning tree makes no difference"
+    if not without.offered_within(blocked_seconds):
+        raise ControlFailed(f"an offer takes {without} without spanning tree, too: the machine is too slow to tell")
+    if not with_tree.asked_within(blocked_seconds):
+        raise ControlFailed(f"the guest asked only after {with_tree.asked:.1f} s: the machine is too slow to tell")
+
+
+def _delay(boot, bridge, within_seconds):
+    guest = boot(Bridge(bridge))
+    assert lease(guest, within_seconds=within_seconds), "the guest got no lease"
+    return delay(guest)

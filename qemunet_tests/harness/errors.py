@@ -9,6 +9,10 @@ class TimedOut(HarnessError):
     """An awaited event did not come before its deadline."""
 
 
+class ControlFailed(HarnessError):
+    """A claim that compares times or rates, and whose control did not come out: so the comparison says nothing."""
+
+
 class Unavailable(Exception):
     """Cannot be tried on this target: the verdict is `unavailable`.
 

@@ -1,6 +1,7 @@
 """Verdicts about ratios: the same words everywhere."""
 
 import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -98,25 +99,31 @@ def ratios_by_boot(recording: Recording, metric: str, nic: str, upper: str, lowe
 
 
 def health(recording: Recording) -> Health:
-    """The A/A arm: the same configuration twice. It must not differ from itself, and be known to ±25 %.
+    """The A/A arm: the same configuration twice. It must not differ from itself, and be known to ±25 %."""
+    return healthy({
+        metric: ratios_by_boot(recording, metric, pair["nic"], *pair["arms"])
+        for pair in recording.session["pairs"] if pair["twin"] for metric in deciding(recording)
+    })  # fmt: skip
+
+
+def healthy(again: Mapping[str, Sequence[Sequence[float]]]) -> Health:
+    """The same of ratios of a configuration to itself, boot by boot and block by block, by metric.
 
     It differs where the 99 % interval excludes 1, the permutation test agrees, and the difference is more than 5 %.
     At 95 % every tenth healthy session, which has two such intervals, would be thrown away.
     """
     widest, reasons, seen = 0.0, [], False
-    for pair in recording.session["pairs"]:
-        for metric in deciding(recording) if pair["twin"] else ():
-            boots = ratios_by_boot(recording, metric, pair["nic"], *pair["arms"])
-            found, wide = ratio(boots), ratio(boots, level=0.99)
-            if found is None or wide is None or wide.low is None or wide.high is None:
-                continue
-            seen = True
-            widest = max(widest, found.half_width)
-            by_chance = len(found.blocks) >= LEAST_BLOCKS and (found.p or 0.0) >= SIGNIFICANT
-            if not wide.low <= 1 <= wide.high and found.effect > HARMLESS and not by_chance:
-                reasons.append(f"{metric}: the same configuration differs from itself by {found.effect:.0%}")
-            elif found.half_width > USABLE:
-                reasons.append(f"{metric}: the same configuration is known to ±{found.half_width:.0%} only")
+    for metric, boots in again.items():
+        found, wide = ratio(boots), ratio(boots, level=0.99)
+        if found is None or wide is None or wide.low is None or wide.high is None:
+            continue
+        seen = True
+        widest = max(widest, found.half_width)
+        by_chance = len(found.blocks) >= LEAST_BLOCKS and (found.p or 0.0) >= SIGNIFICANT
+        if not wide.low <= 1 <= wide.high and found.effect > HARMLESS and not by_chance:
+            reasons.append(f"{metric}: the same configuration differs from itself by {found.effect:.0%}")
+        elif found.half_width > USABLE:
+            reasons.append(f"{metric}: the same configuration is known to ±{found.half_width:.0%} only")
     if not seen:
         return Health(False, "the A/A arm has fewer than two valid blocks", float("inf"))
     return Health(not reasons, "; ".join(reasons), widest)
