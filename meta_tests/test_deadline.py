@@ -5,8 +5,15 @@ from collections.abc import Callable
 
 import pytest
 
+from qemunet_tests.harness import pace
 from qemunet_tests.harness.deadline import Deadline
 from qemunet_tests.harness.errors import HarnessError, TimedOut
+
+
+@pytest.fixture(autouse=True)
+def alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Times are those of a machine with nothing else to do, whatever this one does."""
+    monkeypatch.setattr(pace, "crowding", lambda: 1.0)
 
 
 def true_after(seconds: float) -> Callable[[], bool]:

@@ -7,7 +7,7 @@ import pytest
 
 from qemunet_tests.harness.netdev import Bridge
 from qemunet_tests.observe.backend import backends, bridge_of, tap_of
-from qemunet_tests.observe.lease import lease
+from qemunet_tests.observe.lease import known_to_server, lease
 from qemunet_tests.observe.links import driver
 from qemunet_tests.observe.privileges import privileges
 from qemunet_tests.observe.refusal import answer
@@ -89,5 +89,4 @@ def test_the_lease_names_the_lans_resolver(bridge_guest, target, claim):
 def test_the_lans_server_knows_the_lease(bridge_guest, target, claim):
     got = lease(bridge_guest)
     assert got, NO_LEASE
-    known = {entry.mac: entry.address for entry in target.leases_known_to_server()}
-    assert claim.sees(known.get(bridge_guest.macs[0])) == claim.expects(got.address)
+    assert claim.sees(known_to_server(target, bridge_guest.macs[0])) == claim.expects(got.address)

@@ -26,7 +26,7 @@ def test_the_guests_mac_is_behind_its_tap_alone(bridge_guest, target, claim):
     claim.expects(f"behind {tap_of(bridge_guest)} alone")
     got = lease(bridge_guest)
     assert got, NO_LEASE
-    ports = ports_of_mac(target.host, bridge_guest.macs[0])
+    ports = ports_of_mac(target.host, target.bridge, bridge_guest.macs[0])
     claim.sees(f"behind {', '.join(sorted(ports)) or 'no port'}")
     assert ports == {tap_of(bridge_guest)}, f"somebody else sends as {bridge_guest.macs[0]}"
 

@@ -4,21 +4,27 @@ import re
 
 from qemunet_tests.diagnosis.cause import Cause
 from qemunet_tests.diagnosis.scene import Scene
+from qemunet_tests.harness.deadline import Deadline
 from qemunet_tests.observe.links import carrier, interfaces
 
 #: A line of `info usernet`: protocol, descriptor, host address and port, and then the guest's.
 FORWARD = re.compile(r"HOST_FORWARD\]\s+\d+\s+\S+\s+\d+\s+(\S+)")
+#: An e1000 negotiates for so long under KVM.
+LINK_SECONDS = 1.0
 OWN_ADDRESS = re.compile(r"inet (\S+)/")
 
 
 def unplugged(scene: Scene) -> Cause | None:
     """A NIC without carrier, or no NIC at all."""
-    if scene.guest is None or not scene.guest.nics:
+    guest = scene.guest
+    if guest is None or not guest.nics:
         return None
-    if not interfaces(scene.guest):
-        model = scene.guest.nics[0].model
+    if not interfaces(guest):
+        model = guest.nics[0].model
         return Cause(f"the guest sees no NIC: its kernel has no driver for {model}", "use another NIC model")
-    if carrier(scene.guest):
+    # A link that is slow to come up, or not up yet, is no pulled cable.
+    in_time = Deadline(guest.pace.seconds(LINK_SECONDS), "the link to come up")
+    if in_time.sees(lambda: carrier(guest) is not False, interval_seconds=0.1):
         return None
     return Cause("the cable of the guest's NIC is unplugged: it has no carrier", "in QEMU's monitor: set_link net0 on")
 

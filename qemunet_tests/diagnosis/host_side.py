@@ -89,13 +89,13 @@ def mac_elsewhere(scene: Scene) -> Cause | None:
     if tap is None or scene.guest is None:
         return None
     mac, name = scene.guest.macs[0], scene.target.bridge
-    for port, by_hand in places_of_mac(scene.target.host, mac):
+    for port, by_hand in places_of_mac(scene.target.host, name, mac):
         if port != tap and by_hand:
             return Cause(
                 f"{name} takes the guest's MAC {mac} for somebody behind {port}: so says an entry written by hand",
                 f"sudo bridge fdb del {mac} dev {port} master",
             )
-    others = ports_of_mac(scene.target.host, mac) - {tap}
+    others = ports_of_mac(scene.target.host, name, mac) - {tap}
     if not others:
         return None
     return Cause(

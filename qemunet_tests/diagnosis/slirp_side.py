@@ -6,6 +6,7 @@ import socket
 from qemunet_tests.diagnosis.cause import Cause
 from qemunet_tests.diagnosis.scene import Scene
 from qemunet_tests.harness.lab.firewall import ruleset
+from qemunet_tests.harness.pace import turns, whole
 from qemunet_tests.observe.backend import listening_sockets
 from qemunet_tests.observe.hops import expiry_is_told
 from qemunet_tests.observe.ping_way import GATE, gate_opens
@@ -25,8 +26,10 @@ def loopback_down(scene: Scene) -> Cause | None:
 def own_name_unknown(scene: Scene) -> Cause | None:
     """smbd asks for the name of its host several times before it says a word."""
     name = socket.gethostname()
-    if scene.target.host.run(f"timeout 3 getent hosts {name}", within_seconds=5).succeeded:
-        return None
+    for patience_seconds in turns(3):
+        asking = f"timeout {whole(patience_seconds)} getent hosts {name}"
+        if scene.target.host.run(asking, within_seconds=patience_seconds + 2).succeeded:
+            return None
     return Cause(
         f"this host does not know its own name, {name}, and smbd waits for the resolver",
         f"echo '127.0.1.1 {name}' | sudo tee -a /etc/hosts",

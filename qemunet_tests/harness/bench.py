@@ -21,6 +21,7 @@ from qemunet_tests.harness.machine import Machine
 from qemunet_tests.harness.namespaces import scratch
 from qemunet_tests.harness.netdev import Bridge, Netdev, Nic, User
 from qemunet_tests.harness.pace import Pace
+from qemunet_tests.harness.panic import TimerMissed, despite_its_timer
 from qemunet_tests.harness.processes import Process
 from qemunet_tests.harness.qemu import LaunchFailed, NetdevRefused, QemuProcess
 from qemunet_tests.harness.qemu_facts import Qemu
@@ -72,7 +73,7 @@ class Bench:
         self._starter = Starter(machine.qemu, station, identity or unprivileged(), helper)
         self.pace = Pace(machine.accel.slowdown)
         self.literal = LiteralGuests(self.machine, machine.image.vdisk, self._starter, self.pace, count)
-        self._count, self._note = count, note
+        self._count, self.note = count, note
         self.captures = captures
         self.told: Callable[[Guest], None] = lambda _: None
         self.announce: Callable[[str], None] = lambda _: None
@@ -172,10 +173,18 @@ class Bench:
         self.told(guest)
 
     def _boot(self, nics: tuple[Nic, ...], network: bool) -> Guest:
-        guest = self._start_guest(nics, self.machine.cold(NETWORK))
-        guest.wait_until_ready(self.pace.seconds(BOOT_SECONDS))
+        guest = despite_its_timer(lambda: self._booted(nics), self.note)
         guest.set_out(thawed=False, network=network)
         self._count("booted")
+        return guest
+
+    def _booted(self, nics: tuple[Nic, ...]) -> Guest:
+        guest = self._start_guest(nics, self.machine.cold(NETWORK))
+        try:
+            guest.wait_until_ready(self.pace.seconds(BOOT_SECONDS))
+        except TimerMissed:
+            self.discard(guest)
+            raise
         return guest
 
     def _thaw(self, template: Template, nics: tuple[Nic, ...], network: bool) -> Guest:
@@ -221,11 +230,11 @@ class Bench:
         """What QEMU warns of may be an error in its next version; not noted is what it says of what is `tried`."""
         for warning in qemu.complaints.warnings:
             if not any(word in warning for word in tried):
-                self._note(f"QEMU {self.qemu.version} warns: {warning}")
+                self.note(f"QEMU {self.qemu.version} warns: {warning}")
 
     def _make_template(self, models: tuple[str, ...]) -> Path:
         self.announce(f"making a template for guests with {' and '.join(models) or 'no NIC'}: booting one, once")
-        return Freezer(self.machine, self._starter, self.pace, self._thaw, self.discard).freeze(models)
+        return Freezer(self.machine, self._starter, self.pace, self._thaw, self.discard, self.note).freeze(models)
 
     def attempt(self, *words: str, netdevs: Sequence[Netdev] = ()) -> Attempt:
         """Start QEMU without a guest, see whether it starts, and end it again.

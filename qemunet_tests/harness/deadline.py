@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable
 from typing import TypeVar
 
+from qemunet_tests.harness import pace
 from qemunet_tests.harness.errors import TimedOut
 
 Answer = TypeVar("Answer")
@@ -12,12 +13,14 @@ Answer = TypeVar("Answer")
 class Deadline:
     """A point in time by which something must have happened.
 
-    `seconds` counts from construction; `awaiting` completes the sentence "gave up after 20 s waiting for ...".
+    `seconds` counts from construction and is meant for a machine with nothing else to do. Before it passes on one that
+    is busy, it is put off in proportion. `awaiting` completes the sentence "gave up after 20 s waiting for ...".
     """
 
     def __init__(self, seconds: float, awaiting: str) -> None:
         self.seconds = seconds
         self.awaiting = awaiting
+        self._alone_seconds = seconds
         self._start_seconds = time.monotonic()
 
     @property
@@ -27,10 +30,14 @@ class Deadline:
     @property
     def remaining_seconds(self) -> float:
         """Never negative, so that it can be handed to `select` and `socket.settimeout` as it is."""
-        return max(0.0, self.seconds - self.elapsed_seconds)
+        return 0.0 if self.passed else max(0.0, self.seconds - self.elapsed_seconds)
 
     @property
     def passed(self) -> bool:
+        if self.elapsed_seconds < self.seconds:
+            return False
+        if self._alone_seconds > 0:
+            self.seconds = max(self.seconds, self._alone_seconds * pace.crowding())
         return self.elapsed_seconds >= self.seconds
 
     def check(self) -> None:

@@ -10,6 +10,7 @@ from qemunet_tests.harness.guest import BOOT_SECONDS, Guest
 from qemunet_tests.harness.machine import Machine
 from qemunet_tests.harness.netdev import Nic, User
 from qemunet_tests.harness.pace import Pace
+from qemunet_tests.harness.panic import despite_its_timer
 from qemunet_tests.harness.starter import Starter
 from qemunet_tests.harness.template import MEMORY, NETWORK, STATE, Template, nic_words, save
 
@@ -18,7 +19,10 @@ CLOCK_SKEW_SECONDS = 5.0
 
 
 class Freezer:
-    """`thaw` and `discard` are the bench's own: a template is proven by the way it will be used."""
+    """`thaw` and `discard` are the bench's own: a template is proven by the way it will be used.
+
+    `note` is told of a guest that had to be booted again.
+    """
 
     def __init__(
         self,
@@ -27,18 +31,20 @@ class Freezer:
         pace: Pace,
         thaw: Callable[[Template, tuple[Nic, ...], bool], Guest],
         discard: Callable[[Guest], None],
+        note: Callable[[str], None],
     ) -> None:
         self._machine = machine
         self._starter = starter
         self._pace = pace
         self._thaw = thaw
         self._discard = discard
+        self._note = note
 
     def freeze(self, models: tuple[str, ...]) -> Path:
         """The folder with memory and state of a guest with these NICs. Raises HarnessError."""
         name, folder = self._starter.new_folder("template")
         try:
-            self._save(name, folder, models)
+            despite_its_timer(lambda: self._save(name, folder, models), self._note)
             self._prove(Template(folder, models))
         except BaseException:
             # It takes as much room as a guest.

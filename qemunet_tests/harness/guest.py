@@ -1,30 +1,28 @@
 """A guest: one disposable machine, alive, and how to drive it."""
 
 import base64
-import re
 import secrets
 import shlex
 import time
 from pathlib import Path
 
+from qemunet_tests.harness import panic
 from qemunet_tests.harness.console import Console, ConsoleClosed
 from qemunet_tests.harness.deadline import Deadline
 from qemunet_tests.harness.errors import HarnessError, TimedOut
 from qemunet_tests.harness.netdev import Nic
 from qemunet_tests.harness.pace import Pace
+from qemunet_tests.harness.panic import GuestDied
 from qemunet_tests.harness.processes import Completed
 from qemunet_tests.harness.qemu import QemuProcess
 from qemunet_tests.harness.qmp import Monitor
 
+__all__ = ["BOOT_SECONDS", "CommandFailed", "Guest", "GuestDied"]
+
 #: How long a cold boot may take under KVM, before the pace is applied.
 BOOT_SECONDS = 12.0
-PANIC = re.compile(r"Kernel panic - not syncing: (.*)")
 #: Bytes of base64 that one request may carry with room to spare.
 CHUNK_BYTES = 30_000
-
-
-class GuestDied(HarnessError):
-    """The guest ended or its kernel panicked while something was asked of it."""
 
 
 class CommandFailed(HarnessError):
@@ -64,7 +62,7 @@ class Guest:
         try:
             self._console.wait_until_ready(within_seconds)
         except ConsoleClosed as error:
-            raise GuestDied(f"{error}; {self._last_words()}") from error
+            raise panic.died(f"{error}; {self._last_words()}", self.panic) from error
         except TimedOut as error:
             raise TimedOut(f"{error}; {self._last_words()}") from error
 
@@ -148,8 +146,7 @@ class Guest:
     @property
     def panic(self) -> str | None:
         """What the guest's kernel panicked about, if it did."""
-        match = PANIC.search(self.qemu.console_text)
-        return match[1].strip() if match else None
+        return panic.panic_in(self.qemu.console_text)
 
     def _last_words(self) -> str:
         # QEMU closes its sockets a moment before it can be waited for.

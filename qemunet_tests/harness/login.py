@@ -16,9 +16,11 @@ from pexpect.socket_pexpect import SocketSpawn
 from qemunet_tests.harness.deadline import Deadline
 from qemunet_tests.harness.errors import HarnessError, TimedOut
 from qemunet_tests.harness.pace import Pace
+from qemunet_tests.harness.panic import died, panic_in
 from qemunet_tests.harness.processes import Completed
 
 PROMPT = "guest# "
+PROMPT_OR_PANIC = re.compile(re.escape(PROMPT.encode()) + rb"|Kernel panic - not syncing: [^\r\n]*(?=[\r\n])")
 ANSWER = re.compile(rb"#QN (\d+) (\d+) ([0-9a-f]{32}) ([A-Za-z0-9+/=]*) ([A-Za-z0-9+/=]*) #")
 #: busybox's line editor takes no more than 1024 characters in a line.
 LONGEST_COMMAND_BYTES = 600
@@ -41,10 +43,16 @@ class Login:
         self._spawn.close()
 
     def wait_for_prompt(self, within_seconds: float) -> None:
-        """Wait until the guest has booted to a shell. Raises TimedOut, HarnessError when QEMU ends."""
+        """Wait until the guest has booted to a shell. Raises TimedOut, GuestDied, HarnessError when QEMU ends."""
         deadline = Deadline(self.pace.seconds(within_seconds), "the guest's shell prompt")
-        if not self._comes(PROMPT.encode(), deadline.remaining_seconds, deadline):
-            raise self._late(deadline)
+        while not deadline.passed:
+            found = self._comes(PROMPT_OR_PANIC, deadline.remaining_seconds, deadline)
+            if found and found[0] == PROMPT.encode():
+                return
+            if found:
+                panic = panic_in(found[0].decode(errors="replace"))
+                raise died(f"the guest's kernel panicked: {panic}", panic)
+        raise self._late(deadline)
 
     def run(self, command: str, within_seconds: float = 10.0) -> Completed:
         """Run a short command whose output is small, to ask. `within_seconds` is meant for KVM.

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import IO, Any
 
 from qemunet_tests.harness.caretaker import Caretaker
+from qemunet_tests.harness.deadline import Deadline
 from qemunet_tests.harness.errors import HarnessError, TimedOut
 from qemunet_tests.harness.keeper import Keeper
 from qemunet_tests.harness.namespaces import inside, scratch
@@ -96,13 +97,12 @@ class Spawner:
                 words, network=network, stdout=stdout, stderr=stderr, start_new_session=True, **options
             )
             try:
-                process.wait(within_seconds)
-            except subprocess.TimeoutExpired as late:
+                _wait(process, Deadline(within_seconds, f"the end of {shlex.join(words)}"))
+            except TimedOut:
                 with contextlib.suppress(ProcessLookupError):
                     os.killpg(process.pid, signal.SIGKILL)
                 process.wait()
-                awaited = f"the end of {shlex.join(words)}"
-                raise TimedOut(f"gave up after {within_seconds:.3g} s waiting for {awaited}") from late
+                raise
             finally:
                 self.forget(process)
             stdout.seek(0)
@@ -131,6 +131,14 @@ def _environment() -> dict[str, str]:
     """Ours, without what would make a program that happens to be written in Python import something else."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
     return {**kept, "PATH": search_path(SYSTEM_PATH)}
+
+
+def _wait(process: Process, deadline: Deadline) -> None:
+    """Raises TimedOut."""
+    while process.poll() is None:
+        deadline.check()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(deadline.remaining_seconds)
 
 
 def stop(process: Process, patience_seconds: float = 2.0) -> int:

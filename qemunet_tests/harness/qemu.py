@@ -19,6 +19,9 @@ REFUSED = (1, -signal.SIGABRT)
 #: Starts a command somewhere as somebody; the bench decides where and who.
 Start = Callable[..., Process]
 
+#: QEMU closes its monitor before it can be waited for.
+ENDING_SECONDS = 3.0
+
 
 class LaunchFailed(HarnessError):
     """QEMU ended instead of starting: its command line, how it ended, what it said, and what of that is the reason."""
@@ -92,7 +95,7 @@ class QemuProcess:
         try:
             self.monitor.connect(within_seconds)
         except HarnessError as error:
-            if self._ends(1.0):
+            if self._ends(ENDING_SECONDS):
                 raise _launch_failure(self._tried, self.words, self.process.returncode, self.said) from None
             raise type(error)(f"{error}\n{shlex.join(self.words)}") from error
 

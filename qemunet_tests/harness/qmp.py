@@ -8,6 +8,7 @@ from typing import Any
 from qemu.qmp import QMPClient
 from qemu.qmp.error import QMPError
 
+from qemunet_tests.harness.deadline import Deadline
 from qemunet_tests.harness.errors import HarnessError, TimedOut
 
 
@@ -55,11 +56,11 @@ class Monitor:
         if self._loop.is_closed():
             answer.close()
             raise self._noted(HarnessError(f"QEMU's monitor, asked {awaited}: the connection was closed before"))
+        whose = f"QEMU's monitor {awaited}"
         try:
-            return self._finish(self._loop.create_task(asyncio.wait_for(answer, within_seconds)))
-        except TimeoutError as late:
-            sentence = f"gave up after {within_seconds:.3g} s waiting for QEMU's monitor {awaited}"
-            raise self._noted(TimedOut(sentence)) from late
+            return self._finish(self._loop.create_task(_in_time(answer, Deadline(within_seconds, whose))))
+        except TimedOut as late:
+            raise self._noted(late) from None
         except (QMPError, OSError, EOFError) as error:
             said = str(error) or type(error).__name__
             raise self._noted(HarnessError(f"QEMU's monitor, asked {awaited}: {said}")) from error
@@ -76,3 +77,17 @@ class Monitor:
     def _noted(self, error: HarnessError) -> HarnessError:
         self.log.append(f"!! {error}")
         return error
+
+
+async def _in_time(answer: Any, deadline: Deadline) -> Any:
+    """The answer. Raises TimedOut."""
+    answering = asyncio.ensure_future(answer)
+    try:
+        while not answering.done():
+            deadline.check()
+            await asyncio.wait([answering], timeout=deadline.remaining_seconds)
+    except BaseException:
+        answering.cancel()
+        await asyncio.wait([answering])
+        raise
+    return answering.result()

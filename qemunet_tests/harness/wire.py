@@ -59,7 +59,7 @@ class Peer:
             try:
                 frame = Ether(self._socket.recv(LARGEST_FRAME_BYTES))
             except TimeoutError:
-                return None
+                continue
             if wanted(frame):
                 return frame
         return None

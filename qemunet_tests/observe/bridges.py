@@ -1,6 +1,8 @@
 """Bridges of a station, as its kernel describes them over netlink."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 from qemunet_tests.harness.deadline import Deadline
 from qemunet_tests.harness.lab.station import Station
@@ -63,28 +65,38 @@ def port_state(station: Station, name: str) -> str | None:
     return None if number is None else PORT_STATES[number]
 
 
-def ports_of_mac(station: Station, mac: str, within_seconds: float = 1.0) -> set[str]:
-    """The ports of bridges behind which frames of an address come in. An address that two have moves to and fro."""
+def ports_of_mac(station: Station, name: str, mac: str, within_seconds: float = 1.0) -> set[str]:
+    """The ports of a bridge behind which frames of an address come in. An address that two have moves to and fro.
+
+    Another bridge of the host that leads to the same LAN hears the guest there, by its uplink, and is right.
+    """
     found: set[str] = set()
 
     def several() -> bool:
-        for entry in station.netlink.get_neighbours(family=AF_BRIDGE):
-            if entry.get("lladdr") == mac and not entry["state"] & NUD_PERMANENT:
-                found.add(str(station.netlink.get_links(entry["ifindex"])[0].get("ifname")))
+        for entry, port in _entries(station, name, mac):
+            if not entry["state"] & NUD_PERMANENT:
+                found.add(port)
         return len(found) > 1
 
     Deadline(within_seconds, "an address to move").sees(several, interval_seconds=0.1)
     return found
 
 
-def places_of_mac(station: Station, mac: str) -> list[tuple[str, bool]]:
-    """The ports behind which bridges believe an address to be, and whether that was written by hand."""
+def places_of_mac(station: Station, name: str, mac: str) -> list[tuple[str, bool]]:
+    """The ports behind which a bridge believes an address to be, and whether that was written by hand."""
     return [
-        (str(station.netlink.get_links(entry["ifindex"])[0].get("ifname")), not entry.get("flags", 0) & NTF_LEARNED
-         and bool(entry["state"] & (NUD_NOARP | NUD_PERMANENT)))
-        for entry in station.netlink.get_neighbours(family=AF_BRIDGE)
-        if entry.get("lladdr") == mac
-    ]  # fmt: skip
+        (port, not entry.get("flags", 0) & NTF_LEARNED and bool(entry["state"] & (NUD_NOARP | NUD_PERMANENT)))
+        for entry, port in _entries(station, name, mac)
+    ]
+
+
+def _entries(station: Station, name: str, mac: str) -> Iterator[tuple[Any, str]]:
+    """What a bridge has written down about an address, each with the port."""
+    for entry in station.netlink.get_neighbours(family=AF_BRIDGE):
+        if entry.get("lladdr") == mac:
+            port = station.netlink.get_links(entry["ifindex"])[0]
+            if port.get("master") == station.index(name):
+                yield entry, str(port.get("ifname"))
 
 
 def _addresses(station: Station, index: int) -> tuple[str, ...]:

@@ -3,6 +3,7 @@
 import socket
 
 from qemunet_tests.harness.guest import Guest
+from qemunet_tests.harness.pace import turns, whole
 from qemunet_tests.observe.lease import lease
 
 ECHO_REPLY = 0
@@ -13,8 +14,12 @@ def comes_back(guest: Guest, address: str, wait_seconds: int = 1) -> bool:
 
     Its content may be so wrong that ping(1) waits for ever, or counts nonsense.
     """
-    guest.run(f"timeout {wait_seconds} ping -n -c 1 {address}", within_seconds=wait_seconds + 5)
-    return ECHO_REPLY in _icmp_types(guest, address)
+    for patience_seconds in turns(wait_seconds, again=False):
+        wait = whole(patience_seconds)
+        guest.run(f"timeout {wait} ping -n -c 1 {address}", within_seconds=wait + 5)
+        if ECHO_REPLY in _icmp_types(guest, address):
+            return True
+    return False
 
 
 def _icmp_types(guest: Guest, source: str) -> set[int]:

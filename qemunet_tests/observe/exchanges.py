@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from qemunet_tests.harness.guest import Guest
 from qemunet_tests.harness.lab.station import Station
+from qemunet_tests.harness.pace import crowding, whole
 from qemunet_tests.harness.target import Endpoint
 from qemunet_tests.observe.frames import DHCP_COOKIE
 from qemunet_tests.observe.lease import lease
@@ -49,10 +50,15 @@ def dhcp(guest: Guest) -> Exchange:
     return Exchange(
         DHCP,
         "offer",
-        lambda: guest.run("udhcpc -n -q -t 3 -T 1 -i eth0 -s /bin/true", within_seconds=8),
+        lambda: guest.run(f"udhcpc -n -q -t 3 -T {_patience(1)} -i eth0 -s /bin/true", within_seconds=8),
         lambda packet: is_ours(packet) and packet.second == 67,
         lambda packet: is_ours(packet) and packet.second == 68,
     )
+
+
+def _patience(seconds: int) -> int:
+    """As long on a machine that is slow just now."""
+    return whole(seconds * crowding())
 
 
 def arp(guest: Guest, address: str, to_host: bool = False) -> Exchange:
@@ -60,7 +66,7 @@ def arp(guest: Guest, address: str, to_host: bool = False) -> Exchange:
     return Exchange(
         f"ARP request for {address}",
         "ARP reply",
-        lambda: guest.run(f"arping -c 2 -w 3 -I eth0 {address}", within_seconds=6),
+        lambda: guest.run(f"arping -c 2 -w {_patience(3)} -I eth0 {address}", within_seconds=6),
         lambda packet: packet.kind == ARP and packet.first == 1 and packet.target == address,
         lambda packet: packet.kind == ARP and packet.first == 2 and packet.source == address,
         to_host=to_host,
@@ -73,11 +79,11 @@ def tcp(guest: Guest, service: Endpoint, seen_as: str | None = None) -> Exchange
     # A port of its own tells it from earlier attempts, about which something may still be said. QEMU's has another.
     own_port, got = 40000 + secrets.randbelow(20000), lease(guest, within_seconds=0.0)
     own = got.address if got else ""
-    connect = f"socat -u OPEN:/dev/null TCP4:{service.address}:{port},sourceport={own_port},connect-timeout=3"
+    connect = f"socat -u OPEN:/dev/null TCP4:{service.address}:{port},sourceport={own_port}"
     return Exchange(
         f"TCP connection to {service}",
         "SYN-ACK",
-        lambda: guest.run(connect, within_seconds=6),
+        lambda: guest.run(f"{connect},connect-timeout={_patience(3)}", within_seconds=6),
         lambda packet: (
             (packet.kind, packet.second) == (TCP, port)
             and packet.target in addresses
@@ -104,7 +110,7 @@ def echo(guest: Guest, address: str, size_bytes: int = 56, to_host: bool = False
     return Exchange(
         f"{'full-size ' if large else ''}echo request to {address}",
         "echo reply",
-        lambda: guest.run(f"ping -n -c 2 -W 1 -s {size_bytes} {address}", within_seconds=6),
+        lambda: guest.run(f"ping -n -c 2 -W {_patience(1)} -s {size_bytes} {address}", within_seconds=6),
         lambda packet: _is_echo(packet, 8, size_bytes) and packet.target == address,
         lambda packet: _is_echo(packet, 0, size_bytes) and packet.source == address,
         to_host=to_host,

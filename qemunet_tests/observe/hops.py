@@ -4,13 +4,13 @@ import re
 import socket
 
 from qemunet_tests.harness.lab.station import Station
+from qemunet_tests.harness.pace import turns, whole
 from qemunet_tests.observe.place import Place
 
 HOP = re.compile(r"^\s*\d+\s+(\S+)", re.MULTILINE)
 #: traceroute's option for each protocol it can send its probes by.
 PROBES = {"udp": "", "icmp": "-I", "tcp": "-T"}
 MOST_HOPS = 6
-ATTEMPTS = 2
 SILENT = "*"
 
 
@@ -20,9 +20,11 @@ def hops(place: Place, address: str, probe: str = "udp", wait_seconds: int = 1) 
     Linux reports such errors to an address once a second, after a burst of six (icmp(7), icmp_ratelimit): so probes go
     one by one, and once more where somebody was silent.
     """
-    command = f"traceroute -n -q 1 -N 1 -w {wait_seconds} -m {MOST_HOPS} {PROBES[probe]} {address}"
-    for _ in range(ATTEMPTS):
-        answer = place.run(command, within_seconds=MOST_HOPS * wait_seconds + 5)
+    found: tuple[str, ...] = ()
+    for patience_seconds in turns(wait_seconds):
+        wait = whole(patience_seconds)
+        command = f"traceroute -n -q 1 -N 1 -w {wait} -m {MOST_HOPS} {PROBES[probe]} {address}"
+        answer = place.run(command, within_seconds=MOST_HOPS * wait + 5)
         found = tuple(HOP.findall(answer.text.partition("\n")[2]))
         if SILENT not in found:
             break
@@ -31,6 +33,10 @@ def hops(place: Place, address: str, probe: str = "udp", wait_seconds: int = 1) 
 
 def expiry_is_told(station: Station, address: str, wait_seconds: float = 1.0) -> bool:
     """Whether a router tells a station that the time to live of its packet to an address is over."""
+    return any(_is_told(station, address, patience_seconds) for patience_seconds in turns(wait_seconds))
+
+
+def _is_told(station: Station, address: str, wait_seconds: float) -> bool:
     # ip(7); the socket module has no name for it before Python 3.14.
     ip_recverr, udp_port_of_traceroute = 11, 33434
     with station.open_socket(socket.SOCK_DGRAM) as probe:

@@ -2,7 +2,10 @@
 
 from dataclasses import dataclass
 
+from qemunet_tests.harness.deadline import Deadline
 from qemunet_tests.harness.guest import Guest
+from qemunet_tests.harness.pace import turns
+from qemunet_tests.harness.target import Target
 
 #: A first DISCOVER may be lost while a link comes up: this is how long a client is given under KVM.
 LEASE_SECONDS = 4.0
@@ -28,8 +31,25 @@ class Lease:
 
 def lease(guest: Guest, nic: int = 0, within_seconds: float = LEASE_SECONDS) -> Lease | None:
     """Wait for the guest's lease on its NIC number `nic`; None when none came. `within_seconds` is KVM time."""
-    said = guest.await_lease(nic, within_seconds)
-    return None if said is None else _parse(said)
+    for patience_seconds in turns(within_seconds):
+        if (said := guest.await_lease(nic, patience_seconds)) is not None:
+            return _parse(said)
+    return None
+
+
+def known_to_server(target: Target, mac: str, within_seconds: float = 2.0) -> str | None:
+    """The address that the LAN's server has written down for a MAC; None where it has none.
+
+    It may answer first and write after.
+    """
+    found: list[str] = []
+
+    def written() -> bool:
+        found[:] = [each.address for each in target.leases_known_to_server() if each.mac == mac]
+        return bool(found)
+
+    Deadline(within_seconds, "the server to write its lease down").sees(written, interval_seconds=0.05)
+    return found[0] if found else None
 
 
 def _parse(text: str) -> Lease:

@@ -1,6 +1,8 @@
 """Network interfaces, seen from inside a guest."""
 
+from qemunet_tests.harness import pace
 from qemunet_tests.harness.guest import Guest
+from qemunet_tests.harness.pace import turns, whole
 from qemunet_tests.observe.place import Place
 
 
@@ -14,27 +16,38 @@ def driver(guest: Guest, interface: str = "eth0") -> str:
     return guest.run(f"basename $(readlink /sys/class/net/{interface}/device/driver)").text
 
 
-def carrier(guest: Guest, interface: str = "eth0") -> bool:
-    """Whether the cable is in."""
-    return guest.run(f"cat /sys/class/net/{interface}/carrier").text == "1"
+def carrier(guest: Guest, interface: str = "eth0") -> bool | None:
+    """Whether the cable is in; None where the interface is not up and so nobody knows."""
+    return {"1": True, "0": False}.get(guest.run(f"cat /sys/class/net/{interface}/carrier").text)
 
 
 def address_on(place: Place, interface: str, wait_seconds: int = 20) -> str:
     """The IPv4 address with prefix on an interface, waited for; empty when none came."""
     show = f"ip -4 -o addr show dev {interface} scope global"
-    command = f"n=0; until {show} | grep inet || [ $n = {wait_seconds} ]; do n=$((n+1)); sleep 1; done"
-    words = place.run(command, within_seconds=wait_seconds + 5).text.split()
-    return words[words.index("inet") + 1] if "inet" in words else ""
+    for patience_seconds in turns(wait_seconds):
+        wait = whole(patience_seconds)
+        command = f"n=0; until {show} | grep inet || [ $n = {wait} ]; do n=$((n+1)); sleep 1; done"
+        words = place.run(command, within_seconds=wait + 5).text.split()
+        if "inet" in words:
+            return words[words.index("inet") + 1]
+    return ""
 
 
 def addresses(place: Place, wait_seconds: int = 8) -> dict[str, str]:
-    """The IPv4 address of every interface but loopback, empty where it has none, a second after one got the first.
+    """The IPv4 address of every interface but loopback, empty where it has none, a moment after one got the first.
 
-    Their DHCP clients start together: who has none by then has nobody to ask.
+    Their DHCP clients start together: who has none by then has nobody to ask. The moment is a second, and longer as the
+    machine is slower.
     """
     show = "ip -4 -o addr show scope global"
-    command = f"n=0; until {show} | grep -q inet || [ $n = {wait_seconds} ]; do n=$((n+1)); sleep 1; done; sleep 1"
-    listed = place.run(f"{command}; {show}; echo; ls /sys/class/net", within_seconds=wait_seconds + 5).text
-    shown, _, names = listed.rpartition("\n\n")
-    found = {words[1]: words[3] for words in map(str.split, shown.splitlines())}
-    return {name: found.get(name, "") for name in names.split() if name != "lo"}
+    found: dict[str, str] = {}
+    for patience_seconds in turns(wait_seconds):
+        wait, more = whole(patience_seconds), whole(pace.crowding())
+        command = f"n=0; until {show} | grep -q inet || [ $n = {wait} ]; do n=$((n+1)); sleep 1; done; sleep {more}"
+        listed = place.run(f"{command}; {show}; echo; ls /sys/class/net", within_seconds=wait + more + 5).text
+        shown, _, names = listed.rpartition("\n\n")
+        with_address = {words[1]: words[3] for words in map(str.split, shown.splitlines())}
+        found = {name: with_address.get(name, "") for name in names.split() if name != "lo"}
+        if any(found.values()):
+            break
+    return found

@@ -9,10 +9,12 @@ from dataclasses import dataclass
 
 from qemunet_tests.harness.guest import Guest
 from qemunet_tests.harness.lab.station import Station
+from qemunet_tests.harness.pace import turns
 
 LISTEN = {"TCP": "TCP4-LISTEN:{port},fork,reuseaddr", "UDP": "UDP4-RECVFROM:{port},fork"}
 #: Where a word has come in, it is taken first: socat answers nothing where it cannot hand it on.
 SAY = {"TCP": "echo {word}", "UDP": "read -r -n 1 _; echo {word}"}
+NO_ANSWER = "no answer"
 SOCKETS = {"TCP": socket.SOCK_STREAM, "UDP": socket.SOCK_DGRAM}
 
 
@@ -39,7 +41,16 @@ def put_up(guest: Guest, port: int, protocol: str = "TCP") -> str:
 
 
 def read_at(station: Station, address: str, port: int, protocol: str = "TCP", wait_seconds: float = 10.0) -> Answer:
-    """What is said at an address and port to somebody who calls from a station."""
+    """What is said at an address and port to somebody who calls from a station: without an answer, he calls again."""
+    answer = Answer("", NO_ANSWER)
+    for patience_seconds in turns(wait_seconds):
+        answer = _read_at(station, address, port, protocol, patience_seconds)
+        if answer.trouble != NO_ANSWER:
+            break
+    return answer
+
+
+def _read_at(station: Station, address: str, port: int, protocol: str, wait_seconds: float) -> Answer:
     with station.open_socket(SOCKETS[protocol]) as caller:
         caller.settimeout(wait_seconds)
         try:
@@ -48,7 +59,7 @@ def read_at(station: Station, address: str, port: int, protocol: str = "TCP", wa
                 caller.send(b"who is there?")
             word = caller.recv(64).decode(errors="replace").strip()
         except TimeoutError:
-            return Answer("", "no answer")
+            return Answer("", NO_ANSWER)
         except OSError as refusal:
             return Answer("", refusal.strerror or str(refusal))
     return Answer(word) if word else Answer("", "hangs up without a word")

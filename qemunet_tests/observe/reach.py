@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from qemunet_tests.harness.errors import HarnessError
 from qemunet_tests.harness.guest import Guest
+from qemunet_tests.harness.pace import turns, whole
 from qemunet_tests.harness.target import Endpoint
 from qemunet_tests.observe.place import Place
 
@@ -31,7 +32,20 @@ class Ping:
 
 
 def ping(place: Place, address: str, count: int = 3, wait_seconds: int = 2, size_bytes: int = 56) -> Ping:
-    """Send ICMP echo requests from a place. Raises HarnessError where ping does not run."""
+    """Send ICMP echo requests from a place.
+
+    Where not all are answered they are sent once more on a busy machine, with longer patience. Raises
+    HarnessError where ping does not run.
+    """
+    seen = Ping(count, 0)
+    for patience_seconds in turns(wait_seconds, again=False):
+        seen = _ping(place, address, count, whole(patience_seconds), size_bytes)
+        if seen.received == seen.sent:
+            break
+    return seen
+
+
+def _ping(place: Place, address: str, count: int, wait_seconds: int, size_bytes: int) -> Ping:
     command = f"ping -n -c {count} -i 0.3 -W {wait_seconds} -s {size_bytes} {address}"
     answer = place.run(command, within_seconds=count * 0.3 + wait_seconds + 5)
     match = RECEIVED.search(answer.text)
@@ -43,6 +57,10 @@ def ping(place: Place, address: str, count: int = 3, wait_seconds: int = 2, size
 
 def echoes(guest: Place, protocol: str, service: Endpoint, wait_seconds: int = 5) -> bool:
     """Whether a word sent from a guest to a service comes back; `protocol` is `TCP` or `UDP`."""
+    return any(_echoes(guest, protocol, service, whole(patience_seconds)) for patience_seconds in turns(wait_seconds))
+
+
+def _echoes(guest: Place, protocol: str, service: Endpoint, wait_seconds: int) -> bool:
     word = secrets.token_hex(8)
     sender = SENDERS[protocol].format(wait_seconds=wait_seconds, address=service.address, port=service.port)
     # UDP knows no end of a conversation, so the answer is watched for instead of waiting for the sender to end.
@@ -68,8 +86,18 @@ class Bulk:
 def bulk(guest: Guest, service: Endpoint, size_bytes: int, wait_seconds: int = 20) -> Bulk:
     """Send `size_bytes` random bytes by TCP to a service that returns them, and compare.
 
-    A ping passes on many a host where this stalls: see F09 and F14 in the catalogue of host faults.
+    A ping passes on many a host where this stalls: see F09 and F14 in the catalogue of host faults. What is not back in
+    time is sent once more with longer patience.
     """
+    seen = Bulk(size_bytes, 0, False)
+    for patience_seconds in turns(wait_seconds):
+        seen = _bulk(guest, service, size_bytes, whole(patience_seconds))
+        if seen.returned == seen.sent:
+            break
+    return seen
+
+
+def _bulk(guest: Guest, service: Endpoint, size_bytes: int, wait_seconds: int) -> Bulk:
     block = secrets.token_bytes(4096)
     content = block * (size_bytes // len(block))
     guest.put("/tmp/block", block)

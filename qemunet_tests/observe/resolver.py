@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from qemunet_tests.harness.guest import Guest
 from qemunet_tests.harness.host import resolver
 from qemunet_tests.harness.lab.station import Station
+from qemunet_tests.harness.pace import turns, whole
 from qemunet_tests.observe.place import Place
 
 ANSWER = re.compile(r"^Address(?: \d+)?:\s+(\d+\.\d+\.\d+\.\d+)\s*$", re.MULTILINE)
@@ -52,8 +53,8 @@ def told(answers: Mapping[str, Answer | None]) -> str:
 def ask_from(station: Station, server: str, name: str, wait_seconds: float = 2.0) -> Answer | None:
     """What a resolver answers to a question from a station; None when it does not, asked twice."""
     with station.open_socket(socket.SOCK_DGRAM) as asking:
-        asking.settimeout(wait_seconds)
-        for _ in range(2):
+        for patience_seconds in turns(wait_seconds):
+            asking.settimeout(patience_seconds)
             try:
                 asking.connect((server, 53))
                 asking.send(_question(name))
@@ -71,10 +72,15 @@ def host_answers(station: Station, server: str, name: str, wait_seconds: float =
 def ask_in(guest: Guest, server: str, name: str, wait_seconds: int = 5) -> Answer | None:
     """The same from inside a guest."""
     guest.put("/tmp/question", _question(name))
-    # UDP knows no end of a conversation, so the answer is watched for.
-    ask = f"socat -t {wait_seconds} - UDP4:{server}:53 </tmp/question >/tmp/answer 2>/dev/null &"
-    watch = f"n=0; until [ -s /tmp/answer ] || [ $n = {wait_seconds * 10} ]; do n=$((n+1)); sleep 0.1; done"
-    return _answer(guest.run(f": >/tmp/answer; {ask} {watch}; cat /tmp/answer", wait_seconds + 5).stdout)
+    for patience_seconds in turns(wait_seconds):
+        wait = whole(patience_seconds)
+        # UDP knows no end of a conversation, so the answer is watched for.
+        ask = f"socat -t {wait} - UDP4:{server}:53 </tmp/question >/tmp/answer 2>/dev/null &"
+        watch = f"n=0; until [ -s /tmp/answer ] || [ $n = {wait * 10} ]; do n=$((n+1)); sleep 0.1; done"
+        said = guest.run(f": >/tmp/answer; {ask} {watch}; cat /tmp/answer", wait + 5).stdout
+        if answer := _answer(said):
+            return answer
+    return None
 
 
 def _question(name: str) -> bytes:

@@ -1,6 +1,7 @@
 """The host's folder that QEMU's `smb=` serves, seen from a guest."""
 
 from qemunet_tests.harness.guest import Guest
+from qemunet_tests.harness.pace import turns, whole
 
 MOUNT_POINT = "/mnt"
 #: SMB 3 wants crypto modules that take a guest's memory and time.
@@ -11,8 +12,20 @@ KILLED = 137
 def mount(guest: Guest, server: str, wait_seconds: int = 15) -> str:
     """Mount the share, whose server the first connection starts. Empty, or what went wrong.
 
-    Nobody should have to wait longer: where smbd waits for a resolver it is minutes.
+    Nobody should have to wait longer: where smbd waits for a resolver it is minutes. On a busy machine it is tried
+    again for as much longer as that is slower.
     """
+    trouble = ""
+    # In software this alone takes seconds, and is no part of what the server takes.
+    guest.run("modprobe cifs", within_seconds=30)
+    for patience_seconds in turns(wait_seconds):
+        trouble = _mount(guest, server, whole(patience_seconds))
+        if not trouble:
+            break
+    return trouble
+
+
+def _mount(guest: Guest, server: str, wait_seconds: int) -> str:
     mounting = f"timeout -s KILL {wait_seconds} mount -t cifs -o {OPTIONS} //{server}/qemu {MOUNT_POINT}"
     ended = guest.run(f"mkdir -p {MOUNT_POINT}; {mounting}", within_seconds=wait_seconds + 5)
     if ended.status == KILLED:

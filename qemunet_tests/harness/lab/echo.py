@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from qemunet_tests.harness.lab.station import Station
 
 CHUNK_BYTES = 65536
+#: A client that takes nothing for so long is gone; one on a busy machine may just be slow.
+SENDING_SECONDS = 60.0
 
 
 @dataclass(frozen=True)
@@ -66,7 +68,7 @@ class EchoService:
         connection, (address, port) = listener.accept()
         self.callers.append(Caller(station, "tcp", address, port))
         # A client that sends faster than it reads is held back by its own window: answers are sent blocking.
-        connection.settimeout(10)
+        connection.settimeout(SENDING_SECONDS)
         self._selector.register(connection, selectors.EVENT_READ, None)
 
     def _answer_datagram(self, served: socket.socket, station: str) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 from pyroute2 import IPRoute
 
 from qemunet_tests.harness import namespaces
+from qemunet_tests.harness.pace import turns
 from qemunet_tests.harness.processes import Completed, Process, Spawner
 
 
@@ -42,7 +43,16 @@ class Station:
             return socket.socket(socket.AF_INET, kind)
 
     def connect(self, address: str, port: int, within_seconds: float = 5.0) -> socket.socket:
-        """A TCP connection from here. Raises OSError, TimeoutError included."""
+        """A TCP connection from here, tried again where there is no answer. Raises OSError, TimeoutError included."""
+        late = TimeoutError("timed out")
+        for patience_seconds in turns(within_seconds):
+            try:
+                return self._connect(address, port, patience_seconds)
+            except TimeoutError as error:
+                late = error
+        raise late
+
+    def _connect(self, address: str, port: int, within_seconds: float) -> socket.socket:
         connection = self.open_socket()
         try:
             connection.settimeout(within_seconds)
