@@ -5,9 +5,10 @@ does nothing at all to a session that has no business with qemunet.
 """
 
 import argparse
+import contextlib
 import dataclasses
 import os
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -240,11 +241,14 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     ours = is_ours(config)
     if not ours and not any(item.get_closest_marker("claim") for item in items):
         return
-    from qemunet_tests.report.citing import cite, select
+    from qemunet_tests.installed import asked_once
+    from qemunet_tests.report.citing import cite, keep_within_bounds, select
     from qemunet_tests.turns import in_turn
 
     cite(items, strict=ours)
     chosen, left_out = select(items, settings(config).claims)
+    if not _only_looks(config):
+        keep_within_bounds(chosen, asked_once(lambda: settings(config).qemu))
     if left_out:
         config.hook.pytest_deselected(items=left_out)
     items[:] = in_turn(chosen)
@@ -252,21 +256,24 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_setup(item: pytest.Item) -> Generator[None, Any, Any]:
-    if _cites(item):
-        from qemunet_tests.report.citing import refuse_miscited
+    with _skipping_what_is_unavailable():
+        if _cites(item):
+            from qemunet_tests.report.citing import refuse
 
-        refuse_miscited(item)
-    return (yield from _skipping_what_is_unavailable())
+            refuse(item)
+        return (yield)
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_call() -> Generator[None, Any, Any]:
-    return (yield from _skipping_what_is_unavailable())
-
-
-def _skipping_what_is_unavailable() -> Generator[None, Any, Any]:
-    try:
+    with _skipping_what_is_unavailable():
         return (yield)
+
+
+@contextlib.contextmanager
+def _skipping_what_is_unavailable() -> Iterator[None]:
+    try:
+        yield
     except Unavailable as error:
         raise pytest.skip.Exception(str(error), _use_item_location=True) from error
 

@@ -112,6 +112,7 @@ def from_options(given: Mapping[str, object], flag: Callable[[str], str]) -> Set
 
     `flag` spells an option's name the way the user typed it.
     """
+    load()  # What is wrong in the claims' tables is said before anything starts.
     try:
         settings = Settings.model_validate({FIELDS.get(name, name): value for name, value in given.items() if value})
     except ValidationError as error:

@@ -1,6 +1,20 @@
 """What the documentation promises: the claims, and which tests cite them."""
 
+from qemunet_tests.claims.bounds import Installed, Outside
 from qemunet_tests.claims.citations import Citation, citations, cited_by
-from qemunet_tests.claims.loader import Claim, Source, load, matching, unmatched
+from qemunet_tests.claims.claim import Claim, Deviation, Source
+from qemunet_tests.claims.loader import load, matching, unmatched
 
-__all__ = ["Citation", "Claim", "Source", "citations", "cited_by", "load", "matching", "unmatched"]
+__all__ = [
+    "Citation",
+    "Claim",
+    "Deviation",
+    "Installed",
+    "Outside",
+    "Source",
+    "citations",
+    "cited_by",
+    "load",
+    "matching",
+    "unmatched",
+]

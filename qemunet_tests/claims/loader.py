@@ -1,56 +1,42 @@
-"""Claims are data: one TOML file per mode, one table per claim."""
+"""Claims are data: for each mode a file, a folder with a file a topic, or both. One table per claim."""
 
 import functools
 import tomllib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from fnmatch import fnmatchcase
 from pathlib import Path
+from typing import Any, cast
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import ValidationError
+from pydantic_core import ErrorDetails
+
+from qemunet_tests.claims.claim import Claim
+from qemunet_tests.harness.errors import UsageError
 
 SHELF = Path(__file__).parent
 
 #: Modes in the order in which people meet them; others follow alphabetically.
 FIRST_MODES = ("user", "bridge")
 
-
-class Source(BaseModel):
-    """Where a promise is made."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    document: str = Field(min_length=1)
-    section: str = Field(min_length=1)
-
-
-class Claim(BaseModel):
-    """One documented statement.
-
-    `says` is our own sentence. `since` and `until` are QEMU versions. `untested` is the reason why no test
-    cites the claim. `diagnosis` names the examination that looks for a cause when the claim breaks.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    id: str = Field(pattern=r"^[a-z0-9-]+/[a-z0-9-]+$")
-    mode: str
-    says: str = Field(min_length=1)
-    source: Source
-    expected: str = Field(min_length=1)
-    since: str | None = None
-    until: str | None = None
-    untested: str | None = Field(default=None, min_length=1)
-    diagnosis: str | None = None
+#: What a file may hold. Only a mode's own file may say in which order its topics come.
+_CLAIMS, _TOPICS = "claims", "topics"
 
 
 @functools.cache
 def load(shelf: Path = SHELF) -> dict[str, Claim]:
-    """All claims by id, in the order of modes and then of their file."""
-    claims = {}
-    for file in sorted(shelf.glob("*.toml"), key=lambda file: _mode_rank(file.stem)):
-        for slug, table in tomllib.loads(file.read_text(encoding="utf-8"))["claims"].items():
-            claim = Claim(id=f"{file.stem}/{slug}", mode=file.stem, **table)
-            claims[claim.id] = claim
+    """All claims by id: in the order of modes, then of the mode's topics, then of their file.
+
+    Raises UsageError with one line that names the file, the claim and the word that is wrong.
+    """
+    claims: dict[str, Claim] = {}
+    written: dict[str, Path] = {}
+    for mode in _modes(shelf):
+        for file in _files(shelf, mode):
+            for slug, table in _tables(_read(file, own=file.parent == shelf), file).items():
+                claim = _claim(file, mode, slug, table)
+                if claim.id in claims:
+                    raise UsageError(f"{file}: the claim {claim.id} is in {written[claim.id]} already")
+                claims[claim.id], written[claim.id] = claim, file
     return claims
 
 
@@ -66,5 +52,66 @@ def unmatched(globs: Iterable[str], claims: dict[str, Claim] | None = None) -> l
     return [glob for glob in globs if not matching([glob], claims)]
 
 
+def _modes(shelf: Path) -> list[str]:
+    files, folders = shelf.glob("*.toml"), shelf.glob("*/*.toml")
+    return sorted({*(file.stem for file in files), *(file.parent.name for file in folders)}, key=_mode_rank)
+
+
 def _mode_rank(mode: str) -> tuple[int, str]:
     return (FIRST_MODES.index(mode) if mode in FIRST_MODES else len(FIRST_MODES), mode)
+
+
+def _files(shelf: Path, mode: str) -> Iterator[Path]:
+    """The mode's own file, then its topics: those that it orders, then the others alphabetically."""
+    own = shelf / f"{mode}.toml"
+    topics = {file.stem: file for file in sorted((shelf / mode).glob("*.toml"))}
+    ordered = _read(own, own=True).get(_TOPICS, []) if own.is_file() else []
+    if not isinstance(ordered, list) or not all(isinstance(topic, str) for topic in ordered):
+        raise UsageError(f"{own}: {_TOPICS}: {ordered!r} is no list of names")
+    for topic in ordered:
+        if topic not in topics:
+            raise UsageError(f"{own}: {_TOPICS}: there is no file {mode}/{topic}.toml")
+    yield from (own,) if own.is_file() else ()
+    yield from (topics.pop(topic) for topic in dict.fromkeys(ordered))
+    yield from topics.values()
+
+
+def _read(file: Path, own: bool) -> dict[str, Any]:
+    """`own`: the file is a mode's own, and not that of a topic."""
+    try:
+        document = tomllib.loads(file.read_text(encoding="utf-8"))
+    except OSError as refused:
+        raise UsageError(f"{file}: cannot be read: {refused.strerror}") from None
+    except ValueError as wrong:
+        raise UsageError(f"{file}: {wrong}") from None
+    allowed = (_CLAIMS, _TOPICS) if own else (_CLAIMS,)
+    for key in document:
+        if key not in allowed:
+            raise UsageError(f"{file}: there is no key {key!r} at the top of such a file, only {' and '.join(allowed)}")
+    return document
+
+
+def _tables(document: dict[str, Any], file: Path) -> dict[str, Any]:
+    tables = document.get(_CLAIMS, {})
+    for slug, table in tables.items() if isinstance(tables, dict) else [("", None)]:
+        if not isinstance(table, dict):
+            raise UsageError(f"{file}: {_CLAIMS}: {slug or tables!r} is no table, for instance [{_CLAIMS}.address]")
+    return cast(dict[str, Any], tables)
+
+
+def _claim(file: Path, mode: str, slug: str, table: dict[str, Any]) -> Claim:
+    for key in ("id", "mode"):
+        if key in table:
+            raise UsageError(f"{file}: claim {mode}/{slug}: {key}: the place of the table says it already")
+    try:
+        return Claim(id=f"{mode}/{slug}", mode=mode, **table)
+    except ValidationError as wrong:
+        raise UsageError(f"{file}: claim {mode}/{slug}: {_first_of(wrong.errors())}") from None
+
+
+def _first_of(errors: list[ErrorDetails]) -> str:
+    first = errors[0]
+    where = ".".join(str(part) for part in first["loc"])
+    if first["type"] == "extra_forbidden":
+        return f"there is no key {where!r}"
+    return f"{where}: {first['msg'].removeprefix('Value error, ')}" if where else first["msg"]

@@ -6,7 +6,10 @@ from typing import TYPE_CHECKING
 from qemunet_tests.harness.errors import UsageError
 
 if TYPE_CHECKING:
-    from qemunet_tests.report.shapes import ClaimsListing
+    from rich.text import Text
+
+    from qemunet_tests.claims import Source
+    from qemunet_tests.report.shapes import ClaimsListing, ListedClaim
 
 EXAMPLES = """\
 examples:
@@ -77,10 +80,26 @@ def _print_table(listing: "ClaimsListing") -> None:
     table.add_column()
     for claim in listing.claims:
         text = Text(claim.says)
-        text.append(f'\n{claim.source.document}, "{claim.source.section}"', style="dim")
+        text.append("\n").append_text(_place(claim.source))
+        if versions := _versions(claim):
+            text.append(f"\n{versions}", style="dim")
         for test in claim.tests:
             text.append(f"\n{test.rpartition('.')[2]}", style="dim")
         if not claim.tests:
             text.append(f"\nnot tested: {claim.untested or 'nobody has said why'}", style="yellow")
         table.add_row(Text(claim.id, style="bold"), text)
     Console(highlight=False).print(table)
+
+
+def _place(source: "Source") -> "Text":
+    """Where it is promised: on a terminal a link, where the document is public."""
+    from rich.text import Text
+
+    style = f"dim link {source.url}" if source.url else "dim"
+    return Text(f'{source.document}, "{source.section}"', style=style)
+
+
+def _versions(claim: "ListedClaim") -> str:
+    """For which versions it is promised; empty for all of them."""
+    bounds = (("since", claim.since), ("until", claim.until))
+    return ", ".join(f"{word} {versions}" for word, versions in bounds if versions)

@@ -70,7 +70,7 @@ PATH: tuple[Suspicion, ...] = (
 #: When all else is said: the question left this host, or nobody may see whether it did.
 LAST: tuple[Suspicion, ...] = (localise.lost_somewhere, localise.unanswered, localise.unseen)
 
-#: What else a claim may suffer from, by the `diagnosis` its TOML table names.
+#: What else a claim may suffer from, by the words of `diagnosis` in its TOML table. The words are read from here.
 SPECIAL: dict[str, tuple[Suspicion, ...]] = {
     "acl": (*HELPER, launch.bridge_not_allowed, launch.unlisted_allowed),
     "acl-refusal": HELPER,
@@ -103,10 +103,11 @@ SPECIAL: dict[str, tuple[Suspicion, ...]] = {
 
 def cause_of(claim: Claim, fixtures: Mapping[str, object], failure: BaseException) -> Cause | None:
     """The first cause that can be proven; None where none can. `fixtures` are those of the test, still alive."""
-    scene = Scene.of(claim.mode, fixtures, failure, claim.diagnosis or "")
+    scene = Scene.of(claim.mode, fixtures, failure, claim.diagnosis)
     if scene is None:
         return None
-    suspicions = (*SPECIAL.get(claim.diagnosis or "", PATH), *LAST)
+    special = dict.fromkeys(suspicion for word in claim.diagnosis for suspicion in SPECIAL[word])
+    suspicions = (*(special or PATH), *LAST)
     return next((cause for suspicion in suspicions if (cause := _followed(suspicion, scene))), None)
 
 

@@ -157,7 +157,7 @@ def answered_after_all(scene: Scene) -> bool:
 @functools.lru_cache(maxsize=1)
 def _followed(scene: Scene, _: int) -> Trail | None:
     guest = scene.guest
-    if guest is None or not guest.nics or scene.topic in NOT_OF_FRAMES or not _runs(guest):
+    if guest is None or not guest.nics or any(topic in NOT_OF_FRAMES for topic in scene.topics) or not _runs(guest):
         return None
     # Whatever a real host does not let us know keeps only its own question from being asked.
     for exchange, links, aside in (_bridged if scene.bridged else _by_user_mode)(scene, guest):
@@ -211,11 +211,11 @@ def _by_user_mode(scene: Scene, guest: Guest) -> Iterator[tuple[Exchange, list[s
     if lease(guest, within_seconds=0.0) is None:
         yield exchanges.dhcp(guest), [], []
         return
-    if scene.topic == "resolver":
+    if "resolver" in scene.topics:
         for name in scene.target.names:
             yield exchanges.dns(guest, name, "10.0.2.3"), way_to(used_by_qemu()), []
-    service = _known(scene, "neighbour_echo" if scene.topic == "reach-lan" else "far_echo")
-    if service and not scene.topic.startswith("ping"):
+    service = _known(scene, "neighbour_echo" if "reach-lan" in scene.topics else "far_echo")
+    if service and not any(topic.startswith("ping") for topic in scene.topics):
         yield exchanges.tcp(guest, service), way_to(service.address), []
 
 

@@ -21,11 +21,12 @@ def asked_for(scene: Scene) -> str | None:
     if scene.bridged:
         return None
     try:
-        if scene.topic == OF_NAMES:
+        if OF_NAMES in scene.topics:
             return used_by_qemu()
-        if scene.topic == OF_THE_LAN:
+        if OF_THE_LAN in scene.topics:
             return scene.target.neighbour_echo.address
-        return scene.target.far_echo.address if scene.topic in OF_THE_OUTSIDE else None
+        asks_outside = any(topic in OF_THE_OUTSIDE for topic in scene.topics)
+        return scene.target.far_echo.address if asks_outside else None
     except Unavailable:
         return None
 
@@ -56,7 +57,7 @@ def answers_refused(scene: Scene) -> Cause | None:
 def same_network(scene: Scene) -> Cause | None:
     """libslirp's network may be the LAN's own: the guest then looks for the LAN's machines beside itself."""
     address = asked_for(scene)
-    got = lease(scene.guest, within_seconds=0.0) if scene.guest and address and scene.topic != OF_NAMES else None
+    got = lease(scene.guest, within_seconds=0.0) if scene.guest and address and OF_NAMES not in scene.topics else None
     if got is None or address is None or IPv4Address(address) not in IPv4Interface(got.interface).network:
         return None
     network = IPv4Interface(got.interface).network

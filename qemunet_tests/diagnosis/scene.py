@@ -12,7 +12,7 @@ from qemunet_tests.harness.target import LabTarget, Target
 
 @dataclass(frozen=True)
 class Scene:
-    """`mode` is the broken claim's, and `topic` what its table calls `diagnosis`.
+    """`mode` is the broken claim's, and `topics` what its table calls `diagnosis`.
 
     `netplan_host` is there for the tests that have one.
     """
@@ -22,17 +22,19 @@ class Scene:
     target: Target
     failure: BaseException
     netplan_host: NetplanHost | None = None
-    topic: str = ""
+    topics: tuple[str, ...] = ()
 
     @classmethod
-    def of(cls, mode: str, fixtures: Mapping[str, object], failure: BaseException, topic: str = "") -> "Scene | None":
+    def of(
+        cls, mode: str, fixtures: Mapping[str, object], failure: BaseException, topics: tuple[str, ...] = ()
+    ) -> "Scene | None":
         """The scene of a test that had these fixtures; None where it got no bench and so nothing can be looked at."""
         bench, target = fixtures.get("bench"), fixtures.get("target")
         if not isinstance(bench, Bench) or not isinstance(target, LabTarget | HostTarget):
             return None
         configured = fixtures.get("netplan_host")
         netplan_host = configured if isinstance(configured, NetplanHost) else None
-        return cls(mode, bench, target, failure, netplan_host, topic)
+        return cls(mode, bench, target, failure, netplan_host, topics)
 
     @property
     def guest(self) -> Guest | None:

@@ -5,14 +5,14 @@ from pathlib import Path
 
 import pytest
 
-from qemunet_tests.claims import cited_by, load, matching
+from qemunet_tests.claims import Claim, Installed, cited_by, load, matching
 from qemunet_tests.claims.citations import MARKER, TESTS
-from qemunet_tests.harness.errors import UsageError
+from qemunet_tests.harness.errors import HarnessError, Unavailable, UsageError
 from qemunet_tests.report.record import Record
 
 #: Where a test remembers what it found out.
 RECORD = pytest.StashKey[Record]()
-_REFUSAL = pytest.StashKey[str]()
+_REFUSAL = pytest.StashKey[Exception]()
 
 
 def cite(items: Iterable[pytest.Item], strict: bool) -> None:
@@ -29,19 +29,36 @@ def cite(items: Iterable[pytest.Item], strict: bool) -> None:
             item.stash[RECORD] = Record(claim, _name_for_people(item))
             item.extra_keyword_matches.add(claim.id)  # for pytest's -k
         elif markers and strict:
-            item.stash[_REFUSAL] = (
+            item.stash[_REFUSAL] = UsageError(
                 "a test has to cite one claim that exists, for instance @pytest.mark.claim('user/address'); "
                 f"this one cites {', '.join(map(repr, ids)) or 'none'}"
             )
 
 
-def refuse_miscited(item: pytest.Item) -> None:
-    """Raises UsageError for a test that `cite` found wanting.
+def keep_within_bounds(items: Iterable[pytest.Item], installed: Installed) -> None:
+    """What is promised for other versions than those at hand is unavailable: no guest is started for it."""
+    for item in items:
+        if record := item.stash.get(RECORD, None):
+            record.testimony.installed = installed
+            if refusal := _out_of_bounds(record.claim, installed):
+                item.stash[_REFUSAL] = refusal
+
+
+def _out_of_bounds(claim: Claim, installed: Installed) -> Exception | None:
+    try:
+        outside = claim.bounds.outside(installed)
+    except (HarnessError, Unavailable, UsageError) as error:
+        return error
+    return Unavailable(f"this is promised {outside.reason}", outside.remedy) if outside else None
+
+
+def refuse(item: pytest.Item) -> None:
+    """Raises UsageError for a test that cites wrongly, Unavailable for one whose claim is for other versions.
 
     Not earlier: an error while tests are collected has pytest-xdist's workers end without a word.
     """
     if refusal := item.stash.get(_REFUSAL, None):
-        raise UsageError(refusal)
+        raise refusal
 
 
 def take_down(item: pytest.Item, call: pytest.CallInfo[None], report: pytest.TestReport) -> None:

@@ -4,11 +4,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-from qemunet_tests.claims import Claim
+from qemunet_tests.claims import Claim, Deviation, Installed
+from qemunet_tests.harness.errors import HarnessError
 from qemunet_tests.report.finding import Finding, Verdict, worst
 from qemunet_tests.report.judgement import Outcome, judge, one_line
 
 Value = TypeVar("Value")
+
+
+class UnknownHere(AssertionError):
+    """A deviation was seen outside the versions that it is known in: that is its cause, and no other is looked for."""
 
 
 class Testimony:
@@ -18,6 +23,8 @@ class Testimony:
 
     def __init__(self, claim: Claim) -> None:
         self.id = claim.id
+        self.installed: Installed = lambda _: None
+        self._deviations = claim.deviations
         self.expected = claim.expected
         self.observed: str | None = None
         self.deviation: str | None = None
@@ -33,9 +40,26 @@ class Testimony:
         self.observed = str(value)
         return value
 
-    def deviates(self, explanation: str) -> None:
-        """The test has asserted exactly the known deviation, which `explanation` explains."""
-        self.deviation = explanation
+    def deviates(self, explanation: str | None = None, name: str | None = None) -> None:
+        """The test has asserted exactly the known deviation, which `explanation` explains, or else the claim's table.
+
+        `name` is its name in that table, needed where there are several. Fails outside of the deviation's versions.
+        """
+        known = self._known_deviation(name)
+        self.deviation = explanation or (known.says if known else None)
+        if self.deviation is None:
+            raise HarnessError(f"{self.id} has no known deviation, and the test does not explain the one it saw")
+        outside = known.bounds.outside(self.installed) if known else None
+        if outside and outside.certain:
+            raise UnknownHere(f"this deviation is known {outside.reason}: {self.deviation}")
+
+    def _known_deviation(self, name: str | None) -> Deviation | None:
+        if name is None and len(self._deviations) < 2:
+            return next(iter(self._deviations.values()), None)
+        if name not in self._deviations:
+            names = ", ".join(self._deviations) or "none"
+            raise HarnessError(f"{self.id} has no deviation {name!r}; there is {names}")
+        return self._deviations[name]
 
     def blames(self, reason: str, remedy: str | None = None) -> None:
         """Should an assertion fail from here on, this is why."""
@@ -64,6 +88,8 @@ class Record:
             self.outcomes.append(outcome)
 
     def _explained(self, outcome: Outcome, phase: str, error: BaseException, fixtures: Mapping[str, object]) -> Outcome:
+        if isinstance(error, UnknownHere):
+            return outcome
         complaint = ""
         if phase != "teardown":
             try:
