@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any, cast
 
 from pydantic import ValidationError
-from pydantic_core import ErrorDetails
 
 from qemunet_tests.claims.claim import Claim
 from qemunet_tests.harness.errors import UsageError
@@ -106,11 +105,11 @@ def _claim(file: Path, mode: str, slug: str, table: dict[str, Any]) -> Claim:
     try:
         return Claim(id=f"{mode}/{slug}", mode=mode, **table)
     except ValidationError as wrong:
-        raise UsageError(f"{file}: claim {mode}/{slug}: {_first_of(wrong.errors())}") from None
+        raise UsageError(f"{file}: claim {mode}/{slug}: {_first_of(wrong)}") from None
 
 
-def _first_of(errors: list[ErrorDetails]) -> str:
-    first = errors[0]
+def _first_of(wrong: ValidationError) -> str:
+    first = wrong.errors()[0]
     where = ".".join(str(part) for part in first["loc"])
     if first["type"] == "extra_forbidden":
         return f"there is no key {where!r}"
