@@ -9,6 +9,7 @@ import pytest
 from qemunet_tests.harness.bench import Bench
 from qemunet_tests.harness.cache import cache_root
 from qemunet_tests.report.finding import ARTIFACT
+from qemunet_tests.report.place import ARTIFACTS
 
 
 def keep(item: pytest.Item, bench: Bench, report: Path | None) -> str | None:
@@ -16,7 +17,7 @@ def keep(item: pytest.Item, bench: Bench, report: Path | None) -> str | None:
 
     Returns why that failed, or None: a full disk is no reason to learn nothing.
     """
-    shelf = report / "artifacts" if report else cache_root() / "failures"
+    shelf = report / ARTIFACTS if report else cache_root() / "failures"
     folder = shelf / re.sub(r"[^\w.-]+", "-", item.name)
     shutil.rmtree(folder, ignore_errors=True)
     try:

@@ -213,6 +213,8 @@ def _configure_session(config: pytest.Config) -> None:
     except UsageError as error:
         raise pytest.UsageError(str(error)) from None
     if not _is_worker(config):
+        if report and not config.pluginmanager.has_plugin(RUN_PLUGIN):
+            _begin_report(report, settings(config).target)
         reporter(config).folder = report
         chosen = getattr(config.option, "xmlpath", None)
         config.option.xmlpath = chosen or (report and str(report / JUNIT_FILE))
@@ -223,6 +225,16 @@ def _configure_session(config: pytest.Config) -> None:
     if config.option.basetemp:
         # The controller made it in its own scratch space, which a worker in the lab does not see.
         Path(config.option.basetemp).parent.mkdir(parents=True, exist_ok=True)
+
+
+def _begin_report(folder: Path, target: str) -> None:
+    """`qemunet run` has done it before it prepared anything."""
+    from qemunet_tests.report.place import begin
+
+    try:
+        begin(folder, target)
+    except OSError as refused:
+        raise pytest.UsageError(f"--qemunet-report: cannot write into {str(folder)!r}: {refused.strerror}") from None
 
 
 @pytest.fixture

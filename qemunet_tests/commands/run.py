@@ -4,6 +4,7 @@ import argparse
 import contextlib
 import os
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from qemunet_tests.harness.errors import UsageError
@@ -89,10 +90,21 @@ def execute(arguments: argparse.Namespace) -> int:
     from qemunet_tests.commands.preparing import prepare_run
     from qemunet_tests.commands.terminal import own_console
 
+    if settings.report:
+        _begin_report(settings.report, settings.target)
     with own_console() as console:
         image_seconds = prepare_run(console, settings)
         with _undisturbed_pytest():
             return conduct(console, pytest_arguments(settings, workers), workers, image_seconds)
+
+
+def _begin_report(folder: Path, target: str) -> None:
+    from qemunet_tests.report.place import begin
+
+    try:
+        begin(folder, target)
+    except OSError as refused:
+        raise UsageError(f"--report: cannot write into {str(folder)!r}: {refused.strerror}") from refused
 
 
 def _workers(text: str | None, target: str) -> int:

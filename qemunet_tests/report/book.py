@@ -45,6 +45,8 @@ class Book:
         now_seconds = time.monotonic()
         facts = merged(self.facts.values())
         tests_seconds = now_seconds - (self._tests_began_seconds or now_seconds)
+        unknown = [what for what in ("qemu", "accel") if not getattr(facts, what)]
+        cut_short = [f"interrupted before it was known: {', '.join(unknown)}"] if self.interrupted and unknown else []
         return Results.model_validate(
             {
                 "target": target,
@@ -57,7 +59,7 @@ class Book:
                 "phases": {
                     phase: round(seconds, 3) for phase, seconds in {**facts.phases, "tests": tests_seconds}.items()
                 },
-                "notes": [*self.trouble, *facts.faults, *facts.notes],
+                "notes": [*self.trouble, *facts.faults, *cut_short, *facts.notes],
                 "verdicts": verdicts_of(self.findings),
             }
         )

@@ -3,6 +3,7 @@
 import contextlib
 import io
 import os
+import time
 from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
 #: Attribute of a report, and key of a worker's output, in which a process sends its facts.
 FACTS = "qemunet_facts"
 
+#: How much of what was found a process may take along that is killed.
+BETWEEN_WRITES_SECONDS = 5.0
+
 
 class Reporter:
     """Gathers findings and facts, writes results.json and prints the card.
@@ -34,6 +38,7 @@ class Reporter:
         self.book.facts["this process"] = facts
         self._config = config
         self._written: list[Path] = []
+        self._written_until_seconds = 0.0
         self._settings = settings
 
     def results(self) -> "Results":
@@ -51,6 +56,7 @@ class Reporter:
         if report.when == "teardown":
             if finding := Finding.from_properties(report.user_properties):
                 self.book.findings.append(finding)
+                self._write_so_far()
         elif report.when not in ("setup", "call"):
             self._worker_died(report)
 
@@ -108,6 +114,13 @@ class Reporter:
                 yield Path(log.logfile)
             finally:
                 log.logfile = place
+
+    def _write_so_far(self) -> None:
+        """What is known already, should this process be killed. A full disk is told of at the end."""
+        if self.folder and time.monotonic() > self._written_until_seconds:
+            self._written_until_seconds = time.monotonic() + BETWEEN_WRITES_SECONDS
+            with contextlib.suppress(OSError):
+                write_results(self.results().model_copy(update={"interrupted": True}), self.folder)
 
     def _write(self, junit: Path | None) -> None:
         from qemunet_tests.report.summary import append_for_the_job, markdown
