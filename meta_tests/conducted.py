@@ -5,6 +5,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from meta_tests.patience import limit
+
 #: Runs tests of our own where `qemunet run` would run the conformance tests, outside the lab.
 CONDUCT = """
 import sys
@@ -39,7 +41,7 @@ def qemunet(*words: str, cwd: Path | None = None) -> subprocess.CompletedProcess
     """The command as a user types it."""
     return subprocess.run(
         [sys.executable, "-m", "qemunet_tests", *words],
-        capture_output=True, text=True, check=False, timeout=60, cwd=cwd, env=clean_environment(),
+        capture_output=True, text=True, check=False, timeout=limit(60), cwd=cwd, env=clean_environment(),
     )  # fmt: skip
 
 
@@ -53,5 +55,5 @@ def conduct(folder: Path, tests: str, *words: str) -> subprocess.CompletedProces
     (folder / "test_it.py").write_text(tests)
     return subprocess.run(
         [sys.executable, "-c", CONDUCT, str(folder), *words],
-        capture_output=True, text=True, check=False, timeout=60, cwd=folder, env=clean_environment(),
+        capture_output=True, text=True, check=False, timeout=limit(60), cwd=folder, env=clean_environment(),
     )  # fmt: skip

@@ -24,6 +24,7 @@ import pytest
 
 from meta_tests.accounts import CHECKOUT, NOBODY
 from meta_tests.host_fault import HostFault
+from meta_tests.patience import limit
 from qemunet_tests.harness import qemu_facts
 from qemunet_tests.harness.deadline import Deadline
 
@@ -145,7 +146,7 @@ class HostMachine:
 
     def _typed(self, pid: int, commands: str) -> str:
         words = [*self._entering(pid), "sh", "-ec", textwrap.dedent(commands)]
-        done = subprocess.run(words, capture_output=True, text=True, check=False, timeout=60)
+        done = subprocess.run(words, capture_output=True, text=True, check=False, timeout=limit(60))
         assert done.returncode == 0, f"{commands}\n{done.stderr}"
         return done.stdout
 

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from meta_tests.accounts import CHECKOUT, NOBODY
+from meta_tests.patience import limit
 from qemunet_tests.harness import cache, template, templates
 from qemunet_tests.harness.errors import UsageError
 from qemunet_tests.harness.host import trial_memory
@@ -105,7 +106,7 @@ def test_every_command_refuses_a_strangers_cache(tmp_path: Path, words: str) -> 
     done = subprocess.run(
         [sys.executable, "-m", "qemunet_tests", *words.split()],
         cwd=CHECKOUT, env={**os.environ, "QEMUNET_CACHE": str(tmp_path)}, stdin=subprocess.DEVNULL,
-        capture_output=True, text=True, timeout=60, check=False,
+        capture_output=True, text=True, timeout=limit(60), check=False,
     )  # fmt: skip
     assert (done.returncode, done.stdout) == (2, ""), done.stderr
     assert done.stderr == (
@@ -293,6 +294,6 @@ def test_in_a_lab_strangers_are_not_taken_for_root() -> None:
         environment = {"QEMUNET_CACHE": folder, "PATH": "/usr/bin:/bin", "PYTHONPATH": str(CHECKOUT)}
         done = subprocess.run(
             ["setpriv", "--reuid=4712", "--regid=4712", "--clear-groups", sys.executable, "-c", IN_A_USER_NAMESPACE],
-            env=environment, capture_output=True, text=True, timeout=60, check=False,
+            env=environment, capture_output=True, text=True, timeout=limit(60), check=False,
         )  # fmt: skip
     assert done.stdout == "['mine', 'roots'] ['mine', 'roots']\n", done.stderr

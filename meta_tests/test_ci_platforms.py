@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from meta_tests.accounts import CHECKOUT, NOBODY
+from meta_tests.patience import limit
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="needs root to cover things")
 
@@ -18,7 +19,7 @@ def run_covered(script: str, *words: str) -> subprocess.CompletedProcess[str]:
     """A program that is started after a shell's script has changed its private mounts. `$1` is the first word."""
     return subprocess.run(
         ["unshare", "--mount", "--propagation", "private", "sh", "-ec", script + ' && exec "$@"', "sh", *words],
-        cwd=CHECKOUT, capture_output=True, text=True, timeout=240, check=False,
+        cwd=CHECKOUT, capture_output=True, text=True, timeout=limit(240), check=False,
     )  # fmt: skip
 
 

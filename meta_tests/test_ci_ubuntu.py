@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from meta_tests.accounts import CHECKOUT
+from meta_tests.patience import limit
 from meta_tests.test_namespaces import ENTER
 
 UID = 64_001
@@ -91,7 +92,7 @@ class Ubuntu:
         return subprocess.run(
             ["unshare", "--mount", "--propagation", "private", *account,
              sys.executable, "-m", "meta_tests.apparmor", self._apparmor, *user, "env", "-i", *given, *words],
-            cwd=CHECKOUT, capture_output=True, text=True, timeout=240, check=False,
+            cwd=CHECKOUT, capture_output=True, text=True, timeout=limit(240), check=False,
         )  # fmt: skip
 
 
@@ -118,7 +119,7 @@ def test_the_stand_in_does_what_apparmor_does(apparmor: str, open_folder: Path) 
     }
     assert said.stderr == expected[apparmor]
     words = [sys.executable, "-m", "meta_tests.apparmor", apparmor, "unshare", "--user", "--map-root-user", "true"]
-    assert subprocess.run(words, cwd=CHECKOUT, timeout=30, check=False).returncode == 0
+    assert subprocess.run(words, cwd=CHECKOUT, timeout=limit(30), check=False).returncode == 0
 
 
 @with_sudo

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from meta_tests.accounts import CHECKOUT, NOBODY
+from meta_tests.patience import limit
 
 ruamel_yaml = pytest.importorskip("ruamel.yaml", reason="comes with check-jsonschema")
 
@@ -38,7 +39,7 @@ def bash(script: str, folder: Path, **variables: str) -> subprocess.CompletedPro
     """As GitHub and GitLab run it: to the first command that fails."""
     return subprocess.run(
         ["bash", "--noprofile", "--norc", "-eo", "pipefail", "-c", script],
-        cwd=folder, env={**os.environ, **variables}, capture_output=True, text=True, timeout=500, check=False,
+        cwd=folder, env={**os.environ, **variables}, capture_output=True, text=True, timeout=limit(500), check=False,
     )  # fmt: skip
 
 
@@ -57,7 +58,7 @@ def clone(tmp_path: Path) -> Path:
 @pytest.mark.parametrize(("schema", "file"), [("vendor.github-workflows", GITHUB), ("vendor.gitlab-ci", GITLAB)])
 def test_the_schema_of_its_system_takes_it(schema: str, file: Path) -> None:
     words = [sys.executable, "-m", "check_jsonschema", "--builtin-schema", schema, str(file)]
-    done = subprocess.run(words, capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(words, capture_output=True, text=True, timeout=limit(60), check=False)
     assert done.returncode == 0, done.stdout
 
 
@@ -112,7 +113,7 @@ def mode_of_kvm_after(script: str, folder: Path, *user: str) -> tuple[str, str]:
         env={"PATH": f"{programs}:/usr/sbin:/usr/bin:/sbin:/bin"},
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=limit(30),
         check=False,
     )
     assert done.returncode == 0, done.stderr
@@ -203,5 +204,5 @@ def test_shellcheck_has_nothing_against_the_commands() -> None:
     scripts = [step["run"] for job in loaded(GITHUB)["jobs"].values() for step in job["steps"] if "run" in step]
     for script in scripts:
         words = ["shellcheck", "--shell=bash", "--exclude=SC2086", "-"]
-        done = subprocess.run(words, input=script, capture_output=True, text=True, timeout=60, check=False)
+        done = subprocess.run(words, input=script, capture_output=True, text=True, timeout=limit(60), check=False)
         assert done.returncode == 0, done.stdout

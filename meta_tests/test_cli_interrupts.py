@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from meta_tests.conducted import CONDUCT, clean_environment
+from meta_tests.patience import limit
 from qemunet_tests.harness.deadline import Deadline
 from qemunet_tests.report.interrupt import interrupt_only_once
 
@@ -91,7 +92,7 @@ def test_the_first_interrupt_ends_in_order(tmp_path: Path, workers: str, sent_to
             os.killpg(process.pid, signal.SIGINT)
         # xdist alone would get round to it after 5 s.
         Deadline(4, "the test to be interrupted").wait_until((tmp_path / "ending").exists)
-        assert process.wait(timeout=20) == 3
+        assert process.wait(timeout=limit(20)) == 3
         assert living(process.pid) == []
     shown = (tmp_path / "stdout").read_text()
     assert "interrupted: ending the guests (Ctrl-C again ends at once)" in shown
@@ -120,7 +121,7 @@ def test_a_worker_is_interrupted_only_once() -> None:
 def test_an_interrupted_run_that_has_seen_something_broken_says_so(tmp_path: Path) -> None:
     with running(tmp_path, "assert 0, 'no lease'", "-n", "0") as process:
         process.send_signal(signal.SIGTERM)
-        assert process.wait(timeout=20) == 1
+        assert process.wait(timeout=limit(20)) == 1
 
 
 @pytest.mark.parametrize("workers", ["0", "2"])
@@ -132,7 +133,7 @@ def test_the_second_interrupt_ends_at_once(tmp_path: Path, workers: str, monkeyp
         os.killpg(process.pid, signal.SIGINT)
         Deadline(10, "the fixture to clean up").wait_until((tmp_path / "ending").exists)
         os.killpg(process.pid, signal.SIGINT)
-        assert process.wait(timeout=3) == 3
+        assert process.wait(timeout=limit(3)) == 3
         Deadline(3, "the workers to be gone").wait_until(lambda: living(process.pid) == [])
     assert "interrupted twice" in (tmp_path / "stdout").read_text()
     assert "Traceback" not in (tmp_path / "stdout").read_text()

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from meta_tests.conducted import BROKEN, CONDUCT, GOOD, clean_environment, conduct
+from meta_tests.patience import limit
 
 INCONCLUSIVE = GOOD + "\n@pytest.mark.claim('user/e1000')\ndef test_e1000(): raise OSError('no disk')\n"
 UNAVAILABLE = """
@@ -104,7 +105,7 @@ def test_a_host_where_the_lab_cannot_be_entered(tmp_path: Path) -> None:
     )
     done = subprocess.run(
         [sys.executable, "-c", closed, str(tmp_path), "-n", "0"],
-        capture_output=True, text=True, check=False, timeout=60, cwd=tmp_path, env=clean_environment(),
+        capture_output=True, text=True, check=False, timeout=limit(60), cwd=tmp_path, env=clean_environment(),
     )  # fmt: skip
     assert done.returncode == 3
     assert done.stdout == ""
@@ -129,7 +130,7 @@ def test_a_terminal_sees_a_live_line_and_then_the_card(tmp_path: Path, workers: 
         while part := os.read(ours, 65536):
             shown += part
     os.close(ours)
-    assert process.wait(timeout=30) == 1
+    assert process.wait(timeout=limit(30)) == 1
     text = shown.decode()
     assert "user/e1000" in text
     assert text.rindex("\x1b[?25h") > text.rindex("\x1b[?25l")

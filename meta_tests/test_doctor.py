@@ -15,6 +15,7 @@ from typing import Any
 import jsonschema
 import pytest
 
+from meta_tests.patience import limit
 from meta_tests.test_host_checks import QEMU, host
 from qemunet_tests.commands import doctor
 from qemunet_tests.harness import qemu_facts
@@ -31,7 +32,7 @@ NOBODY = 65534
 
 
 def run(*options: str, prefix: Sequence[str] = ()) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([*prefix, *DOCTOR, *options], capture_output=True, text=True, timeout=60, check=False)
+    return subprocess.run([*prefix, *DOCTOR, *options], capture_output=True, text=True, timeout=limit(60), check=False)
 
 
 def parsed(*options: str) -> argparse.Namespace:

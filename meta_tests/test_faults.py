@@ -12,6 +12,7 @@ import pytest
 from meta_tests.faults.fault import FAULTS, UNBREAKABLE, Fault
 from meta_tests.faults.plugin import user  # noqa: F401  (registers the faults)
 from meta_tests.faults.table import record
+from meta_tests.patience import limit
 from qemunet_tests.claims import load
 
 CHECKOUT = Path(__file__).parent.parent
@@ -31,7 +32,7 @@ def run_with(fault: Fault, folder: Path) -> dict[str, dict[str, Any]]:
         sys.executable, "-m", "pytest", "--pyargs", "qemunet_tests.conformance", "-p", "meta_tests.faults.plugin",
         "-p", "no:cacheprovider", f"--qemunet-fault={fault.name}", f"--qemunet-report={folder}", *claims,
     ]  # fmt: skip
-    ended = subprocess.run(words, cwd=CHECKOUT, capture_output=True, text=True, timeout=600, check=False)
+    ended = subprocess.run(words, cwd=CHECKOUT, capture_output=True, text=True, timeout=limit(600), check=False)
     assert (folder / "results.json").is_file(), ended.stdout + ended.stderr
     verdicts = json.loads((folder / "results.json").read_text())["verdicts"]
     return {verdict["claim"]: verdict for verdict in verdicts}

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from meta_tests.patience import limit
 from qemunet_tests.harness import qemu_facts
 from qemunet_tests.harness.errors import Unavailable
 from qemunet_tests.harness.host import acl
@@ -115,7 +116,7 @@ for files, bridge in json.load(sys.stdin):
             os.mkdir(path)
         else:
             pathlib.Path(path).write_bytes(base64.b64decode(content))
-    said = subprocess.run([sys.argv[1], f"--br={bridge}", "--fd=9"], capture_output=True, cwd="/", timeout=10)
+    said = subprocess.run([sys.argv[1], f"--br={bridge}", "--fd=9"], capture_output=True, cwd="/", timeout=100)
     answers.append(said.stderr.decode(errors="replace"))
 print(json.dumps(answers))
 """
@@ -139,7 +140,7 @@ def spoken_by_helper() -> dict[str, str]:
     questions = [({path: encoded(content) for path, content in files.items()}, to) for _, files, to in CASES]
     asked = subprocess.run(
         [sys.executable, "-c", ASK, helper], input=json.dumps(questions), capture_output=True, text=True,
-        check=True, timeout=60,
+        check=True, timeout=limit(60),
     )  # fmt: skip
     answers = json.loads(asked.stdout)
     if isinstance(answers, str):

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from meta_tests.patience import limit
 from meta_tests.test_host_checks import ALICE
 from qemunet_tests.harness import qemu_facts
 from qemunet_tests.harness.errors import Unavailable
@@ -154,7 +155,7 @@ def test_we_know_when_the_helper_can_make_a_tap() -> None:
         pytest.skip("there is no helper, or this Python is closed to other users")
     done = subprocess.run(
         [sys.executable, "-c", HOST, helper, ASK], input=json.dumps(CASES), capture_output=True, text=True,
-        timeout=60, check=False,
+        timeout=limit(60), check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     answers = json.loads(done.stdout)

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from meta_tests.patience import limit, soon
 from qemunet_tests.harness import namespaces
 from qemunet_tests.harness.deadline import Deadline
 from qemunet_tests.harness.errors import HarnessError, TimedOut
@@ -72,7 +73,7 @@ def test_bulk_output_blocks_nobody(own: Spawner, network: int) -> None:
 def test_a_child_in_the_background_blocks_nobody(own: Spawner, network: int) -> None:
     begun = time.monotonic()
     done = own.run(["sh", "-c", "sleep 1000 & echo over"], network=network, within_seconds=10)
-    assert time.monotonic() - begun < 5
+    assert time.monotonic() - begun < soon(5)
     assert done.stdout == b"over\n"
     assert Deadline(2, "the child").sees(lambda: states(own) == ["S sleep"]), states(own)
 
@@ -167,7 +168,7 @@ def test_the_controller_is_killed() -> None:
     with owner("signal.pause()", controller.pid) as (process, kept, _):
         controller.kill()
         controller.wait()
-        assert process.wait(3) == -signal.SIGKILL
+        assert process.wait(limit(3)) == -signal.SIGKILL
         assert gone(kept)
 
 
@@ -183,7 +184,7 @@ def test_the_first_process_is_killed_and_the_owner_lives_to_tell() -> None:
     """
     with owner(then) as (process, _, first):
         os.kill(first, signal.SIGKILL)
-        assert process.communicate(timeout=5)[0] == (
+        assert process.communicate(timeout=limit(5))[0] == (
             "cannot start true: the keeper was ended, and with it all that it kept\n"
         )
         assert process.returncode == 0
@@ -193,11 +194,11 @@ def test_the_first_process_is_killed_and_the_owner_lives_to_tell() -> None:
 def test_an_owner_that_a_signal_ends(number: signal.Signals) -> None:
     with owner("signal.pause()") as (process, kept, _):
         process.send_signal(number)
-        process.wait(3)
+        process.wait(limit(3))
         assert gone(kept)
 
 
 def test_an_owner_that_forgets_to_close() -> None:
     with owner("") as (process, kept, _):
-        assert process.wait(3) == 0
+        assert process.wait(limit(3)) == 0
         assert gone(kept)

@@ -2,6 +2,7 @@
 
 import re
 
+from meta_tests.patience import limit
 from meta_tests.runs import START_SECONDS, Start, by_root_first, citing
 
 pytest_plugins = "meta_tests.runs"
@@ -14,7 +15,7 @@ CONFORMANCE = ("--pyargs", "qemunet_tests.conformance", "-p", "no:cacheprovider"
 @by_root_first
 def test_a_leak_is_the_benchs_fault(start: Start) -> None:
     run = start("meta_tests.leaking", *CONFORMANCE, *citing(*CLAIMS))
-    assert run.process.wait(START_SECONDS) == 3, run.output
+    assert run.process.wait(limit(START_SECONDS)) == 3, run.output
     told = re.findall(r"^the bench did not clean up: (\w+).* left (.*)$", run.output, re.MULTILINE)
     assert [culprit for culprit, _ in told] == ["test_the_guest_gets_the_documented_address"] * 4 + ["the"], told
     left = "\n".join(thing for _, thing in told)

@@ -12,6 +12,7 @@ import pytest
 from meta_tests import leftovers
 from meta_tests.accounts import Account
 from meta_tests.leftovers import LIMIT_SECONDS, Seen
+from meta_tests.patience import limit
 from meta_tests.runs import (
     CLAIMS,
     START_SECONDS,
@@ -102,7 +103,7 @@ def test_the_keeper_is_killed(start: Start) -> None:
     os.kill(keeper, signal.SIGKILL)
     vanishing = Deadline(LIMIT_SECONDS, "what it kept to vanish")
     assert vanishing.sees(lambda: not kept & set(run.processes())), kept & set(run.processes())
-    assert run.process.wait(20) == pytest.ExitCode.TESTS_FAILED
+    assert run.process.wait(limit(20)) == pytest.ExitCode.TESTS_FAILED
     assert run.leaves_nothing(), run.leftovers()
     assert "2 inconclusive" in run.output, run.output
     assert "the keeper was ended, and with it all that it kept" in run.output
@@ -113,7 +114,7 @@ def test_qemu_is_killed(start: Start) -> None:
     """The test that had it is inconclusive, the next one has a guest of its own."""
     run = standing(start, 1, "user/address", "user/gateway")
     os.kill(one(process for process in run.processes() if process.is_guest), signal.SIGKILL)
-    assert run.process.wait(60) == pytest.ExitCode.TESTS_FAILED
+    assert run.process.wait(limit(60)) == pytest.ExitCode.TESTS_FAILED
     assert run.leaves_nothing(), run.leftovers()
     assert "1 holds, 1 inconclusive" in run.output, run.output
     assert "QEMU ended, killed by SIGKILL" in run.output
@@ -127,7 +128,7 @@ def test_the_labs_servers_are_killed(start: Start) -> None:
     assert len(servers) >= 5
     for process in (*servers, next(process for process in run.processes() if process.is_guest)):
         os.kill(process.pid, signal.SIGKILL)
-    assert run.process.wait(START_SECONDS) == pytest.ExitCode.TESTS_FAILED
+    assert run.process.wait(limit(START_SECONDS)) == pytest.ExitCode.TESTS_FAILED
     assert run.leaves_nothing(), run.leftovers()
     assert "the bench did not clean up" not in run.output, run.output
 
@@ -167,7 +168,7 @@ def test_killed_while_a_template_is_made(start: Start, home: Path, account: Acco
     assert not [name for name in shelves(cache) if name.startswith("templates/") and "unfinished" not in name]
 
     again = start(*words, QEMUNET_CACHE=str(cache))
-    assert again.process.wait(START_SECONDS) == 0, again.output
+    assert again.process.wait(limit(START_SECONDS)) == 0, again.output
     assert "2 booted" not in again.output
     assert len([name for name in shelves(cache) if name.startswith("templates/")]) == 1
     assert again.leaves_nothing(), again.leftovers()

@@ -11,6 +11,7 @@ from meta_tests.accounts import Account
 from meta_tests.ailing import AILMENT
 from meta_tests.cramped import ROOM
 from meta_tests.leftovers import Run
+from meta_tests.patience import limit
 from meta_tests.runs import CONFORMANCE, START_SECONDS, Start, by_root_first, citing, hand_over, shelves
 from qemunet_tests import images
 
@@ -38,7 +39,7 @@ def confined(start: Start, small: str, *words: str, **environment: str) -> Run:
 
 def ended(run: Run, status: int, *said: str, within_seconds: float = START_SECONDS) -> None:
     """The run ends with that status, says these things, shows no traceback, and leaves nothing."""
-    assert run.process.wait(within_seconds) == status, run.output
+    assert run.process.wait(limit(within_seconds)) == status, run.output
     assert run.leaves_nothing(), run.leftovers()
     text = " ".join(run.output.split())
     for sentence in said:

@@ -6,6 +6,7 @@ import signal
 import pytest
 
 from meta_tests.leftovers import Run
+from meta_tests.patience import limit
 from meta_tests.runs import START_SECONDS, Start, by_everybody, by_root_first, standing
 from qemunet_tests.harness.deadline import Deadline
 
@@ -25,7 +26,7 @@ pytest_plugins = "meta_tests.runs"
 def test_pytest_is_told_to_end(start: Start, number: signal.Signals, workers: int) -> None:
     run = standing(start, workers)
     run.process.send_signal(number)
-    ended = run.process.wait(20)
+    ended = run.process.wait(limit(20))
     assert ended == (pytest.ExitCode.INTERRUPTED if number == signal.SIGINT else -number)
     assert run.leaves_nothing(), run.leftovers()
 
@@ -36,7 +37,7 @@ def test_ctrl_c_reaches_everything_that_a_terminal_knows(start: Start) -> None:
     """A terminal sends it to the whole process group, guests and servers included."""
     run = standing(start, 2)
     os.killpg(run.process.pid, signal.SIGINT)
-    assert run.process.wait(20) == pytest.ExitCode.INTERRUPTED
+    assert run.process.wait(limit(20)) == pytest.ExitCode.INTERRUPTED
     assert run.leaves_nothing(), run.leftovers()
 
 
@@ -63,7 +64,7 @@ def running(start: Start) -> Run:
 def test_a_run_is_interrupted_once(start: Start, number: signal.Signals) -> None:
     run = running(start)
     run.process.send_signal(number)
-    assert run.process.wait(30) == 3, run.output
+    assert run.process.wait(limit(30)) == 3, run.output
     assert run.leaves_nothing(), run.leftovers()
     assert "interrupted: ending the guests" in run.output
     assert "Traceback" not in run.output
@@ -77,7 +78,7 @@ def test_a_run_is_interrupted_twice(start: Start) -> None:
         lambda: "interrupted" in run.output or run.process.poll() is not None
     )
     run.process.send_signal(signal.SIGINT)
-    assert run.process.wait(5) in (1, 3), run.output
+    assert run.process.wait(limit(5)) in (1, 3), run.output
     assert run.leaves_nothing(), run.leftovers()
     assert "Traceback" not in run.output
 

@@ -7,13 +7,14 @@ import sys
 import pytest
 
 from meta_tests.accounts import CHECKOUT, NOBODY, Account, accounts
+from meta_tests.patience import limit
 
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root to prepare it")
 
 
 def run(words: list[str], account: Account) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        words, cwd=CHECKOUT, env=account.environment, capture_output=True, text=True, timeout=30, check=False
+        words, cwd=CHECKOUT, env=account.environment, capture_output=True, text=True, timeout=limit(30), check=False
     )
 
 
@@ -93,7 +94,9 @@ os.kill(os.getpid(), signal.SIGKILL)
 """
     words = [sys.executable, "-c", code]
     # Standard output stays open as long as the worker lives.
-    done = subprocess.run(words, cwd=CHECKOUT, env=account.environment, stdout=subprocess.PIPE, timeout=5, check=False)
+    done = subprocess.run(
+        words, cwd=CHECKOUT, env=account.environment, stdout=subprocess.PIPE, timeout=limit(5), check=False
+    )
     assert done.returncode == -9
 
 
@@ -105,7 +108,7 @@ def test_the_machine_sees_nothing_of_the_runs_mounts() -> None:
     )
     script = f'mount --make-rshared /; {sys.executable} -c "{code}" | grep -c qemunet; cat /proc/self/mountinfo'
     words = ["unshare", "--mount", "sh", "-c", script]
-    seen = subprocess.run(words, cwd=CHECKOUT, capture_output=True, text=True, timeout=30, check=True).stdout
+    seen = subprocess.run(words, cwd=CHECKOUT, capture_output=True, text=True, timeout=limit(30), check=True).stdout
     inside, *outside = seen.splitlines()
     assert int(inside) == 1
     assert not [line for line in outside if "qemunet" in line]

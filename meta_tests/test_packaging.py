@@ -14,6 +14,8 @@ from typing import Any
 
 import pytest
 
+from meta_tests.patience import limit
+
 CHECKOUT = Path(__file__).parent.parent
 # Folder of the checkout: its place in an installation.
 SHELVES = {
@@ -60,7 +62,7 @@ def run(*command: object, folder: Path) -> str:
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-        timeout=300,
+        timeout=limit(300),
         check=False,
     )
     assert ran.returncode == 0, ran.stdout

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from meta_tests.patience import soon
 from qemunet_tests.plugin import FIXTURE_MODULES
 
 pytest_plugins = "pytester"
@@ -96,7 +97,7 @@ def test_loading_the_plugin_costs_little() -> None:
         "print(time.perf_counter() - begin)"
     )
     seconds = min(float(os.popen(f"{sys.executable} -c '{code}'").read()) for _ in range(5))
-    assert seconds < 0.05
+    assert seconds < soon(0.05)
 
 
 # Options and selection

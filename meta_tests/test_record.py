@@ -11,6 +11,7 @@ import pytest
 from rich.console import Console
 
 from meta_tests import made_recordings
+from meta_tests.patience import limit
 from meta_tests.test_record_shapes import complaints
 from qemunet_tests.__main__ import exit_code
 from qemunet_tests.throughput import recording
@@ -155,7 +156,7 @@ def test_a_wrong_backend_behind_the_right_name_is_named(open_folder, tmp_path, c
     wrapper.chmod(0o755)
     out = tmp_path / "a.jsonl"
     words = [*RECORD, *ONE_BLOCK, "--extras", "none", "--accel", "tcg", "--qemu", str(wrapper), "--out", str(out)]
-    subprocess.run(words, check=False, timeout=300)
+    subprocess.run(words, check=False, timeout=limit(300))
     assert exit_code(["compare", str(out), str(out)]) == 3
     said = capsys.readouterr().out
     assert said.startswith("invalid comparison: in a.jsonl all 2 transfers of bridge virtio-net-pci are invalid: ")
@@ -172,7 +173,7 @@ def test_guests_that_talk_to_each_other(tmp_path):
     """Whoever counts the bytes on their way agrees with iperf3: QEMU's connection, taps, and both guests' NICs."""
     out = tmp_path / "a.jsonl"
     words = ["--arms", "stream,bridge-guests", "--nics", "virtio-net", "--extras", "none", "--blocks", "1"]
-    subprocess.run([*RECORD, *words, "--out", str(out)], check=False, timeout=300)
+    subprocess.run([*RECORD, *words, "--out", str(out)], check=False, timeout=limit(300))
     runs = [line for line in lines_of(out) if line.get("measures") in ("tcp.g2h", "tcp.h2g")]
     assert {run["arm"] for run in runs} == {"stream", "bridge-guests", "bridge-guests-again"}
     for run in runs:
@@ -187,7 +188,7 @@ def test_guests_that_talk_to_each_other(tmp_path):
 def test_guest_time_varies_little(tmp_path):
     out = tmp_path / "a.jsonl"
     words = ["--guest-time", "--arms", "bridge", "--nics", "virtio-net", "--blocks", "5", "--out", str(out)]
-    subprocess.run([*RECORD, *words], check=False, timeout=500)
+    subprocess.run([*RECORD, *words], check=False, timeout=limit(500))
     rates = [line["values"]["guest_time.g2h"] for line in lines_of(out) if line.get("measures") == "guest_time.g2h"]
     assert len(rates) >= 5
     assert (max(rates) - min(rates)) / max(rates) < 0.15

@@ -6,12 +6,13 @@ import sys
 
 from meta_tests import made_recordings
 from meta_tests.accounts import CHECKOUT
+from meta_tests.patience import limit
 
 COMMAND = [sys.executable, str(CHECKOUT / "benchmarks" / "throughput_again.py"), "--judge"]
 
 
 def judged(path):
-    done = subprocess.run([*COMMAND, str(path)], check=False, capture_output=True, text=True, timeout=100)
+    done = subprocess.run([*COMMAND, str(path)], check=False, capture_output=True, text=True, timeout=limit(100))
     return done.returncode, json.loads(done.stdout)
 
 

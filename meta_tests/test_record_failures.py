@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from meta_tests.leftovers import Run
+from meta_tests.patience import limit
 from meta_tests.runs import START_SECONDS, Start, by_root_first
 from meta_tests.test_record_shapes import complaints
 from qemunet_tests.harness.deadline import Deadline
@@ -59,7 +60,7 @@ def programs(tmp_path: Path) -> Path:
 def recorded(out: Path, path: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "qemunet_tests", *SHORT, "--out", str(out)]
     environment = {**os.environ, "PATH": path}
-    return subprocess.run(command, env=environment, check=False, capture_output=True, text=True, timeout=100)
+    return subprocess.run(command, env=environment, check=False, capture_output=True, text=True, timeout=limit(100))
 
 
 def test_iperf3_is_missing(out, programs):
@@ -86,7 +87,7 @@ def test_ctrl_c_before_anything_was_measured(start: Start, out: Path) -> None:
     run = start("qemunet_tests", *SHORT, "--out", str(out))
     says(run, "boot 1 of 2")
     os.killpg(run.process.pid, signal.SIGINT)
-    assert run.process.wait(30) == 3, run.output
+    assert run.process.wait(limit(30)) == 3, run.output
     assert run.output.splitlines()[-1] == ("qemunet: interrupted before anything was measured, so nothing was recorded")
     assert "Traceback" not in run.output
     assert not out.exists()
@@ -100,7 +101,7 @@ def test_ctrl_c_in_the_middle(start: Start, out: Path) -> None:
     run = start("qemunet_tests", *SHORT, "--blocks", "4", "--out", str(out))
     says(run, "block 2 of")
     os.killpg(run.process.pid, signal.SIGINT)
-    assert run.process.wait(60) == 3, run.output
+    assert run.process.wait(limit(60)) == 3, run.output
     assert "The recording ended early: interrupted by Ctrl-C." in run.output
     assert "Not measured: blocks 2 to 4." in run.output
     assert "Traceback" not in run.output
@@ -119,7 +120,7 @@ def test_a_guest_dies_in_the_middle(start: Start, out: Path) -> None:
     for process in run.processes():
         if process.is_guest:
             os.kill(process.pid, signal.SIGKILL)
-    assert run.process.wait(60) == 3, run.output
+    assert run.process.wait(limit(60)) == 3, run.output
     rows = rows_of(out)
     assert rows[-1]["kind"] == "end"
     assert "virtio-net-pci: the guest ended" in rows[-1]["reason"]

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from meta_tests.patience import limit
 from qemunet_tests.throughput import recording
 from qemunet_tests.throughput.judging import verdicts
 
@@ -34,7 +35,7 @@ def recorded(tmp_path_factory):
         if key not in made:
             out = folder / f"{planting.replace('=', '-')}-{len(made)}.jsonl"
             command = [sys.executable, "-m", "meta_tests.planted_record", planting, *RECORD, *words, "--out", str(out)]
-            done = subprocess.run(command, check=False, timeout=400, capture_output=True, text=True)
+            done = subprocess.run(command, check=False, timeout=limit(400), capture_output=True, text=True)
             assert out.exists(), done.stderr
             made[key] = out
         return made[key]
@@ -45,8 +46,8 @@ def recorded(tmp_path_factory):
 def compared(*words):
     """Exit code, all that was said, and the lines for programs."""
     command = [sys.executable, "-m", "qemunet_tests", "compare", *map(str, words)]
-    said = subprocess.run(command, check=False, timeout=60, capture_output=True, text=True)
-    lines = subprocess.run([*command, "--json"], check=False, timeout=60, capture_output=True, text=True)
+    said = subprocess.run(command, check=False, timeout=limit(60), capture_output=True, text=True)
+    lines = subprocess.run([*command, "--json"], check=False, timeout=limit(60), capture_output=True, text=True)
     return said.returncode, said.stdout + said.stderr, [json.loads(line) for line in lines.stdout.splitlines()]
 
 

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from meta_tests.patience import limit
+
 CHECKOUT = Path(__file__).parent.parent
 #: Port 2222, the bridge with its access list, leases, and a peer: what would collide.
 CLAIMS = ("user/hostfwd-ssh-2222", "bridge/lease-known-to-server", "bridge/acl-not-listed", "user/address")
@@ -29,12 +31,12 @@ def verdicts(report: Path) -> dict[str, str]:
 def test_two_runs_at_the_same_moment(tmp_path: Path) -> None:
     reports = [tmp_path / "one", tmp_path / "two"]
     runs = [start(report) for report in reports]
-    assert [run.wait(300) for run in runs] == [0, 0]
+    assert [run.wait(limit(300)) for run in runs] == [0, 0]
     assert [verdicts(report) for report in reports] == [dict.fromkeys(CLAIMS, "holds")] * 2
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("time", range(5))
 def test_eight_workers(tmp_path: Path, time: int) -> None:
-    assert start(tmp_path, "-n", "8").wait(600) == 0
+    assert start(tmp_path, "-n", "8").wait(limit(600)) == 0
     assert verdicts(tmp_path) == dict.fromkeys(CLAIMS, "holds")

@@ -11,6 +11,7 @@ from pathlib import Path
 import pexpect
 import pytest
 
+from meta_tests.patience import limit
 from qemunet_tests.__main__ import exit_code
 from qemunet_tests.harness.deadline import Deadline
 
@@ -26,7 +27,7 @@ def command(*words: str) -> list[str]:
 def type_into(text: str, *words: str) -> "subprocess.CompletedProcess[str]":
     """What a shell script sees that pipes commands into a guest."""
     return subprocess.run(
-        command(*words), input=text, capture_output=True, text=True, timeout=2 * BOOT_SECONDS, check=False
+        command(*words), input=text, capture_output=True, text=True, timeout=limit(2 * BOOT_SECONDS), check=False
     )
 
 
@@ -49,7 +50,7 @@ def alive(pid: int) -> bool:
 def terminal() -> Iterator[pexpect.spawn]:
     """`qemunet shell user` on a terminal of its own, at the guest's prompt."""
     words = command("user")
-    spawned = pexpect.spawn(words[0], words[1:], timeout=BOOT_SECONDS, dimensions=(24, 100))
+    spawned = pexpect.spawn(words[0], words[1:], timeout=limit(BOOT_SECONDS), dimensions=(24, 100))
     spawned.expect(rb"outside 203\.0\.113\.10.*; leave with Ctrl-A x\r\n")
     spawned.expect(PROMPT)
     yield spawned
@@ -110,7 +111,7 @@ def test_a_terminal_is_the_guests_and_is_given_back(terminal: pexpect.spawn) -> 
 @pytest.mark.slow
 def test_a_qemu_that_is_killed_leaves_the_terminal_as_it_was() -> None:
     words = command("user")
-    terminal = pexpect.spawn(words[0], words[1:], timeout=BOOT_SECONDS)
+    terminal = pexpect.spawn(words[0], words[1:], timeout=limit(BOOT_SECONDS))
     mode = termios.tcgetattr(terminal.child_fd)
     terminal.expect(PROMPT)
     assert termios.tcgetattr(terminal.child_fd) != mode

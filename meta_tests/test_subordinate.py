@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from meta_tests.accounts import CHECKOUT, NOBODY, Account
+from meta_tests.patience import limit
 
 pytestmark = [
     pytest.mark.skipif(os.geteuid() != 0, reason="needs root to lend ids"),
@@ -33,7 +34,7 @@ def map_with(lent: str, folder: Path) -> str:
     file.chmod(0o644)
     words = ["unshare", "-m", "sh", "-c", LEND, str(file), *account.prefix, sys.executable, "-c", MAP]
     done = subprocess.run(
-        words, cwd=CHECKOUT, env=account.environment, capture_output=True, text=True, timeout=30, check=False
+        words, cwd=CHECKOUT, env=account.environment, capture_output=True, text=True, timeout=limit(30), check=False
     )
     assert done.returncode == 0, done.stderr
     return done.stdout.strip()

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from meta_tests.accounts import CHECKOUT
+from meta_tests.patience import limit
 
 TEST = """
 import pytest
@@ -27,7 +28,7 @@ with own_console() as console:
 def outcome(folder: Path, program: list[str], *words: str) -> subprocess.CompletedProcess[str]:
     (folder / "test_it.py").write_text(TEST)
     command = [sys.executable, *program, str(folder), "-p", "no:cacheprovider", "--qemunet-target", "host", *words]
-    return subprocess.run(command, cwd=CHECKOUT, capture_output=True, text=True, timeout=60, check=False)
+    return subprocess.run(command, cwd=CHECKOUT, capture_output=True, text=True, timeout=limit(60), check=False)
 
 
 @pytest.mark.parametrize("words", [(), ("-n", "2")], ids=["alone", "with-workers"])

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from meta_tests.patience import limit
 from qemunet_tests import images
 from qemunet_tests.harness import qemu_facts, template, templates
 from qemunet_tests.harness.accel import Accel
@@ -94,7 +95,7 @@ def run(report: Path, *words: str, claims: Collection[str] = CLAIMS, within_seco
     command = [sys.executable, "-m", "pytest", "--pyargs", "qemunet_tests.conformance", "-p", "no:cacheprovider"]
     ended = subprocess.run(
         [*command, "--qemunet-accel=tcg", f"--qemunet-report={report}", *chosen, *words],
-        cwd=CHECKOUT, capture_output=True, text=True, timeout=within_seconds, check=False,
+        cwd=CHECKOUT, capture_output=True, text=True, timeout=limit(within_seconds), check=False,
     )  # fmt: skip
     assert (report / "results.json").is_file(), ended.stdout + ended.stderr
     results: dict[str, Any] = json.loads((report / "results.json").read_text())
