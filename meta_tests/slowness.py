@@ -1,8 +1,8 @@
 """Makes a run slow where it measures: `pytest -p meta_tests.slowness`.
 
-QEMUNET_META_SLOWNESS says how: `late`, where the LAN's DHCP server keeps every guest waiting for longer than spanning
-tree would; or `faltering`, where every guest stands still again and again, for as long as it happens, as where much
-else wants the CPU.
+QEMUNET_META_SLOWNESS says how: `late`, where every guest stands still for as long as spanning tree would keep it
+waiting before it sets out; or `faltering`, where it stands still again and again, for as long as it happens. Both are
+what a guest makes of a machine on which much else wants the CPU.
 """
 
 import contextlib
@@ -14,16 +14,25 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from qemunet_tests.harness.guest import Guest
-    from qemunet_tests.harness.lab import Lab
 
+#: Twice the forward delay, and a little.
+LATE_SECONDS = 31.0
 SLOWNESS = "QEMUNET_META_SLOWNESS"
 
 
-def pytest_qemunet_lab_built(lab: "Lab") -> None:
+def pytest_qemunet_lab_built() -> None:
     if os.environ[SLOWNESS] == "late":
-        lab.dhcp.stop()
-        lab.dhcp._words.append("--dhcp-reply-delay=32")
-        lab.dhcp.start()
+        from qemunet_tests.harness.guest import Guest
+
+        sets_out = Guest.set_out
+
+        def sets_out_late(guest: Guest, thawed: bool, network: bool) -> None:
+            os.kill(guest.qemu.process.pid, signal.SIGSTOP)
+            threading.Event().wait(LATE_SECONDS)
+            os.kill(guest.qemu.process.pid, signal.SIGCONT)
+            sets_out(guest, thawed, network)
+
+        Guest.set_out = sets_out_late  # type: ignore[method-assign]
 
 
 def pytest_qemunet_guest_booted(guest: "Guest") -> None:
