@@ -3,12 +3,14 @@
 import platform
 import tomllib
 from collections.abc import Mapping
+from fnmatch import fnmatchcase
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict
 
 from qemunet_tests.harness.errors import Unavailable
 
+DEBIAN_VERSION = Path("/etc/debian_version")
 TABLE = Path(__file__).parent / "distributions.toml"
 REMEDY = (
     "on Debian 12 or 13 run `qemunet image build` and `qemunet image export FILE`, "
@@ -55,9 +57,23 @@ def host_release() -> HostRelease:
         said: Mapping[str, str] = platform.freedesktop_os_release()
     except OSError:
         said = {}
+    try:
+        debian_version = DEBIAN_VERSION.read_text().strip()
+    except OSError:
+        debian_version = ""
     return HostRelease(
-        id=said.get("ID", "unknown"), version=said.get("VERSION_ID", "unknown"), machine=platform.machine()
+        id=said.get("ID", "unknown"), version=release_version(said, debian_version), machine=platform.machine()
     )
+
+
+def release_version(said: Mapping[str, str], debian_version: str) -> str:
+    """VERSION_ID of os-release, which what rolls has not: Debian's testing and unstable are `forky/sid`, both."""
+    if number := said.get("VERSION_ID"):
+        return number
+    codename = said.get("VERSION_CODENAME", "")
+    if said.get("ID") == "debian":
+        return f"{codename or debian_version.partition('/')[0] or 'unknown'}/sid"
+    return codename or said.get("BUILD_ID", "unknown")
 
 
 def table() -> list[Distribution]:
@@ -67,7 +83,7 @@ def table() -> list[Distribution]:
 def distribution(host: HostRelease) -> Distribution:
     """The entry for this host. Raises Unavailable where none was tried."""
     for entry in table():
-        if entry.id != host.id or entry.version not in ("*", host.version):
+        if entry.id != host.id or not fnmatchcase(host.version, entry.version):
             continue
         if not entry.tried:
             raise Unavailable(
@@ -75,7 +91,8 @@ def distribution(host: HostRelease) -> Distribution:
             )
         if entry.machine != host.machine:
             raise Unavailable(f"guest images are built on {entry.machine} and this machine is {host.machine}", REMEDY)
-        return entry
+        # An image serves where it was built: a pattern would serve everywhere.
+        return entry.model_copy(update={"version": host.version})
     raise Unavailable(
         f"a guest image cannot be built on {host.id} {host.version}: its package names are not known", REMEDY
     )

@@ -50,13 +50,20 @@ def is_wanted(path: str) -> bool:
 def select(kernel: Kernel, wanted: Iterable[str]) -> list[Module]:
     """The modules named and all they depend on, each after its dependencies.
 
-    Raises HarnessError for a name that is neither a module nor built into the kernel.
+    Of names that are joined by `|` the first that there is. Raises HarnessError where none is a module or built in.
     """
     files = {_plain(path.name): path for path in kernel.modules.rglob("*.ko*") if path.is_file()}
-    builtin = {_plain(Path(line).name) for line in (kernel.modules / "modules.builtin").read_text().split()}
+    listed = kernel.modules / "modules.builtin"
+    if not listed.is_file():
+        raise HarnessError(f"the kernel packages do not say what is built in: there is no {listed.name}")
+    builtin = {_plain(Path(line).name) for line in listed.read_text().split()}
     chosen: dict[str, Module] = {}
     for name in wanted:
-        _add(_plain(name), files, builtin, chosen)
+        offered = [_plain(each) for each in name.split("|")]
+        there = next((each for each in offered if each in files or each in builtin), None)
+        if there is None:
+            raise HarnessError(f"the kernel package has no module {name.replace('|', ' or ')}")
+        _add(there, files, builtin, chosen)
     return list(chosen.values())
 
 

@@ -3,14 +3,16 @@
 import os
 import shutil
 import sys
+from collections.abc import Iterable
 from pathlib import Path
+from typing import cast
 
 import pytest
 
 from qemunet_tests import images
 from qemunet_tests.harness.errors import HarnessError, Unavailable
-from qemunet_tests.images import apt, busybox, elf, kernel, manifest, recipes, tools, vmlinux
-from qemunet_tests.images.distribution import HostRelease, distribution, table
+from qemunet_tests.images import apt, builder, busybox, elf, kernel, manifest, recipes, tools, vmlinux
+from qemunet_tests.images.distribution import HostRelease, distribution, release_version, table
 from qemunet_tests.images.manifest import Ingredient, Sum
 
 
@@ -60,9 +62,64 @@ def test_the_digest_changes_with_every_byte_that_came_out() -> None:
     assert manifest.digest("recipe", (), sums[0]) != manifest.digest("recipe", (), sums[1])
 
 
-@pytest.mark.parametrize("version", ["12", "13"])
+@pytest.mark.parametrize("version", ["12", "13", "trixie/sid", "forky/sid"])
 def test_debian_is_where_it_was_tried(version: str) -> None:
-    assert distribution(HostRelease(id="debian", version=version, machine="x86_64")).kernel == ("linux-image-amd64",)
+    found = distribution(HostRelease(id="debian", version=version, machine="x86_64"))
+    assert (found.kernel, found.version) == (("linux-image-amd64",), version)
+
+
+@pytest.mark.parametrize(
+    ("said", "debian_version", "version"),
+    [
+        ({"ID": "debian", "VERSION_ID": "13", "VERSION_CODENAME": "trixie"}, "13.8", "13"),
+        ({"ID": "debian", "VERSION_CODENAME": "forky"}, "forky/sid", "forky/sid"),  # testing and sid, Nov 2026
+        ({"ID": "debian", "VERSION_CODENAME": "trixie"}, "trixie/sid", "trixie/sid"),  # testing before its release
+        ({"ID": "debian"}, "bookworm/sid", "bookworm/sid"),  # unstable without a codename in os-release
+        ({"ID": "debian", "VERSION_CODENAME": "forky"}, "", "forky/sid"),
+        ({"ID": "arch", "BUILD_ID": "rolling"}, "", "rolling"),
+        ({"ID": "fedora", "VERSION_ID": "43"}, "", "43"),
+        ({}, "", "unknown"),
+    ],
+)
+def test_the_release_of_what_rolls(said: dict[str, str], debian_version: str, version: str) -> None:
+    assert release_version(said, debian_version) == version
+
+
+#: linux-image-amd64 and what it leads to in sid, November 2026, as apt-cache shows it.
+SPLIT_KERNEL = {
+    "linux-image-amd64": ("linux-base-amd64", "linux-image-7.2.13+deb14-amd64"),
+    "linux-image-7.2.13+deb14-amd64": (
+        "linux-base", "dracut", "initramfs-tools", "linux-initramfs-tool", "linux-base-7.2.13+deb14-amd64",
+        "linux-binary-7.2.13+deb14-amd64", "linux-modules-7.2.13+deb14-amd64",
+    ),
+    "linux-binary-7.2.13+deb14-amd64": ("linux-base-7.2.13+deb14-amd64",),
+    "linux-modules-7.2.13+deb14-amd64": ("kmod", "linux-base-7.2.13+deb14-amd64"),
+    "linux-base-7.2.13+deb14-amd64": (),
+    "socat": (), "busybox-static": (), "dropbear-bin": (), "iperf3": (), "iputils-ping": (), "traceroute": (),
+}  # fmt: skip
+
+
+def test_a_kernel_in_several_packages_is_followed_to_all_of_them() -> None:
+    class Lists:
+        def candidates(self, names: Iterable[str]) -> dict[str, apt.Package]:
+            return {name: apt.Package(name, "1", "ab", depends=SPLIT_KERNEL[name]) for name in names}
+
+    sid = distribution(HostRelease(id="debian", version="forky/sid", machine="x86_64"))
+    found = builder.resolve(cast(apt.Apt, Lists()), sid)
+    assert {package.name for package in found.kernel} == {
+        f"linux-{part}-7.2.13+deb14-amd64" for part in ("image", "binary", "modules", "base")
+    }
+
+
+def test_of_two_names_of_a_module_the_kernels_own_is_taken(tmp_path: Path) -> None:
+    (tmp_path / "modules.builtin").write_text("kernel/crypto/sha256.ko\n")
+    newer = kernel.Kernel("7.2", tmp_path / "vmlinuz", tmp_path)
+    assert kernel.select(newer, ["sha256_generic|sha256"]) == []
+    with pytest.raises(HarnessError, match="has no module md4 or md6"):
+        kernel.select(newer, ["md4|md6"])
+    (tmp_path / "modules.builtin").unlink()
+    with pytest.raises(HarnessError, match="do not say what is built in"):
+        kernel.select(newer, ["md4"])
 
 
 @pytest.mark.parametrize(

@@ -61,15 +61,6 @@ def usable(said: str, whose: str) -> str:
     return f"{match[1]}.{match[2]}"
 
 
-def require_same(host: str, guest: str) -> None:
-    """Raises Unavailable where the two ends are of different versions, which report differently."""
-    if host != guest:
-        raise Unavailable(
-            f"iperf3 is {host} on this host and {guest} in the guest, and versions report different rates",
-            "install the distribution's own iperf3, from which the guest's is taken",
-        )
-
-
 def _install() -> str:
     return install_command("iperf3", machine.read(), credentials.read().sudo)
 
@@ -78,8 +69,10 @@ def server_words() -> list[str]:
     return ["iperf3", "-s", "-4", "-1", "-J", "-i", str(INTERVAL_SECONDS), "-p", str(PORT)]
 
 
-def client_words(address: str, direction: str, seconds: int) -> list[str]:
-    words = ["iperf3", "-c", address, "-p", str(PORT), "-t", str(seconds), "-i", str(INTERVAL_SECONDS), "-J"]
+def client_words(address: str, direction: str, seconds: int = 0, volume_bytes: int = 0) -> list[str]:
+    """For so many seconds, or until so much is moved."""
+    end = ["-n", str(volume_bytes)] if volume_bytes else ["-t", str(seconds)]
+    words = ["iperf3", "-c", address, "-p", str(PORT), *end, "-i", str(INTERVAL_SECONDS), "-J"]
     return [*words, "-R"] if direction == "h2g" else words
 
 

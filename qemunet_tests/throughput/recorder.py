@@ -12,7 +12,7 @@ from qemunet_tests.harness.errors import HarnessError
 from qemunet_tests.harness.lab import Lab
 from qemunet_tests.harness.lab import plan as addresses
 from qemunet_tests.harness.qemu_facts import Qemu
-from qemunet_tests.throughput import extras, iperf, schedule
+from qemunet_tests.throughput import extras, iperf, schedule, versions
 from qemunet_tests.throughput.arms import BETWEEN_GUESTS, Arm, Plan
 from qemunet_tests.throughput.booting import boot, discard
 from qemunet_tests.throughput.placement import Placement
@@ -89,7 +89,7 @@ class Recorder:
             way = Way(self._lab.host, account, self._placement, self._effort.transfer_seconds, self._effort.guest_time)
             try:
                 for blocks in self._blocks_of_boots():
-                    self._fresh_guests()
+                    self._fresh_guests(way)
                     if self._effort.ceiling:
                         self._measure_ceiling(way)
                     for _ in range(blocks):
@@ -142,7 +142,7 @@ class Recorder:
             for _ in range(more):
                 self._measure_block(way)
 
-    def _fresh_guests(self) -> None:
+    def _fresh_guests(self, way: Way) -> None:
         discard(self._bench, list(self._subjects.values()))
         self._subjects = {}
         self._boot += 1
@@ -162,7 +162,7 @@ class Recorder:
         for subject in subjects:
             self._placement.pin(subject.pids, subject.processor_threads())
             guests = iperf.usable(subject.facts.get("iperf3", ""), "the guest's")
-            iperf.require_same(self._host_iperf, guests)
+            versions.require_understanding(way, subject, self._effort.directions, self._host_iperf, guests)
 
     def _measure_ceiling(self, way: Way) -> None:
         self._show("ceiling: two namespaces, no guest", self._transfer_seconds)

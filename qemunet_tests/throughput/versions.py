@@ -1,0 +1,50 @@
+"""Whether two iperf3 of different versions understand each other, found out by letting them talk.
+
+iperf3's own wire protocol has been the same through 3.x for what is measured here, so that versions seldom matter; and
+they differ wherever a guest's image was made elsewhere. Both arms of a comparison have the same pair.
+"""
+
+from collections.abc import Sequence
+
+from qemunet_tests.harness.errors import HarnessError, TimedOut, Unavailable
+from qemunet_tests.harness.guest import GuestDied
+from qemunet_tests.throughput import iperf
+from qemunet_tests.throughput.subject import Subject
+from qemunet_tests.throughput.transfer import Way
+
+TRIAL_BYTES = 65536
+TRIAL_SECONDS = 6.0
+#: How iperf3 says that it got no connection: then nothing was learned about versions.
+NO_CONNECTION = ("unable to connect", "unable to create a new stream", "No route to host", "Network is unreachable")
+
+
+def require_understanding(way: Way, subject: Subject, directions: Sequence[str], host: str, guest: str) -> None:
+    """Raises Unavailable where the two are different and cannot talk, HarnessError where they cannot meet."""
+    # Between guests both ends are of one image.
+    if host == guest or subject.far:
+        return
+    for direction in directions:
+        try:
+            _talk(way, subject, direction)
+        except (GuestDied, TimedOut):
+            raise
+        except HarnessError as error:
+            if any(words in str(error) for words in NO_CONNECTION):
+                raise
+            raise Unavailable(
+                f"iperf3 {host} on this host and {guest} in the guest do not understand each other: {error}",
+                "install the distribution's own iperf3 and build the image here: qemunet image build",
+            ) from error
+
+
+def _talk(way: Way, subject: Subject, direction: str) -> None:
+    words = iperf.client_words(subject.address, direction, volume_bytes=TRIAL_BYTES)
+    with way.serving(subject) as server:
+        done = subject.guest.run(iperf.quoted(words, "/tmp/iperf3.json"), TRIAL_SECONDS)
+        client, said = iperf.parse(done.stdout.decode(errors="replace"), "guest"), server.said()
+    try:
+        moved = int(client["end"]["sum_received"]["bytes"]), int(said["end"]["sum_received"]["bytes"])
+    except (KeyError, TypeError) as strange:
+        raise HarnessError(f"their reports lack {strange}") from strange
+    if not any(moved):
+        raise HarnessError("neither of them reports that anything arrived")
