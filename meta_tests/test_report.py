@@ -1,6 +1,9 @@
 """The report: results.json, its schema, and exit codes."""
 
 import json
+import sys
+from datetime import datetime, timedelta
+from importlib import metadata
 from pathlib import Path
 
 import jsonschema
@@ -25,12 +28,13 @@ def test_the_schemas_are_those_of_the_models() -> None:
 
 def test_the_interface_is_what_the_schema_demands() -> None:
     schema = json.loads((SCHEMAS / "results.json").read_text())
+    assert {"at", "version", "command"} <= set(schema["required"])
     assert {"schema", "target", "seconds", "host", "qemu", "accel", "guests", "phases", "verdicts"} <= set(
         schema["required"]
     )
     assert set(schema["$defs"]["ClaimVerdict"]["required"]) == {
         "claim", "mode", "verdict", "expected", "observed", "reason", "remedy", "tests", "seconds",
-        "artifacts",
+        "artifacts", "qemu", "slirp", "passt",
     }  # fmt: skip
     assert schema["$defs"]["Verdict"]["enum"] == [verdict.value for verdict in Verdict]
     assert {"kernel", "distribution", "cpus"} <= set(schema["$defs"]["HostDescription"]["required"])
@@ -65,6 +69,12 @@ def test_results_keep_the_shape_and_name_the_machine(tmp_path: Path) -> None:
     assert document["host"]["distribution"] == "Debian"
     assert document["host"]["bios"] == "SeaBIOS"
     assert document["host"]["cpus"] >= 1
+    assert {(each["qemu"], each["slirp"], each["passt"]) for each in document["verdicts"]} == {
+        ("7.2.22", "4.7.0", None)
+    }
+    assert datetime.fromisoformat(document["at"]).utcoffset() == timedelta(0)
+    assert document["version"] == metadata.version("qemunet")
+    assert document["command"].startswith(Path(sys.argv[0]).name)
     assert [each["claim"] for each in document["verdicts"]] == [
         "user/address", "user/dns-resolves", "user/icmp-gateway", "user/e1000", "bridge/acl-allow"
     ]  # fmt: skip

@@ -349,8 +349,8 @@ def test_merging_does_not_depend_on_the_order_in_which_workers_finish() -> None:
         Finding("user/address", Verdict.BROKEN, "test_a", reason="a"),
         Finding("user/address", Verdict.HOLDS, "test_c"),
     ]
-    assert verdicts_of(findings) == verdicts_of(findings[::-1])
-    assert verdicts_of(findings)[0].reason == "a"
+    assert verdicts_of(findings, {}) == verdicts_of(findings[::-1], {})
+    assert verdicts_of(findings, {})[0].reason == "a"
 
 
 def test_a_finding_survives_its_journey() -> None:

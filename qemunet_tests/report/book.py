@@ -2,11 +2,12 @@
 
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from qemunet_tests.report.facts import SessionFacts, merged, this_host
+from qemunet_tests.report.facts import SessionFacts, command, merged, this_host, version
 from qemunet_tests.report.finding import Finding, Verdict, worst
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ class Book:
         self.trouble: list[str] = []
         self.interrupted = False
         self._opened_seconds = time.monotonic()
+        self._opened_at = datetime.now(UTC)
         self._tests_began_seconds: float | None = None
 
     def tests_began(self) -> None:
@@ -49,6 +51,9 @@ class Book:
         cut_short = [f"interrupted before it was known: {', '.join(unknown)}"] if self.interrupted and unknown else []
         return Results.model_validate(
             {
+                "at": self._opened_at.isoformat(timespec="seconds"),
+                "version": version(),
+                "command": command(),
                 "target": target,
                 "seconds": round(now_seconds - self._opened_seconds, 3),
                 "interrupted": self.interrupted,
@@ -60,22 +65,22 @@ class Book:
                     phase: round(seconds, 3) for phase, seconds in {**facts.phases, "tests": tests_seconds}.items()
                 },
                 "notes": [*self.trouble, *facts.faults, *cut_short, *facts.notes],
-                "verdicts": verdicts_of(self.findings),
+                "verdicts": verdicts_of(self.findings, facts.qemu),
             }
         )
 
 
-def verdicts_of(findings: Sequence[Finding]) -> "list[ClaimVerdict]":
-    """One verdict per claim, in the order in which the claims are listed."""
+def verdicts_of(findings: Sequence[Finding], qemu: Mapping[str, str | None]) -> "list[ClaimVerdict]":
+    """One verdict per claim, in the order in which the claims are listed; all were seen on one `qemu`."""
     from qemunet_tests.claims import load
 
     by_claim: dict[str, list[Finding]] = {claim: [] for claim in load()}
     for finding in findings:
         by_claim.setdefault(finding.claim, []).append(finding)
-    return [_verdict_of(claim, group) for claim, group in by_claim.items() if group]
+    return [_verdict_of(claim, group, qemu) for claim, group in by_claim.items() if group]
 
 
-def _verdict_of(claim: str, findings: list[Finding]) -> "ClaimVerdict":
+def _verdict_of(claim: str, findings: list[Finding], qemu: Mapping[str, str | None]) -> "ClaimVerdict":
     from qemunet_tests.report.shapes import ClaimVerdict
 
     # Workers finish in any order; the report must not depend on it.
@@ -93,6 +98,8 @@ def _verdict_of(claim: str, findings: list[Finding]) -> "ClaimVerdict":
         tests=[finding.test for finding in ordered],
         seconds=round(sum(finding.seconds for finding in ordered), 3),
         artifacts=[artifact for finding in ordered for artifact in finding.artifacts],
+        qemu=qemu.get("version"),
+        slirp=qemu.get("slirp"),
     )
 
 

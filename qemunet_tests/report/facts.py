@@ -2,8 +2,12 @@
 
 import os
 import platform
+import shlex
+import sys
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
+from importlib import metadata
+from pathlib import Path
 from typing import Any
 
 GUEST_KINDS = ("booted", "thawed", "peers")
@@ -78,6 +82,20 @@ def merged(shares: Iterable[SessionFacts]) -> SessionFacts:
         for sentence in share.faults:
             whole.fault(sentence)
     return whole
+
+
+def version() -> str | None:
+    """qemunet's own; None where it was not installed."""
+    try:
+        return metadata.version("qemunet")
+    except metadata.PackageNotFoundError:
+        return None
+
+
+def command() -> str:
+    """How the session was started, as somebody would type it again."""
+    program, *words = sys.argv
+    return shlex.join([Path(program).name, *words])
 
 
 def this_host() -> dict[str, Any]:

@@ -28,11 +28,14 @@ class Shape(BaseModel):
 class Versioned(Shape):
     """A whole document."""
 
-    version: Literal[1] = Field(1, alias="schema")
+    schema_number: Literal[1] = Field(1, alias="schema")
 
 
 class ClaimVerdict(Shape):
-    """What became of one claim, all its tests together. Details are those of the test that decided."""
+    """What became of one claim, all its tests together. Details are those of the test that decided.
+
+    `qemu`, `slirp` and `passt` are the versions that it was seen on, null where they are not known.
+    """
 
     claim: str
     mode: str
@@ -44,6 +47,9 @@ class ClaimVerdict(Shape):
     tests: list[str]
     seconds: float
     artifacts: list[str]
+    qemu: str | None = None
+    slirp: str | None = None
+    passt: str | None = None
 
 
 class HostDescription(Shape):
@@ -76,8 +82,11 @@ class Accelerator(Shape):
 
 
 class Results(Versioned):
-    """results.json."""
+    """results.json. `at` is when the session began (UTC, ISO 8601), `version` that of qemunet, `command` as typed."""
 
+    at: str | None = None
+    version: str | None = None
+    command: str | None = None
     target: Literal["lab", "host"]
     seconds: float
     interrupted: bool = False
