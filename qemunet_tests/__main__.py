@@ -61,13 +61,11 @@ def exit_code(argv: Sequence[str]) -> int:
 def _guarded(argv: Sequence[str], output: streams.Outlet) -> int:
     try:
         return execute(argv)
-    except UsageError as error:
-        return _complain(str(error), code=2)
     except Unavailable as error:
         _complain(error.reason, code=3)
         return _complain(f"remedy: {error.remedy}", code=3)
-    except HarnessError as error:
-        return _complain(str(error), code=3)
+    except (UsageError, HarnessError) as error:
+        return _complain(str(error), code=2 if isinstance(error, UsageError) else 3)
     except KeyboardInterrupt:
         return 130
     except SystemExit as ended:

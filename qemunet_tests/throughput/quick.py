@@ -89,7 +89,7 @@ class _Silent:
 def recorded(bench: Bench) -> Beside | None:
     """What the latest recording of this machine, QEMU and accelerator says; None without one that says anything."""
     qemu, accel = session.describe_qemu(bench.qemu), bench.machine.accel.used
-    found = shelf.latest(session.machine_id(), qemu, accel, {"user", "bridge"})
+    found = shelf.latest(session.machine_id(), qemu, accel, {"user", "bridge"}, bench.note)
     if found is None or not found.ended or not found.ended.get("usable"):
         return None
     for summary in found.summaries:
