@@ -88,7 +88,7 @@ def standard_output() -> Iterator[Outlet]:
     """Standard output as an outlet, while it lasts."""
     before = sys.stdout
     outlet = Outlet(before)
-    sys.stdout = outlet  # type: ignore[assignment]
+    sys.stdout = outlet
     try:
         yield outlet
     finally:
