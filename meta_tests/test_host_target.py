@@ -70,7 +70,7 @@ def test_a_peer_at_which_nobody_listens_was_reached(machine: HostMachine) -> Non
 
 
 def test_a_peer_that_is_the_host_itself_is_refused(machine: HostMachine) -> None:
-    done = machine.qemunet("--peer", f"{HOST}:7007", SENTINEL)
+    done = machine.qemunet("run", "--target", "host", "--peer", f"{HOST}:7007", SENTINEL)
     assert done.returncode == 2
     assert f"--peer: {HOST} is this host itself" in done.stderr
     assert "Traceback" not in done.stderr

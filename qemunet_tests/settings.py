@@ -164,8 +164,8 @@ def _check_target(settings: Settings, flag: Callable[[str], str]) -> None:
             raise UsageError(f"{flag('peer')}: {settings.peer.host!r} is not an IPv4 address of one machine")
         if settings.peer and _is_of_this_host(settings.peer.host):
             raise UsageError(
-                f"{flag('peer')}: {settings.peer.host} is this host itself, and what its guests reach there says nothing "
-                "about the LAN: name another machine"
+                f"{flag('peer')}: {settings.peer.host} is this host itself, and what guests reach there says "
+                "nothing about the LAN: name another machine"
             )
         return
     for name in ("peer", "expect", "as"):
