@@ -120,8 +120,8 @@ def measured(bench: Bench, lab: Lab) -> Beside:
         bench.captures = before
     faster = _ratios(rows, bridge, user)
     if not faster:
-        whys = "; ".join(sorted({str(row["why_invalid"]) for row in rows if not row["valid"]}))
-        raise ControlFailed(f"nothing valid was measured: {whys}")
+        whys = [str(row["why_invalid"]) for row in rows if not row["valid"]]
+        raise ControlFailed(f"no block was valid, for {len(whys)} transfers: {whys[-1]}")
     return Beside(tuple(1 / each for each in faster), f"measured now, {placement}", *judged())
 
 
