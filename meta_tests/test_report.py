@@ -1,6 +1,7 @@
 """The report: results.json, its schema, and exit codes."""
 
 import json
+import resource
 import sys
 from datetime import datetime, timedelta
 from importlib import metadata
@@ -80,18 +81,17 @@ def test_results_keep_the_shape_and_name_the_machine(tmp_path: Path) -> None:
     ]  # fmt: skip
 
 
-def test_results_are_replaced_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_results_are_replaced_whole_or_not_at_all(tmp_path: Path) -> None:
     file = write_results(results_of(FINDINGS[0]), tmp_path)
     before = file.read_text()
 
-    def full(self: Path, text: str, encoding: str) -> None:
-        with self.open("w") as stream:
-            stream.write(text[:10])
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(Path, "write_text", full)
-    with pytest.raises(OSError, match="No space left"):
-        write_results(results_of(*FINDINGS), tmp_path)
+    before_limit = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (10, before_limit[1]))
+    try:
+        with pytest.raises(OSError, match="File too large"):
+            write_results(results_of(*FINDINGS), tmp_path)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before_limit)
     assert file.read_text() == before
     assert [path.name for path in tmp_path.iterdir()] == ["results.json"]
 

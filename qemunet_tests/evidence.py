@@ -1,13 +1,13 @@
 """What is kept of a failed test: a folder that the report card names."""
 
 import re
-import shutil
 from pathlib import Path
 
 import pytest
 
 from qemunet_tests.harness.bench import Bench
 from qemunet_tests.harness.cache import cache_root
+from qemunet_tests.harness.folder import Folder, opened
 from qemunet_tests.report.finding import ARTIFACT
 from qemunet_tests.report.place import ARTIFACTS
 
@@ -17,21 +17,24 @@ def keep(item: pytest.Item, bench: Bench, report: Path | None) -> str | None:
 
     Returns why that failed, or None: a full disk is no reason to learn nothing.
     """
-    shelf = report / ARTIFACTS if report else cache_root() / "failures"
-    folder = shelf / re.sub(r"[^\w.-]+", "-", item.name)
-    shutil.rmtree(folder, ignore_errors=True)
+    root, shelf = (report, ARTIFACTS) if report else (cache_root(), "failures")
+    name = re.sub(r"[^\w.-]+", "-", item.name)
     try:
-        saved = bench.save_evidence(folder)
+        root.mkdir(parents=True, exist_ok=True)
+        with opened(root) as place, place.sub(shelf) as kept:
+            saved = _keep_in(kept, name, bench)
     except OSError as refused:
-        shutil.rmtree(folder, ignore_errors=True)
-        return f"artifacts could not be kept in {shelf}: {_reason(refused)}"
+        return f"artifacts could not be kept in {root / shelf}: {refused.strerror}"
     item.user_properties.extend((ARTIFACT, str(each)) for each in saved)
     return None
 
 
-def _reason(refused: OSError) -> str:
-    """What shutil gathers while it copies a folder has no reason of its own, only the sentences about its files."""
-    if isinstance(refused, shutil.Error):
-        *_, first = refused.args[0][0]
-        return re.sub(r"^\[Errno \d+\] |: '.*$", "", str(first))
-    return refused.strerror or str(refused)
+def _keep_in(shelf: Folder, name: str, bench: Bench) -> list[Path]:
+    """What is there of an earlier run goes; what cannot be copied whole is not kept in part. Raises OSError."""
+    shelf.remove(name)
+    try:
+        with shelf.sub(name) as kept:
+            return bench.save_evidence(kept)
+    except OSError:
+        shelf.remove(name)
+        raise

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from qemunet_tests.harness.complaints import Complaints
 from qemunet_tests.harness.errors import HarnessError
+from qemunet_tests.harness.folder import Folder
 from qemunet_tests.harness.freezing import Freezer
 from qemunet_tests.harness.guest import BOOT_SECONDS, Guest
 from qemunet_tests.harness.helper import BridgeHelper, HostHelper
@@ -210,10 +211,8 @@ class Bench:
             else:
                 words += nic.spell(identifier, mac)
             if self.captures:
-                words += [
-                    "-object",
-                    f"filter-dump,id=wire{number},netdev={identifier},file={folder}/{identifier}.pcap",
-                ]
+                capture = self._starter.give(folder / f"{identifier}.pcap")
+                words += ["-object", f"filter-dump,id=wire{number},netdev={identifier},file={capture}"]
         qemu = self._starter.launch(words, folder, [nic.netdev for nic in nics])
         guest = Guest(name, qemu, nics, macs, self.pace)
         self._live.append(guest)
@@ -290,14 +289,14 @@ class Bench:
         guest_words = self._by_hand(name, (nic,), (nic.mac or self._new_mac(),))
         return self._starter.start([*guest_words, *words], self._starter.capabilities([nic.netdev]), **streams)
 
-    def save_evidence(self, folder: Path) -> list[Path]:
+    def save_evidence(self, folder: Folder) -> list[Path]:
         """Copy what the living guests wrote: console, monitor log, captures, and how to boot them by hand."""
         saved = []
         for guest in self._live:
-            kept = folder / guest.name
             guest.write_monitor_log()
-            shutil.copytree(guest.folder, kept, dirs_exist_ok=True, ignore=_sockets)
-            saved.append(kept)
+            with folder.sub(guest.name) as kept:
+                kept.copy_from(guest.folder)
+                saved.append(kept.path)
         return saved
 
     def discard(self, guest: Guest) -> None:
@@ -345,8 +344,3 @@ def release_lease(guest: Guest) -> None:
     gone = "n=0; while ls /run/qemunet/lease.* >/dev/null 2>&1 && [ $n -lt 40 ]; do usleep 50000; n=$((n+1)); done"
     with contextlib.suppress(HarnessError):
         guest.run(f"qemunet-network release; {gone}", 5)
-
-
-def _sockets(folder: str, names: list[str]) -> list[str]:
-    # The SMB server of `smb=` has some, and they cannot be copied.
-    return [name for name in names if Path(folder, name).is_socket()]

@@ -53,6 +53,8 @@ class Freezer:
         return folder
 
     def _save(self, name: str, folder: Path, models: tuple[str, ...]) -> None:
+        for file in (MEMORY, STATE):
+            self._starter.give(folder / file)
         backed = self._machine.backed(folder / MEMORY, shared=True, network=NETWORK)
         qemu = self._starter.launch([*self._machine.words(name), *backed, *nic_words(models)], folder, [])
         guest = Guest(name, qemu, (), (), self._pace)

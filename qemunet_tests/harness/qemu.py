@@ -16,6 +16,8 @@ from qemunet_tests.harness.qmp import Monitor
 
 #: How QEMU ends where it will not do what it was told: by its exit status, or by an assertion of its own.
 REFUSED = (1, -signal.SIGABRT)
+#: What the guest writes on its first serial port; there before QEMU starts.
+CONSOLE = "console.log"
 #: Starts a command somewhere as somebody; the bench decides where and who.
 Start = Callable[..., Process]
 
@@ -66,7 +68,7 @@ class QemuProcess:
 
     def __init__(self, words: Sequence[str], start: Start, folder: Path, serial_ports: int = 2) -> None:
         self.folder = folder
-        self.console_log = folder / "console.log"
+        self.console_log = folder / CONSOLE
         self._stderr = folder / "qemu.stderr"
         ours, theirs = zip(*(socket.socketpair() for _ in range(2)), strict=True)
         self.control_socket = ours[1]

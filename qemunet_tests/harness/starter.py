@@ -11,8 +11,11 @@ from qemunet_tests.harness.lab.station import Station
 from qemunet_tests.harness.namespaces import scratch
 from qemunet_tests.harness.netdev import Backend, Bridge, User
 from qemunet_tests.harness.processes import Process
-from qemunet_tests.harness.qemu import QemuProcess
+from qemunet_tests.harness.qemu import CONSOLE, QemuProcess
 from qemunet_tests.harness.qemu_facts import Qemu
+
+#: In a guest's folder, the one in which QEMU may make files of its own.
+OWN = "qemu"
 
 
 class Starter:
@@ -26,12 +29,25 @@ class Starter:
         self._numbers = itertools.count(1)
 
     def new_folder(self, kind: str) -> tuple[str, Path]:
-        """A name that nothing else in this run has, and a folder of that name which QEMU may write to."""
+        """A name that nothing else in this run has, and a folder of that name.
+
+        The folder is ours, so that what we write and read in it is what we take it for. QEMU writes to the files that
+        `give` makes for it, and makes its own in the folder OWN.
+        """
         name = f"{kind}-{next(self._numbers)}"
         folder = scratch() / name
         folder.mkdir()
-        self.identity.owns(folder)
+        # Whatever our umask says.
+        folder.chmod(0o755)
+        (folder / OWN).mkdir()
+        self.identity.owns(folder / OWN)
         return name, folder
+
+    def give(self, file: Path) -> Path:
+        """Make an empty file that QEMU may write to, and nobody can put another in its place."""
+        file.touch(0o644, exist_ok=False)
+        self.identity.owns(file)
+        return file
 
     def launch(
         self, words: Sequence[str], folder: Path, netdevs: Sequence[Backend], serial_ports: int = 2
@@ -41,11 +57,12 @@ class Starter:
 
         def start(command: Sequence[str], **options: object) -> Process:
             # The server of `smb=` keeps its files where this says: nothing is to be left on the machine.
-            return self.start(["env", f"TMPDIR={folder}", *command], capabilities=capabilities, **options)
+            return self.start(["env", f"TMPDIR={folder / OWN}", *command], capabilities=capabilities, **options)
 
         try:
             if any(isinstance(netdev, User) for netdev in netdevs):
                 self.qemu.require_user_backend()
+            self.give(folder / CONSOLE)
             return QemuProcess(words, start, folder, serial_ports)
         except BaseException:
             shutil.rmtree(folder, ignore_errors=True)

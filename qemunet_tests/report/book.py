@@ -1,12 +1,12 @@
 """Everything a session found out, gathered by the process that reports it."""
 
-import os
 import time
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from qemunet_tests.harness.folder import opened
 from qemunet_tests.report.facts import SessionFacts, command, merged, this_host, version
 from qemunet_tests.report.finding import Finding, Verdict, worst
 
@@ -110,14 +110,9 @@ def write_results(results: "Results", folder: Path) -> Path:
 
 def write_whole(file: Path, text: str) -> Path:
     """Write a file so that a reader never sees half of it. Raises OSError."""
-    unfinished = file.with_name(f".{file.name}-{os.getpid()}")
-    try:
-        unfinished.write_text(text, encoding="utf-8")
-        unfinished.replace(file)
-    except OSError:
-        unfinished.unlink(missing_ok=True)
-        raise
-    return file
+    # Whoever owns the folder must not choose what is overwritten.
+    with opened(file.parent) as folder:
+        return folder.write_whole(file.name, text.encode())
 
 
 def exit_code(results: "Results", trouble: bool = False) -> int:

@@ -81,9 +81,10 @@ def _passt(lab: Lab, identity: Identity) -> Wiring:
         raise Unavailable("passt is not installed", install_command("passt", machine.read(), credentials.read().sudo))
     taken = {path.name for path in scratch().iterdir()}
     folder = scratch() / next(f"passt-{number}" for number in range(1000) if f"passt-{number}" not in taken)
-    folder.mkdir()
-    identity.owns(folder)
-    path, said = folder / "socket", folder / "stderr"
+    # What passt writes to standard error is read by us: that file lies where nobody else can put another.
+    (folder / "own").mkdir(parents=True)
+    identity.owns(folder / "own")
+    path, said = folder / "own" / "socket", folder / "stderr"
     words = [
         *identity.prefix(), "passt", "--foreground", "--socket", str(path), "--address", PASST_GUEST, "--netmask", "24",
         "--gateway", PASST_GATEWAY, "--mtu", "1500", "--ipv4-only", "--interface", plan.BRIDGE,
