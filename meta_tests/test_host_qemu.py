@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from qemunet_tests.harness import qemu_facts
-from qemunet_tests.harness.errors import Unavailable, UsageError
+from qemunet_tests.harness import qemu_facts, qemu_questions
+from qemunet_tests.harness.errors import HarnessError, Unavailable, UsageError
 
 MACHINES = """\
 Supported machines are:
@@ -48,8 +48,8 @@ def stub(folder: Path, netdevs: str = "user\ntap\nbridge", version: str = "9.2.4
     return path
 
 
-def test_what_a_qemu_says_of_itself(tmp_path: Path) -> None:
-    found = qemu_facts.find(str(stub(tmp_path)))
+def test_what_a_qemu_says_of_itself(open_folder: Path) -> None:
+    found = qemu_facts.find(str(stub(open_folder)))
     assert found.version == "9.2.4"
     assert found.version_line == "QEMU emulator version 9.2.4 (v9.2.4)"
     assert found.machine == "pc-i440fx-9.2"
@@ -70,28 +70,28 @@ def test_the_installed_one_has_a_libslirp_with_a_version() -> None:
     assert found.machine.startswith("pc-")
 
 
-def test_libslirp_is_found_behind_a_wrapper(tmp_path: Path) -> None:
+def test_libslirp_is_found_behind_a_wrapper(open_folder: Path) -> None:
     real = shutil.which("qemu-system-x86_64")
     if real is None:
         pytest.skip("QEMU is not installed")
-    wrapper = tmp_path / "qemu"
+    wrapper = open_folder / "qemu"
     wrapper.write_text(f'#!/bin/sh\nexec {real} "$@"\n')
     wrapper.chmod(0o755)
     assert qemu_facts.find(str(wrapper)).slirp == qemu_facts.find(real).slirp
 
 
-def test_without_libslirp(tmp_path: Path) -> None:
-    found = qemu_facts.find(str(stub(tmp_path, netdevs="tap\nbridge")))
+def test_without_libslirp(open_folder: Path) -> None:
+    found = qemu_facts.find(str(stub(open_folder, netdevs="tap\nbridge")))
     with pytest.raises(Unavailable) as refusal:
         found.require_user_backend()
     assert "built without libslirp" in refusal.value.reason
     assert "--enable-slirp" in refusal.value.remedy
 
 
-def test_an_answer_is_kept_until_the_file_changes(tmp_path: Path) -> None:
-    path = stub(tmp_path)
+def test_an_answer_is_kept_until_the_file_changes(open_folder: Path) -> None:
+    path = stub(open_folder)
     assert qemu_facts.find(str(path)).version == "9.2.4"
-    stub(tmp_path, version="10.0.2")
+    stub(open_folder, version="10.0.2")
     assert qemu_facts.find(str(path)).version == "10.0.2"
 
 
@@ -107,9 +107,9 @@ def test_an_answer_is_kept_until_the_file_changes(tmp_path: Path) -> None:
     ],
 )
 def test_a_wrong_qemu_is_a_mistake_of_use(
-    tmp_path: Path, name: str, content: str | None, mode: int, complaint: str
+    open_folder: Path, name: str, content: str | None, mode: int, complaint: str
 ) -> None:
-    path = tmp_path / name
+    path = open_folder / name
     if content is not None:
         path.write_text(content)
         path.chmod(mode)
@@ -118,23 +118,23 @@ def test_a_wrong_qemu_is_a_mistake_of_use(
 
 
 @pytest.mark.parametrize("file", ["/etc/qemu/qemu.conf", "/usr/local/etc/qemu/qemu.conf"])
-def test_a_closed_configuration_is_no_broken_qemu(tmp_path: Path, file: str) -> None:
+def test_a_closed_configuration_is_no_broken_qemu(open_folder: Path, file: str) -> None:
     complaint = f"echo \"qemu-system-x86_64: --version: Could not open '{file}': Permission denied\" >&2; exit 1"
     with pytest.raises(Unavailable) as refusal:
-        qemu_facts.find(str(stub(tmp_path, first=complaint)))
+        qemu_facts.find(str(stub(open_folder, first=complaint)))
     assert f"{file} is closed to this user" in refusal.value.reason
     assert refusal.value.remedy == f"sudo chmod 0644 {file}"
 
 
-def test_a_folder_is_no_qemu(tmp_path: Path) -> None:
+def test_a_folder_is_no_qemu(open_folder: Path) -> None:
     with pytest.raises(UsageError, match="that is a folder"):
-        qemu_facts.find(str(tmp_path))
+        qemu_facts.find(str(open_folder))
 
 
-def test_a_qemu_that_hangs_is_not_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(qemu_facts, "_ANSWER_SECONDS", 0.5)
-    with pytest.raises(UsageError, match="does not answer within"):
-        qemu_facts.find(str(stub(tmp_path, first="exec sleep 60")))
+def test_a_qemu_that_hangs_is_not_waited_for(open_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(qemu_questions, "ANSWER_SECONDS", 0.5)
+    with pytest.raises(HarnessError, match="does not answer in time, asked twice"):
+        qemu_facts.find(str(stub(open_folder, first="exec sleep 60")))
 
 
 def test_none_installed_names_the_package(monkeypatch: pytest.MonkeyPatch) -> None:

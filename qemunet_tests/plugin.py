@@ -43,6 +43,7 @@ _LOOKING = ("help", "version", "collectonly", "markers", "showfixtures", "show_f
 
 #: What the controller tells its workers under this name, and the way on which they tell of their progress.
 ACCELERATOR = "qemunet_accelerator"
+QEMU = "qemunet_qemu"
 PROGRESS = "qemunet_progress"
 
 _accelerator = pytest.StashKey["Accel"]()
@@ -94,7 +95,10 @@ def pytest_xdist_setupnodes(config: pytest.Config, specs: list[Any]) -> None:
 def pytest_configure_node(node: Any) -> None:
     """xdist's hook: what a worker is told."""
     if _accelerator in node.config.stash:
+        from qemunet_tests.harness import qemu_facts
+
         node.workerinput[ACCELERATOR] = dataclasses.asdict(node.config.stash[_accelerator])
+        node.workerinput[QEMU] = qemu_facts.known()
     if is_ours(node.config):
         node.workerinput[PROGRESS] = channel = node.gateway.newchannel()
         channel.setcallback(lambda sentence: node.config.hook.pytest_qemunet_progress(sentence=sentence))
@@ -219,8 +223,11 @@ def _configure_session(config: pytest.Config) -> None:
         chosen = getattr(config.option, "xmlpath", None)
         config.option.xmlpath = chosen or (report and str(report / JUNIT_FILE))
         return
+    from qemunet_tests.harness import qemu_facts
     from qemunet_tests.report.interrupt import interrupt_only_once
 
+    # What answered the controller is not asked again, so that it cannot turn out otherwise in here.
+    qemu_facts.learn(config.workerinput.get(QEMU, []))  # type: ignore[attr-defined]
     interrupt_only_once()
     if config.option.basetemp:
         # The controller made it in its own scratch space, which a worker in the lab does not see.

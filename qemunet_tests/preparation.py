@@ -10,7 +10,8 @@ from typing import Any
 from qemunet_tests import images
 from qemunet_tests.harness import accel, cache, cut_off, qemu_facts
 from qemunet_tests.harness.accel import Accel
-from qemunet_tests.harness.host.trial import Running, launch_here
+from qemunet_tests.harness.enclosure import Running
+from qemunet_tests.harness.host.trial import launch_here
 from qemunet_tests.harness.identity import on_the_host, unprivileged
 from qemunet_tests.settings import Settings
 
@@ -22,9 +23,9 @@ def prepare(settings: Settings, notice: Callable[[str], None] = lambda _: None) 
     """
     cache.claim()
     image = images.ensure()
-    qemu = qemu_facts.find(str(settings.qemu) if settings.qemu else None)
+    guests = on_the_host(settings.as_user) if settings.target == "host" else unprivileged()
+    qemu = qemu_facts.find(str(settings.qemu) if settings.qemu else None, guests)
     if settings.target == "host":
-        guests = on_the_host(settings.as_user)
 
         def launch(words: Sequence[str], **streams: Any) -> Running:
             return launch_here([*guests.prefix(), *words], **streams)

@@ -17,6 +17,7 @@ from qemunet_tests.claims import load, unmatched
 from qemunet_tests.harness import expectation
 from qemunet_tests.harness.errors import UsageError
 from qemunet_tests.harness.identity import on_the_host
+from qemunet_tests.harness.search_path import search_path
 from qemunet_tests.options import CLAIMS, OPTIONS
 
 if TYPE_CHECKING:
@@ -70,6 +71,12 @@ class Settings(BaseModel):
         if not (colon and host and port.isdecimal() and 0 < int(port) < 65536):
             raise ValueError(f"{value!r} is not ADDR:PORT, for instance 192.168.1.7:7777")
         return Peer(host=host.strip("[]"), port=int(port))
+
+    @field_validator("qemu", mode="before")
+    @classmethod
+    def _path_or_name(cls, value: object) -> object:
+        # What has a slash is a path, as it is for a shell. A Path forgets the "./" that says so.
+        return Path(value).absolute() if isinstance(value, str) and "/" in value else value
 
     @field_validator("nic")
     @classmethod
@@ -191,7 +198,7 @@ def _is_of_this_host(address: str) -> bool:
 
 
 def _executable(path: Path, option: str) -> Path:
-    found = Path(shutil.which(path) or path)
+    found = path if path.is_absolute() else Path(shutil.which(path, path=search_path()) or "/nonexistent")
     if not found.is_file():
         raise UsageError(f"{option}: there is no {str(path)!r}")
     if not os.access(found, os.X_OK):

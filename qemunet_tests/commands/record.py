@@ -67,8 +67,8 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     parser.add_argument("--placement", choices=("one", "split", "free"), default="one", help="CPUs of what is measured")
     parser.add_argument("--plots", metavar="DIR", type=Path, help="draw plots there")
     parser.add_argument("--accel", choices=("auto", "kvm", "tcg"), default="auto", help="default: %(default)s")
-    parser.add_argument("--qemu", metavar="PATH", type=Path, help="the QEMU to measure")
-    parser.add_argument("--baseline", metavar="PATH", type=Path, help="another QEMU, measured in the same blocks")
+    parser.add_argument("--qemu", metavar="PATH", help="the QEMU to measure")
+    parser.add_argument("--baseline", metavar="PATH", help="another QEMU, measured in the same blocks")
     parser.add_argument("--seed", metavar="N", help="of the random order")
 
 
@@ -105,7 +105,7 @@ def _record(
 
     accel = prepare(settings, notice=lambda sentence: console.print(sentence, highlight=False))
     qemu = qemu_facts.find(str(settings.qemu) if settings.qemu else None)
-    baseline = qemu_facts.find(str(arguments.baseline)) if arguments.baseline else None
+    baseline = qemu_facts.find(arguments.baseline) if arguments.baseline else None
     image = images.ensure()
     made = Counting if arguments.guest_time else Machine
     machine = made(qemu, image, images.recipe("tiny").cmdline, accel)

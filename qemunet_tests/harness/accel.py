@@ -13,7 +13,7 @@ from qemunet_tests.harness.errors import Unavailable, UsageError
 from qemunet_tests.harness.host import credentials, kvm, machine, trial_memory
 from qemunet_tests.harness.host.account import user_name
 from qemunet_tests.harness.host.obstacle import Obstacle
-from qemunet_tests.harness.host.trial import Launch, Trial, launch_here, race
+from qemunet_tests.harness.host.trial import Launch, Trial, launch_as_guests, race
 from qemunet_tests.harness.image import Image
 from qemunet_tests.harness.qemu_facts import Qemu
 
@@ -58,7 +58,7 @@ def choose(
     requested: str,
     qemu: Qemu,
     image: Image,
-    launch: Launch = launch_here,
+    launch: Launch = launch_as_guests,
     *,
     notice: Callable[[str], None] = lambda _text: None,
     uid: int | None = None,

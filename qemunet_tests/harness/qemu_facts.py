@@ -6,37 +6,21 @@ Sources: the answers of `--version`, `-help`, `-netdev help`, `-machine help`, `
 import os
 import re
 import shutil
-import subprocess
-import sys
-from dataclasses import dataclass
-from functools import lru_cache
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
-from qemunet_tests.harness.deadline import Deadline
+from qemunet_tests.harness import qemu_questions, relocation
 from qemunet_tests.harness.errors import HarnessError, Unavailable, UsageError
 from qemunet_tests.harness.host import machine as machines
-from qemunet_tests.harness.host.files import MACHINE, first_closed, read_text
+from qemunet_tests.harness.host.files import MACHINE, first_closed
 from qemunet_tests.harness.host.packages import install_command
+from qemunet_tests.harness.identity import Identity, unprivileged
+from qemunet_tests.harness.qemu_questions import Unanswered
 from qemunet_tests.harness.search_path import search_path
 
 #: Names of a QEMU that emulates a PC, and where RHEL keeps it out of PATH.
 NAMES = ("qemu-system-x86_64", "qemu-kvm", "/usr/libexec/qemu-kvm")
-_QUESTIONS = {
-    "version": ["--version"],
-    "options": ["-help"],
-    "netdevs": ["-netdev", "help"],
-    "machines": ["-machine", "help"],
-    "accelerators": ["-accel", "help"],
-    "folders": ["-L", "help"],
-}
-_ANSWER_SECONDS = 10.0
-_START_SECONDS = 3.0
-_ASK_LIBSLIRP = """
-import ctypes, sys
-version = ctypes.CDLL(sys.argv[1]).slirp_version_string
-version.restype = ctypes.c_char_p
-print(version().decode())
-"""
 
 
 @dataclass(frozen=True)
@@ -70,47 +54,87 @@ class Qemu:
         return {"path": str(self.path), "version": self.version, "slirp": self.slirp}
 
 
-def find(requested: str | None = None) -> Qemu:
-    """The QEMU asked for, by path or name, else the one that is installed.
+#: By path, size and time of the last change.
+_known: dict[tuple[str, int, int], Qemu] = {}
+
+
+def find(requested: str | None = None, asker: Identity | None = None) -> Qemu:
+    """The QEMU asked for, by path or name, else the one that is installed. `asker` is whom guests run as.
 
     Raises UsageError where the one asked for is missing or no QEMU for PCs, Unavailable where none is
-    installed or the installed one does not run.
+    installed or the installed one does not run, and HarnessError where one was killed while it was asked: nothing was
+    learned about that.
     """
+    asker = asker or unprivileged()
     if requested is not None:
         try:
-            return _examine(_named(requested))
+            return _examine(_named(requested), asker)
+        except Unanswered:
+            raise
         except HarnessError as wrong:
             raise UsageError(str(wrong)) from wrong
     for name in NAMES:
         if found := shutil.which(name, path=search_path("/usr/local/bin:/usr/bin")):
             try:
-                return _examine(Path(found))
+                return _examine(Path(found), asker)
+            except Unanswered:
+                raise
             except HarnessError as wrong:
+                if _known:
+                    # It was asked before, and answered: nothing is missing here.
+                    raise
                 raise Unavailable(str(wrong), f"install it again: {_install()}; or name another") from wrong
     raise Unavailable("QEMU is not installed", _install())
 
 
 def _named(requested: str) -> Path:
-    found = shutil.which(requested)
-    if found is not None:
-        return Path(found).absolute()
     place = Path(requested)
+    # What has a slash is a path, as it is for a shell; what has none is looked for, and not in the current folder.
+    found = str(place.absolute()) if "/" in requested else shutil.which(requested, path=search_path())
+    if found is not None and Path(found).is_file() and os.access(found, os.X_OK):
+        return Path(found)
     if place.is_dir():
         raise UsageError(f"--qemu {requested}: that is a folder")
-    if place.exists():
+    if place.exists() and "/" in requested:
         raise UsageError(f"--qemu {requested}: that file may not be executed")
     raise UsageError(f"--qemu {requested}: there is no such program")
 
 
-def _examine(path: Path) -> Qemu:
+def _examine(path: Path, asker: Identity) -> Qemu:
+    """What is known of the file, as long as it stays the same; else it is asked."""
     found = path.stat()
-    return _ask(path, found.st_size, found.st_mtime_ns)
+    key = (str(path), found.st_size, found.st_mtime_ns)
+    if key not in _known:
+        _known[key] = _ask(path, asker)
+    return _known[key]
 
 
-@lru_cache(maxsize=16)
-def _ask(path: Path, _size: int, _mtime_ns: int) -> Qemu:
-    """Everything about the binary; kept in memory for as long as the file stays the same."""
-    answers = _answers(path)
+def known() -> list[list[Any]]:
+    """What was learned so far as plain data, for the workers of a run."""
+    return [[list(key), {name: _plain(value) for name, value in asdict(qemu).items()}] for key, qemu in _known.items()]
+
+
+def learn(told: list[list[Any]]) -> None:
+    """Believe what another process of this run has learned."""
+    for (path, size, mtime_ns), said in told:
+        paths = {"path": Path(said["path"]), "data_folders": tuple(map(Path, said["data_folders"]))}
+        sets = {name: frozenset(said[name]) for name in ("netdevs", "accelerators")}
+        _known[path, size, mtime_ns] = Qemu(**{**said, **paths, **sets})
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Path):
+        return str(value)
+    return (
+        [_plain(each) for each in sorted(value, key=str)]
+        if isinstance(value, frozenset)
+        else ([_plain(each) for each in value] if isinstance(value, tuple) else value)
+    )
+
+
+def _ask(path: Path, asker: Identity) -> Qemu:
+    """Everything about the binary."""
+    answers = qemu_questions.answers(path, asker)
     # Some distributions put their own name before the version.
     version = re.search(r"QEMU emulator version (\d+(?:\.\d+)+)", answers["version"])
     if version is None:
@@ -126,17 +150,32 @@ def _ask(path: Path, _size: int, _mtime_ns: int) -> Qemu:
         said = next(iter(answers["netdevs"].strip().splitlines()), "")
         raise HarnessError(f"{path} does not say which network backends it has, but {said!r}")
     helper = re.search(r"default=(\S*bridge-helper)\)", answers["options"])
+    executable, library = _inside(path, asker, needs_library="user" in netdevs)
     return Qemu(
         path=path,
         version=version.group(1),
         version_line=_line_with(version.group(), answers["version"]),
-        slirp=_slirp_version(path) if "user" in netdevs else None,
+        slirp=qemu_questions.libslirp_version(library, asker) if library else None,
         netdevs=netdevs,
         accelerators=frozenset(re.findall(r"^([a-z0-9-]+)$", answers["accelerators"], re.MULTILINE)),
         machine=machine,
-        helper_path=helper.group(1) if helper else None,
+        helper_path=_started(helper.group(1), executable, answers["folders"]) if helper else None,
         data_folders=tuple(Path(line) for line in answers["folders"].split() if line.startswith("/")),
     )
+
+
+def _inside(path: Path, asker: Identity, needs_library: bool) -> tuple[Path | None, Path | None]:
+    """The file that QEMU itself is, behind wrapper scripts, and the libslirp it loads; None where they do not show."""
+    executable = path.resolve() if relocation.is_qemu(path) else None
+    library = qemu_questions.linked_libslirp(path, asker) if needs_library else None
+    if executable and (library or not needs_library):
+        return executable, library
+    idle = qemu_questions.Idle(path, asker)
+    return executable or idle.executable, (library or idle.libslirp) if needs_library else None
+
+
+def _started(helper: str, executable: Path | None, folders: str) -> str:
+    return relocation.started(helper, executable, folders.split()) if executable else helper
 
 
 def _require_open_configuration(path: Path, said: str) -> None:
@@ -153,35 +192,6 @@ def _require_open_configuration(path: Path, said: str) -> None:
     )
 
 
-def _answers(path: Path) -> dict[str, str]:
-    # Together, because each takes 30 ms, most of it for loading libraries.
-    processes = {}
-    try:
-        for question, words in _QUESTIONS.items():
-            processes[question] = subprocess.Popen(
-                [path, *words],
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-                env={**os.environ, "LC_ALL": "C"},
-            )
-        return {
-            question: process.communicate(timeout=_ANSWER_SECONDS)[0].decode(errors="replace")
-            for question, process in processes.items()
-        }
-    except OSError as refused:
-        raise HarnessError(f"{path} cannot be executed: {refused.strerror}") from refused
-    except subprocess.TimeoutExpired as late:
-        asked = " ".join(map(str, late.cmd))
-        raise HarnessError(f"{asked} does not answer within {_ANSWER_SECONDS:.0f} s") from late
-    finally:
-        for process in processes.values():
-            process.kill()
-            process.wait()
-            if process.stdout is not None:
-                process.stdout.close()
-
-
 def default_machine(machine_help: str) -> str | None:
     """The PC that guests are, with its version, which means the same to a later QEMU; None without any PC.
 
@@ -195,60 +205,6 @@ def default_machine(machine_help: str) -> str | None:
 
 def _is_deprecated(machine: str, machine_help: str) -> bool:
     return bool(re.search(rf"^{re.escape(machine)}\s.*\(deprecated\)", machine_help, re.MULTILINE))
-
-
-def _slirp_version(path: Path) -> str | None:
-    library = _linked_libslirp(path) or _mapped_libslirp(path)
-    if library is None:
-        return None
-    # In a process of its own: it brings glib along.
-    asked = _run([sys.executable, "-I", "-S", "-c", _ASK_LIBSLIRP, str(library)])
-    if re.fullmatch(r"\d+\.\d+\.\d+\S*", asked.strip()):
-        return asked.strip()
-    # A library for another C library than Python's: its version stands in it as text.
-    texts = re.findall(rb"\0(\d+\.\d+\.\d+)\0", library.read_bytes())
-    return texts[0].decode() if len(set(texts)) == 1 else None
-
-
-def _linked_libslirp(path: Path) -> Path | None:
-    """As the dynamic loader finds it for this binary. A loader that is not asked runs `--version`."""
-    said = _run([str(path), "--version"], LD_TRACE_LOADED_OBJECTS="1")
-    found = re.search(r"^\s*libslirp\.so\S* => (/\S+)", said, re.MULTILINE)
-    return Path(found.group(1)) if found else None
-
-
-def _mapped_libslirp(path: Path) -> Path | None:
-    """As an idle QEMU without a machine has it in memory, for wrapper scripts."""
-    idle = [str(path), "-M", "none", "-nodefaults", "-display", "none", "-S"]
-    quiet = subprocess.DEVNULL
-    process = subprocess.Popen(idle, stdin=quiet, stdout=quiet, stderr=quiet)
-
-    def mapped() -> re.Match[str] | None:
-        maps = read_text(MACHINE, f"/proc/{process.pid}/maps") or ""
-        return re.search(r"(/\S*libslirp\.so\S*)$", maps, re.MULTILINE)
-
-    try:
-        loading = Deadline(_START_SECONDS, "QEMU to load its libraries")
-        loading.sees(lambda: mapped() or process.poll() is not None)
-        found = mapped()
-    finally:
-        process.kill()
-        process.wait()
-    return Path(found.group(1)) if found else None
-
-
-def _run(words: list[str], **environment: str) -> str:
-    try:
-        return subprocess.run(
-            words,
-            check=False,
-            capture_output=True,
-            stdin=subprocess.DEVNULL,
-            timeout=_ANSWER_SECONDS,
-            env={**os.environ, "LC_ALL": "C", **environment},
-        ).stdout.decode(errors="replace")
-    except (OSError, subprocess.TimeoutExpired):
-        return ""
 
 
 def _line_with(text: str, answer: str) -> str:

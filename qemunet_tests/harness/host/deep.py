@@ -8,12 +8,12 @@ from qemunet_tests.harness.errors import HarnessError, Unavailable
 from qemunet_tests.harness.host import kvm, trial_memory
 from qemunet_tests.harness.host.checks.check import MODES, Capability, Check, Finding
 from qemunet_tests.harness.host.facts import Facts
-from qemunet_tests.harness.host.trial import Boot, Launch, boot_in_software, launch_here, race
+from qemunet_tests.harness.host.trial import Boot, Launch, boot_in_software, launch_as_guests, race
 from qemunet_tests.harness.image import Image
 
 
 def boot(
-    facts: Facts, image: Image, notice: Callable[[str], None], launch: Launch = launch_here
+    facts: Facts, image: Image, notice: Callable[[str], None], launch: Launch = launch_as_guests
 ) -> tuple[Facts, tuple[Capability, ...]]:
     """Boot `image` whatever is remembered. Returns the facts with what was learned, and the finding."""
     if facts.qemu is None:

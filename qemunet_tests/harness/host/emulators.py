@@ -5,12 +5,13 @@ Sources: the answers of `--version` and `-netdev help`; where distributions keep
 
 import os
 import re
-import subprocess
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from qemunet_tests.harness.deadline import Deadline
+from qemunet_tests.harness.enclosure import Answer, Asked
+from qemunet_tests.harness.identity import unprivileged
+from qemunet_tests.harness.qemu_questions import words_as
 from qemunet_tests.harness.search_path import search_path
 
 #: Emulators of PCs, which is what the guests need.
@@ -82,39 +83,24 @@ def _in_folder(folder: Path) -> list[Path]:
 
 
 def _ask(paths: list[Path]) -> Callable[[], tuple[Emulator, ...]]:
-    asked = [(path, [_start([str(path), *words]) for words in _QUESTIONS]) for path in paths]
+    if not paths:
+        return lambda: ()
+    questions = {
+        f"{path} {words[-1]}": [*words_as(unprivileged()), str(path), *words] for path in paths for words in _QUESTIONS
+    }
+    asked = Asked(questions, os.environ, both=False)
 
     def collect() -> tuple[Emulator, ...]:
-        deadline = Deadline(_ANSWER_SECONDS, "every QEMU to say what it is")
-        return tuple(_emulator(path, *[_said(process, deadline) for process in processes]) for path, processes in asked)
+        said = asked.answers(_ANSWER_SECONDS)
+        return tuple(_emulator(path, *[said[f"{path} {words[-1]}"] for words in _QUESTIONS]) for path in paths)
 
     return collect
 
 
-def _emulator(path: Path, about_itself: str | None, backends: str | None) -> Emulator:
-    if about_itself is None or backends is None:
+def _emulator(path: Path, about_itself: Answer, backends: Answer) -> Emulator:
+    if about_itself.trouble or backends.trouble:
         return Emulator(str(path), None, late=True)
-    version = re.search(r"QEMU emulator version (\d+(?:\.\d+)+)", about_itself)
-    offered = set(backends.split())
+    version = re.search(r"QEMU emulator version (\d+(?:\.\d+)+)", about_itself.text)
+    offered = set(backends.text.split())
     known = tuple(name for name in _BACKENDS if name in offered) if offered else None
     return Emulator(str(path), version.group(1) if version else None, known)
-
-
-def _start(words: list[str]) -> subprocess.Popen[bytes] | None:
-    quiet = subprocess.DEVNULL
-    try:
-        return subprocess.Popen(words, stdin=quiet, stdout=subprocess.PIPE, stderr=quiet)
-    except OSError:
-        return None
-
-
-def _said(process: subprocess.Popen[bytes] | None, deadline: Deadline) -> str | None:
-    """What it printed, or None where it did not end in time."""
-    if process is None:
-        return ""
-    try:
-        return process.communicate(timeout=deadline.remaining_seconds)[0].decode(errors="replace")
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.communicate()
-        return None

@@ -10,11 +10,14 @@ import subprocess
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import IO, Any, Literal, Protocol
+from typing import IO, Any, Literal
 
+from qemunet_tests.harness import enclosure
 from qemunet_tests.harness.complaints import told_apart
 from qemunet_tests.harness.deadline import Deadline
+from qemunet_tests.harness.enclosure import Running
 from qemunet_tests.harness.errors import HarnessError
+from qemunet_tests.harness.identity import unprivileged
 from qemunet_tests.harness.image import Image
 from qemunet_tests.harness.qemu_facts import Qemu
 
@@ -37,15 +40,6 @@ LONGEST_SOFTWARE_SECONDS = 90.0
 #: KVM gets this many times what software needs before it is called hung.
 PATIENCE = 3.0
 MEMORY_MB = 256
-
-
-class Running(Protocol):
-    """A started process: the part of subprocess.Popen that is used."""
-
-    def poll(self) -> int | None: ...
-    def terminate(self) -> None: ...
-    def kill(self) -> None: ...
-    def wait(self, timeout: float | None = None) -> int: ...
 
 
 #: Called like subprocess.Popen, with a list of words and the keywords stdin, stdout and stderr.
@@ -85,11 +79,16 @@ class Trial:
 
 
 def launch_here(words: Sequence[str], **streams: Any) -> Running:
-    """Start a program as ourselves."""
-    return subprocess.Popen(list(words), **streams)
+    """Start a program as ourselves, so that what it leaves behind ends with it."""
+    return subprocess.Popen(enclosure.words(words), **streams)
 
 
-def race(qemu: Qemu, image: Image, launch: Launch = launch_here) -> Trial:
+def launch_as_guests(words: Sequence[str], **streams: Any) -> Running:
+    """The same as the user that guests run as."""
+    return launch_here([*(unprivileged().prefix() if os.geteuid() == 0 else []), *words], **streams)
+
+
+def race(qemu: Qemu, image: Image, launch: Launch = launch_as_guests) -> Trial:
     """Boot under KVM and in software at once. Takes as long as KVM needs, at most LONGEST_KVM_SECONDS.
 
     Raises HarnessError where QEMU cannot be started at all.
@@ -106,7 +105,7 @@ def race(qemu: Qemu, image: Image, launch: Launch = launch_here) -> Trial:
         return Trial(kvm.report(), software.report())
 
 
-def boot_in_software(qemu: Qemu, image: Image, launch: Launch = launch_here) -> Boot:
+def boot_in_software(qemu: Qemu, image: Image, launch: Launch = launch_as_guests) -> Boot:
     """Boot without KVM. Raises HarnessError where QEMU cannot be started at all."""
     with _booting("tcg", qemu, image, launch) as guest:
         Deadline(LONGEST_SOFTWARE_SECONDS, "a guest in software").sees(guest.look, interval_seconds=0.05)
@@ -163,9 +162,7 @@ class _Guest:
 
     def end(self) -> None:
         """Leave nothing behind."""
-        if self._process.poll() is None:
-            self._process.kill()
-        self._process.wait()
+        enclosure.end(self._process)
 
 
 @contextlib.contextmanager
