@@ -61,14 +61,14 @@ def test_the_decision(observed: Observed, used: str, reason: str, slowdown: floa
 
 
 @pytest.fixture
-def image(tmp_path: Path) -> Image:
-    return Image("tiny", "0", tmp_path)
+def image(open_folder: Path) -> Image:
+    return Image("tiny", "0", open_folder)
 
 
 @pytest.fixture(autouse=True)
-def quick(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def quick(monkeypatch: pytest.MonkeyPatch, open_folder: Path) -> None:
     """Short deadlines, a cache of the test's own, and a KVM that opens."""
-    monkeypatch.setenv("QEMUNET_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("QEMUNET_CACHE", str(open_folder / "cache"))
     monkeypatch.setattr(trial, "LONGEST_KVM_SECONDS", 1.5)
     monkeypatch.setattr(trial, "SHORTEST_KVM_SECONDS", 0.3)
     monkeypatch.setattr(accel.kvm, "obstacle", lambda *_: None)
@@ -82,6 +82,9 @@ def stub(folder: Path, under_kvm: str, in_software: str = "echo QEMUNET READY 1;
         f"case \"$*\" in\n*'-accel kvm'*) {under_kvm} ;;\n*) {in_software} ;;\nesac\n"
     )
     path.chmod(0o755)
+    # Who guests run as may be somebody else.
+    (folder / "pids").touch()
+    (folder / "pids").chmod(0o666)
     return Qemu(
         path, "9.2.4", "QEMU emulator version 9.2.4", None, frozenset({"user"}), frozenset({"kvm", "tcg"}),
         "pc-i440fx-9.2", None, (),
@@ -89,8 +92,7 @@ def stub(folder: Path, under_kvm: str, in_software: str = "echo QEMUNET READY 1;
 
 
 def started(folder: Path) -> list[int]:
-    place = folder / "pids"
-    return [int(word) for word in place.read_text().split()] if place.exists() else []
+    return [int(word) for word in (folder / "pids").read_text().split()]
 
 
 def alive(pid: int) -> bool:
@@ -107,67 +109,67 @@ def must_not_start(*_: Any, **__: Any) -> Any:
 HANG = "echo 'Probing EDD (edd=off to disable)... ok'; exec sleep 60"
 
 
-def test_a_kvm_that_hangs_is_seen_once_and_leaves_nothing(tmp_path: Path, image: Image) -> None:
-    qemu = stub(tmp_path, HANG)
+def test_a_kvm_that_hangs_is_seen_once_and_leaves_nothing(open_folder: Path, image: Image) -> None:
+    qemu = stub(open_folder, HANG)
     notices: list[str] = []
     chosen = choose("auto", qemu, image, notice=notices.append)
     assert chosen.used == "tcg"
     assert "hangs at stage 'real mode'" in chosen.reason
     assert len(notices) == 1
     assert "probing KVM" in notices[0]
-    pids = started(tmp_path)
+    pids = started(open_folder)
     assert len(pids) == 2
     assert not any(alive(pid) for pid in pids)
     assert choose("auto", qemu, image, must_not_start) == chosen
 
 
-def test_a_kvm_that_works(tmp_path: Path, image: Image) -> None:
-    qemu = stub(tmp_path, "echo Linux version 6; echo QEMUNET READY 1; exec sleep 60", "exec sleep 60")
+def test_a_kvm_that_works(open_folder: Path, image: Image) -> None:
+    qemu = stub(open_folder, "echo Linux version 6; echo QEMUNET READY 1; exec sleep 60", "exec sleep 60")
     chosen = choose("auto", qemu, image)
     assert (chosen.used, chosen.slowdown) == ("kvm", 1.0)
     assert choose("kvm", qemu, image, must_not_start) == chosen
-    assert not any(alive(pid) for pid in started(tmp_path))
+    assert not any(alive(pid) for pid in started(open_folder))
 
 
-def test_a_kvm_that_hangs_but_was_asked_for(tmp_path: Path, image: Image) -> None:
+def test_a_kvm_that_hangs_but_was_asked_for(open_folder: Path, image: Image) -> None:
     with pytest.raises(Unavailable) as refusal:
-        choose("kvm", stub(tmp_path, HANG), image)
+        choose("kvm", stub(open_folder, HANG), image)
     assert "--accel kvm was asked for, but KVM opens but a Linux guest hangs" in refusal.value.reason
 
 
-def test_a_refusal_is_told_and_not_kept(tmp_path: Path, image: Image) -> None:
-    refusing = stub(tmp_path, "echo 'Could not access KVM kernel module: Permission denied' >&2; exit 1")
+def test_a_refusal_is_told_and_not_kept(open_folder: Path, image: Image) -> None:
+    refusing = stub(open_folder, "echo 'Could not access KVM kernel module: Permission denied' >&2; exit 1")
     assert "Permission denied" in choose("auto", refusing, image).reason
-    permitted = stub(tmp_path, "echo QEMUNET READY 1; exec sleep 60")
+    permitted = stub(open_folder, "echo QEMUNET READY 1; exec sleep 60")
     assert choose("auto", permitted, image).used == "kvm"
 
 
 def test_an_internal_error_of_kvm_is_not_waited_for(
-    tmp_path: Path, image: Image, monkeypatch: pytest.MonkeyPatch
+    open_folder: Path, image: Image, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(trial, "LONGEST_KVM_SECONDS", 30)
     clock = Deadline(5, "the answer")
-    qemu = stub(tmp_path, "echo 'KVM internal error. Suberror: 1' >&2; exec sleep 60", "exec sleep 60")
+    qemu = stub(open_folder, "echo 'KVM internal error. Suberror: 1' >&2; exec sleep 60", "exec sleep 60")
     assert choose("auto", qemu, image).used == "tcg"
     assert not clock.passed
 
 
-def test_in_software_on_request_nothing_is_looked_at(image: Image, tmp_path: Path) -> None:
-    qemu = stub(tmp_path, HANG)
+def test_in_software_on_request_nothing_is_looked_at(image: Image, open_folder: Path) -> None:
+    qemu = stub(open_folder, HANG)
     assert choose("tcg", qemu, image, must_not_start) == Accel("tcg", "--accel tcg was asked for", 5.0)
 
 
-def test_an_unknown_word_is_a_mistake_of_use(image: Image, tmp_path: Path) -> None:
+def test_an_unknown_word_is_a_mistake_of_use(image: Image, open_folder: Path) -> None:
     with pytest.raises(UsageError, match="choose one of auto, kvm, tcg"):
-        choose("hvf", stub(tmp_path, HANG), image)
+        choose("hvf", stub(open_folder, HANG), image)
 
 
-def test_a_launch_that_fails_is_the_benchs_fault(image: Image, tmp_path: Path) -> None:
+def test_a_launch_that_fails_is_the_benchs_fault(image: Image, open_folder: Path) -> None:
     def broken(*_: Any, **__: Any) -> Any:
         raise OSError(8, "Exec format error")
 
     with pytest.raises(HarnessError, match="Exec format error"):
-        choose("auto", stub(tmp_path, HANG), image, broken)
+        choose("auto", stub(open_folder, HANG), image, broken)
 
 
 def spoil(path: Path, how: str) -> None:
@@ -194,17 +196,17 @@ def spoil(path: Path, how: str) -> None:
 @pytest.mark.parametrize(
     "how", ["cut", "list", "binary", "other boot", "other schema", "odd trial", "odd stage", "gone"]
 )
-def test_a_spoilt_memory_means_another_trial(how: str, tmp_path: Path, image: Image) -> None:
-    qemu = stub(tmp_path, HANG)
+def test_a_spoilt_memory_means_another_trial(how: str, open_folder: Path, image: Image) -> None:
+    qemu = stub(open_folder, HANG)
     choose("auto", qemu, image)
-    spoil(tmp_path / "cache" / trial_memory.FILE, how)
+    spoil(open_folder / "cache" / trial_memory.FILE, how)
     choose("auto", qemu, image)
-    assert len(started(tmp_path)) == 4
+    assert len(started(open_folder)) == 4
     choose("auto", qemu, image, must_not_start)
 
 
-def test_the_memory_is_of_one_qemu_and_one_user(tmp_path: Path, image: Image) -> None:
-    qemu = stub(tmp_path, HANG)
+def test_the_memory_is_of_one_qemu_and_one_user(open_folder: Path, image: Image) -> None:
+    qemu = stub(open_folder, HANG)
     choose("auto", qemu, image, uid=1234)
     assert trial_memory.recall(qemu, 1234) is not None
     assert trial_memory.recall(qemu, 4321) is None
@@ -213,15 +215,15 @@ def test_the_memory_is_of_one_qemu_and_one_user(tmp_path: Path, image: Image) ->
 
 
 def test_a_cache_that_cannot_be_written_is_mentioned(
-    tmp_path: Path, image: Image, monkeypatch: pytest.MonkeyPatch
+    open_folder: Path, image: Image, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("QEMUNET_CACHE", "/proc/nothing/here")
     notices: list[str] = []
-    assert choose("auto", stub(tmp_path, HANG), image, notice=notices.append).used == "tcg"
+    assert choose("auto", stub(open_folder, HANG), image, notice=notices.append).used == "tcg"
     assert any("is not kept: /proc/nothing/here cannot be written" in notice for notice in notices)
 
 
-def test_an_interrupted_trial_leaves_nothing(tmp_path: Path, image: Image) -> None:
+def test_an_interrupted_trial_leaves_nothing(open_folder: Path, image: Image) -> None:
     launched = []
 
     def then_interrupted(words: list[str], **streams: Any) -> Any:
@@ -231,5 +233,5 @@ def test_an_interrupted_trial_leaves_nothing(tmp_path: Path, image: Image) -> No
         return launched[0]
 
     with pytest.raises(KeyboardInterrupt):
-        choose("auto", stub(tmp_path, HANG), image, then_interrupted)
+        choose("auto", stub(open_folder, HANG), image, then_interrupted)
     assert launched[0].poll() is not None

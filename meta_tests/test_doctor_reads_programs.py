@@ -86,21 +86,23 @@ def test_a_path_that_was_compiled_in(tmp_path: Path) -> None:
     assert compiled.path_ending("/empty", "/smbd", tmp_path) is None
 
 
-def test_every_qemu_is_found_once(tmp_path: Path) -> None:
+def test_every_qemu_is_found_once(open_folder: Path) -> None:
     answer = """
         case "$*" in
         --version) echo 'QEMU emulator version 9.2.4' ;;
         '-netdev help') printf 'Available netdev backend types:\\nuser\\nhubport\\nbridge\\n' ;;
         esac
     """
-    program(tmp_path / "a/qemu-system-x86_64", answer)
-    (tmp_path / "a/kvm").symlink_to("qemu-system-x86_64")
-    program(tmp_path / "a/qemu-img", "exit 9")
-    program(tmp_path / "b/qemu-kvm", "case $1 in --version) echo QEMU emulator version 8.2.0 ;; *) exit 1 ;; esac")
-    program(tmp_path / "b/qemu-system-i386", "echo hello")
-    (tmp_path / "b/qemu-system-x86_64").write_text("not executable")
-    read = emulators.begin({"PATH": f"{tmp_path}/a:relative:{tmp_path}/gone"}, [f"{tmp_path}/b"])()
-    ours = [(Path(each.path).name, each.version, each.backends) for each in read if each.path.startswith(str(tmp_path))]
+    program(open_folder / "a/qemu-system-x86_64", answer)
+    (open_folder / "a/kvm").symlink_to("qemu-system-x86_64")
+    program(open_folder / "a/qemu-img", "exit 9")
+    program(open_folder / "b/qemu-kvm", "case $1 in --version) echo QEMU emulator version 8.2.0 ;; *) exit 1 ;; esac")
+    program(open_folder / "b/qemu-system-i386", "echo hello")
+    (open_folder / "b/qemu-system-x86_64").write_text("not executable")
+    read = emulators.begin({"PATH": f"{open_folder}/a:relative:{open_folder}/gone"}, [f"{open_folder}/b"])()
+    ours = [
+        (Path(each.path).name, each.version, each.backends) for each in read if each.path.startswith(str(open_folder))
+    ]
     assert ours == [
         ("qemu-system-x86_64", "9.2.4", ("user", "bridge")),
         ("qemu-kvm", "8.2.0", None),
