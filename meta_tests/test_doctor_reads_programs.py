@@ -110,10 +110,11 @@ def test_every_qemu_is_found_once(open_folder: Path) -> None:
     ]
 
 
-def test_a_qemu_that_hangs_is_not_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_qemu_that_hangs_is_not_waited_for(open_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(emulators, "_ANSWER_SECONDS", 0.3)
-    program(tmp_path / "qemu-system-x86_64", "exec sleep 60")
-    (hanging,) = (each for each in emulators.begin({}, [str(tmp_path)])() if each.path.startswith(str(tmp_path)))
+    program(open_folder / "qemu-system-x86_64", "exec sleep 60")
+    read = emulators.begin({}, [str(open_folder)])()
+    (hanging,) = (each for each in read if each.path.startswith(str(open_folder)))
     assert hanging.late
     assert hanging.version is None
 
