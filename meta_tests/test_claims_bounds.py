@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from meta_tests.test_verdicts import clean_environment
+from qemunet_tests import diagnosis
 from qemunet_tests.claims import Claim, load
 from qemunet_tests.claims.bounds import Program, between, compared
 from qemunet_tests.harness import qemu_facts
@@ -241,6 +242,16 @@ def test_a_deviation_outside_its_bounds_is_broken(
     assert found["reason"].startswith(reason)
     assert found["reason"].endswith("It is odd.")
     assert found["remedy"] is None
+
+
+def test_no_cause_is_looked_for_where_a_deviation_is_out_of_bounds(
+    verdict: Verdict, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(diagnosis, "cause_of", lambda *_: diagnosis.Cause("the bridge is down", "ip link set br0 up"))
+    table = {"deviations": {"odd": {"says": "It is odd.", "until": "QEMU 1.1"}}}
+    found = verdict(table, DEVIATING)
+    assert (found["verdict"], found["remedy"]) == ("broken", None)
+    assert found["reason"].startswith("this deviation is known before QEMU 1.1 only")
 
 
 def test_a_promise_that_is_kept_holds_whatever_deviations_are_known(verdict: Verdict) -> None:

@@ -4,12 +4,14 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from qemunet_tests.claims import load
 from qemunet_tests.claims.cause_words import cause_words
+from qemunet_tests.diagnosis import examine
 from qemunet_tests.harness.errors import UsageError
 
 CHECKOUT = Path(__file__).parent.parent
@@ -130,6 +132,22 @@ def test_one_cause_may_be_named_without_a_list(tmp_path: Path) -> None:
     tables = f'[claims.a]\n{GOOD}diagnosis = "ping"\n[claims.b]\n{GOOD}diagnosis = ["smb", "ping"]\n[claims.c]\n{GOOD}'
     claims = load(shelf(tmp_path, mode=tables))
     assert [claim.diagnosis for claim in claims.values()] == [("ping",), ("smb", "ping"), ()]
+
+
+def test_every_cause_that_a_claim_names_is_looked_for_once_and_in_its_order(monkeypatch: pytest.MonkeyPatch) -> None:
+    followed: list[str] = []
+
+    def suspicion(name: str) -> Callable[[object], None]:
+        return lambda scene: followed.append(name)
+
+    one, both, two, last = map(suspicion, ("one", "both", "two", "last"))
+    monkeypatch.setitem(examine.SPECIAL, "smb", (one, both))
+    monkeypatch.setitem(examine.SPECIAL, "ping", (both, two))
+    monkeypatch.setattr(examine, "LAST", (last,))
+    monkeypatch.setattr(examine.Scene, "of", lambda *_: object())
+    claim = load()["user/address"].model_copy(update={"diagnosis": ("smb", "ping")})
+    assert examine.cause_of(claim, {}, AssertionError()) is None
+    assert followed == ["one", "both", "two", "last"]
 
 
 def test_words_are_read_from_every_table_of_the_diagnosis(tmp_path: Path) -> None:
