@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from qemunet_tests.harness.errors import HarnessError, Unavailable
-from qemunet_tests.images.tools import run
+from qemunet_tests.images.tools import NoRoom, run
 
 
 @dataclass(frozen=True, order=True)
@@ -22,6 +22,12 @@ class Package:
 
 #: What apt-cache says where it knows none of the names it was asked for.
 _KNOWS_NONE = "No packages found"
+#: What it says, with what follows, where there is no way to a package source.
+_NO_WAY = re.compile(
+    "(?:Temporary failure resolving|Could not resolve|Could not connect|Cannot initiate the connection|"
+    "Unable to connect|Network is unreachable|No route to host)[^;\\n]{0,80}"
+)
+_REMEDY = "check this machine's network and package sources, or import an image: qemunet image import FILE"
 
 
 class StaleLists(HarnessError):
@@ -43,13 +49,17 @@ class Apt:
             (work / part).mkdir(parents=True, exist_ok=True)
 
     def candidates(self, names: Iterable[str]) -> dict[str, Package]:
-        """The version of each package that apt would install. Raises HarnessError for an unknown name."""
+        """The version of each package that apt would install.
+
+        Raises HarnessError for an unknown name, Unavailable where that may be because nothing could be fetched.
+        """
         wanted = sorted(set(names))
         found = self._show(wanted)
         if set(wanted) - set(found) and not self._private_lists:
             self.fetch_lists()
             found = self._show(wanted)
         if missing := [name for name in wanted if name not in found]:
+            _refuse_offline(self._complaint)
             raise HarnessError(f"the package lists know nothing of {', '.join(missing)}{self._complaint}")
         return found
 
@@ -58,7 +68,10 @@ class Apt:
         return self._show(sorted(set(names)))
 
     def download(self, packages: Iterable[Package]) -> dict[str, Path]:
-        """Package files by name, checked by apt against the signed lists. Raises StaleLists, HarnessError."""
+        """Package files by name, checked by apt against the signed lists.
+
+        Raises StaleLists, HarnessError, Unavailable where the package sources cannot be reached.
+        """
         folder = self.work / "packages"
         wanted = [f"{package.name}={package.version}" for package in packages]
         if not wanted:
@@ -66,7 +79,10 @@ class Apt:
         names = [entry.partition("=")[0] for entry in wanted]
         try:
             self._apt("apt-get", "download", *wanted, folder=folder)
+        except NoRoom:
+            raise
         except HarnessError as failed:
+            _refuse_offline(str(failed))
             if self._private_lists:
                 raise
             raise StaleLists(str(failed)) from failed
@@ -83,6 +99,8 @@ class Apt:
             return {}
         try:
             said = self._apt("apt-cache", "show", "--no-all-versions", *names)
+        except NoRoom:
+            raise
         except HarnessError as failed:
             # apt-cache fails when it knows none of them, but not only then.
             if _KNOWS_NONE not in str(failed):
@@ -94,14 +112,16 @@ class Apt:
         """Use lists of our own from now on. Raises Unavailable where they cannot be had."""
         self._private_lists = True
         try:
-            self._apt("apt-get", "update")
+            said = self._apt("apt-get", "update", warnings=True)
+        except NoRoom:
+            raise
         except HarnessError as failed:
-            raise Unavailable(
-                f"the package lists could not be fetched: {failed}",
-                "check this machine's package sources, or import an image: qemunet image import FILE",
-            ) from failed
+            _refuse_offline(str(failed))
+            raise Unavailable(f"the package lists could not be fetched: {failed}", _REMEDY) from failed
+        # It ends well where some lists could not be fetched, or all.
+        self._complaint = "; ".join(dict.fromkeys(["", *_NO_WAY.findall(said)]))
 
-    def _apt(self, *command: str, folder: Path | None = None) -> str:
+    def _apt(self, *command: str, folder: Path | None = None, warnings: bool = False) -> str:
         options = {
             "Dir::Cache": self.work / "cache",
             # Container images switch these off, and then every call reads all lists again.
@@ -119,7 +139,15 @@ class Apt:
                 "Dir::State::status": "/var/lib/dpkg/status",
             }
         words = [word for key, value in options.items() for word in ("-o", f"{key}={value}")]
-        return run([command[0], *words, *command[1:]], package="apt", folder=folder or self.work)
+        return run([command[0], *words, *command[1:]], package="apt", folder=folder or self.work, warnings=warnings)
+
+
+def _refuse_offline(said: str) -> None:
+    """Raises Unavailable where apt said that it cannot reach a package source."""
+    if found := _NO_WAY.search(said):
+        raise Unavailable(
+            f"a guest image cannot be built offline, and no package source can be reached: {found[0].strip()}", _REMEDY
+        )
 
 
 def _stanzas(text: str) -> Iterator[Package]:

@@ -1,5 +1,6 @@
 """Writing the guest's root file system: a compressed cpio archive that the kernel unpacks into memory."""
 
+import errno
 from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -38,13 +39,19 @@ class Tree:
         return sorted({str(parent) for path in inside for parent in path.parents} - {"."})
 
     def write(self, target: Path, compression: str | None) -> None:
-        """Same content, same bytes: no times, no owners, no links (their numbers would differ), sorted."""
+        """Same content, same bytes: no times, no owners, no links (their numbers would differ), sorted.
+
+        Raises OSError.
+        """
         options = "gzip:!timestamp" if compression == "gzip" else ""
-        with libarchive.file_writer(str(target), "cpio_newc", compression, options=options) as archive:
-            for folder in self._folders():
-                _add(archive, folder, b"", FileType.DIRECTORY, 0o700 if folder in PRIVATE else 0o755)
-            for path, (content, mode) in sorted(self.files.items()):
-                _add(archive, path, content, FileType.REGULAR_FILE, mode)
+        try:
+            with libarchive.file_writer(str(target), "cpio_newc", compression, options=options) as archive:
+                for folder in self._folders():
+                    _add(archive, folder, b"", FileType.DIRECTORY, 0o700 if folder in PRIVATE else 0o755)
+                for path, (content, mode) in sorted(self.files.items()):
+                    _add(archive, path, content, FileType.REGULAR_FILE, mode)
+        except libarchive.ArchiveError as failed:
+            raise OSError(failed.errno or errno.EIO, str(failed)) from failed
 
 
 def _add(archive: Any, path: str, content: bytes, kind: FileType, mode: int) -> None:

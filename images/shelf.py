@@ -1,6 +1,7 @@
 """The folder of built images: finding what can be trusted, and adding to it so that nothing half is ever trusted."""
 
 import contextlib
+import errno
 import os
 import shutil
 import tempfile
@@ -9,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from qemunet_tests.harness import cache
-from qemunet_tests.harness.errors import UsageError
+from qemunet_tests.harness.errors import HarnessError, UsageError
 from qemunet_tests.harness.image import Image
 from qemunet_tests.harness.lock import locked as hold
 from qemunet_tests.images import manifest as manifests
@@ -22,6 +23,8 @@ UNFINISHED = ".unfinished-"
 # Marks an image that came from another host, and therefore serves on every distribution.
 IMPORTED = "imported"
 LOCK_SECONDS = 1800.0
+#: Packages, what they hold, and the image itself.
+ROOM_MB = 500
 
 
 def own_shelf() -> Path:
@@ -112,6 +115,17 @@ def publish(folder: Path, said: Manifest, *, imported: bool = False) -> Image:
     folder.rename(place)
     _flush(place.parent)
     return Image(said.name, said.digest, place)
+
+
+def unwritable(failed: Exception) -> HarnessError:
+    """Why an image could not be written, and what helps where the disk is full."""
+    if isinstance(failed, OSError) and failed.errno not in (errno.ENOSPC, errno.EDQUOT):
+        return HarnessError(f"the guest image could not be written: {failed}")
+    why = failed.strerror if isinstance(failed, OSError) else str(failed)
+    return HarnessError(
+        f"there is no room for the guest image in {own_shelf()}: {why}; free some (it takes {ROOM_MB} MB while it is "
+        "built), or name another folder in QEMUNET_CACHE"
+    )
 
 
 def take_away(place: Path) -> None:

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from qemunet_tests.harness.errors import HarnessError, Unavailable, UsageError
+from qemunet_tests.harness.errors import Unavailable, UsageError
 from qemunet_tests.harness.image import Image
 from qemunet_tests.images import manifest as manifests
 from qemunet_tests.images import shelf
@@ -17,6 +17,7 @@ from qemunet_tests.images.distribution import Distribution, distribution, host_r
 from qemunet_tests.images.manifest import Manifest
 from qemunet_tests.images.progress import Progress, Silent
 from qemunet_tests.images.recipes import Recipe, recipe, recipe_names
+from qemunet_tests.images.tools import NoRoom
 
 
 @dataclass(frozen=True)
@@ -105,8 +106,8 @@ def _build(wanted: Recipe, packages_of: Distribution, progress: Progress) -> Ima
             except StaleLists:
                 apt.fetch_lists()
                 return _build_from(apt, wanted, packages_of, folder, progress)
-    except OSError as failed:
-        raise HarnessError(f"the guest image could not be written: {failed}") from failed
+    except (OSError, NoRoom) as failed:
+        raise shelf.unwritable(failed) from failed
 
 
 def _build_from(apt: Apt, wanted: Recipe, packages_of: Distribution, folder: Path, progress: Progress) -> Image:

@@ -1,6 +1,7 @@
 """Programs of the host that the builder runs."""
 
 import os
+import re
 import shutil
 import subprocess
 from collections.abc import Mapping, Sequence
@@ -10,9 +11,14 @@ from qemunet_tests.harness.errors import HarnessError, Unavailable
 from qemunet_tests.harness.search_path import search_path
 
 LIMIT_SECONDS = 900.0
+_NO_ROOM = re.compile("No space left on device|Disk quota exceeded|enough free space")
 LAST_LINES = 5
 # Where administrators' programs live; an ordinary user's PATH often lacks them.
 SYSTEM_FOLDERS = "/usr/sbin:/usr/bin:/sbin:/bin"
+
+
+class NoRoom(HarnessError):
+    """A program said that the disk is full."""
 
 
 def find(program: str, package: str) -> str:
@@ -27,10 +33,18 @@ def find(program: str, package: str) -> str:
     return found
 
 
-def run(command: Sequence[str], *, package: str, folder: Path, environment: Mapping[str, str] | None = None) -> str:
-    """Run a program to its end in `folder` and return what it wrote.
+def run(
+    command: Sequence[str],
+    *,
+    package: str,
+    folder: Path,
+    environment: Mapping[str, str] | None = None,
+    warnings: bool = False,
+) -> str:
+    """Run a program to its end in `folder` and return what it wrote, with `warnings` also to standard error.
 
-    Raises HarnessError with the command, its exit status and its last words, Unavailable where it is missing.
+    Raises NoRoom where it says that the disk is full, HarnessError with the command, its exit status and its last
+    words, Unavailable where it is missing.
     """
     argv = [find(command[0], package), *command[1:]]
     try:
@@ -47,7 +61,10 @@ def run(command: Sequence[str], *, package: str, folder: Path, environment: Mapp
         )
     except subprocess.TimeoutExpired as late:
         raise HarnessError(f"{argv[0]} did not end within {LIMIT_SECONDS:.0f} s") from late
+    # apt calls it a warning where there is no room for a package list.
+    if (done.returncode or warnings) and (full := _NO_ROOM.search(done.stderr)):
+        raise NoRoom(full[0])
     if done.returncode != 0:
         words = "; ".join((done.stderr.strip() or done.stdout.strip()).splitlines()[-LAST_LINES:])
         raise HarnessError(f"{' '.join(argv)} ended with status {done.returncode}: {words}")
-    return done.stdout
+    return done.stdout + (done.stderr if warnings else "")

@@ -8,7 +8,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from qemunet_tests.harness import trust
-from qemunet_tests.harness.errors import HarnessError, Unavailable, UsageError
+from qemunet_tests.harness.errors import Unavailable, UsageError
 from qemunet_tests.harness.image import Image
 from qemunet_tests.images import manifest as manifests
 from qemunet_tests.images import shelf
@@ -52,7 +52,7 @@ def import_(file: Path) -> Image:
         except _archive_error() as wrong:
             raise UsageError(f"{file} is damaged, or no exported guest image: {wrong}") from wrong
         except OSError as failed:
-            raise HarnessError(f"the guest image could not be written: {failed}") from failed
+            raise shelf.unwritable(failed) from failed
         if damaged := said.damaged(folder):
             raise UsageError(f"{file} is damaged: {', '.join(damaged)} is not what was exported")
         return shelf.publish(folder, said, imported=True)

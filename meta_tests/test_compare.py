@@ -83,7 +83,7 @@ UNLIKE = {
     "qemu": {"qemu": {**made_recordings.session()["qemu"], "version_line": "QEMU 10.0"}},
     "accel": {"accel": {"used": "kvm"}},
     "image": {"image": {"name": "tiny", "digest": "e"}},
-    "placement": {"placement": {"kind": "free"}},
+    "placement": {"placement": {"kind": "free", "main_cpus": [0, 1], "guest_cpus": [0, 1]}},
     "method": {"seconds": 5},
 }
 

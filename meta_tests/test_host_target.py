@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from meta_tests.accounts import CHECKOUT
-from meta_tests.host_machine import PEER, HostMachine
+from meta_tests.host_machine import HOST, LAN, PEER, HostMachine
 from qemunet_tests.harness.host.fixed_mac import fixed_mac
 
 #: Holds whatever is wrong with a bridge, a route or a resolver.
@@ -54,6 +54,26 @@ def test_a_broken_host_is_told_its_causes(machine: HostMachine) -> None:
     assert lease["remedy"] == "echo 'allow br0' | sudo tee -a /etc/qemu/bridge.conf"
     assert "the route blackhole 192.168.77.1 says so" in reach["reason"]
     assert reach["remedy"] == "sudo ip route del blackhole 192.168.77.1"
+
+
+def test_a_peer_at_which_nobody_listens_was_reached(machine: HostMachine) -> None:
+    asked = ("bridge/reach-lan", "user/reach-lan-tcp", SENTINEL)
+    verdicts = machine.run("--bridge", "br0", "--peer", f"{LAN}:7008", *asked)
+    for claim in asked[:2]:
+        assert verdicts[claim]["reason"] == f"{LAN} was reached and refuses: nobody listens at its port 7008", (
+            machine.said
+        )
+        assert verdicts[claim]["remedy"] == (
+            "start the echo service there: socat TCP-LISTEN:7008,fork,reuseaddr EXEC:cat"
+        )
+    assert verdicts[SENTINEL]["verdict"] == "holds"
+
+
+def test_a_peer_that_is_the_host_itself_is_refused(machine: HostMachine) -> None:
+    done = machine.qemunet("run", "--target", "host", "--peer", f"{HOST}:7007", SENTINEL)
+    assert done.returncode == 2
+    assert f"--peer: {HOST} is this host itself" in done.stderr
+    assert "Traceback" not in done.stderr
 
 
 @pytest.mark.slow
@@ -157,6 +177,9 @@ def test_a_dry_run_says_what_would_appear() -> None:
         (["--as", "nobody-at-all"], "--as: there is no user 'nobody-at-all'"),
         (["-n", "2"], "-n 2: guests of one host share its ports and one MAC address"),
         (["--peer", "printer:7"], "--peer: 'printer' is not an IPv4 address"),
+        (["--peer", "224.0.0.1:7"], "--peer: '224.0.0.1' is not an IPv4 address of one machine"),
+        (["--peer", "127.0.0.1:7"], "--peer: 127.0.0.1 is this host itself"),
+        (["--peer", "0.0.0.0:7"], "--peer: 0.0.0.0 is this host itself"),
     ],
 )
 def test_errors_of_use(words: list[str], complaint: str) -> None:

@@ -7,10 +7,10 @@ import pytest
 
 from meta_tests import made_recordings
 from qemunet_tests.__main__ import exit_code
-from qemunet_tests.report.recordings import LINES, schema_text
 from qemunet_tests.report.shapes import SCHEMAS
 from qemunet_tests.throughput import recording
 from qemunet_tests.throughput.judging.live import Book
+from qemunet_tests.throughput.shapes import LINES, schema_text
 
 
 def validator(lines):

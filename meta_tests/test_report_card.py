@@ -72,6 +72,18 @@ def test_a_card_about_nothing() -> None:
         ),
         (
             [verdict_of(Verdict.BROKEN, reason="no DHCP"), verdict_of(Verdict.INCONCLUSIVE, "gateway")],
+            "user: the one promise of those tried that could be judged is broken, address: no DHCP",
+        ),
+        ([verdict_of(Verdict.BROKEN, reason="no DHCP")], "user: the one promise tried is broken, address: no DHCP"),
+        (
+            [verdict_of(Verdict.BROKEN, reason="no DHCP"), verdict_of(Verdict.BROKEN, "gateway")],
+            "user: none of the promises tried is seen to hold; address, gateway are broken: no DHCP",
+        ),
+        (
+            [
+                verdict_of(Verdict.BROKEN, slug, reason="no DHCP")
+                for slug in ("address", "gateway", "e1000", "dns-offered", "dns-resolves")
+            ],
             "user: not usable: no DHCP",
         ),
         ([verdict_of(Verdict.INCONCLUSIVE, reason="QEMU died")], "user: nothing was learned: QEMU died"),

@@ -1,10 +1,12 @@
 """Recordings as files: whatever ended them, what was measured can be read."""
 
 import json
+import os
 
 import pytest
 
 from meta_tests import made_recordings
+from qemunet_tests.__main__ import exit_code
 from qemunet_tests.harness.errors import UsageError
 from qemunet_tests.throughput import recording, shelf
 from qemunet_tests.throughput.judging.live import Book
@@ -53,8 +55,6 @@ def test_a_folder_that_cannot_be_written_is_the_users_mistake(tmp_path):
 def test_a_full_disk_keeps_whole_lines():
     writer = recording.Writer.__new__(recording.Writer)
     writer.path = "/dev/full"
-    import os
-
     writer._descriptor = os.open("/dev/full", os.O_WRONLY)
     with pytest.raises(recording.Full, match="no space is left"):
         writer.append("run", {"values": {}})
@@ -93,3 +93,91 @@ def test_the_latest_of_this_machine_and_qemu_is_found(tmp_path, monkeypatch):
     found = shelf.latest("m", {"binary": "1-2"}, "tcg", {"user", "bridge"})
     assert found.path.stem == "new"
     assert shelf.latest("m", {"binary": "3-4"}, "tcg", {"user", "bridge"}) is None
+
+
+def nested(depth):
+    return [nested(depth - 1)] if depth else []
+
+
+WRONG = (None, -1, 1e300, "x", [], {"a": 1}, nested(300), "9" * 6000)
+
+
+def places(value, place=()):
+    """The way to everything that a line holds."""
+    yield place
+    if isinstance(value, dict | list):
+        for name, inner in value.items() if isinstance(value, dict) else enumerate(value):
+            yield from places(inner, (*place, name))
+
+
+def with_another(line, place, value):
+    changed = json.loads(json.dumps(line))
+    inner = changed
+    for name in place[:-1]:
+        inner = inner[name]
+    inner[place[-1]] = value
+    return changed
+
+
+@pytest.mark.parametrize("kind", ["session", "run", "end"])
+def test_a_damaged_recording_is_one_line_that_names_it(tmp_path, capfd, kind):
+    """Whatever stands where: it is refused, or it is compared."""
+    good = made_recordings.write(tmp_path / "good.jsonl", lines=list(made_recordings.runs(blocks=2)))
+    rows = [json.loads(line) for line in good.read_text().splitlines()]
+    number = next(number for number, row in enumerate(rows) if row["kind"] == kind)
+    refused = 0
+    for turn, place in enumerate(each for each in places(rows[number]) if each):
+        changed = with_another(rows[number], place, WRONG[turn % len(WRONG)])
+        lines = [*rows[:number], changed, *rows[number + 1 :]]
+        damaged = tmp_path / "damaged.jsonl"
+        damaged.write_text("".join(json.dumps(line) + "\n" for line in lines))
+        code = exit_code(["compare", str(good), str(damaged)])
+        said = capfd.readouterr()
+        assert code in (0, 2, 3), (place, said)
+        assert "an error of qemunet's own" not in said.err, (place, said)
+        if code == 2:
+            refused += 1
+            assert (said.out, said.err.count("\n")) == ("", 1), (place, said)
+            assert str(damaged) in said.err, (place, said)
+    assert refused > 5
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("[" * 100_000, "recursion limit"),
+        ('{"kind": "run", "schema": 1, "guest": ' + "[" * 300 + "]" * 300 + "}", "recursion limit"),
+        ("nonsense", "Invalid JSON"),
+        ("[1]", "should be an object"),
+        ('{"kind": "walk"}', "does not match any of the expected tags"),
+        ("\\ud800", "Invalid JSON"),
+    ],
+)
+def test_a_damaged_line_is_named(tmp_path, line, said):
+    path = made_recordings.write(tmp_path / "a.jsonl")
+    first, *others = path.read_text().splitlines()
+    path.write_text("\n".join([first, line, *others]) + "\n")
+    with pytest.raises(UsageError, match=said) as refused:
+        recording.read(path)
+    assert str(refused.value).startswith(f"{path} is damaged: line 2: ")
+
+
+def test_what_is_too_large_is_no_recording(tmp_path):
+    path = tmp_path / "a.jsonl"
+    path.touch()
+    os.truncate(path, recording.LIMIT_BYTES + 1)
+    with pytest.raises(UsageError, match=r"a\.jsonl is no recording: it is larger than 256 MB"):
+        recording.read(path)
+
+
+def test_a_damaged_recording_in_the_cache_is_passed_over_with_a_note(tmp_path, monkeypatch):
+    monkeypatch.setenv("QEMUNET_CACHE", str(tmp_path))
+    (tmp_path / shelf.FOLDER).mkdir()
+    good = made_recordings.write(tmp_path / shelf.FOLDER / "good.jsonl")
+    bad = tmp_path / shelf.FOLDER / "bad.jsonl"
+    bad.write_text(good.read_text().replace('"valid": true', '"valid": 7', 1))
+    notes = []
+    found = shelf.latest("m", {"binary": "1-2"}, "tcg", {"user", "bridge"}, notes.append)
+    assert found.path == good
+    assert len(notes) == 1
+    assert notes[0].startswith(f"a recording in the cache is passed over: {bad} is damaged: line 2: ")

@@ -1,17 +1,18 @@
 """The command `qemunet`: finds the command's module, and turns errors into one line and an exit code."""
 
 import argparse
+import contextlib
 import difflib
 import importlib
 import importlib.metadata
 import importlib.util
-import os
 import sys
 from collections.abc import Sequence
 from types import ModuleType
 from typing import NoReturn
 
-from qemunet_tests.commands import COMMANDS
+from qemunet_tests.commands import COMMANDS, streams
+from qemunet_tests.commands.accidents import accident
 from qemunet_tests.harness.errors import HarnessError, Unavailable, UsageError
 
 DESCRIPTION = "Does guest networking of QEMU work on this machine, as its documentation promises?"
@@ -24,6 +25,8 @@ examples:
 
 exit codes: 0 nothing is broken; 1 something is; 2 wrong usage; 3 nothing is known to be broken,
 but something could not be found out
+
+QEMUNET_TRACEBACK=1 shows where in the program an unforeseen error came from
 """
 
 
@@ -36,26 +39,41 @@ class OneLineParser(argparse.ArgumentParser):
 
 def main(argv: Sequence[str] | None = None) -> NoReturn:
     """The console script."""
+    try:
+        streams.require_open()
+    except HarnessError as error:
+        sys.exit(_complain(str(error), code=3))
     sys.exit(exit_code(sys.argv[1:] if argv is None else argv))
 
 
 def exit_code(argv: Sequence[str]) -> int:
-    """Run one command. Errors become lines on standard error, tracebacks are left to mistakes of our own."""
+    """Run one command. Whatever goes wrong becomes one line on standard error."""
+    with streams.standard_output() as output:
+        code = _guarded(argv, output)
+        with contextlib.suppress(BrokenPipeError):
+            output.flush()
+    if output.failure:
+        _complain(f"standard output cannot be written: {output.failure.strerror}", code)
+    # What nobody can read is not known: only worse is said of it.
+    return 3 if code == 0 and (output.failure or output.abandoned) else code
+
+
+def _guarded(argv: Sequence[str], output: streams.Outlet) -> int:
     try:
         return execute(argv)
-    except UsageError as error:
-        return _complain(str(error), code=2)
     except Unavailable as error:
         _complain(error.reason, code=3)
         return _complain(f"remedy: {error.remedy}", code=3)
-    except HarnessError as error:
-        return _complain(str(error), code=3)
+    except (UsageError, HarnessError) as error:
+        return _complain(str(error), code=2 if isinstance(error, UsageError) else 3)
     except KeyboardInterrupt:
         return 130
-    except BrokenPipeError:
-        # Whoever read our output has seen enough. Python would complain once more when it flushes.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 141
+    except SystemExit as ended:
+        # Help was asked for, or the version.
+        return ended.code if isinstance(ended.code, int) else 0
+    except Exception as error:
+        # Whoever read our output has seen enough.
+        return 3 if output.abandoned else _complain(accident(error), code=3)
 
 
 def execute(argv: Sequence[str]) -> int:
@@ -111,7 +129,9 @@ def _unknown(command: str) -> str:
 
 
 def _complain(message: str, code: int) -> int:
-    print(f"qemunet: {' '.join(message.split())}", file=sys.stderr)
+    # Nobody is left to be told where standard error fails too.
+    with contextlib.suppress(OSError):
+        print(f"qemunet: {' '.join(message.split())}", file=sys.stderr)
     return code
 
 

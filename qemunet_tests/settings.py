@@ -3,6 +3,7 @@
 import os
 import re
 import shutil
+import socket
 import tempfile
 from argparse import Namespace
 from collections.abc import Callable, Mapping
@@ -167,7 +168,12 @@ def _check_target(settings: Settings, flag: Callable[[str], str]) -> None:
     if settings.target == "host":
         on_the_host(settings.as_user)
         if settings.peer and not _is_ipv4(settings.peer.host):
-            raise UsageError(f"{flag('peer')}: {settings.peer.host!r} is not an IPv4 address")
+            raise UsageError(f"{flag('peer')}: {settings.peer.host!r} is not an IPv4 address of one machine")
+        if settings.peer and _is_of_this_host(settings.peer.host):
+            raise UsageError(
+                f"{flag('peer')}: {settings.peer.host} is this host itself, and what guests reach there says "
+                "nothing about the LAN: name another machine"
+            )
         return
     for name in ("peer", "expect", "as"):
         if getattr(settings, FIELDS.get(name, name)):
@@ -176,9 +182,19 @@ def _check_target(settings: Settings, flag: Callable[[str], str]) -> None:
 
 def _is_ipv4(text: str) -> bool:
     try:
-        return bool(IPv4Address(text))
+        return not IPv4Address(text).is_multicast
     except ValueError:
         return False
+
+
+def _is_of_this_host(address: str) -> bool:
+    """Whether the kernel binds a socket to it, as it does to its own."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asking:
+        try:
+            asking.bind((address, 0))
+        except OSError:
+            return False
+        return True
 
 
 def _executable(path: Path, option: str) -> Path:

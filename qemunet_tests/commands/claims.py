@@ -71,9 +71,10 @@ def claims_listing(globs: list[str]) -> "ClaimsListing":
 
 
 def _print_table(listing: "ClaimsListing") -> None:
-    from rich.console import Console
     from rich.table import Table
     from rich.text import Text
+
+    from qemunet_tests.commands.terminal import Screen
 
     table = Table(box=None, padding=(0, 2, 1, 0), show_header=False)
     table.add_column(no_wrap=True)
@@ -88,7 +89,7 @@ def _print_table(listing: "ClaimsListing") -> None:
         if not claim.tests:
             text.append(f"\nnot tested: {claim.untested or 'nobody has said why'}", style="yellow")
         table.add_row(Text(claim.id, style="bold"), text)
-    Console(highlight=False).print(table)
+    Screen(highlight=False).print(table)
 
 
 def _place(source: "Source") -> "Text":

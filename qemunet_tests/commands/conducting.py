@@ -13,6 +13,7 @@ from rich.console import Console
 
 from qemunet_tests import plugin
 from qemunet_tests.claims import load
+from qemunet_tests.commands.accidents import wants_traceback
 from qemunet_tests.commands.terminal import hidden_output, text_of
 from qemunet_tests.harness.errors import HarnessError
 from qemunet_tests.report.book import exit_code
@@ -36,8 +37,9 @@ class Watcher:
         self.worker_pids: list[int] = []
 
     def say(self, sentence: str) -> None:
-        """Tell the user, if he is shown anything yet."""
-        self._display.say(sentence)
+        """Tell the user, if he is shown anything yet, and still looks."""
+        with contextlib.suppress(BrokenPipeError):
+            self._display.say(sentence)
 
     def close(self) -> None:
         """Leave the terminal as it was."""
@@ -54,10 +56,12 @@ class Watcher:
 
     def pytest_sessionstart(self) -> None:
         # Not before: the display may start a thread, and the lab has to be entered without any.
-        self._display = self._show()
+        with _read():
+            self._display = self._show()
 
     def pytest_collection_finish(self, session: pytest.Session) -> None:
-        self._display.expect(len(session.items))
+        with _read():
+            self._display.expect(len(session.items))
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_testnodeready(self, node: Any) -> None:
@@ -65,23 +69,37 @@ class Watcher:
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_xdist_node_collection_finished(self, ids: Sequence[str]) -> None:
-        self._display.expect(len(ids))
+        with _read():
+            self._display.expect(len(ids))
 
     def pytest_runtest_logstart(self, nodeid: str) -> None:
         root = self.config.rootpath if self.config else Path()
-        self._display.started(nodeid, claim_of_location(nodeid, root) or nodeid.rpartition("::")[2])
+        with _read():
+            self._display.started(nodeid, claim_of_location(nodeid, root) or nodeid.rpartition("::")[2])
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        if report.when not in ("setup", "call"):
+        if report.when in ("setup", "call"):
+            return
+        with _read():
             self._display.finished(report.nodeid, Finding.from_properties(report.user_properties))
 
     def pytest_qemunet_progress(self, sentence: str) -> None:
-        self._display.say(sentence)
+        with _read():
+            self._display.say(sentence)
 
     def pytest_keyboard_interrupt(self) -> None:
         for pid in self.worker_pids:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGINT)
+
+
+@contextlib.contextmanager
+def _read() -> Iterator[None]:
+    """Where whoever read what is shown has left, the session ends in order, as by Ctrl-C."""
+    try:
+        yield
+    except BrokenPipeError:
+        raise KeyboardInterrupt from None
 
 
 def conduct(console: Console, arguments: list[str], workers: int, image_seconds: float = 0.0) -> int:
@@ -98,7 +116,7 @@ def conduct(console: Console, arguments: list[str], workers: int, image_seconds:
         output = text_of(hidden)
     if ended == pytest.ExitCode.USAGE_ERROR:
         raise HarnessError(_last_words(output))
-    if ended == pytest.ExitCode.INTERNAL_ERROR:
+    if ended == pytest.ExitCode.INTERNAL_ERROR and wants_traceback():
         print(output, file=sys.stderr)
     if watcher.config is None:
         console.print("interrupted before anything was tried", highlight=False)
@@ -125,8 +143,9 @@ def _report(console: Console, config: pytest.Config, ended: int) -> int:
         code = 3
     says = {id_: claim.says for id_, claim in load().items()}
     results = results.model_copy(update={"notes": [*dict.fromkeys([*trouble, *results.notes])]})
-    console.print()
-    print_card(console, results, says, reporter.written())
+    with contextlib.suppress(BrokenPipeError):
+        console.print()
+        print_card(console, results, says, reporter.written())
     return code
 
 

@@ -3,14 +3,23 @@
 import contextlib
 import os
 import sys
-import tempfile
 from collections.abc import Iterator
-from typing import BinaryIO
+from typing import IO, BinaryIO, cast
 
 from rich.console import Console
 
+from qemunet_tests.commands.streams import Outlet
+
 PIPE_WIDTH = 80
 WIDEST = 120
+
+
+class Screen(Console):
+    """A console that leaves it to others what a reader who has left means."""
+
+    def on_broken_pipe(self) -> None:
+        """rich would end the process, with the status that means `broken`."""
+        raise BrokenPipeError
 
 
 @contextlib.contextmanager
@@ -18,20 +27,22 @@ def own_console() -> Iterator[Console]:
     """A console on today's standard output, whatever happens to that later."""
     descriptor = os.dup(sys.stdout.fileno())
     with os.fdopen(descriptor, "w", encoding=sys.stdout.encoding, errors="backslashreplace") as stream:
+        outlet = cast(IO[str], Outlet(stream, origin=sys.stdout))
         if not stream.isatty():
-            yield Console(file=stream, width=PIPE_WIDTH, force_terminal=False, color_system=None)
+            yield Screen(file=outlet, width=PIPE_WIDTH, force_terminal=False, color_system=None)
             return
         # A pseudo-terminal that nobody has given a size says 0.
         size = os.get_terminal_size(descriptor)
         columns, lines = size.columns or PIPE_WIDTH, size.lines or 24
         # One column less than there is, because some terminals wrap a full line.
-        yield Console(file=stream, width=min(columns, WIDEST + 1) - 1, height=lines)
+        yield Screen(file=outlet, width=min(columns, WIDEST + 1) - 1, height=lines)
 
 
 @contextlib.contextmanager
 def hidden_output() -> Iterator[BinaryIO]:
     """Standard output and error go into a file, those of child processes too."""
-    with tempfile.TemporaryFile() as hidden:
+    # In memory: a disk that is full is no reason to stop.
+    with os.fdopen(os.memfd_create("hidden"), "w+b") as hidden:
         sys.stdout.flush()
         sys.stderr.flush()
         saved = {descriptor: os.dup(descriptor) for descriptor in (1, 2)}

@@ -43,6 +43,8 @@ def lan_unreachable(scene: Scene) -> Cause | None:
 def _unreachable(scene: Scene, service: Endpoint) -> Cause | None:
     try:
         scene.target.host.connect(service.address, service.port, within_seconds=3.0).close()
+    except ConnectionRefusedError:
+        return refused_by(service)
     except OSError as error:
         reason = f"the host itself does not reach {service.address} ({error.strerror or error})"
         hop = next_hop(scene.target.host, service.address)
@@ -57,3 +59,11 @@ def _unreachable(scene: Scene, service: Endpoint) -> Cause | None:
             )
         return Cause(reason, "mend the host's own route and its router first")
     return None
+
+
+def refused_by(service: Endpoint) -> Cause:
+    """Whoever refuses was reached."""
+    return Cause(
+        f"{service.address} was reached and refuses: nobody listens at its port {service.port}",
+        f"start the echo service there: socat TCP-LISTEN:{service.port},fork,reuseaddr EXEC:cat",
+    )

@@ -1,6 +1,7 @@
 """Causes among the other machines of a bridged guest's LAN."""
 
 from qemunet_tests.diagnosis.cause import Cause
+from qemunet_tests.diagnosis.lan_side import refused_by
 from qemunet_tests.diagnosis.scene import Scene
 from qemunet_tests.observe.arp import owners
 from qemunet_tests.observe.lease import lease
@@ -37,6 +38,8 @@ def neighbour_unreachable(scene: Scene) -> Cause | None:
     service = scene.target.neighbour_echo
     try:
         scene.target.host.connect(service.address, service.port, within_seconds=3.0).close()
+    except ConnectionRefusedError:
+        return refused_by(service)
     except OSError as error:
         reason = f"the host itself does not reach the neighbour {service.address} ({error.strerror or error})"
         return Cause(reason, "see whether that machine is there, and mend the LAN between")

@@ -7,13 +7,19 @@ dns = ["192.168.1.254"]
 names = ["printer.lan"]                  # what the resolver may be asked, beside localhost
 """
 
+import re
 import tomllib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from ipaddress import AddressValueError, IPv4Address
 from pathlib import Path
+from reprlib import repr as shown
 
 from qemunet_tests.harness.errors import UsageError
 
+#: More than any network can give reason for.
+LIMIT_BYTES = 1 << 16
+_NAME = re.compile(r"(?=.{1,253}\Z)[A-Za-z0-9_-]{1,63}(\.[A-Za-z0-9_-]{1,63})*\.?")
 KEYS = ("range", "server", "gateway", "dns", "names")
 
 
@@ -33,9 +39,17 @@ class Expectation:
 def read(path: Path) -> Expectation:
     """Read a file. Raises UsageError with the key that is wrong."""
     try:
-        said = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+        with path.open("rb") as file:
+            content = file.read(LIMIT_BYTES + 1)
+        if len(content) > LIMIT_BYTES:
+            raise UsageError(f"--expect {path}: it is larger than {LIMIT_BYTES >> 10} KB")
+        said = tomllib.loads(content.decode())
+    except OSError as error:
+        raise UsageError(f"--expect {path}: {error.strerror}") from None
+    except ValueError as error:
         raise UsageError(f"--expect {path}: {error}") from None
+    except RecursionError:
+        raise UsageError(f"--expect {path}: it is nested too deeply") from None
     unknown = [key for key in said if key not in KEYS]
     if unknown:
         raise UsageError(f"--expect {path}: {unknown[0]!r} is none of {', '.join(KEYS)}")
@@ -45,27 +59,44 @@ def read(path: Path) -> Expectation:
             source=f"--expect {path.name}",
             first_lease=first,
             last_lease=last,
-            server=_address(said.get("server")),
-            gateway=_address(said.get("gateway")),
-            dns=tuple(str(IPv4Address(each)) for each in _several(said.get("dns"))),
-            names=_several(said.get("names")),
+            server=_one_address(said, "server"),
+            gateway=_one_address(said, "gateway"),
+            dns=tuple(str(_address("dns", each)) for each in _several(said.get("dns"))),
+            names=tuple(_name(each) for each in _several(said.get("names"))),
         )
-    except (AddressValueError, TypeError, ValueError) as error:
+    except ValueError as error:
         raise UsageError(f"--expect {path}: {error}") from None
 
 
-def _range(text: object) -> tuple[IPv4Address | None, IPv4Address | None]:
-    if text is None:
+def _range(value: object) -> tuple[IPv4Address | None, IPv4Address | None]:
+    if value is None:
         return None, None
-    first, dash, last = str(text).partition("-")
+    first, dash, last = value.partition("-") if isinstance(value, str) else ("", "", "")
     if not dash:
-        raise ValueError(f"range: {text!r} is not FIRST-LAST, for instance 192.168.1.100-192.168.1.199")
-    return IPv4Address(first.strip()), IPv4Address(last.strip())
+        raise ValueError(f"range: {shown(value)} is not FIRST-LAST, for instance 192.168.1.100-192.168.1.199")
+    ends = _address("range", first.strip()), _address("range", last.strip())
+    if ends[0] > ends[1]:
+        raise ValueError(f"range: {shown(value)} ends before it begins")
+    return ends
 
 
-def _address(text: object) -> str | None:
-    return None if text is None else str(IPv4Address(str(text)))
+def _one_address(said: Mapping[str, object], key: str) -> str | None:
+    return str(_address(key, said[key])) if key in said else None
 
 
-def _several(value: object) -> tuple[str, ...]:
-    return tuple(map(str, value)) if isinstance(value, list) else () if value is None else (str(value),)
+def _address(key: str, value: object) -> IPv4Address:
+    try:
+        # A number is an address, too, but never what was meant.
+        return IPv4Address(value if isinstance(value, str) else "")
+    except AddressValueError:
+        raise ValueError(f"{key}: {shown(value)} is no IPv4 address") from None
+
+
+def _name(value: object) -> str:
+    if not isinstance(value, str) or not _NAME.fullmatch(value):
+        raise ValueError(f"names: {shown(value)} cannot be a name that a resolver knows")
+    return value
+
+
+def _several(value: object) -> list[object]:
+    return value if isinstance(value, list) else [] if value is None else [value]

@@ -9,6 +9,7 @@ from qemunet_tests.harness.deadline import Deadline
 from qemunet_tests.harness.errors import TimedOut
 from qemunet_tests.harness.guest import Guest
 from qemunet_tests.harness.lab.station import Station
+from qemunet_tests.harness.pace import turns
 from qemunet_tests.harness.processes import Completed
 
 AUTHORIZED_KEYS = "/root/.ssh/authorized_keys"
@@ -45,8 +46,26 @@ def ask(key: SshKey, station: Station, address: str, port: int, command: str, wi
     """Log in as root from a station and run a command.
 
     Like ssh(1), a session that cannot be had, or does not end in time, is status 255 with the reason on standard
-    error. The transport waits for the server's banner, because a forwarded port accepts before anybody is there.
+    error. The transport waits for the server's banner, because a forwarded port accepts before anybody is there. Who
+    does not answer in time is asked once more with longer patience.
     """
+    late: Exception | None = None
+    for patience_seconds in turns(within_seconds):
+        try:
+            return _asked(key, station, address, port, command, patience_seconds)
+        except (paramiko.SSHException, EOFError, OSError, TimedOut) as problem:
+            late = problem
+            if not _is_late(problem):
+                break
+    return Completed(CONNECTION_FAILED, b"", f"{type(late).__name__}: {late}".encode())
+
+
+def _is_late(problem: Exception) -> bool:
+    """paramiko has no type of its own for it."""
+    return isinstance(problem, TimedOut | TimeoutError) or "banner" in str(problem) or "timeout" in str(problem).lower()
+
+
+def _asked(key: SshKey, station: Station, address: str, port: int, command: str, within_seconds: float) -> Completed:
     deadline = Deadline(within_seconds, f"{address}:{port} to answer over SSH: {command}")
     client = paramiko.SSHClient()
     # The guest makes its host key when it boots: there is nothing it could be compared with.
@@ -61,8 +80,6 @@ def ask(key: SshKey, station: Station, address: str, port: int, command: str, wi
         stdin, stdout, _ = client.exec_command(command, timeout=deadline.remaining_seconds)
         stdin.close()
         return _outcome(stdout.channel, deadline)
-    except (paramiko.SSHException, EOFError, OSError, TimedOut) as problem:
-        return Completed(CONNECTION_FAILED, b"", f"{type(problem).__name__}: {problem}".encode())
     finally:
         client.close()
 

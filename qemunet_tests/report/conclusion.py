@@ -7,10 +7,12 @@ from qemunet_tests.report.shapes import ClaimVerdict
 
 #: What is said of a mode of which nothing can be said to work, and by which verdict's reason.
 _HOPELESS = (
-    (Verdict.BROKEN, "not usable"),
+    (Verdict.BROKEN, ""),
     (Verdict.INCONCLUSIVE, "nothing was learned"),
     (Verdict.UNAVAILABLE, "cannot be tried here"),
 )
+#: A mode is given up on no fewer promises than that.
+_MANY = 5
 _SHORTCOMINGS = {
     Verdict.BROKEN: ("is broken", "are broken"),
     Verdict.INCONCLUSIVE: ("is inconclusive", "are inconclusive"),
@@ -26,12 +28,24 @@ def conclusion(mode: str, verdicts: Sequence[ClaimVerdict]) -> str:
         for verdict, meaning in _HOPELESS:
             if verdict in found:
                 reason = next(each.reason for each in verdicts if each.verdict is verdict)
-                return f"{mode}: {meaning}: {reason or 'no reason is known'}"
+                said = _all_broken(verdicts) if verdict is Verdict.BROKEN else meaning
+                return f"{mode}: {said}: {reason or 'no reason is known'}"
     holding = sum(each.verdict is Verdict.HOLDS for each in verdicts)
     if holding == len(verdicts):
         return f"{mode}: the one promise tried holds" if holding == 1 else f"{mode}: all {holding} promises hold"
     parts = [part for verdict in _SHORTCOMINGS if (part := _shortcoming(verdict, verdicts))]
     return f"{mode}: {holding} of {len(verdicts)} promises hold; {'; '.join(parts)}"
+
+
+def _all_broken(verdicts: Sequence[ClaimVerdict]) -> str:
+    """What it means that nothing holds of what was tried: of few promises, no more than that."""
+    broken = [each.claim.partition("/")[2] for each in verdicts if each.verdict is Verdict.BROKEN]
+    if len(broken) >= _MANY:
+        return "not usable"
+    if len(broken) > 1:
+        return f"none of the promises tried is seen to hold; {', '.join(broken)} are broken"
+    others = "" if len(verdicts) == 1 else " of those tried that could be judged"
+    return f"the one promise{others or ' tried'} is broken, {broken[0]}"
 
 
 def _shortcoming(verdict: Verdict, verdicts: Sequence[ClaimVerdict]) -> str:

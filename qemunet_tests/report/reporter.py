@@ -123,6 +123,7 @@ class Reporter:
                 write_results(self.results().model_copy(update={"interrupted": True}), self.folder)
 
     def _write(self, junit: Path | None) -> None:
+        from qemunet_tests.report.junit import in_words_of_claims
         from qemunet_tests.report.summary import append_for_the_job, markdown
 
         results = self.results()
@@ -132,7 +133,9 @@ class Reporter:
                 self._written.append(write_results(results, self.folder))
                 self._written.append(write_whole(self.folder / SUMMARY_FILE, summary))
                 if junit and junit.stat().st_size:
-                    self._written.append(write_whole(self.folder / JUNIT_FILE, junit.read_text("utf-8")))
+                    self._written.append(
+                        write_whole(self.folder / JUNIT_FILE, in_words_of_claims(junit.read_text("utf-8")))
+                    )
             except OSError as error:
                 self.book.trouble.append(f"{self.folder} could not be written: {error.strerror}")
         try:

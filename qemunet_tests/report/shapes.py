@@ -7,22 +7,13 @@ import json
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import ConfigDict, Field
 
 from qemunet_tests.claims import Source
+from qemunet_tests.harness.shape import Accelerator, Shape
 from qemunet_tests.report.finding import Verdict
 
 SCHEMAS = Path(__file__).parent / "schemas"
-
-
-class Shape(BaseModel):
-    """One JSON document or a part of it."""
-
-    model_config = ConfigDict(frozen=True, populate_by_name=True, json_schema_serialization_defaults_required=True)
-
-    def as_json(self) -> str:
-        """Indented, keys in the order of the interface, with a final newline."""
-        return self.model_dump_json(by_alias=True, indent=2) + "\n"
 
 
 class Versioned(Shape):
@@ -72,15 +63,6 @@ class QemuDescription(Shape):
     slirp: str | None = None
 
 
-class Accelerator(Shape):
-    """What guests ran on, and why."""
-
-    model_config = ConfigDict(extra="allow")
-
-    used: str | None = None
-    reason: str | None = None
-
-
 class Results(Versioned):
     """results.json. `at` is when the session began (UTC, ISO 8601), `version` that of qemunet, `command` as typed."""
 
@@ -95,7 +77,7 @@ class Results(Versioned):
     accel: Accelerator
     guests: dict[str, int]
     phases: dict[str, float]
-    notes: list[str] = []
+    notes: list[str] = Field([])
     verdicts: list[ClaimVerdict]
 
 

@@ -89,7 +89,7 @@ class _Silent:
 def recorded(bench: Bench) -> Beside | None:
     """What the latest recording of this machine, QEMU and accelerator says; None without one that says anything."""
     qemu, accel = session.describe_qemu(bench.qemu), bench.machine.accel.used
-    found = shelf.latest(session.machine_id(), qemu, accel, {"user", "bridge"})
+    found = shelf.latest(session.machine_id(), qemu, accel, {"user", "bridge"}, bench.note)
     if found is None or not found.ended or not found.ended.get("usable"):
         return None
     for summary in found.summaries:
@@ -120,8 +120,8 @@ def measured(bench: Bench, lab: Lab) -> Beside:
         bench.captures = before
     faster = _ratios(rows, bridge, user)
     if not faster:
-        whys = "; ".join(sorted({str(row["why_invalid"]) for row in rows if not row["valid"]}))
-        raise ControlFailed(f"nothing valid was measured: {whys}")
+        whys = [str(row["why_invalid"]) for row in rows if not row["valid"]]
+        raise ControlFailed(f"no block was valid, for {len(whys)} transfers: {whys[-1]}")
     return Beside(tuple(1 / each for each in faster), f"measured now, {placement}", *judged())
 
 

@@ -12,9 +12,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pydantic import ValidationError
+
 from qemunet_tests.harness.errors import HarnessError, UsageError
+from qemunet_tests.throughput.shapes import LINES
 
 SCHEMA = 1
+#: Hundreds of times what a long recording takes.
+LIMIT_BYTES = 1 << 28
+_NO_RECORDING = "{} is no recording: it has no line of kind 'session'"
 
 
 class Full(HarnessError):
@@ -60,7 +66,7 @@ class Writer:
 
 @dataclass(frozen=True)
 class Recording:
-    """What a file holds. `ended` is its last line, None where it was cut off; `lost_lines` could not be read."""
+    """What a file holds. `ended` is its last line, None where it was cut off; `lost_lines` (0 or 1) are half there."""
 
     path: Path
     session: Mapping[str, Any]
@@ -78,30 +84,70 @@ class Recording:
         return [run for run in self.runs if not run.get("valid")]
 
 
-def read(path: Path) -> Recording:
-    """Raises UsageError where there is no recording in the file."""
-    try:
-        rows = path.read_bytes().split(b"\n")
-    except OSError as error:
-        raise UsageError(f"{path}: {error.strerror}") from error
+def read(path: Path, opened: Path | None = None) -> Recording:
+    """Raises UsageError where there is no recording in the file, or a damaged one. `opened` is another way to it.
+
+    Only the last line may be half there, as whatever ended the recording has left it.
+    """
+    *whole, torn = _content(path, opened or path).split(b"\n")
     lines: dict[str, list[dict[str, Any]]] = {}
     lost = 0
-    for row in filter(None, rows):
-        try:
-            said = json.loads(row)
+    for number, row in enumerate(whole, 1):
+        if not lines:
+            _require_session(path, row)
+        if row:
+            said = _line(row, f"{path} is damaged: line {number}")
             lines.setdefault(said["kind"], []).append(said)
-        except (ValueError, KeyError, TypeError):
-            lost += 1
-    sessions = lines.get("session", [])
-    if not sessions:
-        raise UsageError(f"{path} is no recording: it has no line of kind 'session'")
-    if sessions[0].get("schema") != SCHEMA:
-        raise UsageError(f"{path} has schema {sessions[0].get('schema')!r}; this qemunet reads {SCHEMA}")
+    if torn:
+        try:
+            said = _line(torn, "")
+            lines.setdefault(said["kind"], []).append(said)
+        except UsageError:
+            lost = 1
+    if "session" not in lines:
+        raise UsageError(_NO_RECORDING.format(path))
     return Recording(
         path,
-        sessions[0],
+        lines["session"][0],
         tuple(lines.get("run", [])),
         tuple(lines.get("summary", [])),
         lines["end"][-1] if "end" in lines else None,
         lost,
     )
+
+
+def _content(path: Path, opened: Path) -> bytes:
+    try:
+        with opened.open("rb") as file:
+            content = file.read(LIMIT_BYTES + 1)
+    except OSError as error:
+        raise UsageError(f"{path}: {error.strerror}") from error
+    if len(content) > LIMIT_BYTES:
+        raise UsageError(f"{path} is no recording: it is larger than {LIMIT_BYTES >> 20} MB")
+    return content
+
+
+def _require_session(path: Path, row: bytes) -> None:
+    try:
+        said = json.loads(row)
+    except (ValueError, RecursionError):
+        said = None
+    if not isinstance(said, dict) or said.get("kind") != "session":
+        raise UsageError(_NO_RECORDING.format(path))
+    if said.get("schema") != SCHEMA:
+        raise UsageError(f"{path} has schema {said.get('schema')!r}; this qemunet reads {SCHEMA}")
+
+
+def _line(row: bytes, place: str) -> dict[str, Any]:
+    """One line, which is what its shape says. Raises UsageError, beginning with `place`."""
+    try:
+        # It refuses what is nested too deeply for anybody to read, too.
+        LINES["recording"].validate_json(row, strict=True)
+        said: dict[str, Any] = json.loads(row)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_context=False)[0]
+        where = ".".join(map(str, first["loc"]))
+        raise UsageError(f"{place}: {f'{where}: ' if where else ''}{first['msg']}") from None
+    except ValueError as error:
+        raise UsageError(f"{place}: {error}") from None
+    return said

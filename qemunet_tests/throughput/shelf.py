@@ -1,8 +1,7 @@
 """Where recordings are kept when nobody says where, and which of them is the latest of this host and QEMU."""
 
 import re
-from collections.abc import Mapping
-from dataclasses import replace
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -23,14 +22,20 @@ def new_place(about: Mapping[str, Any]) -> Path:
     return place
 
 
-def latest(machine: str, qemu: Mapping[str, Any], accel: str, ways: set[str]) -> Recording | None:
-    """The youngest whole recording of this machine, QEMU and accelerator that has all these arms."""
+def latest(
+    machine: str, qemu: Mapping[str, Any], accel: str, ways: set[str], note: Callable[[str], None] = lambda _: None
+) -> Recording | None:
+    """The youngest whole recording of this machine, QEMU and accelerator that has all these arms.
+
+    One that cannot be read is passed over, and `note` told why.
+    """
     found = []
     for path in cache.entries(FOLDER, "*.jsonl"):
         try:
             with trust.opened(path) as stream:
-                recording = replace(read(Path(f"/proc/self/fd/{stream.fileno()}")), path=path)
-        except (UsageError, OSError):
+                recording = read(path, Path(f"/proc/self/fd/{stream.fileno()}"))
+        except (UsageError, OSError) as error:
+            note(f"a recording in the cache is passed over: {error}")
             continue
         session = recording.session
         same = session["machine"]["id"] == machine and session["accel"]["used"] == accel

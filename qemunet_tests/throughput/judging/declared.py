@@ -97,7 +97,7 @@ def _paths(recording: Recording) -> dict[str, dict[str, str]]:
     found: dict[str, dict[str, set[str]]] = {}
     for run in recording.runs:
         names = found.setdefault(f"{run['arm']} {run['nic']}", {})
-        for name, value in run.get("on_path", {}).items():
+        for name, value in (run.get("on_path") or {}).items():
             names.setdefault(name, set()).add(str(value))
     return {
         where: {name: ", ".join(sorted(values)) for name, values in names.items()} for where, names in found.items()
@@ -128,7 +128,7 @@ def _of_guests(where: str, left: Mapping[str, Any], right: Mapping[str, Any]) ->
         flags = [offloads.spelled(each.get("tun_flags")) for each in (left, right)]
         yield Difference("offloads", where, *flags)
     for words in ("argv", "far_argv"):
-        said = [[OF_ONE_GUEST.sub("", word) for word in each.get(words, [])[1:]] for each in (left, right)]
+        said = [[OF_ONE_GUEST.sub("", word) for word in (each.get(words) or [])[1:]] for each in (left, right)]
         if said[0] != said[1]:
             only = [" ".join(word for word in said[n] if word not in said[1 - n]) or "-" for n in (0, 1)]
             yield Difference("arguments", where, only[0], only[1])

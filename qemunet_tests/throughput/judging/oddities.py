@@ -4,6 +4,7 @@ A ratio of 2 may be a mode's own, or a forgotten queue discipline's. These are t
 tables of others: MTU, offloads, queue disciplines, and the backend itself.
 """
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -11,6 +12,7 @@ from qemunet_tests.throughput.judging import offloads
 from qemunet_tests.throughput.recording import Recording
 
 USUAL_MTU = "1500"
+_NUMBER = re.compile("[0-9]{1,9}")
 #: What kernels and distributions put on a link by themselves.
 USUAL_QDISCS = ("noqueue", "pfifo_fast", "fq_codel", "fq", "mq", "pfifo")
 #: Headers of IPv4 and TCP, with its timestamps and without; what is cut smaller than that was made to.
@@ -30,7 +32,7 @@ def oddities(recording: Recording) -> list[str]:
 
 
 def _of(arm: Mapping[str, Any], run: Mapping[str, Any]) -> Iterator[str]:
-    found, guest = run.get("on_path", {}), run.get("guest", {})
+    found, guest = run.get("on_path") or {}, run.get("guest") or {}
     mtu = guest.get("mtu", USUAL_MTU)
     for where, value in (("its tap", found.get("tap_mtu")), ("the bridge", found.get("bridge_mtu"))):
         if value and value != USUAL_MTU:
@@ -38,9 +40,9 @@ def _of(arm: Mapping[str, Any], run: Mapping[str, Any]) -> Iterator[str]:
     if mtu != USUAL_MTU:
         yield f"the MTU in the guest is {mtu}, not {USUAL_MTU}"
     segment = int(found.get("mss") or 0)
-    if segment and mtu.isdecimal() and segment < int(mtu) - HEADERS_BYTES:
+    if segment and _NUMBER.fullmatch(mtu) and segment < int(mtu) - HEADERS_BYTES:
         yield f"TCP sends segments of {segment} bytes where an MTU of {mtu} allows {int(mtu) - HEADERS_BYTES}"
-    for qdisc in found.get("qdisc", "").split():
+    for qdisc in (found.get("qdisc") or "").split():
         if qdisc not in USUAL_QDISCS:
             yield f"the queue discipline {qdisc} is on its tap"
     flags = found.get("tun_flags") or guest.get("tun_flags")

@@ -8,14 +8,22 @@ from typing import Annotated, Any, Literal
 
 from pydantic import ConfigDict, Field, TypeAdapter
 
-from qemunet_tests.report.shapes import Accelerator, Shape
+from qemunet_tests.harness.shape import Accelerator, Shape
 
 Verdict = Literal["faster", "slower", "no difference", "inconclusive"]
 Number = float | int | None
+#: As the kernel shows them of a tap.
+Flags = Annotated[str, Field(pattern="^(0x)?[0-9a-fA-F]{1,8}$")]
+#: Rates and costs: beyond these limits something else than a network was measured.
+Measured = Annotated[float, Field(ge=0, le=1e15)]
+#: Of two rates.
+Quotient = Annotated[float, Field(gt=0, le=1e15)]
 
 
 class Line(Shape):
     """Every line says of itself what it is."""
+
+    model_config = ConfigDict(allow_inf_nan=False)
 
     version: Literal[1] = Field(alias="schema")
 
@@ -87,7 +95,7 @@ class UplinkSpeed(Shape):
 class Session(Line):
     """The first line: where and how it was measured."""
 
-    model_config = ConfigDict(extra="allow")
+    model_config = ConfigDict(extra="allow", allow_inf_nan=False)
 
     kind: Literal["session"]
     at: str
@@ -115,12 +123,27 @@ class MeasuredGuest(Shape):
     arm: str
     nic: str
     argv: list[str]
+    far_argv: list[str] | None = None
     mtu: str
+    features: str | None = None
+    tun_flags: Flags | None = None
     driver: str
     kernel: str
     congestion: str
     iperf3: str
     network: str
+
+
+class OnPath(Shape):
+    """What lies in its guest's path on the host. More keys may follow."""
+
+    model_config = ConfigDict(extra="allow")
+
+    tap_mtu: str | None = None
+    bridge_mtu: str | None = None
+    qdisc: str | None = None
+    tun_flags: Flags | None = None
+    mss: Annotated[str, Field(pattern="^[0-9]{0,9}$")] | None = None
 
 
 class Proof(Shape):
@@ -167,12 +190,12 @@ class Run(Line):
     arm: str | None
     nic: str | None
     guest: MeasuredGuest | None = None
-    values: dict[str, Number]
+    values: dict[str, Measured | None]
     valid: bool
     why_invalid: str | None
     seconds: float
     proof: Proof | None = None
-    on_path: dict[str, str] | None = None
+    on_path: OnPath | None = None
     intervals: list[Annotated[list[float | int], Field(min_length=3, max_length=3)]] | None = None
     ticks: list[Annotated[list[float | int], Field(min_length=4, max_length=4)]] | None = None
     machine: Meanwhile | None = None
@@ -192,7 +215,7 @@ class Summary(Line):
     p: float | None
     verdict: Verdict
     reason: str
-    blocks: list[float]
+    blocks: list[Quotient]
     agreement: float
     again: bool
 

@@ -1,0 +1,62 @@
+"""The file of `--expect`: what is wrong with it is one line that names it, whatever it holds."""
+
+from pathlib import Path
+
+import pytest
+
+from qemunet_tests.__main__ import exit_code
+from qemunet_tests.harness import expectation
+
+GOOD = """
+range = "192.168.1.100-192.168.1.199"
+server = "192.168.1.254"
+gateway = "192.168.1.254"
+dns = ["192.168.1.254", "192.168.1.2"]
+names = ["printer.lan", "_ldap._tcp.lan."]
+"""
+
+
+@pytest.mark.parametrize(
+    ("content", "complaint"),
+    [
+        ('range = "192.168.1.199-192.168.1.100"', "range: '192.168.1.199-192.168.1.100' ends before it begins"),
+        ('range = "192.168.1.100"', "range: '192.168.1.100' is not FIRST-LAST"),
+        ('range = "a-b"', "range: 'a' is no IPv4 address"),
+        ("range = [1, 2]", "range: [1, 2] is not FIRST-LAST"),
+        ("server = 5", "server: 5 is no IPv4 address"),
+        ('gateway = ""', "gateway: '' is no IPv4 address"),
+        ("dns = [3]", "dns: 3 is no IPv4 address"),
+        ('dns = [["192.168.1.1"]]', "dns: ['192.168.1.1'] is no IPv4 address"),
+        ('names = [""]', "names: '' cannot be a name"),
+        ('names = ["two words"]', "names: 'two words' cannot be a name"),
+        ('names = ["printer..lan"]', "names: 'printer..lan' cannot be a name"),
+        ("names = [{a = 1}]", "names: {'a': 1} cannot be a name"),
+        (f'names = ["{"a" * 300}"]', "cannot be a name"),
+        ("names = " + "[" * 100_000 + "]" * 100_000, "it is larger than 64 KB"),
+        ("names = " + "[" * 20_000 + "]" * 20_000, "it is nested too deeply"),
+        ("names = " + "[" * 90 + "]" * 90, "cannot be a name"),
+        ("nmaes = []", "'nmaes' is none of range,"),
+        ("names = [", "Invalid value (at end of document)"),
+        ("\xff".encode("latin-1"), "can't decode byte 0xff"),
+    ],
+)  # fmt: skip
+def test_a_wrong_file_is_one_line_and_exit_code_2(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], content: str | bytes, complaint: str
+) -> None:
+    file = tmp_path / "facts.toml"
+    file.write_bytes(content if isinstance(content, bytes) else content.encode())
+    assert exit_code(["run", "--target", "host", "--expect", str(file)]) == 2
+    said = capfd.readouterr()
+    assert (said.out, said.err.count("\n")) == ("", 1)
+    assert said.err.startswith(f"qemunet: --expect {file}: ")
+    assert complaint in said.err
+
+
+def test_a_file_that_says_everything(tmp_path: Path) -> None:
+    file = tmp_path / "facts.toml"
+    file.write_text(GOOD)
+    said = expectation.read(file)
+    assert (str(said.first_lease), str(said.last_lease)) == ("192.168.1.100", "192.168.1.199")
+    assert (said.server, said.gateway) == ("192.168.1.254", "192.168.1.254")
+    assert said.dns == ("192.168.1.254", "192.168.1.2")
+    assert said.names == ("printer.lan", "_ldap._tcp.lan.")
