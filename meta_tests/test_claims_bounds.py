@@ -95,6 +95,25 @@ def test_since_is_inclusive_until_is_not_and_all_that_are_joined_count(
         assert outside.certain is ("cannot be told" not in reason)
 
 
+def test_a_passt_that_does_not_know_its_version_has_that_of_its_package(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As on Debian 12. The package manager is the real one, with a list of packages of its own."""
+    program = tmp_path / "passt"
+    program.write_text("#!/bin/sh\necho passt unknown version\n")
+    program.chmod(0o755)
+    (tmp_path / "info").mkdir()
+    (tmp_path / "status").write_text(
+        "Package: passt\nStatus: install ok installed\nArchitecture: amd64\nMaintainer: somebody <a@example.org>\n"
+        "Version: 0.0~git20230309.7c7625d-1\nDescription: passt\n"
+    )
+    monkeypatch.setenv("DPKG_ADMINDIR", str(tmp_path))
+    here = {"PATH": str(tmp_path)}
+    assert passt.find(here) == passt.Passt(str(program), "unknown version")
+    (tmp_path / "info" / "passt.list").write_text(f"{program}\n")
+    assert passt.find(here) == passt.Passt(str(program), "0.0~git20230309.7c7625d-1")
+
+
 def test_only_what_a_bound_names_is_asked() -> None:
     asked: list[str] = []
 

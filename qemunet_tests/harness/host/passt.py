@@ -15,6 +15,7 @@ from qemunet_tests.harness.search_path import search_path
 _ANSWER_SECONDS = 1.0
 #: The older releases call themselves by date and commit.
 _VERSION = re.compile(r"^passt (?P<version>\S.*)$", re.MULTILINE)
+_UNTOLD = "unknown version"
 
 
 @dataclass(frozen=True)
@@ -32,12 +33,24 @@ def find(environment: Mapping[str, str] = os.environ) -> Passt | None:
 
 
 def _version(path: str) -> str | None:
+    found = _VERSION.search(_answer(path, "--version"))
+    if found is None:
+        return None
+    version = found["version"]
+    return (_packaged(path) or version) if version == _UNTOLD else version
+
+
+def _packaged(path: str) -> str | None:
+    """The version of the Debian package that the program is of: Debian 12 built it without one of its own."""
+    owner, colon, _ = _answer("dpkg-query", "--search", os.path.realpath(path)).partition(":")
+    return (_answer("dpkg-query", "--show", "--showformat=${Version}", owner) or None) if colon else None
+
+
+def _answer(*words: str) -> str:
+    """What a program writes on standard output; nothing where it does not run."""
     quiet = subprocess.DEVNULL
     try:
-        done = subprocess.run(
-            [path, "--version"], stdin=quiet, capture_output=True, check=False, timeout=_ANSWER_SECONDS
-        )
+        done = subprocess.run(words, stdin=quiet, capture_output=True, check=False, timeout=_ANSWER_SECONDS)
     except (OSError, subprocess.TimeoutExpired):
-        return None
-    found = _VERSION.search(done.stdout.decode(errors="replace"))
-    return found["version"] if found else None
+        return ""
+    return done.stdout.decode(errors="replace")
