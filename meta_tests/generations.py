@@ -1,0 +1,148 @@
+"""The table of docs/generations.md: what became of every claim on several QEMUs, and what explains each difference.
+
+`python -m meta_tests.generations A/results.json B C D --out docs/generations.md`, where each is the report of a whole
+run, a results.json or the folder it lies in. Several runs on the same QEMU and libslirp are taken together, the latest
+word counting, so that a claim that is new has to be tried alone.
+"""
+
+import argparse
+import sys
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from qemunet_tests.claims import load
+from qemunet_tests.harness.errors import UsageError
+from qemunet_tests.report.book import RESULTS_FILE, exit_code
+from qemunet_tests.report.finding import Verdict
+from qemunet_tests.report.shapes import ClaimVerdict, Results
+
+HEAD = """\
+# Generations of QEMU
+
+Written by `python -m meta_tests.generations`, from the results.json of whole runs in the lab. QEMU and libslirp change
+independently of each other: one pair of versions does not tell whose doing a thing is, these together do.
+"""
+EXPLAINED = """
+## What explains the differences
+
+Every claim that is not the same everywhere, and every one that does not hold, in the words of the reports.
+"""
+NOT_TRIED = "not tried"
+
+
+@dataclass
+class Generation:
+    """One pair of QEMU and libslirp, and what became of the claims on it."""
+
+    qemu: str
+    slirp: str
+    runs: list[Results] = field(default_factory=list)
+
+    @property
+    def label(self) -> str:
+        return f"QEMU {self.qemu}, libslirp {self.slirp}"
+
+    @property
+    def verdicts(self) -> dict[str, ClaimVerdict]:
+        return {each.claim: each for run in self.runs for each in run.verdicts}
+
+    def word(self, claim: str) -> str:
+        found = self.verdicts.get(claim)
+        return found.verdict.value if found else NOT_TRIED
+
+    def explanation(self, claim: str) -> str:
+        """Why the claim is not kept, as the report says it; what was observed, where it is."""
+        found = self.verdicts.get(claim)
+        if found is None:
+            return load()[claim].untested or "no run tried it"
+        if found.verdict is Verdict.HOLDS:
+            return found.observed or "as promised"
+        observed = (
+            f" (observed: {found.observed})" if found.observed and found.verdict is not Verdict.UNAVAILABLE else ""
+        )
+        return f"{found.reason or 'no reason is known'}{observed}"
+
+    def summary(self) -> str:
+        """For the list below the table: where it was seen, and the card in a line."""
+        run, counts = self.runs[0], Counter(each.verdict for each in self.verdicts.values())
+        card = ", ".join(f"{counts[verdict]} {verdict}" for verdict in Verdict if counts[verdict])
+        codes = " and ".join(str(exit_code(each)) for each in self.runs)
+        when = (run.at or "")[:10]
+        return f"- {self.label}: {run.host.distribution}, {run.accel.used}, {when}: {card}; exit code {codes}."
+
+
+def read(path: Path) -> Results:
+    """A report. Raises UsageError where it is none."""
+    file = path / RESULTS_FILE if path.is_dir() else path
+    try:
+        return Results.model_validate_json(file.read_bytes())
+    except (OSError, ValidationError) as wrong:
+        raise UsageError(f"{file} is no report of qemunet: {str(wrong).splitlines()[0]}") from None
+
+
+def generations(runs: Iterable[Results]) -> list[Generation]:
+    """Oldest QEMU first."""
+    found: dict[tuple[str, str], Generation] = {}
+    for run in sorted(runs, key=lambda run: run.at or ""):
+        pair = run.qemu.version or "unknown", run.qemu.slirp or "unknown"
+        found.setdefault(pair, Generation(*pair)).runs.append(run)
+    return [found[pair] for pair in sorted(found, key=lambda pair: [_numbers(version) for version in pair])]
+
+
+def _numbers(version: str) -> list[int]:
+    return [int(part) for part in version.split(".") if part.isdigit()]
+
+
+def document(found: Sequence[Generation]) -> str:
+    """The whole page."""
+    columns = "".join(f" {each.qemu} + {each.slirp} |" for each in found)
+    head = f"\n| claim |{columns}\n|---|{'---|' * len(found)}"
+    rows = [f"| {claim} | {' | '.join(each.word(claim) for each in found)} |" for claim in load()]
+    explained = [text for claim in load() if (text := _explained(claim, found))]
+    summaries = [each.summary() for each in found]
+    return "\n".join([HEAD, *summaries, head, *rows, EXPLAINED, *explained, ""])
+
+
+def _explained(claim: str, found: Sequence[Generation]) -> str:
+    """Of the generations that say the same, their labels stand together."""
+    if all(each.word(claim) == Verdict.HOLDS for each in found):
+        return ""
+    groups: dict[tuple[str, str], list[str]] = {}
+    for each in found:
+        groups.setdefault((each.word(claim), each.explanation(claim)), []).append(f"{each.qemu} + {each.slirp}")
+    lines = [f"  - {', '.join(labels)}: {word}: {_one_line(why)}" for (word, why), labels in groups.items()]
+    return "\n".join([f"- **{claim}**: {load()[claim].says}", *lines])
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())
+
+
+def claims_in(page: str) -> list[str]:
+    """The ids in the first column of the table."""
+    rows = [line.split("|")[1].strip() for line in page.splitlines() if line.startswith("| ")]
+    return [cell for cell in rows if "/" in cell]
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description="Write docs/generations.md from reports of whole runs.")
+    parser.add_argument("report", nargs="+", type=Path, help="results.json, or the folder of --report")
+    parser.add_argument("--out", type=Path, help="the file to write; else standard output")
+    chosen = parser.parse_args(arguments)
+    try:
+        page = document(generations(map(read, chosen.report)))
+    except UsageError as wrong:
+        sys.stderr.write(f"{wrong}\n")
+        sys.exit(2)
+    if chosen.out:
+        chosen.out.write_text(page)
+    else:
+        sys.stdout.write(page)
+
+
+if __name__ == "__main__":
+    main()
