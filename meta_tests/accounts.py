@@ -10,6 +10,8 @@ import pytest
 
 CHECKOUT = Path(__file__).parent.parent
 NOBODY = 65534
+#: As Debian's login sets it for everybody but root.
+ORDINARY_PATH = "/usr/local/bin:/usr/bin:/bin"
 
 
 @dataclass(frozen=True)
@@ -29,8 +31,9 @@ class Account:
 
     @property
     def environment(self) -> dict[str, str]:
-        """What little an ordinary user's environment holds."""
-        return {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "HOME": "/nonexistent", "PYTHONDONTWRITEBYTECODE": "1"}
+        """What little the environment holds. Debian leaves /usr/sbin to root."""
+        path = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin" if self.uid == 0 else ORDINARY_PATH
+        return {"PATH": path, "HOME": "/nonexistent", "PYTHONDONTWRITEBYTECODE": "1"}
 
     def can_read(self, path: Path) -> bool:
         """Whether this user may enter a folder; a checkout in root's home is closed to others."""

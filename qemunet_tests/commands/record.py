@@ -13,7 +13,6 @@ from qemunet_tests.harness.errors import HarnessError, Unavailable, UsageError
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from qemunet_tests.commands.preparing import Steps
     from qemunet_tests.harness.machine import Machine
     from qemunet_tests.harness.qemu_facts import Qemu
     from qemunet_tests.throughput.arms import Plan
@@ -94,7 +93,6 @@ def _record(
     console: "Console", arguments: argparse.Namespace, settings: Any, plan: "Plan", effort: "Effort", seed: int
 ) -> int:
     from qemunet_tests import images
-    from qemunet_tests.commands.preparing import shown_steps
     from qemunet_tests.harness import qemu_facts
     from qemunet_tests.harness.machine import Machine
     from qemunet_tests.preparation import prepare
@@ -121,8 +119,7 @@ def _record(
     out = arguments.out or _own_place(about)
     writer = Writer(out)
     try:
-        with shown_steps(console) as steps:
-            kept = _measure(machine, plan, effort, placement, seed, about, writer, steps, baseline)
+        kept = _measure(console, machine, plan, effort, placement, seed, about, writer, baseline)
     finally:
         if writer.empty:
             out.unlink(missing_ok=True)
@@ -131,17 +128,18 @@ def _record(
 
 
 def _measure(
-    machine: "Machine", plan: "Plan", effort: "Effort", placement: Any, seed: int, about: Mapping[str, Any],
-    writer: "Writer", steps: "Steps", baseline: "Qemu | None",
+    console: "Console", machine: "Machine", plan: "Plan", effort: "Effort", placement: Any, seed: int,
+    about: Mapping[str, Any], writer: "Writer", baseline: "Qemu | None",
 ) -> str:  # fmt: skip
     """Record. Answers with why it ended: `complete`, or what happened before."""
+    from qemunet_tests.commands.preparing import shown_steps
     from qemunet_tests.throughput import lab_bench
     from qemunet_tests.throughput.recorder import Recorder
     from qemunet_tests.throughput.recording import Full
 
     began = time.monotonic()
-    with lab_bench.entered(machine) as (bench, lab):
-        # Only inside: scipy starts threads.
+    # Only inside: the bar has a thread, and scipy starts some.
+    with lab_bench.entered(machine) as (bench, lab), shown_steps(console) as steps:
         from qemunet_tests.throughput.judging.live import Book
 
         book = Book(writer, about)
