@@ -214,3 +214,30 @@ def test_one_mac_per_host_and_mode(tmp_path: Path) -> None:
         found |= {fixed_mac(mode, tmp_path) for mode in ("bridge", "user", "bridge")}
     assert len(found) == 4
     assert all(int(mac[:2], 16) & 3 == 2 for mac in found), json.dumps(sorted(found))
+
+
+def test_a_host_as_installed_has_no_bridged_mode_until_a_bridge_is_named(machine: HostMachine) -> None:
+    machine.type("rm -r /etc/qemu; ip link del br0; ip addr add 192.168.77.2/24 dev up0")
+    verdicts = machine.run("bridge/acl-*", "bridge/helper-found", "bridge/setuid-missing", SENTINEL)
+    assert verdicts.pop(SENTINEL)["verdict"] == "holds"
+    assert {each["verdict"] for each in verdicts.values()} == {"unavailable"}, machine.said
+    assert len(verdicts) > 6
+    unnamed = verdicts["bridge/acl-not-listed"]
+    assert (unnamed["reason"], unnamed["remedy"]) == (
+        "no bridge of this host was named, and frames go onto none that was not",
+        "--bridge NAME",
+    )
+    assert machine.status == 0
+
+
+def test_a_refusal_by_a_missing_list_is_told_its_remedy(machine: HostMachine) -> None:
+    machine.type("rm -r /etc/qemu")
+    asked = ("--bridge", "br0", "bridge/acl-not-listed", "bridge/acl-allow", SENTINEL)
+    verdicts = machine.run(*asked)
+    assert verdicts.pop(SENTINEL)["verdict"] == "holds"
+    for each in verdicts.values():
+        assert each["verdict"] == "broken", machine.said
+        assert each["reason"] == "/etc/qemu/bridge.conf cannot be read: No such file or directory"
+    (remedy,) = {each["remedy"] for each in verdicts.values()}
+    machine.type(remedy.replace("sudo ", ""))
+    assert {each["verdict"] for each in machine.run(*asked).values()} == {"holds"}, machine.said

@@ -12,6 +12,9 @@ from qemunet_tests.observe.links import driver
 from qemunet_tests.observe.privileges import privileges
 from qemunet_tests.observe.refusal import answer
 
+# On a host, until its operator has named a bridge, nothing of this mode is tried.
+pytestmark = pytest.mark.usefixtures("named_bridge")
+
 NO_LEASE = "the guest got no lease"
 
 

@@ -6,6 +6,9 @@ from qemunet_tests.harness.lab import files
 from qemunet_tests.harness.netdev import Bridge
 from qemunet_tests.observe.refusal import STARTED, answer
 
+# On a host, until its operator has named a bridge, nothing of this mode is tried.
+pytestmark = pytest.mark.usefixtures("named_bridge")
+
 DENIED = "access denied by acl file"
 
 

@@ -9,6 +9,9 @@ from qemunet_tests.observe.exchanges import FULL_SIZE_BYTES
 from qemunet_tests.observe.lease import lease
 from qemunet_tests.observe.reach import ping
 
+# On a host, until its operator has named a bridge, nothing of this mode is tried.
+pytestmark = pytest.mark.usefixtures("named_bridge")
+
 NO_LEASE = "the guest got no lease"
 
 

@@ -8,6 +8,8 @@ from qemunet_tests.observe.bridges import bridge
 from qemunet_tests.observe.delay import delay
 from qemunet_tests.observe.lease import lease
 
+# On a host, until its operator has named a bridge, nothing of this mode is tried.
+pytestmark = pytest.mark.usefixtures("named_bridge")
 #: How often more a guest without spanning tree is tried, should it be as late as one with.
 MORE_TRIES = 2
 

@@ -11,6 +11,9 @@ from qemunet_tests.observe.nameplate import put_up, read_at
 from qemunet_tests.observe.protocols import PROTOCOLS, WORD_BYTES, Ear, send_from_guest, send_from_station
 from qemunet_tests.observe.reach import bulk, echoes, ping
 
+# On a host, until its operator has named a bridge, nothing of this mode is tried.
+pytestmark = pytest.mark.usefixtures("named_bridge")
+
 NO_LEASE = "the guest got no lease"
 #: Tells one guest from every other, and from the host.
 BOOT_ID = "cat /proc/sys/kernel/random/boot_id"
