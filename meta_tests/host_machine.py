@@ -22,14 +22,19 @@ from typing import Any
 
 import pytest
 
-from meta_tests.accounts import CHECKOUT, NOBODY
+from meta_tests.accounts import CHECKOUT, NOBODY, ORDINARY_PATH
 from meta_tests.host_fault import HostFault
 from meta_tests.patience import limit
+from qemunet_tests import images
 from qemunet_tests.harness import qemu_facts
+from qemunet_tests.harness.cache import readable_caches
 from qemunet_tests.harness.deadline import Deadline
+from qemunet_tests.harness.processes import SYSTEM_PATH
 
 HOST, LAN, PEER = "192.168.77.2", "192.168.77.1", "192.168.77.1:7007"
 
+#: Debian keeps ip, nft and dnsmasq where an ordinary user's PATH does not lead.
+ADMINISTRATORS = {**os.environ, "PATH": f"{os.environ.get('PATH', '')}:{SYSTEM_PATH}"}
 #: Like every first process it has to bury orphans, which a shell that waits does.
 FIRST_PROCESS = "echo ready; while sleep 3600; do :; done"
 #: Typed at the machine when it is new.
@@ -89,6 +94,8 @@ class HostMachine:
     """A machine and its LAN. `user` runs qemunet there; ordinary ones can be had where root made the machine."""
 
     def __init__(self) -> None:
+        # On the machine there is no way out to fetch packages.
+        images.ensure()
         # Not one of pytest's, which are closed to others.
         self.folder = Path(tempfile.mkdtemp(prefix="machine-"))
         self.folder.chmod(0o777)
@@ -96,6 +103,32 @@ class HostMachine:
         self._as_root = os.geteuid() == 0
         #: Further options of the setpriv that qemunet runs under.
         self.become: tuple[str, ...] = ()
+        try:
+            self._cache = self._own_cache()
+            self._set_up()
+        except BaseException:
+            self.close()
+            raise
+
+    def _own_cache(self) -> Path | None:
+        """A cache that qemunet may write on the machine, with what was built before; None for its usual ones.
+
+        In a user namespace root is not the machine's, and root's own cache is a stranger's.
+        """
+        if self._as_root and "QEMUNET_CACHE" not in os.environ:
+            return None
+        cache = self.folder / "cache"
+        for shelf in ("images", "templates"):
+            (cache / shelf).mkdir(parents=True)
+            for before in reversed(readable_caches()):
+                for entry in (before / shelf).glob("[!.]*"):
+                    (cache / shelf / entry.name).unlink(missing_ok=True)
+                    (cache / shelf / entry.name).symlink_to(entry)
+        for made in (cache, cache / "images", cache / "templates") if self._as_root else ():
+            os.chown(made, NOBODY, NOBODY)
+        return cache
+
+    def _set_up(self) -> None:
         namespaces = ["--net", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc"]
         self.pid = self._first_process([*([] if self._as_root else ["--user", "--map-root-user"]), *namespaces])
         self.lan_pid = self._first_process(["--net"], inside=self.pid)
@@ -114,11 +147,10 @@ class HostMachine:
     def _first_process(self, words: list[str], inside: int | None = None) -> int:
         """Make namespaces around a process that does nothing, and return its number as it is seen from here."""
         guarded = ["setpriv", "--pdeathsig", "KILL", *self._entering(inside), "unshare", *words]
-        process = subprocess.Popen([*guarded, "sh", "-c", FIRST_PROCESS], stdout=subprocess.PIPE)
+        process = subprocess.Popen([*guarded, "sh", "-c", FIRST_PROCESS], stdout=subprocess.PIPE, env=ADMINISTRATORS)
         self._started.append(process)
         assert process.stdout is not None
         if process.stdout.readline() != b"ready\n":
-            self.close()
             pytest.skip("namespaces cannot be made here")
         at = process.pid
         while children := Path(f"/proc/{at}/task/{at}/children").read_text().split():
@@ -130,6 +162,10 @@ class HostMachine:
             return []
         user = [] if self._as_root else ["--user", "--preserve-credentials"]
         return ["nsenter", f"--target={pid}", *user, "--net", "--mount", f"--pid=/proc/{self.pid}/ns/pid_for_children"]
+
+    def inside(self, words: Sequence[str], at_lan: bool = False) -> list[str]:
+        """A command line that runs at the machine, or at its LAN, as an administrator's."""
+        return [*self._entering(self.lan_pid if at_lan else self.pid), *words]
 
     @staticmethod
     def _seen_inside(pid: int) -> int:
@@ -146,7 +182,7 @@ class HostMachine:
 
     def _typed(self, pid: int, commands: str) -> str:
         words = [*self._entering(pid), "sh", "-ec", textwrap.dedent(commands)]
-        done = subprocess.run(words, capture_output=True, text=True, check=False, timeout=limit(60))
+        done = subprocess.run(words, env=ADMINISTRATORS, capture_output=True, text=True, check=False, timeout=limit(60))
         assert done.returncode == 0, f"{commands}\n{done.stderr}"
         return done.stdout
 
@@ -154,7 +190,8 @@ class HostMachine:
         """Start a server on the LAN; it ends with the machine."""
         log = (self.folder / f"server-{len(self._started)}.log").open("wb")
         with log:
-            self._started.append(subprocess.Popen([*self._entering(self.lan_pid), *words], stdout=log, stderr=log))
+            inside = [*self._entering(self.lan_pid), *words]
+            self._started.append(subprocess.Popen(inside, env=ADMINISTRATORS, stdout=log, stderr=log))
         return self._started[-1]
 
     def _wait_for_lan(self) -> None:
@@ -223,7 +260,7 @@ class HostMachine:
         words = [*self._entering(self.pid), "sh", "-c", commands]
 
         def succeed() -> bool:
-            return subprocess.run(words, capture_output=True, check=False).returncode == 0
+            return subprocess.run(words, env=ADMINISTRATORS, capture_output=True, check=False).returncode == 0
 
         # Whatever else the machine that these tests run on has to do meanwhile.
         Deadline(180, awaited).wait_until(succeed, interval_seconds=0.1)
@@ -242,15 +279,16 @@ class HostMachine:
     def _command(self, words: Sequence[str], uid: int | None) -> list[str]:
         uid = (NOBODY if self._as_root else 0) if uid is None else uid
         become = [*([f"--reuid={uid}", f"--regid={uid}", "--clear-groups"] if self._as_root else []), *self.become]
-        environment = ["PATH=/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/nonexistent", "PYTHONDONTWRITEBYTECODE=1"]
-        environment.append(f"PYTHONPATH={CHECKOUT}")
+        path = ORDINARY_PATH if uid or not self._as_root else f"{ORDINARY_PATH}:{SYSTEM_PATH}"
+        environment = [f"PATH={path}", "HOME=/nonexistent", "PYTHONDONTWRITEBYTECODE=1", f"PYTHONPATH={CHECKOUT}"]
+        environment += [f"QEMUNET_CACHE={self._cache}"] if self._cache else []
         command = [sys.executable, "-m", "qemunet_tests", *words]
         entering = [*self._entering(self.pid), "setpriv", *become, "--", "env", "-i", *environment]
         return [*entering, *command]
 
-    def run(self, *words: str, uid: int | None = None) -> dict[str, dict[str, Any]]:
+    def run(self, *words: str, uid: int | None = None, report: Path | None = None) -> dict[str, dict[str, Any]]:
         """The verdicts of `qemunet run --target host` by claim; what it printed is kept in `said`."""
-        report = self.folder / f"report-{len(list(self.folder.glob('report-*')))}"
+        report = report or self.folder / f"report-{len(list(self.folder.glob('report-*')))}"
         given = ["run", "--target", "host", "--accel", "tcg", "--report", str(report), *words]
         if not self._as_root:
             given += ["--as", "root"]
