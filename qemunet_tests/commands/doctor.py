@@ -5,7 +5,9 @@ import importlib.metadata
 import json
 import os
 import platform
+import re
 import sys
+import textwrap
 from collections.abc import Sequence
 from typing import Any
 
@@ -20,6 +22,11 @@ EXIT_POSSIBLE = 0
 EXIT_IMPOSSIBLE = 1
 EXIT_NOTHING_POSSIBLE = 3
 
+#: How far the reason is from the left, and what goes on below it.
+INDENT = 27
+NARROWEST = 30
+#: In remedies that are typed as they stand.
+COMMAND = re.compile(r"^(sudo|apt-get|chmod|echo|install|ip|mount|modprobe|nmcli|sysctl|systemctl) |\bsh -c '")
 _COLOURS = {"ok": "32", "caution": "33", "not": "31"}
 
 
@@ -54,7 +61,7 @@ def execute(args: argparse.Namespace) -> int:
     if args.json:
         print(json.dumps(document(shown, {mode: verdicts[mode] for mode in asked}), indent=1))
     else:
-        print("\n".join(report(facts, shown, {mode: verdicts[mode] for mode in asked})))
+        print("\n".join(report(facts, shown, {mode: verdicts[mode] for mode in asked}, _columns())))
     return exit_status(verdicts, asked if args.mode else None)
 
 
@@ -87,16 +94,39 @@ def document(capabilities: Sequence[Capability], verdicts: dict[str, ModeVerdict
     }
 
 
-def report(facts: Facts, capabilities: Sequence[Capability], verdicts: dict[str, ModeVerdict]) -> list[str]:
-    """The lines to read, or to paste into a bug report."""
+def report(
+    facts: Facts, capabilities: Sequence[Capability], verdicts: dict[str, ModeVerdict], columns: int | None = None
+) -> list[str]:
+    """The lines to read, or to paste into a bug report. Where there are no `columns`, as in a pipe, they stay whole."""
+    modes = (f"{mode:<8}{_conclusion(verdict)}" for mode, verdict in verdicts.items())
     return [
-        headline(facts),
-        versions(facts),
+        *fitted(headline(facts), columns),
+        *fitted(versions(facts), columns),
         "",
-        *(capability_line(one) for one in capabilities),
+        *(line for one in capabilities for line in capability_lines(one, columns)),
         "",
-        *(f"{mode:<8}{_conclusion(verdict)}" for mode, verdict in verdicts.items()),
+        *(line for mode in modes for line in fitted(mode, columns, len(f"{'':8}"))),
     ]
+
+
+def fitted(text: str, columns: int | None, indent: int = 2, ending: str = "") -> list[str]:
+    """Broken between words, what goes on indented; every line but the last gets the ending."""
+    if columns is None or len(text) <= columns:
+        return [text]
+    room = max(columns - len(ending), NARROWEST)
+    further = " " * min(indent, room // 3)
+    lines = textwrap.wrap(
+        text, room, subsequent_indent=further, break_long_words=False, break_on_hyphens=False, replace_whitespace=False
+    )  # fmt: skip
+    return [*(f"{line}{ending}" for line in lines[:-1]), lines[-1]]
+
+
+def _columns() -> int | None:
+    """The width of the terminal that is written to; None where it is none, or does not say."""
+    try:
+        return os.get_terminal_size(sys.stdout.fileno()).columns or None
+    except (OSError, ValueError):
+        return None
 
 
 def headline(facts: Facts) -> str:
@@ -128,12 +158,18 @@ def _own_version() -> str:
         return "of a bare checkout"
 
 
-def capability_line(capability: Capability) -> str:
+def capability_lines(capability: Capability, columns: int | None = None) -> list[str]:
     """State, id, what it means for which modes, and the remedy."""
     finding = capability.finding
-    remedy = f"; remedy: {finding.remedy}" if finding.remedy else ""
-    modes = ", ".join(capability.check.modes)
-    return f"{_coloured(finding.state)} {capability.check.id:<17} {finding.reason} ({modes}){remedy}"
+    text = f"{finding.state:<8} {capability.check.id:<17} {finding.reason} ({', '.join(capability.check.modes)})"
+    if finding.remedy and columns is None:
+        text += f"; remedy: {finding.remedy}"
+    lines = fitted(text, columns, INDENT)
+    if finding.remedy and columns is not None:
+        # A command that goes on in the next line can be copied as it stands.
+        ending = " \\" if COMMAND.search(finding.remedy) else ""
+        lines += fitted(f"{' ' * min(INDENT, columns // 3)}remedy: {finding.remedy}", columns, INDENT + 2, ending)
+    return [lines[0].replace(f"{finding.state:<8}", _coloured(finding.state), 1), *lines[1:]]
 
 
 def _conclusion(verdict: ModeVerdict) -> str:

@@ -31,11 +31,12 @@ from qemunet_tests.harness.host import (
     resources,
     routes,
     trial_memory,
+    uplink,
     user_namespaces,
 )
 from qemunet_tests.harness.host.account import user_name
 from qemunet_tests.harness.host.bridges import Port
-from qemunet_tests.harness.host.files import MACHINE, names_in, read_int, under
+from qemunet_tests.harness.host.files import MACHINE, read_int, under
 from qemunet_tests.harness.host.obstacle import Obstacle
 from qemunet_tests.harness.host.trial import Trial
 from qemunet_tests.harness.identity import unprivileged
@@ -57,7 +58,7 @@ class Facts:
 
     `trial` is what booting under KVM showed in this boot of the machine, None where nobody tried. `smb_server` is the
     program that QEMU starts for smb= and whether it is there. `tracked` is how many connections the kernel tracks and
-    how many it can, None where it tracks none. `way_out` is the card of the default route.
+    how many it can, None where it tracks none. `way_out` is the card of the default route, `uplink` what it has.
     """
 
     root: Path
@@ -80,12 +81,12 @@ class Facts:
     memory: resources.Memory
     disk: resources.Disk
     programs: Mapping[str, str | None]
-    has_netplan: bool
     emulators: tuple[emulators.Emulator, ...]
     smb_server: tuple[str, bool] | None
     passt: passt.Passt | None
     routes: routes.Routes
     way_out: Port | None
+    uplink: uplink.Uplink | None
     liveliness: resolver_query.Liveliness
     other_ports: tuple[ports.Port, ...]
     firewall: firewall.Firewall
@@ -108,6 +109,7 @@ def gather(root: Path = MACHINE, environment: Mapping[str, str] = os.environ) ->
     found, missing = _qemu(root)
     where = helper.read(found.helper_path if found else None, root)
     plugged, asked, ways = bridges.read(root), resolver.read(root), routes.read(root)
+    services = managers.read(root)
     return Facts(
         root=root,
         user=user_name(ourselves.uid),
@@ -129,17 +131,17 @@ def gather(root: Path = MACHINE, environment: Mapping[str, str] = os.environ) ->
         memory=resources.memory(root),
         disk=resources.disk(cache_root(), root),
         programs={name: _program(name, environment, here) for name in LAB_PROGRAMS},
-        has_netplan=any(name.endswith(".yaml") for name in names_in(root, "/etc/netplan")),
         emulators=answered(),
         smb_server=_smb_server(found, root),
         passt=passt.find(environment) if here else None,
         routes=ways,
         way_out=bridges.card(ways.defaults[0].interface, root) if ways.defaults else None,
+        uplink=uplink.read(ways.defaults[0].interface, services, root) if ways.defaults else None,
         liveliness=resolver_query.ask(asked.used) if here else resolver_query.NOT_ASKED,
         other_ports=tuple(ports.read(number, root, protocol) for number, protocol in OTHER_FORWARD_PORTS if here),
         # Without a bridge it concerns no guest, and looking may load a module of the kernel.
         firewall=firewall.read(ourselves) if here and plugged else firewall.NOT_ASKED,
-        managers=managers.read(root),
+        managers=services,
         confinement=confinement.read(root),
         default_mac_pids=other_guests.with_default_mac(root),
         tracked=_tracked(root),

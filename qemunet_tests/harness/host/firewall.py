@@ -15,7 +15,8 @@ from typing import Any
 from qemunet_tests.harness.host.credentials import CAP_NET_ADMIN, Credentials
 from qemunet_tests.harness.host.files import MACHINE, read_text
 
-_FOLDERS = "/usr/local/sbin:/usr/sbin:/sbin:/usr/bin"
+#: Where administrators' programs are, whatever a user's PATH is.
+PROGRAM_FOLDERS = "/usr/local/sbin:/usr/sbin:/sbin:/usr/bin"
 _ANSWER_SECONDS = 1.0
 _INTERFACE_KEYS = ("iifname", "oifname", "iif", "oif", "ibrname", "obrname")
 #: Matches of iptables that nft prints by name alone: what they accept is never a first packet, or cannot be told.
@@ -58,7 +59,7 @@ def read(credentials: Credentials) -> Firewall:
     """The firewall of this network namespace. Changes nothing, and reads no table of the older iptables unless used."""
     if not credentials.may(CAP_NET_ADMIN):
         return Firewall("only root may read the firewall")
-    nft = shutil.which("nft", path=_FOLDERS)
+    nft = shutil.which("nft", path=PROGRAM_FOLDERS)
     if nft is None:
         return Firewall("there is no nft to read the firewall with")
     listing = _answer([nft, "-j", "list", "ruleset"])
@@ -66,7 +67,7 @@ def read(credentials: Credentials) -> Firewall:
         return Firewall("nft cannot list the firewall")
     dropping = parse_nft(listing)
     if "filter" in (read_text(MACHINE, "/proc/net/ip_tables_names") or "").split():
-        older = shutil.which("iptables-legacy", path=_FOLDERS) or shutil.which("iptables", path=_FOLDERS)
+        older = shutil.which("iptables-legacy", path=PROGRAM_FOLDERS) or shutil.which("iptables", path=PROGRAM_FOLDERS)
         said = _answer([older, "-S"]) if older else None
         if said is None:
             return Firewall("tables of the older iptables are in use and cannot be listed", dropping)

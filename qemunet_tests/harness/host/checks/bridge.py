@@ -2,10 +2,10 @@
 
 from qemunet_tests.harness.host import acl, devices, helper
 from qemunet_tests.harness.host.bridges import Port
+from qemunet_tests.harness.host.checks import making_bridges
 from qemunet_tests.harness.host.checks.candidates import DEFAULT_BRIDGE, candidates, with_candidates
 from qemunet_tests.harness.host.checks.check import BRIDGE, LAB, Check, Finding, caution, impossible, ok
 from qemunet_tests.harness.host.facts import Facts
-from qemunet_tests.harness.host.managers import NETWORK_MANAGER
 from qemunet_tests.harness.host.obstacle import Obstacle
 from qemunet_tests.harness.identity import unprivileged
 
@@ -84,24 +84,7 @@ def _bridge_to_name(facts: Facts) -> str:
 def bridge_exists(facts: Facts) -> Finding:
     if facts.bridges:
         return ok(f"bridges: {', '.join(bridge.name for bridge in facts.bridges)}")
-    return impossible(Obstacle("there is no bridge", _make_bridge(facts)))
-
-
-def _make_bridge(facts: Facts) -> str:
-    """As whatever runs this host's network wants it, or else it is gone after the next boot."""
-    wired = next((route.interface for route in facts.routes.defaults), "INTERFACE")
-    if facts.has_netplan:
-        return f"describe br0 with {wired}, if that is wired, in /etc/netplan (stp: false), then: sudo netplan try"
-    if NETWORK_MANAGER in facts.managers.running:
-        connection = f"{facts.sudo}nmcli connection add type"
-        return (
-            f"{connection} bridge ifname br0 bridge.stp no && {connection} ethernet ifname {wired} master br0, if "
-            f"{wired} is wired"
-        )
-    if "nixos" in facts.machine.families:
-        return f'in configuration.nix: networking.bridges.br0.interfaces = [ "{wired}" ], if that is wired'
-    add = f"{facts.sudo}ip link add br0 type bridge && {facts.sudo}ip link set br0 up"
-    return f"{add}; and put a wired interface in"
+    return impossible(Obstacle("there is no bridge", making_bridges.remedy(facts, DEFAULT_BRIDGE)))
 
 
 def bridge_up(facts: Facts) -> Finding | None:
@@ -121,7 +104,7 @@ def bridge_uplink(facts: Facts) -> Finding | None:
         if not bridge.uplinks:
             alone = Obstacle(
                 f"{bridge.name} has no interface of the host in it",
-                f"{facts.sudo}ip link set IFACE master {bridge.name}",
+                making_bridges.remedy(facts, bridge.name),
             )
             return caution(alone, "its guests reach each other and this host, but no LAN and no DHCP server there")
         for port in bridge.uplinks:
