@@ -100,3 +100,11 @@ def test_capabilities_are_dropped_but_for_those_asked_for() -> None:
 def test_an_id_without_a_name() -> None:
     assert Identity(4_000_000, 4_000_000).name == "4000000"
     assert Identity(0, 0).name == "root"
+
+
+def test_an_id_may_have_no_name() -> None:
+    """As in a container that was started with --user: QEMU's smb= is unavailable to it."""
+    assert Identity(0, 0).named
+    nameless = Identity(54_321, 54_321)
+    assert not nameless.named
+    assert nameless.name == "54321"

@@ -118,3 +118,23 @@ def test_a_before_that_is_no_folder_is_wrong_usage(tmp_path: Path) -> None:
     done = conduct(tmp_path, GOOD, "-n", "0", "--report", "out")
     assert done.returncode == 2
     assert done.stderr == f"qemunet: --report: cannot write into '{tmp_path}/out': 'before' in it is no folder\n"
+
+
+def test_nothing_is_moved_through_a_link_of_the_folders_owner(tmp_path: Path) -> None:
+    """Root reports into a folder of somebody's who would have it write elsewhere."""
+    theirs, victim = tmp_path / "theirs", tmp_path / "victim"
+    theirs.mkdir()
+    victim.mkdir()
+    (victim / "results.json").write_text("precious")
+    (theirs / "results.json").write_text("{}")
+    (theirs / "before").symlink_to(victim)
+    with pytest.raises(NotADirectoryError):
+        begin(theirs, "lab")
+    (theirs / "before").unlink()
+    (theirs / "results.json").unlink()
+    os.mkfifo(theirs / "results.json")
+    (theirs / "artifacts").symlink_to(victim)
+    begin(theirs, "lab")
+    assert (victim / "results.json").read_text() == "precious"
+    assert [path.name for path in victim.iterdir()] == ["results.json"]
+    assert (theirs / "before" / "artifacts").is_symlink()

@@ -145,7 +145,7 @@ def _report(console: Console, config: pytest.Config, ended: int) -> int:
     results = results.model_copy(update={"notes": [*dict.fromkeys([*trouble, *results.notes])]})
     with contextlib.suppress(BrokenPipeError):
         console.print()
-        print_card(console, results, says, reporter.written())
+        print_card(console, results, says, reporter.written(), reporter.missed)
     return code
 
 

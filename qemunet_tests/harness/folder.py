@@ -5,6 +5,7 @@ or removes a file of his own choice. Nothing here follows a link below the folde
 """
 
 import contextlib
+import errno
 import os
 import shutil
 import stat
@@ -55,6 +56,24 @@ class Folder:
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
         return os.fdopen(os.open(name, flags, 0o644, dir_fd=self.descriptor), "wb")
 
+    def names(self) -> list[str]:
+        """What is in it, in order."""
+        return sorted(os.listdir(self.descriptor))  # noqa: PTH208  (Path knows no descriptors)
+
+    def read(self, name: str, most_bytes: int = MOST_BYTES) -> bytes:
+        """The beginning of a regular file. Raises FileNotFoundError for anything else."""
+        # Without waiting: it may be a FIFO.
+        flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+        with os.fdopen(os.open(name, flags, dir_fd=self.descriptor), "rb") as stream:
+            if not stat.S_ISREG(os.fstat(stream.fileno()).st_mode):
+                raise FileNotFoundError(errno.ENOENT, "no regular file", name)
+            return stream.read(most_bytes)
+
+    def move(self, name: str, target: "Folder") -> None:
+        """Move something to another folder, if it is there, under the same name."""
+        with contextlib.suppress(FileNotFoundError):
+            os.rename(name, name, src_dir_fd=self.descriptor, dst_dir_fd=target.descriptor)
+
     def write_whole(self, name: str, content: bytes) -> Path:
         """Write a file so that a reader never sees half of it."""
         unfinished = f".{name}-{os.getpid()}"
@@ -81,7 +100,7 @@ class Folder:
                 stream.write("".join(f"{each}\n" for each in left_out).encode(errors="replace"))
 
     def _copy(self, source: "Folder", left_out: list[str], room: list[int]) -> None:
-        for name in sorted(os.listdir(source.descriptor)):  # noqa: PTH208  (Path knows no descriptors)
+        for name in source.names():
             if room[1] <= 0:
                 left_out.append(f"{source.path}: more than {MOST_FILES} files")
                 return

@@ -28,6 +28,15 @@ class Identity:
         except KeyError:
             return str(self.uid)
 
+    @property
+    def named(self) -> bool:
+        """Whether the system knows a name; an id that a container was started with often has none."""
+        try:
+            pwd.getpwuid(self.uid)
+        except KeyError:
+            return False
+        return True
+
     def owns(self, folder: Path) -> None:
         """Give `folder` to this user, where the caller may give things away."""
         if os.geteuid() == 0:

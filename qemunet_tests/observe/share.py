@@ -1,5 +1,8 @@
 """The host's folder that QEMU's `smb=` serves, seen from a guest."""
 
+from pathlib import Path
+
+from qemunet_tests.harness.folder import opened
 from qemunet_tests.harness.guest import Guest
 from qemunet_tests.harness.pace import turns, whole
 
@@ -31,3 +34,15 @@ def _mount(guest: Guest, server: str, wait_seconds: int) -> str:
     if ended.status == KILLED:
         return f"the server does not get ready within {wait_seconds} s"
     return "" if ended.succeeded else ended.complaint or f"mount ended with status {ended.status}"
+
+
+def arrived_in(shared: Path, name: str) -> bytes | None:
+    """What a guest has written into the host's folder, None where that is no regular file.
+
+    The server that wrote it runs as somebody else, who might have put a link there.
+    """
+    try:
+        with opened(shared) as folder:
+            return folder.read(name)
+    except OSError:
+        return None

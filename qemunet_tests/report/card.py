@@ -2,7 +2,7 @@
 
 import io
 import textwrap
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from rich.console import Console
@@ -31,10 +31,23 @@ def card_text(results: Results, says: Mapping[str, str], width: int = 80) -> str
     return stream.getvalue()
 
 
-def print_card(console: Console, results: Results, says: Mapping[str, str], written: Iterable[Path] = ()) -> None:
-    """`says` is the sentence of each claim, `written` the files that the report went into."""
-    for line in _lines(results, says, written, console.width):
+def print_card(
+    console: Console,
+    results: Results,
+    says: Mapping[str, str],
+    written: Iterable[Path] = (),
+    last: Sequence[str] = (),
+) -> None:
+    """`says` is the sentence of each claim, `written` the files that the report went into.
+
+    `last` are those of the results' notes that nobody is to miss.
+    """
+    others = [note for note in results.notes if note not in last]
+    for line in _lines(results.model_copy(update={"notes": others}), says, written, console.width):
         console.print(line, soft_wrap=True, highlight=False, markup=False)
+    for sentence in last:
+        for line in _wrapped(sentence, console.width):
+            console.print(line, soft_wrap=True, highlight=False, markup=False, style="bold red")
 
 
 def _lines(results: Results, says: Mapping[str, str], written: Iterable[Path], width: int) -> Iterator[Text]:

@@ -4,14 +4,11 @@ Another run's report moves to the folder `before` in it when a run begins, and f
 its results say `interrupted`: whatever ends it, nobody takes another run's for its own.
 """
 
-import contextlib
 import errno
 import json
-import os
-import shutil
-import stat
 from pathlib import Path
 
+from qemunet_tests.harness.folder import Folder, opened
 from qemunet_tests.report.book import JUNIT_FILE, RESULTS_FILE, SUMMARY_FILE, Book, write_results
 
 BEFORE = "before"
@@ -25,44 +22,39 @@ def begin(folder: Path, target: str) -> None:
 
     To be called once in a run, before it does anything that can end it.
     """
-    for unfinished in folder.glob(f".{RESULTS_FILE}-*"):
-        unfinished.unlink()
-    if any(os.path.lexists(folder / name) for name in OF_A_RUN):
-        _move_away(folder)
+    with opened(folder) as place:
+        names = place.names()
+        for unfinished in (name for name in names if name.startswith(f".{RESULTS_FILE}-")):
+            place.remove(unfinished)
+        if any(name in names for name in OF_A_RUN):
+            _move_away(place)
     book = Book()
     book.interrupted = True
     write_results(book.results(target), folder)
 
 
-def _move_away(folder: Path) -> None:
-    before = folder / BEFORE
-    if _found_nothing(folder):
+def _move_away(place: Folder) -> None:
+    if _found_nothing(place):
         # What `before` holds is worth more.
         for name in OF_A_RUN:
-            _remove(folder / name)
+            place.remove(name)
         return
-    with contextlib.suppress(FileExistsError):
-        before.mkdir()
-    if not stat.S_ISDIR(before.lstat().st_mode):
-        raise NotADirectoryError(errno.ENOTDIR, f"{BEFORE!r} in it is no folder", str(before))
-    for name in OF_A_RUN:
-        _remove(before / name)
-        with contextlib.suppress(FileNotFoundError):
-            (folder / name).rename(before / name)
+    try:
+        with place.sub(BEFORE) as before:
+            for name in OF_A_RUN:
+                before.remove(name)
+                place.move(name, before)
+    except OSError as refused:
+        # A link is none either: it would have us write elsewhere.
+        if refused.errno in (errno.ENOTDIR, errno.ELOOP):
+            raise NotADirectoryError(errno.ENOTDIR, f"{BEFORE!r} in it is no folder", str(place.path)) from refused
+        raise
 
 
-def _found_nothing(folder: Path) -> bool:
+def _found_nothing(place: Folder) -> bool:
     """Whether the run that is there was ended before it knew anything."""
     try:
-        said = json.loads((folder / RESULTS_FILE).read_bytes())
+        said = json.loads(place.read(RESULTS_FILE))
         return bool(said["interrupted"]) and not said["verdicts"]
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return False
-
-
-def _remove(path: Path) -> None:
-    """Whatever bears that name, if anything does; not what a link leads to."""
-    if path.is_dir() and not path.is_symlink():
-        shutil.rmtree(path)
-    else:
-        path.unlink(missing_ok=True)

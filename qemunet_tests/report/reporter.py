@@ -38,6 +38,8 @@ class Reporter:
         self.book.facts["this process"] = facts
         self._config = config
         self._written: list[Path] = []
+        #: What earlier runs could try and this one could not: said last.
+        self.missed: list[str] = []
         self._written_until_seconds = 0.0
         self._settings = settings
 
@@ -123,9 +125,13 @@ class Reporter:
                 write_results(self.results().model_copy(update={"interrupted": True}), self.folder)
 
     def _write(self, junit: Path | None) -> None:
+        from qemunet_tests.report.earlier import missed
         from qemunet_tests.report.junit import in_words_of_claims
         from qemunet_tests.report.summary import append_for_the_job, markdown
 
+        self.missed = missed(self.results())
+        for sentence in self.missed:
+            self.book.facts["this process"].note(sentence)
         results = self.results()
         summary = markdown(results, _says())
         if self.folder:
@@ -154,7 +160,7 @@ class Reporter:
         terminal = terminalreporter._tw
         stream = io.StringIO()
         console = Console(file=stream, width=terminal.fullwidth, force_terminal=terminal.hasmarkup)
-        print_card(console, self.results(), _says(), self.written())
+        print_card(console, self.results(), _says(), self.written(), self.missed)
         terminalreporter.section("qemunet")
         terminalreporter.write(stream.getvalue())
 
