@@ -15,6 +15,8 @@ SETTINGS = {
     "setup.cfg": "[tool:pytest]\naddopts = -p plant\n",
     "pyproject.toml": '[tool.pytest.ini_options]\naddopts = "-p plant"\n',
 }
+#: QEMU takes these from the current folder before its own.
+FIRMWARE = ("bios-256k.bin", "bios.bin", "kvmvapic.bin", "linuxboot_dma.bin", "linuxboot.bin", "efi-virtio.rom")
 PLANTED = """
 import os
 with open({log!r}, "a") as log:
@@ -33,6 +35,8 @@ class HostileFolder:
                 self._write(name, PLANTED.format(log=str(self._log)))
         for name, text in SETTINGS.items():
             self._write(name, text)
+        for name in FIRMWARE:
+            self._write(name, "not what it is called")
 
     def _write(self, name: str, text: str) -> None:
         file = self.folder / name

@@ -285,7 +285,9 @@ class Bench:
 
         `words` are appended to the command line; `streams` are those of subprocess. The caller ends the process.
         """
-        name, _ = self._starter.new_folder("shell")
+        name, folder = self._starter.new_folder("shell")
+        # His own words may name files where he is; else nothing that lies there is to be taken for firmware.
+        streams = streams if words else {"cwd": folder, **streams}
         guest_words = self._by_hand(name, (nic,), (nic.mac or self._new_mac(),))
         return self._starter.start([*guest_words, *words], self._starter.capabilities([nic.netdev]), **streams)
 

@@ -31,7 +31,7 @@ def cache_root() -> Path:
     Root keeps its cache where other users can read it, because root's home is closed to the user QEMU runs as.
     """
     if chosen := os.environ.get("QEMUNET_CACHE"):
-        return Path(chosen)
+        return Path(chosen).absolute()
     if os.getuid() == 0:
         return SYSTEM_CACHE
     if xdg := os.environ.get("XDG_CACHE_HOME"):

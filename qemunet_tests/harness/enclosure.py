@@ -84,6 +84,7 @@ class Asked:
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,
+                cwd="/",
                 env=dict(environment),
                 pass_fds=descriptors,
                 start_new_session=True,

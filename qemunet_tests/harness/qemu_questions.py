@@ -79,7 +79,7 @@ class Idle:
         words = ["-M", "none", "-nodefaults", "-no-user-config", "-display", "none", "-S"]
         quiet = subprocess.DEVNULL
         enclosed = enclosure.words([*words_as(asker), str(path), *words])
-        process = subprocess.Popen(enclosed, stdin=quiet, stdout=quiet, stderr=quiet, start_new_session=True)
+        process = subprocess.Popen(enclosed, stdin=quiet, stdout=quiet, stderr=quiet, cwd="/", start_new_session=True)
         self.executable: Path | None = None
         self.libslirp: Path | None = None
         try:

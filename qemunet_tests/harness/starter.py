@@ -57,7 +57,9 @@ class Starter:
 
         def start(command: Sequence[str], **options: object) -> Process:
             # The server of `smb=` keeps its files where this says: nothing is to be left on the machine.
-            return self.start(["env", f"TMPDIR={folder / OWN}", *command], capabilities=capabilities, **options)
+            # And QEMU looks for its firmware in the current folder first, whoever put a file there.
+            words = ["env", f"TMPDIR={folder / OWN}", *command]
+            return self.start(words, capabilities=capabilities, **{"cwd": folder, **options})
 
         try:
             if any(isinstance(netdev, User) for netdev in netdevs):

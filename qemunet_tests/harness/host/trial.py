@@ -80,7 +80,8 @@ class Trial:
 
 def launch_here(words: Sequence[str], **streams: Any) -> Running:
     """Start a program as ourselves, so that what it leaves behind ends with it."""
-    return subprocess.Popen(enclosure.words(words), **streams)
+    # QEMU would take what lies in the current folder for its firmware.
+    return subprocess.Popen(enclosure.words(words), cwd="/", **streams)
 
 
 def launch_as_guests(words: Sequence[str], **streams: Any) -> Running:
