@@ -13,7 +13,7 @@ import pytest
 
 from meta_tests.accounts import CHECKOUT
 from meta_tests.slowness import SLOWNESS
-from qemunet_tests.harness import pace
+from qemunet_tests.harness import freezing, pace
 from qemunet_tests.harness.bench import Bench
 from qemunet_tests.harness.deadline import Deadline
 from qemunet_tests.harness.guest import Guest, GuestDied
@@ -149,6 +149,12 @@ def test_where_the_same_differs_from_itself_nothing_is_known_of_rates(tmp_path: 
     words = ("-p", "meta_tests.faults.plugin", "--qemunet-fault=bridged-mode-throttled", "-p", "meta_tests.slowness")
     found = verdict("user/throughput-below-bridge", tmp_path, *words, slowness="faltering")
     assert found["verdict"] == "inconclusive", found
+
+
+@pytest.mark.parametrize(("said", "wrong"), [(1000, 0), (1130, 0), (996, 0), (1134, 0), (990, 10), (1200, 70)])
+def test_a_clock_that_was_set_and_read_in_between_is_right(said: float, wrong: float) -> None:
+    """Once, in a guest that took 130 s to answer, a clock was said to be 130 s off, and guests booted cold."""
+    assert freezing.off(said, earliest=1000, latest=1130) == wrong
 
 
 def test_a_panic_of_the_timer_is_told_from_others() -> None:

@@ -192,7 +192,7 @@ def command_line(accelerator: Accelerator, qemu: Qemu, image: Image) -> list[str
         "-chardev", "stdio,id=out,mux=on,signal=off", "-serial", "chardev:out", "-serial", "chardev:out",
         "-kernel", str(image.kernel), "-initrd", str(image.initrd),
         # earlyprintk lets the kernel speak from real mode on; level 6 keeps it short and so twice as fast.
-        "-append", "console=ttyS0 earlyprintk=ttyS0 loglevel=6 panic=-1 net.ifnames=0",
+        "-append", "console=ttyS0 earlyprintk=ttyS0 loglevel=6 panic=-1 net.ifnames=0 no_timer_check",
     ]  # fmt: skip
 
 
