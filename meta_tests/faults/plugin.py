@@ -29,6 +29,8 @@ class Planter:
     def pytest_qemunet_lab_built(self, lab: Lab) -> None:
         if self.fault.wants == "lab":
             self.fault.plant(lab)
+            # What it took away of the lab's own services is what it is about.
+            lab.services.excuse()
 
     def pytest_qemunet_netplan_host_built(self, host: NetplanHost) -> None:
         if self.fault.wants == "netplan_host":

@@ -5,6 +5,7 @@ import shutil
 import stat
 from pathlib import Path
 
+from qemunet_tests.harness import trust
 from qemunet_tests.harness.errors import Unavailable
 from qemunet_tests.harness.namespaces import SCRATCH
 from qemunet_tests.harness.syscalls import MS_BIND, mount
@@ -19,6 +20,8 @@ class BridgeHelper:
     def __init__(self, path: str | None) -> None:
         self.path = Path(path or "")
         self._copy = SCRATCH / "qemu-bridge-helper"
+        #: Whether the copy is of a file that nobody but root and this process's user can have written.
+        self.believed = False
 
     def serves(self, uid: int) -> bool:
         """Whether the helper can do for this user what it could not do itself."""
@@ -28,9 +31,9 @@ class BridgeHelper:
         """Make the helper setuid root, as the post does; whether that can be done.
 
         An ordinary user's namespace may have one user id and no root: then the bit has nobody to turn the caller
-        into.
+        into. And what anybody but root can have written must not run as root: the path is QEMU's own word.
         """
-        if not self._is_placed():
+        if not self._is_placed() or not self.believed:
             return False
         try:
             os.chown(self._copy, 0, -1)
@@ -49,7 +52,10 @@ class BridgeHelper:
             return True
         if not self.path.is_file():
             return False
-        shutil.copyfile(self.path, self._copy)
+        with self.path.open("rb") as reading, self._copy.open("xb") as writing:
+            found = os.fstat(reading.fileno())
+            self.believed = not (trust.against(self.path, found) or trust.against_the_way_to(self.path))
+            shutil.copyfileobj(reading, writing)
         self._copy.chmod(ORDINARY)
         mount(str(self._copy), str(self.path), None, MS_BIND)
         return True
@@ -57,6 +63,8 @@ class BridgeHelper:
 
 class HostHelper:
     """The machine's own helper as it is, of which nothing is changed."""
+
+    believed = True
 
     def __init__(self, path: str | None) -> None:
         self.path = Path(path or "")

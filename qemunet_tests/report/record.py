@@ -91,6 +91,8 @@ class Record:
         if isinstance(error, UnknownHere):
             return outcome
         complaint = ""
+        if failing := _failing_service(fixtures):
+            return Outcome(Verdict.INCONCLUSIVE, f"in the lab, {failing}; without it the test saw: {outcome.reason}")
         if phase != "teardown":
             try:
                 from qemunet_tests import diagnosis
@@ -121,6 +123,14 @@ class Record:
 
     def _passed(self) -> Verdict:
         return Verdict.HOLDS if self.testimony.deviation is None else Verdict.DEVIATES
+
+
+def _failing_service(fixtures: Mapping[str, object]) -> str | None:
+    """What the test's lab should serve and does not: then nothing was learned about the promise."""
+    from qemunet_tests.harness.target import LabTarget
+
+    target = fixtures.get("target")
+    return target.lab.services.failing() if isinstance(target, LabTarget) else None
 
 
 def _printable(text: str | None) -> str | None:

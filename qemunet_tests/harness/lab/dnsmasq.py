@@ -6,6 +6,7 @@ from pathlib import Path
 from qemunet_tests.harness.deadline import Deadline
 from qemunet_tests.harness.errors import HarnessError
 from qemunet_tests.harness.lab import plan
+from qemunet_tests.harness.lab.services import answers_dns, why_not
 from qemunet_tests.harness.lab.station import Station
 from qemunet_tests.harness.processes import Process, stop
 
@@ -23,8 +24,10 @@ class ServerLease:
 class Dnsmasq:
     """One dnsmasq, in the foreground because it may not change groups in a user namespace with one id.
 
-    `port` is the UDP port that shows it to be serving; `words` say what it serves.
+    `port` is the UDP port that shows it to be serving; `words` say what it serves. At `dns_port` it answers questions.
     """
+
+    dns_port: int | None = None
 
     def __init__(self, station: Station, folder: Path, role: str, port: int, words: list[str]) -> None:
         self.station = station
@@ -51,12 +54,25 @@ class Dnsmasq:
         return False
 
     def stop(self) -> None:
+        """End it on purpose: `failing` is silent about it from now on."""
         if self._process:
             stop(self._process)
+            self._process = None
+
+    def failing(self) -> str | None:
+        """Why it does not serve although it should; None where it does."""
+        if self._process is None:
+            return None
+        if why := why_not(self._process):
+            return why
+        silent = self.dns_port is not None and not answers_dns(self.station, self.dns_port)
+        return "answers nothing" if silent else None
 
 
 class Resolver(Dnsmasq):
     """A DNS server that knows the lab's names and no others."""
+
+    dns_port = 53
 
     def __init__(self, station: Station, folder: Path) -> None:
         names = [f"--host-record={name},{address}" for name, address in plan.NAMES.items()]
@@ -65,12 +81,15 @@ class Resolver(Dnsmasq):
 
 
 class DhcpServer(Dnsmasq):
-    """The LAN's DHCP server; it serves no DNS."""
+    """The LAN's DHCP server. It answers DNS at a port that nobody uses, by which it is seen not to hang."""
+
+    dns_port = plan.DHCP_SERVERS_DNS_PORT
 
     def __init__(self, station: Station, folder: Path) -> None:
         self._leases = folder / "leases"
         words = [
-            "--port=0", "--interface=lan0", "--dhcp-authoritative", "--no-ping", "--log-dhcp",
+            f"--port={self.dns_port}", "--no-hosts", "--no-resolv", "--interface=lan0",
+            "--dhcp-authoritative", "--no-ping", "--log-dhcp",
             f"--dhcp-range={plan.FIRST_LEASE},{plan.LAST_LEASE},{plan.LEASE_SECONDS}",
             f"--dhcp-option=option:router,{plan.ROUTER}",
             f"--dhcp-option=option:dns-server,{plan.ROUTER}",

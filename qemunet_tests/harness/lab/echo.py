@@ -28,6 +28,8 @@ class EchoService:
 
     def __init__(self) -> None:
         self.callers: list[Caller] = []
+        #: Station, address and port of every service.
+        self.places: list[tuple[Station, str, int]] = []
         self._selector = selectors.DefaultSelector()
         self._wake, self._woken = socket.socketpair()
         self._selector.register(self._woken, selectors.EVENT_READ, None)
@@ -36,6 +38,7 @@ class EchoService:
 
     def open_at(self, station: Station, address: str, port: int) -> None:
         """Listen for TCP and UDP at one address of a station."""
+        self.places.append((station, address, port))
         for kind in (socket.SOCK_STREAM, socket.SOCK_DGRAM):
             listener = station.open_socket(kind)
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

@@ -11,7 +11,8 @@ enp0s25 in br0 192.168.1.2    eth0 192.168.1.10               lan0 192.168.1.254
 """
 
 import os
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
+from functools import partial
 from typing import Any
 
 from qemunet_tests.harness import namespaces
@@ -20,6 +21,7 @@ from qemunet_tests.harness.lab import files, plan
 from qemunet_tests.harness.lab.cabling import assign_address, enslave, lay_bridge, lay_cable
 from qemunet_tests.harness.lab.dnsmasq import DhcpServer, Resolver
 from qemunet_tests.harness.lab.echo import EchoService
+from qemunet_tests.harness.lab.services import Services, Watched, echoes, forwards
 from qemunet_tests.harness.lab.station import Station
 from qemunet_tests.harness.processes import Spawner
 
@@ -54,6 +56,7 @@ class Lab:
         self.echo.open_at(self.host, "127.0.0.1", plan.LOOPBACK_PORT)
         self.dhcp = DhcpServer(self.router, self.folder)
         self.resolvers = {station: Resolver(station, self.folder) for station in self.addresses}
+        self.services = Services(self._watched())
 
     @property
     def stations(self) -> list[Station]:
@@ -77,6 +80,23 @@ class Lab:
         enslave(self.switch, f"to-{name}", "lan")
         assign_address(station, "eth0", address, gateway=plan.ROUTER)
         return station
+
+    def _watched(self) -> Watched:
+        watched: dict[str, Callable[[], str | None]] = {
+            "the LAN's DHCP server": self.dhcp.failing,
+            "the router": partial(forwards, self.router),
+        }
+        for station, resolver in self.resolvers.items():
+            watched[f"the DNS server at {station.name}"] = resolver.failing
+        for station, address, port in self.echo.places:
+            watched[f"the echo service at {address} of {station.name}"] = partial(
+                self._echo_failing, station, address, port
+            )
+        return watched
+
+    @staticmethod
+    def _echo_failing(station: Station, address: str, port: int) -> str | None:
+        return None if echoes(station, address, port) else "answers nothing"
 
     def close(self) -> None:
         """Stop the services; the namespaces go with the last process that is in them."""

@@ -29,3 +29,5 @@ UNKNOWN_NAME = "nobody.example"
 ECHO_PORT = 7007
 #: The same on the host, for itself alone.
 LOOPBACK_PORT = 7008
+#: Where the DHCP server can be asked, at its own station.
+DHCP_SERVERS_DNS_PORT = 5300
