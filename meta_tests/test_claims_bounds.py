@@ -223,8 +223,8 @@ def test_a_claim_within_its_bounds_is_tried(verdict: Verdict) -> None:
     assert verdict(bounds, TEST)["verdict"] == "holds"
 
 
-def test_bounds_are_those_of_the_qemu_that_was_chosen(verdict: Verdict, tmp_path: Path) -> None:
-    renamed = tmp_path / "qemu-of-mine"
+def test_bounds_are_those_of_the_qemu_that_was_chosen(verdict: Verdict, open_folder: Path) -> None:
+    renamed = open_folder / "qemu-of-mine"
     renamed.write_text('#!/bin/sh\nqemu-system-x86_64 "$@" | sed "s/version [0-9.]*/version 99.1.0/"\n')
     renamed.chmod(0o755)
     chosen = ("--qemunet-qemu", str(renamed))

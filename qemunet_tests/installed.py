@@ -2,18 +2,20 @@
 
 import functools
 from collections.abc import Callable
-from pathlib import Path
 
 from qemunet_tests.claims import Installed
 from qemunet_tests.claims.bounds import Program
 from qemunet_tests.harness import qemu_facts
 from qemunet_tests.harness.host import passt
+from qemunet_tests.harness.identity import on_the_host, unprivileged
+from qemunet_tests.settings import Settings
 
 
-def asked_once(chosen: Callable[[], Path | None]) -> Installed:
-    """Answers for the QEMU that was chosen, or found. A program is asked when its version is first wanted.
+def asked_once(chosen: Callable[[], Settings]) -> Installed:
+    """Answers for the QEMU that was chosen, or found, asked as the user that guests run as.
 
-    The answer raises what looking for QEMU raises, and Unavailable for libslirp where this QEMU was built without.
+    A program is asked when its version is first wanted. The answer raises what looking for QEMU raises, and
+    Unavailable for libslirp where this QEMU was built without.
     """
 
     @functools.cache
@@ -21,8 +23,9 @@ def asked_once(chosen: Callable[[], Path | None]) -> Installed:
         if program == "passt":
             found = passt.find()
             return found.version if found else None
-        path = chosen()
-        qemu = qemu_facts.find(str(path) if path else None)
+        settings = chosen()
+        guests = on_the_host(settings.as_user) if settings.target == "host" else unprivileged()
+        qemu = qemu_facts.find(str(settings.qemu) if settings.qemu else None, guests)
         if program == "QEMU":
             return qemu.version
         qemu.require_user_backend()

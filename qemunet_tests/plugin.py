@@ -267,7 +267,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     cite(items, strict=ours)
     chosen, left_out = select(items, settings(config).claims)
     if not _only_looks(config):
-        keep_within_bounds(chosen, asked_once(lambda: settings(config).qemu))
+        keep_within_bounds(chosen, asked_once(lambda: settings(config)))
     if left_out:
         config.hook.pytest_deselected(items=left_out)
     items[:] = in_turn(chosen)
