@@ -17,7 +17,7 @@ from qemunet_tests.harness.deadline import Deadline
 START_SECONDS = 20.0
 #: Starts a program that nothing but the caretaker finds, its parent gone, its session its own; and one of others.
 OWNER = """
-import os, sys
+import os, subprocess, sys
 from pathlib import Path
 from qemunet_tests.harness import namespaces
 from qemunet_tests.harness.caretaker import Caretaker
@@ -27,10 +27,14 @@ folder, controller = Path(sys.argv[1]), int(sys.argv[2]) or os.getpid()
 namespaces.write_into(folder)
 spawner = Spawner(controller, Caretaker(controller, folder))
 (folder / "log").touch()
-words = ["sh", "-c", f"setsid tail -f {folder}/log & setsid tail -f /dev/null {folder}-of-others &"]
+words = ["sh", "-c", f"setsid tail -f {folder}/log &"]
 spawner.run(words, network=namespaces.current_network(), within_seconds=10)
+# Somebody else's, whose command line says the same.
+subprocess.Popen(["tail", "-f", "/dev/null", f"{folder}/log"], stdout=subprocess.DEVNULL, start_new_session=True)
 print(spawner.keeper.pid, flush=True)
-if sys.stdin.read():
+if said := sys.stdin.read():
+    if said.strip() == "kill the caretaker":
+        os.kill(spawner.keeper.pid, 9)
     spawner.close()
     print("closed", flush=True)
     sys.stdin.read()
@@ -74,7 +78,7 @@ def owner(account: Account, folder: Path, controller_pid: int = 0) -> Iterator[s
 
 
 def pids(folder: Path) -> list[int]:
-    """Of the programs that have the folder, or one whose name begins like it, in their command line."""
+    """Of the programs that have the folder in their command line."""
     found = []
     for process in (path for path in Path("/proc").iterdir() if path.name.isdigit()):
         with contextlib.suppress(OSError):
@@ -103,11 +107,38 @@ def test_the_controller_is_killed(account: Account, folder: Path) -> None:
         assert is_cleared(folder)
 
 
-def test_the_owner_closes_it(account: Account, folder: Path) -> None:
+@pytest.mark.parametrize("said", ["close", "kill the caretaker"])
+def test_the_owner_closes_it(account: Account, folder: Path, said: str) -> None:
     with owner(account, folder) as process:
         assert process.stdin
         assert process.stdout
-        process.stdin.write("close\n")
+        process.stdin.write(f"{said}\n")
         process.stdin.close()
         assert process.stdout.readline() == "closed\n"
         assert is_cleared(folder)
+
+
+@pytest.mark.skipif(
+    os.geteuid() != 0, reason="only root runs programs of others"
+)
+def test_a_containers_root_ends_what_runs_as_somebody_else(folder: Path) -> None:
+    """He may become others, and not trace them."""
+    bounded = ["setpriv", "--bounding-set=-sys_ptrace,-sys_admin", "--inh-caps=-sys_ptrace,-sys_admin", "--"]
+    script = OWNER.replace('["sh", "-c", f"setsid tail', '["setpriv", "--reuid=65534", "--regid=65534", '
+                           '"--clear-groups", "--inh-caps=-all", "sh", "-c", f"setsid tail')  # fmt: skip
+    assert script != OWNER
+    folder.chmod(0o755)
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    words = [*bounded, sys.executable, "-c", script, str(folder), "0"]
+    with subprocess.Popen(words, cwd=CHECKOUT, text=True, **pipes) as process:
+        assert process.stdout
+        caretaker = int(process.stdout.readline())
+        try:
+            Deadline(START_SECONDS, "both programs to be there").wait_until(lambda: len(pids(folder)) == 2)
+            process.kill()
+            assert is_cleared(folder)
+        finally:
+            process.kill()
+            for pid in [caretaker, *pids(folder)]:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, 9)

@@ -7,6 +7,7 @@ the owner, but one that changed its user on the way is not heard.
 
 import contextlib
 import os
+import secrets
 import select
 import shutil
 import signal
@@ -16,11 +17,15 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from qemunet_tests.harness.deadline import Deadline
+from qemunet_tests.harness.syscalls import file_access_as
 from qemunet_tests.harness.watchman import Watchman, on_watch
 
 #: A program whose parent was gone before it asked to go with it is told nothing; so it looks for itself.
 UNLESS_ORPHANED = '[ "$PPID" = {owner} ] && exec "$@"'
 CLEARING_SECONDS = 10.0
+#: The variable with the secret; as many bytes as it has hex digits come to the caretaker on its standard input.
+MARK = "QEMUNET_RUN"
+_DIGITS = 32
 
 
 class Caretaker(Watchman):
@@ -28,7 +33,15 @@ class Caretaker(Watchman):
 
     def __init__(self, controller_pid: int, folder: Path) -> None:
         self._folder = folder
+        self._secret = secrets.token_hex(_DIGITS // 2)
         super().__init__(__name__, str(controller_pid), str(folder), stdin=subprocess.PIPE)
+        # Not on its command line, which everybody can read.
+        os.write(self._process.stdin.fileno(), self._secret.encode())  # type: ignore[union-attr]
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """What every program of the run is started with."""
+        return {MARK: self._secret}
 
     def take_in(self) -> None:
         """Nothing has to be done for what the calling thread starts."""
@@ -39,43 +52,67 @@ class Caretaker(Watchman):
         return ["setpriv", "--pdeathsig", "KILL", "--", "sh", "-c", check, "sh", *words]
 
     def keeps(self) -> list[int]:
-        """The processes that work in the folder."""
-        return _at_work_in(self._folder)
+        """The programs of the run."""
+        return _of_the_run(self._secret)
 
     def close(self) -> None:
-        """End every program that works in the folder, and remove it."""
-        self._process.communicate()
+        """End every program of the run, and remove the folder; where the caretaker was killed, in its place."""
+        with contextlib.suppress(BrokenPipeError):
+            self._process.communicate()
+        if self._folder.exists():
+            _clear_up(self._folder, self._secret)
 
 
-def _at_work_in(folder: Path) -> list[int]:
-    """Those that have the folder in their command line, as every QEMU of a run has; not the caretaker itself."""
-    found = []
-    for process in (entry for entry in Path("/proc").iterdir() if entry.name.isdigit()):
-        # Those that ended meanwhile, or are nobody's.
-        with contextlib.suppress(OSError):
-            words = (process / "cmdline").read_bytes()
-            if f"{folder}/".encode() in words and int(process.name) != os.getpid():
-                found.append(int(process.name))
-    return found
+def _of_the_run(secret: str) -> list[int]:
+    return [pid for pid in _all_pids() if _is_of_the_run(pid, secret)]
+
+
+def _all_pids() -> list[int]:
+    return [int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdigit()]
+
+
+def _is_of_the_run(pid: int, secret: str) -> bool:
+    """Whether a process has the run's secret; one that ended meanwhile, or may not be asked, has not."""
+    process = Path(f"/proc/{pid}")
+    with contextlib.suppress(OSError):
+        found = process.stat()
+        # A container's root may not look into processes of others, which run for him all the same.
+        with file_access_as(found.st_uid, found.st_gid) if os.geteuid() == 0 else contextlib.nullcontext():
+            words = (process / "environ").read_bytes().split(b"\0")
+        return f"{MARK}={secret}".encode() in words and pid != os.getpid()
+    return False
 
 
 def _take_care(controller_pid: int, folder: Path) -> None:
+    secret = os.read(sys.stdin.fileno(), _DIGITS).decode()
     watched = on_watch(controller_pid)
     # Where one is gone already there is only the clearing up.
     if watched is not None:
         # The owner closes our standard input when it is done.
         select.select([*watched, sys.stdin], [], [])
-    # More than once: what is being started just now is not known by its command line yet.
-    Deadline(CLEARING_SECONDS, "the run's programs to end").sees(lambda: not _end_all_in(folder))
+    _clear_up(folder, secret)
+
+
+def _clear_up(folder: Path, secret: str) -> None:
+    # More than once: what is being started just now has its environment not yet.
+    if secret:
+        Deadline(CLEARING_SECONDS, "the run's programs to end").sees(lambda: not _end_all(secret))
     shutil.rmtree(folder, ignore_errors=True)
 
 
-def _end_all_in(folder: Path) -> list[int]:
-    """End what works in the folder, and say what that was."""
-    found = _at_work_in(folder)
-    for pid in found:
+def _end_all(secret: str) -> list[int]:
+    """End what is of the run, and say what that was."""
+    found = []
+    for pid in _all_pids():
+        # Held on to before it is asked, so that no other is ended that gets its number.
         with contextlib.suppress(OSError):
-            os.kill(pid, signal.SIGKILL)
+            process = os.pidfd_open(pid)
+            try:
+                if _is_of_the_run(pid, secret):
+                    signal.pidfd_send_signal(process, signal.SIGKILL)
+                    found.append(pid)
+            finally:
+                os.close(process)
     return found
 
 

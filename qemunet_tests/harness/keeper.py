@@ -39,6 +39,11 @@ class Keeper(Watchman):
         """What the calling thread starts from now on is kept."""
         setns(self.namespace, CLONE_NEWPID)
 
+    @property
+    def environment(self) -> dict[str, str]:
+        """Nothing has to tell what is kept from what is not."""
+        return {}
+
     def guarded(self, words: Sequence[str]) -> list[str]:
         """The command line of a program that is to be kept."""
         return list(words)

@@ -70,7 +70,7 @@ class Spawner:
         """Start a program in the network namespace `network`. Raises HarnessError where it cannot be started."""
         if self.keeper.ended:
             raise HarnessError(f"cannot start {words[0]}: the keeper was ended, and with it all that it kept")
-        environment = _environment()
+        environment = _environment() | self.keeper.environment
 
         def launch() -> Process:
             with inside(network):

@@ -3,8 +3,10 @@
 Names and constants are the kernel's: see namespaces(7), capabilities(7), mount(2).
 """
 
+import contextlib
 import ctypes
 import os
+from collections.abc import Iterator
 
 CLONE_NEWNS = 0x0002_0000
 CLONE_NEWUSER = 0x1000_0000
@@ -83,3 +85,16 @@ def pass_on_capabilities() -> None:
     for capability in range(64):
         if sets[capability // 32].permitted >> (capability % 32) & 1:
             _checked(_libc.prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, capability, 0, 0), "prctl")
+
+
+@contextlib.contextmanager
+def file_access_as(uid: int, gid: int) -> Iterator[None]:
+    """For a while the calling thread opens files as another user; which takes root, and else changes nothing."""
+    before = _libc.setfsuid(-1), _libc.setfsgid(-1)
+    _libc.setfsgid(gid)
+    _libc.setfsuid(uid)
+    try:
+        yield
+    finally:
+        _libc.setfsuid(before[0])
+        _libc.setfsgid(before[1])
