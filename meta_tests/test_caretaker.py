@@ -118,9 +118,7 @@ def test_the_owner_closes_it(account: Account, folder: Path, said: str) -> None:
         assert is_cleared(folder)
 
 
-@pytest.mark.skipif(
-    os.geteuid() != 0, reason="only root runs programs of others"
-)
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root runs programs of others")
 def test_a_containers_root_ends_what_runs_as_somebody_else(folder: Path) -> None:
     """He may become others, and not trace them."""
     bounded = ["setpriv", "--bounding-set=-sys_ptrace,-sys_admin", "--inh-caps=-sys_ptrace,-sys_admin", "--"]

@@ -269,7 +269,11 @@ class Bench:
         from qemunet_tests.harness.wire import Peer, joined
 
         _, folder = self._starter.new_folder("peer")
-        peer = Peer(folder)
+        try:
+            peer = Peer(folder)
+        except OSError as error:
+            shutil.rmtree(folder, ignore_errors=True)
+            raise HarnessError(f"no socket can be made in {folder}: {error.strerror or error}") from error
         words = [*self._without_machine(), "-netdev", netdev.spell("net0"), *joined(folder)]
         peer.qemu = self._starter.launch(words, folder, [netdev], serial_ports=0)
         try:
