@@ -9,6 +9,7 @@ from contextlib import contextmanager
 import pytest
 
 from qemunet_tests.harness.console import NEWLINE, Console, ConsoleClosed
+from qemunet_tests.harness.deadline import Deadline
 from qemunet_tests.harness.errors import HarnessError, TimedOut
 
 #: What an agent does with one request: the sequence number and the command, answered over the socket.
@@ -154,3 +155,35 @@ def test_a_guest_that_never_gets_ready() -> None:
         theirs.send(b"QEMUNET REA")
         with pytest.raises(TimedOut, match="the guest to be ready on its control port"):
             Console(ours).wait_until_ready(0.1)
+
+
+def test_an_answer_without_end_is_not_waited_for() -> None:
+    def announces(sequence: int, _: str, guest: socket.socket) -> None:
+        guest.sendall(f"#QN {sequence} 0 {10**15} 0 {'0' * 32} {'0' * 32}\n".encode() + b"x" * 100_000)
+
+    with console_of(announces) as console, pytest.raises(HarnessError, match="the guest announces 953674316 MiB"):
+        console.run("true", within_seconds=60, grace_seconds=60)
+
+
+@pytest.mark.parametrize(
+    "noise", [b"noise without an end ", b"noise\n", b"#QN 1 0 0 0 "], ids=["line", "lines", "half"]
+)
+def test_a_guest_that_floods_is_heard_and_not_kept(noise: bytes) -> None:
+    """What it said before its answer comes to 20 MB."""
+
+    def floods(sequence: int, _: str, guest: socket.socket) -> None:
+        for _ in range(20):
+            guest.sendall(noise * (1_000_000 // len(noise)))
+        guest.sendall(b"\n" + frame(sequence, 0, b"answer"))
+
+    most: list[int] = []
+    with console_of(floods) as console:
+        receive = console._receive
+
+        def measured(deadline: Deadline) -> None:
+            receive(deadline)
+            most.append(len(console._unread))
+
+        console._receive = measured  # type: ignore[method-assign]
+        assert console.run("true", within_seconds=60, grace_seconds=60).stdout == b"answer"
+    assert max(most) < 1_000_000

@@ -18,6 +18,9 @@ READY = re.compile(rb"QEMUNET READY 1\r?\n")
 FRAME = re.compile(rb"#QN (\d+) (\d+) (\d+) (\d+) ([0-9a-f]{32}|-) ([0-9a-f]{32})\r?\n")
 #: Stands for a newline in a command, which is one line on its way.
 NEWLINE = "\x01"
+#: What a guest may say at once: several times what any command of ours has answered. A hostile one says more.
+LIMIT_BYTES = 64 << 20
+LONGEST_HEADER_BYTES = 256
 
 
 class ConsoleClosed(HarnessError):
@@ -107,11 +110,15 @@ class Console:
 
     def _read_past(self, pattern: re.Pattern[bytes], deadline: Deadline) -> re.Match[bytes]:
         while not (match := pattern.search(bytes(self._unread))):
+            # What is no answer by now may be half of one, and the rest of it is still to come: no more is kept.
+            del self._unread[:-LONGEST_HEADER_BYTES]
             self._receive(deadline)
         del self._unread[: match.end()]
         return match
 
     def _read(self, size: int, deadline: Deadline) -> bytes:
+        if size > LIMIT_BYTES:
+            raise HarnessError(f"the guest announces {size >> 20} MiB, waiting for {deadline.awaiting}")
         while len(self._unread) < size:
             self._receive(deadline)
         payload = bytes(self._unread[:size])

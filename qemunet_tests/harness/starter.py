@@ -17,6 +17,10 @@ from qemunet_tests.harness.qemu_facts import Qemu
 #: In a guest's folder, the one in which QEMU may make files of its own.
 OWN = "qemu"
 
+#: Of each file that QEMU writes: a console, a capture, the copy of a disk. A guest that floods them would fill the
+#: memory that they lie in; so QEMU is ended by SIGXFSZ, which says why.
+LIMIT_BYTES = 512 << 20
+
 
 class Starter:
     """Starts one QEMU at a station, as `identity`, with the bridge helper that serves it there."""
@@ -72,7 +76,8 @@ class Starter:
 
     def start(self, words: Sequence[str], capabilities: tuple[str, ...] = (), **options: object) -> Process:
         """Start a program as QEMU is started; `options` are those of subprocess."""
-        return self.station.start([*self.identity.prefix(capabilities), *words], **options)
+        limited = ["prlimit", f"--fsize={LIMIT_BYTES}", "--"]
+        return self.station.start([*self.identity.prefix(capabilities), *limited, *words], **options)
 
     def capabilities(self, netdevs: Sequence[Backend]) -> tuple[str, ...]:
         """Those that a QEMU with these backends is to have."""

@@ -1,0 +1,15 @@
+"""What QEMU writes lies in memory: no file of it grows without limit."""
+
+import signal
+
+from qemunet_tests.harness.bench import Bench
+from qemunet_tests.harness.starter import LIMIT_BYTES, OWN
+
+
+def test_no_file_of_qemus_outgrows_its_limit(bench: Bench) -> None:
+    _, folder = bench._starter.new_folder("flood")
+    place = folder / OWN
+    for at, ends in ((LIMIT_BYTES - 2, 0), (LIMIT_BYTES, -signal.SIGXFSZ)):
+        flooding = bench._starter.start(["dd", "if=/dev/zero", f"of={place}/file", "bs=1", "count=1", f"seek={at}"])
+        assert flooding.wait(30) == ends
+    assert (place / "file").stat().st_size <= LIMIT_BYTES
