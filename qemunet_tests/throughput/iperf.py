@@ -69,10 +69,8 @@ def server_words() -> list[str]:
     return ["iperf3", "-s", "-4", "-1", "-J", "-i", str(INTERVAL_SECONDS), "-p", str(PORT)]
 
 
-def client_words(address: str, direction: str, seconds: int = 0, volume_bytes: int = 0) -> list[str]:
-    """For so many seconds, or until so much is moved."""
-    end = ["-n", str(volume_bytes)] if volume_bytes else ["-t", str(seconds)]
-    words = ["iperf3", "-c", address, "-p", str(PORT), *end, "-i", str(INTERVAL_SECONDS), "-J"]
+def client_words(address: str, direction: str, seconds: int) -> list[str]:
+    words = ["iperf3", "-c", address, "-p", str(PORT), "-t", str(seconds), "-i", str(INTERVAL_SECONDS), "-J"]
     return [*words, "-R"] if direction == "h2g" else words
 
 

@@ -12,8 +12,7 @@ from qemunet_tests.throughput import iperf
 from qemunet_tests.throughput.subject import Subject
 from qemunet_tests.throughput.transfer import Way
 
-TRIAL_BYTES = 65536
-TRIAL_SECONDS = 6.0
+TRIAL_SECONDS = 1
 #: How iperf3 says that it got no connection: then nothing was learned about versions.
 NO_CONNECTION = ("unable to connect", "unable to create a new stream", "No route to host", "Network is unreachable")
 
@@ -38,13 +37,15 @@ def require_understanding(way: Way, subject: Subject, directions: Sequence[str],
 
 
 def _talk(way: Way, subject: Subject, direction: str) -> None:
-    words = iperf.client_words(subject.address, direction, volume_bytes=TRIAL_BYTES)
+    # A time and no volume: on a slow path a few bytes are sent, and the test over, before any arrives.
+    words = iperf.client_words(subject.address, direction, TRIAL_SECONDS)
     with way.serving(subject) as server:
-        done = subject.guest.run(iperf.quoted(words, "/tmp/iperf3.json"), TRIAL_SECONDS)
+        done = subject.guest.run(iperf.quoted(words, "/tmp/iperf3.json"), TRIAL_SECONDS + 5.0)
         client, said = iperf.parse(done.stdout.decode(errors="replace"), "guest"), server.said()
     try:
-        moved = int(client["end"]["sum_received"]["bytes"]), int(said["end"]["sum_received"]["bytes"])
+        # How much arrived is nothing that versions decide: the measurement will say it.
+        for report in (client, said):
+            iperf.intervals(report)
+            int(report["end"]["sum_sent"]["bytes"]), int(report["end"]["sum_received"]["bytes"])
     except (KeyError, TypeError) as strange:
         raise HarnessError(f"their reports lack {strange}") from strange
-    if not any(moved):
-        raise HarnessError("neither of them reports that anything arrived")
