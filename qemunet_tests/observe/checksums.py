@@ -13,7 +13,7 @@ from qemunet_tests.observe.wiretaps import whole_capture
 
 State = Literal["right", "wrong", "unfinished"]
 SERVER_PORT, CLIENT_PORT = 67, 68
-UDP = 17
+UDP, UDP_HEADER_BYTES = 17, 8
 
 
 def of_offers(guest: Guest) -> list[State]:
@@ -26,6 +26,8 @@ def _of_answer(frame: bytes) -> State | None:
     header = ports - 20
     if header < 14 or DHCP_COOKIE not in frame or frame[header] != 0x45 or frame[header + 9] != UDP:
         return None
+    if len(frame) < ports + UDP_HEADER_BYTES:
+        return None  # cut off, or made to look like an answer
     length, said = struct.unpack_from(">HH", frame, ports + 4)
     pseudo = frame[header + 12 : header + 20] + struct.pack(">HH", UDP, length)
     datagram = frame[ports : ports + 6] + b"\0\0" + frame[ports + 8 : ports + length]

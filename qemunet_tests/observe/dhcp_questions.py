@@ -54,7 +54,7 @@ def _server(asking: socket.socket) -> str | None:
     with contextlib.suppress(BlockingIOError):
         while frame := asking.recv(2048):
             at = frame.find(DHCP_COOKIE) - COOKIE_AT
-            message = frame[max(0, at) :]
+            message = frame[at:] if at >= HEADERS_BYTES else b""
             if message[:1] == REPLY and message[4:8] == TRANSACTION.to_bytes(4):
                 source = at - HEADERS_BYTES + SENDER_AT
                 return socket.inet_ntoa(frame[source : source + 4])
