@@ -6,6 +6,7 @@ Everything else is the real command. What is planted lies where it would in life
 the name of a backend.
 """
 
+import itertools
 import sys
 from collections.abc import Callable
 from dataclasses import replace
@@ -62,6 +63,17 @@ IN_SUBJECTS: dict[str, Callable[[Subject, str], None]] = {
 }
 
 
+def plant_invalid(value: str) -> None:
+    """The transfers with these numbers, joined by `+`, are not valid."""
+    transfer, numbers, count = recorder.transfer, {int(each) for each in value.split("+")}, itertools.count(1)
+
+    def spoilt(*arguments: Any) -> dict[str, Any]:
+        row = transfer(*arguments)
+        return {**row, "valid": False, "why_invalid": "planted"} if next(count) in numbers else row
+
+    recorder.transfer = spoilt
+
+
 def plant(name: str, value: str) -> None:
     """From now on every arm by a tap has it."""
     boot, wire = recorder.boot, ways.wire
@@ -77,7 +89,9 @@ def plant(name: str, value: str) -> None:
         wiring = wire(arm, *arguments)
         return no_vnet_hdr(wiring) if arm.way == "tap" else wiring
 
-    if name == "no-vnet-hdr":
+    if name == "invalid":
+        plant_invalid(value)
+    elif name == "no-vnet-hdr":
         ways.wire = wired
     elif name != "nothing":
         recorder.boot = booted

@@ -2,6 +2,7 @@
 
 import io
 import json
+import re
 import subprocess
 import sys
 import tempfile
@@ -123,6 +124,35 @@ def test_plots_are_drawn_as_svg_and_png(tmp_path):
     assert "TCG, all on CPU 1" in (tmp_path / "plots" / "ratios.svg").read_text() or drawn[0].stat().st_size > 1000
 
 
+def panels(file):
+    """The titles in an SVG: matplotlib keeps every text as a comment beside its outlines."""
+    return re.findall(r"<!-- ((?:TCP|CPU) .*) -->", file.read_text())
+
+
+def test_plots_have_no_panel_of_what_was_not_measured(tmp_path):
+    one_way = [run for run in made_recordings.runs() if run["measures"] == "tcp.g2h"]
+    recorded = read(tmp_path, lines=one_way)
+    names = {path.name for path in draw(recorded, verdicts.summarise(recorded), tmp_path)}
+    assert "latency.svg" not in names
+    assert panels(tmp_path / "rates.svg") == [
+        "TCP guest to host, Mbit/s: more is better", "CPU guest to host, s/GB: less is better"
+    ]  # fmt: skip
+    assert panels(tmp_path / "intervals.svg") == ["TCP guest to host, Mbit/s: more is better"]
+
+
+@pytest.mark.parametrize(
+    ("rates", "said"),
+    [({}, "A/A: the same configuration twice is the same, to ±"), ({"user-again": 900.0}, "A/A FAILED, no verdict: ")],
+)
+def test_plots_carry_the_verdict_of_the_a_a_arm(tmp_path, rates, said):
+    recorded = read(tmp_path, lines=list(made_recordings.runs({**made_recordings.RATES, **rates})))
+    for path in draw(recorded, verdicts.summarise(recorded), tmp_path):
+        assert path.suffix == ".png" or said in path.read_text()
+    ratios = (tmp_path / "ratios.svg").read_text()
+    assert "bridge is better right of 1" in ratios
+    assert "bridge is better left of 1" in ratios
+
+
 # ---- real ones ---------------------------------------------------------------------------------------------------
 
 ONE_BLOCK = ["--blocks", "1", "--nics", "virtio-net"]
@@ -159,7 +189,7 @@ def test_a_wrong_backend_behind_the_right_name_is_named(open_folder, tmp_path, c
     subprocess.run(words, check=False, timeout=limit(300))
     assert exit_code(["compare", str(out), str(out)]) == 3
     said = capsys.readouterr().out
-    assert said.startswith("invalid comparison: in a.jsonl all 2 transfers of bridge virtio-net-pci are invalid: ")
+    assert said.startswith("invalid comparison: in a.jsonl all 4 transfers of bridge virtio-net-pci are invalid: ")
     assert "wrong backend: the monitor shows user, not tap" in said
     runs = [line for line in lines_of(out) if line["kind"] == "run" and line["measures"].startswith("tcp.")]
     of_bridge = [run for run in runs if run["arm"] == "bridge"]

@@ -98,3 +98,23 @@ def test_the_same_work_is_the_same_in_guest_time(recorded):
     assert code == 0, said
     assert lines[0]["verdict"] == "no difference"
     assert 0.98 < lines[0]["ratio"] < 1.02
+
+
+#: Of one arm and its A/A arm.
+SHORT = ("--arms", "user", "--blocks", "2", "--directions", "g2h", "--extras", "none")
+
+
+def test_a_block_with_an_invalid_row_is_measured_again(recorded):
+    read = recording.read(recorded("invalid=2", *SHORT))
+    assert [run["block"] for run in read.invalid_runs] == [1]
+    assert read.ended["reason"] == "complete"
+    assert read.ended["blocks"] == 3
+    (twins,) = [each for each in read.summaries if each["again"] and each["metric"] == "tcp.g2h"]
+    assert len(twins["blocks"]) == 2
+
+
+def test_what_is_never_valid_is_not_measured_for_ever(recorded):
+    everything = "invalid=" + "+".join(str(number) for number in range(1, 100))
+    read = recording.read(recorded(everything, *SHORT))
+    assert not any(run["valid"] for run in read.runs if run["arm"])
+    assert read.ended["blocks"] == 3

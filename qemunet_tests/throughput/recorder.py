@@ -20,6 +20,8 @@ from qemunet_tests.throughput.sockets import Account
 from qemunet_tests.throughput.subject import Subject
 from qemunet_tests.throughput.transfer import Way, ceiling, transfer
 
+#: So many blocks in which a row is invalid are measured again, and no more.
+MOST_AGAIN = 4
 #: Blocks are extended by so many at a time.
 STEP_BLOCKS = 2
 #: What a boot of one guest and what one transfer cost under TCG beside the transfer itself, for the first estimate.
@@ -76,7 +78,10 @@ class Recorder:
         self._host_iperf = iperf.require(lab.host)
         self._subjects: dict[Arm, Subject] = {}
         self._extras = [extra for extra in extras.EXTRAS if extra.word in effort.extras]
-        self._boot = self._block = self._whole_blocks = self._position = 0
+        self._boot = self._block = self._whole_blocks = self._position = self._again = 0
+        #: Arms and directions that were valid and invalid at least once.
+        self._valid: set[tuple[Arm, str]] = set()
+        self._spoilt: set[tuple[Arm, str]] = set()
         self._extras_done: set[tuple[str, int]] = set()
         self._began = time.monotonic()
         self._expected_seconds = 0.0
@@ -93,7 +98,7 @@ class Recorder:
                     if self._effort.ceiling:
                         self._measure_ceiling(way)
                     for _ in range(blocks):
-                        self._measure_block(way)
+                        self._measure_valid_block(way)
                     if not self._effort.full:
                         self._measure_extras(way)
                 self._extend(way)
@@ -106,7 +111,7 @@ class Recorder:
 
     def unmeasured(self) -> list[str]:
         """What was to be measured and was not, in words: empty once all is done."""
-        first, last = self._whole_blocks + 1, self._effort.blocks
+        first, last = self._whole_blocks - self._again + 1, self._effort.blocks
         missing = [f"block {first}" if first == last else f"blocks {first} to {last}"] if first <= last else []
         for extra in [] if self._effort.full else self._extras:
             boots = range(1, 2 if extra.once else self._boots + 1)
@@ -136,11 +141,11 @@ class Recorder:
         return [each + (number < more) for number in range(self._boots)]
 
     def _extend(self, way: Way) -> None:
-        while self._block < self._effort.limit and not self._precise():
-            more = min(STEP_BLOCKS, self._effort.limit - self._block)
+        while (left := self._effort.limit - (self._block - self._again)) > 0 and not self._precise():
+            more = min(STEP_BLOCKS, left)
             self._planned_blocks += more
             for _ in range(more):
-                self._measure_block(way)
+                self._measure_valid_block(way)
 
     def _fresh_guests(self, way: Way) -> None:
         discard(self._bench, list(self._subjects.values()))
@@ -169,22 +174,39 @@ class Recorder:
         row = ceiling(way, self._lab.neighbour, addresses.HOST)
         self._keep_row(None, "ceiling", row)
 
-    def _measure_block(self, way: Way) -> None:
+    def _measure_valid_block(self, way: Way) -> None:
+        """A block, and once more under another number where a row of it is invalid: whoever asks for eight needs them.
+
+        Rows of the first stay in the recording. What was never valid is not tried for ever.
+        """
+        while spoilt := self._measure_block(way):
+            hopeless = spoilt <= self._spoilt - self._valid
+            self._spoilt |= spoilt
+            if hopeless or self._again == MOST_AGAIN:
+                return
+            self._again += 1
+            self._planned_blocks += 1
+
+    def _measure_block(self, way: Way) -> set[tuple[Arm, str]]:
+        """The arms and directions whose transfers are invalid."""
+        spoilt = set()
         self._block += 1
         self._position = 0
         lane = "guest_time" if self._effort.guest_time else "tcp"
         for arm, direction in schedule.block(self._plan, self._effort.directions, self._chance):
             self._position += 1
             where = "guest to host" if direction == "g2h" else "host to guest"
-            more = ", added for precision" if self._block > self._effort.blocks else ""
+            more = ", added for precision" if self._block - self._again > self._effort.blocks else ""
             said = f"block {self._block} of {self._planned_blocks}{more}: {arm.name} {arm.nic}, {where}"
             self._show(said, self._transfer_seconds)
             with _named(arm):
                 row = transfer(way, self._subjects[arm], direction)
+            (self._valid if row["valid"] else spoilt).add((arm, direction))
             self._keep_row(arm, f"{lane}.{direction}", row)
         if self._effort.full:
             self._measure_extras(way)
         self._whole_blocks = self._block
+        return spoilt
 
     def _measure_extras(self, way: Way) -> None:
         for extra in self._extras:

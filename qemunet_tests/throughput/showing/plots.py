@@ -1,11 +1,11 @@
 """Plots of a recording, by matplotlib, as SVG and PNG. Every title names accelerator and placement."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from qemunet_tests.harness.errors import UsageError
-from qemunet_tests.throughput.judging.verdicts import METRICS, Judged, median
+from qemunet_tests.throughput.judging.verdicts import METRICS, Judged, health, median
 from qemunet_tests.throughput.recording import Recording
 from qemunet_tests.throughput.showing.answer import title
 
@@ -28,7 +28,7 @@ def draw(recording: Recording, judged: Sequence[Judged], folder: Path) -> list[P
     for name, plot in (("ratios", _forest), ("rates", _rates), ("intervals", _intervals), ("latency", _latency)):
         figure = pyplot.figure(figsize=(9, 6), layout="constrained")
         if plot(figure, recording, judged):
-            figure.suptitle(f"{name}: {title(recording)}", fontsize=10)
+            figure.suptitle(f"{name}: {title(recording)}\n{_again(recording)}", fontsize=9)
             for kind in FORMATS:
                 path = folder / f"{name}.{kind}"
                 try:
@@ -40,8 +40,37 @@ def draw(recording: Recording, judged: Sequence[Judged], folder: Path) -> list[P
     return drawn
 
 
+def _again(recording: Recording) -> str:
+    """What the A/A arm says of all that is shown."""
+    machine = health(recording)
+    if machine.usable:
+        return f"A/A: the same configuration twice is the same, to ±{machine.half_width:.0%}"
+    return f"A/A FAILED, no verdict: {machine.reason}"
+
+
+def _better(metric: str) -> str:
+    return "more is better" if METRICS[metric][2] else "less is better"
+
+
+def _panels(figure: Any, metrics: Sequence[str]) -> Iterator[tuple[Any, str]]:
+    """A panel for each metric and no other, each with its name, its unit and the side that is better."""
+    columns = min(len(metrics), 2)
+    rows = -(-len(metrics) // 2)
+    for number, metric in enumerate(metrics, 1):
+        axes = figure.add_subplot(rows, columns, number)
+        axes.set_title(f"{METRICS[metric][0]}, {METRICS[metric][1]}: {_better(metric)}", fontsize=8)
+        yield axes, metric
+
+
+def _measured(recording: Recording, metrics: Sequence[str]) -> list[str]:
+    """Those of which there is a valid row of an arm."""
+    return [metric for metric in metrics if any(_runs(recording, arm, metric) for arm in recording.session["arms"])]
+
+
 def _forest(figure: Any, _: Recording, judged: Sequence[Judged]) -> bool:
     """Ratios with their intervals on a logarithmic axis; every block is a dot."""
+    from matplotlib.ticker import LogLocator, NullFormatter
+
     axes = figure.subplots()
     rows = list(reversed(judged))
     for height, each in enumerate(rows):
@@ -52,61 +81,63 @@ def _forest(figure: Any, _: Recording, judged: Sequence[Judged]) -> bool:
         axes.plot([found.point], [height], "s", color="tab:orange" if each.twin else "tab:blue")
     axes.axvline(1.0, color="black", linewidth=0.8)
     axes.set_xscale("log")
-    labels = [f"{each.metric} {each.nic.removesuffix('-pci')} {each.upper}/{each.lower}" for each in rows]
-    axes.set_yticks(range(len(rows)), labels, fontsize=7)
+    axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axes.xaxis.set_major_formatter("{x:g}")
+    axes.xaxis.set_minor_formatter(NullFormatter())
+    labels = [
+        f"{each.metric} {each.nic.removesuffix('-pci')} {each.upper}/{each.lower}\n"
+        f"{each.upper} is better {'right' if METRICS[each.metric][2] else 'left'} of 1"
+        for each in rows
+    ]
+    axes.set_yticks(range(len(rows)), labels, fontsize=6)
     axes.set_xlabel("ratio, 95 % interval; dots are blocks; orange is A/A")
     return bool(rows)
 
 
 def _rates(figure: Any, recording: Recording, _: Sequence[Judged]) -> bool:
     """Median rates beside what a gigabyte costs."""
-    metrics = ("tcp.g2h", "tcp.h2g", "cpu.g2h", "cpu.h2g")
     arms = recording.session["arms"]
-    for axes, metric in zip(figure.subplots(2, 2).flat, metrics, strict=True):
+    metrics = _measured(recording, ("tcp.g2h", "tcp.h2g", "guest_time.g2h", "guest_time.h2g", "cpu.g2h", "cpu.h2g"))
+    for axes, metric in _panels(figure, metrics):
         values = [median(recording, metric, arm["name"], arm["nic"]) or 0.0 for arm in arms]
-        axes.bar(range(len(arms)), values, color="tab:blue" if metric.startswith("tcp") else "tab:red")
+        axes.bar(range(len(arms)), values, color="tab:red" if metric.startswith("cpu") else "tab:blue")
         for number, arm in enumerate(arms):
             points = [run["values"][metric] for run in _runs(recording, arm, metric)]
             axes.plot([number] * len(points), points, ".", color="black", markersize=3)
         axes.set_xticks(range(len(arms)), [_label(arm) for arm in arms], rotation=25, fontsize=6)
-        axes.set_title(f"{METRICS[metric][0]}, {METRICS[metric][1]}", fontsize=8)
-    return bool(recording.valid_runs)
+    return bool(metrics)
 
 
 def _intervals(figure: Any, recording: Recording, _: Sequence[Judged]) -> bool:
     """What arrived in every quarter of a second, of each arm's first transfers."""
-    drawn = False
-    for axes, direction in zip(figure.subplots(1, 2), ("g2h", "h2g"), strict=True):
+    metrics = _measured(recording, ("tcp.g2h", "tcp.h2g"))
+    for axes, metric in _panels(figure, metrics):
         for colour, arm in enumerate(recording.session["arms"]):
-            for number, run in enumerate(_runs(recording, arm, f"tcp.{direction}")[:SHOWN_RUNS]):
+            for number, run in enumerate(_runs(recording, arm, metric)[:SHOWN_RUNS]):
                 spans = [
                     (end, moved * 8 / (end - start) / 1e6) for start, end, moved in run["intervals"] if end > start
                 ]
                 label = _label(arm) if number == 0 else None
                 axes.plot(*zip(*spans, strict=True), color=f"C{colour}", alpha=0.6, linewidth=0.9, label=label)
-                drawn = True
-        axes.set_title(METRICS[f"tcp.{direction}"][0], fontsize=8)
         axes.set_xlabel("s")
-        axes.set_ylabel("Mbit/s")
         axes.legend(fontsize=6)
-    return drawn
+    return bool(metrics)
 
 
 def _latency(figure: Any, recording: Recording, _: Sequence[Judged]) -> bool:
     """How the times of single exchanges are distributed."""
-    drawn = False
-    for axes, metric in zip(figure.subplots(1, 2), ("tcp.rr", "tcp.crr"), strict=True):
+    metrics = _measured(recording, ("tcp.rr", "tcp.crr"))
+    for number, metric in enumerate(metrics, 1):
+        axes = figure.add_subplot(1, len(metrics), number)
         for arm in recording.session["arms"]:
             taken = sorted(each for run in _runs(recording, arm, metric) for each in run["us"])
             if taken:
                 axes.plot(taken, [number / len(taken) for number in range(len(taken))], label=_label(arm))
-                drawn = True
         axes.set_xscale("log")
         axes.set_xlabel("µs")
-        axes.set_title(f"{METRICS[metric][0]}, share of exchanges", fontsize=8)
-        if drawn:
-            axes.legend(fontsize=6)
-    return drawn
+        axes.set_title(f"{METRICS[metric][0]}, share of exchanges: further left is better", fontsize=8)
+        axes.legend(fontsize=6)
+    return bool(metrics)
 
 
 def _runs(recording: Recording, arm: Mapping[str, Any], metric: str) -> list[Mapping[str, Any]]:
