@@ -64,12 +64,12 @@ IN_SUBJECTS: dict[str, Callable[[Subject, str], None]] = {
 
 
 def plant_invalid(value: str) -> None:
-    """The transfers with these numbers, joined by `+`, are not valid."""
-    transfer, numbers, count = recorder.transfer, {int(each) for each in value.split("+")}, itertools.count(1)
+    """The transfer with this number is not valid, or `all` are not."""
+    transfer, count = recorder.transfer, itertools.count(1)
 
     def spoilt(*arguments: Any) -> dict[str, Any]:
         row = transfer(*arguments)
-        return {**row, "valid": False, "why_invalid": "planted"} if next(count) in numbers else row
+        return {**row, "valid": False, "why_invalid": "planted"} if value in ("all", str(next(count))) else row
 
     recorder.transfer = spoilt
 

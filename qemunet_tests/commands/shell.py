@@ -10,6 +10,7 @@ import socket
 import sys
 import termios
 from collections.abc import Iterator
+from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, get_args
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from qemunet_tests.harness.bench import Bench
     from qemunet_tests.harness.lab import Lab
     from qemunet_tests.harness.processes import Process
+    from qemunet_tests.settings import Settings
 
 #: Every mode by its name.
 MODES: dict[str, type[Netdev]] = {netdev.kind: netdev for netdev in get_args(Netdev)}
@@ -55,7 +57,9 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
-    parser.add_argument("mode", metavar="MODE", help=f"how it is connected: {' or '.join(MODES)}")
+    # What repro.sh calls: a guest as it was, described by a file beside it.
+    parser.add_argument("--again", metavar="FILE", type=Path, help=argparse.SUPPRESS)
+    parser.add_argument("mode", metavar="MODE", nargs="?", help=f"how it is connected: {' or '.join(MODES)}")
     parser.add_argument(
         "qemu_arguments", metavar="QEMU-ARGS", nargs="*", default=[], help="appended to QEMU's command line"
     )
@@ -63,6 +67,10 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 def execute(arguments: argparse.Namespace) -> int:
     """Boot, and return when QEMU has ended. Raises UsageError, Unavailable, HarnessError."""
+    if arguments.again:
+        return _boot_again(arguments.again)
+    if arguments.mode is None:
+        raise UsageError(f"MODE is missing: modes are {', '.join(MODES)} (see `qemunet shell --help`)")
     if arguments.mode not in MODES:
         raise UsageError(f"there is no mode {arguments.mode!r}: modes are {', '.join(MODES)}")
     nic = Nic(MODES[arguments.mode]())
@@ -70,7 +78,7 @@ def execute(arguments: argparse.Namespace) -> int:
         by_hand = os.isatty(0)
         _say(hint(arguments.mode, by_hand))
         drive = _hand_over_terminal if by_hand else _type_what_is_piped
-        status = drive(bench, nic, arguments.qemu_arguments)
+        status = drive(bench, (nic,), arguments.qemu_arguments)
     if status != 0:
         # QEMU has said why, on the standard error it shares with us.
         how = f"QEMU ended with {f'status {status}' if status > 0 else signal.Signals(-status).name}"
@@ -78,6 +86,19 @@ def execute(arguments: argparse.Namespace) -> int:
             raise UsageError(f"{how}, having been given: {' '.join(arguments.qemu_arguments)}")
         raise HarnessError(how)
     return 0
+
+
+def _boot_again(file: Path) -> int:
+    """A guest as it was, in a lab; what it was asked last is typed first, then what standard input says."""
+    from qemunet_tests.harness import repro
+    from qemunet_tests.settings import from_options
+
+    again = repro.read(file)
+    settings = from_options({"qemu": Path(again.qemu), "accel": again.accel}, flag=lambda name: f"{file}, {name}")
+    first = f"{repro.one_line(again.command)}\n".encode() if again.command else b""
+    with _ended_in_order_by_signals(), _bench(settings) as bench:
+        _say(hint(" and ".join(nic.netdev.kind for nic in again.nics), by_hand=False))
+        return _type_what_is_piped(bench, again.nics, [], first)
 
 
 def hint(mode: str, by_hand: bool) -> str:
@@ -92,7 +113,7 @@ def hint(mode: str, by_hand: bool) -> str:
 
 
 @contextlib.contextmanager
-def _bench() -> Iterator["Bench"]:
+def _bench(settings: "Settings | None" = None) -> Iterator["Bench"]:
     """A bench at the host of a new lab. Afterwards nothing of either is left."""
     from rich.console import Console
 
@@ -105,7 +126,9 @@ def _bench() -> Iterator["Bench"]:
     from qemunet_tests.settings import Settings
 
     prepare_image(Console(stderr=True))
-    machine = Machine(qemu_facts.find(), images.ensure(), images.recipe("tiny").cmdline, prepare(Settings(), _say))
+    chosen = settings or Settings()
+    qemu = qemu_facts.find(str(chosen.qemu) if chosen.qemu else None)
+    machine = Machine(qemu, images.ensure(), images.recipe("tiny").cmdline, prepare(chosen, _say))
     with _lab() as lab:
         yield Bench(machine, lab.host)
 
@@ -121,22 +144,22 @@ def _lab() -> Iterator["Lab"]:
         yield lab
 
 
-def _hand_over_terminal(bench: "Bench", nic: Nic, words: list[str]) -> int:
+def _hand_over_terminal(bench: "Bench", nics: tuple[Nic, ...], words: list[str]) -> int:
     with _restored(0), _restored(1):
-        process = bench.hand_over(nic, words, stdin=0, stdout=1, stderr=2)
+        process = bench.hand_over(nics, words, stdin=0, stdout=1, stderr=2)
         with _stopped(process):
             return process.wait()
 
 
-def _type_what_is_piped(bench: "Bench", nic: Nic, words: list[str]) -> int:
+def _type_what_is_piped(bench: "Bench", nics: tuple[Nic, ...], words: list[str], first: bytes = b"") -> int:
     from qemunet_tests.commands.typist import Typist
     from qemunet_tests.harness.guest import BOOT_SECONDS
 
     ours, theirs = socket.socketpair()
     with theirs:
-        process = bench.hand_over(nic, words, stdin=theirs.fileno(), stdout=theirs.fileno(), stderr=2)
+        process = bench.hand_over(nics, words, stdin=theirs.fileno(), stdout=theirs.fileno(), stderr=2)
     with ours, _stopped(process):
-        typist = Typist(ours, 0, functools.partial(_write_all, 1), bench.pace.seconds(PATIENCE_SECONDS))
+        typist = Typist(ours, 0, functools.partial(_write_all, 1), bench.pace.seconds(PATIENCE_SECONDS), first)
         typist.wait_for_shell(bench.pace.seconds(BOOT_SECONDS))
         typist.type_everything()
         typist.leave()

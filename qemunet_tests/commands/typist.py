@@ -32,17 +32,23 @@ class Typist:
     """Types a line when the shell asks for one, because a serial line that nobody reads loses characters.
 
     A program that has said nothing for `patience_seconds` may be reading the console itself: it gets the next line
-    unasked. `source` is a file descriptor, read to its end; `show` is called with all that the guest writes.
+    unasked. `source` is a file descriptor, read to its end; `first` is typed before it;
+    `show` is called with all that the guest writes.
     """
 
     def __init__(
-        self, console: socket.socket, source: int, show: Callable[[bytes], object], patience_seconds: float
+        self,
+        console: socket.socket,
+        source: int,
+        show: Callable[[bytes], object],
+        patience_seconds: float,
+        first: bytes = b"",
     ) -> None:
         self._console = console
         self._source = source
         self._show = show
         self._patience_seconds = patience_seconds
-        self._unread = b""
+        self._unread = first
         self._source_ended = False
         self._tail = b""
         self._withheld = b""

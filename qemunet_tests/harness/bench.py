@@ -2,13 +2,13 @@
 
 import contextlib
 import itertools
-import shlex
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from qemunet_tests.harness import repro
 from qemunet_tests.harness.complaints import Complaints
 from qemunet_tests.harness.errors import HarnessError
 from qemunet_tests.harness.folder import Folder
@@ -19,7 +19,7 @@ from qemunet_tests.harness.identity import Identity, unprivileged
 from qemunet_tests.harness.lab.station import Station
 from qemunet_tests.harness.literal import LiteralGuests
 from qemunet_tests.harness.machine import Machine
-from qemunet_tests.harness.namespaces import scratch
+from qemunet_tests.harness.namespaces import entered, scratch
 from qemunet_tests.harness.netdev import Bridge, Netdev, Nic, User
 from qemunet_tests.harness.pace import Pace
 from qemunet_tests.harness.panic import TimerMissed, despite_its_timer
@@ -191,6 +191,7 @@ class Bench:
     def _thaw(self, template: Template, nics: tuple[Nic, ...], network: bool) -> Guest:
         words = [*self.machine.backed(template.memory, shared=False, network=NETWORK), "-incoming", "defer"]
         guest = self._start_guest(nics, words, thawed=True)
+        guest.template_console = template.console
         try:
             thaw(guest.monitor, template.state, self.pace.seconds(4.0))
             guest.set_out(thawed=True, network=network)
@@ -216,7 +217,6 @@ class Bench:
         qemu = self._starter.launch(words, folder, [nic.netdev for nic in nics])
         guest = Guest(name, qemu, nics, macs, self.pace)
         self._live.append(guest)
-        (folder / "repro.sh").write_text(self._repro(name, nics, macs))
         try:
             qemu.wait_until_running(self.pace.seconds(4.0))
         except HarnessError:
@@ -284,7 +284,7 @@ class Bench:
         self._count("peers")
         return peer
 
-    def hand_over(self, nic: Nic, words: Sequence[str], **streams: object) -> Process:
+    def hand_over(self, nics: tuple[Nic, ...], words: Sequence[str], **streams: object) -> Process:
         """Boot a guest for a person: QEMU's standard streams are its console, with the monitor behind Ctrl-A.
 
         `words` are appended to the command line; `streams` are those of subprocess. The caller ends the process.
@@ -292,8 +292,9 @@ class Bench:
         name, folder = self._starter.new_folder("shell")
         # His own words may name files where he is; else nothing that lies there is to be taken for firmware.
         streams = streams if words else {"cwd": folder, **streams}
-        guest_words = self._by_hand(name, (nic,), (nic.mac or self._new_mac(),))
-        return self._starter.start([*guest_words, *words], self._starter.capabilities([nic.netdev]), **streams)
+        guest_words = self._by_hand(name, nics, tuple(nic.mac or self._new_mac() for nic in nics))
+        capabilities = self._starter.capabilities([nic.netdev for nic in nics])
+        return self._starter.start([*guest_words, *words], capabilities, **streams)
 
     def save_evidence(self, folder: Folder) -> list[Path]:
         """Copy what the living guests wrote: console, monitor log, captures, and how to boot them by hand."""
@@ -302,8 +303,20 @@ class Bench:
             guest.write_monitor_log()
             with folder.sub(guest.name) as kept:
                 kept.copy_from(guest.folder)
+                if guest.template_console:
+                    kept.put_before("console.log", guest.template_console.read_bytes())
+                self._keep_repro(guest, kept)
                 saved.append(kept.path)
         return saved
+
+    def _keep_repro(self, guest: Guest, kept: Folder) -> None:
+        """How to boot the same guest by hand, and ask it the same."""
+        nics = tuple(replace(nic, mac=mac) for nic, mac in zip(guest.nics, guest.macs, strict=True))
+        again = repro.Again(nics, str(self.qemu.path), self.machine.accel.used, guest.last_command)
+        words = self._by_hand(guest.name, guest.nics, guest.macs)
+        script = repro.script(guest.name, words, self._as_built.image, again, in_lab=entered())
+        kept.write_whole(repro.FACTS, again.as_json().encode())
+        kept.write_whole(repro.SCRIPT, script.encode(), mode=0o755)
 
     def discard(self, guest: Guest) -> None:
         """End a guest, and forget everything it wrote."""
@@ -315,11 +328,6 @@ class Bench:
     def close(self) -> None:
         for guest in list(self._live):
             self.discard(guest)
-
-    def _repro(self, name: str, nics: tuple[Nic, ...], macs: tuple[str, ...]) -> str:
-        """A script that boots the same guest by hand, with its console on the terminal."""
-        words = shlex.join(self._by_hand(name, nics, macs))
-        return f"#!/bin/sh\n# Boots the same guest; leave with Ctrl-A x.\nexec {words}\n"
 
     def _by_hand(self, name: str, nics: tuple[Nic, ...], macs: tuple[str, ...]) -> list[str]:
         words = [*self._as_built.words(name), *self._as_built.cold()]

@@ -74,19 +74,27 @@ class Folder:
         with contextlib.suppress(FileNotFoundError):
             os.rename(name, name, src_dir_fd=self.descriptor, dst_dir_fd=target.descriptor)
 
-    def write_whole(self, name: str, content: bytes) -> Path:
+    def write_whole(self, name: str, content: bytes, mode: int = 0o644) -> Path:
         """Write a file so that a reader never sees half of it."""
         unfinished = f".{name}-{os.getpid()}"
         self.remove(unfinished)
         try:
             with self.create(unfinished) as stream:
                 stream.write(content)
+                os.fchmod(stream.fileno(), mode)
             os.replace(unfinished, name, src_dir_fd=self.descriptor, dst_dir_fd=self.descriptor)
         except OSError:
             with contextlib.suppress(OSError):
                 os.unlink(unfinished, dir_fd=self.descriptor)
             raise
         return self.path / name
+
+    def put_before(self, name: str, content: bytes) -> None:
+        """Begin a file, which may not be there, with something else."""
+        rest = b""
+        with contextlib.suppress(FileNotFoundError):
+            rest = self.read(name)
+        self.write_whole(name, content + rest)
 
     def copy_from(self, source: Path, most_bytes: int = MOST_BYTES) -> None:
         """Copy what is in `source` and may be written by somebody else: regular files, no links, and not too much."""

@@ -47,6 +47,10 @@ class Guest:
         self.pace = pace
         #: Seconds on the monotonic clock when QEMU was started; the benchmarks count from here.
         self.started_seconds = qemu.started_seconds
+        #: What it was asked to run last, for whoever wants to ask again.
+        self.last_command: str | None = None
+        #: What its template wrote on the console before this guest was thawed from it.
+        self.template_console: Path | None = None
         self._console = Console(qemu.control_socket)
 
     @property
@@ -101,6 +105,7 @@ class Guest:
         `within_seconds` is meant for KVM and grows under emulation. Raises TimedOut, GuestDied.
         """
         limit_seconds = self.pace.seconds(within_seconds)
+        self.last_command = command
         try:
             return self._console.run(command, limit_seconds, grace_seconds=self.pace.seconds(5.0))
         except ConsoleClosed as error:

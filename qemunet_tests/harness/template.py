@@ -21,8 +21,8 @@ from qemunet_tests.harness.machine import MEMORY_MIB, Machine
 from qemunet_tests.harness.qmp import Monitor
 
 #: Part of every template's name: raise it when what is saved changes its meaning.
-GENERATION = 5
-MEMORY, STATE, MANIFEST = "memory", "state", "manifest.json"
+GENERATION = 6
+MEMORY, STATE, CONSOLE, MANIFEST = "memory", "state", "console.log", "manifest.json"
 #: What the guest does with its NICs before it is saved: a link that comes up slowly is up when it is thawed.
 NETWORK = "linkup"
 CHUNK_BYTES = 1 << 16
@@ -40,7 +40,7 @@ class TemplateDamaged(HarnessError):
 
 @dataclass(frozen=True)
 class Template:
-    """The two files of a template, in a folder that the QEMU of a guest may write."""
+    """The files of a template, in a folder that the QEMU of a guest may write."""
 
     folder: Path
     models: tuple[str, ...]
@@ -52,6 +52,11 @@ class Template:
     @property
     def state(self) -> Path:
         return self.folder / STATE
+
+    @property
+    def console(self) -> Path:
+        """What the guest wrote before it was saved."""
+        return self.folder / CONSOLE
 
 
 def key(machine: Machine, models: Sequence[str]) -> str:
@@ -133,7 +138,7 @@ def store(made: Path, target: Path, models: Sequence[str], about: dict[str, str]
     Raises OSError, Distrusted for what that user put there in the place of files of his.
     """
     target.mkdir()
-    sums = {name: _copied(made / name, target / name, maker_uid) for name in (MEMORY, STATE)}
+    sums = {name: _copied(made / name, target / name, maker_uid) for name in (MEMORY, STATE, CONSOLE)}
     (target / MANIFEST).write_text(json.dumps({"models": list(models), "about": about, "sha256": sums}, indent=1))
 
 
@@ -143,7 +148,7 @@ def copy(source: Path, target: Path) -> Template:
         with trust.opened(source / MANIFEST) as stream:
             manifest = json.load(stream)
         target.mkdir()
-        for name in (MEMORY, STATE):
+        for name in (MEMORY, STATE, CONSOLE):
             if _copied(source / name, target / name) != manifest["sha256"][name]:
                 raise TemplateDamaged(f"{source / name} is not what was saved")
         return Template(target, tuple(manifest["models"]))

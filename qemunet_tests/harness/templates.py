@@ -125,7 +125,7 @@ def listing() -> list[TemplateEntry]:
 
 def _is_whole(folder: Path) -> bool:
     """Whether it has every file, and nobody else can have put one there."""
-    files = [folder / name for name in (template.MANIFEST, template.MEMORY, template.STATE)]
+    files = [folder / name for name in (template.MANIFEST, template.MEMORY, template.STATE, template.CONSOLE)]
     return all(file.is_file() and trust.against_entry(file) is None for file in files)
 
 

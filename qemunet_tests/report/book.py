@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from qemunet_tests.harness.folder import opened
 from qemunet_tests.report.facts import SessionFacts, command, merged, this_host, version
 from qemunet_tests.report.finding import Finding, Verdict, worst
+from qemunet_tests.report.uncited import Tally
 
 if TYPE_CHECKING:
     from qemunet_tests.report.shapes import ClaimVerdict, Results
@@ -23,6 +24,7 @@ class Book:
 
     def __init__(self) -> None:
         self.findings: list[Finding] = []
+        self.uncited = Tally()
         self.facts: dict[str, SessionFacts] = {}
         self.trouble: list[str] = []
         self.interrupted = False
@@ -66,6 +68,7 @@ class Book:
                 },
                 "notes": [*self.trouble, *facts.faults, *cut_short, *facts.notes],
                 "verdicts": verdicts_of(self.findings, facts.qemu),
+                "uncited": self.uncited.summed(),
             }
         )
 

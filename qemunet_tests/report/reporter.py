@@ -55,6 +55,8 @@ class Reporter:
         # Without workers, the facts are this process's own and in the book already.
         if worker and sent:
             self.book.facts[worker] = SessionFacts(**sent)
+        if report.when in ("setup", "call", "teardown"):
+            self.book.uncited.take(report)
         if report.when == "teardown":
             if finding := Finding.from_properties(report.user_properties):
                 self.book.findings.append(finding)
@@ -152,6 +154,7 @@ class Reporter:
     @pytest.hookimpl
     def pytest_terminal_summary(self, terminalreporter: Any) -> None:
         if not self.book.findings:
+            self._name_uncited(terminalreporter)
             return
         from rich.console import Console
 
@@ -163,6 +166,21 @@ class Reporter:
         print_card(console, self.results(), _says(), self.written(), self.missed)
         terminalreporter.section("qemunet")
         terminalreporter.write(stream.getvalue())
+        self._name_uncited(terminalreporter, heading=False)
+
+    def _name_uncited(self, terminalreporter: Any, heading: bool = True) -> None:
+        """Most sessions of pytest are not about qemunet, and those tests are nobody's business here."""
+        from qemunet_tests.report.uncited import lines
+
+        if self.book.uncited.empty or not (self.folder or self.book.findings or self.book.uncited.has_artifacts):
+            return
+        if heading:
+            terminalreporter.section("qemunet")
+        for line in [
+            *lines(self.book.uncited.summed()),
+            *([f"written: {self.folder}"] if heading and self.folder else []),
+        ]:
+            terminalreporter.write_line(line)
 
     def written(self) -> list[Path]:
         """The files that the report went into."""

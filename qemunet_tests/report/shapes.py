@@ -63,6 +63,23 @@ class QemuDescription(Shape):
     slirp: str | None = None
 
 
+class UncitedFailure(Shape):
+    """A test that cites no claim and failed, and where what its guests left behind is."""
+
+    test: str
+    reason: str
+    artifacts: list[str]
+
+
+class Uncited(Shape):
+    """Tests that cite no claim, such as a reader's own."""
+
+    passed: int = 0
+    failed: int = 0
+    skipped: int = 0
+    failures: list[UncitedFailure] = Field([])
+
+
 class Results(Versioned):
     """results.json. `at` is when the session began (UTC, ISO 8601), `version` that of qemunet, `command` as typed."""
 
@@ -79,6 +96,7 @@ class Results(Versioned):
     phases: dict[str, float]
     notes: list[str] = Field([])
     verdicts: list[ClaimVerdict]
+    uncited: Uncited = Field(default_factory=Uncited)
 
 
 class ListedClaim(Shape):

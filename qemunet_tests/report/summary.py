@@ -7,7 +7,7 @@ from pathlib import Path
 
 from qemunet_tests.report.conclusion import conclusion
 from qemunet_tests.report.finding import Verdict
-from qemunet_tests.report.shapes import ClaimVerdict, Results
+from qemunet_tests.report.shapes import ClaimVerdict, Results, Uncited
 
 #: GitHub names a file here whose content it shows on the job's page.
 STEP_SUMMARY = "GITHUB_STEP_SUMMARY"
@@ -50,6 +50,7 @@ def _lines(results: Results, says: Mapping[str, str]) -> Iterator[str]:
     yield ""
     yield from _failures(Verdict.BROKEN, results, says)
     yield from _failures(Verdict.INCONCLUSIVE, results, says)
+    yield from _uncited(results.uncited)
     yield from _deviations(results.verdicts)
     yield from _untried(results.verdicts)
     yield from _holding(results.verdicts)
@@ -59,6 +60,9 @@ def _lines(results: Results, says: Mapping[str, str]) -> Iterator[str]:
 
 def _headline(results: Results) -> str:
     found = [each.verdict for each in results.verdicts]
+    own = results.uncited
+    if not found and (tests := own.passed + own.failed):
+        return f"{own.failed} of {tests} tests without a claim failed"
     if broken := found.count(Verdict.BROKEN):
         return f"{broken} of {_claims(len(found))} {'is' if broken == 1 else 'are'} broken"
     if results.interrupted:
@@ -84,6 +88,18 @@ def _failures(verdict: Verdict, results: Results, says: Mapping[str, str]) -> It
             "artifacts": "\n".join(each.artifacts),
         }
         yield from _table([f"`{each.claim}`", verdict], [[name, text] for name, text in details.items() if text])
+
+
+def _uncited(uncited: Uncited) -> Iterator[str]:
+    """A reader's own tests."""
+    if not uncited.passed + uncited.failed + uncited.skipped:
+        return
+    yield from _section("Tests without a claim")
+    yield f"{uncited.passed} passed, {uncited.failed} failed, {uncited.skipped} skipped"
+    yield ""
+    rows = [[each.test, each.reason, "\n".join(each.artifacts)] for each in uncited.failures]
+    if rows:
+        yield from _table(["failed", "reason", "artifacts"], rows)
 
 
 def _deviations(verdicts: Sequence[ClaimVerdict]) -> Iterator[str]:

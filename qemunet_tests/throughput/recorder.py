@@ -189,7 +189,7 @@ class Recorder:
 
     def _measure_block(self, way: Way) -> set[tuple[Arm, str]]:
         """The arms and directions whose transfers are invalid."""
-        spoilt = set()
+        spoilt: set[tuple[Arm, str]] = set()
         self._block += 1
         self._position = 0
         lane = "guest_time" if self._effort.guest_time else "tcp"
