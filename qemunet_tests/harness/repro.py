@@ -104,7 +104,7 @@ def read(file: Path) -> Again:
 
 
 def _netdev(said: dict[str, Any]) -> Netdev:
-    fields = {
+    fields: dict[str, Any] = {
         name: tuple(value) if isinstance(value, list) else value for name, value in said.items() if name != "kind"
     }
     return _KINDS[said["kind"]](**fields)
