@@ -28,7 +28,7 @@ def guest():
     yield
     (HERE / "ending").touch()
     if (HERE / "stubborn").exists():
-        threading.Event().wait(60)
+        threading.Event().wait(600)
     # Long enough for a second signal to come while this cleans up.
     threading.Event().wait(1)
     (HERE / "ended").touch()
@@ -39,12 +39,12 @@ def test_first(): {first}
 @pytest.mark.claim("user/gateway")
 def test_slow(guest):
     (HERE / "started").touch()
-    threading.Event().wait(60)
+    threading.Event().wait(600)
 
 @pytest.mark.claim("user/e1000")
 def test_last():
     # A second worker has it beside the slow one.
-    threading.Event().wait(60)
+    threading.Event().wait(600)
 """
 
 
