@@ -241,4 +241,4 @@ def bridged_mode_throttled(guest: Guest, bench: Bench) -> None:
     tap = tap_of(guest) if any(isinstance(nic.netdev, Bridge) for nic in guest.nics) else None
     if tap is not None:
         index = bench.station.index(tap)
-        bench.station.netlink.tc("add", "tbf", index, 0, rate="64kbit", latency="200ms", burst=2000)
+        bench.station.netlink.tc("add", "tbf", index, 0, rate="16kbit", latency="200ms", burst=2000)
