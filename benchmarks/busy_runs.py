@@ -23,9 +23,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from qemunet_tests.harness.deadline import Deadline
-from qemunet_tests.harness.host import machine
-from qemunet_tests.harness.syscalls import die_with_parent
+from qemunet_tests.deadline import Deadline
+from qemunet_tests.host import machine
+from qemunet_tests.isolation.syscalls import die_with_parent
 
 PAGE = """\
 # A busy machine

@@ -21,13 +21,15 @@ from typing import Any
 import virtme_arm
 
 from qemunet_tests import images
-from qemunet_tests.harness import accel, namespaces, qemu_facts, ssh
-from qemunet_tests.harness.bench import Bench
-from qemunet_tests.harness.guest import Guest
-from qemunet_tests.harness.lab import Lab
-from qemunet_tests.harness.machine import Machine
-from qemunet_tests.harness.netdev import Nic, User
-from qemunet_tests.harness.processes import Spawner
+from qemunet_tests.guest import ssh
+from qemunet_tests.guest.bench import Bench
+from qemunet_tests.guest.guest import Guest
+from qemunet_tests.isolation import namespaces
+from qemunet_tests.isolation.processes import Spawner
+from qemunet_tests.network import Lab
+from qemunet_tests.qemu import accel, qemu_facts
+from qemunet_tests.qemu.machine import Machine
+from qemunet_tests.qemu.netdev import Nic, User
 
 NICS = ("virtio-net-pci", "e1000")
 #: How many guests are alive at once when memory is compared.

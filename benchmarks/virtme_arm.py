@@ -21,16 +21,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from qemunet_tests.harness.bench import Bench
-from qemunet_tests.harness.deadline import Deadline
-from qemunet_tests.harness.errors import HarnessError, TimedOut, Unavailable
-from qemunet_tests.harness.image import Image
-from qemunet_tests.harness.namespaces import scratch
-from qemunet_tests.harness.processes import SYSTEM_PATH
-from qemunet_tests.harness.syscalls import mount
+from qemunet_tests.deadline import Deadline
+from qemunet_tests.errors import HarnessError, TimedOut, Unavailable
+from qemunet_tests.guest.bench import Bench
 from qemunet_tests.images import manifest
 from qemunet_tests.images.apt import Apt, Package, StaleLists
 from qemunet_tests.images.distribution import distribution, host_release
+from qemunet_tests.isolation.namespaces import scratch
+from qemunet_tests.isolation.processes import SYSTEM_PATH
+from qemunet_tests.isolation.syscalls import mount
+from qemunet_tests.qemu.image import Image
 
 NAME = "virtme-ng"
 #: The only one that virtme-ng offers.

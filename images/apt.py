@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from qemunet_tests.harness.errors import HarnessError, Unavailable
+from qemunet_tests.errors import HarnessError, Unavailable
 from qemunet_tests.images.tools import NoRoom, run
 
 

@@ -6,7 +6,7 @@ leads. Its table of names is sorted text, so a name that sorts to the same place
 
 from collections.abc import Iterable
 
-from qemunet_tests.harness.errors import HarnessError
+from qemunet_tests.errors import HarnessError
 
 # How the table of names begins.
 FIRST_NAMES = b"[\0[[\0"

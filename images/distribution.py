@@ -8,7 +8,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict
 
-from qemunet_tests.harness.errors import Unavailable
+from qemunet_tests.errors import Unavailable
 
 DEBIAN_VERSION = Path("/etc/debian_version")
 TABLE = Path(__file__).parent / "distributions.toml"

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import libarchive
 
-from qemunet_tests.harness.errors import HarnessError
+from qemunet_tests.errors import HarnessError
 from qemunet_tests.images.elf import ModuleFacts, module_facts
 
 IMAGES = ("boot/vmlinuz-*", "lib/modules/*/vmlinuz", "usr/lib/modules/*/vmlinuz")

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from pathlib import Path
 
-from qemunet_tests.harness.errors import HarnessError
+from qemunet_tests.errors import HarnessError
 from qemunet_tests.images.apt import Apt, Package
 from qemunet_tests.images.elf import dynamic
 from qemunet_tests.images.packages import find_file, unpack

@@ -7,9 +7,9 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from qemunet_tests.harness import trust
-from qemunet_tests.harness.image import Image
+from qemunet_tests import trust
 from qemunet_tests.images.apt import Package
+from qemunet_tests.qemu.image import Image
 
 FILE = "manifest.json"
 LIMIT_BYTES = 1 << 20

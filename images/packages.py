@@ -6,7 +6,7 @@ from pathlib import Path, PurePosixPath
 
 import libarchive
 
-from qemunet_tests.harness.errors import HarnessError
+from qemunet_tests.errors import HarnessError
 
 
 def unpack(package: Path, into: Path, wanted: Callable[[str], bool] = lambda _path: True) -> list[Path]:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from qemunet_tests.harness.errors import HarnessError, UsageError
+from qemunet_tests.errors import HarnessError, UsageError
 
 SHELF = Path(__file__).parent
 # The modules of this package that decide what an image contains: a change in one is a change of the image.

@@ -9,14 +9,14 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from qemunet_tests.harness import cache
-from qemunet_tests.harness.errors import HarnessError, UsageError
-from qemunet_tests.harness.image import Image
-from qemunet_tests.harness.lock import locked as hold
+from qemunet_tests import cache
+from qemunet_tests.errors import HarnessError, UsageError
 from qemunet_tests.images import manifest as manifests
 from qemunet_tests.images.distribution import host_release
 from qemunet_tests.images.manifest import Manifest
 from qemunet_tests.images.recipes import Recipe
+from qemunet_tests.lock import locked as hold
+from qemunet_tests.qemu.image import Image
 
 NAME = "images"
 UNFINISHED = ".unfinished-"

@@ -8,8 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from qemunet_tests.harness.errors import Unavailable, UsageError
-from qemunet_tests.harness.image import Image
+from qemunet_tests.errors import Unavailable, UsageError
 from qemunet_tests.images import manifest as manifests
 from qemunet_tests.images import shelf
 from qemunet_tests.images.apt import Apt, StaleLists
@@ -18,6 +17,7 @@ from qemunet_tests.images.manifest import Manifest
 from qemunet_tests.images.progress import Progress, Silent
 from qemunet_tests.images.recipes import Recipe, recipe, recipe_names
 from qemunet_tests.images.tools import NoRoom
+from qemunet_tests.qemu.image import Image
 
 
 @dataclass(frozen=True)

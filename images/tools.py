@@ -7,8 +7,8 @@ import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from qemunet_tests.harness.errors import HarnessError, Unavailable
-from qemunet_tests.harness.search_path import search_path
+from qemunet_tests.errors import HarnessError, Unavailable
+from qemunet_tests.host.search_path import search_path
 
 LIMIT_SECONDS = 900.0
 _NO_ROOM = re.compile("No space left on device|Disk quota exceeded|enough free space")

@@ -7,13 +7,13 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from qemunet_tests.harness import trust
-from qemunet_tests.harness.errors import Unavailable, UsageError
-from qemunet_tests.harness.image import Image
+from qemunet_tests import trust
+from qemunet_tests.errors import Unavailable, UsageError
 from qemunet_tests.images import manifest as manifests
 from qemunet_tests.images import shelf
 from qemunet_tests.images.manifest import Manifest
 from qemunet_tests.images.recipes import recipe, recipe_names
+from qemunet_tests.qemu.image import Image
 
 #: Several times an image. Whatever is larger would fill a disk before it turned out to be none.
 LIMIT_BYTES = 512 << 20

@@ -13,7 +13,7 @@ from elftools.common.exceptions import ELFError
 from elftools.elf.elffile import ELFFile
 from elftools.elf.segments import NoteSegment
 
-from qemunet_tests.harness.errors import HarnessError
+from qemunet_tests.errors import HarnessError
 
 # Offsets in the header of a bzImage: Documentation/arch/x86/boot.rst of Linux.
 SETUP_SECTORS = 0x1F1

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from qemunet_tests.harness.guest import Guest
+    from qemunet_tests.guest.guest import Guest
 
 AILMENT = "QEMUNET_META_AILMENT"
 ENOUGH_BYTES = 64 << 20

@@ -16,7 +16,7 @@ import struct
 import sys
 from pathlib import Path
 
-from qemunet_tests.harness.syscalls import CLONE_NEWUSER
+from qemunet_tests.isolation.syscalls import CLONE_NEWUSER
 
 CAP_SYS_ADMIN = 21
 NR_CLONE, NR_UNSHARE, NR_SECCOMP = 56, 272, 317

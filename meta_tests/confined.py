@@ -7,7 +7,7 @@ import os
 import sys
 from pathlib import Path
 
-from qemunet_tests.harness.syscalls import CLONE_NEWNS, CLONE_NEWUSER, MS_PRIVATE, MS_REC, mount, unshare
+from qemunet_tests.isolation.syscalls import CLONE_NEWNS, CLONE_NEWUSER, MS_PRIVATE, MS_REC, mount, unshare
 
 
 def enter_private_mounts() -> None:

@@ -11,8 +11,8 @@ from meta_tests.leftovers import FOLDER_PREFIX
 from qemunet_tests import plugin
 
 if TYPE_CHECKING:
-    from qemunet_tests.harness.bench import Bench
-    from qemunet_tests.harness.guest import Guest
+    from qemunet_tests.guest.bench import Bench
+    from qemunet_tests.guest.guest import Guest
 
 #: Shipped fixtures; a test that takes one of them, by whatever way, is a test inside the lab.
 INSIDE = {"spawner", "lab", "bench"}

@@ -5,8 +5,8 @@ QEMUNET_META_ROOM says how much, as tmpfs(5) takes it.
 
 import os
 
-from qemunet_tests.harness.namespaces import SCRATCH
-from qemunet_tests.harness.syscalls import MS_REMOUNT, mount
+from qemunet_tests.isolation.namespaces import SCRATCH
+from qemunet_tests.isolation.syscalls import MS_REMOUNT, mount
 
 ROOM = "QEMUNET_META_ROOM"
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from qemunet_tests.claims import load
-from qemunet_tests.harness.errors import UsageError
+from qemunet_tests.errors import UsageError
 from qemunet_tests.report.book import RESULTS_FILE, exit_code
 from qemunet_tests.report.finding import Verdict
 from qemunet_tests.report.shapes import ClaimVerdict, Results

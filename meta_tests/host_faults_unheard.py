@@ -28,7 +28,7 @@ with IPRoute() as links:
 #: Everything goes to the loopback instead.
 ASTRAY = "tc qdisc add dev {link} clsact; tc filter add dev {link} {hook} protocol all u32 match u32 0 0 flowid 1:1 "
 ASTRAY += "action mirred egress redirect dev lo"
-FIXED_MAC = "from qemunet_tests.harness.host.fixed_mac import fixed_mac\nprint(fixed_mac('bridge'))"
+FIXED_MAC = "from qemunet_tests.network.fixed_mac import fixed_mac\nprint(fixed_mac('bridge'))"
 
 UNHEARD_FAULTS = (
     HostFault("xdp-program", LEASE, "no answer to the DHCP request was seen at up0, where an XDP program on up0",

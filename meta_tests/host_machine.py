@@ -26,10 +26,10 @@ from meta_tests.accounts import CHECKOUT, NOBODY, ORDINARY_PATH
 from meta_tests.host_fault import HostFault
 from meta_tests.patience import limit
 from qemunet_tests import images
-from qemunet_tests.harness import qemu_facts
-from qemunet_tests.harness.cache import readable_caches
-from qemunet_tests.harness.deadline import Deadline
-from qemunet_tests.harness.processes import SYSTEM_PATH
+from qemunet_tests.cache import readable_caches
+from qemunet_tests.deadline import Deadline
+from qemunet_tests.isolation.processes import SYSTEM_PATH
+from qemunet_tests.qemu import qemu_facts
 
 HOST, LAN, PEER = "192.168.77.2", "192.168.77.1", "192.168.77.1:7007"
 

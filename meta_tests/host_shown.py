@@ -11,8 +11,8 @@ from meta_tests.accounts import NOBODY
 from meta_tests.host_fault import HostFault
 from meta_tests.host_faults import HOST_FAULTS
 from meta_tests.host_machine import PEER, HostMachine
-from qemunet_tests.harness.cache import cache_root
-from qemunet_tests.harness.errors import HarnessError, Unavailable, UsageError
+from qemunet_tests.cache import cache_root
+from qemunet_tests.errors import HarnessError, Unavailable, UsageError
 
 
 def arguments(words: list[str]) -> argparse.Namespace:

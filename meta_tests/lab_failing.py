@@ -4,7 +4,7 @@ import os
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from qemunet_tests.harness.lab import Lab
+    from qemunet_tests.network import Lab
 
 FAILS = "QEMUNET_META_FAILS"
 

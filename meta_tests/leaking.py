@@ -7,11 +7,11 @@ import socket
 import sys
 from typing import TYPE_CHECKING
 
-from qemunet_tests.harness.namespaces import scratch
+from qemunet_tests.isolation.namespaces import scratch
 
 if TYPE_CHECKING:
-    from qemunet_tests.harness.bench import Bench
-    from qemunet_tests.harness.lab import Lab
+    from qemunet_tests.guest.bench import Bench
+    from qemunet_tests.network import Lab
 
 _left: list[object] = []
 

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from meta_tests.accounts import CHECKOUT, Account
-from qemunet_tests.harness.deadline import Deadline
+from qemunet_tests.deadline import Deadline
 
 MARK = "QEMUNET_META_RUN"
 TEMPORARY = (Path("/tmp"), Path("/var/tmp"), Path("/dev/shm"))
@@ -45,7 +45,7 @@ class Seen:
 
     @property
     def is_keeper(self) -> bool:
-        return "qemunet_tests.harness.keeper" in self.words
+        return "qemunet_tests.isolation.keeper" in self.words
 
 
 def processes_of_the_machine() -> list[Path]:

@@ -1,6 +1,6 @@
 """Limits of time in these tests, which have to pass on a busy machine, too."""
 
-from qemunet_tests.harness import pace
+from qemunet_tests import pace
 
 TIMES = 10
 

@@ -13,8 +13,8 @@ from dataclasses import replace
 from typing import Any
 
 from qemunet_tests.__main__ import exit_code
-from qemunet_tests.harness.netdev import Tap
 from qemunet_tests.observe import backend
+from qemunet_tests.qemu.netdev import Tap
 from qemunet_tests.throughput import recorder, ways
 from qemunet_tests.throughput.subject import Subject
 

@@ -13,8 +13,8 @@ import pytest
 from meta_tests.accounts import Account, accounts
 from meta_tests.leftovers import FOLDER_PREFIX, Run
 from meta_tests.standstill import FOLDER
-from qemunet_tests.harness.cache import cache_root, readable_caches
-from qemunet_tests.harness.deadline import Deadline
+from qemunet_tests.cache import cache_root, readable_caches
+from qemunet_tests.deadline import Deadline
 
 CONFORMANCE = ("pytest", "--pyargs", "qemunet_tests.conformance", "-p", "no:cacheprovider")
 CLAIMS = ("bridge/lease-address", "bridge/lease-gateway", "user/address", "user/gateway")

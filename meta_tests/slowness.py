@@ -13,7 +13,7 @@ import threading
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from qemunet_tests.harness.guest import Guest
+    from qemunet_tests.guest.guest import Guest
 
 #: Twice the forward delay, and a little.
 LATE_SECONDS = 31.0
@@ -22,7 +22,7 @@ SLOWNESS = "QEMUNET_META_SLOWNESS"
 
 def pytest_qemunet_lab_built() -> None:
     if os.environ[SLOWNESS] == "late":
-        from qemunet_tests.harness.guest import Guest
+        from qemunet_tests.guest.guest import Guest
 
         sets_out = Guest.set_out
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from qemunet_tests.harness.guest import Guest
+    from qemunet_tests.guest.guest import Guest
 
 FOLDER = "QEMUNET_META_STANDSTILL"
 

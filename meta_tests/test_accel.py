@@ -8,15 +8,14 @@ from typing import Any
 
 import pytest
 
-from qemunet_tests.harness import accel
-from qemunet_tests.harness.accel import Accel, Observed, choose, decide
-from qemunet_tests.harness.deadline import Deadline
-from qemunet_tests.harness.errors import HarnessError, Unavailable, UsageError
-from qemunet_tests.harness.host import trial, trial_memory
-from qemunet_tests.harness.host.obstacle import Obstacle
-from qemunet_tests.harness.host.trial import Boot, Trial, launch_here
-from qemunet_tests.harness.image import Image
-from qemunet_tests.harness.qemu_facts import Qemu
+from qemunet_tests.deadline import Deadline
+from qemunet_tests.errors import HarnessError, Unavailable, UsageError
+from qemunet_tests.host.obstacle import Obstacle
+from qemunet_tests.qemu import accel, trial, trial_memory
+from qemunet_tests.qemu.accel import Accel, Observed, choose, decide
+from qemunet_tests.qemu.image import Image
+from qemunet_tests.qemu.qemu_facts import Qemu
+from qemunet_tests.qemu.trial import Boot, Trial, launch_here
 
 DENIED = Obstacle("alice may not open /dev/kvm (mode 0660, group kvm)", "sudo usermod -aG kvm alice")
 SOFTWARE = Boot("tcg", "userspace", 4.0)

@@ -13,18 +13,19 @@ import pytest
 
 from meta_tests.accounts import CHECKOUT
 from meta_tests.slowness import SLOWNESS
-from qemunet_tests.harness import freezing, pace
-from qemunet_tests.harness.bench import Bench
-from qemunet_tests.harness.deadline import Deadline
-from qemunet_tests.harness.guest import Guest, GuestDied
-from qemunet_tests.harness.lab import Lab
-from qemunet_tests.harness.lab.cabling import enslave, lay_bridge, lay_cable
-from qemunet_tests.harness.netdev import Bridge, Nic
-from qemunet_tests.harness.panic import TRIES, TimerMissed, despite_its_timer, died
-from qemunet_tests.harness.target import lab_target
+from qemunet_tests import pace
+from qemunet_tests.deadline import Deadline
+from qemunet_tests.guest import freezing
+from qemunet_tests.guest.bench import Bench
+from qemunet_tests.guest.guest import Guest, GuestDied
+from qemunet_tests.guest.panic import TRIES, TimerMissed, despite_its_timer, died
+from qemunet_tests.network import Lab
+from qemunet_tests.network.cabling import enslave, lay_bridge, lay_cable
+from qemunet_tests.network.target import lab_target
 from qemunet_tests.observe.backend import tap_of
 from qemunet_tests.observe.bridges import ports_of_mac
 from qemunet_tests.observe.lease import lease
+from qemunet_tests.qemu.netdev import Bridge, Nic
 
 #: As the kernel of Debian 12 says it.
 TIMER_PANIC = "IO-APIC + timer doesn't work!  Boot with apic=debug and send a report."
@@ -183,7 +184,7 @@ def test_a_guest_that_misses_its_timer_is_booted_again(bench: Bench, monkeypatch
     def panics_once(guest: Guest, within_seconds: float) -> None:
         ready(guest, within_seconds)
         if not noted and guest not in before:
-            monkeypatch.setattr("qemunet_tests.harness.panic._OF_THE_TIMER", _anything())
+            monkeypatch.setattr("qemunet_tests.guest.panic._OF_THE_TIMER", _anything())
             guest.run("echo c >/proc/sysrq-trigger; sleep 1000")
 
     def as_at_boot(guest: Guest, within_seconds: float) -> None:

@@ -12,7 +12,7 @@ import pytest
 from meta_tests.accounts import CHECKOUT, accounts
 from meta_tests.leftovers import FOLDER_PREFIX, Run
 from meta_tests.patience import limit
-from qemunet_tests.harness.deadline import Deadline
+from qemunet_tests.deadline import Deadline
 
 SCRIPT = CHECKOUT / "benchmarks" / "busy_runs.py"
 

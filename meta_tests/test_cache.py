@@ -14,10 +14,11 @@ import pytest
 
 from meta_tests.accounts import CHECKOUT, NOBODY
 from meta_tests.patience import limit
-from qemunet_tests.harness import cache, template, templates
-from qemunet_tests.harness.errors import UsageError
-from qemunet_tests.harness.host import trial_memory
+from qemunet_tests import cache
+from qemunet_tests.errors import UsageError
+from qemunet_tests.guest import template, templates
 from qemunet_tests.images import shelf
+from qemunet_tests.qemu import trial_memory
 from qemunet_tests.throughput import shelf as recordings
 
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can make folders of other users")
@@ -269,8 +270,8 @@ def test_a_mask_that_lets_all_write_does_not_spoil_a_cache(chosen: Path) -> None
 
 IN_A_USER_NAMESPACE = """
 import os
-from qemunet_tests.harness import cache, trust
-from qemunet_tests.harness.syscalls import CLONE_NEWUSER, unshare
+from qemunet_tests import cache, trust
+from qemunet_tests.isolation.syscalls import CLONE_NEWUSER, unshare
 def believed():
     return [entry.name for entry in cache.entries("templates")]
 cache.claim()

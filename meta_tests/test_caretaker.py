@@ -12,16 +12,16 @@ import pytest
 
 from meta_tests.accounts import CHECKOUT, Account, accounts
 from meta_tests.leftovers import FOLDER_PREFIX, LIMIT_SECONDS
-from qemunet_tests.harness.deadline import Deadline
+from qemunet_tests.deadline import Deadline
 
 START_SECONDS = 20.0
 #: Starts a program that nothing but the caretaker finds, its parent gone, its session its own; and one of others.
 OWNER = """
 import os, subprocess, sys
 from pathlib import Path
-from qemunet_tests.harness import namespaces
-from qemunet_tests.harness.caretaker import Caretaker
-from qemunet_tests.harness.processes import Spawner
+from qemunet_tests.isolation import namespaces
+from qemunet_tests.isolation.caretaker import Caretaker
+from qemunet_tests.isolation.processes import Spawner
 
 folder, controller = Path(sys.argv[1]), int(sys.argv[2]) or os.getpid()
 namespaces.write_into(folder)

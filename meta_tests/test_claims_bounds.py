@@ -12,9 +12,9 @@ from meta_tests.test_verdicts import clean_environment
 from qemunet_tests import diagnosis
 from qemunet_tests.claims import Claim, load
 from qemunet_tests.claims.bounds import Program, between, compared
-from qemunet_tests.harness import qemu_facts
-from qemunet_tests.harness.host import passt
+from qemunet_tests.host import passt
 from qemunet_tests.plugin import FIXTURE_MODULES
+from qemunet_tests.qemu import qemu_facts
 
 pytest_plugins = "pytester"
 

@@ -12,7 +12,7 @@ import pytest
 from qemunet_tests.claims import load
 from qemunet_tests.claims.cause_words import cause_words
 from qemunet_tests.diagnosis import examine
-from qemunet_tests.harness.errors import UsageError
+from qemunet_tests.errors import UsageError
 
 CHECKOUT = Path(__file__).parent.parent
 SOURCE = 'source = { document = "d", section = "s" }\n'

@@ -13,7 +13,7 @@ import pytest
 
 from meta_tests.conducted import CONDUCT, clean_environment
 from meta_tests.patience import limit
-from qemunet_tests.harness.deadline import Deadline
+from qemunet_tests.deadline import Deadline
 from qemunet_tests.report.interrupt import interrupt_only_once
 
 SLOW = """

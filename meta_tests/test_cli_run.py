@@ -16,7 +16,7 @@ from meta_tests.patience import limit
 INCONCLUSIVE = GOOD + "\n@pytest.mark.claim('user/e1000')\ndef test_e1000(): raise OSError('no disk')\n"
 UNAVAILABLE = """
 import pytest
-from qemunet_tests.harness.errors import Unavailable
+from qemunet_tests.errors import Unavailable
 @pytest.mark.claim("bridge/acl-allow")
 def test_acl(): raise Unavailable("no helper", "install it")
 """
@@ -98,7 +98,7 @@ def test_a_host_where_the_lab_cannot_be_entered(tmp_path: Path) -> None:
     closed = CONDUCT.replace(', "--qemunet-target=host"', ', "--qemunet-target=lab"') + ""
     closed = closed.replace(
         "sys.exit(",
-        "from qemunet_tests.harness import errors, namespaces\n"
+        "from qemunet_tests import errors; from qemunet_tests.isolation import namespaces\n"
         "def enter(): raise errors.Unavailable('namespaces are forbidden here', 'sudo sysctl -w allow=1')\n"
         "namespaces.enter = enter\n"
         "sys.exit(",

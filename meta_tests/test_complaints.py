@@ -11,11 +11,11 @@ from typing import Any
 
 import pytest
 
-from qemunet_tests.harness.bench import Bench
-from qemunet_tests.harness.complaints import told_apart
-from qemunet_tests.harness.netdev import Bridge, Nic, Tap, User
-from qemunet_tests.harness.qemu import NetdevRefused
+from qemunet_tests.guest.bench import Bench
 from qemunet_tests.observe.refusal import answer
+from qemunet_tests.qemu.command_line import NetdevRefused
+from qemunet_tests.qemu.complaints import told_apart
+from qemunet_tests.qemu.netdev import Bridge, Nic, Tap, User
 
 SAMPLES = json.loads((Path(__file__).parent / "samples/qemu_refusals.json").read_text())
 DENIED = ("-netdev", "bridge,id=net0,br=br0")

@@ -8,9 +8,9 @@ from contextlib import contextmanager
 
 import pytest
 
-from qemunet_tests.harness.console import NEWLINE, Console, ConsoleClosed
-from qemunet_tests.harness.deadline import Deadline
-from qemunet_tests.harness.errors import HarnessError, TimedOut
+from qemunet_tests.deadline import Deadline
+from qemunet_tests.errors import HarnessError, TimedOut
+from qemunet_tests.guest.console import NEWLINE, Console, ConsoleClosed
 
 #: What an agent does with one request: the sequence number and the command, answered over the socket.
 Agent = Callable[[int, str, socket.socket], None]

@@ -8,12 +8,12 @@ from collections.abc import Iterator
 import pytest
 
 from meta_tests.patience import soon
-from qemunet_tests.harness.bench import Bench
-from qemunet_tests.harness.errors import HarnessError, TimedOut
-from qemunet_tests.harness.guest import BOOT_SECONDS
-from qemunet_tests.harness.login import Login
-from qemunet_tests.harness.namespaces import scratch
-from qemunet_tests.harness.processes import Process
+from qemunet_tests.errors import HarnessError, TimedOut
+from qemunet_tests.guest.bench import Bench
+from qemunet_tests.guest.guest import BOOT_SECONDS
+from qemunet_tests.guest.login import Login
+from qemunet_tests.isolation.namespaces import scratch
+from qemunet_tests.isolation.processes import Process
 
 
 @pytest.fixture(scope="module")

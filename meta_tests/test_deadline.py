@@ -5,9 +5,9 @@ from collections.abc import Callable
 
 import pytest
 
-from qemunet_tests.harness import pace
-from qemunet_tests.harness.deadline import Deadline
-from qemunet_tests.harness.errors import HarnessError, TimedOut
+from qemunet_tests import pace
+from qemunet_tests.deadline import Deadline
+from qemunet_tests.errors import HarnessError, TimedOut
 
 
 @pytest.fixture(autouse=True)

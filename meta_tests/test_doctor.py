@@ -18,13 +18,13 @@ import pytest
 from meta_tests.patience import limit
 from meta_tests.test_host_checks import QEMU, host
 from qemunet_tests.commands import doctor
-from qemunet_tests.harness import qemu_facts
-from qemunet_tests.harness.deadline import Deadline
-from qemunet_tests.harness.errors import Unavailable, UsageError
-from qemunet_tests.harness.host import checks
-from qemunet_tests.harness.host.checks import ModeVerdict
-from qemunet_tests.harness.host.facts import Facts, describe
-from qemunet_tests.harness.host.obstacle import Obstacle
+from qemunet_tests.deadline import Deadline
+from qemunet_tests.doctor import checks
+from qemunet_tests.doctor.checks import ModeVerdict
+from qemunet_tests.doctor.facts import Facts, describe
+from qemunet_tests.errors import Unavailable, UsageError
+from qemunet_tests.host.obstacle import Obstacle
+from qemunet_tests.qemu import qemu_facts
 from qemunet_tests.report.shapes import schema
 
 DOCTOR = [sys.executable, "-m", "qemunet_tests", "doctor"]
@@ -176,7 +176,7 @@ def test_the_versions_stand_above_everything_else(tmp_path: Path) -> None:
 
 
 def test_nobody_has_a_name() -> None:
-    from qemunet_tests.harness.host.account import user_name
+    from qemunet_tests.user_names import user_name
 
     assert user_name(os.getuid()) == pwd.getpwuid(os.getuid()).pw_name
     assert user_name(3_999_999_999) == "user 3999999999"

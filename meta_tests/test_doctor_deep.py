@@ -8,11 +8,12 @@ import pytest
 
 from meta_tests.test_accel import stub
 from meta_tests.test_host_checks import KVM_HERE, host
-from qemunet_tests.harness.deadline import Deadline
-from qemunet_tests.harness.host import checks, deep, trial, trial_memory
-from qemunet_tests.harness.host.checks import Capability
-from qemunet_tests.harness.host.facts import Facts
-from qemunet_tests.harness.image import Image
+from qemunet_tests.deadline import Deadline
+from qemunet_tests.doctor import checks, deep
+from qemunet_tests.doctor.checks import Capability
+from qemunet_tests.doctor.facts import Facts
+from qemunet_tests.qemu import trial, trial_memory
+from qemunet_tests.qemu.image import Image
 
 WORKS = "echo QEMUNET READY 1; exec sleep 60"
 HANGS = "echo Probing EDD; exec sleep 60"

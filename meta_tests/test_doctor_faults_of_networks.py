@@ -4,8 +4,8 @@ import errno
 from dataclasses import replace
 
 from meta_tests.test_host_checks import Change, Fault, routes
-from qemunet_tests.harness.host.ports import Owner, Port
-from qemunet_tests.harness.host.resolver_query import Liveliness
+from qemunet_tests.host.ports import Owner, Port
+from qemunet_tests.host.resolver_query import Liveliness
 
 BR0 = ("br0 00000000 FD01A8C0 00000000", "br0 0001A8C0 00000000 00FFFFFF")
 

@@ -5,9 +5,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from meta_tests.test_host_checks import Fault, credentials, machine, qemu, routes
-from qemunet_tests.harness.host.emulators import Emulator
-from qemunet_tests.harness.host.passt import Passt
-from qemunet_tests.harness.host.user_namespaces import Attempt
+from qemunet_tests.host.passt import Passt
+from qemunet_tests.isolation.user_namespaces import Attempt
+from qemunet_tests.qemu.emulators import Emulator
 
 WORKING = Emulator("/usr/bin/qemu-system-x86_64", "10.0.2", ("user", "bridge"))
 NAMESPACES = ("lab",)

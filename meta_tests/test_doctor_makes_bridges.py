@@ -15,7 +15,7 @@ from meta_tests.accounts import CHECKOUT, ORDINARY_PATH
 from meta_tests.host_machine import HOST, LAN, HostMachine
 from meta_tests.test_host_checks import found, host, routes
 from qemunet_tests.commands import doctor
-from qemunet_tests.harness.host.uplink import Uplink
+from qemunet_tests.host.uplink import Uplink
 
 MAC = "02:00:00:00:00:09"
 #: Typed at the LAN: a connection to the host that stays open, and what goes through it before and after.

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from qemunet_tests.harness import qemu_facts
-from qemunet_tests.harness.errors import Unavailable
+from qemunet_tests.errors import Unavailable
+from qemunet_tests.qemu import qemu_facts
 
 DOCTOR = [sys.executable, "-m", "qemunet_tests", "doctor"]
 
@@ -17,8 +17,8 @@ DOCTOR = [sys.executable, "-m", "qemunet_tests", "doctor"]
 #: would type. Reads commands from standard input, and answers each with the doctor's words.
 HOST = """
 import json, os, pathlib, subprocess, sys
-from qemunet_tests.harness.syscalls import CLONE_NEWNET, CLONE_NEWNS, CLONE_NEWUSER, mount, unshare
-from qemunet_tests.harness.syscalls import MS_BIND, MS_PRIVATE, MS_REC
+from qemunet_tests.isolation.syscalls import CLONE_NEWNET, CLONE_NEWNS, CLONE_NEWUSER, mount, unshare
+from qemunet_tests.isolation.syscalls import MS_BIND, MS_PRIVATE, MS_REC
 uid, gid = os.getuid(), os.getgid()
 try:
     unshare(CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWNET)

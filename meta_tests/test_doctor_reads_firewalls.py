@@ -7,11 +7,8 @@ import pytest
 from meta_tests.host_files import tree
 from meta_tests.test_doctor_faults_of_uplinks import EVERYWHERE, forward_drops
 from meta_tests.test_host_checks import found, host
-from qemunet_tests.harness.host import (
-    firewall,
-    managers,
-)
-from qemunet_tests.harness.host.firewall import Dropping
+from qemunet_tests.host import firewall, managers
+from qemunet_tests.host.firewall import Dropping
 
 #: As nft 1.0.6 prints a table that iptables made: what it cannot put into words it names.
 BY_IPTABLES = """{"nftables": [{"metainfo": {"version": "1.0.6"}},

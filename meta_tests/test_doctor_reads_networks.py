@@ -12,12 +12,8 @@ import pytest
 
 from meta_tests.host_files import tree
 from meta_tests.test_host_checks import FILES, NET, found, host, routes
-from qemunet_tests.harness.host import (
-    bridges,
-    ports,
-    resolver_query,
-)
-from qemunet_tests.harness.host import routes as ways
+from qemunet_tests.host import bridges, ports, resolver_query
+from qemunet_tests.host import routes as ways
 
 
 def test_routes_and_who_filters_strictly(tmp_path: Path) -> None:

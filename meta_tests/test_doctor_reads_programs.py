@@ -5,14 +5,9 @@ from pathlib import Path
 import pytest
 
 from meta_tests.host_files import program, tree
-from qemunet_tests.harness.host import (
-    compiled,
-    confinement,
-    emulators,
-    other_guests,
-    passt,
-)
-from qemunet_tests.harness.host.confinement import Confinement
+from qemunet_tests.host import compiled, confinement, other_guests, passt
+from qemunet_tests.host.confinement import Confinement
+from qemunet_tests.qemu import emulators
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from qemunet_tests.__main__ import exit_code
-from qemunet_tests.harness import expectation
+from qemunet_tests.network import expectation
 
 GOOD = """
 range = "192.168.1.100-192.168.1.199"

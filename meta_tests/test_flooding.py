@@ -2,8 +2,8 @@
 
 import signal
 
-from qemunet_tests.harness.bench import Bench
-from qemunet_tests.harness.starter import LIMIT_BYTES, OWN
+from qemunet_tests.guest.bench import Bench
+from qemunet_tests.qemu.starter import LIMIT_BYTES, OWN
 
 
 def test_no_file_of_qemus_outgrows_its_limit(bench: Bench) -> None:

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from qemunet_tests.harness import folder as folders
-from qemunet_tests.harness.folder import LEFT_OUT, opened
+from qemunet_tests.isolation import folder as folders
+from qemunet_tests.isolation.folder import LEFT_OUT, opened
 from qemunet_tests.report.book import write_whole
 
 

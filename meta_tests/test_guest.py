@@ -8,8 +8,8 @@ import time
 import pytest
 
 from meta_tests.patience import soon
-from qemunet_tests.harness.errors import HarnessError, TimedOut
-from qemunet_tests.harness.guest import CommandFailed, Guest
+from qemunet_tests.errors import HarnessError, TimedOut
+from qemunet_tests.guest.guest import CommandFailed, Guest
 
 MEBIBYTE = 1 << 20
 

@@ -10,9 +10,9 @@ from contextlib import contextmanager
 import pytest
 
 from meta_tests import patience
-from qemunet_tests.harness.bench import Bench
-from qemunet_tests.harness.errors import HarnessError
-from qemunet_tests.harness.guest import Guest, GuestDied
+from qemunet_tests.errors import HarnessError
+from qemunet_tests.guest.bench import Bench
+from qemunet_tests.guest.guest import Guest, GuestDied
 from qemunet_tests.report.finding import Verdict
 from qemunet_tests.report.judgement import judge
 

@@ -2,8 +2,8 @@
 
 import pytest
 
-from qemunet_tests.harness.bench import Bench
-from qemunet_tests.harness.netdev import NIC_MODELS, Nic, User
+from qemunet_tests.guest.bench import Bench
+from qemunet_tests.qemu.netdev import NIC_MODELS, Nic, User
 
 
 @pytest.mark.parametrize("microseconds", [0, 5_000, 10_000, 20_000])

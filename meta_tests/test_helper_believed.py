@@ -14,8 +14,8 @@ from meta_tests.accounts import CHECKOUT
 GIVE = """
 import os, sys
 from pathlib import Path
-from qemunet_tests.harness import helper
-from qemunet_tests.harness.syscalls import CLONE_NEWNS, MS_PRIVATE, MS_REC, mount, unshare
+from qemunet_tests.qemu import helper
+from qemunet_tests.isolation.syscalls import CLONE_NEWNS, MS_PRIVATE, MS_REC, mount, unshare
 unshare(CLONE_NEWNS)
 mount("none", "/", None, MS_REC | MS_PRIVATE)
 mount("qemunet", "/dev/shm", "tmpfs", 0, "mode=0755")

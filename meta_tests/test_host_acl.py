@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from meta_tests.patience import limit
-from qemunet_tests.harness import qemu_facts
-from qemunet_tests.harness.errors import Unavailable
-from qemunet_tests.harness.host import acl
+from qemunet_tests.errors import Unavailable
+from qemunet_tests.host import acl
+from qemunet_tests.qemu import qemu_facts
 
 CONF = "/etc/qemu/bridge.conf"
 EXTRA = "/etc/qemu/more.conf"
@@ -93,8 +93,8 @@ CASES: list[tuple[str, dict[str, bytes | None], str]] = [
 #: Runs in namespaces of its own, with an /etc of its own: asks the real helper about every case.
 ASK = """
 import base64, json, os, pathlib, shutil, subprocess, sys
-from qemunet_tests.harness.syscalls import CLONE_NEWNET, CLONE_NEWNS, CLONE_NEWUSER, MS_PRIVATE, MS_REC
-from qemunet_tests.harness.syscalls import mount, unshare
+from qemunet_tests.isolation.syscalls import CLONE_NEWNET, CLONE_NEWNS, CLONE_NEWUSER, MS_PRIVATE, MS_REC
+from qemunet_tests.isolation.syscalls import mount, unshare
 uid, gid = os.getuid(), os.getgid()
 try:
     unshare(CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWNET)

@@ -7,21 +7,21 @@ from pathlib import Path
 
 import pytest
 
-from qemunet_tests.harness.host import checks
-from qemunet_tests.harness.host.checks import Capability
-from qemunet_tests.harness.host.credentials import CAP_NET_ADMIN, Credentials
-from qemunet_tests.harness.host.devices import KVM, TUN, VHOST_NET, Device
-from qemunet_tests.harness.host.emulators import Emulator
-from qemunet_tests.harness.host.facts import Facts, gather
-from qemunet_tests.harness.host.firewall import Firewall
-from qemunet_tests.harness.host.helper import Helper
-from qemunet_tests.harness.host.kvm import Kvm
-from qemunet_tests.harness.host.passt import Passt
-from qemunet_tests.harness.host.ports import Port
-from qemunet_tests.harness.host.resolver_query import Liveliness
-from qemunet_tests.harness.host.resources import Disk
-from qemunet_tests.harness.host.trial import Boot, Trial
-from qemunet_tests.harness.qemu_facts import Qemu
+from qemunet_tests.doctor import checks
+from qemunet_tests.doctor.checks import Capability
+from qemunet_tests.doctor.facts import Facts, gather
+from qemunet_tests.host.credentials import CAP_NET_ADMIN, Credentials
+from qemunet_tests.host.devices import KVM, TUN, VHOST_NET, Device
+from qemunet_tests.host.firewall import Firewall
+from qemunet_tests.host.helper import Helper
+from qemunet_tests.host.kvm import Kvm
+from qemunet_tests.host.passt import Passt
+from qemunet_tests.host.ports import Port
+from qemunet_tests.host.resolver_query import Liveliness
+from qemunet_tests.host.resources import Disk
+from qemunet_tests.qemu.emulators import Emulator
+from qemunet_tests.qemu.qemu_facts import Qemu
+from qemunet_tests.qemu.trial import Boot, Trial
 
 HELPER = "/usr/lib/qemu/qemu-bridge-helper"
 QEMU = Qemu(
@@ -201,7 +201,7 @@ def test_virtbr0_of_others_is_no_concern(tmp_path: Path) -> None:
 
 
 def test_helper_file_as_it_is(tmp_path: Path) -> None:
-    from qemunet_tests.harness.host import helper as helpers
+    from qemunet_tests.host import helper as helpers
 
     place = tmp_path / HELPER.lstrip("/")
     place.parent.mkdir(parents=True)

@@ -12,7 +12,7 @@ from meta_tests import test_host_faults_of_modes as modes
 from meta_tests import test_host_faults_of_qemu as qemu
 from meta_tests import test_host_faults_of_the_helper as helper
 from meta_tests.test_host_checks import found, host
-from qemunet_tests.harness.host import checks
+from qemunet_tests.doctor import checks
 
 TABLES = (qemu, modes, helper, bridges, uplinks, networks, programs)
 FAULTS = {name: fault for table in TABLES for name, fault in table.FAULTS.items()}

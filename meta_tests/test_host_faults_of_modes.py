@@ -4,10 +4,10 @@ import errno
 from dataclasses import replace
 
 from meta_tests.test_host_checks import Fault, both, machine, qemu
-from qemunet_tests.harness.host import ports
-from qemunet_tests.harness.host.icmp import PingGate
-from qemunet_tests.harness.host.resources import Disk
-from qemunet_tests.harness.host.user_namespaces import Attempt
+from qemunet_tests.host import ports
+from qemunet_tests.host.icmp import PingGate
+from qemunet_tests.host.resources import Disk
+from qemunet_tests.isolation.user_namespaces import Attempt
 
 FAULTS = {
     "no libslirp": Fault(

@@ -5,9 +5,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from meta_tests.test_host_checks import KVM_HANGS, Fault, both, credentials, device, kvm, machine, qemu
-from qemunet_tests.harness.host.devices import KVM, Device
-from qemunet_tests.harness.host.obstacle import Obstacle
-from qemunet_tests.harness.host.resources import Memory
+from qemunet_tests.host.devices import KVM, Device
+from qemunet_tests.host.obstacle import Obstacle
+from qemunet_tests.host.resources import Memory
 
 NO_KVM = Device(KVM, False, open_errno=errno.ENOENT)
 #: The group a user was added to counts from his next login on.

@@ -10,10 +10,10 @@ import pytest
 
 from meta_tests.patience import limit
 from meta_tests.test_host_checks import ALICE
-from qemunet_tests.harness import qemu_facts
-from qemunet_tests.harness.errors import Unavailable
-from qemunet_tests.harness.host import helper as helpers
-from qemunet_tests.harness.host import machine
+from qemunet_tests.errors import Unavailable
+from qemunet_tests.host import helper as helpers
+from qemunet_tests.host import machine
+from qemunet_tests.qemu import qemu_facts
 
 AMBIENT = "--inh-caps=+net_admin --ambient-caps=+net_admin"
 
@@ -37,7 +37,7 @@ CASES = [
 #: Runs as real root in mount and network namespaces of its own.
 HOST = """
 import json, os, pathlib, shutil, struct, subprocess, sys
-from qemunet_tests.harness.syscalls import CLONE_NEWNET, CLONE_NEWNS, MS_PRIVATE, MS_REC, mount, unshare
+from qemunet_tests.isolation.syscalls import CLONE_NEWNET, CLONE_NEWNS, MS_PRIVATE, MS_REC, mount, unshare
 try:
     unshare(CLONE_NEWNS | CLONE_NEWNET)
 except OSError as refused:
@@ -135,7 +135,7 @@ def test_a_wrapper_with_the_privilege_is_recommended_instead_of_the_one_without(
 
 ASK = """
 import sys
-from qemunet_tests.harness.host import credentials, helper, machine
+from qemunet_tests.host import credentials, helper, machine
 found, ourselves, here = helper.read(sys.argv[1]), credentials.read(), machine.read()
 lacking = helper.missing(found, here, ourselves) or helper.unprivileged(found, ourselves, here)
 print(lacking.reason if lacking else "nothing")

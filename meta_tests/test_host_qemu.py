@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from qemunet_tests.harness import qemu_facts, qemu_questions
-from qemunet_tests.harness.errors import HarnessError, Unavailable, UsageError
+from qemunet_tests.errors import HarnessError, Unavailable, UsageError
+from qemunet_tests.qemu import qemu_facts, qemu_questions
 
 MACHINES = """\
 Supported machines are:

@@ -11,7 +11,7 @@ import pytest
 
 from meta_tests.accounts import CHECKOUT
 from meta_tests.host_machine import HOST, LAN, PEER, HostMachine
-from qemunet_tests.harness.host.fixed_mac import fixed_mac
+from qemunet_tests.network.fixed_mac import fixed_mac
 
 #: Holds whatever is wrong with a bridge, a route or a resolver.
 SENTINEL = "user/address"

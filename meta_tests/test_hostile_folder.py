@@ -10,9 +10,8 @@ import pytest
 from meta_tests.accounts import CHECKOUT
 from meta_tests.conducted import clean_environment
 from meta_tests.hostile import HostileFolder
-from qemunet_tests.harness import cut_off, own_python
-from qemunet_tests.harness.lab import secluded
-from qemunet_tests.harness.search_path import search_path
+from qemunet_tests.host.search_path import search_path
+from qemunet_tests.isolation import cut_off, own_python, secluded
 
 #: What a shell's careless start-up file leaves: an empty entry is the current folder.
 CARELESS = {

@@ -9,7 +9,7 @@ import pytest
 
 from meta_tests.accounts import CHECKOUT
 from meta_tests.conducted import clean_environment
-from qemunet_tests.harness import qemu_facts
+from qemunet_tests.qemu import qemu_facts
 
 takes_root = pytest.mark.skipif(os.geteuid() != 0, reason="there is no difference of rights otherwise")
 

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from qemunet_tests.harness.bench import Bench
-from qemunet_tests.harness.guest import Guest
-from qemunet_tests.harness.identity import NOBODY_ID, Identity, unprivileged
-from qemunet_tests.harness.netdev import Bridge, Nic, User
+from qemunet_tests.guest.bench import Bench
+from qemunet_tests.guest.guest import Guest
+from qemunet_tests.isolation.identity import NOBODY_ID, Identity, unprivileged
+from qemunet_tests.qemu.netdev import Bridge, Nic, User
 
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can be somebody else")
 NET_ADMIN = 1 << 12

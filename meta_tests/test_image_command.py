@@ -12,8 +12,8 @@ import pytest
 from qemunet_tests import images
 from qemunet_tests.__main__ import exit_code
 from qemunet_tests.commands import image as command
-from qemunet_tests.harness import template, templates
-from qemunet_tests.harness.image import Image
+from qemunet_tests.guest import template, templates
+from qemunet_tests.qemu.image import Image
 
 DIGEST = "3921e8478a37f7bf" * 4
 
@@ -23,7 +23,7 @@ def empty_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The only cache there is. For root, the machine's own would count as well."""
     cache = tmp_path / "cache"
     monkeypatch.setenv("QEMUNET_CACHE", str(cache))
-    monkeypatch.setattr("qemunet_tests.harness.cache.readable_caches", lambda: [cache])
+    monkeypatch.setattr("qemunet_tests.cache.readable_caches", lambda: [cache])
     return cache
 
 

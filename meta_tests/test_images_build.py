@@ -14,7 +14,7 @@ BUILD = """
 import os
 from pathlib import Path
 from qemunet_tests import images
-from qemunet_tests.harness import cache
+from qemunet_tests import cache
 own = Path(os.environ["QEMUNET_CACHE"])
 cache.readable_caches = lambda: [own]
 image = images.ensure()

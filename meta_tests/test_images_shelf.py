@@ -9,14 +9,14 @@ from pathlib import Path
 import pytest
 
 from meta_tests.patience import limit, soon
+from qemunet_tests import cache as caches
 from qemunet_tests import images
-from qemunet_tests.harness import cache as caches
-from qemunet_tests.harness.errors import HarnessError, UsageError
-from qemunet_tests.harness.image import Image
+from qemunet_tests.errors import HarnessError, UsageError
 from qemunet_tests.images import manifest as manifests
 from qemunet_tests.images import shelf, store
 from qemunet_tests.images.distribution import host_release
 from qemunet_tests.images.manifest import Ingredient, Manifest
+from qemunet_tests.qemu.image import Image
 
 PACKAGE = Ingredient(name="linux-image", version="6.1", sha256="ab" * 32)
 

@@ -8,13 +8,13 @@ import libarchive
 import pytest
 
 from meta_tests.test_images_shelf import fill
+from qemunet_tests import cache as caches
 from qemunet_tests import images
-from qemunet_tests.harness import cache as caches
-from qemunet_tests.harness.errors import UsageError
-from qemunet_tests.harness.image import Image
+from qemunet_tests.errors import UsageError
 from qemunet_tests.images import manifest as manifests
 from qemunet_tests.images import shelf
 from qemunet_tests.images.manifest import Manifest, Sum
+from qemunet_tests.qemu.image import Image
 
 
 class Host:

@@ -13,10 +13,10 @@ from pathlib import Path
 import pytest
 
 from meta_tests.patience import limit, soon
-from qemunet_tests.harness import namespaces
-from qemunet_tests.harness.deadline import Deadline
-from qemunet_tests.harness.errors import HarnessError, TimedOut
-from qemunet_tests.harness.processes import Process, Spawner
+from qemunet_tests.deadline import Deadline
+from qemunet_tests.errors import HarnessError, TimedOut
+from qemunet_tests.isolation import namespaces
+from qemunet_tests.isolation.processes import Process, Spawner
 
 CHECKOUT = Path(__file__).parent.parent
 
@@ -130,8 +130,8 @@ def test_what_is_kept_is_where_it_was_started(own: Spawner) -> None:
 
 OWNER = """
 import os, signal, sys
-from qemunet_tests.harness import namespaces
-from qemunet_tests.harness.processes import Spawner
+from qemunet_tests.isolation import namespaces
+from qemunet_tests.isolation.processes import Spawner
 
 namespaces.enter()
 spawner = Spawner(int(sys.argv[1]) or os.getpid())

@@ -12,18 +12,18 @@ from pathlib import Path
 import pytest
 from pyroute2.netlink.exceptions import NetlinkError
 
-from qemunet_tests.harness import namespaces
-from qemunet_tests.harness.bench import Bench
-from qemunet_tests.harness.deadline import Deadline
-from qemunet_tests.harness.errors import TimedOut
-from qemunet_tests.harness.lab import Lab, files, plan
-from qemunet_tests.harness.lab.cabling import lay_cable
-from qemunet_tests.harness.lab.echo import Caller
-from qemunet_tests.harness.lab.netplan import NetplanHost
-from qemunet_tests.harness.lab.station import Station
-from qemunet_tests.harness.namespaces import SCRATCH
-from qemunet_tests.harness.netdev import Bridge, Nic, User
-from qemunet_tests.harness.processes import Spawner
+from qemunet_tests.deadline import Deadline
+from qemunet_tests.errors import TimedOut
+from qemunet_tests.guest.bench import Bench
+from qemunet_tests.isolation import namespaces
+from qemunet_tests.isolation.namespaces import SCRATCH
+from qemunet_tests.isolation.processes import Spawner
+from qemunet_tests.isolation.station import Station
+from qemunet_tests.network import Lab, files, plan
+from qemunet_tests.network.cabling import lay_cable
+from qemunet_tests.network.echo import Caller
+from qemunet_tests.network.netplan import NetplanHost
+from qemunet_tests.qemu.netdev import Bridge, Nic, User
 
 ADDRESSED = ("host", "router", "neighbour", "outside")
 PAIRS = list(itertools.product(ADDRESSED, ADDRESSED))
@@ -215,7 +215,7 @@ def test_a_link_of_another_kind_is_a_leak_once_it_is_up(lab: Lab) -> None:
 
 
 def test_a_device_of_the_machine_is_a_leak() -> None:
-    from qemunet_tests.harness.lab.network import _leak
+    from qemunet_tests.network.network import _leak
 
     assert _leak({"ifname": "eth0", "ifi_type": 1, "flags": 0}, ()) == "eth0 is a device of the machine"
     assert _leak({"ifname": "lo", "ifi_type": 772, "flags": 1}, ()) is None

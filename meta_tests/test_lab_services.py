@@ -12,10 +12,10 @@ import pytest
 
 from meta_tests.accounts import CHECKOUT
 from meta_tests.lab_failing import FAILS
-from qemunet_tests.harness.deadline import Deadline
-from qemunet_tests.harness.lab import Lab
-from qemunet_tests.harness.lab.dnsmasq import Dnsmasq, Resolver
-from qemunet_tests.harness.lab.services import Services
+from qemunet_tests.deadline import Deadline
+from qemunet_tests.network import Lab
+from qemunet_tests.network.dnsmasq import Dnsmasq, Resolver
+from qemunet_tests.network.services import Services
 
 
 def send(server: Dnsmasq, number: int) -> None:

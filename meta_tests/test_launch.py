@@ -11,16 +11,16 @@ from pathlib import Path
 import pytest
 
 from meta_tests.patience import soon
-from qemunet_tests.harness.bench import Bench
-from qemunet_tests.harness.deadline import Deadline
-from qemunet_tests.harness.errors import HarnessError, TimedOut
-from qemunet_tests.harness.guest import Guest, GuestDied
-from qemunet_tests.harness.image import Image
-from qemunet_tests.harness.namespaces import SCRATCH
-from qemunet_tests.harness.netdev import Nic, User
-from qemunet_tests.harness.pace import Pace
-from qemunet_tests.harness.processes import Process
-from qemunet_tests.harness.qemu import LaunchFailed, NetdevRefused, QemuProcess
+from qemunet_tests.deadline import Deadline
+from qemunet_tests.errors import HarnessError, TimedOut
+from qemunet_tests.guest.bench import Bench
+from qemunet_tests.guest.guest import Guest, GuestDied
+from qemunet_tests.isolation.namespaces import SCRATCH
+from qemunet_tests.isolation.processes import Process
+from qemunet_tests.pace import Pace
+from qemunet_tests.qemu.command_line import LaunchFailed, NetdevRefused, QemuProcess
+from qemunet_tests.qemu.image import Image
+from qemunet_tests.qemu.netdev import Nic, User
 from qemunet_tests.report.finding import Verdict
 from qemunet_tests.report.judgement import judge
 

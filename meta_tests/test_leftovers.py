@@ -24,8 +24,8 @@ from meta_tests.runs import (
     shelves,
     standing,
 )
-from qemunet_tests.harness import qemu_facts
-from qemunet_tests.harness.deadline import Deadline
+from qemunet_tests.deadline import Deadline
+from qemunet_tests.qemu import qemu_facts
 
 pytest_plugins = "meta_tests.runs"
 

@@ -8,7 +8,7 @@ import pytest
 from meta_tests.leftovers import Run
 from meta_tests.patience import limit
 from meta_tests.runs import START_SECONDS, Start, by_everybody, by_root_first, standing
-from qemunet_tests.harness.deadline import Deadline
+from qemunet_tests.deadline import Deadline
 
 pytest_plugins = "meta_tests.runs"
 

@@ -9,8 +9,8 @@ from contextlib import contextmanager
 import pytest
 
 from meta_tests.patience import soon
-from qemunet_tests.harness.errors import HarnessError, TimedOut
-from qemunet_tests.harness.guest import Guest
+from qemunet_tests.errors import HarnessError, TimedOut
+from qemunet_tests.guest.guest import Guest
 
 
 @contextmanager

@@ -40,7 +40,7 @@ def test_entering(account: Account) -> None:
     """The network is new, the id is the same, and programs that are started have what they need for the lab."""
     code = """
 import os, subprocess
-from qemunet_tests.harness import namespaces
+from qemunet_tests.isolation import namespaces
 before = [os.readlink(f"/proc/self/ns/{kind}") for kind in ("net", "mnt", "pid")]
 assert not namespaces.entered()
 namespaces.enter()
@@ -61,7 +61,7 @@ print(*sorted(row.split(":")[0].strip() for row in open("/proc/net/dev") if ":" 
 def test_a_worker_has_a_network_of_its_own_and_knows_the_machines(account: Account) -> None:
     code = """
 import os
-from qemunet_tests.harness import namespaces
+from qemunet_tests.isolation import namespaces
 machine = namespaces.network_namespace()
 namespaces.enter()
 controller = namespaces.network_namespace()
@@ -80,7 +80,7 @@ def test_a_worker_does_not_survive_its_controller() -> None:
     account = Account("myself", os.geteuid(), os.getegid())
     code = """
 import os, signal
-from qemunet_tests.harness import namespaces
+from qemunet_tests.isolation import namespaces
 namespaces.enter()
 read, write = os.pipe()
 if os.fork() == 0:
@@ -104,7 +104,7 @@ os.kill(os.getpid(), signal.SIGKILL)
 def test_the_machine_sees_nothing_of_the_runs_mounts() -> None:
     """Also where mounts spread, as they do on machines with systemd."""
     code = (
-        "from qemunet_tests.harness import namespaces; namespaces.enter(); print(open('/proc/self/mountinfo').read())"
+        "from qemunet_tests.isolation import namespaces; namespaces.enter(); print(open('/proc/self/mountinfo').read())"
     )
     script = f'mount --make-rshared /; {sys.executable} -c "{code}" | grep -c qemunet; cat /proc/self/mountinfo'
     words = ["unshare", "--mount", "sh", "-c", script]
@@ -119,7 +119,7 @@ def test_the_machine_sees_nothing_of_the_runs_mounts() -> None:
 
 ENTER = """
 import sys
-from qemunet_tests.harness import errors, namespaces
+from qemunet_tests import errors; from qemunet_tests.isolation import namespaces
 try:
     namespaces.enter()
 except errors.Unavailable as error:
@@ -180,7 +180,7 @@ def test_a_filter_on_system_calls_is_named() -> None:
     account = Account("myself", os.geteuid(), os.getegid())
     forbidding = (
         """
-from qemunet_tests.harness import namespaces, syscalls
+from qemunet_tests.isolation import namespaces, syscalls
 def refuse(flags):
     raise PermissionError(1, "unshare: Operation not permitted")
 namespaces.unshare = refuse
@@ -249,7 +249,7 @@ def test_a_root_without_privileges_has_somebody_to_run_qemu_as() -> None:
     code = """
 import subprocess
 print(open("/proc/self/uid_map").read().split(), open("/proc/self/gid_map").read().split())
-prefix = __import__("qemunet_tests.harness.identity", fromlist=["x"]).unprivileged().prefix()
+prefix = __import__("qemunet_tests.isolation.identity", fromlist=["x"]).unprivileged().prefix()
 print(subprocess.run([*prefix, "id", "-u"], capture_output=True, text=True).stdout.strip())
 print(subprocess.run(["ip", "link", "add", "br7", "type", "bridge"]).returncode)
 """

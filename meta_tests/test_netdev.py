@@ -4,9 +4,9 @@ from dataclasses import replace
 
 import pytest
 
-from qemunet_tests.harness.bench import Bench
-from qemunet_tests.harness.netdev import DEFAULT_NIC_MODEL, NIC_MODELS, Bridge, Netdev, Nic, User
+from qemunet_tests.guest.bench import Bench
 from qemunet_tests.observe.lease import lease
+from qemunet_tests.qemu.netdev import DEFAULT_NIC_MODEL, NIC_MODELS, Bridge, Netdev, Nic, User
 
 
 @pytest.mark.parametrize(

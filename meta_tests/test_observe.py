@@ -5,18 +5,18 @@ from collections.abc import Iterator
 
 import pytest
 
-from qemunet_tests.harness.bench import Bench
-from qemunet_tests.harness.errors import HarnessError
-from qemunet_tests.harness.guest import Guest
-from qemunet_tests.harness.lab import Lab, plan
-from qemunet_tests.harness.netdev import Bridge, Nic, User
-from qemunet_tests.harness.target import Endpoint
+from qemunet_tests.errors import HarnessError
+from qemunet_tests.guest.bench import Bench
+from qemunet_tests.guest.guest import Guest
+from qemunet_tests.network import Lab, plan
+from qemunet_tests.network.target import Endpoint
 from qemunet_tests.observe.backend import backends, bridge_of, listening_sockets, tap_of
 from qemunet_tests.observe.frames import _message_type, dhcp_messages
 from qemunet_tests.observe.lease import _parse, lease
 from qemunet_tests.observe.links import address_on, carrier, driver, interfaces
 from qemunet_tests.observe.reach import bulk, echoes, ping
 from qemunet_tests.observe.resolver import addresses_of, host_answers
+from qemunet_tests.qemu.netdev import Bridge, Nic, User
 
 ECHO = Endpoint(plan.NEIGHBOUR, plan.ECHO_PORT)
 NOBODY = Endpoint(plan.NEIGHBOUR, plan.ECHO_PORT + 1)

@@ -4,12 +4,12 @@ from collections.abc import Iterator
 
 import pytest
 
-from qemunet_tests.harness.bench import Bench
-from qemunet_tests.harness.guest import Guest
-from qemunet_tests.harness.lab import Lab, plan
-from qemunet_tests.harness.netdev import Bridge, Nic
+from qemunet_tests.guest.bench import Bench
+from qemunet_tests.guest.guest import Guest
+from qemunet_tests.network import Lab, plan
 from qemunet_tests.observe.hops import hops
 from qemunet_tests.observe.lease import lease
+from qemunet_tests.qemu.netdev import Bridge, Nic
 
 
 @pytest.fixture

@@ -169,7 +169,7 @@ def test_the_fixture_without_the_marker_says_what_is_missing(pytester: pytest.Py
 def test_unavailable_becomes_a_skip_for_tests_without_a_claim_too(pytester: pytest.Pytester) -> None:
     pytester.makepyfile(
         """
-from qemunet_tests.harness.errors import Unavailable
+from qemunet_tests.errors import Unavailable
 def test_it(): raise Unavailable("no bridge", "make one")
 """
     )
@@ -322,7 +322,7 @@ def test_lengthy_tests_begin_at_once_beside_each_other(pytester: pytest.Pytester
     seen = pytester.mkdir("seen")
     pytester.makepyfile(f"""
         import pathlib, pytest
-        from qemunet_tests.harness.deadline import Deadline
+        from qemunet_tests.deadline import Deadline
 
         SEEN = pathlib.Path({str(seen)!r})
 

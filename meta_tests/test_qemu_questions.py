@@ -10,12 +10,12 @@ from pathlib import Path
 import pytest
 
 from meta_tests.conducted import qemunet
-from qemunet_tests.harness import enclosure, qemu_facts
-from qemunet_tests.harness.deadline import Deadline
-from qemunet_tests.harness.errors import HarnessError, UsageError
-from qemunet_tests.harness.host import emulators
-from qemunet_tests.harness.host.trial import launch_as_guests
-from qemunet_tests.harness.identity import unprivileged
+from qemunet_tests.deadline import Deadline
+from qemunet_tests.errors import HarnessError, UsageError
+from qemunet_tests.isolation import enclosure
+from qemunet_tests.isolation.identity import unprivileged
+from qemunet_tests.qemu import emulators, qemu_facts
+from qemunet_tests.qemu.trial import launch_as_guests
 from qemunet_tests.settings import from_options
 
 
@@ -89,7 +89,7 @@ def test_what_is_enclosed_ends_with_whoever_started_it(open_folder: Path) -> Non
     mark = f"13{os.getpid()}"
     code = f"""if True:
         import subprocess, sys
-        from qemunet_tests.harness import enclosure
+        from qemunet_tests.isolation import enclosure
         subprocess.Popen(enclosure.words(["sh", "-c", "setsid sleep {mark} & sleep {mark}"]))
         sys.stdin.read()"""
     owner = subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE)

@@ -13,7 +13,7 @@ from meta_tests.leftovers import Run
 from meta_tests.patience import limit
 from meta_tests.runs import START_SECONDS, Start, by_root_first
 from meta_tests.test_record_shapes import complaints
-from qemunet_tests.harness.deadline import Deadline
+from qemunet_tests.deadline import Deadline
 
 pytest_plugins = "meta_tests.runs"
 

@@ -17,7 +17,7 @@ SMB, ADDRESS = "user/smb-server", "user/address"
 NOW = """
 import pytest
 from qemunet_tests import plugin
-from qemunet_tests.harness.errors import Unavailable
+from qemunet_tests.errors import Unavailable
 @pytest.mark.claim("user/smb-server")
 def test_smb(claim, request):
     plugin.facts(request.config).qemu.update(path="/usr/bin/q", version="1.2.3")

@@ -11,7 +11,7 @@ from qemunet_tests.report.junit import sentence
 
 TESTS = """
 import pytest
-from qemunet_tests.harness.errors import Unavailable
+from qemunet_tests.errors import Unavailable
 
 @pytest.mark.claim("user/address")
 def test_holds(): pass

@@ -13,7 +13,7 @@ import pytest
 
 from meta_tests.patience import limit
 from qemunet_tests.__main__ import exit_code
-from qemunet_tests.harness.deadline import Deadline
+from qemunet_tests.deadline import Deadline
 
 PROMPT = b"guest# "
 BOOT_SECONDS = 90

@@ -13,7 +13,7 @@ import pytest
 
 from qemunet_tests.commands import typist
 from qemunet_tests.commands.typist import LEAVE, Typist, without_questions
-from qemunet_tests.harness.errors import TimedOut
+from qemunet_tests.errors import TimedOut
 
 PATIENCE_SECONDS = 0.3
 #: Like the guest's: a shell that comes back when it is left.

@@ -6,13 +6,13 @@ from collections.abc import Iterator
 
 import pytest
 
-from qemunet_tests.harness import ssh
-from qemunet_tests.harness.bench import Bench
-from qemunet_tests.harness.deadline import Deadline
-from qemunet_tests.harness.guest import Guest
-from qemunet_tests.harness.netdev import Nic, User
-from qemunet_tests.harness.processes import Completed
-from qemunet_tests.harness.ssh import CONNECTION_FAILED, SshKey
+from qemunet_tests.deadline import Deadline
+from qemunet_tests.guest import ssh
+from qemunet_tests.guest.bench import Bench
+from qemunet_tests.guest.guest import Guest
+from qemunet_tests.guest.ssh import CONNECTION_FAILED, SshKey
+from qemunet_tests.isolation.processes import Completed
+from qemunet_tests.qemu.netdev import Nic, User
 
 PORT = 2222
 

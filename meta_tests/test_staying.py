@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from qemunet_tests.harness import staying
-from qemunet_tests.harness.errors import Unavailable
+from qemunet_tests.errors import Unavailable
+from qemunet_tests.isolation import staying
 
 #: What is put below the folder's name: the longest is samba's.
 BELOW = "qemunet-12345678/guest-100/qemu-smb.ABCDEF/private/msg.sock/12345"

@@ -17,7 +17,7 @@ pytestmark = [
 ]
 
 MAP = """
-from qemunet_tests.harness import namespaces
+from qemunet_tests.isolation import namespaces
 namespaces.enter()
 print([row.split() for row in open("/proc/self/uid_map")])
 """

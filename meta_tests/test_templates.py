@@ -14,9 +14,10 @@ import pytest
 
 from meta_tests.patience import limit
 from qemunet_tests import images
-from qemunet_tests.harness import qemu_facts, template, templates
-from qemunet_tests.harness.accel import Accel
-from qemunet_tests.harness.machine import Machine
+from qemunet_tests.guest import template, templates
+from qemunet_tests.qemu import qemu_facts
+from qemunet_tests.qemu.accel import Accel
+from qemunet_tests.qemu.machine import Machine
 
 CHECKOUT = Path(__file__).parent.parent
 #: One of each kind: by DHCP, by a forward, by the bridge, by frames.

@@ -4,9 +4,9 @@ import os
 
 import pytest
 
-from qemunet_tests.harness.bench import Bench
-from qemunet_tests.harness.guest import Guest
-from qemunet_tests.harness.netdev import Bridge, Nic
+from qemunet_tests.guest.bench import Bench
+from qemunet_tests.guest.guest import Guest
+from qemunet_tests.qemu.netdev import Bridge, Nic
 from qemunet_tests.throughput import booting
 from qemunet_tests.throughput.arms import Arm
 from qemunet_tests.throughput.placement import Placement, threads

@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from qemunet_tests.harness.errors import HarnessError, Unavailable, UsageError
+from qemunet_tests.errors import HarnessError, Unavailable, UsageError
 from qemunet_tests.throughput import arms, clock, iperf, proof, schedule, sockets, watch
 from qemunet_tests.throughput.watch import Tick
 

@@ -7,7 +7,7 @@ import pytest
 
 from meta_tests import made_recordings
 from qemunet_tests.__main__ import exit_code
-from qemunet_tests.harness.errors import UsageError
+from qemunet_tests.errors import UsageError
 from qemunet_tests.throughput import recording, shelf
 from qemunet_tests.throughput.judging.live import Book
 

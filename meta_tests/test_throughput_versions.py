@@ -5,10 +5,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from qemunet_tests.harness.bench import Bench
-from qemunet_tests.harness.errors import HarnessError, Unavailable
-from qemunet_tests.harness.lab import Lab
-from qemunet_tests.harness.netdev import Nic
+from qemunet_tests.errors import HarnessError, Unavailable
+from qemunet_tests.guest.bench import Bench
+from qemunet_tests.network import Lab
+from qemunet_tests.qemu.netdev import Nic
 from qemunet_tests.throughput import iperf
 from qemunet_tests.throughput.arms import Arm
 from qemunet_tests.throughput.placement import Placement

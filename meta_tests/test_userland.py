@@ -17,7 +17,7 @@ from meta_tests.accounts import CHECKOUT, NOBODY, Account
 from meta_tests.leftovers import FOLDER_PREFIX, Run, mounts
 from meta_tests.userland.suites import SUITES
 from meta_tests.userland.unpacking import MARKER, REUSED_SECONDS, shelf
-from qemunet_tests.harness.deadline import Deadline
+from qemunet_tests.deadline import Deadline
 
 USERLAND = [sys.executable, "-m", "meta_tests.userland"]
 #: Unpacking one takes a minute, and five where ten others are busy.

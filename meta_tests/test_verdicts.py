@@ -16,7 +16,7 @@ pytest_plugins = "pytester"
 
 PREAMBLE = """
 import pytest
-from qemunet_tests.harness.errors import HarnessError, TimedOut, Unavailable, UsageError
+from qemunet_tests.errors import HarnessError, TimedOut, Unavailable, UsageError
 
 @pytest.fixture
 def fails_in_setup(): assert 1 == 2, "no lease in setup"

@@ -13,7 +13,7 @@ from typing import NoReturn
 
 from qemunet_tests.commands import COMMANDS, streams
 from qemunet_tests.commands.accidents import accident
-from qemunet_tests.harness.errors import HarnessError, Unavailable, UsageError
+from qemunet_tests.errors import HarnessError, Unavailable, UsageError
 
 DESCRIPTION = "Does guest networking of QEMU work on this machine, as its documentation promises?"
 EPILOG = """\

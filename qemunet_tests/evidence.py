@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from qemunet_tests.harness.bench import Bench
-from qemunet_tests.harness.cache import cache_root
-from qemunet_tests.harness.folder import Folder, opened
+from qemunet_tests.cache import cache_root
+from qemunet_tests.guest.bench import Bench
+from qemunet_tests.isolation.folder import Folder, opened
 from qemunet_tests.report.finding import ARTIFACT
 from qemunet_tests.report.place import ARTIFACTS
 

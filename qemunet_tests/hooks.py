@@ -5,10 +5,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
-    from qemunet_tests.harness.bench import Bench
-    from qemunet_tests.harness.guest import Guest
-    from qemunet_tests.harness.lab import Lab
-    from qemunet_tests.harness.lab.netplan import NetplanHost
+    from qemunet_tests.guest.bench import Bench
+    from qemunet_tests.guest.guest import Guest
+    from qemunet_tests.network import Lab
+    from qemunet_tests.network.netplan import NetplanHost
 
 
 @pytest.hookspec

@@ -5,9 +5,9 @@ from collections.abc import Callable
 
 from qemunet_tests.claims import Installed
 from qemunet_tests.claims.bounds import Program
-from qemunet_tests.harness import qemu_facts
-from qemunet_tests.harness.host import passt
-from qemunet_tests.harness.identity import on_the_host, unprivileged
+from qemunet_tests.host import passt
+from qemunet_tests.isolation.identity import on_the_host, unprivileged
+from qemunet_tests.qemu import qemu_facts
 from qemunet_tests.settings import Settings
 
 

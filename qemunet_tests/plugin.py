@@ -15,15 +15,15 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from qemunet_tests import hooks
-from qemunet_tests.harness import own_python
-from qemunet_tests.harness.errors import HarnessError, Unavailable, UsageError
+from qemunet_tests.errors import HarnessError, Unavailable, UsageError
+from qemunet_tests.isolation import own_python
 from qemunet_tests.options import CLAIMS, OPTIONS, asks_for_qemunet
 from qemunet_tests.report.book import JUNIT_FILE
 from qemunet_tests.report.facts import SessionFacts
 from qemunet_tests.report.reporter import FACTS, Reporter
 
 if TYPE_CHECKING:
-    from qemunet_tests.harness.accel import Accel
+    from qemunet_tests.qemu.accel import Accel
     from qemunet_tests.report.record import Testimony
     from qemunet_tests.settings import Settings
 
@@ -75,8 +75,8 @@ def accelerator(config: pytest.Config) -> "Accel":
 
 
 def _told_accelerator(config: pytest.Config) -> "Accel":
-    from qemunet_tests.harness.accel import Accel
     from qemunet_tests.preparation import prepare
+    from qemunet_tests.qemu.accel import Accel
 
     told = getattr(config, "workerinput", {}).get(ACCELERATOR)
     # On the real host nothing was entered, and so nothing chosen before.
@@ -95,7 +95,7 @@ def pytest_xdist_setupnodes(config: pytest.Config, specs: list[Any]) -> None:
 def pytest_configure_node(node: Any) -> None:
     """xdist's hook: what a worker is told."""
     if _accelerator in node.config.stash:
-        from qemunet_tests.harness import qemu_facts
+        from qemunet_tests.qemu import qemu_facts
 
         node.workerinput[ACCELERATOR] = dataclasses.asdict(node.config.stash[_accelerator])
         node.workerinput[QEMU] = qemu_facts.known()
@@ -169,7 +169,7 @@ def _enter_once(config: pytest.Config) -> None:
 
 
 def _enter_lab(config: pytest.Config, chosen: "Settings") -> None:
-    from qemunet_tests.harness import namespaces
+    from qemunet_tests.isolation import namespaces
 
     if "PYTEST_XDIST_WORKER" in os.environ and os.environ.get(_CONTROLLER) == str(os.getppid()):
         namespaces.enter_worker()
@@ -223,7 +223,7 @@ def _configure_session(config: pytest.Config) -> None:
         chosen = getattr(config.option, "xmlpath", None)
         config.option.xmlpath = chosen or (report and str(report / JUNIT_FILE))
         return
-    from qemunet_tests.harness import qemu_facts
+    from qemunet_tests.qemu import qemu_facts
     from qemunet_tests.report.interrupt import interrupt_only_once
 
     # What answered the controller is not asked again, so that it cannot turn out otherwise in here.

@@ -7,12 +7,13 @@ refusals could not be explained there.
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from qemunet_tests import images
-from qemunet_tests.harness import accel, cache, cut_off, qemu_facts
-from qemunet_tests.harness.accel import Accel
-from qemunet_tests.harness.enclosure import Running
-from qemunet_tests.harness.host.trial import launch_here
-from qemunet_tests.harness.identity import on_the_host, unprivileged
+from qemunet_tests import cache, images
+from qemunet_tests.isolation import cut_off
+from qemunet_tests.isolation.enclosure import Running
+from qemunet_tests.isolation.identity import on_the_host, unprivileged
+from qemunet_tests.qemu import accel, qemu_facts
+from qemunet_tests.qemu.accel import Accel
+from qemunet_tests.qemu.trial import launch_here
 from qemunet_tests.settings import Settings
 
 

@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Literal
 from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
 
 from qemunet_tests.claims import load, unmatched
-from qemunet_tests.harness import expectation
-from qemunet_tests.harness.errors import UsageError
-from qemunet_tests.harness.identity import on_the_host
-from qemunet_tests.harness.search_path import search_path
+from qemunet_tests.errors import UsageError
+from qemunet_tests.host.search_path import search_path
+from qemunet_tests.isolation.identity import on_the_host
+from qemunet_tests.network import expectation
 from qemunet_tests.options import CLAIMS, OPTIONS
 
 if TYPE_CHECKING:

@@ -3,15 +3,15 @@
 from ipaddress import IPv4Address
 
 from meta_tests.faults.fault import HELPER_SENTINELS, USER_SENTINELS, fault
-from qemunet_tests.harness.bench import Bench
-from qemunet_tests.harness.errors import HarnessError, Unavailable
-from qemunet_tests.harness.guest import Guest
-from qemunet_tests.harness.lab import Lab, plan
-from qemunet_tests.harness.lab.dnsmasq import Dnsmasq
-from qemunet_tests.harness.lab.netplan import NetplanHost
-from qemunet_tests.harness.lab.station import Station
-from qemunet_tests.harness.netdev import Bridge, Nic
+from qemunet_tests.errors import HarnessError, Unavailable
+from qemunet_tests.guest.bench import Bench
+from qemunet_tests.guest.guest import Guest
+from qemunet_tests.isolation.station import Station
+from qemunet_tests.network import Lab, plan
+from qemunet_tests.network.dnsmasq import Dnsmasq
+from qemunet_tests.network.netplan import NetplanHost
 from qemunet_tests.observe.backend import tap_of
+from qemunet_tests.qemu.netdev import Bridge, Nic
 
 _held: list[object] = []
 

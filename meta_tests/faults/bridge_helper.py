@@ -3,10 +3,10 @@
 from pathlib import Path
 
 from meta_tests.faults.fault import HELPER_SENTINELS, USER_SENTINELS, fault
-from qemunet_tests.harness import qemu_facts
-from qemunet_tests.harness.lab import Lab, files
-from qemunet_tests.harness.namespaces import SCRATCH
-from qemunet_tests.harness.syscalls import MS_BIND, MS_NOSUID, MS_REMOUNT, mount
+from qemunet_tests.isolation.namespaces import SCRATCH
+from qemunet_tests.isolation.syscalls import MS_BIND, MS_NOSUID, MS_REMOUNT, mount
+from qemunet_tests.network import Lab, files
+from qemunet_tests.qemu import qemu_facts
 
 
 @fault("bridge/acl-allow", "bridge/lease-address", cause="allows no bridge called br0",

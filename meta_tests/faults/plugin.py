@@ -4,10 +4,10 @@ import pytest
 
 from meta_tests.faults import bridge, bridge_helper, user  # noqa: F401  (they register their faults)
 from meta_tests.faults.fault import FAULTS
-from qemunet_tests.harness.bench import Bench
-from qemunet_tests.harness.guest import Guest
-from qemunet_tests.harness.lab import Lab
-from qemunet_tests.harness.lab.netplan import NetplanHost
+from qemunet_tests.guest.bench import Bench
+from qemunet_tests.guest.guest import Guest
+from qemunet_tests.network import Lab
+from qemunet_tests.network.netplan import NetplanHost
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -5,13 +5,13 @@ import socket
 
 from meta_tests.faults.fault import BRIDGE_SENTINELS, USER_SENTINELS, fault
 from meta_tests.faults.wrapper import alter_netdev, alter_qemu, without_pair
-from qemunet_tests.harness.bench import Bench
-from qemunet_tests.harness.errors import HarnessError
-from qemunet_tests.harness.guest import Guest
-from qemunet_tests.harness.lab import Lab, files
-from qemunet_tests.harness.lab.station import Station
-from qemunet_tests.harness.netdev import User
-from qemunet_tests.harness.processes import Completed
+from qemunet_tests.errors import HarnessError
+from qemunet_tests.guest.bench import Bench
+from qemunet_tests.guest.guest import Guest
+from qemunet_tests.isolation.processes import Completed
+from qemunet_tests.isolation.station import Station
+from qemunet_tests.network import Lab, files
+from qemunet_tests.qemu.netdev import User
 
 _held: list[socket.socket] = []
 
@@ -61,7 +61,7 @@ def nic_unplugged(guest: Guest, bench: Bench) -> None:
 @fault("user/icmp-outside-closed", cause="ping_group_range", sentinels=BRIDGE_SENTINELS, core=True)
 def ping_gate_open(lab: Lab) -> None:
     """The host lets every group that exists here open ping sockets, where the claim is about a closed gate."""
-    from qemunet_tests.harness.identity import unprivileged
+    from qemunet_tests.isolation.identity import unprivileged
 
     gid = unprivileged().gid
     lab.host.set_sysctl("net.ipv4.ping_group_range", f"{gid} {gid}")

@@ -4,8 +4,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from qemunet_tests.harness.lab import Lab
-from qemunet_tests.harness.processes import Process
+from qemunet_tests.isolation.processes import Process
+from qemunet_tests.network import Lab
 
 #: Takes the whole command line of a QEMU, `setpriv` in front of it included, and returns another.
 Change = Callable[[list[str]], list[str]]

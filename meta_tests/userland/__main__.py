@@ -9,7 +9,7 @@ from meta_tests.userland.machine import WORKING_FOLDER, machine_folder, run_in
 from meta_tests.userland.package_settings import mirror
 from meta_tests.userland.suites import SUITES
 from meta_tests.userland.unpacking import held
-from qemunet_tests.harness.errors import HarnessError, UsageError
+from qemunet_tests.errors import HarnessError, UsageError
 
 HELP = f"""\
 Run COMMAND in another Debian, with the QEMU, the libslirp and the Python that it has, on this machine's kernel.

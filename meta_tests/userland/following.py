@@ -14,7 +14,7 @@ import traceback
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from qemunet_tests.harness.syscalls import (
+from qemunet_tests.isolation.syscalls import (
     CLONE_NEWNS,
     CLONE_NEWPID,
     MS_PRIVATE,

@@ -17,8 +17,8 @@ from pathlib import Path
 
 from meta_tests.userland import package_settings, unpacking
 from meta_tests.userland.following import PATH, Command, run
-from qemunet_tests.harness.errors import UsageError
-from qemunet_tests.harness.syscalls import MS_BIND, MS_NOSUID, MS_RDONLY, MS_REMOUNT, mount, unmount
+from qemunet_tests.errors import UsageError
+from qemunet_tests.isolation.syscalls import MS_BIND, MS_NOSUID, MS_RDONLY, MS_REMOUNT, mount, unmount
 
 CHECKOUT = Path(__file__).parent.parent.parent
 #: Where the copy of the checkout lies: everybody can enter.

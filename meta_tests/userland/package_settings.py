@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from meta_tests.userland.suites import preferences_of, sources_of
-from qemunet_tests.harness.errors import UsageError
+from qemunet_tests.errors import UsageError
 
 #: Debian's and its derivatives' bundle of certificates, and where an administrator adds to it.
 BUNDLE = Path("/etc/ssl/certs/ca-certificates.crt")

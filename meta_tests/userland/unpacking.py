@@ -21,8 +21,8 @@ from pathlib import Path
 from meta_tests.userland.following import PATH, Command, run
 from meta_tests.userland.package_settings import LOGINS, apt_options
 from meta_tests.userland.suites import release_of, sources_of
-from qemunet_tests.harness import cache
-from qemunet_tests.harness.errors import HarnessError, UsageError
+from qemunet_tests import cache
+from qemunet_tests.errors import HarnessError, UsageError
 
 #: A suite that moves is followed, though not with every run.
 REUSED_SECONDS = 7 * 24 * 3600

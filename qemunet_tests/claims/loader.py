@@ -10,7 +10,7 @@ from typing import Any, cast
 from pydantic import ValidationError
 
 from qemunet_tests.claims.claim import Claim
-from qemunet_tests.harness.errors import UsageError
+from qemunet_tests.errors import UsageError
 
 SHELF = Path(__file__).parent
 

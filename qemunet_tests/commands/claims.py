@@ -3,7 +3,7 @@
 import argparse
 from typing import TYPE_CHECKING
 
-from qemunet_tests.harness.errors import UsageError
+from qemunet_tests.errors import UsageError
 
 if TYPE_CHECKING:
     from rich.text import Text

@@ -5,7 +5,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from qemunet_tests.harness.errors import UsageError
+from qemunet_tests.errors import UsageError
 
 if TYPE_CHECKING:
     from qemunet_tests.throughput.judging.outcome import Comparison

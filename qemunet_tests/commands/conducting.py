@@ -15,7 +15,7 @@ from qemunet_tests import plugin
 from qemunet_tests.claims import load
 from qemunet_tests.commands.accidents import wants_traceback
 from qemunet_tests.commands.terminal import hidden_output, text_of
-from qemunet_tests.harness.errors import HarnessError
+from qemunet_tests.errors import HarnessError
 from qemunet_tests.report.book import exit_code
 from qemunet_tests.report.card import print_card
 from qemunet_tests.report.citing import claim_of_location

@@ -11,11 +11,11 @@ import textwrap
 from collections.abc import Sequence
 from typing import Any
 
-from qemunet_tests.harness.errors import HarnessError, Unavailable, UsageError
-from qemunet_tests.harness.host import checks, deep
-from qemunet_tests.harness.host.checks import Capability, ModeVerdict
-from qemunet_tests.harness.host.facts import Facts, describe, gather
-from qemunet_tests.harness.image import Image
+from qemunet_tests.doctor import checks, deep
+from qemunet_tests.doctor.checks import Capability, ModeVerdict
+from qemunet_tests.doctor.facts import Facts, describe, gather
+from qemunet_tests.errors import HarnessError, Unavailable, UsageError
+from qemunet_tests.qemu.image import Image
 
 SCHEMA = 1
 EXIT_POSSIBLE = 0

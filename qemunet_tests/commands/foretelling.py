@@ -1,7 +1,7 @@
 """`qemunet run --target host --dry-run`: what would appear on this host's network, before anything does."""
 
-from qemunet_tests.harness.host.fixed_mac import fixed_mac
-from qemunet_tests.harness.identity import on_the_host
+from qemunet_tests.isolation.identity import on_the_host
+from qemunet_tests.network.fixed_mac import fixed_mac
 from qemunet_tests.settings import Settings
 
 

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from qemunet_tests.harness.errors import UsageError
+from qemunet_tests.errors import UsageError
 
 if TYPE_CHECKING:
-    from qemunet_tests.harness.templates import TemplateEntry
+    from qemunet_tests.guest.templates import TemplateEntry
     from qemunet_tests.images import Entry
 
 DEFAULT_NAME = "tiny"
@@ -76,7 +76,7 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 def execute(arguments: argparse.Namespace) -> int:
     """Raises UsageError for what does not exist, Unavailable and HarnessError where building is not possible."""
-    from qemunet_tests.harness import cache
+    from qemunet_tests import cache
 
     cache.claim(arguments.action in ("build", "import"), lambda sentence: print(sentence, file=sys.stderr))
     perform = {
@@ -106,7 +106,7 @@ def _build(arguments: argparse.Namespace) -> None:
 
 def _show_list(_arguments: argparse.Namespace) -> None:
     from qemunet_tests import images
-    from qemunet_tests.harness import templates
+    from qemunet_tests.guest import templates
 
     built, saved = images.listing(), templates.listing()
     tables = [*([table(built)] if built else []), *([table_of_templates(saved)] if saved else [])]
@@ -142,7 +142,7 @@ def _import_image(arguments: argparse.Namespace) -> None:
 
 def _remove(arguments: argparse.Namespace) -> None:
     from qemunet_tests import images
-    from qemunet_tests.harness import templates
+    from qemunet_tests.guest import templates
 
     wanted = arguments.wanted or ""
     if bool(wanted) == arguments.templates:

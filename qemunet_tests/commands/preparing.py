@@ -55,8 +55,7 @@ def prepare_image(console: Console) -> float:
     Raises Unavailable where it cannot be built, HarnessError where building failed, UsageError where the cache is
     somebody else's.
     """
-    from qemunet_tests import images
-    from qemunet_tests.harness import cache
+    from qemunet_tests import cache, images
 
     cache.claim(notice=lambda sentence: console.print(sentence, highlight=False, markup=False))
     began_seconds = time.monotonic()

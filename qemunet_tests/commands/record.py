@@ -8,13 +8,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from qemunet_tests.harness.errors import HarnessError, Unavailable, UsageError
+from qemunet_tests.errors import HarnessError, Unavailable, UsageError
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from qemunet_tests.harness.machine import Machine
-    from qemunet_tests.harness.qemu_facts import Qemu
+    from qemunet_tests.qemu.machine import Machine
+    from qemunet_tests.qemu.qemu_facts import Qemu
     from qemunet_tests.throughput.arms import Plan
     from qemunet_tests.throughput.recorder import Effort
     from qemunet_tests.throughput.recording import Writer
@@ -93,9 +93,9 @@ def _record(
     console: "Console", arguments: argparse.Namespace, settings: Any, plan: "Plan", effort: "Effort", seed: int
 ) -> int:
     from qemunet_tests import images
-    from qemunet_tests.harness import qemu_facts
-    from qemunet_tests.harness.machine import Machine
     from qemunet_tests.preparation import prepare
+    from qemunet_tests.qemu import qemu_facts
+    from qemunet_tests.qemu.machine import Machine
     from qemunet_tests.throughput import session
     from qemunet_tests.throughput.guest_time import Counting
     from qemunet_tests.throughput.placement import Placement

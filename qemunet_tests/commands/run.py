@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from qemunet_tests.harness.errors import UsageError
+from qemunet_tests.errors import UsageError
 from qemunet_tests.options import CLAIMS, CONFORMANCE, OPTIONS
 
 if TYPE_CHECKING:

@@ -14,13 +14,13 @@ from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, get_args
 
-from qemunet_tests.harness.errors import HarnessError, UsageError
-from qemunet_tests.harness.netdev import Netdev, Nic
+from qemunet_tests.errors import HarnessError, UsageError
+from qemunet_tests.qemu.netdev import Netdev, Nic
 
 if TYPE_CHECKING:
-    from qemunet_tests.harness.bench import Bench
-    from qemunet_tests.harness.lab import Lab
-    from qemunet_tests.harness.processes import Process
+    from qemunet_tests.guest.bench import Bench
+    from qemunet_tests.isolation.processes import Process
+    from qemunet_tests.network import Lab
     from qemunet_tests.settings import Settings
 
 #: Every mode by its name.
@@ -90,7 +90,7 @@ def execute(arguments: argparse.Namespace) -> int:
 
 def _boot_again(file: Path) -> int:
     """A guest as it was, in a lab; what it was asked last is typed first, then what standard input says."""
-    from qemunet_tests.harness import repro
+    from qemunet_tests.guest import repro
     from qemunet_tests.settings import from_options
 
     again = repro.read(file)
@@ -103,7 +103,7 @@ def _boot_again(file: Path) -> int:
 
 def hint(mode: str, by_hand: bool) -> str:
     """What the guest can reach, and how to leave it: one line."""
-    from qemunet_tests.harness.lab import plan
+    from qemunet_tests.network import plan
 
     return (
         f"{mode}: host {plan.HOST}, router {plan.ROUTER}, neighbour {plan.NEIGHBOUR}, "
@@ -119,10 +119,10 @@ def _bench(settings: "Settings | None" = None) -> Iterator["Bench"]:
 
     from qemunet_tests import images
     from qemunet_tests.commands.preparing import prepare_image
-    from qemunet_tests.harness import qemu_facts
-    from qemunet_tests.harness.bench import Bench
-    from qemunet_tests.harness.machine import Machine
+    from qemunet_tests.guest.bench import Bench
     from qemunet_tests.preparation import prepare
+    from qemunet_tests.qemu import qemu_facts
+    from qemunet_tests.qemu.machine import Machine
     from qemunet_tests.settings import Settings
 
     prepare_image(Console(stderr=True))
@@ -135,9 +135,9 @@ def _bench(settings: "Settings | None" = None) -> Iterator["Bench"]:
 
 @contextlib.contextmanager
 def _lab() -> Iterator["Lab"]:
-    from qemunet_tests.harness import namespaces
-    from qemunet_tests.harness.lab import Lab
-    from qemunet_tests.harness.processes import Spawner
+    from qemunet_tests.isolation import namespaces
+    from qemunet_tests.isolation.processes import Spawner
+    from qemunet_tests.network import Lab
 
     namespaces.enter()
     with contextlib.closing(Spawner(os.getpid())) as spawner, contextlib.closing(Lab(spawner)) as lab:
@@ -153,7 +153,7 @@ def _hand_over_terminal(bench: "Bench", nics: tuple[Nic, ...], words: list[str])
 
 def _type_what_is_piped(bench: "Bench", nics: tuple[Nic, ...], words: list[str], first: bytes = b"") -> int:
     from qemunet_tests.commands.typist import Typist
-    from qemunet_tests.harness.guest import BOOT_SECONDS
+    from qemunet_tests.guest.guest import BOOT_SECONDS
 
     ours, theirs = socket.socketpair()
     with theirs:
@@ -173,7 +173,7 @@ def _write_all(descriptor: int, content: bytes) -> None:
 
 @contextlib.contextmanager
 def _stopped(process: "Process") -> Iterator[None]:
-    from qemunet_tests.harness.processes import stop
+    from qemunet_tests.isolation.processes import stop
 
     try:
         yield

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Iterator
 from typing import Any, TextIO
 
-from qemunet_tests.harness.errors import HarnessError
+from qemunet_tests.errors import HarnessError
 
 _NAMES = ("standard input", "standard output", "standard error")
 

@@ -7,7 +7,7 @@ import select
 import socket
 from collections.abc import Callable
 
-from qemunet_tests.harness.deadline import Deadline
+from qemunet_tests.deadline import Deadline
 
 PROMPT = b"guest# "
 #: The prompt, or the one for the rest of a command that goes over several lines.

@@ -5,12 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from qemunet_tests.harness.netdev import Bridge
 from qemunet_tests.observe.backend import backends, bridge_of, tap_of
 from qemunet_tests.observe.lease import known_to_server, lease
 from qemunet_tests.observe.links import driver
 from qemunet_tests.observe.privileges import privileges
 from qemunet_tests.observe.refusal import answer
+from qemunet_tests.qemu.netdev import Bridge
 
 # On a host, until its operator has named a bridge, nothing of this mode is tried.
 pytestmark = pytest.mark.usefixtures("named_bridge")

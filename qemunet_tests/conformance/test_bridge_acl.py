@@ -2,9 +2,9 @@
 
 import pytest
 
-from qemunet_tests.harness.lab import files
-from qemunet_tests.harness.netdev import Bridge
+from qemunet_tests.network import files
 from qemunet_tests.observe.refusal import STARTED, answer
+from qemunet_tests.qemu.netdev import Bridge
 
 # On a host, until its operator has named a bridge, nothing of this mode is tried.
 pytestmark = pytest.mark.usefixtures("named_bridge")

@@ -2,11 +2,11 @@
 
 import pytest
 
-from qemunet_tests.harness.errors import ControlFailed
-from qemunet_tests.harness.netdev import Bridge
+from qemunet_tests.errors import ControlFailed
 from qemunet_tests.observe.bridges import bridge
 from qemunet_tests.observe.delay import delay
 from qemunet_tests.observe.lease import lease
+from qemunet_tests.qemu.netdev import Bridge
 
 # On a host, until its operator has named a bridge, nothing of this mode is tried.
 pytestmark = pytest.mark.usefixtures("named_bridge")

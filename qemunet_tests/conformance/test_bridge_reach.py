@@ -4,7 +4,7 @@ import secrets
 
 import pytest
 
-from qemunet_tests.harness import ssh
+from qemunet_tests.guest import ssh
 from qemunet_tests.observe.arrivals import GuestEar
 from qemunet_tests.observe.lease import lease
 from qemunet_tests.observe.nameplate import put_up, read_at

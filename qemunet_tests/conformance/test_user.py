@@ -2,9 +2,9 @@
 
 import pytest
 
-from qemunet_tests.harness.errors import HarnessError
-from qemunet_tests.harness.lab.firewall import rejecting, ruleset
-from qemunet_tests.harness.target import Endpoint
+from qemunet_tests.errors import HarnessError
+from qemunet_tests.network.firewall import rejecting, ruleset
+from qemunet_tests.network.target import Endpoint
 from qemunet_tests.observe.connecting import refusal
 from qemunet_tests.observe.lease import lease
 from qemunet_tests.observe.links import address_on, addresses, driver

@@ -4,12 +4,12 @@ import socket
 
 import pytest
 
-from qemunet_tests.harness import ssh
-from qemunet_tests.harness.host import ports
-from qemunet_tests.harness.netdev import User
+from qemunet_tests.guest import ssh
+from qemunet_tests.host import ports
 from qemunet_tests.observe.backend import listening_sockets
 from qemunet_tests.observe.lease import lease
 from qemunet_tests.observe.nameplate import put_up, read_at
+from qemunet_tests.qemu.netdev import User
 
 NO_LEASE = "the guest got no lease"
 #: Tells one guest from every other, and from the host.

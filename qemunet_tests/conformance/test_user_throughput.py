@@ -2,7 +2,7 @@
 
 import pytest
 
-from qemunet_tests.harness.errors import ControlFailed
+from qemunet_tests.errors import ControlFailed
 from qemunet_tests.throughput import quick
 
 

@@ -2,12 +2,12 @@
 
 from qemunet_tests.diagnosis.cause import Cause
 from qemunet_tests.diagnosis.scene import Scene
-from qemunet_tests.harness.host import bridges
-from qemunet_tests.harness.netdev import Bridge
+from qemunet_tests.host import bridges
 from qemunet_tests.observe.backend import tap_of
 from qemunet_tests.observe.bridges import bridge, port_state
 from qemunet_tests.observe.obstructions import unfiltered
 from qemunet_tests.observe.packet_filter import stops
+from qemunet_tests.qemu.netdev import Bridge
 
 
 def spanning_tree(scene: Scene) -> Cause | None:

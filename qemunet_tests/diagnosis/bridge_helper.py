@@ -4,9 +4,9 @@ from dataclasses import replace
 
 from qemunet_tests.diagnosis.cause import Cause
 from qemunet_tests.diagnosis.scene import Scene
-from qemunet_tests.harness.host import acl, credentials, devices, helper, machine
-from qemunet_tests.harness.host.account import user_name
-from qemunet_tests.harness.host.obstacle import Obstacle
+from qemunet_tests.host import acl, credentials, devices, helper, machine
+from qemunet_tests.host.obstacle import Obstacle
+from qemunet_tests.user_names import user_name
 
 #: What the helper says whatever keeps it from its privilege; the second, where not even root may have that.
 POWERLESS = ("failed to create tun device", "failed to drop privileges")

@@ -1,11 +1,11 @@
 """Causes why a guest on the bridge gets no lease, although everything on the host is in order."""
 
+from qemunet_tests import pace
+from qemunet_tests.deadline import Deadline
 from qemunet_tests.diagnosis import localise
 from qemunet_tests.diagnosis.cause import Cause
 from qemunet_tests.diagnosis.scene import Scene
-from qemunet_tests.harness import pace
-from qemunet_tests.harness.deadline import Deadline
-from qemunet_tests.harness.host_target import addresses
+from qemunet_tests.network.host_target import addresses
 from qemunet_tests.observe import checksums, dhcp_questions
 from qemunet_tests.observe.announcements import announced_prefixes
 from qemunet_tests.observe.exchanges import DHCP

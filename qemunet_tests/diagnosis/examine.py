@@ -20,7 +20,7 @@ from qemunet_tests.diagnosis import (
 )
 from qemunet_tests.diagnosis.cause import Cause
 from qemunet_tests.diagnosis.scene import Scene
-from qemunet_tests.harness.errors import Unavailable
+from qemunet_tests.errors import Unavailable
 
 #: Looks at one thing and returns a cause only where it has proof.
 Suspicion = Callable[[Scene], Cause | None]

@@ -2,9 +2,9 @@
 
 import re
 
+from qemunet_tests.deadline import Deadline
 from qemunet_tests.diagnosis.cause import Cause
 from qemunet_tests.diagnosis.scene import Scene
-from qemunet_tests.harness.deadline import Deadline
 from qemunet_tests.observe.links import carrier, interfaces
 
 #: A line of `info usernet`: protocol, descriptor, host address and port, and then the guest's.

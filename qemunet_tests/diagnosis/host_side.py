@@ -4,9 +4,9 @@ from pathlib import Path
 
 from qemunet_tests.diagnosis.cause import Cause
 from qemunet_tests.diagnosis.scene import Scene
-from qemunet_tests.harness.host import bridges
-from qemunet_tests.harness.host.bridges import Bridge, Port
-from qemunet_tests.harness.namespaces import network_namespace
+from qemunet_tests.host import bridges
+from qemunet_tests.host.bridges import Bridge, Port
+from qemunet_tests.isolation.namespaces import network_namespace
 from qemunet_tests.observe.backend import bridge_of, tap_of
 from qemunet_tests.observe.bridges import places_of_mac, ports_of_mac
 

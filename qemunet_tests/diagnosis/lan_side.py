@@ -2,8 +2,8 @@
 
 from qemunet_tests.diagnosis.cause import Cause
 from qemunet_tests.diagnosis.scene import Scene
-from qemunet_tests.harness.host import resolver
-from qemunet_tests.harness.target import Endpoint
+from qemunet_tests.host import resolver
+from qemunet_tests.network.target import Endpoint
 from qemunet_tests.observe.resolver import host_answers
 from qemunet_tests.observe.routing import next_hop
 

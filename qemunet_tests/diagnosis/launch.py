@@ -7,10 +7,10 @@ from pathlib import Path
 
 from qemunet_tests.diagnosis.cause import Cause
 from qemunet_tests.diagnosis.scene import Scene
-from qemunet_tests.harness.host import acl, ports
-from qemunet_tests.harness.netdev import User
-from qemunet_tests.harness.qemu import NetdevRefused
+from qemunet_tests.host import acl, ports
 from qemunet_tests.observe.privileges import privileges
+from qemunet_tests.qemu.command_line import NetdevRefused
+from qemunet_tests.qemu.netdev import User
 
 FORWARD = re.compile(r"Could not set up host forwarding rule '(?:tcp|udp)?:[^:]*:(\d+)-")
 

@@ -10,9 +10,9 @@ from collections.abc import Iterator
 from qemunet_tests.diagnosis.cause import Cause
 from qemunet_tests.diagnosis.routes import link_to
 from qemunet_tests.diagnosis.scene import Scene
-from qemunet_tests.harness.errors import Unavailable
-from qemunet_tests.harness.guest import Guest
-from qemunet_tests.harness.host import bridges
+from qemunet_tests.errors import Unavailable
+from qemunet_tests.guest.guest import Guest
+from qemunet_tests.host import bridges
 from qemunet_tests.observe import exchanges, obstructions
 from qemunet_tests.observe.backend import tap_of
 from qemunet_tests.observe.exchanges import FULL_SIZE_BYTES, Exchange

@@ -4,7 +4,7 @@ import re
 
 from qemunet_tests.diagnosis.cause import Cause
 from qemunet_tests.diagnosis.scene import Scene
-from qemunet_tests.harness.lab import plan
+from qemunet_tests.network import plan
 
 
 def interface_named_otherwise(scene: Scene) -> Cause | None:

@@ -6,8 +6,8 @@ from pyroute2.netlink.exceptions import NetlinkError
 
 from qemunet_tests.diagnosis.cause import Cause
 from qemunet_tests.diagnosis.scene import Scene
-from qemunet_tests.harness.errors import Unavailable
-from qemunet_tests.harness.host import bridges
+from qemunet_tests.errors import Unavailable
+from qemunet_tests.host import bridges
 from qemunet_tests.observe.lease import lease
 from qemunet_tests.observe.resolver import used_by_qemu
 from qemunet_tests.observe.routing import answers_are_refused, dead_end, next_hop

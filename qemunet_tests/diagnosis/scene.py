@@ -3,11 +3,11 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from qemunet_tests.harness.bench import Bench
-from qemunet_tests.harness.guest import Guest
-from qemunet_tests.harness.host_target import HostTarget
-from qemunet_tests.harness.lab.netplan import NetplanHost
-from qemunet_tests.harness.target import LabTarget, Target
+from qemunet_tests.guest.bench import Bench
+from qemunet_tests.guest.guest import Guest
+from qemunet_tests.network.host_target import HostTarget
+from qemunet_tests.network.netplan import NetplanHost
+from qemunet_tests.network.target import LabTarget, Target
 
 
 @dataclass(frozen=True)

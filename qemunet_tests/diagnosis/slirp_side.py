@@ -5,12 +5,12 @@ import socket
 
 from qemunet_tests.diagnosis.cause import Cause
 from qemunet_tests.diagnosis.scene import Scene
-from qemunet_tests.harness.lab.firewall import ruleset
-from qemunet_tests.harness.pace import turns, whole
+from qemunet_tests.network.firewall import ruleset
 from qemunet_tests.observe.backend import listening_sockets
 from qemunet_tests.observe.hops import expiry_is_told
 from qemunet_tests.observe.ping_way import GATE, gate_opens
 from qemunet_tests.observe.reach import ping
+from qemunet_tests.pace import turns, whole
 
 INPUT_CHAIN = re.compile(r"chain (\S+) \{\s+type filter hook input[^}]*\b(?:drop|reject)\b")
 

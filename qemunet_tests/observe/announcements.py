@@ -3,7 +3,7 @@
 import ipaddress
 import re
 
-from qemunet_tests.harness.guest import Guest
+from qemunet_tests.guest.guest import Guest
 from qemunet_tests.observe.wiretaps import whole_capture
 
 #: RFC 4861: the type of a router advertisement, the size of its fixed part, and its option for a prefix.

@@ -2,8 +2,8 @@
 
 import re
 
-from qemunet_tests.harness.guest import Guest
-from qemunet_tests.harness.pace import turns, whole
+from qemunet_tests.guest.guest import Guest
+from qemunet_tests.pace import turns, whole
 
 REPLY = re.compile(r"\[([0-9a-f:]{17})\]")
 

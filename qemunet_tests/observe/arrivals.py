@@ -2,8 +2,8 @@
 
 from types import TracebackType
 
-from qemunet_tests.harness.deadline import Deadline
-from qemunet_tests.harness.guest import Guest
+from qemunet_tests.deadline import Deadline
+from qemunet_tests.guest.guest import Guest
 from qemunet_tests.observe.protocols import PROTOCOLS
 
 

@@ -4,9 +4,9 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from qemunet_tests.harness.errors import Unavailable
-from qemunet_tests.harness.guest import Guest
-from qemunet_tests.harness.lab.station import Station
+from qemunet_tests.errors import Unavailable
+from qemunet_tests.guest.guest import Guest
+from qemunet_tests.isolation.station import Station
 
 BACKEND = re.compile(r"^\s*\\?\s*(?P<id>net\d+): index=\d+,type=(?P<type>[\w-]+)(?:,(?P<rest>.*))?$", re.MULTILINE)
 

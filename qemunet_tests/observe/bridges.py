@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from qemunet_tests.harness.deadline import Deadline
-from qemunet_tests.harness.lab.station import Station
+from qemunet_tests.deadline import Deadline
+from qemunet_tests.isolation.station import Station
 
 #: linux/socket.h and linux/neighbour.h.
 AF_BRIDGE, NUD_NOARP, NUD_PERMANENT, NTF_LEARNED = 7, 0x40, 0x80, 0x10

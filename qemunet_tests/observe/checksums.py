@@ -7,7 +7,7 @@ tells a guest so beside the frame; a guest that is not told drops what looks spo
 import struct
 from typing import Literal
 
-from qemunet_tests.harness.guest import Guest
+from qemunet_tests.guest.guest import Guest
 from qemunet_tests.observe.frames import DHCP_COOKIE
 from qemunet_tests.observe.wiretaps import whole_capture
 

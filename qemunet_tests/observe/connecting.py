@@ -1,8 +1,8 @@
 """Whether a TCP connection opens, and with which error it does not."""
 
-from qemunet_tests.harness.guest import Guest
-from qemunet_tests.harness.pace import turns, whole
-from qemunet_tests.harness.target import Endpoint
+from qemunet_tests.guest.guest import Guest
+from qemunet_tests.network.target import Endpoint
+from qemunet_tests.pace import turns, whole
 
 #: What is said where nobody says anything: by connect(2), and where the program does not give a reason.
 NO_ANSWER = ("Connection timed out", "no answer")

@@ -3,7 +3,7 @@
 import time
 from dataclasses import dataclass
 
-from qemunet_tests.harness.guest import Guest
+from qemunet_tests.guest.guest import Guest
 from qemunet_tests.observe.frames import timed_dhcp_messages
 
 

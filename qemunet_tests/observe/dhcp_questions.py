@@ -9,9 +9,9 @@ import contextlib
 import socket
 from collections.abc import Callable
 
-from qemunet_tests.harness.deadline import Deadline
-from qemunet_tests.harness.errors import TimedOut
-from qemunet_tests.harness.lab.station import Station
+from qemunet_tests.deadline import Deadline
+from qemunet_tests.errors import TimedOut
+from qemunet_tests.isolation.station import Station
 from qemunet_tests.observe.frames import DHCP_COOKIE
 from qemunet_tests.observe.wiretaps import ETH_P_ALL
 

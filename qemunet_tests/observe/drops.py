@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from qemunet_tests.harness.lab.station import Station
+from qemunet_tests.isolation.station import Station
 
 #: Groups of /proc/net/snmp and netstat, and what is counted there of packets that get no further.
 LOST = {

@@ -2,9 +2,9 @@
 
 import socket
 
-from qemunet_tests.harness.guest import Guest
-from qemunet_tests.harness.pace import turns, whole
+from qemunet_tests.guest.guest import Guest
 from qemunet_tests.observe.lease import lease
+from qemunet_tests.pace import turns, whole
 
 ECHO_REPLY = 0
 

@@ -7,15 +7,15 @@ import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from qemunet_tests.harness.guest import Guest
-from qemunet_tests.harness.lab.station import Station
-from qemunet_tests.harness.pace import crowding, whole
-from qemunet_tests.harness.target import Endpoint
+from qemunet_tests.guest.guest import Guest
+from qemunet_tests.isolation.station import Station
+from qemunet_tests.network.target import Endpoint
 from qemunet_tests.observe.frames import DHCP_COOKIE
 from qemunet_tests.observe.lease import lease
 from qemunet_tests.observe.packets import ARP, ICMP, TCP, UDP, Packet
 from qemunet_tests.observe.reach import ping
 from qemunet_tests.observe.resolver import ask_in
+from qemunet_tests.pace import crowding, whole
 
 #: linux/if_ether.h: what a guest believes that the LAN carries, less the headers of IPv4 and ICMP.
 FULL_SIZE_BYTES = 1500 - 28

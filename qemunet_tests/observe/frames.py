@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from qemunet_tests.harness.guest import Guest
+from qemunet_tests.guest.guest import Guest
 
 #: RFC 1533: every DHCP packet carries it, 236 bytes after its beginning.
 DHCP_COOKIE = b"\x63\x82\x53\x63"

@@ -3,9 +3,9 @@
 import re
 import socket
 
-from qemunet_tests.harness.lab.station import Station
-from qemunet_tests.harness.pace import turns, whole
+from qemunet_tests.isolation.station import Station
 from qemunet_tests.observe.place import Place
+from qemunet_tests.pace import turns, whole
 
 HOP = re.compile(r"^\s*\d+\s+(\S+)", re.MULTILINE)
 #: traceroute's option for each protocol it can send its probes by.

@@ -1,9 +1,9 @@
 """Network interfaces, seen from inside a guest."""
 
-from qemunet_tests.harness import pace
-from qemunet_tests.harness.guest import Guest
-from qemunet_tests.harness.pace import turns, whole
+from qemunet_tests import pace
+from qemunet_tests.guest.guest import Guest
 from qemunet_tests.observe.place import Place
+from qemunet_tests.pace import turns, whole
 
 
 def interfaces(guest: Guest) -> list[str]:

@@ -7,9 +7,9 @@ import secrets
 import socket
 from dataclasses import dataclass
 
-from qemunet_tests.harness.guest import Guest
-from qemunet_tests.harness.lab.station import Station
-from qemunet_tests.harness.pace import turns
+from qemunet_tests.guest.guest import Guest
+from qemunet_tests.isolation.station import Station
+from qemunet_tests.pace import turns
 
 LISTEN = {"TCP": "TCP4-LISTEN:{port},fork,reuseaddr", "UDP": "UDP4-RECVFROM:{port},fork"}
 #: Where a word has come in, it is taken first: socat answers nothing where it cannot hand it on.

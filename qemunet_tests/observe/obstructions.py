@@ -4,9 +4,9 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from qemunet_tests.harness.host import bridges
-from qemunet_tests.harness.host.files import MACHINE, read_int, read_text
-from qemunet_tests.harness.lab.station import Station
+from qemunet_tests.host import bridges
+from qemunet_tests.host.files import MACHINE, read_int, read_text
+from qemunet_tests.isolation.station import Station
 from qemunet_tests.observe.bridges import port_state
 from qemunet_tests.observe.packet_filter import stops
 

@@ -3,7 +3,7 @@
 import re
 from dataclasses import dataclass
 
-from qemunet_tests.harness.lab.station import Station
+from qemunet_tests.isolation.station import Station
 
 TABLE = re.compile(r"^table (?P<family>\w+) (?P<name>\S+) {[^\n]*\n(?P<body>.*?)^}", re.MULTILINE | re.DOTALL)
 CHAIN = re.compile(r"^\tchain (?P<name>\S+) {[^\n]*\n(?P<lines>.*?)^\t}", re.MULTILINE | re.DOTALL)

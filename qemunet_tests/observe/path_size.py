@@ -1,6 +1,6 @@
 """How large a packet may be to be answered."""
 
-from qemunet_tests.harness.guest import Guest
+from qemunet_tests.guest.guest import Guest
 from qemunet_tests.observe.reach import ping
 
 #: IPv4 and ICMP. RFC 791: packets of 68 bytes pass everywhere.

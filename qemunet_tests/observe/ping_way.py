@@ -9,9 +9,9 @@ import re
 from collections.abc import Collection
 from dataclasses import dataclass
 
-from qemunet_tests.harness.guest import Guest
-from qemunet_tests.harness.host.icmp import ping_socket_opens
-from qemunet_tests.harness.lab.station import Station
+from qemunet_tests.guest.guest import Guest
+from qemunet_tests.host.icmp import ping_socket_opens
+from qemunet_tests.isolation.station import Station
 from qemunet_tests.observe.privileges import NET_RAW, privileges
 
 GATE = "net.ipv4.ping_group_range"

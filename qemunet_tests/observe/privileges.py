@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from qemunet_tests.harness.guest import Guest
+from qemunet_tests.guest.guest import Guest
 
 #: Numbers of capability.h; others than these are shown as numbers.
 NET_RAW = 13

@@ -5,9 +5,9 @@ import socket
 from collections.abc import Callable
 from types import TracebackType
 
-from qemunet_tests.harness.deadline import Deadline
-from qemunet_tests.harness.guest import Guest
-from qemunet_tests.harness.lab.station import Station
+from qemunet_tests.deadline import Deadline
+from qemunet_tests.guest.guest import Guest
+from qemunet_tests.isolation.station import Station
 
 #: Bytes of the word by which a packet is recognised.
 WORD_BYTES = 8

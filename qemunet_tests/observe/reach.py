@@ -5,11 +5,11 @@ import re
 import secrets
 from dataclasses import dataclass
 
-from qemunet_tests.harness.errors import HarnessError
-from qemunet_tests.harness.guest import Guest
-from qemunet_tests.harness.pace import turns, whole
-from qemunet_tests.harness.target import Endpoint
+from qemunet_tests.errors import HarnessError
+from qemunet_tests.guest.guest import Guest
+from qemunet_tests.network.target import Endpoint
 from qemunet_tests.observe.place import Place
+from qemunet_tests.pace import turns, whole
 
 RECEIVED = re.compile(r"(\d+) packets transmitted, (\d+)(?: packets)? received")
 #: A program of the guest that sends what it is given and prints what comes back. In software busybox's own starts in

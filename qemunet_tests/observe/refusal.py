@@ -1,6 +1,6 @@
 """What the bridge helper says when QEMU asks it for a tap."""
 
-from qemunet_tests.harness.bench import Attempt
+from qemunet_tests.guest.bench import Attempt
 
 STARTED = "QEMU starts"
 #: QEMU's own words, which follow the helper's and are the same for all of them.

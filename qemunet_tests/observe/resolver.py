@@ -6,11 +6,11 @@ import socket
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from qemunet_tests.harness.guest import Guest
-from qemunet_tests.harness.host import resolver
-from qemunet_tests.harness.lab.station import Station
-from qemunet_tests.harness.pace import turns, whole
+from qemunet_tests.guest.guest import Guest
+from qemunet_tests.host import resolver
+from qemunet_tests.isolation.station import Station
 from qemunet_tests.observe.place import Place
+from qemunet_tests.pace import turns, whole
 
 ANSWER = re.compile(r"^Address(?: \d+)?:\s+(\d+\.\d+\.\d+\.\d+)\s*$", re.MULTILINE)
 

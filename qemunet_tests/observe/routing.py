@@ -7,7 +7,7 @@ from ipaddress import IPv4Address, IPv4Network
 
 from pyroute2.netlink.exceptions import NetlinkError
 
-from qemunet_tests.harness.lab.station import Station
+from qemunet_tests.isolation.station import Station
 
 #: Types of routes and rules that end a packet's way.
 DEAD_ENDS = ("blackhole", "prohibit", "unreachable")

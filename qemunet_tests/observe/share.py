@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from qemunet_tests.harness.folder import opened
-from qemunet_tests.harness.guest import Guest
-from qemunet_tests.harness.pace import turns, whole
+from qemunet_tests.guest.guest import Guest
+from qemunet_tests.isolation.folder import opened
+from qemunet_tests.pace import turns, whole
 
 MOUNT_POINT = "/mnt"
 #: SMB 3 wants crypto modules that take a guest's memory and time.

@@ -4,10 +4,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from qemunet_tests.harness.deadline import Deadline
-from qemunet_tests.harness.guest import Guest
-from qemunet_tests.harness.host.files import MACHINE, read_text
-from qemunet_tests.harness.lab.station import Station
+from qemunet_tests.deadline import Deadline
+from qemunet_tests.guest.guest import Guest
+from qemunet_tests.host.files import MACHINE, read_text
+from qemunet_tests.isolation.station import Station
 from qemunet_tests.observe.drops import Drop, counters, risen
 from qemunet_tests.observe.exchanges import Exchange
 from qemunet_tests.observe.packets import Packet

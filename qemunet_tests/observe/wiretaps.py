@@ -8,8 +8,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Protocol
 
-from qemunet_tests.harness.guest import Guest
-from qemunet_tests.harness.lab.station import Station
+from qemunet_tests.guest.guest import Guest
+from qemunet_tests.isolation.station import Station
 from qemunet_tests.observe.packets import Packet, packet
 
 #: linux/if_ether.h, asm/socket.h and linux/if_packet.h.

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from qemunet_tests.harness.folder import opened
+from qemunet_tests.isolation.folder import opened
 from qemunet_tests.report.facts import SessionFacts, command, merged, this_host, version
 from qemunet_tests.report.finding import Finding, Verdict, worst
 from qemunet_tests.report.uncited import Tally

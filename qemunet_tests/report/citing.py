@@ -7,7 +7,7 @@ import pytest
 
 from qemunet_tests.claims import Claim, Installed, cited_by, load, matching
 from qemunet_tests.claims.citations import MARKER, TESTS
-from qemunet_tests.harness.errors import HarnessError, Unavailable, UsageError
+from qemunet_tests.errors import HarnessError, Unavailable, UsageError
 from qemunet_tests.report.record import Record
 
 #: Where a test remembers what it found out.

@@ -9,8 +9,8 @@ import os
 from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from qemunet_tests.harness import cache, trust
-from qemunet_tests.harness.folder import opened
+from qemunet_tests import cache, trust
+from qemunet_tests.isolation.folder import opened
 from qemunet_tests.report.finding import Verdict
 
 if TYPE_CHECKING:

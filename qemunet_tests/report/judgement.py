@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from qemunet_tests.harness.errors import HarnessError, Unavailable
+from qemunet_tests.errors import HarnessError, Unavailable
 from qemunet_tests.report.finding import Verdict
 
 _LONGEST_REASON = 600

@@ -8,7 +8,7 @@ import errno
 import json
 from pathlib import Path
 
-from qemunet_tests.harness.folder import Folder, opened
+from qemunet_tests.isolation.folder import Folder, opened
 from qemunet_tests.report.book import JUNIT_FILE, RESULTS_FILE, SUMMARY_FILE, Book, write_results
 
 BEFORE = "before"

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import TypeVar
 
 from qemunet_tests.claims import Claim, Deviation, Installed
-from qemunet_tests.harness.errors import HarnessError
+from qemunet_tests.errors import HarnessError
 from qemunet_tests.report.finding import Finding, Verdict, worst
 from qemunet_tests.report.judgement import Outcome, judge, one_line
 
@@ -127,7 +127,7 @@ class Record:
 
 def _failing_service(fixtures: Mapping[str, object]) -> str | None:
     """What the test's lab should serve and does not: then nothing was learned about the promise."""
-    from qemunet_tests.harness.target import LabTarget
+    from qemunet_tests.network.target import LabTarget
 
     target = fixtures.get("target")
     return target.lab.services.failing() if isinstance(target, LabTarget) else None

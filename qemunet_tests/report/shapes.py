@@ -10,8 +10,8 @@ from typing import Any, Literal
 from pydantic import ConfigDict, Field
 
 from qemunet_tests.claims import Source
-from qemunet_tests.harness.shape import Accelerator, Shape
 from qemunet_tests.report.finding import Verdict
+from qemunet_tests.shape import Accelerator, Shape
 
 SCHEMAS = Path(__file__).parent / "schemas"
 

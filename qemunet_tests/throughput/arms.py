@@ -6,8 +6,8 @@ An arm is a way to connect a guest and a NIC model. Names are words that `--arms
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from qemunet_tests.harness.errors import UsageError
-from qemunet_tests.harness.netdev import NIC_MODELS
+from qemunet_tests.errors import UsageError
+from qemunet_tests.qemu.netdev import NIC_MODELS
 
 #: What can be measured, and what each is.
 WAYS = {

@@ -4,13 +4,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 
-from qemunet_tests.harness.bench import Bench
-from qemunet_tests.harness.errors import HarnessError, TimedOut
-from qemunet_tests.harness.guest import GuestDied
-from qemunet_tests.harness.lab import Lab
-from qemunet_tests.harness.netdev import Nic
-from qemunet_tests.harness.processes import stop
-from qemunet_tests.harness.qemu_facts import Qemu
+from qemunet_tests.errors import HarnessError, TimedOut
+from qemunet_tests.guest.bench import Bench
+from qemunet_tests.guest.guest import GuestDied
+from qemunet_tests.isolation.processes import stop
+from qemunet_tests.network import Lab
+from qemunet_tests.qemu.netdev import Nic
+from qemunet_tests.qemu.qemu_facts import Qemu
 from qemunet_tests.throughput import clock, ways
 from qemunet_tests.throughput.arms import Arm
 from qemunet_tests.throughput.subject import Subject

@@ -7,8 +7,8 @@ run 20 times too fast.
 import time
 from dataclasses import dataclass
 
-from qemunet_tests.harness.deadline import Deadline
-from qemunet_tests.harness.guest import Guest
+from qemunet_tests.deadline import Deadline
+from qemunet_tests.guest.guest import Guest
 
 #: Shorter than this nothing can be said: /proc/uptime counts hundredths, and asking takes some.
 SPAN_SECONDS = 1.0

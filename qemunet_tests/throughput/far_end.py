@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from qemunet_tests.harness.deadline import Deadline
-from qemunet_tests.harness.errors import HarnessError
-from qemunet_tests.harness.guest import Guest
-from qemunet_tests.harness.lab.station import Station
-from qemunet_tests.harness.namespaces import scratch
-from qemunet_tests.harness.processes import stop
+from qemunet_tests.deadline import Deadline
+from qemunet_tests.errors import HarnessError
+from qemunet_tests.guest.guest import Guest
+from qemunet_tests.isolation.namespaces import scratch
+from qemunet_tests.isolation.processes import stop
+from qemunet_tests.isolation.station import Station
 from qemunet_tests.throughput import iperf
 from qemunet_tests.throughput.placement import Placement
 from qemunet_tests.throughput.sockets import listening

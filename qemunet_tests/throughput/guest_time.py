@@ -7,7 +7,7 @@ docs/devel/tcg-icount.rst; the same idea stands in Zephyr's zperf tests.
 
 from dataclasses import dataclass
 
-from qemunet_tests.harness.machine import Machine
+from qemunet_tests.qemu.machine import Machine
 
 #: 2^1 ns an instruction: 500 million instructions a guest second.
 SHIFT = 1

@@ -10,11 +10,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from qemunet_tests.harness.errors import HarnessError, Unavailable
-from qemunet_tests.harness.host import credentials, machine
-from qemunet_tests.harness.host.packages import install_command
-from qemunet_tests.harness.lab.station import Station
-from qemunet_tests.harness.search_path import SYSTEM_PATH, search_path
+from qemunet_tests.errors import HarnessError, Unavailable
+from qemunet_tests.host import credentials, machine
+from qemunet_tests.host.packages import install_command
+from qemunet_tests.host.search_path import SYSTEM_PATH, search_path
+from qemunet_tests.isolation.station import Station
 
 PORT = 5201
 INTERVAL_SECONDS = 0.25

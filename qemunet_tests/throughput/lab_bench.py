@@ -4,11 +4,11 @@ import contextlib
 import os
 from collections.abc import Iterator
 
-from qemunet_tests.harness import namespaces
-from qemunet_tests.harness.bench import Bench
-from qemunet_tests.harness.lab import Lab
-from qemunet_tests.harness.machine import Machine
-from qemunet_tests.harness.processes import Spawner
+from qemunet_tests.guest.bench import Bench
+from qemunet_tests.isolation import namespaces
+from qemunet_tests.isolation.processes import Spawner
+from qemunet_tests.network import Lab
+from qemunet_tests.qemu.machine import Machine
 
 
 @contextlib.contextmanager

@@ -12,8 +12,8 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from qemunet_tests.harness.deadline import Deadline
-from qemunet_tests.harness.errors import HarnessError
+from qemunet_tests.deadline import Deadline
+from qemunet_tests.errors import HarnessError
 from qemunet_tests.throughput import ways
 from qemunet_tests.throughput.subject import Subject
 from qemunet_tests.throughput.transfer import Way

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from qemunet_tests.harness.lab import plan
-from qemunet_tests.harness.lab.station import Station
+from qemunet_tests.isolation.station import Station
+from qemunet_tests.network import plan
 
 
 def of_tap(station: Station, tap: str) -> dict[str, str]:

@@ -11,9 +11,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from qemunet_tests.harness.bench import Bench
-from qemunet_tests.harness.errors import ControlFailed
-from qemunet_tests.harness.lab import Lab
+from qemunet_tests.errors import ControlFailed
+from qemunet_tests.guest.bench import Bench
+from qemunet_tests.network import Lab
 from qemunet_tests.throughput import session, shelf
 from qemunet_tests.throughput.arms import AGAIN, Arm, Pair, Plan
 from qemunet_tests.throughput.judging import verdicts

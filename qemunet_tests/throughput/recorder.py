@@ -7,11 +7,11 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from qemunet_tests.harness.bench import Bench
-from qemunet_tests.harness.errors import HarnessError
-from qemunet_tests.harness.lab import Lab
-from qemunet_tests.harness.lab import plan as addresses
-from qemunet_tests.harness.qemu_facts import Qemu
+from qemunet_tests.errors import HarnessError
+from qemunet_tests.guest.bench import Bench
+from qemunet_tests.network import Lab
+from qemunet_tests.network import plan as addresses
+from qemunet_tests.qemu.qemu_facts import Qemu
 from qemunet_tests.throughput import extras, iperf, schedule, versions
 from qemunet_tests.throughput.arms import BETWEEN_GUESTS, Arm, Plan
 from qemunet_tests.throughput.booting import boot, discard

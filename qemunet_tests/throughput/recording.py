@@ -14,7 +14,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from qemunet_tests.harness.errors import HarnessError, UsageError
+from qemunet_tests.errors import HarnessError, UsageError
 from qemunet_tests.throughput.shapes import LINES
 
 SCHEMA = 1

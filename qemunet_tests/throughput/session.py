@@ -8,10 +8,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from qemunet_tests.harness.accel import Accel
-from qemunet_tests.harness.host import facts
-from qemunet_tests.harness.image import Image
-from qemunet_tests.harness.qemu_facts import Qemu
+from qemunet_tests.doctor import facts
+from qemunet_tests.qemu.accel import Accel
+from qemunet_tests.qemu.image import Image
+from qemunet_tests.qemu.qemu_facts import Qemu
 from qemunet_tests.throughput.arms import BETWEEN_GUESTS, Plan
 from qemunet_tests.throughput.placement import Placement
 

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import ConfigDict, Field, TypeAdapter
 
-from qemunet_tests.harness.shape import Accelerator, Shape
+from qemunet_tests.shape import Accelerator, Shape
 
 Verdict = Literal["faster", "slower", "no difference", "inconclusive"]
 Number = float | int | None

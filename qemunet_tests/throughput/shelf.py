@@ -5,8 +5,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from qemunet_tests.harness import cache, trust
-from qemunet_tests.harness.errors import UsageError
+from qemunet_tests import cache, trust
+from qemunet_tests.errors import UsageError
 from qemunet_tests.throughput.recording import Recording, read
 
 FOLDER = "recordings"

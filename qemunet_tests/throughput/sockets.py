@@ -15,7 +15,7 @@ from typing import Any
 from pyroute2.netlink import NETLINK_SOCK_DIAG, NLM_F_MATCH, NLM_F_REQUEST, NLM_F_ROOT
 from pyroute2.netlink.diag import SKNLGRP_INET_TCP_DESTROY, SOCK_DIAG_BY_FAMILY, inet_diag_msg, inet_diag_req
 
-from qemunet_tests.harness.lab.station import Station
+from qemunet_tests.isolation.station import Station
 
 HEADER_BYTES = 16
 INET_DIAG_INFO = 2

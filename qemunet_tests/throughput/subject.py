@@ -5,10 +5,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from qemunet_tests.harness.guest import Guest
-from qemunet_tests.harness.lab import plan
-from qemunet_tests.harness.lab.station import Station
-from qemunet_tests.harness.processes import Process
+from qemunet_tests.guest.guest import Guest
+from qemunet_tests.isolation.processes import Process
+from qemunet_tests.isolation.station import Station
+from qemunet_tests.network import plan
 from qemunet_tests.observe import backend
 from qemunet_tests.throughput import on_path, proof, ways
 from qemunet_tests.throughput.arms import Arm

@@ -6,9 +6,9 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any
 
-from qemunet_tests.harness.errors import HarnessError
-from qemunet_tests.harness.guest import GuestDied
-from qemunet_tests.harness.lab.station import Station
+from qemunet_tests.errors import HarnessError
+from qemunet_tests.guest.guest import GuestDied
+from qemunet_tests.isolation.station import Station
 from qemunet_tests.throughput import clock, cpu, far_end, iperf, proof, ways
 from qemunet_tests.throughput.far_end import Server
 from qemunet_tests.throughput.placement import Placement

@@ -4,7 +4,7 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
-from qemunet_tests.harness.errors import HarnessError
+from qemunet_tests.errors import HarnessError
 from qemunet_tests.throughput import iperf, ways
 from qemunet_tests.throughput.subject import Subject
 from qemunet_tests.throughput.transfer import Way

@@ -6,8 +6,8 @@ they differ wherever a guest's image was made elsewhere. Both arms of a comparis
 
 from collections.abc import Sequence
 
-from qemunet_tests.harness.errors import HarnessError, TimedOut, Unavailable
-from qemunet_tests.harness.guest import GuestDied
+from qemunet_tests.errors import HarnessError, TimedOut, Unavailable
+from qemunet_tests.guest.guest import GuestDied
 from qemunet_tests.throughput import iperf
 from qemunet_tests.throughput.subject import Subject
 from qemunet_tests.throughput.transfer import Way

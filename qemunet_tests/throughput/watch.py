@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
-from qemunet_tests.harness.deadline import Deadline
+from qemunet_tests.deadline import Deadline
 from qemunet_tests.throughput import cpu
 from qemunet_tests.throughput.sockets import Account, Connection, Ends, inodes_of
 

@@ -5,17 +5,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from qemunet_tests.harness.deadline import Deadline
-from qemunet_tests.harness.errors import HarnessError, Unavailable
-from qemunet_tests.harness.host import credentials, machine
-from qemunet_tests.harness.host.packages import install_command
-from qemunet_tests.harness.identity import Identity
-from qemunet_tests.harness.lab import Lab, plan
-from qemunet_tests.harness.lab.cabling import enslave
-from qemunet_tests.harness.namespaces import scratch
-from qemunet_tests.harness.netdev import Backend, Bridge, Cable, Stream, Tap, User
-from qemunet_tests.harness.processes import Process, stop
-from qemunet_tests.harness.search_path import SYSTEM_PATH, search_path
+from qemunet_tests.deadline import Deadline
+from qemunet_tests.errors import HarnessError, Unavailable
+from qemunet_tests.host import credentials, machine
+from qemunet_tests.host.packages import install_command
+from qemunet_tests.host.search_path import SYSTEM_PATH, search_path
+from qemunet_tests.isolation.identity import Identity
+from qemunet_tests.isolation.namespaces import scratch
+from qemunet_tests.isolation.processes import Process, stop
+from qemunet_tests.network import Lab, plan
+from qemunet_tests.network.cabling import enslave
+from qemunet_tests.qemu.netdev import Backend, Bridge, Cable, Stream, Tap, User
 from qemunet_tests.throughput.arms import Arm
 
 #: What QEMU's monitor calls the backend of each way.

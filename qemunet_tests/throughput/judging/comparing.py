@@ -9,7 +9,7 @@ import math
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
-from qemunet_tests.harness.errors import UsageError
+from qemunet_tests.errors import UsageError
 from qemunet_tests.throughput.judging import verdicts
 from qemunet_tests.throughput.judging.declared import Difference, differences
 from qemunet_tests.throughput.judging.oddities import oddities

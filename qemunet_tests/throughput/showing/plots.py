@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from qemunet_tests.harness.errors import UsageError
+from qemunet_tests.errors import UsageError
 from qemunet_tests.throughput.judging.verdicts import METRICS, Judged, health, median
 from qemunet_tests.throughput.recording import Recording
 from qemunet_tests.throughput.showing.answer import title

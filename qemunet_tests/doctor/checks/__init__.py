@@ -1,0 +1,24 @@
+"""What this host can do: every check is a value, and a new one is a function and its line in a table."""
+
+from collections.abc import Iterable
+
+from qemunet_tests.doctor.checks import bridge, common_needs, lab, passt, surroundings, uplinks, user
+from qemunet_tests.doctor.checks.check import MODES, Capability, Check, ModeVerdict, judge, verdicts
+from qemunet_tests.doctor.facts import Facts
+
+__all__ = ["ALL", "MODES", "Capability", "Check", "ModeVerdict", "judge", "look", "verdicts"]
+
+ALL: tuple[Check, ...] = (
+    *common_needs.CHECKS,
+    *surroundings.CHECKS,
+    *user.CHECKS,
+    *passt.CHECKS,
+    *bridge.CHECKS,
+    *uplinks.CHECKS,
+    *lab.CHECKS,
+)
+
+
+def look(facts: Facts, checks: Iterable[Check] = ALL) -> list[Capability]:
+    """The outcome of every check that applies to this host."""
+    return [found for check in checks if (found := judge(check, facts)) is not None]

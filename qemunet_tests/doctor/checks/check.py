@@ -1,0 +1,110 @@
+"""What a check is, and how the checks' findings become a verdict for a mode."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Literal
+
+from qemunet_tests.doctor.facts import Facts
+from qemunet_tests.host.obstacle import Obstacle
+
+State = Literal["ok", "caution", "not"]
+
+USER = "user"
+BRIDGE = "bridge"
+LAB = "lab"
+#: `user` and `bridge` are QEMU's networking modes on this host; `lab` is what `qemunet run` needs.
+MODES = (USER, BRIDGE, LAB)
+
+
+@dataclass(frozen=True)
+class Finding:
+    """`reason` says what was found and what it means; `remedy` is a command wherever one exists."""
+
+    state: State
+    reason: str
+    remedy: str | None = None
+
+
+@dataclass(frozen=True)
+class Check:
+    """A question about the host.
+
+    `modes` are those it matters to; those of them in `needed_by` are impossible where the answer is `not`.
+    `look` returns None where the question does not arise.
+    """
+
+    id: str
+    modes: tuple[str, ...]
+    needed_by: tuple[str, ...]
+    look: Callable[[Facts], Finding | None]
+
+
+@dataclass(frozen=True)
+class Capability:
+    """A check with its finding."""
+
+    check: Check
+    finding: Finding
+
+    @property
+    def blocks(self) -> tuple[str, ...]:
+        """The modes that are impossible because of it."""
+        return self.check.needed_by if self.finding.state == "not" else ()
+
+    def describe(self) -> dict[str, object]:
+        """One entry of `doctor --json`."""
+        return {
+            "id": self.check.id,
+            "state": self.finding.state,
+            "modes": list(self.check.modes),
+            "reason": self.finding.reason,
+            "remedy": self.finding.remedy,
+        }
+
+
+@dataclass(frozen=True)
+class ModeVerdict:
+    """Whether a mode is possible, and why not or what to keep in mind. None: nothing to say."""
+
+    possible: bool
+    reason: str | None
+
+    def describe(self) -> dict[str, object]:
+        """One entry of `modes` in `doctor --json`."""
+        return {"possible": self.possible, "reason": self.reason}
+
+
+def ok(reason: str) -> Finding:
+    return Finding("ok", reason)
+
+
+def caution(obstacle: Obstacle, meaning: str = "") -> Finding:
+    return Finding("caution", _joined(obstacle.reason, meaning), obstacle.remedy)
+
+
+def impossible(obstacle: Obstacle, meaning: str = "") -> Finding:
+    return Finding("not", _joined(obstacle.reason, meaning), obstacle.remedy)
+
+
+def _joined(reason: str, meaning: str) -> str:
+    return f"{reason}: {meaning}" if meaning else reason
+
+
+def judge(check: Check, facts: Facts) -> Capability | None:
+    """The check's outcome on this host, or None where it does not apply."""
+    finding = check.look(facts)
+    return None if finding is None else Capability(check, finding)
+
+
+def verdicts(capabilities: Iterable[Capability], modes: Iterable[str] = MODES) -> dict[str, ModeVerdict]:
+    """What is possible, by mode."""
+    found = list(capabilities)
+    return {mode: _verdict([one for one in found if mode in one.check.modes], mode) for mode in modes}
+
+
+def _verdict(capabilities: list[Capability], mode: str) -> ModeVerdict:
+    blocking = [one.finding.reason for one in capabilities if mode in one.blocks]
+    if blocking:
+        return ModeVerdict(False, "; ".join(blocking))
+    doubtful = [one.check.id for one in capabilities if one.finding.state != "ok"]
+    return ModeVerdict(True, f"mind {', '.join(doubtful)}" if doubtful else None)

@@ -1,0 +1,178 @@
+"""What a host adds to its bridges: cards and switches that drop foreign addresses, firewalls, services that meddle."""
+
+from qemunet_tests.doctor.checks.candidates import candidates, uplinks, with_candidates
+from qemunet_tests.doctor.checks.check import BRIDGE, Check, Finding, caution, impossible, ok
+from qemunet_tests.doctor.facts import Facts
+from qemunet_tests.host.bridges import Bridge
+from qemunet_tests.host.firewall import Dropping
+from qemunet_tests.host.managers import NETWORK_MANAGER
+from qemunet_tests.host.obstacle import Obstacle
+from qemunet_tests.host.other_guests import DEFAULT_MAC
+from qemunet_tests.network.fixed_mac import fixed_mac
+
+#: Surroundings whose virtual switch drops frames from addresses it did not give out, and the cure.
+FILTERING_SWITCHES = {
+    "vmware": "let the port group accept promiscuous mode, forged transmits and MAC changes",
+    "hyper-v": "Set-VMNetworkAdapter -MacAddressSpoofing On, for this machine's adapter",
+    "virtualbox": "VBoxManage modifyvm NAME --nicpromisc1 allow-all",
+    "openstack": "openstack port set --disable-port-security PORT, or allowed-address-pairs",
+    "aws": "use user mode, or route a subnet to the guests",
+    "azure": "use user mode, or route a subnet to the guests",
+    "gcp": "use user mode, or route a subnet to the guests",
+    "hetzner": "order a MAC address for the guest, or use user mode",
+    "digitalocean": "use user mode",
+}
+#: Drivers of cards that are plugged into such switches.
+SWITCHES_BY_DRIVER = {
+    "hv_netvsc": "hyper-v",
+    "vmxnet3": "vmware",
+    "ena": "aws",
+    "gve": "gcp",
+    "mana": "azure",
+}
+#: Bonds that answer for a guest with the address of one of their own cards.
+REWRITING_BONDS = ("balance-tlb", "balance-alb", "broadcast")
+
+KEEP_OFF_TAPS = {
+    NETWORK_MANAGER: "printf '[keyfile]\\nunmanaged-devices=interface-name:tap*\\n' | {sudo}tee "
+    "/etc/NetworkManager/conf.d/99-qemu.conf && {sudo}systemctl reload NetworkManager",
+    "systemd-networkd": "printf '[Match]\\nName=tap*\\n[Link]\\nUnmanaged=yes\\n' | {sudo}tee "
+    "/etc/systemd/network/05-qemu-taps.network && {sudo}networkctl reload",
+}
+
+
+def wireless(facts: Facts) -> Finding | None:
+    found = uplinks(facts)
+    for what, port in found:
+        if port.is_wireless:
+            return caution(
+                Obstacle(f"{what} is wireless", "use a wired uplink, or user mode"),
+                "access points drop frames from addresses other than the host's own",
+            )
+    return ok("no uplink is wireless") if found else None
+
+
+def virtual_switch(facts: Facts) -> Finding | None:
+    found = uplinks(facts)
+    for what, port in found:
+        if switch := SWITCHES_BY_DRIVER.get(port.driver or ""):
+            return _switched(f"{what} is a virtual card ({port.driver})", switch)
+    if not found:
+        return None
+    name = facts.machine.virtualisation
+    if name in FILTERING_SWITCHES:
+        return _switched(f"this machine's own network is virtual ({name})", name)
+    if leased := facts.routes.leased_address:
+        one = f"this host was given one address and no network: its gateway {leased.gateway} is outside of any"
+        return caution(
+            Obstacle(one, "order a MAC address for each guest, or use user mode"),
+            "hosters that do so cut off who sends from another MAC address",
+        )
+    return ok("no uplink is known to be plugged into a virtual switch that filters addresses")
+
+
+def _switched(what: str, switch: str) -> Finding:
+    return caution(Obstacle(what, FILTERING_SWITCHES[switch]), "its switch may drop what guests on a bridge send")
+
+
+def bond(facts: Facts) -> Finding | None:
+    for what, port in uplinks(facts):
+        if port.bond_mode in REWRITING_BONDS:
+            rewriting = Obstacle(
+                f"{what} is a bond of mode {port.bond_mode}",
+                "give the bond mode active-backup or 802.3ad in the network configuration",
+            )
+            return caution(rewriting, "answers to guests come to the wrong address, now and then")
+    return None
+
+
+def vlan(facts: Facts) -> Finding | None:
+    for bridge in candidates(facts):
+        if bridge.port_vlan == 0:
+            no_vlan = Obstacle(
+                f"{bridge.name} filters VLANs and gives a new port none",
+                f"{facts.sudo}ip link set {bridge.name} type bridge vlan_default_pvid 1, or for each guest: "
+                f"{facts.sudo}bridge vlan add dev TAP vid N pvid untagged",
+            )
+            return caution(no_vlan, "all that a guest sends is dropped")
+    return None
+
+
+def firewall(facts: Facts) -> Finding | None:
+    for bridge in candidates(facts):
+        families = ("bridge", "ip", "inet") if bridge.filters_ipv4 else ("bridge",)
+        at_hand = [chain for chain in facts.firewall.dropping if chain.family in families]
+        for chain in at_hand:
+            if not chain.may_pass(bridge.name):
+                shut = Obstacle(
+                    f"frames in {bridge.name} meet {chain.place}, which drops by policy and accepts nothing for it",
+                    _let_through(facts, bridge, chain),
+                )
+                return impossible(shut, "guests get no lease and reach nobody")
+        if bridge.filters_ipv4 and (facts.firewall.unread or at_hand):
+            return _doubtful(facts, bridge, at_hand)
+    return with_candidates(facts, _unfiltered(facts))
+
+
+def _doubtful(facts: Facts, bridge: Bridge, at_hand: list[Dropping]) -> Finding:
+    what = f"frames in {bridge.name} pass the IPv4 firewall (bridge-nf-call-iptables=1)"
+    if at_hand:
+        more = f"{at_hand[0].place} drops by policy, with exceptions"
+    else:
+        more = f"a forward policy of drop, as Docker sets it, takes guests off the network, and {facts.firewall.unread}"
+    return caution(Obstacle(what, _leave_the_firewall_out(facts, bridge)), more)
+
+
+def _unfiltered(facts: Facts) -> str:
+    if facts.firewall.unread is None:
+        return "no chain of the firewall drops frames in bridges by policy"
+    return (
+        "frames in bridges do not pass the IPv4 firewall; whether a table of bridges drops them is not known: "
+        f"{facts.firewall.unread}"
+    )
+
+
+def _let_through(facts: Facts, bridge: Bridge, chain: Dropping) -> str:
+    if chain.family == "bridge":
+        return f"{facts.sudo}nft 'chain bridge {chain.table} {chain.chain} {{ policy accept; }}'"
+    return _leave_the_firewall_out(facts, bridge)
+
+
+def _leave_the_firewall_out(facts: Facts, bridge: Bridge) -> str:
+    own = f"{facts.sudo}ip link set {bridge.name} type bridge nf_call_iptables 0"
+    everywhere = f"{facts.sudo}sysctl -w net.bridge.bridge-nf-call-iptables=0"
+    both = [own] if bridge.filters_itself else []
+    return " && ".join([*both, everywhere] if bridge.filters_everywhere else both)
+
+
+def managed(facts: Facts) -> Finding | None:
+    if not candidates(facts):
+        return None
+    for service, why in facts.managers.takes_taps:
+        meddling = Obstacle(f"{service} runs and {why}", KEEP_OFF_TAPS[service].format(sudo=facts.sudo))
+        return caution(meddling, "it may take a guest's tap out of its bridge, minutes after the start")
+    if facts.managers.running:
+        return ok(f"{' and '.join(facts.managers.running)} will leave the taps of guests alone")
+    return ok("no service is known to meddle with the taps of guests")
+
+
+def default_mac(facts: Facts) -> Finding | None:
+    if not facts.default_mac_pids:
+        return with_candidates(facts, "no guest here is seen on a bridge or tap with QEMU's default MAC")
+    pids = ", ".join(map(str, facts.default_mac_pids))
+    shared = Obstacle(
+        f"a guest with QEMU's default MAC, {DEFAULT_MAC}, is on a bridge or tap here (pid {pids})",
+        f"-device virtio-net-pci,netdev=net0,mac={fixed_mac(BRIDGE, facts.root)}, another for every guest",
+    )
+    return caution(shared, "a second one in the LAN breaks both: a ping passes and bulk data stalls")
+
+
+CHECKS = (
+    Check("bridge-wireless", (BRIDGE,), (), wireless),
+    Check("virtual-switch", (BRIDGE,), (), virtual_switch),
+    Check("bridge-bond", (BRIDGE,), (), bond),
+    Check("bridge-vlan", (BRIDGE,), (), vlan),
+    Check("bridge-firewall", (BRIDGE,), (BRIDGE,), firewall),
+    Check("bridge-managed", (BRIDGE,), (), managed),
+    Check("default-mac", (BRIDGE,), (), default_mac),
+)

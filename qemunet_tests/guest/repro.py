@@ -1,0 +1,182 @@
+"""How to boot a guest again by hand, and ask it what it was asked last: a script beside what the guest wrote."""
+
+import json
+import shlex
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, get_args
+
+from qemunet_tests.errors import UsageError
+from qemunet_tests.qemu.image import Image
+from qemunet_tests.qemu.netdev import Netdev, Nic, User
+
+SCRIPT, FACTS = "repro.sh", "guest.json"
+_KINDS: dict[str, type[Netdev]] = {netdev.kind: netdev for netdev in get_args(Netdev)}
+#: More than any guest's description takes.
+LIMIT_BYTES = 1 << 20
+
+#: Starts QEMU, types a command when the guest's shell asks for one, and hands the console over: with Python alone.
+DRIVER = """\
+import os, pty, select, sys, time, tty, termios
+command, words = sys.argv[1], sys.argv[2:]
+lease = ("n=0; for nic in /sys/class/net/e*; do until [ -s /run/qemunet/lease.${nic##*/} ] || [ $((n+=1)) -gt 50 ]; "
+         "do sleep 0.2; done; done")
+waiting = [line.encode() + b"\\n" for line in ((lease, command) if command else ())]
+pid, console = pty.fork()
+if pid == 0:
+    os.execvp(words[0], words)
+terminal = os.isatty(0)
+before = termios.tcgetattr(0) if terminal else None
+if terminal:
+    tty.setraw(0)
+tail, source, left = b"", [0], False
+try:
+    while True:
+        ready = select.select([console, *source], [], [])[0]
+        if console in ready:
+            try:
+                said = os.read(console, 65536)
+            except OSError:
+                break
+            if not said:
+                break
+            os.write(1, said)
+            tail = (tail + said.replace(b"\\x1b[6n", b""))[-64:]
+            if tail.endswith(b"guest# "):
+                if waiting:
+                    tail = b""
+                    os.write(console, waiting.pop(0))
+                elif not source and not left:
+                    left = True
+                    os.write(console, b"\\x01x")
+        if 0 in ready and not waiting:
+            typed = os.read(0, 1024)
+            if typed:
+                os.write(console, typed)
+                tail = b""
+            else:
+                source = []
+                if tail.endswith(b"guest# "):
+                    left = True
+                    os.write(console, b"\\x01x")
+        elif 0 in ready:
+            time.sleep(0.05)
+finally:
+    if terminal:
+        termios.tcsetattr(0, termios.TCSADRAIN, before)
+sys.exit(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
+"""
+
+
+@dataclass(frozen=True)
+class Again:
+    """A guest as it was: its NICs with their addresses, its QEMU and accelerator, and what it was asked last."""
+
+    nics: tuple[Nic, ...]
+    qemu: str
+    accel: str
+    command: str | None
+
+    def as_json(self) -> str:
+        """For `read`."""
+        nics = [
+            {"model": nic.model, "mac": nic.mac, "netdev": {"kind": nic.netdev.kind, **asdict(nic.netdev)}}
+            for nic in self.nics
+        ]
+        return (
+            json.dumps({"nics": nics, "qemu": self.qemu, "accel": self.accel, "command": self.command}, indent=1) + "\n"
+        )
+
+
+def read(file: Path) -> Again:
+    """Raises UsageError where the file is none of ours, or of a guest that no lab can be made for."""
+    try:
+        with file.open() as stream:
+            said = json.loads(stream.read(LIMIT_BYTES))
+        nics = tuple(Nic(_netdev(each["netdev"]), str(each["model"]), str(each["mac"])) for each in said["nics"])
+        return Again(nics, str(said["qemu"]), str(said["accel"]), said["command"] and str(said["command"]))
+    except OSError as error:
+        raise UsageError(f"{file}: {error.strerror}") from None
+    except (ValueError, KeyError, TypeError, RecursionError):
+        raise UsageError(f"{file} describes no guest that can be booted in a lab") from None
+
+
+def _netdev(said: dict[str, Any]) -> Netdev:
+    fields: dict[str, Any] = {
+        name: tuple(value) if isinstance(value, list) else value for name, value in said.items() if name != "kind"
+    }
+    return _KINDS[said["kind"]](**fields)
+
+
+def script(guest: str, words: Sequence[str], image: Image, again: Again, in_lab: bool) -> str:
+    """`words` boot the guest with its console on standard input and output."""
+    spelled = " ".join(_word(each, image.folder) for each in words)
+    return "\n".join(
+        [
+            *_heading(guest, again.command, in_lab),
+            "set -eu",
+            'here=$(cd "$(dirname "$0")" && pwd)',
+            *(_lab(again) if in_lab else []),
+            *_image(image),
+            f"exec python3 -c {shlex.quote(DRIVER)} {shlex.quote(one_line(again.command or ''))} {spelled}",
+            "",
+        ]
+    )
+
+
+def one_line(command: str) -> str:
+    """A command as one line: a serial console has a shell that begins with the first it gets."""
+    return command if "\n" not in command else _folded(command)
+
+
+def _folded(command: str) -> str:
+    text = command.replace("\\", "\\\\").replace("\n", "\\n").replace("'", "\\047").replace("%", "%%")
+    return f"eval \"$(printf '{text}')\""
+
+
+def _heading(guest: str, command: str | None, in_lab: bool) -> list[str]:
+    asked = [f"#   {line}" for line in command.splitlines()] if command else []
+    return [
+        "#!/bin/sh",
+        f"# Boots {guest} again{', in a lab of its own,' if in_lab else ''} and "
+        f"{'types what it was asked last:' if command else 'hands it over: nothing had been asked of it.'}",
+        *asked,
+        "# What you type follows; Ctrl-A x ends it, and so does the end of standard input.",
+    ]
+
+
+def _lab(again: Again) -> list[str]:
+    """Never on this host's own bridges: those of the lab bear the same names."""
+    shut = [
+        f"printf '%s\\n' {shlex.quote(f'{SCRIPT}: qemunet is not here, so the guest has no lab around it')} >&2",
+    ]
+    if not all(isinstance(nic.netdev, User) for nic in again.nics):
+        refusal = f"{SCRIPT}: this guest belongs on the bridge of a lab, which only qemunet can make: install it"
+        shut = [f"printf '%s\\n' {shlex.quote(refusal)} >&2", "exit 3"]
+    return [
+        f"python={shlex.quote(sys.executable)}",
+        "if \"$python\" -P -c 'import qemunet_tests' 2>/dev/null; then",
+        f'    exec "$python" -P -m qemunet_tests shell --again "$here/{FACTS}"',
+        "fi",
+        *shut,
+    ]
+
+
+def _image(image: Image) -> list[str]:
+    folder = image.folder.name
+    missing = f"{SCRIPT}: the image {image.name} {image.digest[:12]} is gone: qemunet image build, or image import FILE"
+    return [
+        f"image={shlex.quote(str(image.folder))}",
+        f'for place in "$here/image" "$image" "${{QEMUNET_CACHE:-/nonexistent}}/images/{folder}" '
+        f'"/var/cache/qemunet/images/{folder}" "${{HOME:-/nonexistent}}/.cache/qemunet/images/{folder}"; do',
+        '    if [ -r "$place/vmlinuz" ] && [ -r "$place/initrd" ]; then image=$place; break; fi',
+        "done",
+        f"[ -r \"$image/vmlinuz\" ] || {{ printf '%s\\n' {shlex.quote(missing)} >&2; exit 3; }}",
+    ]
+
+
+def _word(word: str, folder: Path) -> str:
+    rest = word.removeprefix(f"{folder}/")
+    return shlex.quote(word) if rest == word else f'"$image"/{shlex.quote(rest)}'

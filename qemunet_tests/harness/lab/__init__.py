@@ -1,5 +1,0 @@
-"""The network of the post, made of namespaces: host, router, neighbour, and a world outside."""
-
-from qemunet_tests.harness.lab.network import Lab
-
-__all__ = ["Lab"]

@@ -1,0 +1,147 @@
+"""Bridges and what is plugged into them, from sysfs.
+
+/sys shows the network namespace it was mounted in: inside the lab it needs a mount of its own.
+Source: the kernel's Documentation/ABI/testing/sysfs-class-net.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from qemunet_tests.host.files import MACHINE, names_in, read_int, read_text, under
+
+_NET = "/sys/class/net"
+_IFF_UP = 1
+_FORWARDING = 3
+_CENTISECONDS_A_SECOND = 100
+
+
+@dataclass(frozen=True)
+class Port:
+    """An interface in a bridge. `forwarding` is the port's own state, not the link's.
+
+    `driver` and `bond_mode` are those of the card or bond below, None where there is none.
+    """
+
+    name: str
+    up: bool
+    carrier: bool
+    forwarding: bool
+    mtu: int
+    is_tap: bool
+    is_wireless: bool
+    has_routes: bool
+    driver: str | None = None
+    bond_mode: str | None = None
+
+
+@dataclass(frozen=True)
+class Bridge:
+    """Under STP a new port listens for `forward_delay_seconds` and learns for as long before it forwards.
+
+    `filters_ipv4`: frames pass the IPv4 firewall, by this bridge's own setting or by that for all. `port_vlan` is what
+    the untagged frames of a new port belong to, None where the bridge knows no VLANs, 0 where they are dropped.
+    """
+
+    name: str
+    up: bool
+    spanning_tree: bool
+    forward_delay_seconds: float
+    mtu: int
+    has_routes: bool
+    filters_ipv4: bool
+    ports: tuple[Port, ...]
+    filters_itself: bool = False
+    filters_everywhere: bool = False
+    port_vlan: int | None = None
+
+    @property
+    def uplinks(self) -> tuple[Port, ...]:
+        """Ports that are no guest's."""
+        return tuple(port for port in self.ports if not port.is_tap)
+
+
+def read(root: Path = MACHINE) -> tuple[Bridge, ...]:
+    """Every bridge of this network namespace."""
+    routed = _routed_interfaces(root)
+    filtered = read_int(root, "/proc/sys/net/bridge/bridge-nf-call-iptables") == 1
+    names = [name for name in names_in(root, _NET) if under(root, f"{_NET}/{name}/bridge").is_dir()]
+    return tuple(_bridge(root, name, routed, filtered) for name in names)
+
+
+def card(name: str, root: Path = MACHINE) -> Port | None:
+    """An interface as it would be in a bridge; None where there is no such interface."""
+    if not under(root, f"{_NET}/{name}").exists():
+        return None
+    return _port(root, name, _routed_interfaces(root))
+
+
+def interfaces(root: Path = MACHINE) -> list[str]:
+    """The names of all interfaces of this network namespace."""
+    return names_in(root, _NET)
+
+
+def _bridge(root: Path, name: str, routed: frozenset[str], filtered: bool) -> Bridge:
+    settings = f"{_NET}/{name}/bridge"
+    return Bridge(
+        name=name,
+        up=_is_up(root, name),
+        spanning_tree=bool(read_int(root, f"{settings}/stp_state")),
+        forward_delay_seconds=(read_int(root, f"{settings}/forward_delay") or 0) / _CENTISECONDS_A_SECOND,
+        mtu=read_int(root, f"{_NET}/{name}/mtu") or 0,
+        has_routes=name in routed,
+        filters_ipv4=filtered or read_int(root, f"{settings}/nf_call_iptables") == 1,
+        ports=tuple(_port(root, port, routed) for port in names_in(root, f"{_NET}/{name}/brif")),
+        filters_itself=read_int(root, f"{settings}/nf_call_iptables") == 1,
+        filters_everywhere=filtered,
+        port_vlan=read_int(root, f"{settings}/default_pvid") if read_int(root, f"{settings}/vlan_filtering") else None,
+    )
+
+
+def _port(root: Path, name: str, routed: frozenset[str]) -> Port:
+    folder = f"{_NET}/{name}"
+    return Port(
+        name=name,
+        up=_is_up(root, name),
+        carrier=read_int(root, f"{folder}/carrier") == 1,
+        forwarding=read_int(root, f"{folder}/brport/state") == _FORWARDING,
+        mtu=read_int(root, f"{folder}/mtu") or 0,
+        is_tap=under(root, f"{folder}/tun_flags").exists(),
+        is_wireless=_is_wireless(root, name),
+        has_routes=name in routed,
+        driver=_driver(root, name),
+        bond_mode=_bond_mode(root, name),
+    )
+
+
+def _is_up(root: Path, name: str) -> bool:
+    return bool((read_int(root, f"{_NET}/{name}/flags") or 0) & _IFF_UP)
+
+
+def _is_wireless(root: Path, name: str) -> bool:
+    """Also where the port is a VLAN or a bond on top of a wireless interface."""
+    if any(under(root, f"{_NET}/{name}/{mark}").exists() for mark in ("phy80211", "wireless")):
+        return True
+    return any(_is_wireless(root, lower) for lower in _below(root, name))
+
+
+def _below(root: Path, name: str) -> list[str]:
+    """The interfaces that a VLAN or a bond rests on."""
+    entries = names_in(root, f"{_NET}/{name}")
+    return [entry.removeprefix("lower_") for entry in entries if entry.startswith("lower_")]
+
+
+def _driver(root: Path, name: str) -> str | None:
+    try:
+        return under(root, f"{_NET}/{name}/device/driver").readlink().name
+    except OSError:
+        return next((found for lower in _below(root, name) if (found := _driver(root, lower))), None)
+
+
+def _bond_mode(root: Path, name: str) -> str | None:
+    words = (read_text(root, f"{_NET}/{name}/bonding/mode") or "").split()
+    return words[0] if words else next((mode for low in _below(root, name) if (mode := _bond_mode(root, low))), None)
+
+
+def _routed_interfaces(root: Path) -> frozenset[str]:
+    lines = (read_text(root, "/proc/net/route") or "").splitlines()[1:]
+    return frozenset(line.split()[0] for line in lines if line.strip())

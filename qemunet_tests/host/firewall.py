@@ -1,0 +1,147 @@
+"""What forwarded frames meet by policy: chains at the forward hook that drop what no rule accepts.
+
+Only root may read the firewall. Sources: libnftables-json(5), iptables(8), and FORWARD as Docker leaves it.
+"""
+
+import json
+import re
+import shutil
+import subprocess
+from collections.abc import Iterator
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from typing import Any
+
+from qemunet_tests.host.credentials import CAP_NET_ADMIN, Credentials
+from qemunet_tests.host.files import MACHINE, read_text
+
+#: Where administrators' programs are, whatever a user's PATH is.
+PROGRAM_FOLDERS = "/usr/local/sbin:/usr/sbin:/sbin:/usr/bin"
+_ANSWER_SECONDS = 1.0
+_INTERFACE_KEYS = ("iifname", "oifname", "iif", "oif", "ibrname", "obrname")
+#: Matches of iptables that nft prints by name alone: what they accept is never a first packet, or cannot be told.
+_LATER_PACKETS = ("conntrack", "state")
+
+
+@dataclass(frozen=True)
+class Dropping:
+    """A chain whose policy is drop. `accepts` holds a set of interface names for each accept in its table.
+
+    An empty set stands for an accept that names no interface.
+    """
+
+    family: str
+    table: str
+    chain: str
+    accepts: tuple[frozenset[str], ...] = ()
+
+    @property
+    def place(self) -> str:
+        return f"chain {self.chain} of table {self.family} {self.table}"
+
+    def may_pass(self, interface: str) -> bool:
+        """Whether some accept could be meant for this interface."""
+        return any(not names or any(fnmatchcase(interface, name) for name in names) for names in self.accepts)
+
+
+@dataclass(frozen=True)
+class Firewall:
+    """`unread` is why it could not be read, None where it was; then `dropping` is all that drops by policy."""
+
+    unread: str | None
+    dropping: tuple[Dropping, ...] = ()
+
+
+NOT_ASKED = Firewall("nobody looked into the firewall")
+
+
+def read(credentials: Credentials) -> Firewall:
+    """The firewall of this network namespace. Changes nothing, and reads no table of the older iptables unless used."""
+    if not credentials.may(CAP_NET_ADMIN):
+        return Firewall("only root may read the firewall")
+    nft = shutil.which("nft", path=PROGRAM_FOLDERS)
+    if nft is None:
+        return Firewall("there is no nft to read the firewall with")
+    listing = _answer([nft, "-j", "list", "ruleset"])
+    if listing is None:
+        return Firewall("nft cannot list the firewall")
+    dropping = parse_nft(listing)
+    if "filter" in (read_text(MACHINE, "/proc/net/ip_tables_names") or "").split():
+        older = shutil.which("iptables-legacy", path=PROGRAM_FOLDERS) or shutil.which("iptables", path=PROGRAM_FOLDERS)
+        said = _answer([older, "-S"]) if older else None
+        if said is None:
+            return Firewall("tables of the older iptables are in use and cannot be listed", dropping)
+        dropping += parse_iptables(said)
+    return Firewall(None, dropping)
+
+
+def parse_nft(listing: str) -> tuple[Dropping, ...]:
+    """The forward chains of drop policy in the answer of `nft -j list ruleset`; none where it is no JSON."""
+    try:
+        entries = json.loads(listing)["nftables"]
+    except (ValueError, KeyError, TypeError):
+        return ()
+    rules = [entry["rule"] for entry in entries if "rule" in entry]
+    chains = [entry["chain"] for entry in entries if "chain" in entry]
+    return tuple(
+        Dropping(
+            chain["family"],
+            chain["table"],
+            chain["name"],
+            tuple(_accepts(rule for rule in rules if (rule["family"], rule["table"]) == _table(chain))),
+        )
+        for chain in chains
+        if chain.get("hook") == "forward" and chain.get("policy") == "drop"
+    )
+
+
+def _table(chain: dict[str, Any]) -> tuple[str, str]:
+    return chain["family"], chain["table"]
+
+
+def _accepts(rules: Iterator[dict[str, Any]]) -> Iterator[frozenset[str]]:
+    for rule in rules:
+        parts: list[dict[str, Any]] = rule.get("expr", [])
+        if any("accept" in part for part in parts) and not any(map(_is_about_later_packets, parts)):
+            yield frozenset(name for part in parts for name in _interfaces(part))
+
+
+def _is_about_later_packets(part: dict[str, Any]) -> bool:
+    # Older releases of nft say nothing of what iptables matches, not even its name.
+    if (part.get("xt") or {}).get("name") in _LATER_PACKETS:
+        return True
+    match = part.get("match", {})
+    return "ct" in _left(match) and "new" not in str(match.get("right"))
+
+
+def _interfaces(part: dict[str, Any]) -> list[str]:
+    match = part.get("match", {})
+    if match.get("op") != "==" or _left(match).get("meta", {}).get("key") not in _INTERFACE_KEYS:
+        return []
+    right = match["right"]
+    return [str(name) for name in right["set"]] if isinstance(right, dict) and "set" in right else [str(right)]
+
+
+def _left(match: dict[str, Any]) -> dict[str, Any]:
+    left = match.get("left")
+    return left if isinstance(left, dict) else {}
+
+
+def parse_iptables(said: str) -> tuple[Dropping, ...]:
+    """The same for `iptables -S`, which speaks of its table filter."""
+    if not re.search(r"^-P FORWARD DROP$", said, re.MULTILINE):
+        return ()
+    accepts = [line for line in said.splitlines() if "-j ACCEPT" in line and not re.search(r"--(ct)?state", line)]
+    names = (re.findall(r"(?<!! )-[io] (\S+)", line) for line in accepts)
+    # Its wildcard is a plus sign.
+    found = tuple(frozenset(name.replace("+", "*") for name in each) for each in names)
+    return (Dropping("ip", "filter", "FORWARD", found),)
+
+
+def _answer(words: list[str]) -> str | None:
+    quiet = subprocess.DEVNULL
+    try:
+        done = subprocess.run(words, stdin=quiet, capture_output=True, check=False, timeout=_ANSWER_SECONDS)
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return done.stdout.decode(errors="replace") if done.returncode == 0 else None

@@ -1,0 +1,56 @@
+"""passt, the other way to user networking: a program of its own that QEMU talks to over a socket.
+
+Sources: passt(1); -netdev passt since QEMU 10.1, -netdev stream since 7.2.
+"""
+
+import os
+import re
+import shutil
+import subprocess
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from qemunet_tests.host.search_path import search_path
+
+_ANSWER_SECONDS = 1.0
+#: The older releases call themselves by date and commit.
+_VERSION = re.compile(r"^passt (?P<version>\S.*)$", re.MULTILINE)
+_UNTOLD = "unknown version"
+
+
+@dataclass(frozen=True)
+class Passt:
+    """`version` is its own word for it, which some distributions leave unknown; None where it does not run."""
+
+    path: str
+    version: str | None
+
+
+def find(environment: Mapping[str, str] = os.environ) -> Passt | None:
+    """The one in PATH, or where ordinary programs are."""
+    path = shutil.which("passt", path=search_path("/usr/local/bin:/usr/bin", environment=environment))
+    return None if path is None else Passt(path, _version(path))
+
+
+def _version(path: str) -> str | None:
+    found = _VERSION.search(_answer(path, "--version"))
+    if found is None:
+        return None
+    version = found["version"]
+    return (_packaged(path) or version) if version == _UNTOLD else version
+
+
+def _packaged(path: str) -> str | None:
+    """The version of the Debian package that the program is of: Debian 12 built it without one of its own."""
+    owner, colon, _ = _answer("dpkg-query", "--search", os.path.realpath(path)).partition(":")
+    return (_answer("dpkg-query", "--show", "--showformat=${Version}", owner) or None) if colon else None
+
+
+def _answer(*words: str) -> str:
+    """What a program writes on standard output; nothing where it does not run."""
+    quiet = subprocess.DEVNULL
+    try:
+        done = subprocess.run(words, stdin=quiet, capture_output=True, check=False, timeout=_ANSWER_SECONDS)
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+    return done.stdout.decode(errors="replace")

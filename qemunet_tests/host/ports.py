@@ -1,0 +1,113 @@
+"""Whether QEMU could listen on a port, and who keeps it from doing so.
+
+QEMU itself says neither the errno nor the owner. Sources: proc(5), ip(7).
+"""
+
+import errno
+import os
+import socket
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from qemunet_tests.host.files import MACHINE, names_in, read_int, read_text, under
+from qemunet_tests.host.obstacle import Obstacle
+from qemunet_tests.user_names import user_name
+
+Protocol = Literal["tcp", "udp"]
+
+#: The state of a socket that waits for anybody: TCP_LISTEN, and TCP_CLOSE for one that is not connected.
+_WAITING = {"tcp": "0A", "udp": "07"}
+
+
+@dataclass(frozen=True)
+class Owner:
+    """A process that listens. `pid` is None where it cannot be seen, `user` is then all that is known of it."""
+
+    pid: int | None
+    command: str | None
+    user: str | None = None
+
+
+@dataclass(frozen=True)
+class Port:
+    """A port on all addresses, as `hostfwd=tcp::2222-:22` asks for it."""
+
+    number: int
+    bind_errno: int | None
+    owner: Owner | None = None
+    first_unprivileged: int = 1024
+    protocol: Protocol = "tcp"
+
+    @property
+    def name(self) -> str:
+        return f"port {self.number}" if self.protocol == "tcp" else f"UDP port {self.number}"
+
+    def obstacle(self) -> Obstacle | None:
+        """Why a guest's port cannot be forwarded here."""
+        if self.bind_errno is None:
+            return None
+        if self.bind_errno == errno.EADDRINUSE:
+            return self._taken()
+        if self.bind_errno == errno.EACCES:
+            return Obstacle(
+                f"{self.name} is below {self.first_unprivileged}, where only root may listen",
+                f"use a port from {self.first_unprivileged} on",
+            )
+        return Obstacle(f"{self.name} cannot be listened on: {os.strerror(self.bind_errno)}", "use another port")
+
+    def _taken(self) -> Obstacle:
+        if self.owner is None or self.owner.pid is None:
+            of = self.owner.user if self.owner and self.owner.user else "another user"
+            options = "-ltnp" if self.protocol == "tcp" else "-lunp"
+            who, remedy = f"a process of {of}", f"see which: sudo ss {options} sport = :{self.number}"
+        else:
+            who, remedy = f"{self.owner.command} (pid {self.owner.pid})", f"kill {self.owner.pid}"
+        return Obstacle(f"{self.name} is taken by {who}", f"{remedy}, or forward another port")
+
+
+def try_listen(number: int, protocol: Protocol = "tcp") -> int | None:
+    """None when this process could listen on all addresses as libslirp does, else the errno."""
+    kind = socket.SOCK_STREAM if protocol == "tcp" else socket.SOCK_DGRAM
+    with socket.socket(socket.AF_INET, kind) as tried:
+        if protocol == "tcp":
+            tried.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            tried.bind(("0.0.0.0", number))
+            if protocol == "tcp":
+                tried.listen(1)
+        except OSError as refused:
+            return refused.errno
+    return None
+
+
+def read(number: int, root: Path = MACHINE, protocol: Protocol = "tcp") -> Port:
+    """Try the port on this machine."""
+    failed = try_listen(number, protocol)
+    found = owner(number, root, protocol) if failed == errno.EADDRINUSE else None
+    limit = read_int(root, "/proc/sys/net/ipv4/ip_unprivileged_port_start")
+    return Port(number, failed, found, 1024 if limit is None else limit, protocol)
+
+
+def owner(number: int, root: Path = MACHINE, protocol: Protocol = "tcp") -> Owner | None:
+    """Who listens on the port, or None where nobody does."""
+    sockets = dict(_listening_sockets(number, root, protocol))
+    if not sockets:
+        return None
+    for pid in filter(str.isdigit, names_in(root, "/proc")):
+        for descriptor in names_in(root, f"/proc/{pid}/fd"):
+            with suppress(OSError):
+                if str(under(root, f"/proc/{pid}/fd/{descriptor}").readlink()) in sockets:
+                    return Owner(int(pid), read_text(root, f"/proc/{pid}/comm"))
+    return Owner(None, None, user_name(next(iter(sockets.values()))))
+
+
+def _listening_sockets(number: int, root: Path, protocol: Protocol) -> Iterator[tuple[str, int]]:
+    """Each with the user it belongs to."""
+    for table in (f"/proc/net/{protocol}", f"/proc/net/{protocol}6"):
+        for line in (read_text(root, table) or "").splitlines()[1:]:
+            words = line.split()
+            if words[3] == _WAITING[protocol] and int(words[1].rpartition(":")[2], 16) == number:
+                yield f"socket:[{words[9]}]", int(words[7])

@@ -1,0 +1,52 @@
+"""Memory and disk space left for guests."""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from qemunet_tests.host.files import MACHINE, read_int, read_text, under
+
+_MIB = 1024 * 1024
+
+
+@dataclass(frozen=True)
+class Memory:
+    """In MiB; a control group's limit counts as the total."""
+
+    total_mb: int
+    available_mb: int
+
+
+@dataclass(frozen=True)
+class Disk:
+    """Space for `path`, in MiB, where it or the nearest folder above it lies."""
+
+    path: str
+    free_mb: int
+    writable: bool
+
+
+def memory(root: Path = MACHINE) -> Memory:
+    """What the kernel says is left, and what this control group may still take of it."""
+    lines = (line.split() for line in (read_text(root, "/proc/meminfo") or "").splitlines())
+    kilobytes = {words[0].rstrip(":"): int(words[1]) for words in lines if len(words) > 1}
+    total = kilobytes.get("MemTotal", 0) // 1024
+    available = kilobytes.get("MemAvailable", kilobytes.get("MemFree", 0)) // 1024
+    limit = read_int(root, "/sys/fs/cgroup/memory.max")
+    used = read_int(root, "/sys/fs/cgroup/memory.current")
+    if limit is not None and limit // _MIB < total:
+        total = limit // _MIB
+        available = min(available, total - (used or 0) // _MIB)
+    return Memory(total, max(0, available))
+
+
+def disk(path: Path, root: Path = MACHINE) -> Disk:
+    """Space for a folder that need not exist yet."""
+    place = under(root, str(path))
+    while not place.exists() and place != place.parent:
+        place = place.parent
+    try:
+        found = os.statvfs(place)
+    except OSError:
+        return Disk(str(path), 0, writable=False)
+    return Disk(str(path), found.f_bavail * found.f_frsize // _MIB, os.access(place, os.W_OK))

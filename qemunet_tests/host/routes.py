@@ -1,0 +1,88 @@
+"""Where the IPv4 packets of this network namespace go, from /proc/net/route.
+
+Sources: proc(5), the kernel's Documentation/networking/ip-sysctl.rst for rp_filter.
+"""
+
+import sys
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv4Network
+from pathlib import Path
+
+from qemunet_tests.host.files import MACHINE, read_int, read_text
+
+_REJECT = 0x0200
+_COLUMNS = 8
+_SETTINGS = "/proc/sys/net/ipv4/conf"
+STRICT = 1
+
+
+@dataclass(frozen=True)
+class Route:
+    """One route; `gateway` is None for a network that is reached directly."""
+
+    interface: str
+    network: IPv4Network
+    gateway: IPv4Address | None
+
+    @property
+    def is_default(self) -> bool:
+        return self.network.prefixlen == 0
+
+
+@dataclass(frozen=True)
+class Routes:
+    """The routes, and the interfaces that drop what does not come by the way its sender is reached."""
+
+    all: tuple[Route, ...]
+    strict: tuple[str, ...] = ()
+
+    @property
+    def defaults(self) -> tuple[Route, ...]:
+        return tuple(route for route in self.all if route.is_default)
+
+    @property
+    def leased_address(self) -> Route | None:
+        """The default route of a host that was given one address and no network: its gateway is outside of any."""
+        for way in self.defaults:
+            to_gateway = [route for route in self.all if not route.is_default and way.gateway in route.network]
+            if way.gateway is not None and to_gateway and all(route.network.prefixlen == 32 for route in to_gateway):
+                return way
+        return None
+
+    def clashing(self, network: IPv4Network) -> Route | None:
+        """The narrowest route, other than a default one, that leads to a part of `network`."""
+        found = [route for route in self.all if not route.is_default and route.network.overlaps(network)]
+        return max(found, key=lambda route: route.network.prefixlen, default=None)
+
+    def free_network(self, candidates: Iterable[IPv4Network]) -> IPv4Network | None:
+        """The first of some networks that no route leads to."""
+        return next((network for network in candidates if self.clashing(network) is None), None)
+
+
+def read(root: Path = MACHINE) -> Routes:
+    """The main table, and the settings of the interfaces in it."""
+    found = tuple(_rows(read_text(root, "/proc/net/route") or ""))
+    interfaces = dict.fromkeys(route.interface for route in found)
+    return Routes(found, tuple(name for name in interfaces if _filters_strictly(root, name)))
+
+
+def _rows(table: str) -> Iterator[Route]:
+    for line in table.splitlines()[1:]:
+        words = line.split()
+        if len(words) < _COLUMNS or int(words[3], 16) & _REJECT:
+            continue
+        gateway = _address(words[2])
+        network = IPv4Network((int(_address(words[1])), str(_address(words[7]))), strict=False)
+        yield Route(words[0], network, gateway if int(gateway) else None)
+
+
+def _address(hexadecimal: str) -> IPv4Address:
+    # Printed as the number that the processor sees in memory.
+    return IPv4Address(int(hexadecimal, 16).to_bytes(4, sys.byteorder))
+
+
+def _filters_strictly(root: Path, interface: str) -> bool:
+    # The larger of the two counts: strict is 1, loose is 2.
+    values = [read_int(root, f"{_SETTINGS}/{name}/rp_filter") or 0 for name in ("all", interface)]
+    return max(values) == STRICT

@@ -1,0 +1,102 @@
+"""A station: one network stack of the lab, and what can be done from there."""
+
+import contextlib
+import socket
+from collections.abc import Iterator, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from pyroute2 import IPRoute
+
+from qemunet_tests.isolation import namespaces
+from qemunet_tests.isolation.processes import Completed, Process, Spawner
+from qemunet_tests.pace import turns
+
+
+class Station:
+    """A network namespace with a name; the namespace lives as long as this object holds it open."""
+
+    def __init__(self, name: str, network: int, spawner: Spawner, ours: bool = True) -> None:
+        """`ours` is false for the machine's own network: nothing of that is changed."""
+        self.name = name
+        self.network = network
+        self._spawner = spawner
+        if ours:
+            self.bring_up("lo")
+
+    @contextlib.contextmanager
+    def entered(self) -> Iterator[None]:
+        """The calling thread is at this station for a while."""
+        with namespaces.inside(self.network):
+            yield
+
+    @cached_property
+    def netlink(self) -> IPRoute:
+        """The station's links, addresses and routes, by pyroute2. The socket stays here wherever it is used."""
+        with self.entered():
+            return IPRoute()
+
+    def open_socket(self, kind: socket.SocketKind = socket.SOCK_STREAM) -> socket.socket:
+        """An IPv4 socket of this station."""
+        with self.entered():
+            return socket.socket(socket.AF_INET, kind)
+
+    def connect(self, address: str, port: int, within_seconds: float = 5.0) -> socket.socket:
+        """A TCP connection from here, tried again where there is no answer. Raises OSError, TimeoutError included."""
+        late = TimeoutError("timed out")
+        for patience_seconds in turns(within_seconds):
+            try:
+                return self._connect(address, port, patience_seconds)
+            except TimeoutError as error:
+                late = error
+        raise late
+
+    def _connect(self, address: str, port: int, within_seconds: float) -> socket.socket:
+        connection = self.open_socket()
+        try:
+            connection.settimeout(within_seconds)
+            connection.connect((address, port))
+        except OSError:
+            connection.close()
+            raise
+        return connection
+
+    def run(self, command: str, within_seconds: float = 10.0) -> Completed:
+        """Run a shell command here, to ask. Any status is an answer. Raises TimedOut."""
+        return self._spawner.run(["sh", "-c", command], network=self.network, within_seconds=within_seconds)
+
+    def start(self, words: Sequence[str], **options: Any) -> Process:
+        """Start a program here that goes on running."""
+        return self._spawner.start(words, network=self.network, **options)
+
+    def set_sysctl(self, name: str, value: str) -> None:
+        """Set a sysctl of this network stack, for instance `net.ipv4.ip_forward`."""
+        with self.entered():
+            Path("/proc/sys", name.replace(".", "/")).write_text(value)
+
+    def sysctl(self, name: str) -> str:
+        with self.entered():
+            return Path("/proc/sys", name.replace(".", "/")).read_text().strip()
+
+    def index(self, link: str) -> int | None:
+        """The number of a link, None where there is no such link."""
+        found = self.netlink.link_lookup(ifname=link)
+        return found[0] if found else None
+
+    def link(self, name: str) -> dict[str, Any] | None:
+        """What the kernel says of a link, as pyroute2 attributes; None where there is no such link."""
+        index = self.index(name)
+        return None if index is None else dict(self.netlink.get_links(index)[0])
+
+    def bring_up(self, link: str) -> None:
+        self.netlink.link("set", index=self.index(link), state="up")
+
+    def bring_down(self, link: str) -> None:
+        self.netlink.link("set", index=self.index(link), state="down")
+
+    def listens(self, protocol: str, port: int) -> bool:
+        """Whether any socket here is bound to `port`; `protocol` is `tcp` or `udp`."""
+        with self.entered():
+            rows = Path(f"/proc/thread-self/net/{protocol}").read_text().splitlines()[1:]
+        return any(row.split()[1].endswith(f":{port:04X}") for row in rows)

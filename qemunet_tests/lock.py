@@ -1,0 +1,41 @@
+"""One at a time, across processes."""
+
+import fcntl
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from qemunet_tests import trust
+from qemunet_tests.deadline import Deadline
+
+
+@contextmanager
+def locked(
+    file: Path, within_seconds: float, holder: str, on_waiting: Callable[[], None] = lambda: None
+) -> Iterator[None]:
+    """Hold the lock that `file` stands for; it goes with the process that holds it, however that ends.
+
+    `holder` says who else may have it, for the message; `on_waiting` is called once where somebody has. Raises
+    TimedOut, OSError where `file` cannot be made, or is a link, or somebody else's.
+    """
+    # Nothing is written to it, so that a link that somebody put there in its place does no harm.
+    flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+    descriptor = os.open(file, flags, 0o644)
+    try:
+        if why := trust.against(file, os.fstat(descriptor)):
+            raise trust.Distrusted(why)
+        if not _try_lock(descriptor):
+            on_waiting()
+            Deadline(within_seconds, holder).wait_until(lambda: _try_lock(descriptor))
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _try_lock(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True

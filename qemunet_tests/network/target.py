@@ -1,0 +1,180 @@
+"""What is judged, and what is expected of it: by the lab's own plan, or by what a real host says of itself."""
+
+from dataclasses import dataclass
+from ipaddress import IPv4Address
+from typing import Protocol
+
+from qemunet_tests.errors import Unavailable
+from qemunet_tests.isolation.station import Station
+from qemunet_tests.network import Lab, plan
+from qemunet_tests.network.dnsmasq import ServerLease
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """A service that sends back what it gets, by these protocols."""
+
+    address: str
+    port: int
+    protocols: tuple[str, ...] = ("TCP", "UDP")
+
+    def __str__(self) -> str:
+        return f"{self.address}:{self.port}"
+
+    def by(self, protocol: str) -> "Endpoint":
+        """The service itself. Raises Unavailable where it does not speak this protocol."""
+        if protocol not in self.protocols:
+            raise Unavailable(f"{self} does not echo by {protocol}", f"have it echo by {protocol} as well")
+        return self
+
+
+class Lan(Protocol):
+    """What a bridged guest may expect of the network it joins. What is not known raises Unavailable."""
+
+    @property
+    def pool(self) -> str:
+        """The addresses that the LAN's server hands out, for people."""
+
+    @property
+    def server(self) -> str:
+        """The LAN's DHCP server."""
+
+    @property
+    def gateway(self) -> str: ...
+
+    @property
+    def resolver(self) -> str: ...
+
+    def leases(self, address: str) -> bool:
+        """Whether the LAN's server hands out this address."""
+
+
+class Target(Protocol):
+    """Where QEMU runs, which bridge it uses, and who can be reached from there.
+
+    What a target does not have or does not know raises Unavailable, so that the claim that needs it is.
+    """
+
+    @property
+    def kind(self) -> str:
+        """`lab` or `host`."""
+
+    @property
+    def host(self) -> Station: ...
+
+    @property
+    def bridge(self) -> str: ...
+
+    @property
+    def address(self) -> str:
+        """The host's own on the LAN."""
+
+    @property
+    def lan(self) -> Lan: ...
+
+    @property
+    def neighbour(self) -> Station:
+        """Another machine of the LAN, at our command."""
+
+    @property
+    def caller(self) -> Station:
+        """From where a guest is called over the LAN: its neighbour, or where there is none the host."""
+
+    @property
+    def caller_address(self) -> str:
+        """The address that the guest sees then."""
+
+    @property
+    def neighbour_echo(self) -> Endpoint:
+        """A service on the LAN."""
+
+    @property
+    def outside_echo(self) -> Endpoint:
+        """A service beyond the LAN's router."""
+
+    @property
+    def far_echo(self) -> Endpoint:
+        """A service of another machine, the farther the better."""
+
+    @property
+    def way_out(self) -> Endpoint:
+        """What proves that anything gets out of a guest in user mode: the far service, else the host's loopback."""
+
+    @property
+    def loopback_echo(self) -> Endpoint:
+        """A service of the host that listens on its loopback only."""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """What the resolver may be asked."""
+
+    @property
+    def hops(self) -> tuple[str, ...]:
+        """The addresses on the way from the host to `far_echo`."""
+
+    def leases_known_to_server(self) -> list[ServerLease]: ...
+
+
+@dataclass(frozen=True)
+class LabLan:
+    """The LAN of the lab's plan."""
+
+    first_lease: IPv4Address
+    last_lease: IPv4Address
+    server: str
+    gateway: str
+    resolver: str
+
+    @property
+    def pool(self) -> str:
+        return f"{self.first_lease} to {self.last_lease}"
+
+    def leases(self, address: str) -> bool:
+        return self.first_lease <= IPv4Address(address) <= self.last_lease
+
+
+@dataclass(frozen=True)
+class LabTarget:
+    """The lab: everything is known because we built it."""
+
+    host: Station
+    bridge: str
+    address: str
+    lan: LabLan
+    neighbour: Station
+    caller: Station
+    caller_address: str
+    neighbour_echo: Endpoint
+    outside_echo: Endpoint
+    far_echo: Endpoint
+    way_out: Endpoint
+    loopback_echo: Endpoint
+    names: tuple[str, ...]
+    hops: tuple[str, ...]
+    lab: Lab
+    kind: str = "lab"
+
+    def leases_known_to_server(self) -> list[ServerLease]:
+        return self.lab.dhcp.leases
+
+
+def lab_target(lab: Lab) -> LabTarget:
+    """The lab as a target."""
+    outside = Endpoint(plan.OUTSIDE, plan.ECHO_PORT)
+    return LabTarget(
+        host=lab.host,
+        bridge=plan.BRIDGE,
+        address=plan.HOST,
+        lan=LabLan(IPv4Address(plan.FIRST_LEASE), IPv4Address(plan.LAST_LEASE), plan.ROUTER, plan.ROUTER, plan.ROUTER),
+        neighbour=lab.neighbour,
+        caller=lab.neighbour,
+        caller_address=plan.NEIGHBOUR,
+        neighbour_echo=Endpoint(plan.NEIGHBOUR, plan.ECHO_PORT),
+        outside_echo=outside,
+        far_echo=outside,
+        way_out=outside,
+        loopback_echo=Endpoint("127.0.0.1", plan.LOOPBACK_PORT),
+        names=("www.example", plan.UNKNOWN_NAME),
+        hops=(plan.ROUTER, plan.OUTSIDE),
+        lab=lab,
+    )

@@ -1,0 +1,136 @@
+"""Starting QEMU, and knowing why when it does not start."""
+
+import contextlib
+import shlex
+import signal
+import socket
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from qemunet_tests.deadline import Deadline
+from qemunet_tests.errors import HarnessError
+from qemunet_tests.isolation.processes import Process, stop
+from qemunet_tests.qemu.complaints import Complaints, told_apart
+from qemunet_tests.qemu.qmp import Monitor
+
+#: How QEMU ends where it will not do what it was told: by its exit status, or by an assertion of its own.
+REFUSED = (1, -signal.SIGABRT)
+#: What the guest writes on its first serial port; there before QEMU starts.
+CONSOLE = "console.log"
+#: Starts a command somewhere as somebody; the bench decides where and who.
+Start = Callable[..., Process]
+
+#: QEMU closes its monitor before it can be waited for.
+ENDING_SECONDS = 3.0
+
+
+class LaunchFailed(HarnessError):
+    """QEMU ended instead of starting: its command line, how it ended, what it said, and what of that is the reason."""
+
+    def __init__(self, words: Sequence[str], status: int, message: str, complaints: Complaints) -> None:
+        super().__init__(f"QEMU did not start ({_how_it_ended(status)}): {complaints}\n{shlex.join(words)}")
+        self.words = list(words)
+        self.status = status
+        self.message = message
+        self.complaints = complaints
+
+
+class NetdevRefused(LaunchFailed, AssertionError):
+    """QEMU refused a network backend or device.
+
+    Unlike any other failure to start this is an answer about the promise: an assertion that failed.
+    """
+
+
+def _launch_failure(tried: Sequence[str], words: Sequence[str], status: int, message: str) -> LaunchFailed:
+    """`tried` are the words without our own plumbing."""
+    complaints = told_apart(message, tried)
+    # One that was killed has refused nothing, whatever it said before.
+    refused = complaints.refuses_network and status in REFUSED
+    return (NetdevRefused if refused else LaunchFailed)(words, status, message, complaints)
+
+
+def _how_it_ended(status: int) -> str:
+    if status >= 0:
+        return f"exit status {status}"
+    try:
+        return f"killed by {signal.Signals(-status).name}"
+    except ValueError:
+        return f"killed by signal {-status}"
+
+
+class QemuProcess:
+    """A running QEMU with its monitor, and sockets to its serial ports.
+
+    `folder` receives what it writes; `words` are the command line without the plumbing that is added here.
+    """
+
+    def __init__(self, words: Sequence[str], start: Start, folder: Path, serial_ports: int = 2) -> None:
+        self.folder = folder
+        self.console_log = folder / CONSOLE
+        self._stderr = folder / "qemu.stderr"
+        ours, theirs = zip(*(socket.socketpair() for _ in range(2)), strict=True)
+        self.control_socket = ours[1]
+        self.monitor = Monitor(ours[0], folder.name)
+        descriptors = [end.fileno() for end in theirs]
+        self._tried = list(words)
+        self.words = [*words, *self._plumbing(descriptors, serial_ports)]
+        self.started_seconds = time.monotonic()
+        with self._stderr.open("wb") as stderr:
+            self.process = start(self.words, stderr=stderr, pass_fds=descriptors)
+        for end in theirs:
+            end.close()
+
+    def _plumbing(self, descriptors: list[int], serial_ports: int) -> list[str]:
+        monitor, control = descriptors
+        words = [
+            "-chardev", f"socket,id=qmp,fd={monitor}", "-qmp", "chardev:qmp",
+            "-chardev", f"file,id=console,path={self.console_log}", "-serial", "chardev:console",
+        ]  # fmt: skip
+        if serial_ports > 1:
+            words += ["-chardev", f"socket,id=control,fd={control}", "-serial", "chardev:control"]
+        return words
+
+    def wait_until_running(self, within_seconds: float) -> None:
+        """Wait for the monitor. Raises LaunchFailed when QEMU ended instead, TimedOut when it hangs."""
+        try:
+            self.monitor.connect(within_seconds)
+        except HarnessError as error:
+            if self._ends(ENDING_SECONDS):
+                raise _launch_failure(self._tried, self.words, self.process.returncode, self.said) from None
+            raise type(error)(f"{error}\n{shlex.join(self.words)}") from error
+
+    @property
+    def said(self) -> str:
+        """What QEMU wrote on standard error so far."""
+        return self._stderr.read_text(errors="replace").strip() if self._stderr.exists() else ""
+
+    @property
+    def complaints(self) -> Complaints:
+        """The same, told apart."""
+        return told_apart(self.said, self._tried)
+
+    @property
+    def console_text(self) -> str:
+        """What the guest wrote on its console so far."""
+        return self.console_log.read_text(errors="replace") if self.console_log.exists() else ""
+
+    def how_it_ended(self) -> str | None:
+        """None while QEMU runs."""
+        status = self.process.poll()
+        return None if status is None else _how_it_ended(status)
+
+    def quit(self) -> None:
+        """End QEMU as an operator would, so that it cleans up behind itself; or make it end."""
+        if self.process.poll() is None:
+            # Asked of a monitor that was never reached, or no longer answers, this fails: then it is made to end.
+            with contextlib.suppress(HarnessError):
+                self.monitor.execute("quit", within_seconds=3.0)
+                self._ends(3.0)
+        stop(self.process)
+        self.monitor.close()
+        self.control_socket.close()
+
+    def _ends(self, within_seconds: float) -> bool:
+        return Deadline(within_seconds, "QEMU to end").sees(lambda: self.process.poll() is not None)

@@ -1,0 +1,83 @@
+"""QEMU's bridge helper as a private copy, whose setuid bit is ours to set; the machine's own stays untouched."""
+
+import os
+import shutil
+import stat
+from pathlib import Path
+
+from qemunet_tests import trust
+from qemunet_tests.errors import Unavailable
+from qemunet_tests.isolation.namespaces import SCRATCH
+from qemunet_tests.isolation.syscalls import MS_BIND, mount
+
+ORDINARY = 0o755
+IN_THE_LAB = "try it in the lab: leave --target host out"
+
+
+class BridgeHelper:
+    """The helper at the path that this QEMU looks at."""
+
+    def __init__(self, path: str | None) -> None:
+        self.path = Path(path or "")
+        self._copy = SCRATCH / "qemu-bridge-helper"
+        #: Whether the copy is of a file that nobody but root and this process's user can have written.
+        self.believed = False
+
+    def serves(self, uid: int) -> bool:
+        """Whether the helper can do for this user what it could not do itself."""
+        return uid != 0 and self.give_setuid()
+
+    def give_setuid(self) -> bool:
+        """Make the helper setuid root, as the post does; whether that can be done.
+
+        An ordinary user's namespace may have one user id and no root: then the bit has nobody to turn the caller
+        into. And what anybody but root can have written must not run as root: the path is QEMU's own word.
+        """
+        if not self._is_placed() or not self.believed:
+            return False
+        try:
+            os.chown(self._copy, 0, -1)
+        except OSError:
+            return False
+        self._copy.chmod(ORDINARY | stat.S_ISUID)
+        return True
+
+    def take_setuid(self) -> None:
+        """Make the helper a file like any other, as Debian ships it."""
+        if self._is_placed():
+            self._copy.chmod(ORDINARY)
+
+    def _is_placed(self) -> bool:
+        if self._copy.exists():
+            return True
+        if not self.path.is_file():
+            return False
+        with self.path.open("rb") as reading, self._copy.open("xb") as writing:
+            found = os.fstat(reading.fileno())
+            self.believed = not (trust.against(self.path, found) or trust.against_the_way_to(self.path))
+            shutil.copyfileobj(reading, writing)
+        self._copy.chmod(ORDINARY)
+        mount(str(self._copy), str(self.path), None, MS_BIND)
+        return True
+
+
+class HostHelper:
+    """The machine's own helper as it is, of which nothing is changed."""
+
+    believed = True
+
+    def __init__(self, path: str | None) -> None:
+        self.path = Path(path or "")
+
+    def serves(self, uid: int) -> bool:  # noqa: ARG002  (as in the lab)
+        """Whatever the helper can do, QEMU is given nothing in its place: that is what is tried."""
+        return True
+
+    def give_setuid(self) -> bool:
+        """It has the bit, or what is tried with it shows that it has not."""
+        return True
+
+    def take_setuid(self) -> None:
+        """Raises Unavailable where the helper has the bit."""
+        if self.path.is_file() and self.path.stat().st_mode & stat.S_ISUID:
+            raise Unavailable(f"{self.path} has the setuid bit, and nothing is changed on this host", IN_THE_LAB)

@@ -1,0 +1,45 @@
+"""A built guest, as the rest of the harness sees it."""
+
+import shutil
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from qemunet_tests import trust
+
+
+def copy_believed(source: Path, target: Path) -> None:
+    """Copy a file of an image, if nobody else can have put it there. Raises Distrusted, OSError."""
+    with trust.opened(source) as reading, target.open("wb") as writing:
+        shutil.copyfileobj(reading, writing, 1 << 20)
+
+
+@dataclass(frozen=True)
+class Image:
+    """What QEMU boots: a kernel with an initramfs, and the same two inside a bootable disk.
+
+    `digest` names the content (packages, recipe and files that went in), so that equal digests boot alike.
+    """
+
+    name: str
+    digest: str
+    folder: Path
+
+    @property
+    def kernel(self) -> Path:
+        return self.folder / "vmlinuz"
+
+    @property
+    def initrd(self) -> Path:
+        return self.folder / "initrd"
+
+    def placed(self, folder: Path) -> "Image":
+        """The same image with kernel and initramfs copied to `folder`, where the user QEMU runs as can read them."""
+        folder.mkdir()
+        for file in (self.kernel, self.initrd):
+            copy_believed(file, folder / file.name)
+        return replace(self, folder=folder)
+
+    @property
+    def vdisk(self) -> Path:
+        """A bootable disk for the post's own command line, `-hda ./vdisk.img`."""
+        return self.folder / "vdisk.img"

@@ -1,0 +1,135 @@
+"""Asking a QEMU about itself: as the user that guests run as, and so that nothing it starts is left."""
+
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from qemunet_tests.deadline import Deadline
+from qemunet_tests.errors import HarnessError
+from qemunet_tests.host.files import MACHINE, read_text
+from qemunet_tests.isolation import enclosure
+from qemunet_tests.isolation.identity import Identity
+from qemunet_tests.qemu import relocation
+
+QUESTIONS = {
+    "version": ["--version"],
+    "options": ["-help"],
+    "netdevs": ["-netdev", "help"],
+    "machines": ["-machine", "help"],
+    "accelerators": ["-accel", "help"],
+    "folders": ["-L", "help"],
+}
+ANSWER_SECONDS = 10.0
+_START_SECONDS = 3.0
+#: setpriv(1) and sh(1) end so where the program could not be executed.
+_NOT_EXECUTED = (126, 127)
+#: No libslirp is as large.
+_MOST_LIBRARY_BYTES = 16 << 20
+_ASK_LIBSLIRP = """
+import ctypes, sys
+version = ctypes.CDLL(sys.argv[1]).slirp_version_string
+version.restype = ctypes.c_char_p
+print(version().decode())
+"""
+
+
+class Unanswered(HarnessError):
+    """A QEMU did not get as far as answering: it was killed, or took too long. Nothing was learned about it."""
+
+
+def words_as(asker: Identity) -> list[str]:
+    """What makes the words behind it run as the user that guests run as; an ordinary user is that himself."""
+    return asker.prefix() if os.geteuid() == 0 else []
+
+
+def answers(path: Path, asker: Identity) -> dict[str, str]:
+    """What it says to all questions, asked side by side, because each takes 30 ms. Raises HarnessError, Unanswered."""
+    if path.stat().st_size == 0:
+        raise HarnessError(f"{path} cannot be executed: it is empty")
+    questions = {name: [*words_as(asker), str(path), *words] for name, words in QUESTIONS.items()}
+    trouble = ""
+    # Twice: whatever killed it may have been meant for somebody else, and a busy machine may be less so.
+    for _ in range(2):
+        said = enclosure.ask(questions, ANSWER_SECONDS)
+        trouble = next((f"{name}: it {each.trouble}" for name, each in said.items() if each.trouble), "")
+        if not trouble:
+            _require_executed(path, asker, said["version"])
+            return {name: answer.text for name, answer in said.items()}
+    name, _, what = trouble.partition(": it ")
+    raise Unanswered(f"{path} {' '.join(QUESTIONS[name])} {what}, asked twice")
+
+
+def _require_executed(path: Path, asker: Identity, answer: enclosure.Answer) -> None:
+    # The last is what a script's interpreter says, which may be executed where the script may not be read.
+    if answer.status in _NOT_EXECUTED or answer.text.strip().endswith(f"{path}: Permission denied"):
+        why = answer.text.strip().rpartition(": ")[2] or "it does not say why"
+        whom = f" by {asker.name}, the user that guests run as" if os.geteuid() == 0 else ""
+        raise HarnessError(f"{path} cannot be executed{whom}: {why}")
+
+
+class Idle:
+    """A QEMU that has nothing to do, looked into from outside: what a wrapper script does not tell.
+
+    `executable` is the QEMU itself, `libslirp` the library it has in memory; None where they were not seen.
+    """
+
+    def __init__(self, path: Path, asker: Identity) -> None:
+        words = ["-M", "none", "-nodefaults", "-no-user-config", "-display", "none", "-S"]
+        quiet = subprocess.DEVNULL
+        enclosed = enclosure.words([*words_as(asker), str(path), *words])
+        process = subprocess.Popen(enclosed, stdin=quiet, stdout=quiet, stderr=quiet, cwd="/", start_new_session=True)
+        self.executable: Path | None = None
+        self.libslirp: Path | None = None
+        try:
+            loading = Deadline(_START_SECONDS, "QEMU to load its libraries")
+            loading.sees(lambda: self._look(process.pid) or process.poll() is not None)
+        finally:
+            enclosure.end(process)
+
+    def _look(self, pid: int) -> bool:
+        for each in _descendants(pid):
+            maps = read_text(MACHINE, f"/proc/{each}/maps") or ""
+            if found := re.search(r"(/\S*libslirp\.so\S*)$", maps, re.MULTILINE):
+                self.libslirp = Path(found[1])
+            if self.executable is None and (place := _executable_of(each)) and relocation.is_qemu(place):
+                self.executable = place
+        return self.executable is not None and self.libslirp is not None
+
+
+def _descendants(pid: int) -> Iterator[int]:
+    for child in (read_text(MACHINE, f"/proc/{pid}/task/{pid}/children") or "").split():
+        yield int(child)
+        yield from _descendants(int(child))
+
+
+def _executable_of(pid: int) -> Path | None:
+    try:
+        return Path(f"/proc/{pid}/exe").readlink()
+    except OSError:
+        return None
+
+
+def linked_libslirp(path: Path, asker: Identity) -> Path | None:
+    """As the dynamic loader finds it for this binary. A loader that is not asked runs `--version`."""
+    words = [*words_as(asker), "env", "LD_TRACE_LOADED_OBJECTS=1", str(path), "--version"]
+    said = enclosure.ask({"loads": words}, ANSWER_SECONDS)["loads"].text
+    found = re.search(r"^\s*libslirp\.so\S* => (/\S+)", said, re.MULTILINE)
+    return Path(found.group(1)) if found else None
+
+
+def libslirp_version(library: Path, asker: Identity) -> str | None:
+    """Its own word for it. A wrapper may have named anything: it is loaded by the user that guests run as."""
+    # In a process of its own: it brings glib along.
+    words = [*words_as(asker), str(Path(sys.executable).resolve()), "-I", "-S", "-c", _ASK_LIBSLIRP, str(library)]
+    said = enclosure.ask({"version": words}, ANSWER_SECONDS)["version"].text.strip()
+    if re.fullmatch(r"\d+\.\d+\.\d+\S*", said):
+        return said
+    if not library.is_file():
+        return None
+    # A library for another C library than Python's: its version stands in it as text.
+    with library.open("rb") as stream:
+        texts = re.findall(rb"\0(\d+\.\d+\.\d+)\0", stream.read(_MOST_LIBRARY_BYTES))
+    return texts[0].decode() if len(set(texts)) == 1 else None

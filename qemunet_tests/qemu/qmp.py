@@ -1,0 +1,93 @@
+"""QEMU's monitor, by qemu.qmp over a socket that QEMU was started with."""
+
+import asyncio
+import contextlib
+import socket
+from typing import Any
+
+from qemu.qmp import QMPClient
+from qemu.qmp.error import QMPError
+
+from qemunet_tests.deadline import Deadline
+from qemunet_tests.errors import HarnessError, TimedOut
+
+
+class Monitor:
+    """A machine-readable monitor whose every command waits for its answer."""
+
+    def __init__(self, connection: socket.socket, name: str) -> None:
+        self._loop = asyncio.new_event_loop()
+        self._client = QMPClient(name)
+        self._connection = connection
+        self.log: list[str] = []
+
+    def connect(self, within_seconds: float) -> None:
+        """Wait for QEMU's greeting. Raises TimedOut, HarnessError."""
+        self._await(self._client.connect(self._connection), within_seconds, "to greet")
+
+    def execute(self, command: str, within_seconds: float = 20.0, **arguments: Any) -> Any:
+        """One QMP command. Raises HarnessError with QEMU's own words when it refuses, TimedOut without an answer."""
+        self.log.append(f"-> {command} {arguments or ''}".rstrip())
+        answer = self._await(self._client.execute(command, arguments), within_seconds, f"to answer {command}")
+        self.log.append(f"<- {answer}")
+        return answer
+
+    def ask(self, line: str) -> str:
+        """One line of the human monitor, for what has no QMP command: `info network`, `info usernet`."""
+        answer: str = self.execute("human-monitor-command", **{"command-line": line})  # type: ignore[arg-type]
+        return answer.replace("\r\n", "\n")
+
+    def close(self) -> None:
+        """Hang up, whatever state the connection is in."""
+        if self._loop.is_closed():
+            return
+        with contextlib.suppress(HarnessError):
+            self._await(self._client.disconnect(), 1.0, "to hang up")
+        # A connection that broke down leaves tasks behind, which would wait for this loop for ever.
+        left = asyncio.all_tasks(self._loop)
+        for task in left:
+            task.cancel()
+        if left:
+            self._loop.run_until_complete(asyncio.gather(*left, return_exceptions=True))
+        self._loop.close()
+        self._connection.close()
+
+    def _await(self, answer: Any, within_seconds: float, awaited: str) -> Any:
+        if self._loop.is_closed():
+            answer.close()
+            raise self._noted(HarnessError(f"QEMU's monitor, asked {awaited}: the connection was closed before"))
+        whose = f"QEMU's monitor {awaited}"
+        try:
+            return self._finish(self._loop.create_task(_in_time(answer, Deadline(within_seconds, whose))))
+        except TimedOut as late:
+            raise self._noted(late) from None
+        except (QMPError, OSError, EOFError) as error:
+            said = str(error) or type(error).__name__
+            raise self._noted(HarnessError(f"QEMU's monitor, asked {awaited}: {said}")) from error
+
+    def _finish(self, task: "asyncio.Task[Any]") -> Any:
+        try:
+            return self._loop.run_until_complete(task)
+        except KeyboardInterrupt:
+            # It would go on beside the next thing that is asked of the monitor, and that is to hang up.
+            task.cancel()
+            self._loop.run_until_complete(asyncio.wait([task]))
+            raise
+
+    def _noted(self, error: HarnessError) -> HarnessError:
+        self.log.append(f"!! {error}")
+        return error
+
+
+async def _in_time(answer: Any, deadline: Deadline) -> Any:
+    """The answer. Raises TimedOut."""
+    answering = asyncio.ensure_future(answer)
+    try:
+        while not answering.done():
+            deadline.check()
+            await asyncio.wait([answering], timeout=deadline.remaining_seconds)
+    except BaseException:
+        answering.cancel()
+        await asyncio.wait([answering])
+        raise
+    return answering.result()
