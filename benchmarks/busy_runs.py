@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from qemunet_tests.deadline import Deadline
-from qemunet_tests.host import machine
+from qemunet_tests.host import system
 from qemunet_tests.isolation.syscalls import die_with_parent
 
 PAGE = """\
@@ -198,7 +198,7 @@ def row(run: Run) -> str:
 def table(runs: list[Run], given: argparse.Namespace) -> str:
     """Markdown."""
     first = next((run.results for run in runs if run.results), None) or {}
-    qemu, host = first.get("qemu", {}), machine.read()
+    qemu, host = first.get("qemu", {}), system.read()
     failed = [run for run in runs if not run.passed]
     said = "In none was a claim broken, and in each two at most were inconclusive." if not failed else (
         f"Not as it should be: run {', '.join(str(run.number) for run in failed)}."

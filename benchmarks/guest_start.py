@@ -28,13 +28,13 @@ from qemunet_tests.isolation import namespaces
 from qemunet_tests.isolation.processes import Spawner
 from qemunet_tests.network import Lab
 from qemunet_tests.qemu import accel, qemu_facts
-from qemunet_tests.qemu.machine import Machine
-from qemunet_tests.qemu.netdev import Nic, User
+from qemunet_tests.qemu.guest_machine import GuestMachine
+from qemunet_tests.qemu.netdev import Nic, UserNetdev
 
 NICS = ("virtio-net-pci", "e1000")
 #: How many guests are alive at once when memory is compared.
 CROWD = 8
-FORWARD = User(hostfwd=("tcp:127.0.0.1:2222-:22",))
+FORWARD = UserNetdev(hostfwd=("tcp:127.0.0.1:2222-:22",))
 #: Somebody else's way to come by a guest, which brings its sample with it.
 Other = Callable[[Bench], dict[str, Any]]
 
@@ -46,7 +46,7 @@ class Arm:
     name: str
     cold: bool
 
-    def guest(self, bench: Bench, model: str, netdev: User) -> Guest:
+    def guest(self, bench: Bench, model: str, netdev: UserNetdev) -> Guest:
         return bench.boot(Nic(netdev, model), cold=self.cold)
 
 
@@ -55,7 +55,7 @@ ARMS = (Arm("cold", True), Arm("thawed", False))
 
 def seconds_to_lease(bench: Bench, arm: Arm, model: str) -> dict[str, float]:
     """From the start of QEMU's process: until it takes commands, and until its DHCP client has a lease."""
-    guest = arm.guest(bench, model, User())
+    guest = arm.guest(bench, model, UserNetdev())
     running = time.monotonic() - guest.started_seconds
     guest.await_lease(0, 30)
     lease = time.monotonic() - guest.started_seconds
@@ -77,7 +77,7 @@ def seconds_to_ssh(bench: Bench, arm: Arm, model: str, key: ssh.SshKey) -> float
 
 def memory_mb(bench: Bench, arm: Arm) -> float:
     """The memory that a crowd of guests costs together, each page counted once (PSS)."""
-    guests = [arm.guest(bench, NICS[0], User()) for _ in range(CROWD)]
+    guests = [arm.guest(bench, NICS[0], UserNetdev()) for _ in range(CROWD)]
     for guest in guests:
         guest.await_lease(0, 30)
     total_kib = sum(_pss_kib(guest.qemu.process.pid) for guest in guests)
@@ -105,7 +105,7 @@ def measure(bench: Bench, rounds: int, others: list[Other]) -> dict[str, Any]:
     """Every arm in turn, `rounds` times; `others` after ours."""
     key, samples = ssh.SshKey.generate(), list[dict[str, Any]]()
     for model in NICS:  # templates are made here, so that no sample pays for them
-        bench.discard(bench.boot(Nic(User(), model)))
+        bench.discard(bench.boot(Nic(UserNetdev(), model)))
     for number in range(rounds):
         for model in NICS:
             for arm in ARMS:
@@ -150,7 +150,7 @@ def main() -> None:
     spawner = Spawner(os.getpid())
     lab = Lab(spawner)
     accelerator = accel.choose(arguments.accel, qemu, image)
-    machine = Machine(qemu, image, images.recipe("tiny").cmdline, accelerator)
+    machine = GuestMachine(qemu, image, images.recipe("tiny").cmdline, accelerator)
     bench = Bench(machine, lab.host, note=lambda sentence: print(sentence, file=sys.stderr))
     try:
         measured = measure(bench, arguments.rounds, virtme_arm.arms(bench, kernel))

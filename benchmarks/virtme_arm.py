@@ -30,7 +30,7 @@ from qemunet_tests.images.distribution import distribution, host_release
 from qemunet_tests.isolation.namespaces import scratch
 from qemunet_tests.isolation.processes import SYSTEM_PATH
 from qemunet_tests.isolation.syscalls import mount
-from qemunet_tests.qemu.image import Image
+from qemunet_tests.qemu.built_image import Image
 
 NAME = "virtme-ng"
 #: The only one that virtme-ng offers.

@@ -14,7 +14,7 @@ from qemunet_tests.images.elf import dynamic
 from qemunet_tests.images.packages import find_file, unpack
 from qemunet_tests.images.progress import Progress
 from qemunet_tests.images.recipes import Recipe
-from qemunet_tests.qemu.image import Image
+from qemunet_tests.qemu.built_image import Image
 
 PROGRAM_FOLDERS = ("bin", "sbin", "usr/bin", "usr/sbin")
 # Measured under TCG until the guest is ready: none 3.0 s, lz4 3.1 s, gzip 3.75 s, zstd 3.9 s.

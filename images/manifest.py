@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from qemunet_tests import trust
 from qemunet_tests.images.apt import Package
-from qemunet_tests.qemu.image import Image
+from qemunet_tests.qemu.built_image import Image
 
 FILE = "manifest.json"
 LIMIT_BYTES = 1 << 20

@@ -9,19 +9,19 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from qemunet_tests.errors import Unavailable, UsageError
+from qemunet_tests.images import image_cache
 from qemunet_tests.images import manifest as manifests
-from qemunet_tests.images import shelf
 from qemunet_tests.images.apt import Apt, StaleLists
 from qemunet_tests.images.distribution import Distribution, distribution, host_release
 from qemunet_tests.images.manifest import Manifest
 from qemunet_tests.images.progress import Progress, Silent
 from qemunet_tests.images.recipes import Recipe, recipe, recipe_names
 from qemunet_tests.images.tools import NoRoom
-from qemunet_tests.qemu.image import Image
+from qemunet_tests.qemu.built_image import Image
 
 
 @dataclass(frozen=True)
-class Entry:
+class StoredImage:
     """One image that is there. `current` means that it is of the present recipe and serves on this host."""
 
     name: str
@@ -40,17 +40,17 @@ def ensure(name: str = "tiny", *, progress: Progress | None = None) -> Image:
     Raises UsageError for an unknown name, Unavailable where nothing can be built, HarnessError where building failed.
     """
     wanted = recipe(name)
-    if (found := shelf.find(wanted)) is not None:
+    if (found := image_cache.find(wanted)) is not None:
         return found
     packages_of = distribution(host_release())
     with _alone(progress or Silent()) as shown:
         # Whoever held the lock may have built it.
-        return shelf.find(wanted) or _build(wanted, packages_of, shown)
+        return image_cache.find(wanted) or _build(wanted, packages_of, shown)
 
 
 def available(name: str = "tiny") -> Image | None:
     """The image that `ensure` would return at once, or None. Raises UsageError for an unknown name."""
-    return shelf.find(recipe(name))
+    return image_cache.find(recipe(name))
 
 
 def build(name: str = "tiny", *, progress: Progress | None = None) -> Image:
@@ -60,12 +60,12 @@ def build(name: str = "tiny", *, progress: Progress | None = None) -> Image:
         return _build(wanted, packages_of, shown)
 
 
-def listing() -> list[Entry]:
+def listing() -> list[StoredImage]:
     """Every whole image in the caches, newest first."""
-    return sorted((_entry(folder, said) for folder, said in shelf.images()), key=lambda one: one.age_seconds)
+    return sorted((_entry(folder, said) for folder, said in image_cache.images()), key=lambda one: one.age_seconds)
 
 
-def remove(name_or_digest: str) -> list[Entry]:
+def remove(name_or_digest: str) -> list[StoredImage]:
     """Remove the images of that name, or those whose digest begins so. Raises UsageError if there is none."""
     entries = [one for one in listing() if one.name == name_or_digest]
     entries = entries or [one for one in listing() if name_or_digest and one.digest.startswith(name_or_digest)]
@@ -74,32 +74,32 @@ def remove(name_or_digest: str) -> list[Entry]:
     if foreign := [one for one in entries if not os.access(one.folder.parent, os.W_OK)]:
         raise UsageError(f"{foreign[0].folder} belongs to another user, who has to remove it")
     for entry in entries:
-        with shelf.locked(entry.folder.parent):
-            shelf.take_away(entry.folder)
+        with image_cache.locked(entry.folder.parent):
+            image_cache.take_away(entry.folder)
     return entries
 
 
 @contextmanager
 def _alone(progress: Progress) -> Iterator[Progress]:
-    with shelf.locked(shelf.own_shelf(), lambda: progress.step("waiting for another builder", 0.0)):
+    with image_cache.locked(image_cache.own_shelf(), lambda: progress.step("waiting for another builder", 0.0)):
         yield progress
 
 
-def _entry(folder: Path, said: Manifest) -> Entry:
-    return Entry(
+def _entry(folder: Path, said: Manifest) -> StoredImage:
+    return StoredImage(
         name=said.name,
         digest=said.digest,
         folder=folder,
         size_bytes=sum(one.size for one in said.files.values()),
-        age_seconds=max(0.0, time.time() - shelf.made_at(folder)),
+        age_seconds=max(0.0, time.time() - image_cache.made_at(folder)),
         distribution=said.distribution,
-        current=said.name in recipe_names() and shelf.serves(folder, said, recipe(said.name).digest()),
+        current=said.name in recipe_names() and image_cache.serves(folder, said, recipe(said.name).digest()),
     )
 
 
 def _build(wanted: Recipe, packages_of: Distribution, progress: Progress) -> Image:
     try:
-        with shelf.unfinished(shelf.own_shelf()) as folder:
+        with image_cache.unfinished(image_cache.own_shelf()) as folder:
             apt = Apt(folder / "work")
             try:
                 return _build_from(apt, wanted, packages_of, folder, progress)
@@ -107,7 +107,7 @@ def _build(wanted: Recipe, packages_of: Distribution, progress: Progress) -> Ima
                 apt.fetch_lists()
                 return _build_from(apt, wanted, packages_of, folder, progress)
     except (OSError, NoRoom) as failed:
-        raise shelf.unwritable(failed) from failed
+        raise image_cache.unwritable(failed) from failed
 
 
 def _build_from(apt: Apt, wanted: Recipe, packages_of: Distribution, folder: Path, progress: Progress) -> Image:
@@ -133,15 +133,15 @@ def _build_from(apt: Apt, wanted: Recipe, packages_of: Distribution, folder: Pat
         packages=used,
         files=files,
     )
-    image = shelf.publish(folder, said)
+    image = image_cache.publish(folder, said)
     progress.step("done", 1.0)
     return image
 
 
 def _same(wanted: Recipe, recipe_digest: str, apt: Apt, roots: set[str]) -> Image | None:
     """An image of this recipe whose every package is still the one that would be taken now."""
-    for folder, said in shelf.images():
-        if said.name != wanted.name or not shelf.serves(folder, said, recipe_digest):
+    for folder, said in image_cache.images():
+        if said.name != wanted.name or not image_cache.serves(folder, said, recipe_digest):
             continue
         names = {one.name for one in said.packages}
         if roots <= names and manifests.ingredients(list(apt.known(names).values())) == said.packages:

@@ -23,7 +23,7 @@ def pytest_arguments(settings, workers):
     return [*left, f"--rootdir={here}", f"--confcutdir={here}", "--qemunet-target=host", here]
 
 run.pytest_arguments = pytest_arguments
-import qemunet_tests.commands.preparing as preparing
+import qemunet_tests.commands.build_progress as preparing
 preparing.prepare_run = lambda console, settings: 0.0
 sys.exit(exit_code(["run", *words]))
 """

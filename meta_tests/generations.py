@@ -16,9 +16,9 @@ from pydantic import ValidationError
 
 from qemunet_tests.claims import load
 from qemunet_tests.errors import UsageError
-from qemunet_tests.report.book import RESULTS_FILE, exit_code
-from qemunet_tests.report.finding import Verdict
+from qemunet_tests.report.session_results import RESULTS_FILE, exit_code
 from qemunet_tests.report.shapes import ClaimVerdict, Results
+from qemunet_tests.report.verdict_of_test import Verdict
 
 HEAD = """\
 # Generations of QEMU

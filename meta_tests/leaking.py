@@ -33,7 +33,7 @@ def pytest_qemunet_guest_booted(bench: "Bench") -> None:
 if __name__ == "__main__":
     from rich.console import Console
 
-    from qemunet_tests.commands.conducting import conduct
+    from qemunet_tests.commands.pytest_session import conduct
 
     # Imported by its own name, so that workers can as well.
     sys.exit(conduct(Console(width=500), ["-p", "meta_tests.leaking", *sys.argv[1:]], workers=1))

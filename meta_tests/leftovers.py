@@ -45,7 +45,7 @@ class Seen:
 
     @property
     def is_keeper(self) -> bool:
-        return "qemunet_tests.isolation.keeper" in self.words
+        return "qemunet_tests.isolation.pid_namespace" in self.words
 
 
 def processes_of_the_machine() -> list[Path]:

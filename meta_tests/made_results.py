@@ -2,15 +2,15 @@
 
 from typing import Any
 
-from qemunet_tests.report.book import Book
-from qemunet_tests.report.facts import SessionFacts
-from qemunet_tests.report.finding import Finding, Verdict
+from qemunet_tests.report.session_info import SessionFacts
+from qemunet_tests.report.session_results import SessionResults
 from qemunet_tests.report.shapes import Results
+from qemunet_tests.report.verdict_of_test import Verdict, VerdictOfTest
 
 LONG_PATH = "/var/tmp/" + "a-long-folder-name/" * 6 + "repro.sh"
 FINDINGS = (
-    Finding("user/address", Verdict.HOLDS, "t::a", 1.1, "10.0.2.15/24", "10.0.2.15/24"),
-    Finding(
+    VerdictOfTest("user/address", Verdict.HOLDS, "t::a", 1.1, "10.0.2.15/24", "10.0.2.15/24"),
+    VerdictOfTest(
         "user/dns-resolves",
         Verdict.BROKEN,
         "t::b",
@@ -21,19 +21,21 @@ FINDINGS = (
         "repair it",
         (LONG_PATH,),
     ),
-    Finding("user/icmp-gateway", Verdict.DEVIATES, "t::c", reason="libslirp answers by itself"),
-    Finding("user/e1000", Verdict.INCONCLUSIVE, "t::d", reason="the guest died"),
-    Finding("bridge/acl-allow", Verdict.UNAVAILABLE, "t::e", expected="x", reason="no helper", remedy="install it"),
+    VerdictOfTest("user/icmp-gateway", Verdict.DEVIATES, "t::c", reason="libslirp answers by itself"),
+    VerdictOfTest("user/e1000", Verdict.INCONCLUSIVE, "t::d", reason="the guest died"),
+    VerdictOfTest(
+        "bridge/acl-allow", Verdict.UNAVAILABLE, "t::e", expected="x", reason="no helper", remedy="install it"
+    ),
 )
 SAYS = {"user/dns-resolves": "10.0.2.3 resolves names.", "bridge/acl-allow": "The line allow br0 allows br0."}
 
 
-def results_of(*findings: Finding, **facts: Any) -> Results:
-    book = Book()
+def results_of(*findings: VerdictOfTest, **facts: Any) -> Results:
+    book = SessionResults()
     book.findings.extend(findings)
     book.facts["gw0"] = SessionFacts(**facts)
     return book.results("lab")
 
 
-def verdict_of(verdict: Verdict, slug: str = "address", reason: str | None = None) -> Finding:
-    return Finding(f"user/{slug}", verdict, f"t::{slug}", reason=reason)
+def verdict_of(verdict: Verdict, slug: str = "address", reason: str | None = None) -> VerdictOfTest:
+    return VerdictOfTest(f"user/{slug}", verdict, f"t::{slug}", reason=reason)

@@ -1,6 +1,6 @@
 """Limits of time in these tests, which have to pass on a busy machine, too."""
 
-from qemunet_tests import pace
+from qemunet_tests import timeouts
 
 TIMES = 10
 
@@ -12,4 +12,4 @@ def limit(seconds: float) -> float:
 
 def soon(seconds: float) -> float:
     """By when something has to be over that takes less than `seconds` alone, on this machine as it is now."""
-    return 2 * seconds * pace.crowding()
+    return 2 * seconds * timeouts.crowding()

@@ -14,9 +14,9 @@ from typing import Any
 
 from qemunet_tests.__main__ import exit_code
 from qemunet_tests.observe import backend
-from qemunet_tests.qemu.netdev import Tap
-from qemunet_tests.throughput import recorder, ways
-from qemunet_tests.throughput.subject import Subject
+from qemunet_tests.qemu.netdev import TapNetdev
+from qemunet_tests.throughput import recorder, wirings
+from qemunet_tests.throughput.resident_guest import ResidentGuest
 
 #: A capture that was left behind, stopped: the kernel offers it every packet, and it takes none.
 CAPTURE = (
@@ -26,37 +26,37 @@ CAPTURE = (
 )
 
 
-def small_mtu(subject: Subject, value: str) -> None:
+def small_mtu(subject: ResidentGuest, value: str) -> None:
     """The path carries packets of at most 576 bytes."""
     _set_link(subject, mtu=int(value or 576))
 
 
-def rate_cap(subject: Subject, value: str) -> None:
+def rate_cap(subject: ResidentGuest, value: str) -> None:
     """A queue discipline on the tap lets `value` Mbit/s pass to the guest."""
     netlink = subject.station.netlink
     index = subject.station.index(backend.tap_of(subject.guest) or "")
     netlink.tc("add", "tbf", index, 0x10000, rate=f"{value}mbit", latency="50ms", burst=1 << 18)
 
 
-def captures(subject: Subject, value: str) -> None:
+def captures(subject: ResidentGuest, value: str) -> None:
     """So many captures were left behind in the guest."""
     for _ in range(int(value)):
         subject.guest.check(CAPTURE)
 
 
-def _set_link(subject: Subject, **changes: Any) -> None:
+def _set_link(subject: ResidentGuest, **changes: Any) -> None:
     station = subject.station
     station.netlink.link("set", index=station.index(backend.tap_of(subject.guest) or ""), **changes)
 
 
-def no_vnet_hdr(wiring: ways.Wiring) -> ways.Wiring:
+def no_vnet_hdr(wiring: wirings.Wiring) -> wirings.Wiring:
     """A tap that cuts and sums nothing, under the name of one that does."""
-    assert isinstance(wiring.netdev, Tap)
+    assert isinstance(wiring.netdev, TapNetdev)
     return replace(wiring, netdev=replace(wiring.netdev, options=("vnet_hdr=off",)))
 
 
 TAPS = ("tap", "tap-plain")
-IN_SUBJECTS: dict[str, Callable[[Subject, str], None]] = {
+IN_SUBJECTS: dict[str, Callable[[ResidentGuest, str], None]] = {
     "small-mtu": small_mtu,
     "rate-cap": rate_cap,
     "captures": captures,
@@ -76,23 +76,23 @@ def plant_invalid(value: str) -> None:
 
 def plant(name: str, value: str) -> None:
     """From now on every arm by a tap has it."""
-    boot, wire = recorder.boot, ways.wire
+    boot, wire = recorder.boot, wirings.wire
 
-    def booted(*arguments: Any) -> list[Subject]:
+    def booted(*arguments: Any) -> list[ResidentGuest]:
         subjects = boot(*arguments)
         for subject in subjects:
             if subject.arm.way in TAPS:
                 IN_SUBJECTS[name](subject, value)
         return subjects
 
-    def wired(arm: Any, *arguments: Any) -> ways.Wiring:
+    def wired(arm: Any, *arguments: Any) -> wirings.Wiring:
         wiring = wire(arm, *arguments)
         return no_vnet_hdr(wiring) if arm.way == "tap" else wiring
 
     if name == "invalid":
         plant_invalid(value)
     elif name == "no-vnet-hdr":
-        ways.wire = wired
+        wirings.wire = wired
     elif name != "nothing":
         recorder.boot = booted
 

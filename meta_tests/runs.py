@@ -53,7 +53,7 @@ def account(request: pytest.FixtureRequest) -> Account:
 @pytest.fixture(scope="session")
 def home(account: Account) -> Iterator[Path]:
     """A folder of the account's, with a cache in which everything is that was built before."""
-    from qemunet_tests.preparation import prepare
+    from qemunet_tests.prerequisites import prepare
     from qemunet_tests.settings import Settings
 
     prepare(Settings())

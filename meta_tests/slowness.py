@@ -24,7 +24,7 @@ def pytest_qemunet_lab_built() -> None:
     if os.environ[SLOWNESS] == "late":
         from qemunet_tests.guest.guest import Guest
 
-        sets_out = Guest.set_out
+        sets_out = Guest.start_network
 
         def sets_out_late(guest: Guest, thawed: bool, network: bool) -> None:
             os.kill(guest.qemu.process.pid, signal.SIGSTOP)
@@ -32,7 +32,7 @@ def pytest_qemunet_lab_built() -> None:
             os.kill(guest.qemu.process.pid, signal.SIGCONT)
             sets_out(guest, thawed, network)
 
-        Guest.set_out = sets_out_late  # type: ignore[method-assign]
+        Guest.start_network = sets_out_late  # type: ignore[method-assign]
 
 
 def pytest_qemunet_guest_booted(guest: "Guest") -> None:

@@ -11,11 +11,11 @@ import pytest
 from qemunet_tests.deadline import Deadline
 from qemunet_tests.errors import HarnessError, Unavailable, UsageError
 from qemunet_tests.host.obstacle import Obstacle
-from qemunet_tests.qemu import accel, trial, trial_memory
+from qemunet_tests.qemu import accel, kvm_probe, kvm_probe_cache
 from qemunet_tests.qemu.accel import Accel, Observed, choose, decide
-from qemunet_tests.qemu.image import Image
+from qemunet_tests.qemu.built_image import Image
+from qemunet_tests.qemu.kvm_probe import Boot, Trial, launch_here
 from qemunet_tests.qemu.qemu_facts import Qemu
-from qemunet_tests.qemu.trial import Boot, Trial, launch_here
 
 DENIED = Obstacle("alice may not open /dev/kvm (mode 0660, group kvm)", "sudo usermod -aG kvm alice")
 SOFTWARE = Boot("tcg", "userspace", 4.0)
@@ -68,8 +68,8 @@ def image(open_folder: Path) -> Image:
 def quick(monkeypatch: pytest.MonkeyPatch, open_folder: Path) -> None:
     """Short deadlines, a cache of the test's own, and a KVM that opens."""
     monkeypatch.setenv("QEMUNET_CACHE", str(open_folder / "cache"))
-    monkeypatch.setattr(trial, "LONGEST_KVM_SECONDS", 1.5)
-    monkeypatch.setattr(trial, "SHORTEST_KVM_SECONDS", 0.3)
+    monkeypatch.setattr(kvm_probe, "LONGEST_KVM_SECONDS", 1.5)
+    monkeypatch.setattr(kvm_probe, "SHORTEST_KVM_SECONDS", 0.3)
     monkeypatch.setattr(accel.kvm, "obstacle", lambda *_: None)
 
 
@@ -146,7 +146,7 @@ def test_a_refusal_is_told_and_not_kept(open_folder: Path, image: Image) -> None
 def test_an_internal_error_of_kvm_is_not_waited_for(
     open_folder: Path, image: Image, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(trial, "LONGEST_KVM_SECONDS", 30)
+    monkeypatch.setattr(kvm_probe, "LONGEST_KVM_SECONDS", 30)
     clock = Deadline(5, "the answer")
     qemu = stub(open_folder, "echo 'KVM internal error. Suberror: 1' >&2; exec sleep 60", "exec sleep 60")
     assert choose("auto", qemu, image).used == "tcg"
@@ -198,7 +198,7 @@ def spoil(path: Path, how: str) -> None:
 def test_a_spoilt_memory_means_another_trial(how: str, open_folder: Path, image: Image) -> None:
     qemu = stub(open_folder, HANG)
     choose("auto", qemu, image)
-    spoil(open_folder / "cache" / trial_memory.FILE, how)
+    spoil(open_folder / "cache" / kvm_probe_cache.FILE, how)
     choose("auto", qemu, image)
     assert len(started(open_folder)) == 4
     choose("auto", qemu, image, must_not_start)
@@ -207,10 +207,10 @@ def test_a_spoilt_memory_means_another_trial(how: str, open_folder: Path, image:
 def test_the_memory_is_of_one_qemu_and_one_user(open_folder: Path, image: Image) -> None:
     qemu = stub(open_folder, HANG)
     choose("auto", qemu, image, uid=1234)
-    assert trial_memory.recall(qemu, 1234) is not None
-    assert trial_memory.recall(qemu, 4321) is None
+    assert kvm_probe_cache.recall(qemu, 1234) is not None
+    assert kvm_probe_cache.recall(qemu, 4321) is None
     os.utime(qemu.path, (1, 1))
-    assert trial_memory.recall(qemu, 1234) is None
+    assert kvm_probe_cache.recall(qemu, 1234) is None
 
 
 def test_a_cache_that_cannot_be_written_is_mentioned(

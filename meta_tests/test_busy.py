@@ -13,19 +13,19 @@ import pytest
 
 from meta_tests.accounts import CHECKOUT
 from meta_tests.slowness import SLOWNESS
-from qemunet_tests import pace
+from qemunet_tests import timeouts
 from qemunet_tests.deadline import Deadline
-from qemunet_tests.guest import freezing
+from qemunet_tests.guest import template_builder
 from qemunet_tests.guest.bench import Bench
 from qemunet_tests.guest.guest import Guest, GuestDied
 from qemunet_tests.guest.panic import TRIES, TimerMissed, despite_its_timer, died
 from qemunet_tests.network import Lab
-from qemunet_tests.network.cabling import enslave, lay_bridge, lay_cable
+from qemunet_tests.network.lab_links import add_bridge, add_veth, set_master
 from qemunet_tests.network.target import lab_target
 from qemunet_tests.observe.backend import tap_of
 from qemunet_tests.observe.bridges import ports_of_mac
 from qemunet_tests.observe.lease import lease
-from qemunet_tests.qemu.netdev import Bridge, Nic
+from qemunet_tests.qemu.netdev import BridgeNetdev, Nic
 
 #: As the kernel of Debian 12 says it.
 TIMER_PANIC = "IO-APIC + timer doesn't work!  Boot with apic=debug and send a report."
@@ -35,12 +35,12 @@ LIMIT_SECONDS = 1200.0
 @pytest.fixture
 def slow(monkeypatch: pytest.MonkeyPatch) -> None:
     """A machine that is four times slower than alone."""
-    monkeypatch.setattr(pace, "crowding", lambda: 4.0)
+    monkeypatch.setattr(timeouts, "crowding", lambda: 4.0)
 
 
 @pytest.fixture
 def alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pace, "crowding", lambda: 1.0)
+    monkeypatch.setattr(timeouts, "crowding", lambda: 1.0)
 
 
 def test_the_pace_is_measured() -> None:
@@ -48,7 +48,7 @@ def test_the_pace_is_measured() -> None:
     burn = [sys.executable, "-c", "while True: pass"]
     burners = [subprocess.Popen(burn) for _ in range(4 * len(os.sched_getaffinity(0)))]
     try:
-        found = max(pace._own() for _ in range(5))
+        found = max(timeouts._own() for _ in range(5))
     finally:
         for burner in burners:
             burner.kill()
@@ -63,12 +63,12 @@ def test_the_pace_of_what_was_started_is_measured() -> None:
     burners = [subprocess.Popen(burn) for _ in range(3)]
     try:
         seen = Deadline(20, "the programs to have run")
-        assert seen.sees(lambda: max(map(pace._of, pace._children())) > 2, interval_seconds=0.2)
+        assert seen.sees(lambda: max(map(timeouts._of, timeouts._children())) > 2, interval_seconds=0.2)
     finally:
         for burner in burners:
             burner.kill()
             burner.wait()
-    assert [pace._of(Path("/proc", str(burner.pid))) for burner in burners] == [1.0] * 3
+    assert [timeouts._of(Path("/proc", str(burner.pid))) for burner in burners] == [1.0] * 3
 
 
 @pytest.mark.usefixtures("slow")
@@ -81,21 +81,21 @@ def test_a_deadline_is_put_off_on_a_slow_machine() -> None:
 
 @pytest.mark.usefixtures("slow")
 def test_a_question_is_put_again_with_longer_patience_on_a_slow_machine() -> None:
-    assert list(pace.turns(2.0)) == [2.0, 8.0]
-    assert list(pace.turns(2.0, again=False)) == [2.0, 8.0]
-    assert list(pace.turns(0)) == [0]
+    assert list(timeouts.turns(2.0)) == [2.0, 8.0]
+    assert list(timeouts.turns(2.0, again=False)) == [2.0, 8.0]
+    assert list(timeouts.turns(0)) == [0]
 
 
 @pytest.mark.usefixtures("alone")
 def test_a_question_is_put_again_because_it_may_get_lost() -> None:
-    assert list(pace.turns(2.0)) == [2.0, 2.0]
-    assert list(pace.turns(2.0, again=False)) == [2.0]
+    assert list(timeouts.turns(2.0)) == [2.0, 2.0]
+    assert list(timeouts.turns(2.0, again=False)) == [2.0]
 
 
 def test_a_machine_that_becomes_slower_is_given_a_third_turn(monkeypatch: pytest.MonkeyPatch) -> None:
     measured = iter([1.0, 3.0])
-    monkeypatch.setattr(pace, "crowding", lambda: next(measured))
-    assert list(pace.turns(2.0)) == [2.0, 2.0, 6.0]
+    monkeypatch.setattr(timeouts, "crowding", lambda: next(measured))
+    assert list(timeouts.turns(2.0)) == [2.0, 2.0, 6.0]
 
 
 EIGHT, CLEAN = [0.5, 0.52, 0.49, 0.5, 0.51, 0.5, 0.48, 0.5], [1.0, 1.02, 0.99, 1.0, 1.01, 0.98, 1.0, 1.01]
@@ -119,9 +119,9 @@ NOISY = [1.0, 3.0, 0.4, 2.5, 0.3, 1.8, 0.5, 1.1]
 )
 def test_what_follows_from_rates(faster: Sequence[float], again: Sequence[float], slower: bool | None) -> None:
     # Imports what starts threads.
-    from qemunet_tests.throughput import quick
+    from qemunet_tests.throughput import quick_ratio
 
-    assert quick.judge(faster, again)[0] is slower
+    assert quick_ratio.judge(faster, again)[0] is slower
 
 
 def verdict(claim: str, folder: Path, *words: str, slowness: str = "") -> dict[str, Any]:
@@ -155,7 +155,7 @@ def test_where_the_same_differs_from_itself_nothing_is_known_of_rates(tmp_path: 
 @pytest.mark.parametrize(("said", "wrong"), [(1000, 0), (1130, 0), (996, 0), (1134, 0), (990, 10), (1200, 70)])
 def test_a_clock_that_was_set_and_read_in_between_is_right(said: float, wrong: float) -> None:
     """Once, in a guest that took 130 s to answer, a clock was said to be 130 s off, and guests booted cold."""
-    assert freezing.off(said, earliest=1000, latest=1130) == wrong
+    assert template_builder.off(said, earliest=1000, latest=1130) == wrong
 
 
 def test_a_panic_of_the_timer_is_told_from_others() -> None:
@@ -212,18 +212,18 @@ def _anything() -> Any:
 def test_a_second_bridge_on_the_lan_is_not_a_second_machine(bench: Bench, lab: Lab) -> None:
     """It hears the guest at its own uplink; that was once taken for another machine with the guest's MAC."""
     from qemunet_tests.diagnosis import host_side
-    from qemunet_tests.diagnosis.scene import Scene
+    from qemunet_tests.diagnosis.failure import Failure
 
-    lay_bridge(lab.host, "br-second")
-    lay_cable(lab.switch, "to-second", lab.host, "enp0s27")
-    enslave(lab.switch, "to-second", "lan")
-    enslave(lab.host, "enp0s27", "br-second")
-    guest = bench.boot(Nic(Bridge(lab.bridge)))
+    add_bridge(lab.host, "br-second")
+    add_veth(lab.switch, "to-second", lab.host, "enp0s27")
+    set_master(lab.switch, "to-second", "lan")
+    set_master(lab.host, "enp0s27", "br-second")
+    guest = bench.boot(Nic(BridgeNetdev(lab.bridge)))
     try:
         assert lease(guest)
         assert ports_of_mac(lab.host, "br-second", guest.macs[0]) == {"enp0s27"}
         assert ports_of_mac(lab.host, lab.bridge, guest.macs[0]) == {tap_of(guest)}
-        scene = Scene("bridge", bench, lab_target(lab), AssertionError())
+        scene = Failure("bridge", bench, lab_target(lab), AssertionError())
         assert host_side.mac_elsewhere(scene) is None
     finally:
         bench.discard(guest)

@@ -17,9 +17,9 @@ from meta_tests.patience import limit
 from qemunet_tests import cache
 from qemunet_tests.errors import UsageError
 from qemunet_tests.guest import template, templates
-from qemunet_tests.images import shelf
-from qemunet_tests.qemu import trial_memory
-from qemunet_tests.throughput import shelf as recordings
+from qemunet_tests.images import image_cache
+from qemunet_tests.qemu import kvm_probe_cache
+from qemunet_tests.throughput import latest_recording as recordings
 
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can make folders of other users")
 STRANGER = 4711
@@ -147,8 +147,8 @@ def test_a_link_on_the_way_is_not_a_strangers(tmp_path: Path, monkeypatch: pytes
 
 @pytest.mark.parametrize("shelf", cache.SHELVES)
 def test_a_folder_in_it_that_others_may_write_is_refused(chosen: Path, shelf: str) -> None:
-    cache.make(shelf).chmod(0o777)
-    with pytest.raises(UsageError, match=f"others may write into {chosen}/{shelf}"):
+    cache.make(image_cache).chmod(0o777)
+    with pytest.raises(UsageError, match=f"others may write into {chosen}/{image_cache}"):
         cache.claim()
 
 
@@ -222,7 +222,7 @@ def test_what_qemus_user_put_in_a_templates_place_is_not_copied(chosen: Path, na
 
 
 def locked_shelf() -> AbstractContextManager[None]:
-    return shelf.locked(shelf.own_shelf())
+    return image_cache.locked(image_cache.own_shelf())
 
 
 @pytest.mark.parametrize(
@@ -241,8 +241,8 @@ def test_a_lock_that_is_a_link_harms_nothing(chosen: Path, lock: Callable[[], Ab
 def test_the_lock_of_kvms_trial_harms_nothing(chosen: Path) -> None:
     victim = chosen.with_name("victim")
     victim.write_text("of root's")
-    (cache.make() / f".{trial_memory.FILE}.lock").symlink_to(victim)
-    with trial_memory.one_at_a_time():
+    (cache.make() / f".{kvm_probe_cache.FILE}.lock").symlink_to(victim)
+    with kvm_probe_cache.one_at_a_time():
         pass
     assert victim.read_text() == "of root's"
 

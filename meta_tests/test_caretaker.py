@@ -20,7 +20,7 @@ OWNER = """
 import os, subprocess, sys
 from pathlib import Path
 from qemunet_tests.isolation import namespaces
-from qemunet_tests.isolation.caretaker import Caretaker
+from qemunet_tests.isolation.folder_reaper import Caretaker
 from qemunet_tests.isolation.processes import Spawner
 
 folder, controller = Path(sys.argv[1]), int(sys.argv[2]) or os.getpid()

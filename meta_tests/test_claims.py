@@ -11,7 +11,7 @@ from qemunet_tests.claims import citations, cited_by, load, matching, unmatched
 from qemunet_tests.claims.cause_words import cause_words
 from qemunet_tests.claims.citations import TESTS, _citations_in
 from qemunet_tests.commands.claims import claims_listing
-from qemunet_tests.diagnosis.examine import SPECIAL
+from qemunet_tests.diagnosis.causes import SPECIAL
 from qemunet_tests.errors import UsageError
 from qemunet_tests.report.shapes import SCHEMAS
 

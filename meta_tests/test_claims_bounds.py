@@ -185,7 +185,7 @@ def _imported_once() -> None:
     for module in (
         *FIXTURE_MODULES,
         "qemunet_tests.installed",
-        "qemunet_tests.report.citing",
+        "qemunet_tests.report.claim_marker",
         "qemunet_tests.report.card",
     ):
         importlib.import_module(module)

@@ -11,7 +11,7 @@ import pytest
 
 from qemunet_tests.claims import load
 from qemunet_tests.claims.cause_words import cause_words
-from qemunet_tests.diagnosis import examine
+from qemunet_tests.diagnosis import causes
 from qemunet_tests.errors import UsageError
 
 CHECKOUT = Path(__file__).parent.parent
@@ -141,12 +141,12 @@ def test_every_cause_that_a_claim_names_is_looked_for_once_and_in_its_order(monk
         return lambda scene: followed.append(name)
 
     one, both, two, last = map(suspicion, ("one", "both", "two", "last"))
-    monkeypatch.setitem(examine.SPECIAL, "smb", (one, both))
-    monkeypatch.setitem(examine.SPECIAL, "ping", (both, two))
-    monkeypatch.setattr(examine, "LAST", (last,))
-    monkeypatch.setattr(examine.Scene, "of", lambda *_: object())
+    monkeypatch.setitem(causes.SPECIAL, "smb", (one, both))
+    monkeypatch.setitem(causes.SPECIAL, "ping", (both, two))
+    monkeypatch.setattr(causes, "LAST", (last,))
+    monkeypatch.setattr(causes.Scene, "of", lambda *_: object())
     claim = load()["user/address"].model_copy(update={"diagnosis": ("smb", "ping")})
-    assert examine.cause_of(claim, {}, AssertionError()) is None
+    assert causes.cause_of(claim, {}, AssertionError()) is None
     assert followed == ["one", "both", "two", "last"]
 
 

@@ -15,7 +15,7 @@ from qemunet_tests.guest.bench import Bench
 from qemunet_tests.observe.refusal import answer
 from qemunet_tests.qemu.command_line import NetdevRefused
 from qemunet_tests.qemu.complaints import told_apart
-from qemunet_tests.qemu.netdev import Bridge, Nic, Tap, User
+from qemunet_tests.qemu.netdev import BridgeNetdev, Nic, TapNetdev, UserNetdev
 
 SAMPLES = json.loads((Path(__file__).parent / "samples/qemu_refusals.json").read_text())
 DENIED = ("-netdev", "bridge,id=net0,br=br0")
@@ -66,8 +66,8 @@ def test_only_warnings_are_no_refusal() -> None:
 
 def test_a_warning_of_the_installed_qemu_hides_no_refusal(bench: Bench) -> None:
     """A short-form option is warned of by all versions since 6.0."""
-    warned = User(options=("restrict",))
-    attempt = bench.attempt(netdevs=[warned, Bridge("br-unlisted")])
+    warned = UserNetdev(options=("restrict",))
+    attempt = bench.attempt(netdevs=[warned, BridgeNetdev("br-unlisted")])
     assert "short-form" in attempt.message.splitlines()[0], attempt.message
     assert answer(attempt) == "access denied by acl file"
     assert any("short-form" in warning for warning in attempt.complaints.warnings)
@@ -75,19 +75,19 @@ def test_a_warning_of_the_installed_qemu_hides_no_refusal(bench: Bench) -> None:
 
 def test_a_refusal_in_a_verdicts_reason_is_not_the_warning(bench: Bench) -> None:
     with pytest.raises(NetdevRefused) as refused:
-        bench.boot(Nic(User(hostfwd=("tcp:2222",), options=("restrict",))))
+        bench.boot(Nic(UserNetdev(hostfwd=("tcp:2222",), options=("restrict",))))
     reason = str(refused.value).splitlines()[0]
     assert "Invalid host forwarding rule 'tcp:2222' (Missing : separator); it warned: " in reason
 
 
 def test_the_bench_uses_nothing_that_this_qemu_deprecates(bench: Bench) -> None:
-    guest = bench.boot(Nic(User()))
-    attempt = bench.attempt(netdevs=[User()])
+    guest = bench.boot(Nic(UserNetdev()))
+    attempt = bench.attempt(netdevs=[UserNetdev()])
     assert not [warning for warning in guest.qemu.complaints.warnings if "deprecated" in warning]
     assert "deprecated" not in attempt.message
 
 
 def test_a_tap_is_spelled_without_scripts_for_every_version(bench: Bench) -> None:
-    assert Tap("tap7").spell("net0") == "tap,id=net0,ifname=tap7,script=,downscript="
-    attempt = bench.attempt("-netdev", Tap("no/such/tap").spell("net0"))
+    assert TapNetdev("tap7").spell("net0") == "tap,id=net0,ifname=tap7,script=,downscript="
+    attempt = bench.attempt("-netdev", TapNetdev("no/such/tap").spell("net0"))
     assert "script" not in attempt.complaints.refusal.partition(": ")[2].rpartition(": ")[2]

@@ -11,7 +11,7 @@ from meta_tests.patience import soon
 from qemunet_tests.errors import HarnessError, TimedOut
 from qemunet_tests.guest.bench import Bench
 from qemunet_tests.guest.guest import BOOT_SECONDS
-from qemunet_tests.guest.login import Login
+from qemunet_tests.guest.serial_shell import Login
 from qemunet_tests.isolation.namespaces import scratch
 from qemunet_tests.isolation.processes import Process
 

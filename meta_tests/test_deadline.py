@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import pytest
 
-from qemunet_tests import pace
+from qemunet_tests import timeouts
 from qemunet_tests.deadline import Deadline
 from qemunet_tests.errors import HarnessError, TimedOut
 
@@ -13,7 +13,7 @@ from qemunet_tests.errors import HarnessError, TimedOut
 @pytest.fixture(autouse=True)
 def alone(monkeypatch: pytest.MonkeyPatch) -> None:
     """Times are those of a machine with nothing else to do, whatever this one does."""
-    monkeypatch.setattr(pace, "crowding", lambda: 1.0)
+    monkeypatch.setattr(timeouts, "crowding", lambda: 1.0)
 
 
 def true_after(seconds: float) -> Callable[[], bool]:

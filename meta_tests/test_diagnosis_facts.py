@@ -10,8 +10,8 @@ from scapy.layers.inet import IP, UDP
 from scapy.layers.inet6 import ICMPv6ND_RA, ICMPv6NDOptPrefixInfo, IPv6
 from scapy.layers.l2 import Ether
 
-from qemunet_tests.diagnosis import kernel_counts, localise
-from qemunet_tests.observe import announcements, checksums, drops
+from qemunet_tests.diagnosis import kernel_counts, lost_frame
+from qemunet_tests.observe import checksums, kernel_counters, router_advertisements
 
 #: Recorded where a table of connections was full, the columns without interest left out.
 CONNTRACK = """\
@@ -29,22 +29,22 @@ IpExt: 0 123456
 
 def test_every_processor_counts_for_itself(tmp_path: Path) -> None:
     (tmp_path / "nf_conntrack").write_text(CONNTRACK)
-    assert drops._of_processors(tmp_path / "nf_conntrack", drops.STATISTICS["nf_conntrack"]) == {
+    assert kernel_counters._of_processors(tmp_path / "nf_conntrack", kernel_counters.STATISTICS["nf_conntrack"]) == {
         "nf_conntrack.drop": 0x12,
         "nf_conntrack.early_drop": 2,
         "nf_conntrack.insert_failed": 0,
     }
-    assert drops._of_processors(tmp_path / "missing", ("drop",)) == {}
+    assert kernel_counters._of_processors(tmp_path / "missing", ("drop",)) == {}
 
 
 def test_only_what_is_lost_and_has_risen_counts(tmp_path: Path) -> None:
     counted = []
     for times in (3, 5):
         (tmp_path / "netstat").write_text(NETSTAT.format(times))
-        counted.append(drops._of_protocols(tmp_path / "netstat"))
+        counted.append(kernel_counters._of_protocols(tmp_path / "netstat"))
     assert counted[0] == {"TcpExt.ListenDrops": 0, "TcpExt.IPReversePathFilter": 3, "IpExt.InNoRoutes": 0}
-    assert [str(drop) for drop in drops.risen(*counted)] == ["TcpExt.IPReversePathFilter 2"]
-    assert drops.risen(counted[1], counted[1]) == ()
+    assert [str(drop) for drop in kernel_counters.risen(*counted)] == ["TcpExt.IPReversePathFilter 2"]
+    assert kernel_counters.risen(counted[1], counted[1]) == ()
 
 
 @pytest.mark.parametrize(
@@ -58,8 +58,8 @@ def test_only_what_is_lost_and_has_risen_counts(tmp_path: Path) -> None:
 )
 def test_a_counter_that_rises_is_a_cause(counter: str, cause: str | None, monkeypatch: pytest.MonkeyPatch) -> None:
     exchange: Any = SimpleNamespace(question="TCP connection")
-    trail = SimpleNamespace(dropped=(drops.Drop(counter, 7),), exchange=exchange)
-    monkeypatch.setattr(localise, "trail_of", lambda scene: trail)
+    trail = SimpleNamespace(dropped=(kernel_counters.Drop(counter, 7),), exchange=exchange)
+    monkeypatch.setattr(lost_frame, "trail_of", lambda scene: trail)
     found = kernel_counts.dropped(SimpleNamespace())  # type: ignore[arg-type]
     assert (found is None) == (cause is None)
     assert found is None or (cause is not None and cause in found.reason and f"{counter} 7" in found.reason)
@@ -91,6 +91,6 @@ def test_a_router_that_speaks_ipv6_is_heard() -> None:
         / ICMPv6NDOptPrefixInfo(prefix="fd00:77::", prefixlen=64)
     )
     frame = bytes(Ether() / advert)
-    assert announcements._prefixes(bytes(12) + frame) == ["fd00:77::/64"]
-    assert announcements._prefixes(offer(None)) == []
-    assert announcements._prefixes(frame[:60]) == []
+    assert router_advertisements._prefixes(bytes(12) + frame) == ["fd00:77::/64"]
+    assert router_advertisements._prefixes(offer(None)) == []
+    assert router_advertisements._prefixes(frame[:60]) == []

@@ -21,7 +21,7 @@ from qemunet_tests.commands import doctor
 from qemunet_tests.deadline import Deadline
 from qemunet_tests.doctor import checks
 from qemunet_tests.doctor.checks import ModeVerdict
-from qemunet_tests.doctor.facts import Facts, describe
+from qemunet_tests.doctor.host_facts import Facts, describe
 from qemunet_tests.errors import Unavailable, UsageError
 from qemunet_tests.host.obstacle import Obstacle
 from qemunet_tests.qemu import qemu_facts

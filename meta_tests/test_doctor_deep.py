@@ -9,11 +9,11 @@ import pytest
 from meta_tests.test_accel import stub
 from meta_tests.test_host_checks import KVM_HERE, host
 from qemunet_tests.deadline import Deadline
-from qemunet_tests.doctor import checks, deep
+from qemunet_tests.doctor import boot_check, checks
 from qemunet_tests.doctor.checks import Capability
-from qemunet_tests.doctor.facts import Facts
-from qemunet_tests.qemu import trial, trial_memory
-from qemunet_tests.qemu.image import Image
+from qemunet_tests.doctor.host_facts import Facts
+from qemunet_tests.qemu import kvm_probe, kvm_probe_cache
+from qemunet_tests.qemu.built_image import Image
 
 WORKS = "echo QEMUNET READY 1; exec sleep 60"
 HANGS = "echo Probing EDD; exec sleep 60"
@@ -22,9 +22,9 @@ HANGS = "echo Probing EDD; exec sleep 60"
 @pytest.fixture(autouse=True)
 def _short_deadlines(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("QEMUNET_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr(trial, "LONGEST_KVM_SECONDS", 20.0)
-    monkeypatch.setattr(trial, "SHORTEST_KVM_SECONDS", 0.3)
-    monkeypatch.setattr(trial, "LONGEST_SOFTWARE_SECONDS", 3.0)
+    monkeypatch.setattr(kvm_probe, "LONGEST_KVM_SECONDS", 20.0)
+    monkeypatch.setattr(kvm_probe, "SHORTEST_KVM_SECONDS", 0.3)
+    monkeypatch.setattr(kvm_probe, "LONGEST_SOFTWARE_SECONDS", 3.0)
 
 
 def booted(folder: Path, under_kvm: str, in_software: str, *, kvm_opens: bool = True) -> tuple[Facts, Capability, str]:
@@ -34,7 +34,7 @@ def booted(folder: Path, under_kvm: str, in_software: str, *, kvm_opens: bool = 
     )
     facts = replace(host(folder / "root", {}), qemu=qemu, kvm=KVM_HERE, trial=None)
     notices: list[str] = []
-    learned, (capability,) = deep.boot(facts, Image("tiny", "0", folder), notices.append)
+    learned, (capability,) = boot_check.boot(facts, Image("tiny", "0", folder), notices.append)
     return learned, capability, " ".join(notices)
 
 
@@ -50,7 +50,7 @@ def test_a_kvm_that_hangs_is_found_out_and_remembered(tmp_path: Path) -> None:
     assert kvm_of(facts).finding.state == "not"
     assert "hangs at stage 'real mode'" in kvm_of(facts).finding.reason
     assert facts.qemu is not None
-    assert trial_memory.recall(facts.qemu, facts.credentials.effective_uid) == facts.trial
+    assert kvm_probe_cache.recall(facts.qemu, facts.credentials.effective_uid) == facts.trial
 
 
 def test_a_kvm_that_works(tmp_path: Path) -> None:
@@ -80,6 +80,6 @@ def test_a_qemu_that_cannot_be_started_is_no_finding_about_guests(tmp_path: Path
         raise PermissionError(13, "Permission denied")
 
     facts = replace(host(tmp_path, {}), trial=None)
-    _, (capability,) = deep.boot(facts, Image("tiny", "0", tmp_path), lambda _: None, refused)
+    _, (capability,) = boot_check.boot(facts, Image("tiny", "0", tmp_path), lambda _: None, refused)
     assert capability.finding.state == "caution"
     assert "no guest was booted: cannot start" in capability.finding.reason

@@ -4,7 +4,7 @@ import errno
 from dataclasses import replace
 
 from meta_tests.test_host_checks import Change, Fault, routes
-from qemunet_tests.host.ports import Owner, Port
+from qemunet_tests.host.ports import LocalPort, Owner
 from qemunet_tests.host.resolver_query import Liveliness
 
 BR0 = ("br0 00000000 FD01A8C0 00000000", "br0 0001A8C0 00000000 00FFFFFF")
@@ -44,7 +44,7 @@ FAULTS = {
         "UDP port 2222 is taken by a process of bob",
         "sudo ss -lunp sport = :2222",
         change=lambda facts: replace(
-            facts, other_ports=(Port(2222, errno.EADDRINUSE, Owner(None, None, "bob"), protocol="udp"),)
+            facts, other_ports=(LocalPort(2222, errno.EADDRINUSE, Owner(None, None, "bob"), protocol="udp"),)
         ),
     ),
     "the guests' network is the LAN": Fault(

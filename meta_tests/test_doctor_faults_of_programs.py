@@ -6,8 +6,8 @@ from pathlib import Path
 
 from meta_tests.test_host_checks import Fault, credentials, machine, qemu, routes
 from qemunet_tests.host.passt import Passt
-from qemunet_tests.isolation.user_namespaces import Attempt
-from qemunet_tests.qemu.emulators import Emulator
+from qemunet_tests.isolation.user_namespaces import NamespaceAttempt
+from qemunet_tests.qemu.qemu_binaries import Emulator
 
 WORKING = Emulator("/usr/bin/qemu-system-x86_64", "10.0.2", ("user", "bridge"))
 NAMESPACES = ("lab",)
@@ -112,7 +112,7 @@ FAULTS = {
         "passt shuts itself into a user namespace, and none can be made",
         "see namespaces",
         NAMESPACES,
-        change=lambda facts: replace(facts, namespaces=Attempt("user namespace", errno.ENOSPC)),
+        change=lambda facts: replace(facts, namespaces=NamespaceAttempt("user namespace", errno.ENOSPC)),
     ),
     "passt without a route": Fault(
         "passt",

@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 from meta_tests.test_host_checks import NET, Change, Fault, both, machine, routes
-from qemunet_tests.doctor.facts import Facts
+from qemunet_tests.doctor.host_facts import Facts
 from qemunet_tests.host.firewall import Firewall, parse_nft
 
 EVERYWHERE: dict[str, str | None] = {"/proc/sys/net/bridge/bridge-nf-call-iptables": "1\n"}

@@ -7,7 +7,7 @@ import pytest
 from meta_tests.host_files import tree
 from meta_tests.test_doctor_faults_of_uplinks import EVERYWHERE, forward_drops
 from meta_tests.test_host_checks import found, host
-from qemunet_tests.host import firewall, managers
+from qemunet_tests.host import firewall, network_managers
 from qemunet_tests.host.firewall import Dropping
 
 #: As nft 1.0.6 prints a table that iptables made: what it cannot put into words it names.
@@ -101,7 +101,7 @@ NETWORKD = {"/proc/813/comm": "systemd-network\n"}
 )
 def test_network_manager(tmp_path: Path, conf: str, takes: bool) -> None:
     files = {**MANAGER, "/etc/NetworkManager/conf.d/10.conf": conf}
-    read = managers.read(tree(tmp_path, files))
+    read = network_managers.read(tree(tmp_path, files))
     assert read.running == ("NetworkManager",)
     assert bool(read.takes_taps) == takes
 
@@ -125,7 +125,7 @@ def test_network_manager(tmp_path: Path, conf: str, takes: bool) -> None:
 )
 def test_networkd(tmp_path: Path, match: str, takes: bool) -> None:
     files = {**NETWORKD, "/etc/systemd/network/50-it.network": f"[Match]\n{match}\n[Network]\nDHCP=yes\n"}
-    assert bool(managers.read(tree(tmp_path, files)).takes_taps) == takes
+    assert bool(network_managers.read(tree(tmp_path, files)).takes_taps) == takes
 
 
 @pytest.mark.parametrize(
@@ -139,10 +139,10 @@ def test_networkd(tmp_path: Path, match: str, takes: bool) -> None:
 )
 def test_networkd_takes_the_first_file_that_matches(tmp_path: Path, earlier: dict[str, str]) -> None:
     all_of_them = {"/usr/lib/systemd/network/90-all.network": "[Match]\nName=*\n[Network]\nDHCP=yes\n"}
-    assert managers.read(tree(tmp_path, {**NETWORKD, **all_of_them})).takes_taps
-    assert not managers.read(tree(tmp_path, earlier)).takes_taps
+    assert network_managers.read(tree(tmp_path, {**NETWORKD, **all_of_them})).takes_taps
+    assert not network_managers.read(tree(tmp_path, earlier)).takes_taps
 
 
 def test_files_without_the_service_mean_nothing(tmp_path: Path) -> None:
     files = {"/etc/systemd/network/50-it.network": "[Match]\nName=*\n"}
-    assert managers.read(tree(tmp_path, files)) == managers.Managers()
+    assert network_managers.read(tree(tmp_path, files)) == network_managers.Managers()

@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 
 from meta_tests.host_files import program, tree
-from qemunet_tests.host import compiled, confinement, other_guests, passt
-from qemunet_tests.host.confinement import Confinement
-from qemunet_tests.qemu import emulators
+from qemunet_tests.host import default_mac, passt, paths_in_binary, security_modules
+from qemunet_tests.host.security_modules import Confinement
+from qemunet_tests.qemu import qemu_binaries
 
 
 @pytest.mark.parametrize(
@@ -42,7 +42,7 @@ from qemunet_tests.qemu import emulators
     ids=["none", "SELinux", "SELinux permissive", "AppArmor", "AppArmor off"],
 )
 def test_confinement(tmp_path: Path, files: dict[str, str], expected: Confinement) -> None:
-    assert confinement.read(tree(tmp_path, files)) == expected
+    assert security_modules.read(tree(tmp_path, files)) == expected
 
 
 @pytest.mark.parametrize(
@@ -61,7 +61,7 @@ def test_confinement(tmp_path: Path, files: dict[str, str], expected: Confinemen
     ],
 )
 def test_a_guest_with_the_default_mac(words: str, has: bool) -> None:
-    assert other_guests.has_default_mac(words.split()) == has
+    assert default_mac.has_default_mac(words.split()) == has
 
 
 def test_guests_of_another_network_do_not_count(tmp_path: Path) -> None:
@@ -69,16 +69,16 @@ def test_guests_of_another_network_do_not_count(tmp_path: Path) -> None:
     for pid, network in (("self", "net:[1]"), ("41", "net:[1]"), ("42", "net:[2]")):
         tree(tmp_path, {f"/proc/{pid}/cmdline": words, f"/proc/{pid}/ns/other": ""})
         (tmp_path / f"proc/{pid}/ns/net").symlink_to(network)
-    assert other_guests.with_default_mac(tmp_path) == (41,)
+    assert default_mac.with_default_mac(tmp_path) == (41,)
 
 
 def test_a_path_that_was_compiled_in(tmp_path: Path) -> None:
     (tmp_path / "qemu").write_bytes(b"\x7fELF\0pc\0smbd\0/usr/sbin/smbd\0/usr/sbin/smbd-more\0")
-    assert compiled.path_ending("/qemu", "/smbd", tmp_path) == "/usr/sbin/smbd"
-    assert compiled.path_ending("/qemu", "/qemu.conf", tmp_path) is None
-    assert compiled.path_ending("/gone", "/smbd", tmp_path) is None
+    assert paths_in_binary.path_ending("/qemu", "/smbd", tmp_path) == "/usr/sbin/smbd"
+    assert paths_in_binary.path_ending("/qemu", "/qemu.conf", tmp_path) is None
+    assert paths_in_binary.path_ending("/gone", "/smbd", tmp_path) is None
     (tmp_path / "empty").touch()
-    assert compiled.path_ending("/empty", "/smbd", tmp_path) is None
+    assert paths_in_binary.path_ending("/empty", "/smbd", tmp_path) is None
 
 
 def test_every_qemu_is_found_once(open_folder: Path) -> None:
@@ -94,7 +94,7 @@ def test_every_qemu_is_found_once(open_folder: Path) -> None:
     program(open_folder / "b/qemu-kvm", "case $1 in --version) echo QEMU emulator version 8.2.0 ;; *) exit 1 ;; esac")
     program(open_folder / "b/qemu-system-i386", "echo hello")
     (open_folder / "b/qemu-system-x86_64").write_text("not executable")
-    read = emulators.begin({"PATH": f"{open_folder}/a:relative:{open_folder}/gone"}, [f"{open_folder}/b"])()
+    read = qemu_binaries.begin({"PATH": f"{open_folder}/a:relative:{open_folder}/gone"}, [f"{open_folder}/b"])()
     ours = [
         (Path(each.path).name, each.version, each.backends) for each in read if each.path.startswith(str(open_folder))
     ]
@@ -106,9 +106,9 @@ def test_every_qemu_is_found_once(open_folder: Path) -> None:
 
 
 def test_a_qemu_that_hangs_is_not_waited_for(open_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(emulators, "_ANSWER_SECONDS", 0.3)
+    monkeypatch.setattr(qemu_binaries, "_ANSWER_SECONDS", 0.3)
     program(open_folder / "qemu-system-x86_64", "exec sleep 60")
-    read = emulators.begin({}, [str(open_folder)])()
+    read = qemu_binaries.begin({}, [str(open_folder)])()
     (hanging,) = (each for each in read if each.path.startswith(str(open_folder)))
     assert hanging.late
     assert hanging.version is None
@@ -123,7 +123,7 @@ def test_a_qemu_that_hangs_is_not_waited_for(open_folder: Path, monkeypatch: pyt
     ],
 )
 def test_packagings_that_shut_off(path: str, packaging: str | None) -> None:
-    assert emulators.packaging(path) == packaging
+    assert qemu_binaries.packaging(path) == packaging
 
 
 @pytest.mark.parametrize(

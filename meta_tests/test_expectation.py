@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from qemunet_tests.__main__ import exit_code
-from qemunet_tests.network import expectation
+from qemunet_tests.network import expect_file
 
 GOOD = """
 range = "192.168.1.100-192.168.1.199"
@@ -55,7 +55,7 @@ def test_a_wrong_file_is_one_line_and_exit_code_2(
 def test_a_file_that_says_everything(tmp_path: Path) -> None:
     file = tmp_path / "facts.toml"
     file.write_text(GOOD)
-    said = expectation.read(file)
+    said = expect_file.read(file)
     assert (str(said.first_lease), str(said.last_lease)) == ("192.168.1.100", "192.168.1.199")
     assert (said.server, said.gateway) == ("192.168.1.254", "192.168.1.254")
     assert said.dns == ("192.168.1.254", "192.168.1.2")

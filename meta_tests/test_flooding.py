@@ -3,7 +3,7 @@
 import signal
 
 from qemunet_tests.guest.bench import Bench
-from qemunet_tests.qemu.starter import LIMIT_BYTES, OWN
+from qemunet_tests.qemu.launcher import LIMIT_BYTES, OWN
 
 
 def test_no_file_of_qemus_outgrows_its_limit(bench: Bench) -> None:

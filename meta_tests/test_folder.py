@@ -7,7 +7,7 @@ import pytest
 
 from qemunet_tests.isolation import folder as folders
 from qemunet_tests.isolation.folder import LEFT_OUT, opened
-from qemunet_tests.report.book import write_whole
+from qemunet_tests.report.session_results import write_whole
 
 
 @pytest.fixture

@@ -7,25 +7,28 @@ import pytest
 from meta_tests import generations
 from meta_tests.made_results import results_of
 from qemunet_tests.claims import load
-from qemunet_tests.report.book import write_results
-from qemunet_tests.report.finding import Finding, Verdict
+from qemunet_tests.report.session_results import write_results
 from qemunet_tests.report.shapes import Results
+from qemunet_tests.report.verdict_of_test import Verdict, VerdictOfTest
 
 CLAIMS = ("user/address", "user/icmp-outside-raw")
 
 
-def ran_on(qemu: str, slirp: str, *findings: Finding) -> Results:
+def ran_on(qemu: str, slirp: str, *findings: VerdictOfTest) -> Results:
     return results_of(*findings, qemu={"path": "/q", "version": qemu, "slirp": slirp}, accel={"used": "tcg"})
 
 
 OLD = ran_on(
-    "7.2.22", "4.7.0", Finding(CLAIMS[0], Verdict.HOLDS, "t"), Finding(CLAIMS[1], Verdict.HOLDS, "t", observed="reply")
+    "7.2.22",
+    "4.7.0",
+    VerdictOfTest(CLAIMS[0], Verdict.HOLDS, "t"),
+    VerdictOfTest(CLAIMS[1], Verdict.HOLDS, "t", observed="reply"),
 )
 NEW = ran_on(
     "11.1.3",
     "4.9.5",
-    Finding(CLAIMS[0], Verdict.HOLDS, "t"),
-    Finding(CLAIMS[1], Verdict.DEVIATES, "t", observed="nothing", reason="libslirp says | so"),
+    VerdictOfTest(CLAIMS[0], Verdict.HOLDS, "t"),
+    VerdictOfTest(CLAIMS[1], Verdict.DEVIATES, "t", observed="nothing", reason="libslirp says | so"),
 )
 
 
@@ -42,7 +45,7 @@ def test_columns_go_from_old_to_new_and_differences_are_explained() -> None:
 
 
 def test_a_later_run_on_the_same_pair_adds_what_it_tried(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    again = ran_on("7.2.22", "4.7.0", Finding("user/gateway", Verdict.HOLDS, "t"))
+    again = ran_on("7.2.22", "4.7.0", VerdictOfTest("user/gateway", Verdict.HOLDS, "t"))
     for name, results in (("old", OLD), ("again", again)):
         (tmp_path / name).mkdir()
         write_results(results, tmp_path / name)

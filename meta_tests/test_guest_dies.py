@@ -13,8 +13,8 @@ from meta_tests import patience
 from qemunet_tests.errors import HarnessError
 from qemunet_tests.guest.bench import Bench
 from qemunet_tests.guest.guest import Guest, GuestDied
-from qemunet_tests.report.finding import Verdict
-from qemunet_tests.report.judgement import judge
+from qemunet_tests.report.verdict import judge
+from qemunet_tests.report.verdict_of_test import Verdict
 
 
 @contextmanager
@@ -80,6 +80,6 @@ def test_a_guest_that_does_not_come_up_stays_until_it_is_buried(bench: Bench, mo
         bench.boot(network=False)
     (unseen,) = [guest for guest in bench.guests if guest not in before]
     assert (unseen.folder / "console.log").is_file()
-    bench.bury()
+    bench.discard_failed()
     assert bench.guests == before
     assert not unseen.folder.exists()

@@ -14,7 +14,7 @@ from meta_tests.accounts import CHECKOUT
 GIVE = """
 import os, sys
 from pathlib import Path
-from qemunet_tests.qemu import helper
+from qemunet_tests.qemu import setuid_helper as helper
 from qemunet_tests.isolation.syscalls import CLONE_NEWNS, MS_PRIVATE, MS_REC, mount, unshare
 unshare(CLONE_NEWNS)
 mount("none", "/", None, MS_REC | MS_PRIVATE)

@@ -9,19 +9,19 @@ import pytest
 
 from qemunet_tests.doctor import checks
 from qemunet_tests.doctor.checks import Capability
-from qemunet_tests.doctor.facts import Facts, gather
+from qemunet_tests.doctor.host_facts import Facts, gather
 from qemunet_tests.host.credentials import CAP_NET_ADMIN, Credentials
 from qemunet_tests.host.devices import KVM, TUN, VHOST_NET, Device
 from qemunet_tests.host.firewall import Firewall
-from qemunet_tests.host.helper import Helper
+from qemunet_tests.host.helper_program import Helper
 from qemunet_tests.host.kvm import Kvm
 from qemunet_tests.host.passt import Passt
-from qemunet_tests.host.ports import Port
+from qemunet_tests.host.ports import LocalPort
 from qemunet_tests.host.resolver_query import Liveliness
 from qemunet_tests.host.resources import Disk
-from qemunet_tests.qemu.emulators import Emulator
+from qemunet_tests.qemu.kvm_probe import Boot, Trial
+from qemunet_tests.qemu.qemu_binaries import Emulator
 from qemunet_tests.qemu.qemu_facts import Qemu
-from qemunet_tests.qemu.trial import Boot, Trial
 
 HELPER = "/usr/lib/qemu/qemu-bridge-helper"
 QEMU = Qemu(
@@ -108,7 +108,7 @@ def host(root: Path, files: dict[str, str | None]) -> Facts:
         smb_server=("/usr/sbin/smbd", True),
         passt=Passt("/usr/bin/passt", "2024_12_11"),
         liveliness=Liveliness("elsewhere"),
-        other_ports=(Port(2222, None, protocol="udp"),),
+        other_ports=(LocalPort(2222, None, protocol="udp"),),
         firewall=Firewall(None),
         tracked=(20, 1000),
     )
@@ -201,7 +201,7 @@ def test_virtbr0_of_others_is_no_concern(tmp_path: Path) -> None:
 
 
 def test_helper_file_as_it_is(tmp_path: Path) -> None:
-    from qemunet_tests.host import helper as helpers
+    from qemunet_tests.host import helper_program as helpers
 
     place = tmp_path / HELPER.lstrip("/")
     place.parent.mkdir(parents=True)

@@ -7,7 +7,7 @@ from meta_tests.test_host_checks import Fault, both, machine, qemu
 from qemunet_tests.host import ports
 from qemunet_tests.host.icmp import PingGate
 from qemunet_tests.host.resources import Disk
-from qemunet_tests.isolation.user_namespaces import Attempt
+from qemunet_tests.isolation.user_namespaces import NamespaceAttempt
 
 FAULTS = {
     "no libslirp": Fault(
@@ -70,7 +70,7 @@ FAULTS = {
         "port 2222 is taken by qemu-system-x86 (pid 4711)",
         "kill 4711",
         change=lambda facts: replace(
-            facts, ssh_port=ports.Port(2222, errno.EADDRINUSE, ports.Owner(4711, "qemu-system-x86"))
+            facts, ssh_port=ports.LocalPort(2222, errno.EADDRINUSE, ports.Owner(4711, "qemu-system-x86"))
         ),
     ),
     "port taken by another user": Fault(
@@ -78,14 +78,14 @@ FAULTS = {
         "caution",
         "taken by a process of another user",
         "ss -ltnp",
-        change=lambda facts: replace(facts, ssh_port=ports.Port(2222, errno.EADDRINUSE, ports.Owner(None, None))),
+        change=lambda facts: replace(facts, ssh_port=ports.LocalPort(2222, errno.EADDRINUSE, ports.Owner(None, None))),
     ),
     "port forbidden": Fault(
         "ssh-port",
         "caution",
         "port 22 is below 1024",
         "from 1024",
-        change=lambda facts: replace(facts, ssh_port=ports.Port(22, errno.EACCES)),
+        change=lambda facts: replace(facts, ssh_port=ports.LocalPort(22, errno.EACCES)),
     ),
     "AppArmor": Fault(
         "namespaces",
@@ -94,7 +94,7 @@ FAULTS = {
         "sudo sysctl -w kernel.apparmor_restrict_unprivileged_userns=0",
         ("lab",),
         files={"/proc/sys/kernel/apparmor_restrict_unprivileged_userns": "1\n"},
-        change=lambda facts: replace(facts, namespaces=Attempt("id map", errno.EPERM)),
+        change=lambda facts: replace(facts, namespaces=NamespaceAttempt("id map", errno.EPERM)),
     ),
     "user namespaces off": Fault(
         "namespaces",
@@ -103,7 +103,7 @@ FAULTS = {
         "userns_clone=1",
         ("lab",),
         files={"/proc/sys/kernel/unprivileged_userns_clone": "0\n"},
-        change=lambda facts: replace(facts, namespaces=Attempt("user namespace", errno.EPERM)),
+        change=lambda facts: replace(facts, namespaces=NamespaceAttempt("user namespace", errno.EPERM)),
     ),
     "no user namespaces left": Fault(
         "namespaces",
@@ -112,7 +112,7 @@ FAULTS = {
         "=10000",
         ("lab",),
         files={"/proc/sys/user/max_user_namespaces": "0\n"},
-        change=lambda facts: replace(facts, namespaces=Attempt("user namespace", errno.ENOSPC)),
+        change=lambda facts: replace(facts, namespaces=NamespaceAttempt("user namespace", errno.ENOSPC)),
     ),
     "too many namespaces": Fault(
         "namespaces",
@@ -120,7 +120,7 @@ FAULTS = {
         "a limit on the number of namespaces is reached",
         "lsns",
         ("lab",),
-        change=lambda facts: replace(facts, namespaces=Attempt("user namespace", errno.ENOSPC)),
+        change=lambda facts: replace(facts, namespaces=NamespaceAttempt("user namespace", errno.ENOSPC)),
     ),
     "container forbids namespaces": Fault(
         "namespaces",
@@ -130,7 +130,7 @@ FAULTS = {
         ("lab",),
         change=both(
             machine(container="docker"),
-            lambda facts: replace(facts, namespaces=Attempt("user namespace", errno.EPERM)),
+            lambda facts: replace(facts, namespaces=NamespaceAttempt("user namespace", errno.EPERM)),
         ),
     ),
     "namespaces refused": Fault(
@@ -139,7 +139,7 @@ FAULTS = {
         "the kernel refuses new namespaces (user namespace failed",
         "root",
         ("lab",),
-        change=lambda facts: replace(facts, namespaces=Attempt("user namespace", errno.EPERM)),
+        change=lambda facts: replace(facts, namespaces=NamespaceAttempt("user namespace", errno.EPERM)),
     ),
     "no dnsmasq": Fault(
         "dnsmasq",

@@ -17,7 +17,7 @@ from meta_tests.test_host_checks import (
 )
 from qemunet_tests.host.credentials import CAP_NET_ADMIN
 from qemunet_tests.host.devices import TUN, VHOST_NET, Device
-from qemunet_tests.host.helper import Helper
+from qemunet_tests.host.helper_program import Helper
 
 SETPERM = "sudo dpkg-statoverride --update --add root root 4755 /usr/lib/qemu/qemu-bridge-helper"
 

@@ -11,8 +11,8 @@ import pytest
 from meta_tests.patience import limit
 from meta_tests.test_host_checks import ALICE
 from qemunet_tests.errors import Unavailable
-from qemunet_tests.host import helper as helpers
-from qemunet_tests.host import machine
+from qemunet_tests.host import helper_program as helpers
+from qemunet_tests.host import system
 from qemunet_tests.qemu import qemu_facts
 
 AMBIENT = "--inh-caps=+net_admin --ambient-caps=+net_admin"
@@ -101,7 +101,7 @@ def test_the_privilege_is_given_as_the_distribution_wants_it(
     (tmp_path / "etc").mkdir()
     (tmp_path / "etc/os-release").write_text(release)
     path = installed(tmp_path, folder, 0o755)
-    lacking = helpers.unprivileged(helpers.read(path, tmp_path), ALICE, machine.read(tmp_path, {}))
+    lacking = helpers.unprivileged(helpers.read(path, tmp_path), ALICE, system.read(tmp_path, {}))
     assert lacking is not None
     assert "neither setuid root" in lacking.reason
     assert remedy.format(path) in lacking.remedy
@@ -123,7 +123,7 @@ def test_a_wrapper_with_the_privilege_is_recommended_instead_of_the_one_without(
     path = installed(tmp_path, "/nix/store/abc-qemu-9.2.4/libexec", 0o755)
     installed(tmp_path, "/usr/libexec", 0o755)
     wrapper = installed(tmp_path, "/run/wrappers/bin", 0o4755)
-    here = machine.read(tmp_path, {})
+    here = system.read(tmp_path, {})
     lacking = helpers.unprivileged(helpers.read(path, tmp_path), ALICE, here)
     assert lacking is not None
     assert f"helper={wrapper}" in lacking.remedy
@@ -135,7 +135,7 @@ def test_a_wrapper_with_the_privilege_is_recommended_instead_of_the_one_without(
 
 ASK = """
 import sys
-from qemunet_tests.host import credentials, helper, machine
+from qemunet_tests.host import credentials, helper_program as helper, system as machine
 found, ourselves, here = helper.read(sys.argv[1]), credentials.read(), machine.read()
 lacking = helper.missing(found, here, ourselves) or helper.unprivileged(found, ourselves, here)
 print(lacking.reason if lacking else "nothing")

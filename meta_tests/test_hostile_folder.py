@@ -11,7 +11,7 @@ from meta_tests.accounts import CHECKOUT
 from meta_tests.conducted import clean_environment
 from meta_tests.hostile import HostileFolder
 from qemunet_tests.host.search_path import search_path
-from qemunet_tests.isolation import cut_off, own_python, secluded
+from qemunet_tests.isolation import exec_with_own_run, exec_without_network, own_python
 
 #: What a shell's careless start-up file leaves: an empty entry is the current folder.
 CARELESS = {
@@ -61,12 +61,12 @@ def test_python_that_we_start_imports_nothing_of_it(hostile: HostileFolder) -> N
 
 
 def test_what_we_start_as_modules_is_started_so(hostile: HostileFolder, tmp_path: Path) -> None:
-    cut = in_folder(hostile, *cut_off.words(["true"]), **CARELESS)
+    cut = in_folder(hostile, *exec_without_network.words(["true"]), **CARELESS)
     if os.geteuid() == 0:
         assert cut.returncode == 0, cut.stderr
         (tmp_path / "run").mkdir()
         # Its mounts are its own; what it makes in /etc is in the lab's when it is used, so it is not run here.
-        assert secluded.words(tmp_path / "run", "true")[:3] == own_python.words("anything")[:3]
+        assert exec_with_own_run.words(tmp_path / "run", "true")[:3] == own_python.words("anything")[:3]
     assert not hostile.executed
 
 

@@ -9,7 +9,7 @@ import pytest
 from qemunet_tests.guest.bench import Bench
 from qemunet_tests.guest.guest import Guest
 from qemunet_tests.isolation.identity import NOBODY_ID, Identity, unprivileged
-from qemunet_tests.qemu.netdev import Bridge, Nic, User
+from qemunet_tests.qemu.netdev import BridgeNetdev, Nic, UserNetdev
 
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can be somebody else")
 NET_ADMIN = 1 << 12
@@ -21,7 +21,7 @@ def status(pid: int) -> dict[str, str]:
     return {name: value.strip() for name, _, value in (row.partition(":") for row in rows)}
 
 
-@pytest.fixture(params=[User(), Bridge()], ids=["user", "bridge"])
+@pytest.fixture(params=[UserNetdev(), BridgeNetdev()], ids=["user", "bridge"])
 def guest(request: pytest.FixtureRequest, bench: Bench) -> Iterator[Guest]:
     guest = bench.boot(Nic(request.param), network=False)
     yield guest
@@ -34,7 +34,7 @@ def test_qemu_is_no_root_and_has_no_capabilities(guest: Guest, bench: Bench) -> 
     assert set(said["Uid"].split()) == {str(bench.identity.uid)}
     assert "0" not in {*said["Uid"].split(), *said["Gid"].split(), *said["Groups"].split()}
     lent = 0
-    if isinstance(guest.nics[0].netdev, Bridge) and not bench.helper.give_setuid():
+    if isinstance(guest.nics[0].netdev, BridgeNetdev) and not bench.helper.give_setuid():
         # With nobody whom a setuid bit could turn the helper into, QEMU is lent what the bit would give.
         lent = NET_ADMIN
     for kind in ("CapInh", "CapPrm", "CapEff", "CapAmb"):

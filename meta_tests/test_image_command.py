@@ -13,7 +13,7 @@ from qemunet_tests import images
 from qemunet_tests.__main__ import exit_code
 from qemunet_tests.commands import image as command
 from qemunet_tests.guest import template, templates
-from qemunet_tests.qemu.image import Image
+from qemunet_tests.qemu.built_image import Image
 
 DIGEST = "3921e8478a37f7bf" * 4
 
@@ -40,12 +40,12 @@ def saved_template(cache: Path, name: str, *models: str, age_seconds: float = 0.
     return folder
 
 
-def entry(folder: Path, **different: object) -> images.Entry:
+def entry(folder: Path, **different: object) -> images.StoredImage:
     ordinary = {
         "name": "tiny", "digest": DIGEST, "folder": folder, "size_bytes": 139_000_000, "age_seconds": 7300.0,
         "distribution": "debian-12", "current": True,
     }  # fmt: skip
-    return images.Entry(**{**ordinary, **different})  # type: ignore[arg-type]
+    return images.StoredImage(**{**ordinary, **different})  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(

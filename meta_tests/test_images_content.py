@@ -9,7 +9,7 @@ from qemunet_tests import images
 from qemunet_tests.images import disk, elf, manifest
 from qemunet_tests.images.initramfs import contents
 from qemunet_tests.images.tools import run
-from qemunet_tests.qemu.image import Image
+from qemunet_tests.qemu.built_image import Image
 
 NICS = {"e1000", "e1000e", "8139cp", "8139too", "virtio_net", "vmxnet3"}
 FOUND_BY_THE_LOADER = "lib"

@@ -12,11 +12,11 @@ from meta_tests.patience import limit, soon
 from qemunet_tests import cache as caches
 from qemunet_tests import images
 from qemunet_tests.errors import HarnessError, UsageError
+from qemunet_tests.images import image_cache, store
 from qemunet_tests.images import manifest as manifests
-from qemunet_tests.images import shelf, store
 from qemunet_tests.images.distribution import host_release
 from qemunet_tests.images.manifest import Ingredient, Manifest
-from qemunet_tests.qemu.image import Image
+from qemunet_tests.qemu.built_image import Image
 
 PACKAGE = Ingredient(name="linux-image", version="6.1", sha256="ab" * 32)
 
@@ -52,9 +52,9 @@ def fill(folder: Path, package: Ingredient = PACKAGE, distribution: str | None =
 
 
 def put(package: Ingredient = PACKAGE, distribution: str | None = None, imported: bool = False) -> Image:
-    place = shelf.own_shelf()
-    with shelf.locked(place), shelf.unfinished(place) as folder:
-        return shelf.publish(folder, fill(folder, package, distribution), imported=imported)
+    place = image_cache.own_shelf()
+    with image_cache.locked(place), image_cache.unfinished(place) as folder:
+        return image_cache.publish(folder, fill(folder, package, distribution), imported=imported)
 
 
 def test_a_present_image_is_found_at_once() -> None:
@@ -139,7 +139,7 @@ def test_an_unknown_name_says_what_there_is() -> None:
 BUILDER_THAT_IS_KILLED = """
 import os, signal
 from meta_tests import test_images_shelf as tests
-from qemunet_tests.images import manifest, shelf
+from qemunet_tests.images import manifest, image_cache as shelf
 place = shelf.own_shelf()
 with shelf.locked(place), shelf.unfinished(place) as folder:
     said = tests.fill(folder)
@@ -152,33 +152,33 @@ def test_a_builder_killed_just_before_the_end_leaves_nothing_that_counts() -> No
     checkout = Path(__file__).parent.parent
     died = subprocess.run([sys.executable, "-c", BUILDER_THAT_IS_KILLED], cwd=checkout, check=False)
     assert died.returncode == -9
-    assert len(list(shelf.own_shelf().glob(f"{shelf.UNFINISHED}*"))) == 1
+    assert len(list(image_cache.own_shelf().glob(f"{image_cache.UNFINISHED}*"))) == 1
     assert images.available() is None
     assert images.listing() == []
     put()
-    assert list(shelf.own_shelf().glob(f"{shelf.UNFINISHED}*")) == []
+    assert list(image_cache.own_shelf().glob(f"{image_cache.UNFINISHED}*")) == []
     assert images.available() is not None
 
 
 def test_a_build_that_fails_leaves_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     def fails(*_arguments: object) -> Image:
-        fill(next(shelf.own_shelf().glob(f"{shelf.UNFINISHED}*")))
+        fill(next(image_cache.own_shelf().glob(f"{image_cache.UNFINISHED}*")))
         raise HarnessError("no such luck")
 
     monkeypatch.setattr(store, "_build_from", fails)
     with pytest.raises(HarnessError, match="no such luck"):
         images.ensure()
-    assert [path.name for path in shelf.own_shelf().iterdir()] == [".lock"]
+    assert [path.name for path in image_cache.own_shelf().iterdir()] == [".lock"]
 
 
 class Listening:
     """Remembers what it was told."""
 
     def __init__(self) -> None:
-        self.told: list[str] = []
+        self.on_ready: list[str] = []
 
     def step(self, text: str, fraction: float) -> None:
-        self.told.append(text)
+        self.on_ready.append(text)
 
 
 def test_two_builders_build_once(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -189,8 +189,8 @@ def test_two_builders_build_once(monkeypatch: pytest.MonkeyPatch) -> None:
     def build(_recipe: object, _packages: object, progress: Listening) -> Image:
         progress.step("building", 0.0)
         assert the_other_waits.wait(timeout=limit(10))
-        with shelf.unfinished(shelf.own_shelf()) as folder:
-            return shelf.publish(folder, fill(folder))
+        with image_cache.unfinished(image_cache.own_shelf()) as folder:
+            return image_cache.publish(folder, fill(folder))
 
     class Waiting(Listening):
         def step(self, text: str, fraction: float) -> None:
@@ -206,7 +206,7 @@ def test_two_builders_build_once(monkeypatch: pytest.MonkeyPatch) -> None:
         thread.start()
     for thread in threads:
         thread.join(timeout=limit(20))
-    assert sorted(told.told) == ["building", "waiting for another builder"]
+    assert sorted(told.on_ready) == ["building", "waiting for another builder"]
     assert len(got) == 2
     assert got[0] == got[1]
 
@@ -218,7 +218,7 @@ def test_a_shelf_that_may_not_be_read_holds_nothing(monkeypatch: pytest.MonkeyPa
         raise PermissionError(13, "Permission denied")
 
     monkeypatch.setattr(Path, "glob", closed)
-    assert list(shelf.images()) == []
+    assert list(image_cache.images()) == []
 
 
 def test_a_cache_that_cannot_be_made_is_the_users_mistake(cache: Path) -> None:

@@ -11,10 +11,10 @@ from meta_tests.test_images_shelf import fill
 from qemunet_tests import cache as caches
 from qemunet_tests import images
 from qemunet_tests.errors import UsageError
+from qemunet_tests.images import image_cache
 from qemunet_tests.images import manifest as manifests
-from qemunet_tests.images import shelf
 from qemunet_tests.images.manifest import Manifest, Sum
-from qemunet_tests.qemu.image import Image
+from qemunet_tests.qemu.built_image import Image
 
 
 class Host:
@@ -29,10 +29,10 @@ class Host:
 def exported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An image of a distribution that is not this one, exported there."""
     Host(tmp_path / "there", monkeypatch)
-    place = shelf.own_shelf()
-    with shelf.locked(place), shelf.unfinished(place) as folder:
+    place = image_cache.own_shelf()
+    with image_cache.locked(place), image_cache.unfinished(place) as folder:
         # As if it was imported, so that it can be exported from this distribution as well.
-        shelf.publish(folder, fill(folder, distribution="elsewhere-1"), imported=True)
+        image_cache.publish(folder, fill(folder, distribution="elsewhere-1"), imported=True)
     return images.export("tiny", tmp_path / "tiny.image")
 
 
@@ -41,7 +41,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, exported: Path) -> Ite
     """Where it is imported; whatever is refused must leave nothing."""
     Host(tmp_path / "here", monkeypatch)
     yield
-    left = {path.name for path in shelf.own_shelf().glob("*")} - {".lock"}
+    left = {path.name for path in image_cache.own_shelf().glob("*")} - {".lock"}
     assert left == {entry.folder.name for entry in images.listing()}
 
 

@@ -19,11 +19,11 @@ from qemunet_tests.isolation import namespaces
 from qemunet_tests.isolation.namespaces import SCRATCH
 from qemunet_tests.isolation.processes import Spawner
 from qemunet_tests.isolation.station import Station
-from qemunet_tests.network import Lab, files, plan
-from qemunet_tests.network.cabling import lay_cable
+from qemunet_tests.network import Lab, lab_addresses, private_etc
 from qemunet_tests.network.echo import Caller
+from qemunet_tests.network.lab_links import add_veth
 from qemunet_tests.network.netplan import NetplanHost
-from qemunet_tests.qemu.netdev import Bridge, Nic, User
+from qemunet_tests.qemu.netdev import BridgeNetdev, Nic, UserNetdev
 
 ADDRESSED = ("host", "router", "neighbour", "outside")
 PAIRS = list(itertools.product(ADDRESSED, ADDRESSED))
@@ -85,7 +85,7 @@ def test_the_hosts_uplink_is_a_port_of_its_bridge(lab: Lab) -> None:
 @pytest.mark.parametrize(("near", "far"), PAIRS)
 def test_tcp_from_every_station_to_every_other(lab: Lab, near: str, far: str) -> None:
     word = secrets.token_bytes(100_000)
-    with station(lab, near).connect(address(lab, far), plan.ECHO_PORT) as connection:
+    with station(lab, near).connect(address(lab, far), lab_addresses.ECHO_PORT) as connection:
         sender = connection.getsockname()
         connection.sendall(word)
         connection.shutdown(socket.SHUT_WR)
@@ -98,7 +98,7 @@ def test_udp_from_every_station_to_every_other(lab: Lab, near: str, far: str) ->
     word = secrets.token_bytes(100)
     with station(lab, near).open_socket(socket.SOCK_DGRAM) as asking:
         asking.settimeout(5)
-        asking.connect((address(lab, far), plan.ECHO_PORT))
+        asking.connect((address(lab, far), lab_addresses.ECHO_PORT))
         asking.send(word)
         assert asking.recv(200) == word
         assert Caller(far, "udp", *asking.getsockname()) in lab.echo.callers
@@ -106,17 +106,17 @@ def test_udp_from_every_station_to_every_other(lab: Lab, near: str, far: str) ->
 
 def test_nobody_answers_where_nobody_is(lab: Lab) -> None:
     with pytest.raises(ConnectionRefusedError):
-        lab.neighbour.connect(plan.OUTSIDE, plan.ECHO_PORT + 1)
+        lab.neighbour.connect(lab_addresses.OUTSIDE, lab_addresses.ECHO_PORT + 1)
     with pytest.raises(OSError, match=r"timed out|No route to host"):
-        lab.outside.connect("192.168.1.77", plan.ECHO_PORT, within_seconds=0.3)
+        lab.outside.connect("192.168.1.77", lab_addresses.ECHO_PORT, within_seconds=0.3)
 
 
 def test_a_caller_that_breaks_off_does_not_end_the_service(lab: Lab) -> None:
     for _ in range(20):
         with lab.neighbour.open_socket() as rude:
             rude.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
-            rude.connect((plan.HOST, plan.ECHO_PORT))
-    with lab.neighbour.connect(plan.HOST, plan.ECHO_PORT) as polite:
+            rude.connect((lab_addresses.HOST, lab_addresses.ECHO_PORT))
+    with lab.neighbour.connect(lab_addresses.HOST, lab_addresses.ECHO_PORT) as polite:
         polite.sendall(b"still there?")
         assert polite.recv(100) == b"still there?"
 
@@ -135,15 +135,15 @@ def test_etc_is_the_labs_own(lab: Lab) -> None:
             (etc / name).stat().st_dev,
             (etc / name).stat().st_ino,
         )
-        assert not theirs.exists() or plan.DOMAIN not in theirs.read_text().split()
+        assert not theirs.exists() or lab_addresses.DOMAIN not in theirs.read_text().split()
     assert (etc / "passwd").read_text() == (machine / "passwd").read_text()
 
 
 def test_programs_resolve_by_the_labs_server(lab: Lab) -> None:
-    assert lab.host.run("getent hosts www.example").text.split()[0] == plan.OUTSIDE
-    assert lab.host.run(f"getent hosts {plan.UNKNOWN_NAME}").status == 2
+    assert lab.host.run("getent hosts www.example").text.split()[0] == lab_addresses.OUTSIDE
+    assert lab.host.run(f"getent hosts {lab_addresses.UNKNOWN_NAME}").status == 2
     # The way QEMU's libslirp and Python go.
-    assert socket.gethostbyname("router.home") == plan.ROUTER
+    assert socket.gethostbyname("router.home") == lab_addresses.ROUTER
 
 
 def test_sys_shows_the_lab(lab: Lab) -> None:
@@ -169,7 +169,7 @@ def elsewhere() -> Iterator[int]:
 
 
 def test_a_lab_does_not_leak(lab: Lab, bench: Bench) -> None:
-    guest = bench.boot(Nic(User()), Nic(Bridge()), network=False)
+    guest = bench.boot(Nic(UserNetdev()), Nic(BridgeNetdev()), network=False)
     try:
         assert lab.leaks() == []
     finally:
@@ -186,7 +186,7 @@ def test_a_cable_that_leads_elsewhere_is_a_leak(lab: Lab, elsewhere: int) -> Non
 
 
 def test_a_cable_whose_end_is_moved_away_is_a_leak(lab: Lab, elsewhere: int) -> None:
-    lay_cable(lab.switch, "near", lab.outside, "far")
+    add_veth(lab.switch, "near", lab.outside, "far")
     try:
         assert lab.leaks() == []
         lab.outside.netlink.link("set", index=lab.outside.index("far"), net_ns_fd=elsewhere)
@@ -215,7 +215,7 @@ def test_a_link_of_another_kind_is_a_leak_once_it_is_up(lab: Lab) -> None:
 
 
 def test_a_device_of_the_machine_is_a_leak() -> None:
-    from qemunet_tests.network.network import _leak
+    from qemunet_tests.network.lab_network import _leak
 
     assert _leak({"ifname": "eth0", "ifi_type": 1, "flags": 0}, ()) == "eth0 is a device of the machine"
     assert _leak({"ifname": "lo", "ifi_type": 772, "flags": 1}, ()) is None
@@ -243,8 +243,8 @@ def test_a_process_in_the_machines_network_is_a_leak(lab: Lab) -> None:
     assert Deadline(3, "its children to end").sees(lambda: not lab.leaks())
 
 
-@pytest.mark.parametrize("netdev", [User(), Bridge()], ids=["user", "bridge"])
-def test_no_qemu_is_in_the_machines_own_network(bench: Bench, lab: Lab, netdev: User | Bridge) -> None:
+@pytest.mark.parametrize("netdev", [UserNetdev(), BridgeNetdev()], ids=["user", "bridge"])
+def test_no_qemu_is_in_the_machines_own_network(bench: Bench, lab: Lab, netdev: UserNetdev | BridgeNetdev) -> None:
     guest = bench.boot(Nic(netdev), network=False)
     try:
         network = namespaces.network_namespace(guest.qemu.process.pid)
@@ -259,7 +259,7 @@ def without_machine_id(lab: Lab) -> Iterator[None]:
     """/etc/machine-id is empty, as in a container's image."""
     file = Path("/etc/machine-id")
     kept = file.readlink() if file.is_symlink() else None
-    files.replace("machine-id", "")
+    private_etc.replace("machine-id", "")
     yield
     file.unlink()
     if kept:

@@ -14,7 +14,7 @@ from meta_tests.accounts import CHECKOUT
 from meta_tests.lab_failing import FAILS
 from qemunet_tests.deadline import Deadline
 from qemunet_tests.network import Lab
-from qemunet_tests.network.dnsmasq import Dnsmasq, Resolver
+from qemunet_tests.network.dnsmasq import Dnsmasq, DnsServer
 from qemunet_tests.network.services import Services
 
 
@@ -32,7 +32,7 @@ def test_all_of_a_lab_serves(lab: Lab) -> None:
 
 def test_a_server_that_hangs_or_dies(lab: Lab, tmp_path: Path) -> None:
     """One of its own: what a test starts is ended with it."""
-    server = Resolver(lab._station("spare"), tmp_path)
+    server = DnsServer(lab._station("spare"), tmp_path)
     services = Services({"the DNS server": server.failing})
     assert services.failing() is None
     send(server, signal.SIGSTOP)

@@ -17,12 +17,12 @@ from qemunet_tests.guest.bench import Bench
 from qemunet_tests.guest.guest import Guest, GuestDied
 from qemunet_tests.isolation.namespaces import SCRATCH
 from qemunet_tests.isolation.processes import Process
-from qemunet_tests.pace import Pace
+from qemunet_tests.qemu.built_image import Image
 from qemunet_tests.qemu.command_line import LaunchFailed, NetdevRefused, QemuProcess
-from qemunet_tests.qemu.image import Image
-from qemunet_tests.qemu.netdev import Nic, User
-from qemunet_tests.report.finding import Verdict
-from qemunet_tests.report.judgement import judge
+from qemunet_tests.qemu.netdev import Nic, UserNetdev
+from qemunet_tests.report.verdict import judge
+from qemunet_tests.report.verdict_of_test import Verdict
+from qemunet_tests.timeouts import Pace
 
 Launch = Callable[..., QemuProcess]
 
@@ -95,7 +95,7 @@ def test_a_program_that_is_not_there(launch: Launch) -> None:
 
 def test_a_refused_backend_is_a_broken_promise(bench: Bench) -> None:
     with pytest.raises(NetdevRefused, match=r"[Hh]ost forwarding") as refused:
-        bench.boot(Nic(User(hostfwd=("tcp::99999-:22",))))
+        bench.boot(Nic(UserNetdev(hostfwd=("tcp::99999-:22",))))
     assert isinstance(refused.value, AssertionError)
     assert verdict(refused.value) is Verdict.BROKEN
     assert "-netdev" in str(refused.value).splitlines()[-1]
@@ -105,13 +105,13 @@ def test_a_port_that_is_taken_is_a_broken_promise(bench: Bench) -> None:
     with bench.station.open_socket() as taken:
         taken.bind(("0.0.0.0", 2222))
         taken.listen()
-        attempt = bench.attempt(netdevs=[User(hostfwd=("tcp::2222-:22",))])
+        attempt = bench.attempt(netdevs=[UserNetdev(hostfwd=("tcp::2222-:22",))])
     assert (attempt.started, attempt.status) == (False, 1)
     assert "Could not set up host forwarding rule 'tcp::2222-:22'" in attempt.message
 
 
 def test_an_attempt_that_succeeds(bench: Bench) -> None:
-    assert bench.attempt(netdevs=[User()]).started
+    assert bench.attempt(netdevs=[UserNetdev()]).started
 
 
 def test_a_qemu_that_hangs_before_its_monitor_answers(launch: Launch) -> None:

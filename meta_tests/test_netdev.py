@@ -6,20 +6,22 @@ import pytest
 
 from qemunet_tests.guest.bench import Bench
 from qemunet_tests.observe.lease import lease
-from qemunet_tests.qemu.netdev import DEFAULT_NIC_MODEL, NIC_MODELS, Bridge, Netdev, Nic, User
+from qemunet_tests.qemu.netdev import DEFAULT_NIC_MODEL, NIC_MODELS, BridgeNetdev, Netdev, Nic, UserNetdev
 
 
 @pytest.mark.parametrize(
     ("netdev", "spelled"),
     [
-        (User(), "user,id=net0"),
-        (User(hostfwd=("tcp::2222-:22",)), "user,id=net0,hostfwd=tcp::2222-:22"),
+        (UserNetdev(), "user,id=net0"),
+        (UserNetdev(hostfwd=("tcp::2222-:22",)), "user,id=net0,hostfwd=tcp::2222-:22"),
         (
-            User(hostfwd=("tcp::2222-:22", "udp:127.0.0.1:53-10.0.2.15:53"), options=("ipv6=off", "net=10.9.0.0/24")),
+            UserNetdev(
+                hostfwd=("tcp::2222-:22", "udp:127.0.0.1:53-10.0.2.15:53"), options=("ipv6=off", "net=10.9.0.0/24")
+            ),
             "user,id=net0,hostfwd=tcp::2222-:22,hostfwd=udp:127.0.0.1:53-10.0.2.15:53,ipv6=off,net=10.9.0.0/24",
         ),
-        (Bridge(), "bridge,id=net0,br=br0"),
-        (Bridge("virbr0", options=("helper=/opt/helper",)), "bridge,id=net0,br=virbr0,helper=/opt/helper"),
+        (BridgeNetdev(), "bridge,id=net0,br=br0"),
+        (BridgeNetdev("virbr0", options=("helper=/opt/helper",)), "bridge,id=net0,br=virbr0,helper=/opt/helper"),
     ],
 )
 def test_a_netdev_is_spelled(netdev: Netdev, spelled: str) -> None:
@@ -27,7 +29,7 @@ def test_a_netdev_is_spelled(netdev: Netdev, spelled: str) -> None:
 
 
 def test_a_nic_is_its_netdev_and_its_device() -> None:
-    assert Nic(User(), "e1000").spell("net3", "52:54:00:71:00:01") == [
+    assert Nic(UserNetdev(), "e1000").spell("net3", "52:54:00:71:00:01") == [
         "-netdev",
         "user,id=net3",
         "-device",
@@ -36,19 +38,19 @@ def test_a_nic_is_its_netdev_and_its_device() -> None:
 
 
 def test_values_are_values() -> None:
-    assert Nic() == Nic(User(), DEFAULT_NIC_MODEL)
-    assert len({User(), User(), Bridge(), Bridge("br1")}) == 3
+    assert Nic() == Nic(UserNetdev(), DEFAULT_NIC_MODEL)
+    assert len({UserNetdev(), UserNetdev(), BridgeNetdev(), BridgeNetdev("br1")}) == 3
 
 
 @pytest.mark.parametrize("model", NIC_MODELS)
 def test_qemu_takes_every_model(bench: Bench, model: str) -> None:
-    words = Nic(User(), model).spell("net0", "52:54:00:71:ff:01")
+    words = Nic(UserNetdev(), model).spell("net0", "52:54:00:71:ff:01")
     machine = ["-M", bench.qemu.machine, "-S"]
     assert bench.attempt(*machine, *words).started
 
 
 @pytest.mark.parametrize(
-    "netdev", [User(hostfwd=("tcp:127.0.0.1:2222-:22", "udp::5353-:53"), options=("ipv6=off",)), Bridge()]
+    "netdev", [UserNetdev(hostfwd=("tcp:127.0.0.1:2222-:22", "udp::5353-:53"), options=("ipv6=off",)), BridgeNetdev()]
 )
 def test_qemu_takes_every_netdev(bench: Bench, netdev: Netdev) -> None:
     assert bench.attempt(netdevs=[netdev]).started
@@ -57,11 +59,11 @@ def test_qemu_takes_every_netdev(bench: Bench, netdev: Netdev) -> None:
 @pytest.mark.parametrize(
     "netdev",
     [
-        User(hostfwd=("tcp::2222",)),
-        User(options=("no-such-option=1",)),
-        User(options=("net=10.0.2.0/24", "host=10.0.3.2")),
-        Bridge("no-such-bridge"),
-        Bridge(options=("helper=/no/such/helper",)),
+        UserNetdev(hostfwd=("tcp::2222",)),
+        UserNetdev(options=("no-such-option=1",)),
+        UserNetdev(options=("net=10.0.2.0/24", "host=10.0.3.2")),
+        BridgeNetdev("no-such-bridge"),
+        BridgeNetdev(options=("helper=/no/such/helper",)),
     ],
 )
 def test_qemu_refuses_what_is_wrong(bench: Bench, netdev: Netdev) -> None:
@@ -76,7 +78,7 @@ def test_a_guest_is_at_home_on_the_other_pc(bench: Bench) -> None:
     before = bench.machine
     bench.machine = replace(before, qemu=replace(before.qemu, machine="q35"))
     try:
-        guest = bench.boot(Nic(User()), cold=True)
+        guest = bench.boot(Nic(UserNetdev()), cold=True)
     finally:
         bench.machine = before
     assert (got := lease(guest))

@@ -8,7 +8,7 @@ import pytest
 from qemunet_tests.errors import HarnessError
 from qemunet_tests.guest.bench import Bench
 from qemunet_tests.guest.guest import Guest
-from qemunet_tests.network import Lab, plan
+from qemunet_tests.network import Lab, lab_addresses
 from qemunet_tests.network.target import Endpoint
 from qemunet_tests.observe.backend import backends, bridge_of, listening_sockets, tap_of
 from qemunet_tests.observe.frames import _message_type, dhcp_messages
@@ -16,16 +16,16 @@ from qemunet_tests.observe.lease import _parse, lease
 from qemunet_tests.observe.links import address_on, carrier, driver, interfaces
 from qemunet_tests.observe.reach import bulk, echoes, ping
 from qemunet_tests.observe.resolver import addresses_of, host_answers
-from qemunet_tests.qemu.netdev import Bridge, Nic, User
+from qemunet_tests.qemu.netdev import BridgeNetdev, Nic, UserNetdev
 
-ECHO = Endpoint(plan.NEIGHBOUR, plan.ECHO_PORT)
-NOBODY = Endpoint(plan.NEIGHBOUR, plan.ECHO_PORT + 1)
+ECHO = Endpoint(lab_addresses.NEIGHBOUR, lab_addresses.ECHO_PORT)
+NOBODY = Endpoint(lab_addresses.NEIGHBOUR, lab_addresses.ECHO_PORT + 1)
 
 
 @pytest.fixture(scope="module")
 def guest(bench: Bench) -> Iterator[Guest]:
     """A guest with both modes: eth0 is user mode with a forward, eth1 is on the bridge."""
-    guest = bench.boot(Nic(User(hostfwd=("tcp:127.0.0.1:2222-:22",))), Nic(Bridge()))
+    guest = bench.boot(Nic(UserNetdev(hostfwd=("tcp:127.0.0.1:2222-:22",))), Nic(BridgeNetdev()))
     assert lease(guest, 0)
     assert lease(guest, 1)
     yield guest
@@ -72,7 +72,7 @@ def test_links(guest: Guest, shared_guest: Guest) -> None:
 
 
 def test_a_cable_that_is_pulled(bench: Bench) -> None:
-    guest = bench.boot(Nic(User()), network=False)
+    guest = bench.boot(Nic(UserNetdev()), network=False)
     try:
         guest.check("ip link set eth0 up")
         assert carrier(guest)
@@ -83,10 +83,10 @@ def test_a_cable_that_is_pulled(bench: Bench) -> None:
 
 
 def test_ping(guest: Guest, lab: Lab) -> None:
-    assert ping(guest, plan.NEIGHBOUR).received == 3
+    assert ping(guest, lab_addresses.NEIGHBOUR).received == 3
     assert ping(guest, "192.168.1.77", wait_seconds=1).received == 0
-    assert ping(lab.neighbour, plan.OUTSIDE).received == 3
-    assert ping(lab.switch, plan.OUTSIDE).received == 0
+    assert ping(lab.neighbour, lab_addresses.OUTSIDE).received == 3
+    assert ping(lab.switch, lab_addresses.OUTSIDE).received == 0
     with pytest.raises(HarnessError, match="ping did not run"):
         ping(lab.neighbour, "no such address")
 
@@ -99,7 +99,7 @@ def test_echoes(guest: Guest, lab: Lab, protocol: str) -> None:
 
 def test_somebody_who_answers_something_else_is_no_echo(guest: Guest, lab: Lab) -> None:
     with lab.neighbour.open_socket(socket.SOCK_DGRAM) as liar:
-        liar.bind((plan.NEIGHBOUR, NOBODY.port))
+        liar.bind((lab_addresses.NEIGHBOUR, NOBODY.port))
         liar.setblocking(False)
         assert not echoes(guest, "UDP", NOBODY, wait_seconds=1)
 
@@ -113,10 +113,10 @@ def test_bulk(guest: Guest) -> None:
 
 
 def test_names(guest: Guest, lab: Lab) -> None:
-    assert addresses_of(guest, "www.example") == (plan.OUTSIDE,)
-    assert addresses_of(guest, plan.UNKNOWN_NAME) == ()
-    assert addresses_of(guest, "www.example", "10.0.2.3") == (plan.OUTSIDE,)
-    assert host_answers(lab.host, plan.ROUTER, plan.UNKNOWN_NAME)
+    assert addresses_of(guest, "www.example") == (lab_addresses.OUTSIDE,)
+    assert addresses_of(guest, lab_addresses.UNKNOWN_NAME) == ()
+    assert addresses_of(guest, "www.example", "10.0.2.3") == (lab_addresses.OUTSIDE,)
+    assert host_answers(lab.host, lab_addresses.ROUTER, lab_addresses.UNKNOWN_NAME)
     assert not host_answers(lab.host, "192.168.1.77", "www.example", wait_seconds=0.2)
 
 

@@ -6,10 +6,10 @@ import pytest
 
 from qemunet_tests.guest.bench import Bench
 from qemunet_tests.guest.guest import Guest
-from qemunet_tests.network import Lab, plan
+from qemunet_tests.network import Lab, lab_addresses
 from qemunet_tests.observe.hops import hops
 from qemunet_tests.observe.lease import lease
-from qemunet_tests.qemu.netdev import Bridge, Nic
+from qemunet_tests.qemu.netdev import BridgeNetdev, Nic
 
 
 @pytest.fixture
@@ -21,14 +21,14 @@ def sparing_router(lab: Lab) -> Iterator[None]:
 
 
 def use_up_the_errors(guest: Guest) -> None:
-    probes = guest.check(f"traceroute -n -q 10 -N 10 -w 0.2 -m 1 {plan.OUTSIDE}")
+    probes = guest.check(f"traceroute -n -q 10 -N 10 -w 0.2 -m 1 {lab_addresses.OUTSIDE}")
     assert "*" in probes, "every one was answered"
 
 
 @pytest.mark.usefixtures("sparing_router")
 def test_who_was_silent_is_asked_again(bench: Bench) -> None:
-    guest = bench.boot(Nic(Bridge()))
+    guest = bench.boot(Nic(BridgeNetdev()))
     assert lease(guest)
     use_up_the_errors(guest)
-    assert hops(guest, plan.OUTSIDE) == (plan.ROUTER, plan.OUTSIDE)
+    assert hops(guest, lab_addresses.OUTSIDE) == (lab_addresses.ROUTER, lab_addresses.OUTSIDE)
     bench.discard(guest)

@@ -34,7 +34,7 @@ OUTSIDE_THE_LAB = ("--qemunet-target", "host", "-p", "no:cacheprovider")
 @pytest.fixture(autouse=True, scope="module")
 def _imported_once() -> None:
     """pytester forgets what an inner session imported, and the next would import it again."""
-    for module in (*FIXTURE_MODULES, "qemunet_tests.report.citing", "qemunet_tests.report.card"):
+    for module in (*FIXTURE_MODULES, "qemunet_tests.report.claim_marker", "qemunet_tests.report.card"):
         importlib.import_module(module)
 
 

@@ -14,8 +14,8 @@ from qemunet_tests.deadline import Deadline
 from qemunet_tests.errors import HarnessError, UsageError
 from qemunet_tests.isolation import enclosure
 from qemunet_tests.isolation.identity import unprivileged
-from qemunet_tests.qemu import emulators, qemu_facts
-from qemunet_tests.qemu.trial import launch_as_guests
+from qemunet_tests.qemu import qemu_binaries, qemu_facts
+from qemunet_tests.qemu.kvm_probe import launch_as_guests
 from qemunet_tests.settings import from_options
 
 
@@ -50,7 +50,7 @@ def test_no_question_is_asked_as_root(open_folder: Path, log: Path, real: str) -
     asked = wrapper(open_folder, f'echo "$(id -u) $*" >>{log}; exec {real} "$@"')
     found = qemu_facts.find(str(asked))
     assert found.slirp == qemu_facts.find(real).slirp
-    emulators.begin({"PATH": str(open_folder)}, ())()
+    qemu_binaries.begin({"PATH": str(open_folder)}, ())()
     lines = log.read_text().splitlines()
     assert {line.split()[0] for line in lines} == {str(unprivileged().uid)}
     assert not [line for line in lines if line.startswith("0 ")] or os.geteuid() != 0
@@ -64,7 +64,7 @@ def test_a_wrapper_that_does_not_exec_leaves_nothing(open_folder: Path, real: st
     daemon = f"setsid sh -c 'sleep {mark} & sleep {mark}' & (setsid sleep {mark} &)"
     asked = wrapper(open_folder, f'{daemon}\n{real} "$@"')
     assert qemu_facts.find(str(asked)).helper_path == qemu_facts.find(real).helper_path
-    emulators.begin({"PATH": str(open_folder)}, ())()
+    qemu_binaries.begin({"PATH": str(open_folder)}, ())()
     assert not running(mark)
 
 

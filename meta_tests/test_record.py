@@ -17,7 +17,7 @@ from meta_tests.test_record_shapes import complaints
 from qemunet_tests.__main__ import exit_code
 from qemunet_tests.throughput import recording
 from qemunet_tests.throughput.judging import verdicts
-from qemunet_tests.throughput.showing import answer, table
+from qemunet_tests.throughput.showing import headline, table
 from qemunet_tests.throughput.showing.plots import draw
 
 RECORD = [sys.executable, "-m", "qemunet_tests", "record"]
@@ -113,7 +113,7 @@ def test_precision_that_was_not_reached_is_said_loudly(tmp_path):
 @pytest.mark.parametrize(("speed", "words"), [(1000, "it matters"), (100, "costs CPU"), (None, "does not say")])
 def test_whether_it_matters_depends_on_the_uplink(tmp_path, speed, words):
     recorded = read(tmp_path, made_recordings.session(uplink={"name": "eth0", "mbit_per_second": speed}))
-    said = answer.answer(recorded, verdicts.summarise(recorded), verdicts.health(recorded))
+    said = headline.answer(recorded, verdicts.summarise(recorded), verdicts.health(recorded))
     assert words in said
 
 

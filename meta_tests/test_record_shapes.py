@@ -9,8 +9,8 @@ from meta_tests import made_recordings
 from qemunet_tests.__main__ import exit_code
 from qemunet_tests.report.shapes import SCHEMAS
 from qemunet_tests.throughput import recording
-from qemunet_tests.throughput.judging.live import Book
-from qemunet_tests.throughput.shapes import LINES, schema_text
+from qemunet_tests.throughput.judging.live import RunningRatios
+from qemunet_tests.throughput.recording_shapes import LINES, schema_text
 
 
 def validator(lines):
@@ -45,7 +45,7 @@ def test_the_interface_is_what_the_schemas_demand():
 def test_what_is_written_is_what_the_schema_says(tmp_path):
     path = tmp_path / "a.jsonl"
     writer = recording.Writer(path)
-    book = Book(writer, made_recordings.session())
+    book = RunningRatios(writer, made_recordings.session())
     for run in made_recordings.runs():
         book.keep({name: value for name, value in run.items() if name not in ("kind", "schema", "run")})
     book.end("interrupted by Ctrl-C", 1.0, ["blocks 9 to 10"])

@@ -11,10 +11,10 @@ import jsonschema
 import pytest
 
 from meta_tests.made_results import FINDINGS, results_of, verdict_of
-from qemunet_tests.report.book import exit_code, write_results
-from qemunet_tests.report.facts import SessionFacts, merged
-from qemunet_tests.report.finding import Verdict
+from qemunet_tests.report.session_info import SessionFacts, merged
+from qemunet_tests.report.session_results import exit_code, write_results
 from qemunet_tests.report.shapes import DOCUMENTS, SCHEMAS, schema_text
+from qemunet_tests.report.verdict_of_test import Verdict
 
 # Files
 

@@ -4,8 +4,8 @@ import pytest
 
 from meta_tests.made_results import FINDINGS, LONG_PATH, SAYS, results_of, verdict_of
 from qemunet_tests.report.card import card_text
-from qemunet_tests.report.conclusion import conclusion
-from qemunet_tests.report.finding import Finding, Verdict
+from qemunet_tests.report.mode_summary import mode_summary
+from qemunet_tests.report.verdict_of_test import Verdict, VerdictOfTest
 
 
 @pytest.mark.parametrize("width", [80, 100, 60])
@@ -90,5 +90,5 @@ def test_a_card_about_nothing() -> None:
         ([verdict_of(Verdict.UNAVAILABLE, reason="no KVM")], "user: cannot be tried here: no KVM"),
     ],
 )
-def test_the_conclusion_of_a_mode(findings: list[Finding], sentence: str) -> None:
-    assert conclusion("user", results_of(*findings).verdicts) == sentence
+def test_the_conclusion_of_a_mode(findings: list[VerdictOfTest], sentence: str) -> None:
+    assert mode_summary("user", results_of(*findings).verdicts) == sentence

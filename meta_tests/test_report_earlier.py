@@ -9,8 +9,8 @@ import pytest
 from meta_tests.conducted import conduct
 from meta_tests.made_results import FINDINGS, results_of
 from qemunet_tests.report import earlier
-from qemunet_tests.report.finding import Finding, Verdict
 from qemunet_tests.report.shapes import QemuDescription, Results
+from qemunet_tests.report.verdict_of_test import Verdict, VerdictOfTest
 
 QEMU = QemuDescription(path="/usr/bin/qemu-system-x86_64", version="9.2.4")
 SMB, ADDRESS = "user/smb-server", "user/address"
@@ -35,7 +35,7 @@ def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def run(qemu: QemuDescription = QEMU, **verdicts: Verdict) -> Results:
     names = {"smb": SMB, "address": ADDRESS}
-    findings = [Finding(names[name], verdict, f"test_{name}") for name, verdict in verdicts.items()]
+    findings = [VerdictOfTest(names[name], verdict, f"test_{name}") for name, verdict in verdicts.items()]
     return results_of(*findings).model_copy(update={"qemu": qemu})
 
 

@@ -6,8 +6,8 @@ import junitparser
 import pytest
 
 from meta_tests.conducted import conduct
-from qemunet_tests.report.finding import Finding, Verdict
 from qemunet_tests.report.junit import sentence
+from qemunet_tests.report.verdict_of_test import Verdict, VerdictOfTest
 
 TESTS = """
 import pytest
@@ -80,7 +80,7 @@ def test_a_test_without_a_claim_is_left_as_it_is(cases: list[junitparser.TestCas
 
 
 def test_the_package_is_in_the_class(tmp_path: Path) -> None:
-    assert sentence(Finding("user/e1000", Verdict.BROKEN, "t::e")) == "user/e1000 is broken: no reason is known."
+    assert sentence(VerdictOfTest("user/e1000", Verdict.BROKEN, "t::e")) == "user/e1000 is broken: no reason is known."
     package = tmp_path / "deeper"
     package.mkdir()
     (package / "__init__.py").touch()

@@ -10,9 +10,9 @@ import pytest
 
 from meta_tests.conducted import GOOD, conduct
 from meta_tests.test_cli_interrupts import running
-from qemunet_tests.report.book import Book
-from qemunet_tests.report.finding import Finding, Verdict
 from qemunet_tests.report.place import BEFORE, OF_A_RUN, begin
+from qemunet_tests.report.session_results import SessionResults
+from qemunet_tests.report.verdict_of_test import Verdict, VerdictOfTest
 
 GREEN = {"interrupted": False, "verdicts": [{"claim": "user/address", "verdict": "holds"}]}
 
@@ -80,8 +80,8 @@ def test_nothing_moves_through_a_link(folder: Path, tmp_path_factory: pytest.Tem
 
 
 def test_what_is_known_of_an_interrupted_run_is_not_named(tmp_path: Path) -> None:
-    book = Book()
-    book.findings.append(Finding("user/address", Verdict.HOLDS, "test"))
+    book = SessionResults()
+    book.findings.append(VerdictOfTest("user/address", Verdict.HOLDS, "test"))
     book.interrupted = True
     said = book.results("lab")
     assert said.notes == ["interrupted before it was known: qemu, accel"]

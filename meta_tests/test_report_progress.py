@@ -5,7 +5,7 @@ import io
 from rich.console import Console
 
 from meta_tests.made_results import FINDINGS
-from qemunet_tests.report.progress import LiveLine, PlainLines, display
+from qemunet_tests.report.progress_line import LiveLine, PlainLines, display
 
 
 def console(terminal: bool) -> Console:

@@ -7,8 +7,8 @@ import pytest
 from markdown_it import MarkdownIt
 
 from meta_tests.made_results import FINDINGS, LONG_PATH, SAYS, results_of, verdict_of
-from qemunet_tests.report.finding import Finding, Verdict
 from qemunet_tests.report.summary import markdown
+from qemunet_tests.report.verdict_of_test import Verdict, VerdictOfTest
 
 pytest_plugins = "pytester"
 
@@ -46,7 +46,7 @@ def test_the_summary_says_first_what_is_broken_with_cause_and_remedy() -> None:
 
 
 def test_what_a_guest_says_is_no_markup_in_the_summary() -> None:
-    finding = Finding("user/address", Verdict.BROKEN, "t::a", observed=HOSTILE, reason="x" * 5_000)
+    finding = VerdictOfTest("user/address", Verdict.BROKEN, "t::a", observed=HOSTILE, reason="x" * 5_000)
     text = markdown(results_of(finding), {})
     rows = cells_of(text)
     first, second = HOSTILE.split("\n")

@@ -11,8 +11,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from qemunet_tests.commands import typist
-from qemunet_tests.commands.typist import LEAVE, Typist, without_questions
+from qemunet_tests.commands import piped_input
+from qemunet_tests.commands.piped_input import LEAVE, Typist, without_questions
 from qemunet_tests.errors import TimedOut
 
 PATIENCE_SECONDS = 0.3
@@ -73,7 +73,7 @@ def transcript(console: Console, source: int) -> str:
 
 @pytest.fixture(autouse=True)
 def no_guest_to_wait_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(typist, "LEASE_AWAITED", b"true\n")
+    monkeypatch.setattr(piped_input, "LEASE_AWAITED", b"true\n")
 
 
 def piped(text: str) -> int:

@@ -12,14 +12,14 @@ from qemunet_tests.guest.bench import Bench
 from qemunet_tests.guest.guest import Guest
 from qemunet_tests.guest.ssh import CONNECTION_FAILED, SshKey
 from qemunet_tests.isolation.processes import Completed
-from qemunet_tests.qemu.netdev import Nic, User
+from qemunet_tests.qemu.netdev import Nic, UserNetdev
 
 PORT = 2222
 
 
 @pytest.fixture(scope="module")
 def guest(bench: Bench, ssh_key: SshKey) -> Iterator[Guest]:
-    guest = bench.boot(Nic(User(hostfwd=(f"tcp:127.0.0.1:{PORT}-:22",))))
+    guest = bench.boot(Nic(UserNetdev(hostfwd=(f"tcp:127.0.0.1:{PORT}-:22",))))
     ssh_key.admit_to(guest)
     assert guest.await_lease(0, 20)
     yield guest

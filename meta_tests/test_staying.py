@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from qemunet_tests.errors import Unavailable
-from qemunet_tests.isolation import staying
+from qemunet_tests.isolation import on_real_host
 
 #: What is put below the folder's name: the longest is samba's.
 BELOW = "qemunet-12345678/guest-100/qemu-smb.ABCDEF/private/msg.sock/12345"
@@ -16,7 +16,7 @@ BELOW = "qemunet-12345678/guest-100/qemu-smb.ABCDEF/private/msg.sock/12345"
 def roomy(monkeypatch: pytest.MonkeyPatch) -> set[Path]:
     """The folders that have room; as in a container, /dev/shm has not."""
     found: set[Path] = set()
-    monkeypatch.setattr(staying, "_serves", lambda place: place in found)
+    monkeypatch.setattr(on_real_host, "_serves", lambda place: place in found)
     return found
 
 
@@ -30,7 +30,7 @@ def long(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_a_long_name_is_left_for_a_shorter_one(roomy: set[Path], long: Path) -> None:
     roomy |= {long, Path("/tmp")}
-    made = staying._new_folder()
+    made = on_real_host._new_folder()
     try:
         assert made.parent == Path("/tmp")
         assert made.stat().st_mode & 0o777 == 0o755
@@ -42,7 +42,7 @@ def test_a_long_name_is_left_for_a_shorter_one(roomy: set[Path], long: Path) -> 
 
 
 def test_the_longest_name_that_is_taken_leaves_room_for_sockets() -> None:
-    longest = "/" + "x" * (staying.LONGEST_NAME_BYTES - 1)
+    longest = "/" + "x" * (on_real_host.LONGEST_NAME_BYTES - 1)
     with socket.socket(socket.AF_UNIX) as listener, pytest.raises(FileNotFoundError):
         listener.bind(f"{longest}/{BELOW}")
 
@@ -50,10 +50,10 @@ def test_the_longest_name_that_is_taken_leaves_room_for_sockets() -> None:
 def test_where_only_a_long_name_has_room_that_is_said(roomy: set[Path], long: Path) -> None:
     roomy.add(long)
     with pytest.raises(Unavailable, match=f"only {long} has room for guests, and no socket can have so long a name"):
-        staying._new_folder()
+        on_real_host._new_folder()
     assert list(long.iterdir()) == []
 
 
 def test_where_nothing_has_room_the_run_sees_how_far_it_gets(roomy: set[Path], long: Path) -> None:
     assert not roomy
-    assert staying._place() == Path("/var/tmp")
+    assert on_real_host._place() == Path("/var/tmp")

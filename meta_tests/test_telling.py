@@ -18,7 +18,7 @@ def test_it(request): plugin.tell(request.config, "making a template for guests 
 """
 CONDUCT = """
 import sys
-from qemunet_tests.commands.conducting import conduct
+from qemunet_tests.commands.pytest_session import conduct
 from qemunet_tests.commands.terminal import own_console
 with own_console() as console:
     sys.exit(conduct(console, sys.argv[1:], workers=2))

@@ -17,7 +17,7 @@ from qemunet_tests import images
 from qemunet_tests.guest import template, templates
 from qemunet_tests.qemu import qemu_facts
 from qemunet_tests.qemu.accel import Accel
-from qemunet_tests.qemu.machine import Machine
+from qemunet_tests.qemu.guest_machine import GuestMachine
 
 CHECKOUT = Path(__file__).parent.parent
 #: One of each kind: by DHCP, by a forward, by the bridge, by frames.
@@ -25,11 +25,11 @@ CLAIMS = ("user/address", "user/dns-resolves", "user/hostfwd-ssh-2222", "bridge/
 
 
 @pytest.fixture
-def machine() -> Machine:
-    return Machine(qemu_facts.find(), images.ensure("tiny"), "console=ttyS0", Accel("tcg", "for a test", 5.0))
+def machine() -> GuestMachine:
+    return GuestMachine(qemu_facts.find(), images.ensure("tiny"), "console=ttyS0", Accel("tcg", "for a test", 5.0))
 
 
-def test_a_template_depends_on_everything_that_goes_into_it(machine: Machine) -> None:
+def test_a_template_depends_on_everything_that_goes_into_it(machine: GuestMachine) -> None:
     qemu, image = machine.qemu, machine.image
     others = [
         dataclasses.replace(machine, cmdline="console=ttyS0 quiet"),

@@ -6,11 +6,11 @@ import pytest
 
 from qemunet_tests.guest.bench import Bench
 from qemunet_tests.guest.guest import Guest
-from qemunet_tests.qemu.netdev import Bridge, Nic
+from qemunet_tests.qemu.netdev import BridgeNetdev, Nic
 from qemunet_tests.throughput import booting
-from qemunet_tests.throughput.arms import Arm
 from qemunet_tests.throughput.placement import Placement, threads
-from qemunet_tests.throughput.subject import Subject
+from qemunet_tests.throughput.resident_guest import ResidentGuest
+from qemunet_tests.throughput.variants import Arm
 
 #: Bit 21 of virtio-net's features: announcing oneself after a migration, which no thawed guest does.
 GUEST_ANNOUNCE = 21
@@ -24,9 +24,9 @@ def negotiated(guest: Guest) -> set[int]:
 
 def test_a_thawed_guest_has_all_that_its_tap_offers(bench: Bench) -> None:
     guests = [
-        bench.boot(Nic(Bridge()), cold=True),
-        bench.boot(Nic(Bridge()), network=False),
-        bench.boot(Nic(Bridge())),
+        bench.boot(Nic(BridgeNetdev()), cold=True),
+        bench.boot(Nic(BridgeNetdev()), network=False),
+        bench.boot(Nic(BridgeNetdev())),
     ]
     try:
         guests[1].check(booting.NEGOTIATE_ANEW)
@@ -42,7 +42,7 @@ def test_a_thawed_guest_has_all_that_its_tap_offers(bench: Bench) -> None:
 def test_the_guests_processor_has_a_cpu_of_its_own(bench: Bench) -> None:
     """QEMU's threads have no names that tell (`debug-threads=` is deprecated since 11.0): its monitor knows."""
     guest = bench.boot(Nic(), network=False)
-    subject = Subject(Arm("user", "virtio-net-pci"), guest, bench.station)
+    subject = ResidentGuest(Arm("user", "virtio-net-pci"), guest, bench.station)
     placement = Placement("split")
     try:
         placement.pin(subject.pids, subject.processor_threads())

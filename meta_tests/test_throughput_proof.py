@@ -10,62 +10,62 @@ import time
 import pytest
 
 from qemunet_tests.errors import HarnessError, Unavailable, UsageError
-from qemunet_tests.throughput import arms, clock, iperf, proof, schedule, sockets, watch
-from qemunet_tests.throughput.watch import Tick
+from qemunet_tests.throughput import clock, iperf, path_proof, sampler, schedule, sockets, variants
+from qemunet_tests.throughput.sampler import Tick
 
 
 def evidence(found="user", counted=1000_000, sent=1020_000, received=1000_000):
-    return proof.Evidence("user", found, "QEMU's own host sockets", counted, sent, received)
+    return path_proof.Evidence("user", found, "QEMU's own host sockets", counted, sent, received)
 
 
 def test_counters_that_agree_prove_the_path():
-    assert proof.objection(evidence()) is None
+    assert path_proof.objection(evidence()) is None
 
 
 def test_what_was_in_flight_at_the_end_may_have_passed_or_not():
-    assert proof.objection(evidence(counted=1020_000)) is None
-    assert proof.objection(evidence(counted=1000_000, sent=1300_000)) is None
+    assert path_proof.objection(evidence(counted=1020_000)) is None
+    assert path_proof.objection(evidence(counted=1000_000, sent=1300_000)) is None
 
 
 def test_another_backend_behind_the_name_is_named():
-    assert "monitor shows tap, not user" in proof.objection(evidence(found="tap"))
-    assert "shows none" in proof.objection(evidence(found=""))
+    assert "monitor shows tap, not user" in path_proof.objection(evidence(found="tap"))
+    assert "shows none" in path_proof.objection(evidence(found=""))
 
 
 @pytest.mark.parametrize("counted", [0, 900_000, 1200_000])
 def test_counters_that_disagree_are_no_proof(counted):
-    assert "counters mismatch" in proof.objection(evidence(counted=counted))
+    assert "counters mismatch" in path_proof.objection(evidence(counted=counted))
 
 
 def test_a_guests_own_nic_must_agree_as_well():
     def between(**nics):
-        return proof.Evidence("stream", "stream", "the connection", 1000_000, 1020_000, 1000_000, nics)
+        return path_proof.Evidence("stream", "stream", "the connection", 1000_000, 1020_000, 1000_000, nics)
 
-    assert proof.objection(between(near=1010_000, far=1000_000)) is None
-    assert "the far guest's NIC counted 500000" in proof.objection(between(near=1000_000, far=500_000))
+    assert path_proof.objection(between(near=1010_000, far=1000_000)) is None
+    assert "the far guest's NIC counted 500000" in path_proof.objection(between(near=1000_000, far=500_000))
 
 
 @pytest.mark.parametrize("direction", ["g2h", "h2g"])
 def test_what_nics_counted_is_told_by_direction(direction):
-    sends, takes = proof.NicCount(100_066, 1, 66, 1), proof.NicCount(66, 1, 100_066, 1)
-    zero = proof.NicCount(0, 0, 0, 0)
-    before = proof.Counts(None, (zero, zero))
-    after = proof.Counts(None, (sends, takes) if direction == "g2h" else (takes, sends))
+    sends, takes = path_proof.NicCount(100_066, 1, 66, 1), path_proof.NicCount(66, 1, 100_066, 1)
+    zero = path_proof.NicCount(0, 0, 0, 0)
+    before = path_proof.Counts(None, (zero, zero))
+    after = path_proof.Counts(None, (sends, takes) if direction == "g2h" else (takes, sends))
     assert after.payload_since(before, direction) == {"near": 100_000, "far": 100_000}
     assert after.packets_since(before, direction) == 1
 
 
 def test_what_was_sent_again_is_counted_by_a_tap_and_by_no_socket():
     def seen(again):
-        return proof.Evidence("tap", "tap", "the tap", 34_951_536, 29_222_088, 27_230_400, None, again)
+        return path_proof.Evidence("tap", "tap", "the tap", 34_951_536, 29_222_088, 27_230_400, None, again)
 
-    assert proof.objection(seen(5198 * 1460)) is None
-    assert "counters mismatch" in proof.objection(seen(0))
+    assert path_proof.objection(seen(5198 * 1460)) is None
+    assert "counters mismatch" in path_proof.objection(seen(0))
 
 
 def test_headers_are_no_payload():
-    assert proof.payload(1514 * 1000, 1000) == 1448 * 1000
-    assert proof.payload(0, 0) == 0
+    assert path_proof.payload(1514 * 1000, 1000) == 1448 * 1000
+    assert path_proof.payload(0, 0) == 0
 
 
 @pytest.mark.parametrize("version", ["3.16", "3.17"])
@@ -116,23 +116,23 @@ def test_iperf3s_own_complaint_is_quoted():
 
 def test_cpu_cost_is_that_of_the_steady_part():
     ticks = [Tick(n * 0.1, 10 + n * 0.05, 0.0, n * 10_000_000) for n in range(11)]
-    assert watch.cpu_seconds_per_gb(ticks, 0.5) == pytest.approx(5.0)
-    assert watch.cpu_seconds_per_gb([], 0.5) is None
-    assert watch.cpu_seconds_per_gb([Tick(0, 0, 0, 0), Tick(1, 1, 0, 10)], 0.5) is None
+    assert sampler.cpu_seconds_per_gb(ticks, 0.5) == pytest.approx(5.0)
+    assert sampler.cpu_seconds_per_gb([], 0.5) is None
+    assert sampler.cpu_seconds_per_gb([Tick(0, 0, 0, 0), Tick(1, 1, 0, 10)], 0.5) is None
 
 
 def test_a_transfer_that_came_to_a_stand_is_judged_as_a_whole():
     ticks = [Tick(1.0 + n * 0.1, 1 + n * 0.1, 0.0, min(n, 5) * 10_000_000 + max(n - 5, 0)) for n in range(11)]
-    assert watch.cpu_seconds_per_gb(ticks, 0.5) == pytest.approx(22.5)
+    assert sampler.cpu_seconds_per_gb(ticks, 0.5) == pytest.approx(22.5)
 
 
 def test_where_nobody_looked_in_time_the_rest_must_do():
     ticks = [Tick(1.0, 1.0, 0.0, 50_000_000), Tick(1.2, 1.2, 0.0, 100_000_000)]
-    assert watch.cpu_seconds_per_gb(ticks, 0.5) == pytest.approx(4.0)
+    assert sampler.cpu_seconds_per_gb(ticks, 0.5) == pytest.approx(4.0)
 
 
 def test_arms_that_are_compared_are_neighbours_in_every_block():
-    plan = arms.make_plan(["user", "bridge"], ["virtio-net", "e1000"])
+    plan = variants.make_plan(["user", "bridge"], ["virtio-net", "e1000"])
     chance = random.Random(1)
     orders = set()
     for _ in range(20):
@@ -147,7 +147,7 @@ def test_arms_that_are_compared_are_neighbours_in_every_block():
 
 
 def test_every_plan_has_an_a_a_arm_and_compares_with_user():
-    plan = arms.make_plan(["user", "bridge", "tap"], ["e1000"])
+    plan = variants.make_plan(["user", "bridge", "tap"], ["e1000"])
     assert [(pair.upper.name, pair.lower.name) for pair in plan.pairs] == [
         ("bridge", "user"),
         ("tap", "user"),
@@ -157,13 +157,13 @@ def test_every_plan_has_an_a_a_arm_and_compares_with_user():
 
 
 def test_a_baseline_is_compared_arm_by_arm():
-    plan = arms.make_plan(["user"], ["e1000"], baseline=True)
+    plan = variants.make_plan(["user"], ["e1000"], baseline=True)
     assert ("user", "user-baseline") in [(pair.upper.name, pair.lower.name) for pair in plan.pairs]
 
 
 def test_arms_between_guests_are_compared_with_each_other():
     def pairs(*ways):
-        return [(pair.upper.name, pair.lower.name) for pair in arms.make_plan(ways, ["e1000"]).pairs]
+        return [(pair.upper.name, pair.lower.name) for pair in variants.make_plan(ways, ["e1000"]).pairs]
 
     assert pairs("stream", "bridge-guests", "bridge", "user") == [
         ("bridge", "user"),
@@ -216,4 +216,4 @@ def test_a_look_at_connections_is_quick_however_many_others_there_were(here):
 @pytest.mark.parametrize(("ways", "nics"), [(["usr"], ["e1000"]), (["user"], ["ne2000"])])
 def test_unknown_arms_and_nics_are_the_users_mistake(ways, nics):
     with pytest.raises(UsageError, match=r"there is no arm|no driver"):
-        arms.make_plan(ways, nics)
+        variants.make_plan(ways, nics)

@@ -8,8 +8,8 @@ import pytest
 from meta_tests import made_recordings
 from qemunet_tests.__main__ import exit_code
 from qemunet_tests.errors import UsageError
-from qemunet_tests.throughput import recording, shelf
-from qemunet_tests.throughput.judging.live import Book
+from qemunet_tests.throughput import latest_recording, recording
+from qemunet_tests.throughput.judging.live import RunningRatios
 
 
 def test_a_half_written_file_is_readable_up_to_its_last_whole_line(tmp_path):
@@ -63,7 +63,7 @@ def test_a_full_disk_keeps_whole_lines():
 def test_every_row_is_in_the_file_before_the_next_is_measured(tmp_path):
     path = tmp_path / "a.jsonl"
     writer = recording.Writer(path)
-    book = Book(writer, made_recordings.session())
+    book = RunningRatios(writer, made_recordings.session())
     assert writer.empty
     for number, run in enumerate(made_recordings.runs(blocks=2)):
         book.keep({name: value for name, value in run.items() if name not in ("kind", "schema")})
@@ -80,7 +80,7 @@ def test_every_row_is_in_the_file_before_the_next_is_measured(tmp_path):
 
 def test_the_latest_of_this_machine_and_qemu_is_found(tmp_path, monkeypatch):
     monkeypatch.setenv("QEMUNET_CACHE", str(tmp_path))
-    folder = tmp_path / shelf.FOLDER
+    folder = tmp_path / latest_recording.FOLDER
     folder.mkdir()
     for name, changes in {
         "old": {"at": "2026-01-01T00:00:00+00:00"},
@@ -90,9 +90,9 @@ def test_the_latest_of_this_machine_and_qemu_is_found(tmp_path, monkeypatch):
     }.items():
         made_recordings.write(folder / f"{name}.jsonl", made_recordings.session(**changes))
     made_recordings.write(folder / "cut.jsonl", made_recordings.session(at="2026-04-01T00:00:00+00:00"), end=None)
-    found = shelf.latest("m", {"binary": "1-2"}, "tcg", {"user", "bridge"})
+    found = latest_recording.latest("m", {"binary": "1-2"}, "tcg", {"user", "bridge"})
     assert found.path.stem == "new"
-    assert shelf.latest("m", {"binary": "3-4"}, "tcg", {"user", "bridge"}) is None
+    assert latest_recording.latest("m", {"binary": "3-4"}, "tcg", {"user", "bridge"}) is None
 
 
 def nested(depth):
@@ -172,12 +172,12 @@ def test_what_is_too_large_is_no_recording(tmp_path):
 
 def test_a_damaged_recording_in_the_cache_is_passed_over_with_a_note(tmp_path, monkeypatch):
     monkeypatch.setenv("QEMUNET_CACHE", str(tmp_path))
-    (tmp_path / shelf.FOLDER).mkdir()
-    good = made_recordings.write(tmp_path / shelf.FOLDER / "good.jsonl")
-    bad = tmp_path / shelf.FOLDER / "bad.jsonl"
+    (tmp_path / latest_recording.FOLDER).mkdir()
+    good = made_recordings.write(tmp_path / latest_recording.FOLDER / "good.jsonl")
+    bad = tmp_path / latest_recording.FOLDER / "bad.jsonl"
     bad.write_text(good.read_text().replace('"valid": true', '"valid": 7', 1))
     notes = []
-    found = shelf.latest("m", {"binary": "1-2"}, "tcg", {"user", "bridge"}, notes.append)
+    found = latest_recording.latest("m", {"binary": "1-2"}, "tcg", {"user", "bridge"}, notes.append)
     assert found.path == good
     assert len(notes) == 1
     assert notes[0].startswith(f"a recording in the cache is passed over: {bad} is damaged: line 2: ")

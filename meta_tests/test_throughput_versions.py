@@ -10,11 +10,11 @@ from qemunet_tests.guest.bench import Bench
 from qemunet_tests.network import Lab
 from qemunet_tests.qemu.netdev import Nic
 from qemunet_tests.throughput import iperf
-from qemunet_tests.throughput.arms import Arm
 from qemunet_tests.throughput.placement import Placement
+from qemunet_tests.throughput.resident_guest import ResidentGuest
 from qemunet_tests.throughput.sockets import Account
-from qemunet_tests.throughput.subject import Subject
-from qemunet_tests.throughput.transfer import Way
+from qemunet_tests.throughput.transfer import TransferPlan
+from qemunet_tests.throughput.variants import Arm
 from qemunet_tests.throughput.versions import require_understanding
 
 BOTH = ("g2h", "h2g")
@@ -26,30 +26,30 @@ END"""
 
 
 @pytest.fixture
-def subject(bench: Bench, lab: Lab) -> Iterator[Subject]:
+def subject(bench: Bench, lab: Lab) -> Iterator[ResidentGuest]:
     guest = bench.boot(Nic())
-    measured = Subject(Arm("user", "virtio-net-pci"), guest, lab.host)
+    measured = ResidentGuest(Arm("user", "virtio-net-pci"), guest, lab.host)
     measured.look()
     yield measured
     bench.discard(guest)
 
 
 @pytest.fixture
-def way(lab: Lab) -> Iterator[Way]:
+def way(lab: Lab) -> Iterator[TransferPlan]:
     with contextlib.closing(Account(lab.host)) as account:
-        yield Way(lab.host, account, Placement("free"), 1)
+        yield TransferPlan(lab.host, account, Placement("free"), 1)
 
 
-def calls(subject: Subject, port: int) -> None:
+def calls(subject: ResidentGuest, port: int) -> None:
     subject.guest.check(ELSEWHERE.format(port=iperf.PORT, other=port))
 
 
-def test_two_that_talk_are_good_enough(way: Way, subject: Subject) -> None:
+def test_two_that_talk_are_good_enough(way: TransferPlan, subject: ResidentGuest) -> None:
     """Whatever their numbers are: these two are told to be of different versions."""
     require_understanding(way, subject, BOTH, "3.22", "3.12")
 
 
-def test_two_that_do_not_are_unavailable_with_the_reason(way: Way, subject: Subject) -> None:
+def test_two_that_do_not_are_unavailable_with_the_reason(way: TransferPlan, subject: ResidentGuest) -> None:
     calls(subject, 7007)
     with pytest.raises(
         Unavailable, match=r"iperf3 3\.22 on this host and 3\.12 in the guest do not understand"
@@ -60,7 +60,7 @@ def test_two_that_do_not_are_unavailable_with_the_reason(way: Way, subject: Subj
     require_understanding(way, subject, BOTH, "3.12", "3.12")
 
 
-def test_two_that_cannot_meet_say_nothing_of_versions(way: Way, subject: Subject) -> None:
+def test_two_that_cannot_meet_say_nothing_of_versions(way: TransferPlan, subject: ResidentGuest) -> None:
     calls(subject, 9)
     with pytest.raises(HarnessError, match="unable to connect"):
         require_understanding(way, subject, BOTH, "3.22", "3.12")

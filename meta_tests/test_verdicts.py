@@ -9,8 +9,8 @@ import pytest
 
 from qemunet_tests import diagnosis
 from qemunet_tests.plugin import FIXTURE_MODULES
-from qemunet_tests.report.book import verdicts_of
-from qemunet_tests.report.finding import ARTIFACT, Finding, Verdict, worst
+from qemunet_tests.report.session_results import verdicts_of
+from qemunet_tests.report.verdict_of_test import ARTIFACT, Verdict, VerdictOfTest, worst
 
 pytest_plugins = "pytester"
 
@@ -73,7 +73,7 @@ def verdicts(pytester: pytest.Pytester, body: str, *arguments: str) -> dict[str,
 @pytest.fixture(autouse=True, scope="module")
 def _imported_once() -> None:
     """pytester forgets what an inner session imported, and the next would import it again."""
-    for module in (*FIXTURE_MODULES, "qemunet_tests.report.citing", "qemunet_tests.report.card"):
+    for module in (*FIXTURE_MODULES, "qemunet_tests.report.claim_marker", "qemunet_tests.report.card"):
         importlib.import_module(module)
 
 
@@ -345,19 +345,19 @@ def test_worst_of_all_pairs() -> None:
 
 def test_merging_does_not_depend_on_the_order_in_which_workers_finish() -> None:
     findings = [
-        Finding("user/address", Verdict.BROKEN, "test_b", reason="b"),
-        Finding("user/address", Verdict.BROKEN, "test_a", reason="a"),
-        Finding("user/address", Verdict.HOLDS, "test_c"),
+        VerdictOfTest("user/address", Verdict.BROKEN, "test_b", reason="b"),
+        VerdictOfTest("user/address", Verdict.BROKEN, "test_a", reason="a"),
+        VerdictOfTest("user/address", Verdict.HOLDS, "test_c"),
     ]
     assert verdicts_of(findings, {}) == verdicts_of(findings[::-1], {})
     assert verdicts_of(findings, {})[0].reason == "a"
 
 
 def test_a_finding_survives_its_journey() -> None:
-    finding = Finding("user/address", Verdict.BROKEN, "test_a", 1.25, "e", "o", "r", "m", artifacts=("/x", "/y"))
+    finding = VerdictOfTest("user/address", Verdict.BROKEN, "test_a", 1.25, "e", "o", "r", "m", artifacts=("/x", "/y"))
     carried = [*[(ARTIFACT, path) for path in finding.artifacts], ("mine", 1), *finding.as_properties()]
-    assert Finding.from_properties(carried) == finding
-    assert Finding.from_properties([("claim", "of somebody else"), ("verdict", "guilty")]) is None
+    assert VerdictOfTest.from_properties(carried) == finding
+    assert VerdictOfTest.from_properties([("claim", "of somebody else"), ("verdict", "guilty")]) is None
 
 
 def test_junit_has_claim_and_verdict(pytester: pytest.Pytester) -> None:

@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable
 from typing import TypeVar
 
-from qemunet_tests import pace
+from qemunet_tests import timeouts
 from qemunet_tests.errors import TimedOut
 
 Answer = TypeVar("Answer")
@@ -37,7 +37,7 @@ class Deadline:
         if self.elapsed_seconds < self.seconds:
             return False
         if self._alone_seconds > 0:
-            self.seconds = max(self.seconds, self._alone_seconds * pace.crowding())
+            self.seconds = max(self.seconds, self._alone_seconds * timeouts.crowding())
         return self.elapsed_seconds >= self.seconds
 
     def check(self) -> None:

@@ -14,17 +14,17 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from qemunet_tests import hooks
+from qemunet_tests import hookspecs
 from qemunet_tests.errors import HarnessError, Unavailable, UsageError
 from qemunet_tests.isolation import own_python
 from qemunet_tests.options import CLAIMS, OPTIONS, asks_for_qemunet
-from qemunet_tests.report.book import JUNIT_FILE
-from qemunet_tests.report.facts import SessionFacts
 from qemunet_tests.report.reporter import FACTS, Reporter
+from qemunet_tests.report.session_info import SessionFacts
+from qemunet_tests.report.session_results import JUNIT_FILE
 
 if TYPE_CHECKING:
     from qemunet_tests.qemu.accel import Accel
-    from qemunet_tests.report.record import Testimony
+    from qemunet_tests.report.claim_report import ClaimReport
     from qemunet_tests.settings import Settings
 
 #: The fixture shelves. They import what drives guests, so only sessions of qemunet load them.
@@ -75,7 +75,7 @@ def accelerator(config: pytest.Config) -> "Accel":
 
 
 def _told_accelerator(config: pytest.Config) -> "Accel":
-    from qemunet_tests.preparation import prepare
+    from qemunet_tests.prerequisites import prepare
     from qemunet_tests.qemu.accel import Accel
 
     told = getattr(config, "workerinput", {}).get(ACCELERATOR)
@@ -129,7 +129,7 @@ def _options(config: pytest.Config) -> argparse.Namespace:
 
 
 def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
-    pluginmanager.add_hookspecs(hooks)
+    pluginmanager.add_hookspecs(hookspecs)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -174,7 +174,7 @@ def _enter_lab(config: pytest.Config, chosen: "Settings") -> None:
     if "PYTEST_XDIST_WORKER" in os.environ and os.environ.get(_CONTROLLER) == str(os.getppid()):
         namespaces.enter_worker()
         return
-    from qemunet_tests.preparation import prepare
+    from qemunet_tests.prerequisites import prepare
 
     # `qemunet run` has shown progress and done it already.
     config.stash[_accelerator] = prepare(chosen)
@@ -245,13 +245,13 @@ def _begin_report(folder: Path, target: str) -> None:
 
 
 @pytest.fixture
-def claim(request: pytest.FixtureRequest) -> "Testimony":
+def claim(request: pytest.FixtureRequest) -> "ClaimReport":
     """What the test has to say about its claim: expects, sees, deviates, blames."""
-    from qemunet_tests.report.citing import RECORD
+    from qemunet_tests.report.claim_marker import RECORD
 
     if RECORD not in request.node.stash:
         raise HarnessError("the fixture `claim` needs a marker, for instance @pytest.mark.claim('user/address')")
-    testimony: Testimony = request.node.stash[RECORD].testimony
+    testimony: ClaimReport = request.node.stash[RECORD].testimony
     return testimony
 
 
@@ -261,8 +261,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if not ours and not any(item.get_closest_marker("claim") for item in items):
         return
     from qemunet_tests.installed import asked_once
-    from qemunet_tests.report.citing import cite, keep_within_bounds, select
-    from qemunet_tests.turns import in_turn
+    from qemunet_tests.order_of_tests import in_turn
+    from qemunet_tests.report.claim_marker import cite, keep_within_bounds, select
 
     cite(items, strict=ours)
     chosen, left_out = select(items, settings(config).claims)
@@ -277,7 +277,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 def pytest_runtest_setup(item: pytest.Item) -> Generator[None, Any, Any]:
     with _skipping_what_is_unavailable():
         if _cites(item):
-            from qemunet_tests.report.citing import refuse
+            from qemunet_tests.report.claim_marker import refuse
 
             refuse(item)
         return (yield)
@@ -303,7 +303,7 @@ def pytest_runtest_makereport(
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     report = yield
     if _cites(item):
-        from qemunet_tests.report.citing import take_down
+        from qemunet_tests.report.claim_marker import take_down
 
         take_down(item, call, report)
     if call.when == "teardown" and not facts(item.config).empty:

@@ -17,7 +17,7 @@ from qemunet_tests.claims import load, unmatched
 from qemunet_tests.errors import UsageError
 from qemunet_tests.host.search_path import search_path
 from qemunet_tests.isolation.identity import on_the_host
-from qemunet_tests.network import expectation
+from qemunet_tests.network import expect_file
 from qemunet_tests.options import CLAIMS, OPTIONS
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ LAB_BRIDGE = "br0"
 FIELDS = {"as": "as_user"}
 
 
-class Peer(BaseModel):
+class LanPeer(BaseModel):
     """A TCP service on the real LAN that accepts connections and echoes what it gets."""
 
     model_config = ConfigDict(frozen=True)
@@ -51,7 +51,7 @@ class Settings(BaseModel):
 
     target: Literal["lab", "host"] = "lab"
     bridge: str = LAB_BRIDGE
-    peer: Peer | None = None
+    peer: LanPeer | None = None
     expect: Path | None = None
     accel: Literal["auto", "kvm", "tcg"] = "auto"
     qemu: Path | None = None
@@ -70,7 +70,7 @@ class Settings(BaseModel):
         host, colon, port = value.rpartition(":")
         if not (colon and host and port.isdecimal() and 0 < int(port) < 65536):
             raise ValueError(f"{value!r} is not ADDR:PORT, for instance 192.168.1.7:7777")
-        return Peer(host=host.strip("[]"), port=int(port))
+        return LanPeer(host=host.strip("[]"), port=int(port))
 
     @field_validator("qemu", mode="before")
     @classmethod
@@ -146,7 +146,7 @@ def _checked_against_machine(settings: Settings, flag: Callable[[str], str]) -> 
         paths["qemu"] = _executable(settings.qemu, flag("qemu"))
     if settings.expect:
         paths["expect"] = _readable(settings.expect, flag("expect"))
-        expectation.read(paths["expect"])
+        expect_file.read(paths["expect"])
     if settings.report:
         paths["report"] = _writable_folder(settings.report, flag("report"))
     return paths

@@ -7,11 +7,11 @@ from qemunet_tests.errors import HarnessError, Unavailable
 from qemunet_tests.guest.bench import Bench
 from qemunet_tests.guest.guest import Guest
 from qemunet_tests.isolation.station import Station
-from qemunet_tests.network import Lab, plan
+from qemunet_tests.network import Lab, lab_addresses
 from qemunet_tests.network.dnsmasq import Dnsmasq
 from qemunet_tests.network.netplan import NetplanHost
 from qemunet_tests.observe.backend import tap_of
-from qemunet_tests.qemu.netdev import Bridge, Nic
+from qemunet_tests.qemu.netdev import BridgeNetdev, Nic
 
 _held: list[object] = []
 
@@ -42,13 +42,13 @@ def no_dhcp_server(lab: Lab) -> None:
 )
 def bridge_down(lab: Lab) -> None:
     """The bridge is down; QEMU and the helper say nothing about it."""
-    lab.host.bring_down(plan.BRIDGE)
+    lab.host.bring_down(lab_addresses.BRIDGE)
 
 
 @fault("bridge/lease-address", cause="the bridge br0 has no uplink", sentinels=USER_SENTINELS)
 def uplink_taken_out(lab: Lab) -> None:
     """The host's interface was taken out of the bridge."""
-    lab.host.netlink.link("set", index=lab.host.index(plan.UPLINK), master=0)
+    lab.host.netlink.link("set", index=lab.host.index(lab_addresses.UPLINK), master=0)
 
 
 @fault("bridge/lease-address", cause="the uplink enp0s25 of br0 has no carrier", sentinels=USER_SENTINELS)
@@ -61,7 +61,7 @@ def uplink_without_carrier(lab: Lab) -> None:
        sentinels=(*USER_SENTINELS, "bridge/helper-found"), core=True)  # fmt: skip
 def one_mac_twice(guest: Guest, bench: Bench) -> None:
     """A second guest on the bridge has the same MAC, and talks."""
-    if not isinstance(guest.nics[0].netdev, Bridge) or guest.nics[0].mac:
+    if not isinstance(guest.nics[0].netdev, BridgeNetdev) or guest.nics[0].mac:
         return
     # The twins of earlier tests' guests, which nobody else throws away.
     for twin in [each for each in bench.guests if each.nics and each.nics[0].mac]:
@@ -69,7 +69,7 @@ def one_mac_twice(guest: Guest, bench: Bench) -> None:
     twin = bench.boot(Nic(guest.nics[0].netdev, guest.nics[0].model, guest.macs[0]))
     twin.await_lease(0, 10)
     # Without a pause: every frame of the twin takes the address over, and its kernel resets what is not its own.
-    twin.check(f"setsid socat -b 64 -u /dev/zero UDP4-SENDTO:{plan.NEIGHBOUR}:9 >/dev/null 2>&1 &")
+    twin.check(f"setsid socat -b 64 -u /dev/zero UDP4-SENDTO:{lab_addresses.NEIGHBOUR}:9 >/dev/null 2>&1 &")
     twin.check("until [ $(cat /sys/class/net/eth0/statistics/tx_packets) -gt 500 ]; do usleep 50000; done", 20)
 
 
@@ -108,7 +108,7 @@ def guest_ignores_ping(guest: Guest, bench: Bench) -> None:
     "bridge/lease-dns",
     "bridge/lease-known-to-server",
     "bridge/lease-server",
-    cause=f"the lease comes from {plan.NEIGHBOUR}",
+    cause=f"the lease comes from {lab_addresses.NEIGHBOUR}",
     sentinels=(*HELPER_SENTINELS, "bridge/reach-lan"),
     core=True,
 )
@@ -116,15 +116,15 @@ def rogue_dhcp_server(lab: Lab) -> None:
     """A neighbour serves DHCP, with other addresses and itself as router and resolver; it is always the first."""
     lab.dhcp.stop()
     words = ["--port=0", "--interface=eth0", "--dhcp-authoritative", "--no-ping", "--leasefile-ro",
-             "--dhcp-range=192.168.1.200,192.168.1.220,3600", f"--dhcp-option=option:router,{plan.NEIGHBOUR}",
-             f"--dhcp-option=option:dns-server,{plan.NEIGHBOUR}"]  # fmt: skip
+             "--dhcp-range=192.168.1.200,192.168.1.220,3600", f"--dhcp-option=option:router,{lab_addresses.NEIGHBOUR}",
+             f"--dhcp-option=option:dns-server,{lab_addresses.NEIGHBOUR}"]  # fmt: skip
     _held.append(Dnsmasq(lab.neighbour, lab.folder, "rogue", 67, words))
 
 
 @fault("bridge/lease-address", cause="br0 runs spanning tree: its port tap0 is still", sentinels=HELPER_SENTINELS)
 def spanning_tree_on(lab: Lab) -> None:
     """The bridge runs spanning tree, with the kernel's own forward delay."""
-    _set_bridge(lab.host, plan.BRIDGE, br_stp_state=1, br_forward_delay=1500)
+    _set_bridge(lab.host, lab_addresses.BRIDGE, br_stp_state=1, br_forward_delay=1500)
 
 
 @fault(
@@ -133,7 +133,7 @@ def spanning_tree_on(lab: Lab) -> None:
     "bridge/icmp",
     "bridge/other-protocols-pass",
     "bridge/bulk-both-ways",
-    cause=f"the host itself does not reach the neighbour {plan.NEIGHBOUR}",
+    cause=f"the host itself does not reach the neighbour {lab_addresses.NEIGHBOUR}",
     sentinels=("bridge/lease-address", "bridge/reach-outside", *HELPER_SENTINELS),
 )
 def neighbour_cut_off(lab: Lab) -> None:
@@ -141,7 +141,7 @@ def neighbour_cut_off(lab: Lab) -> None:
     lab.switch.bring_down("to-neighbour")
 
 
-@fault("bridge/reach-outside", cause=f"the host itself does not reach {plan.OUTSIDE}",
+@fault("bridge/reach-outside", cause=f"the host itself does not reach {lab_addresses.OUTSIDE}",
        sentinels=("bridge/lease-address", "bridge/reach-lan", *HELPER_SENTINELS))  # fmt: skip
 def router_does_not_forward(lab: Lab) -> None:
     """The LAN's router serves DHCP and forwards nothing."""
@@ -175,13 +175,13 @@ def bridged_frames_pass_the_ip_firewall(lab: Lab) -> None:
        sentinels=("bridge/lease-address", "bridge/reachable-ping", *HELPER_SENTINELS))  # fmt: skip
 def uplink_with_small_mtu(lab: Lab) -> None:
     """The host's interface carries less than the guest believes, and nobody tells the guest."""
-    lab.host.netlink.link("set", index=lab.host.index(plan.UPLINK), mtu=1280)
+    lab.host.netlink.link("set", index=lab.host.index(lab_addresses.UPLINK), mtu=1280)
 
 
 @fault("bridge/e1000", cause="the cable of the guest's NIC is unplugged", sentinels=HELPER_SENTINELS)
 def e1000_unplugged(guest: Guest, bench: Bench) -> None:
     """The cable was out when the guest configured its network."""
-    if guest.nics[0] == Nic(Bridge(plan.BRIDGE), "e1000"):
+    if guest.nics[0] == Nic(BridgeNetdev(lab_addresses.BRIDGE), "e1000"):
         guest.check("qemunet-network down; rm -f /run/qemunet/lease.*")
         guest.unplug()
         guest.check("qemunet-network up")
@@ -192,7 +192,7 @@ def e1000_unplugged(guest: Guest, bench: Bench) -> None:
 def interface_named_otherwise(netplan_host: NetplanHost) -> None:
     """The host's interface has another name than the post's."""
     station = netplan_host.station
-    station.netlink.link("set", index=station.index(plan.UPLINK), ifname="eth0")
+    station.netlink.link("set", index=station.index(lab_addresses.UPLINK), ifname="eth0")
 
 
 @fault("bridge/netplan-makes-bridge", "bridge/netplan-lease", cause="netplan refuses 01-netcfg.yaml",
@@ -206,7 +206,7 @@ def netplan_file_with_tabs(netplan_host: NetplanHost) -> None:
        sentinels=HELPER_SENTINELS)  # fmt: skip
 def gateway_of_another_network(netplan_host: NetplanHost) -> None:
     """The netplan file names a gateway that is not on the bridge's network."""
-    netplan_host.write(netplan_host.file.read_text().replace(plan.ROUTER, "192.168.2.254"))
+    netplan_host.write(netplan_host.file.read_text().replace(lab_addresses.ROUTER, "192.168.2.254"))
 
 
 #: BR_STATE_FORWARDING of linux/if_bridge.h.
@@ -217,7 +217,7 @@ FORWARDING = 3
 def spanning_tree_switched_off(guest: Guest, bench: Bench) -> None:
     """Something switched spanning tree off, and the ports to forwarding."""
     bridge = guest.nics[0].netdev if guest.nics else None
-    if isinstance(bridge, Bridge) and bridge.name != plan.BRIDGE:
+    if isinstance(bridge, BridgeNetdev) and bridge.name != lab_addresses.BRIDGE:
         host, index = bench.station, bench.station.index(bridge.name)
         _set_bridge(host, bridge.name, br_stp_state=0)
         for port in host.netlink.get_links():
@@ -229,16 +229,18 @@ def spanning_tree_switched_off(guest: Guest, bench: Bench) -> None:
 @fault("bridge/address-unique", cause="somebody else on the LAN has", sentinels=HELPER_SENTINELS)
 def addresses_taken(lab: Lab) -> None:
     """A neighbour was given by hand what the LAN's server hands out, which hands it out unasked."""
-    first, last = (int(IPv4Address(address)) for address in (plan.FIRST_LEASE, plan.LAST_LEASE))
+    first, last = (int(IPv4Address(address)) for address in (lab_addresses.FIRST_LEASE, lab_addresses.LAST_LEASE))
     index = lab.neighbour.index("eth0")
     for number in range(first, last + 1):
-        lab.neighbour.netlink.addr("add", index=index, address=str(IPv4Address(number)), prefixlen=plan.LAN_PREFIX)
+        lab.neighbour.netlink.addr(
+            "add", index=index, address=str(IPv4Address(number)), prefixlen=lab_addresses.LAN_PREFIX
+        )
 
 
 @fault("user/throughput-below-bridge", cause="bridged mode against user mode: slower", sentinels=USER_SENTINELS)
 def bridged_mode_throttled(guest: Guest, bench: Bench) -> None:
     """Something lets so little through to a bridged guest that user mode is faster."""
-    tap = tap_of(guest) if any(isinstance(nic.netdev, Bridge) for nic in guest.nics) else None
+    tap = tap_of(guest) if any(isinstance(nic.netdev, BridgeNetdev) for nic in guest.nics) else None
     if tap is not None:
         index = bench.station.index(tap)
         bench.station.netlink.tc("add", "tbf", index, 0, rate="16kbit", latency="200ms", burst=2000)

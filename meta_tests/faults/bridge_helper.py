@@ -5,7 +5,7 @@ from pathlib import Path
 from meta_tests.faults.fault import HELPER_SENTINELS, USER_SENTINELS, fault
 from qemunet_tests.isolation.namespaces import SCRATCH
 from qemunet_tests.isolation.syscalls import MS_BIND, MS_NOSUID, MS_REMOUNT, mount
-from qemunet_tests.network import Lab, files
+from qemunet_tests.network import Lab, private_etc
 from qemunet_tests.qemu import qemu_facts
 
 
@@ -13,13 +13,13 @@ from qemunet_tests.qemu import qemu_facts
        sentinels=USER_SENTINELS, core=True)  # fmt: skip
 def acl_without_the_bridge(lab: Lab) -> None:
     """The helper's access list allows another bridge only."""
-    files.allow_bridges("virbr0")
+    private_etc.allow_bridges("virbr0")
 
 
 @fault("bridge/acl-not-listed", cause="allows every bridge", sentinels=USER_SENTINELS)
 def acl_allows_all(lab: Lab) -> None:
     """The helper's access list allows whatever is asked for."""
-    files.replace("qemu/bridge.conf", "allow all\n")
+    private_etc.replace("qemu/bridge.conf", "allow all\n")
 
 
 @fault("bridge/helper-found", "bridge/acl-allow", cause="does not exist", sentinels=USER_SENTINELS)
@@ -44,7 +44,7 @@ def helper_reads_another_list(lab: Lab) -> None:
     patched.write_bytes(helper.read_bytes().replace(b"/etc/qemu/bridge.conf", b"/etc/qemv/bridge.conf"))
     patched.chmod(0o755)
     mount(str(patched), str(helper), None, MS_BIND)
-    files.replace("qemv/bridge.conf", "allow all\n")
+    private_etc.replace("qemv/bridge.conf", "allow all\n")
 
 
 @fault("bridge/setuid-works", "bridge/acl-allow", cause="on a filesystem mounted nosuid",

@@ -10,8 +10,8 @@ from qemunet_tests.guest.bench import Bench
 from qemunet_tests.guest.guest import Guest
 from qemunet_tests.isolation.processes import Completed
 from qemunet_tests.isolation.station import Station
-from qemunet_tests.network import Lab, files
-from qemunet_tests.qemu.netdev import User
+from qemunet_tests.network import Lab, private_etc
+from qemunet_tests.qemu.netdev import UserNetdev
 
 _held: list[socket.socket] = []
 
@@ -52,7 +52,7 @@ def port_taken(lab: Lab) -> None:
        sentinels=BRIDGE_SENTINELS, core=True)  # fmt: skip
 def nic_unplugged(guest: Guest, bench: Bench) -> None:
     """The cable was out when the guest configured its network."""
-    if isinstance(guest.nics[0].netdev, User):
+    if isinstance(guest.nics[0].netdev, UserNetdev):
         guest.check("qemunet-network down; rm -f /run/qemunet/lease.*")
         guest.unplug()
         guest.check("qemunet-network up")
@@ -70,7 +70,7 @@ def ping_gate_open(lab: Lab) -> None:
 @fault("user/not-reachable-unforwarded", cause="QEMU forwards a port", sentinels=BRIDGE_SENTINELS)
 def forward_added(guest: Guest, bench: Bench) -> None:
     """A guest that should have no forwards has one."""
-    if isinstance(guest.nics[0].netdev, User):
+    if isinstance(guest.nics[0].netdev, UserNetdev):
         guest.monitor.ask("hostfwd_add tcp::2223-:22")
 
 
@@ -149,7 +149,7 @@ def loopback_down(lab: Lab) -> None:
 @fault("user/smb-server", cause="does not know its own name", sentinels=(*USER_SENTINELS, "user/smb-absent"))
 def own_name_unknown(lab: Lab) -> None:
     """The host's own name is in no file, and no resolver answers: smbd waits longer than the guest."""
-    files.replace("hosts", "127.0.0.1 localhost\n")
+    private_etc.replace("hosts", "127.0.0.1 localhost\n")
     filter_packets(lab.router, "chain input { type filter hook input priority 0; udp dport 53 drop; };")
 
 
@@ -218,7 +218,7 @@ def udp_forwards_lost(lab: Lab) -> None:
        sentinels=("user/address", "user/not-reachable-unforwarded", "bridge/lease-address"), core=True)  # fmt: skip
 def guest_with_static_address(guest: Guest, bench: Bench) -> None:
     """The guest has an address of its own choice, and the forward leads to another."""
-    if not isinstance(guest.nics[0].netdev, User) or not guest.nics[0].netdev.hostfwd:
+    if not isinstance(guest.nics[0].netdev, UserNetdev) or not guest.nics[0].netdev.hostfwd:
         return
     guest.await_lease(0, 10)
     guest.check("ip addr flush dev eth0; ip addr add 10.0.2.99/24 dev eth0; ip route add default via 10.0.2.2")

@@ -45,7 +45,7 @@ def execute(arguments: argparse.Namespace) -> int:
     """Compare and answer with the exit code. Raises UsageError."""
     from qemunet_tests.throughput import recording
     from qemunet_tests.throughput.judging import comparing
-    from qemunet_tests.throughput.judging.declared import FACTORS
+    from qemunet_tests.throughput.judging.factors import FACTORS
 
     if arguments.baseline == bool(arguments.after):
         raise UsageError("compare takes two recordings, or one and --baseline")

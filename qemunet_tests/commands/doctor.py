@@ -11,11 +11,11 @@ import textwrap
 from collections.abc import Sequence
 from typing import Any
 
-from qemunet_tests.doctor import checks, deep
+from qemunet_tests.doctor import boot_check, checks
 from qemunet_tests.doctor.checks import Capability, ModeVerdict
-from qemunet_tests.doctor.facts import Facts, describe, gather
+from qemunet_tests.doctor.host_facts import Facts, describe, gather
 from qemunet_tests.errors import HarnessError, Unavailable, UsageError
-from qemunet_tests.qemu.image import Image
+from qemunet_tests.qemu.built_image import Image
 
 SCHEMA = 1
 EXIT_POSSIBLE = 0
@@ -190,8 +190,8 @@ def _deepen(facts: Facts) -> tuple[Facts, tuple[Capability, ...]]:
     try:
         image = _image()
     except (Unavailable, HarnessError) as lacking:
-        return facts, (deep.not_booted(lacking),)
-    return deep.boot(facts, image, notice=_say)
+        return facts, (boot_check.not_booted(lacking),)
+    return boot_check.boot(facts, image, notice=_say)
 
 
 def _image() -> Image:
@@ -199,7 +199,7 @@ def _image() -> Image:
     from rich.console import Console
 
     from qemunet_tests import images
-    from qemunet_tests.commands.preparing import prepare_image
+    from qemunet_tests.commands.build_progress import prepare_image
 
     prepare_image(Console(stderr=True))
     image: Image = images.ensure()

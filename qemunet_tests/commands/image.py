@@ -10,7 +10,7 @@ from qemunet_tests.errors import UsageError
 
 if TYPE_CHECKING:
     from qemunet_tests.guest.templates import TemplateEntry
-    from qemunet_tests.images import Entry
+    from qemunet_tests.images import StoredImage
 
 DEFAULT_NAME = "tiny"
 #: As many hex digits as tell one image from another at a glance.
@@ -95,7 +95,7 @@ def _build(arguments: argparse.Namespace) -> None:
     from rich.console import Console
 
     from qemunet_tests import images
-    from qemunet_tests.commands.preparing import shown_steps
+    from qemunet_tests.commands.build_progress import shown_steps
 
     before = {entry.folder for entry in images.listing()}
     with shown_steps(Console(stderr=True)) as steps:
@@ -157,11 +157,11 @@ def _remove(arguments: argparse.Namespace) -> None:
         print(f"{entry.name} {entry.digest[:DIGEST_DIGITS]} is removed: {entry.folder}")
 
 
-def _is_of_image(wanted: str, entries: "Sequence[Entry]") -> bool:
+def _is_of_image(wanted: str, entries: "Sequence[StoredImage]") -> bool:
     return any(entry.name == wanted or entry.digest.startswith(wanted) for entry in entries)
 
 
-def table(entries: "Sequence[Entry]") -> list[str]:
+def table(entries: "Sequence[StoredImage]") -> list[str]:
     """One line an image under a line of headings."""
     headings = ("NAME", "DIGEST", "SIZE", "AGE", "MADE ON", "CURRENT", "FOLDER")
     return _aligned(

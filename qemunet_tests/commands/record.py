@@ -13,11 +13,11 @@ from qemunet_tests.errors import HarnessError, Unavailable, UsageError
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from qemunet_tests.qemu.machine import Machine
+    from qemunet_tests.qemu.guest_machine import GuestMachine
     from qemunet_tests.qemu.qemu_facts import Qemu
-    from qemunet_tests.throughput.arms import Plan
     from qemunet_tests.throughput.recorder import Effort
     from qemunet_tests.throughput.recording import Writer
+    from qemunet_tests.throughput.variants import Plan
 
 DEFAULT_BLOCKS, DEFAULT_LIMIT, BOOTS = 8, 16, 2
 
@@ -73,10 +73,10 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 def execute(arguments: argparse.Namespace) -> int:
     """Check, measure, show. Raises UsageError, Unavailable, HarnessError."""
-    from qemunet_tests.commands.preparing import prepare_image
+    from qemunet_tests.commands.build_progress import prepare_image
     from qemunet_tests.commands.terminal import own_console
     from qemunet_tests.settings import from_options
-    from qemunet_tests.throughput.arms import make_plan
+    from qemunet_tests.throughput.variants import make_plan
 
     plan = make_plan(_words(arguments.arms, "--arms"), _words(arguments.nics, "--nics"), bool(arguments.baseline))
     effort, seed = _effort(arguments), _number(arguments.seed, "--seed", 0) or random.SystemRandom().randrange(1 << 32)
@@ -93,11 +93,11 @@ def _record(
     console: "Console", arguments: argparse.Namespace, settings: Any, plan: "Plan", effort: "Effort", seed: int
 ) -> int:
     from qemunet_tests import images
-    from qemunet_tests.preparation import prepare
+    from qemunet_tests.prerequisites import prepare
     from qemunet_tests.qemu import qemu_facts
-    from qemunet_tests.qemu.machine import Machine
+    from qemunet_tests.qemu.guest_machine import GuestMachine
     from qemunet_tests.throughput import session
-    from qemunet_tests.throughput.guest_time import Counting
+    from qemunet_tests.throughput.icount import Counting
     from qemunet_tests.throughput.placement import Placement
     from qemunet_tests.throughput.recording import Writer
 
@@ -105,7 +105,7 @@ def _record(
     qemu = qemu_facts.find(str(settings.qemu) if settings.qemu else None)
     baseline = qemu_facts.find(arguments.baseline) if arguments.baseline else None
     image = images.ensure()
-    made = Counting if arguments.guest_time else Machine
+    made = Counting if arguments.guest_time else GuestMachine
     machine = made(qemu, image, images.recipe("tiny").cmdline, accel)
     placement = Placement(arguments.placement)
     link = session.uplink()
@@ -128,11 +128,11 @@ def _record(
 
 
 def _measure(
-    console: "Console", machine: "Machine", plan: "Plan", effort: "Effort", placement: Any, seed: int,
+    console: "Console", machine: "GuestMachine", plan: "Plan", effort: "Effort", placement: Any, seed: int,
     about: Mapping[str, Any], writer: "Writer", baseline: "Qemu | None",
 ) -> str:  # fmt: skip
     """Record. Answers with why it ended: `complete`, or what happened before."""
-    from qemunet_tests.commands.preparing import shown_steps
+    from qemunet_tests.commands.build_progress import shown_steps
     from qemunet_tests.throughput import lab_bench
     from qemunet_tests.throughput.recorder import Recorder
     from qemunet_tests.throughput.recording import Full
@@ -140,9 +140,9 @@ def _measure(
     began = time.monotonic()
     # Only inside: the bar has a thread, and scipy starts some.
     with lab_bench.entered(machine) as (bench, lab), shown_steps(console) as steps:
-        from qemunet_tests.throughput.judging.live import Book
+        from qemunet_tests.throughput.judging.live import RunningRatios
 
-        book = Book(writer, about)
+        book = RunningRatios(writer, about)
         recorder = Recorder(
             bench, lab, plan, effort, placement, seed, book.keep, book.precise, steps, baseline
         )  # fmt: skip
@@ -184,7 +184,7 @@ def _show(console: "Console", out: Path, plots: Path | None, reason: str) -> int
 
 
 def _own_place(about: Mapping[str, Any]) -> Path:
-    from qemunet_tests.throughput.shelf import new_place
+    from qemunet_tests.throughput.latest_recording import new_place
 
     return new_place(about)
 

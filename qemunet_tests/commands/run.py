@@ -81,13 +81,13 @@ def execute(arguments: argparse.Namespace) -> int:
     if arguments.dry_run:
         if settings.target == "lab":
             raise UsageError("--dry-run: nothing leaves the lab; it is for --target host")
-        from qemunet_tests.commands.foretelling import foretell
+        from qemunet_tests.commands.announced_packets import foretell
 
         print("\n".join(foretell(settings)))
         return 0
 
-    from qemunet_tests.commands.conducting import conduct
-    from qemunet_tests.commands.preparing import prepare_run
+    from qemunet_tests.commands.build_progress import prepare_run
+    from qemunet_tests.commands.pytest_session import conduct
     from qemunet_tests.commands.terminal import own_console
 
     if settings.report:

@@ -103,11 +103,11 @@ def _boot_again(file: Path) -> int:
 
 def hint(mode: str, by_hand: bool) -> str:
     """What the guest can reach, and how to leave it: one line."""
-    from qemunet_tests.network import plan
+    from qemunet_tests.network import lab_addresses
 
     return (
-        f"{mode}: host {plan.HOST}, router {plan.ROUTER}, neighbour {plan.NEIGHBOUR}, "
-        f"outside {plan.OUTSIDE}, echo on port {plan.ECHO_PORT}; "
+        f"{mode}: host {lab_addresses.HOST}, router {lab_addresses.ROUTER}, neighbour {lab_addresses.NEIGHBOUR}, "
+        f"outside {lab_addresses.OUTSIDE}, echo on port {lab_addresses.ECHO_PORT}; "
         f"{'leave with Ctrl-A x' if by_hand else 'ends with its input'}"
     )
 
@@ -118,17 +118,17 @@ def _bench(settings: "Settings | None" = None) -> Iterator["Bench"]:
     from rich.console import Console
 
     from qemunet_tests import images
-    from qemunet_tests.commands.preparing import prepare_image
+    from qemunet_tests.commands.build_progress import prepare_image
     from qemunet_tests.guest.bench import Bench
-    from qemunet_tests.preparation import prepare
+    from qemunet_tests.prerequisites import prepare
     from qemunet_tests.qemu import qemu_facts
-    from qemunet_tests.qemu.machine import Machine
+    from qemunet_tests.qemu.guest_machine import GuestMachine
     from qemunet_tests.settings import Settings
 
     prepare_image(Console(stderr=True))
     chosen = settings or Settings()
     qemu = qemu_facts.find(str(chosen.qemu) if chosen.qemu else None)
-    machine = Machine(qemu, images.ensure(), images.recipe("tiny").cmdline, prepare(chosen, _say))
+    machine = GuestMachine(qemu, images.ensure(), images.recipe("tiny").cmdline, prepare(chosen, _say))
     with _lab() as lab:
         yield Bench(machine, lab.host)
 
@@ -146,18 +146,18 @@ def _lab() -> Iterator["Lab"]:
 
 def _hand_over_terminal(bench: "Bench", nics: tuple[Nic, ...], words: list[str]) -> int:
     with _restored(0), _restored(1):
-        process = bench.hand_over(nics, words, stdin=0, stdout=1, stderr=2)
+        process = bench.attach_terminal(nics, words, stdin=0, stdout=1, stderr=2)
         with _stopped(process):
             return process.wait()
 
 
 def _type_what_is_piped(bench: "Bench", nics: tuple[Nic, ...], words: list[str], first: bytes = b"") -> int:
-    from qemunet_tests.commands.typist import Typist
+    from qemunet_tests.commands.piped_input import Typist
     from qemunet_tests.guest.guest import BOOT_SECONDS
 
     ours, theirs = socket.socketpair()
     with theirs:
-        process = bench.hand_over(nics, words, stdin=theirs.fileno(), stdout=theirs.fileno(), stderr=2)
+        process = bench.attach_terminal(nics, words, stdin=theirs.fileno(), stdout=theirs.fileno(), stderr=2)
     with ours, _stopped(process):
         typist = Typist(ours, 0, functools.partial(_write_all, 1), bench.pace.seconds(PATIENCE_SECONDS), first)
         typist.wait_for_shell(bench.pace.seconds(BOOT_SECONDS))

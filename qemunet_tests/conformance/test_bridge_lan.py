@@ -5,8 +5,8 @@ import pytest
 from qemunet_tests.observe.arp import owners
 from qemunet_tests.observe.backend import tap_of
 from qemunet_tests.observe.bridges import ports_of_mac
-from qemunet_tests.observe.exchanges import FULL_SIZE_BYTES
 from qemunet_tests.observe.lease import lease
+from qemunet_tests.observe.probes import FULL_SIZE_BYTES
 from qemunet_tests.observe.reach import ping
 
 # On a host, until its operator has named a bridge, nothing of this mode is tried.

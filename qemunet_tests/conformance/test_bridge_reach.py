@@ -5,10 +5,10 @@ import secrets
 import pytest
 
 from qemunet_tests.guest import ssh
-from qemunet_tests.observe.arrivals import GuestEar
+from qemunet_tests.observe.banner import put_up, read_at
 from qemunet_tests.observe.lease import lease
-from qemunet_tests.observe.nameplate import put_up, read_at
-from qemunet_tests.observe.protocols import PROTOCOLS, WORD_BYTES, Ear, send_from_guest, send_from_station
+from qemunet_tests.observe.protocols import PROTOCOLS, WORD_BYTES, RawListener, send_from_guest, send_from_station
+from qemunet_tests.observe.raw_sockets import GuestEar
 from qemunet_tests.observe.reach import bulk, echoes, ping
 
 # On a host, until its operator has named a bridge, nothing of this mode is tried.
@@ -84,7 +84,7 @@ def test_other_protocols_pass_both_ways(bridge_guest, target, claim):
     got = lease(bridge_guest)
     assert got, NO_LEASE
     there, back = secrets.token_bytes(WORD_BYTES), secrets.token_bytes(WORD_BYTES)
-    with Ear(target.neighbour) as neighbour, GuestEar(bridge_guest) as guest:
+    with RawListener(target.neighbour) as neighbour, GuestEar(bridge_guest) as guest:
         send_from_guest(bridge_guest, target.neighbour_echo.address, there)
         send_from_station(target.neighbour, got.address, back)
         passed = (neighbour.hears_all(there), guest.hears_all(back))

@@ -3,13 +3,13 @@
 import pytest
 
 from qemunet_tests.errors import HarnessError
-from qemunet_tests.network.firewall import rejecting, ruleset
+from qemunet_tests.network.lab_firewall import rejecting, ruleset
 from qemunet_tests.network.target import Endpoint
 from qemunet_tests.observe.connecting import refusal
 from qemunet_tests.observe.lease import lease
 from qemunet_tests.observe.links import address_on, addresses, driver
 from qemunet_tests.observe.privileges import privileges
-from qemunet_tests.observe.protocols import PROTOCOLS, Ear, left_the_guest, send_from_guest, send_from_station
+from qemunet_tests.observe.protocols import PROTOCOLS, RawListener, left_the_guest, send_from_guest, send_from_station
 from qemunet_tests.observe.reach import echoes
 from qemunet_tests.observe.resolver import ask_from, ask_in, told, used_by_qemu
 
@@ -141,7 +141,7 @@ def test_a_firewall_of_the_host_holds_for_the_guest(user_guest, lab, target, cla
 def test_no_other_protocol_leaves_qemu(user_guest, target, claim):
     assert lease(user_guest), NO_LEASE
     address = target.neighbour_echo.address
-    with Ear(target.neighbour) as ear:
+    with RawListener(target.neighbour) as ear:
         send_from_guest(user_guest, address, b"qemunet1")
         # libslirp takes frames as they come: when this answer is here, it has dealt with all before.
         assert echoes(user_guest, "UDP", target.neighbour_echo), "not even UDP arrives"

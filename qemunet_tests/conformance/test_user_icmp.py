@@ -4,8 +4,8 @@ import pytest
 
 from qemunet_tests.observe.echo_replies import comes_back
 from qemunet_tests.observe.hops import hops
+from qemunet_tests.observe.icmp_egress import NO_WAY, predicted
 from qemunet_tests.observe.lease import lease
-from qemunet_tests.observe.ping_way import NO_WAY, predicted
 from qemunet_tests.observe.reach import echoes, ping
 
 NO_LEASE = "the guest got no lease"

@@ -1,16 +1,16 @@
 """Causes in the bridge itself: it is up and whole, and keeps frames to itself."""
 
 from qemunet_tests.diagnosis.cause import Cause
-from qemunet_tests.diagnosis.scene import Scene
+from qemunet_tests.diagnosis.failure import Failure
 from qemunet_tests.host import bridges
 from qemunet_tests.observe.backend import tap_of
 from qemunet_tests.observe.bridges import bridge, port_state
-from qemunet_tests.observe.obstructions import unfiltered
+from qemunet_tests.observe.filters_on_path import unfiltered
 from qemunet_tests.observe.packet_filter import stops
-from qemunet_tests.qemu.netdev import Bridge
+from qemunet_tests.qemu.netdev import BridgeNetdev
 
 
-def spanning_tree(scene: Scene) -> Cause | None:
+def spanning_tree(scene: Failure) -> Cause | None:
     """A new port of a bridge that runs spanning tree hears and says nothing for twice the forward delay."""
     tap = tap_of(scene.guest) if scene.guest and scene.bridged else None
     made = bridge(scene.target.host, scene.target.bridge)
@@ -26,9 +26,11 @@ def spanning_tree(scene: Scene) -> Cause | None:
     )
 
 
-def no_spanning_tree(scene: Scene) -> Cause | None:
+def no_spanning_tree(scene: Failure) -> Cause | None:
     """A bridge that should run spanning tree and does not."""
-    names = {nic.netdev.name for guest in scene.bench.guests for nic in guest.nics if isinstance(nic.netdev, Bridge)}
+    names = {
+        nic.netdev.name for guest in scene.bench.guests for nic in guest.nics if isinstance(nic.netdev, BridgeNetdev)
+    }
     for name in sorted(names - {scene.target.bridge}):
         made = bridge(scene.target.host, name)
         if made and not made.spanning_tree:
@@ -39,7 +41,7 @@ def no_spanning_tree(scene: Scene) -> Cause | None:
     return None
 
 
-def filtered(scene: Scene) -> Cause | None:
+def filtered(scene: Failure) -> Cause | None:
     """The host's packet filter sees what its bridge forwards: frames always, IPv4 where br_netfilter is on."""
     if not scene.bridged:
         return None

@@ -3,8 +3,8 @@
 from dataclasses import replace
 
 from qemunet_tests.diagnosis.cause import Cause
-from qemunet_tests.diagnosis.scene import Scene
-from qemunet_tests.host import acl, credentials, devices, helper, machine
+from qemunet_tests.diagnosis.failure import Failure
+from qemunet_tests.host import acl, credentials, devices, helper_program, system
 from qemunet_tests.host.obstacle import Obstacle
 from qemunet_tests.user_names import user_name
 
@@ -12,7 +12,7 @@ from qemunet_tests.user_names import user_name
 POWERLESS = ("failed to create tun device", "failed to drop privileges")
 
 
-def reads_another_list(scene: Scene) -> Cause | None:
+def reads_another_list(scene: Failure) -> Cause | None:
     """The place of the list is built into the helper."""
     path = acl.compiled_path(str(scene.bench.helper.path))
     if not scene.bridged or path == acl.DEFAULT_PATH:
@@ -23,22 +23,22 @@ def reads_another_list(scene: Scene) -> Cause | None:
     )
 
 
-def no_tun(scene: Scene) -> Cause | None:
+def no_tun(scene: Failure) -> Cause | None:
     """The helper makes taps with a device that containers often lack."""
     if not scene.bridged:
         return None
     ours = credentials.read()
     found = devices.read(devices.TUN)
-    return _caused(devices.obstacle(found, ours, user_name(ours.uid), machine.read().container))
+    return _caused(devices.obstacle(found, ours, user_name(ours.uid), system.read().container))
 
 
-def powerless(scene: Scene) -> Cause | None:
+def powerless(scene: Failure) -> Cause | None:
     """Five causes have one message: no setuid bit, not root's, nosuid, no_new_privs, a container's bounding set."""
     if not scene.bridged or not any(words in str(scene.failure) for words in POWERLESS):
         return None
     uid = scene.bench.identity.uid
     qemus = replace(credentials.read(), uid=uid, effective_uid=uid, permitted=0, effective=0, ambient=0)
-    return _caused(helper.unprivileged(helper.read(str(scene.bench.helper.path)), qemus, machine.read()))
+    return _caused(helper_program.unprivileged(helper_program.read(str(scene.bench.helper.path)), qemus, system.read()))
 
 
 def _caused(obstacle: Obstacle | None) -> Cause | None:

@@ -1,18 +1,18 @@
 """Causes why a guest on the bridge gets no lease, although everything on the host is in order."""
 
-from qemunet_tests import pace
+from qemunet_tests import timeouts
 from qemunet_tests.deadline import Deadline
-from qemunet_tests.diagnosis import localise
+from qemunet_tests.diagnosis import lost_frame
 from qemunet_tests.diagnosis.cause import Cause
-from qemunet_tests.diagnosis.scene import Scene
+from qemunet_tests.diagnosis.failure import Failure
 from qemunet_tests.network.host_target import addresses
 from qemunet_tests.observe import checksums, dhcp_questions
-from qemunet_tests.observe.announcements import announced_prefixes
-from qemunet_tests.observe.exchanges import DHCP
+from qemunet_tests.observe.frame_path import Trail
 from qemunet_tests.observe.frames import dhcp_messages, seconds_to_offer
 from qemunet_tests.observe.lease import lease
 from qemunet_tests.observe.packet_filter import stops
-from qemunet_tests.observe.trail import Trail
+from qemunet_tests.observe.probes import DHCP
+from qemunet_tests.observe.router_advertisements import announced_prefixes
 
 SERVER_PORT = 67
 #: Every client waits so long; and how much longer than the claim did we wait to see, under KVM.
@@ -20,13 +20,13 @@ SLOW_SECONDS, FURTHER_SECONDS = 3.0, 1.0
 START_ONE = "start the LAN's DHCP server, or give the guest a static address"
 
 
-def _unanswered(scene: Scene) -> Trail | None:
+def _unanswered(scene: Failure) -> Trail | None:
     """How far the request got, where it has left this host and brought nothing."""
-    trail = localise.trail_of(scene) if scene.bridged and scene.guest else None
+    trail = lost_frame.trail_of(scene) if scene.bridged and scene.guest else None
     return trail if trail and trail.unanswered and trail.exchange.question == DHCP else None
 
 
-def spoilt_on_the_way(scene: Scene) -> Cause | None:
+def spoilt_on_the_way(scene: Failure) -> Cause | None:
     """Offers that come to the guest and that it does not take."""
     if scene.guest is None or not scene.bridged or lease(scene.guest, within_seconds=0.0):
         return None
@@ -40,9 +40,9 @@ def spoilt_on_the_way(scene: Scene) -> Cause | None:
     )
 
 
-def own_server_kept_out(scene: Scene) -> Cause | None:
+def own_server_kept_out(scene: Failure) -> Cause | None:
     """A DHCP server on this host itself, behind this host's own firewall."""
-    trail = localise.trail_of(scene) if scene.bridged else None
+    trail = lost_frame.trail_of(scene) if scene.bridged else None
     host = scene.target.host
     if trail is None or trail.complete or trail.exchange.question != DHCP or not host.listens("udp", SERVER_PORT):
         return None
@@ -51,10 +51,10 @@ def own_server_kept_out(scene: Scene) -> Cause | None:
     if found:
         return Cause(f"{serves} and its own firewall keeps requests from it: {found[0].place}", found[0].remedy)
     return Cause(f"{serves} and answers nothing: see its log, and whether its own firewall lets requests in",
-                 localise.AS_ROOT if trail.deaf else "sudo nft list ruleset")  # fmt: skip
+                 lost_frame.AS_ROOT if trail.deaf else "sudo nft list ruleset")  # fmt: skip
 
 
-def slow_server(scene: Scene) -> Cause | None:
+def slow_server(scene: Failure) -> Cause | None:
     """An offer that comes when nobody waits for it any more."""
     guest = scene.guest
     if guest is None or not scene.bridged:
@@ -64,7 +64,7 @@ def slow_server(scene: Scene) -> Cause | None:
         waiting.sees(lambda: "offer" in dhcp_messages(guest), interval_seconds=0.2)
     delay_seconds = seconds_to_offer(guest)
     # On a busy machine a server that runs on it is late as everything is, and is not to blame.
-    if delay_seconds is None or delay_seconds < SLOW_SECONDS * pace.crowding():
+    if delay_seconds is None or delay_seconds < SLOW_SECONDS * timeouts.crowding():
         return None
     return Cause(
         f"the DHCP server answers only {delay_seconds:.0f} s after the guest's first request: few clients wait so long",
@@ -72,7 +72,7 @@ def slow_server(scene: Scene) -> Cause | None:
     )
 
 
-def tagged(scene: Scene) -> Cause | None:
+def tagged(scene: Failure) -> Cause | None:
     """A switch port that is a trunk: what comes in bears a VLAN's tag, and the guest's frames bear none."""
     trail = _unanswered(scene)
     if trail is None or not trail.tags:
@@ -86,7 +86,7 @@ def tagged(scene: Scene) -> Cause | None:
     )
 
 
-def macs_filtered(scene: Scene) -> Cause | None:
+def macs_filtered(scene: Failure) -> Cause | None:
     """A switch that drops whatever does not bear the address of the machine at its port."""
     trail = _unanswered(scene)
     if trail is None or trail.deaf or scene.guest is None:
@@ -95,7 +95,7 @@ def macs_filtered(scene: Scene) -> Cause | None:
     if not dhcp_questions.offered_to_the_uplink(scene.target.host, uplink, scene.guest.macs[0]):
         return None
     # A guest that is answered now was only not answered in time.
-    if localise.answered_after_all(scene):
+    if lost_frame.answered_after_all(scene):
         return None
     return Cause(
         f"what is behind {uplink} admits no other MAC address than {uplink}'s own: the same DHCP request brought an "
@@ -105,14 +105,14 @@ def macs_filtered(scene: Scene) -> Cause | None:
     )
 
 
-def server_declines(scene: Scene) -> Cause | None:
+def server_declines(scene: Failure) -> Cause | None:
     """A server that is there and has nothing for this guest."""
     trail = _unanswered(scene)
     own = addresses(scene.target.host, scene.target.bridge) if trail and not trail.deaf else []
     if trail is None or not own or scene.guest is None:
         return None
     server = dhcp_questions.server_that_informs(scene.target.host, trail.places[-1], str(own[0].ip))
-    if server is None or localise.answered_after_all(scene):
+    if server is None or lost_frame.answered_after_all(scene):
         return None
     return Cause(
         f"the DHCP server {server} answers this host and offers the guest nothing: it has no address left, or none for "
@@ -121,7 +121,7 @@ def server_declines(scene: Scene) -> Cause | None:
     )
 
 
-def no_server(scene: Scene) -> Cause | None:
+def no_server(scene: Failure) -> Cause | None:
     """The guest asks and nobody offers."""
     trail = _unanswered(scene)
     seen = dhcp_messages(scene.guest) if trail and scene.guest else []

@@ -4,7 +4,7 @@ import re
 
 from qemunet_tests.deadline import Deadline
 from qemunet_tests.diagnosis.cause import Cause
-from qemunet_tests.diagnosis.scene import Scene
+from qemunet_tests.diagnosis.failure import Failure
 from qemunet_tests.observe.links import carrier, interfaces
 
 #: A line of `info usernet`: protocol, descriptor, host address and port, and then the guest's.
@@ -14,7 +14,7 @@ LINK_SECONDS = 1.0
 OWN_ADDRESS = re.compile(r"inet (\S+)/")
 
 
-def unplugged(scene: Scene) -> Cause | None:
+def unplugged(scene: Failure) -> Cause | None:
     """A NIC without carrier, or no NIC at all."""
     guest = scene.guest
     if guest is None or not guest.nics:
@@ -29,14 +29,14 @@ def unplugged(scene: Scene) -> Cause | None:
     return Cause("the cable of the guest's NIC is unplugged: it has no carrier", "in QEMU's monitor: set_link net0 on")
 
 
-def ignores_ping(scene: Scene) -> Cause | None:
+def ignores_ping(scene: Failure) -> Cause | None:
     """A setting of the guest's own kernel."""
     if scene.guest is None or scene.guest.run("cat /proc/sys/net/ipv4/icmp_echo_ignore_all").text != "1":
         return None
     return Cause("the guest itself ignores echo requests", "in the guest: sysctl -w net.ipv4.icmp_echo_ignore_all=0")
 
 
-def forward_elsewhere(scene: Scene) -> Cause | None:
+def forward_elsewhere(scene: Failure) -> Cause | None:
     """A forward does not follow the guest: it leads to an address, whoever has it."""
     if scene.guest is None or scene.bridged:
         return None

@@ -3,22 +3,22 @@
 from pathlib import Path
 
 from qemunet_tests.diagnosis.cause import Cause
-from qemunet_tests.diagnosis.scene import Scene
+from qemunet_tests.diagnosis.failure import Failure
 from qemunet_tests.host import bridges
-from qemunet_tests.host.bridges import Bridge, Port
+from qemunet_tests.host.bridges import BridgePort, HostBridge
 from qemunet_tests.isolation.namespaces import network_namespace
 from qemunet_tests.observe.backend import bridge_of, tap_of
 from qemunet_tests.observe.bridges import places_of_mac, ports_of_mac
 
 
-def _bridge(scene: Scene) -> Bridge | None:
+def _bridge(scene: Failure) -> HostBridge | None:
     if not scene.bridged:
         return None
     with scene.target.host.entered():
         return next((bridge for bridge in bridges.read() if bridge.name == scene.target.bridge), None)
 
 
-def bridge_down(scene: Scene) -> Cause | None:
+def bridge_down(scene: Failure) -> Cause | None:
     """QEMU and its helper start without a word on a bridge that is down."""
     bridge, name = _bridge(scene), scene.target.bridge
     if not scene.bridged or (bridge and bridge.up):
@@ -28,7 +28,7 @@ def bridge_down(scene: Scene) -> Cause | None:
     return Cause(f"the bridge {name} is down", f"sudo ip link set {name} up")
 
 
-def no_uplink(scene: Scene) -> Cause | None:
+def no_uplink(scene: Failure) -> Cause | None:
     """A bridge that connects guests only with one another."""
     bridge = _bridge(scene)
     if bridge is None or bridge.uplinks:
@@ -39,7 +39,7 @@ def no_uplink(scene: Scene) -> Cause | None:
     )
 
 
-def uplink_dead(scene: Scene) -> Cause | None:
+def uplink_dead(scene: Failure) -> Cause | None:
     """An uplink that is down, without carrier, or kept from forwarding."""
     bridge = _bridge(scene)
     if bridge is None or any(port.up and port.carrier and port.forwarding for port in bridge.uplinks):
@@ -55,7 +55,7 @@ def uplink_dead(scene: Scene) -> Cause | None:
     )
 
 
-def tap_elsewhere(scene: Scene) -> Cause | None:
+def tap_elsewhere(scene: Failure) -> Cause | None:
     """A tap that the helper made but that is not in the bridge any more."""
     tap = tap_of(scene.guest) if scene.guest and scene.bridged else None
     if tap is None:
@@ -69,7 +69,7 @@ def tap_elsewhere(scene: Scene) -> Cause | None:
     )
 
 
-def mac_not_unique(scene: Scene) -> Cause | None:
+def mac_not_unique(scene: Failure) -> Cause | None:
     """Two guests with one MAC: a ping passes, bulk data stalls, and both get the same address."""
     if scene.guest is None or not scene.bridged:
         return None
@@ -83,7 +83,7 @@ def mac_not_unique(scene: Scene) -> Cause | None:
     )
 
 
-def mac_elsewhere(scene: Scene) -> Cause | None:
+def mac_elsewhere(scene: Failure) -> Cause | None:
     """The bridge looks for the guest behind another port: by hand, or because somebody there sends as the guest."""
     tap = tap_of(scene.guest) if scene.guest and scene.bridged else None
     if tap is None or scene.guest is None:
@@ -118,14 +118,14 @@ def _neighbours_with_mac(mac: str, own: int) -> list[int]:
     return found
 
 
-def small_mtu(scene: Scene) -> Cause | None:
+def small_mtu(scene: Failure) -> Cause | None:
     """A smaller MTU on the way than the guest believes in: small packets pass, large ones vanish."""
     bridge = _bridge(scene)
     if bridge is None:
         return None
     guest_mtu = int(scene.guest.check("cat /sys/class/net/eth0/mtu")) if scene.guest else 1500
     # The bridge itself takes the smallest of its ports.
-    links: list[Bridge | Port] = [*bridge.uplinks, bridge]
+    links: list[HostBridge | BridgePort] = [*bridge.uplinks, bridge]
     smallest = min(links, key=lambda link: link.mtu)
     if smallest.mtu >= guest_mtu:
         return None

@@ -1,8 +1,8 @@
 """Causes that the host's kernel itself counts, whoever asks."""
 
-from qemunet_tests.diagnosis import localise
+from qemunet_tests.diagnosis import lost_frame
 from qemunet_tests.diagnosis.cause import Cause
-from qemunet_tests.diagnosis.scene import Scene
+from qemunet_tests.diagnosis.failure import Failure
 
 #: What a counter that has risen while a packet was lost means, and what helps.
 MEANINGS = {
@@ -24,9 +24,9 @@ MEANINGS = {
 }
 
 
-def dropped(scene: Scene) -> Cause | None:
+def dropped(scene: Failure) -> Cause | None:
     """A counter of losses that has risen while the question was put."""
-    trail = localise.trail_of(scene)
+    trail = lost_frame.trail_of(scene)
     if trail is None:
         return None
     for drop in trail.dropped:

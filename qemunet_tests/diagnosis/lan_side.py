@@ -1,14 +1,14 @@
 """Causes beyond the host: servers that do not answer."""
 
 from qemunet_tests.diagnosis.cause import Cause
-from qemunet_tests.diagnosis.scene import Scene
+from qemunet_tests.diagnosis.failure import Failure
 from qemunet_tests.host import resolver
 from qemunet_tests.network.target import Endpoint
 from qemunet_tests.observe.resolver import host_answers
 from qemunet_tests.observe.routing import next_hop
 
 
-def no_resolver(_: Scene) -> Cause | None:
+def no_resolver(_: Failure) -> Cause | None:
     """libslirp then asks whatever may be on the loopback."""
     if resolver.read().used:
         return None
@@ -18,7 +18,7 @@ def no_resolver(_: Scene) -> Cause | None:
     )
 
 
-def resolver_silent(scene: Scene) -> Cause | None:
+def resolver_silent(scene: Failure) -> Cause | None:
     """libslirp asks the first IPv4 nameserver and no other, dead or not."""
     found = resolver.read()
     if found.used is None or host_answers(scene.target.host, found.used, scene.target.names[0]):
@@ -30,17 +30,17 @@ def resolver_silent(scene: Scene) -> Cause | None:
     )
 
 
-def outside_unreachable(scene: Scene) -> Cause | None:
+def outside_unreachable(scene: Failure) -> Cause | None:
     """What the host cannot reach itself, its guests in user mode cannot either."""
     return _unreachable(scene, scene.target.far_echo)
 
 
-def lan_unreachable(scene: Scene) -> Cause | None:
+def lan_unreachable(scene: Failure) -> Cause | None:
     """The same of the host's own LAN."""
     return _unreachable(scene, scene.target.neighbour_echo)
 
 
-def _unreachable(scene: Scene, service: Endpoint) -> Cause | None:
+def _unreachable(scene: Failure, service: Endpoint) -> Cause | None:
     try:
         scene.target.host.connect(service.address, service.port, within_seconds=3.0).close()
     except ConnectionRefusedError:

@@ -6,16 +6,16 @@ import re
 from pathlib import Path
 
 from qemunet_tests.diagnosis.cause import Cause
-from qemunet_tests.diagnosis.scene import Scene
+from qemunet_tests.diagnosis.failure import Failure
 from qemunet_tests.host import acl, ports
 from qemunet_tests.observe.privileges import privileges
 from qemunet_tests.qemu.command_line import NetdevRefused
-from qemunet_tests.qemu.netdev import User
+from qemunet_tests.qemu.netdev import UserNetdev
 
 FORWARD = re.compile(r"Could not set up host forwarding rule '(?:tcp|udp)?:[^:]*:(\d+)-")
 
 
-def port_taken(scene: Scene) -> Cause | None:
+def port_taken(scene: Failure) -> Cause | None:
     """QEMU names the rule and neither the error nor the owner of the port."""
     if not isinstance(scene.failure, NetdevRefused):
         return None
@@ -24,7 +24,7 @@ def port_taken(scene: Scene) -> Cause | None:
     return Cause(obstacle.reason, obstacle.remedy) if obstacle else None
 
 
-def bridge_not_allowed(scene: Scene) -> Cause | None:
+def bridge_not_allowed(scene: Failure) -> Cause | None:
     """The helper says `access denied by acl file` or that it failed to parse it."""
     if not scene.bridged:
         return None
@@ -45,7 +45,7 @@ def bridge_not_allowed(scene: Scene) -> Cause | None:
     return Cause(decision.reason, f"{folder}echo 'allow {bridge}' | sudo tee -a {found.path}")
 
 
-def unlisted_allowed(_: Scene) -> Cause | None:
+def unlisted_allowed(_: Failure) -> Cause | None:
     """Something allows bridges that nobody named."""
     decision = acl.decide(acl.read(), "br-unlisted")
     if not decision.allowed:
@@ -53,7 +53,7 @@ def unlisted_allowed(_: Scene) -> Cause | None:
     return Cause(decision.reason, f"name the bridges that may be used, one `allow` line each, in {acl.DEFAULT_PATH}")
 
 
-def helper_missing(scene: Scene) -> Cause | None:
+def helper_missing(scene: Failure) -> Cause | None:
     """QEMU then says only `bridge helper failed`."""
     helper = Path(scene.bench.qemu.helper_path or "")
     if not scene.bridged or (helper.is_file() and os.access(helper, os.X_OK)):
@@ -62,14 +62,14 @@ def helper_missing(scene: Scene) -> Cause | None:
     return Cause(f"{helper}, where this QEMU looks for its bridge helper, {state}", "install the package that has it")
 
 
-def refused(scene: Scene) -> Cause | None:
+def refused(scene: Failure) -> Cause | None:
     """QEMU's own words, where nothing better is known."""
     if not isinstance(scene.failure, NetdevRefused):
         return None
     return Cause(f"QEMU refused: {scene.failure.complaints}")
 
 
-def forwards(scene: Scene) -> Cause | None:
+def forwards(scene: Failure) -> Cause | None:
     """A forward that the claim says is not there."""
     rules = (
         [line for line in scene.guest.monitor.ask("info usernet").splitlines() if "HOST_FORWARD" in line]
@@ -79,7 +79,7 @@ def forwards(scene: Scene) -> Cause | None:
     return Cause(f"QEMU forwards a port: {' '.join(rules[0].split())}", "leave hostfwd out") if rules else None
 
 
-def started_otherwise(scene: Scene) -> Cause | None:
+def started_otherwise(scene: Failure) -> Cause | None:
     """A wrapper in QEMU's place, or a configuration file, that adds or takes away network options."""
     if scene.guest is None or scene.bridged or not scene.guest.nics:
         return None
@@ -94,9 +94,9 @@ def started_otherwise(scene: Scene) -> Cause | None:
     )
 
 
-def privileged(scene: Scene) -> Cause | None:
+def privileged(scene: Failure) -> Cause | None:
     """More than an ordinary user has: libslirp pings by raw sockets where it can."""
-    if scene.guest is None or not scene.guest.nics or not isinstance(scene.guest.nics[0].netdev, User):
+    if scene.guest is None or not scene.guest.nics or not isinstance(scene.guest.nics[0].netdev, UserNetdev):
         return None
     held = privileges(scene.guest)
     if held.none or scene.guest.nics[0].netdev.capabilities:

@@ -3,32 +3,34 @@
 import re
 
 from qemunet_tests.diagnosis.cause import Cause
-from qemunet_tests.diagnosis.scene import Scene
-from qemunet_tests.network import plan
+from qemunet_tests.diagnosis.failure import Failure
+from qemunet_tests.network import lab_addresses
 
 
-def interface_named_otherwise(scene: Scene) -> Cause | None:
+def interface_named_otherwise(scene: Failure) -> Cause | None:
     """netplan says nothing of an interface that is not there: the bridge is made, without it."""
     host = scene.netplan_host
-    if host is None or host.station.index(plan.UPLINK) is not None:
+    if host is None or host.station.index(lab_addresses.UPLINK) is not None:
         return None
     others = [link.get("ifname") for link in host.station.netlink.get_links()]
-    there = ", ".join(name for name in others if name not in ("lo", plan.BRIDGE))
+    there = ", ".join(name for name in others if name not in ("lo", lab_addresses.BRIDGE))
     return Cause(
-        f"{host.file.name} is about {plan.UPLINK}, which this host does not have; it has {there or 'none'}",
+        f"{host.file.name} is about {lab_addresses.UPLINK}, which this host does not have; it has {there or 'none'}",
         "put the name that `ip link` shows into the netplan file",
     )
 
 
-def networkd_not_done(scene: Scene) -> Cause | None:
+def networkd_not_done(scene: Failure) -> Cause | None:
     """Where systemd-networkd cannot do all it was told, the bridge is there and lacks its address, or its gateway."""
     host = scene.netplan_host
-    state = host.state(plan.BRIDGE) if host else []
+    state = host.state(lab_addresses.BRIDGE) if host else []
     if host is None or not state or "ADMIN_STATE=configured" in state:
         return None
     did = "gave up on" if "ADMIN_STATE=failed" in state else "waits for something and does not finish"
-    complaints = re.findall(rf"^{plan.BRIDGE}: .*(?:Could not|Failed to) .*$", host.log.read_text(), re.MULTILINE)
+    complaints = re.findall(
+        rf"^{lab_addresses.BRIDGE}: .*(?:Could not|Failed to) .*$", host.log.read_text(), re.MULTILINE
+    )
     return Cause(
-        f"systemd-networkd {did} {plan.BRIDGE}{f': {complaints[-1]}' if complaints else ''}",
-        f"see whether {host.file.name} can be fulfilled, its gateway above all: `networkctl status {plan.BRIDGE}`",
+        f"systemd-networkd {did} {lab_addresses.BRIDGE}{f': {complaints[-1]}' if complaints else ''}",
+        f"see whether {host.file.name} can be fulfilled, its gateway above all: `networkctl status {lab_addresses.BRIDGE}`",
     )

@@ -5,7 +5,7 @@ from ipaddress import IPv4Address, IPv4Interface
 from pyroute2.netlink.exceptions import NetlinkError
 
 from qemunet_tests.diagnosis.cause import Cause
-from qemunet_tests.diagnosis.scene import Scene
+from qemunet_tests.diagnosis.failure import Failure
 from qemunet_tests.errors import Unavailable
 from qemunet_tests.host import bridges
 from qemunet_tests.observe.lease import lease
@@ -16,7 +16,7 @@ from qemunet_tests.observe.routing import answers_are_refused, dead_end, next_ho
 OF_THE_LAN, OF_THE_OUTSIDE, OF_NAMES = "reach-lan", ("reach", "privilege", "ping", "ping-open", "hops"), "resolver"
 
 
-def asked_for(scene: Scene) -> str | None:
+def asked_for(scene: Failure) -> str | None:
     """The address that the host has to reach for a claim about user mode; None where there is none."""
     if scene.bridged:
         return None
@@ -31,7 +31,7 @@ def asked_for(scene: Scene) -> str | None:
         return None
 
 
-def no_way(scene: Scene) -> Cause | None:
+def no_way(scene: Failure) -> Cause | None:
     """No route, or a route or rule that leads nowhere."""
     address = asked_for(scene)
     found = dead_end(scene.bench.station, address, scene.bench.identity.uid) if address else None
@@ -41,7 +41,7 @@ def no_way(scene: Scene) -> Cause | None:
     return Cause(f"this host sends nothing to {address} ({found.error}){by}", found.remedy)
 
 
-def answers_refused(scene: Scene) -> Cause | None:
+def answers_refused(scene: Failure) -> Cause | None:
     """A strict reverse path filter, and two ways to one machine."""
     address = asked_for(scene)
     link = answers_are_refused(scene.bench.station, address, scene.bench.identity.uid) if address else None
@@ -54,7 +54,7 @@ def answers_refused(scene: Scene) -> Cause | None:
     )
 
 
-def same_network(scene: Scene) -> Cause | None:
+def same_network(scene: Failure) -> Cause | None:
     """libslirp's network may be the LAN's own: the guest then looks for the LAN's machines beside itself."""
     address = asked_for(scene)
     got = lease(scene.guest, within_seconds=0.0) if scene.guest and address and OF_NAMES not in scene.topics else None
@@ -67,7 +67,7 @@ def same_network(scene: Scene) -> Cause | None:
     )
 
 
-def address_on_port(scene: Scene) -> Cause | None:
+def address_on_port(scene: Failure) -> Cause | None:
     """What comes in at a bridge's port belongs to the bridge, so an address on the port hears nothing."""
     address = asked_for(scene)
     way = link_to(scene, address) if address else None
@@ -85,7 +85,7 @@ def address_on_port(scene: Scene) -> Cause | None:
     return None
 
 
-def link_to(scene: Scene, address: str) -> str | None:
+def link_to(scene: Failure, address: str) -> str | None:
     """The interface by which the host sends to an address."""
     try:
         (route,) = scene.bench.station.netlink.route("get", dst=address)
@@ -95,7 +95,7 @@ def link_to(scene: Scene, address: str) -> str | None:
     return str(scene.bench.station.netlink.get_links(number)[0].get("ifname")) if number else None
 
 
-def wrong_neighbour(scene: Scene) -> Cause | None:
+def wrong_neighbour(scene: Failure) -> Cause | None:
     """An entry that was written by hand is believed, whoever answers."""
     address = asked_for(scene)
     hop = next_hop(scene.bench.station, address) if address else None

@@ -4,18 +4,18 @@ import re
 import socket
 
 from qemunet_tests.diagnosis.cause import Cause
-from qemunet_tests.diagnosis.scene import Scene
-from qemunet_tests.network.firewall import ruleset
+from qemunet_tests.diagnosis.failure import Failure
+from qemunet_tests.network.lab_firewall import ruleset
 from qemunet_tests.observe.backend import listening_sockets
 from qemunet_tests.observe.hops import expiry_is_told
-from qemunet_tests.observe.ping_way import GATE, gate_opens
+from qemunet_tests.observe.icmp_egress import GATE, gate_opens
 from qemunet_tests.observe.reach import ping
-from qemunet_tests.pace import turns, whole
+from qemunet_tests.timeouts import turns, whole
 
 INPUT_CHAIN = re.compile(r"chain (\S+) \{\s+type filter hook input[^}]*\b(?:drop|reject)\b")
 
 
-def loopback_down(scene: Scene) -> Cause | None:
+def loopback_down(scene: Failure) -> Cause | None:
     """The gateway's address stands for the host's loopback, and the server of smb= is talked to over it."""
     link = scene.target.host.link("lo")
     if link and link["state"] == "up":
@@ -23,7 +23,7 @@ def loopback_down(scene: Scene) -> Cause | None:
     return Cause("the loopback interface of the host, which 10.0.2.2 stands for, is down", "sudo ip link set lo up")
 
 
-def own_name_unknown(scene: Scene) -> Cause | None:
+def own_name_unknown(scene: Failure) -> Cause | None:
     """smbd asks for the name of its host several times before it says a word."""
     name = socket.gethostname()
     for patience_seconds in turns(3):
@@ -36,7 +36,7 @@ def own_name_unknown(scene: Scene) -> Cause | None:
     )
 
 
-def lan_kept_out(scene: Scene) -> Cause | None:
+def lan_kept_out(scene: Failure) -> Cause | None:
     """QEMU listens on the LAN, and the host's own firewall throws away what comes."""
     if scene.guest is None or not any("0.0.0.0:" in each for each in listening_sockets(scene.guest, scene.target.host)):
         return None
@@ -49,7 +49,7 @@ def lan_kept_out(scene: Scene) -> Cause | None:
     )
 
 
-def ping_gate_open(scene: Scene) -> Cause | None:
+def ping_gate_open(scene: Failure) -> Cause | None:
     """The host lets QEMU's group open ping sockets, so that libslirp pings for the guest."""
     groups = {scene.bench.identity.gid, *scene.bench.identity.groups}
     if not gate_opens(scene.bench.station, groups):
@@ -61,7 +61,7 @@ def ping_gate_open(scene: Scene) -> Cause | None:
     )
 
 
-def nobody_answers_ping(scene: Scene) -> Cause | None:
+def nobody_answers_ping(scene: Failure) -> Cause | None:
     """What does not answer the host does not answer its guests."""
     address = scene.target.far_echo.address
     if ping(scene.bench.station, address, count=1).received:
@@ -69,7 +69,7 @@ def nobody_answers_ping(scene: Scene) -> Cause | None:
     return Cause(f"{address} answers nobody's ping, the host's as little as the guest's", "ping an address that does")
 
 
-def expiry_untold(scene: Scene) -> Cause | None:
+def expiry_untold(scene: Failure) -> Cause | None:
     """Traceroute lives by the errors of the routers on the way."""
     if expiry_is_told(scene.bench.station, scene.target.far_echo.address):
         return None

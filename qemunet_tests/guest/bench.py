@@ -10,33 +10,33 @@ from typing import TYPE_CHECKING
 
 from qemunet_tests.errors import HarnessError
 from qemunet_tests.guest import repro
-from qemunet_tests.guest.freezing import Freezer
+from qemunet_tests.guest.documented_command_line import LiteralGuests
 from qemunet_tests.guest.guest import BOOT_SECONDS, Guest
-from qemunet_tests.guest.literal import LiteralGuests
 from qemunet_tests.guest.panic import TimerMissed, despite_its_timer
 from qemunet_tests.guest.template import NETWORK, Template, as_in_template, device_mac, thaw
 from qemunet_tests.guest.template import mac as template_mac
+from qemunet_tests.guest.template_builder import Freezer
 from qemunet_tests.guest.templates import Templates
 from qemunet_tests.isolation.folder import Folder
 from qemunet_tests.isolation.identity import Identity, unprivileged
 from qemunet_tests.isolation.namespaces import entered, scratch
 from qemunet_tests.isolation.processes import Process
 from qemunet_tests.isolation.station import Station
-from qemunet_tests.pace import Pace
 from qemunet_tests.qemu.command_line import LaunchFailed, NetdevRefused, QemuProcess
 from qemunet_tests.qemu.complaints import Complaints
-from qemunet_tests.qemu.helper import BridgeHelper, HostHelper
-from qemunet_tests.qemu.machine import Machine
-from qemunet_tests.qemu.netdev import Bridge, Netdev, Nic, User
+from qemunet_tests.qemu.guest_machine import GuestMachine
+from qemunet_tests.qemu.launcher import Starter
+from qemunet_tests.qemu.netdev import BridgeNetdev, Netdev, Nic, UserNetdev
 from qemunet_tests.qemu.qemu_facts import Qemu
-from qemunet_tests.qemu.starter import Starter
+from qemunet_tests.qemu.setuid_helper import BridgeHelper, HostHelper
+from qemunet_tests.timeouts import Pace
 
 if TYPE_CHECKING:
-    from qemunet_tests.guest.wire import Peer
+    from qemunet_tests.guest.peer import Peer
 
 
 @dataclass(frozen=True)
-class Attempt:
+class LaunchAttempt:
     """What became of an attempt to start QEMU: it runs, or it ended with a status.
 
     `message` is all it said, and `complaints` the same told apart.
@@ -59,7 +59,7 @@ class Bench:
 
     def __init__(
         self,
-        machine: Machine,
+        machine: GuestMachine,
         station: Station,
         cold: bool = False,
         note: Callable[[str], None] = lambda _: None,
@@ -76,9 +76,9 @@ class Bench:
         self.literal = LiteralGuests(self.machine, machine.image.vdisk, self._starter, self.pace, count)
         self._count, self.note = count, note
         self.captures = captures
-        self.told: Callable[[Guest], None] = lambda _: None
+        self.on_ready: Callable[[Guest], None] = lambda _: None
         self.announce: Callable[[str], None] = lambda _: None
-        self.dismiss: Callable[[Guest], None] = lambda _: None
+        self.before_discard: Callable[[Guest], None] = lambda _: None
         self.choose_mac: Callable[[Nic, int], str] = self._mac
         self.templates = None if cold else Templates(self.machine, self.identity, self._make_template, note)
         self._numbers = itertools.count(1)
@@ -132,13 +132,13 @@ class Bench:
         before = set(self._live)
         try:
             guest = self._made(nics, network, cold)
-            self.told(guest)
+            self.on_ready(guest)
             return guest
         except BaseException:
             self._unseen += [guest for guest in self._live if guest not in before]
             raise
 
-    def bury(self) -> None:
+    def discard_failed(self) -> None:
         """End the guests that did not come up, now that whoever wanted to has looked into what they wrote."""
         while self._unseen:
             guest = self._unseen.pop()
@@ -169,13 +169,13 @@ class Bench:
         `crowd` guests boot at the same time. Raises GuestDied, TimedOut.
         """
         guest.wait_until_ready(self.pace.seconds(BOOT_SECONDS) * crowd)
-        guest.set_out(thawed=False, network=True)
+        guest.start_network(thawed=False, network=True)
         self._count("booted")
-        self.told(guest)
+        self.on_ready(guest)
 
     def _boot(self, nics: tuple[Nic, ...], network: bool) -> Guest:
         guest = despite_its_timer(lambda: self._booted(nics), self.note)
-        guest.set_out(thawed=False, network=network)
+        guest.start_network(thawed=False, network=network)
         self._count("booted")
         return guest
 
@@ -194,7 +194,7 @@ class Bench:
         guest.template_console = template.console
         try:
             thaw(guest.monitor, template.state, self.pace.seconds(4.0))
-            guest.set_out(thawed=True, network=network)
+            guest.start_network(thawed=True, network=network)
         except HarnessError as error:
             complaints = guest.qemu.complaints
             self.discard(guest)
@@ -235,7 +235,7 @@ class Bench:
         self.announce(f"making a template for guests with {' and '.join(models) or 'no NIC'}: booting one, once")
         return Freezer(self.machine, self._starter, self.pace, self._thaw, self.discard, self.note).freeze(models)
 
-    def attempt(self, *words: str, netdevs: Sequence[Netdev] = ()) -> Attempt:
+    def attempt(self, *words: str, netdevs: Sequence[Netdev] = ()) -> LaunchAttempt:
         """Start QEMU without a guest, see whether it starts, and end it again.
 
         `words` are added to a machine that has nothing.
@@ -248,9 +248,9 @@ class Bench:
         qemu = self._starter.launch([*self._without_machine(), *spelled, *words], folder, netdevs, serial_ports=0)
         try:
             qemu.wait_until_running(self.pace.seconds(4.0))
-            return Attempt(True, None, qemu.said, qemu.complaints)
+            return LaunchAttempt(True, None, qemu.said, qemu.complaints)
         except LaunchFailed as failure:
-            return Attempt(False, failure.status, failure.message, failure.complaints)
+            return LaunchAttempt(False, failure.status, failure.message, failure.complaints)
         finally:
             self._note_warnings(qemu, [*names, *spelled, *words])
             qemu.quit()
@@ -266,7 +266,7 @@ class Bench:
         Raises NetdevRefused where QEMU refuses the backend.
         """
         # scapy reads the interfaces of wherever it is imported.
-        from qemunet_tests.guest.wire import Peer, joined
+        from qemunet_tests.guest.peer import Peer, joined
 
         _, folder = self._starter.new_folder("peer")
         try:
@@ -284,7 +284,7 @@ class Bench:
         self._count("peers")
         return peer
 
-    def hand_over(self, nics: tuple[Nic, ...], words: Sequence[str], **streams: object) -> Process:
+    def attach_terminal(self, nics: tuple[Nic, ...], words: Sequence[str], **streams: object) -> Process:
         """Boot a guest for a person: QEMU's standard streams are its console, with the monitor behind Ctrl-A.
 
         `words` are appended to the command line; `streams` are those of subprocess. The caller ends the process.
@@ -321,7 +321,7 @@ class Bench:
     def discard(self, guest: Guest) -> None:
         """End a guest, and forget everything it wrote."""
         self._live.remove(guest)
-        self.dismiss(guest)
+        self.before_discard(guest)
         guest.close()
         shutil.rmtree(guest.folder, ignore_errors=True)
 
@@ -338,7 +338,7 @@ class Bench:
     def _mac(self, nic: Nic, number: int) -> str:
         # On -netdev user a guest has its network to itself, so that it can keep its template's address. Another one
         # costs a thawed guest 0.1 s under TCG.
-        return template_mac(number) if isinstance(nic.netdev, User) else self._new_mac()
+        return template_mac(number) if isinstance(nic.netdev, UserNetdev) else self._new_mac()
 
     def _new_mac(self) -> str:
         number = next(self._numbers)
@@ -353,7 +353,7 @@ def release_lease(guest: Guest) -> None:
     One that has died meanwhile, or is not done in time, keeps it: the next guest of this host has the same MAC and is
     given the same lease again.
     """
-    if not any(isinstance(nic.netdev, Bridge) for nic in guest.nics):
+    if not any(isinstance(nic.netdev, BridgeNetdev) for nic in guest.nics):
         return
     gone = "n=0; while ls /run/qemunet/lease.* >/dev/null 2>&1 && [ $n -lt 40 ]; do usleep 50000; n=$((n+1)); done"
     with contextlib.suppress(HarnessError):

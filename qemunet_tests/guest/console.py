@@ -67,7 +67,7 @@ class Console:
         self._send(f"kill {self._sequence}", deadline)
         self._completed(deadline)
 
-    def set_out(self, epoch_seconds: int, seed: str, macs: Sequence[str], within_seconds: float) -> int:
+    def start_network(self, epoch_seconds: int, seed: str, macs: Sequence[str], within_seconds: float) -> int:
         """Ask a waiting guest to set its clock (unless 0), mix its random numbers, and start its network.
 
         Cheaper than commands that do the same. Returns the status.

@@ -12,10 +12,10 @@ from qemunet_tests.guest import panic
 from qemunet_tests.guest.console import Console, ConsoleClosed
 from qemunet_tests.guest.panic import GuestDied
 from qemunet_tests.isolation.processes import Completed
-from qemunet_tests.pace import Pace
 from qemunet_tests.qemu.command_line import QemuProcess
 from qemunet_tests.qemu.netdev import Nic
 from qemunet_tests.qemu.qmp import Monitor
+from qemunet_tests.timeouts import Pace
 
 __all__ = ["BOOT_SECONDS", "CommandFailed", "Guest", "GuestDied"]
 
@@ -70,7 +70,7 @@ class Guest:
         except TimedOut as error:
             raise TimedOut(f"{error}; {self._last_words()}") from error
 
-    def set_out(self, thawed: bool, network: bool) -> None:
+    def start_network(self, thawed: bool, network: bool) -> None:
         """Get a guest going that waits where every guest waits before it configures its network.
 
         A thawed guest believes that it is still the moment of its freezing: its clock stands, and its random numbers
@@ -80,13 +80,13 @@ class Guest:
         epoch_seconds = int(time.time()) if thawed else 0
         macs = self.macs if network else ()
         try:
-            status = self._console.set_out(epoch_seconds, secrets.token_hex(32), macs, self.pace.seconds(6.0))
+            status = self._console.start_network(epoch_seconds, secrets.token_hex(32), macs, self.pace.seconds(6.0))
         except ConsoleClosed as error:
             raise GuestDied(f"{error}; {self._last_words()}") from error
         if status:
             raise HarnessError(f"the guest could not bring its network up: status {status}")
 
-    def settle(self, within_seconds: float) -> None:
+    def wait_idle(self, within_seconds: float) -> None:
         """Wait until what its boot started in the background is done: the SSH host key, slow links."""
         limit_seconds = round(self.pace.seconds(within_seconds))
         self.check(f"qemunet-settle {limit_seconds}", within_seconds + 2)

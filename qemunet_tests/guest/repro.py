@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any, get_args
 
 from qemunet_tests.errors import UsageError
-from qemunet_tests.qemu.image import Image
-from qemunet_tests.qemu.netdev import Netdev, Nic, User
+from qemunet_tests.qemu.built_image import Image
+from qemunet_tests.qemu.netdev import Netdev, Nic, UserNetdev
 
 SCRIPT, FACTS = "repro.sh", "guest.json"
 _KINDS: dict[str, type[Netdev]] = {netdev.kind: netdev for netdev in get_args(Netdev)}
@@ -152,7 +152,7 @@ def _lab(again: Again) -> list[str]:
     shut = [
         f"printf '%s\\n' {shlex.quote(f'{SCRIPT}: qemunet is not here, so the guest has no lab around it')} >&2",
     ]
-    if not all(isinstance(nic.netdev, User) for nic in again.nics):
+    if not all(isinstance(nic.netdev, UserNetdev) for nic in again.nics):
         refusal = f"{SCRIPT}: this guest belongs on the bridge of a lab, which only qemunet can make: install it"
         shut = [f"printf '%s\\n' {shlex.quote(refusal)} >&2", "exit 3"]
     return [

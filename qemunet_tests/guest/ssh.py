@@ -10,7 +10,7 @@ from qemunet_tests.errors import TimedOut
 from qemunet_tests.guest.guest import Guest
 from qemunet_tests.isolation.processes import Completed
 from qemunet_tests.isolation.station import Station
-from qemunet_tests.pace import turns
+from qemunet_tests.timeouts import turns
 
 AUTHORIZED_KEYS = "/root/.ssh/authorized_keys"
 #: The status ssh(1) ends with when there is no connection.

@@ -17,7 +17,7 @@ from pathlib import Path
 from qemunet_tests import trust
 from qemunet_tests.deadline import Deadline
 from qemunet_tests.errors import HarnessError
-from qemunet_tests.qemu.machine import MEMORY_MIB, Machine
+from qemunet_tests.qemu.guest_machine import MEMORY_MIB, GuestMachine
 from qemunet_tests.qemu.qmp import Monitor
 
 #: Part of every template's name: raise it when what is saved changes its meaning.
@@ -59,7 +59,7 @@ class Template:
         return self.folder / CONSOLE
 
 
-def key(machine: Machine, models: Sequence[str]) -> str:
+def key(machine: GuestMachine, models: Sequence[str]) -> str:
     """Names everything a template depends on: it fits no other QEMU, accelerator, image, memory or NIC model."""
     binary = machine.qemu.path.resolve()
     inputs = {

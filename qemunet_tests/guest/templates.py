@@ -18,7 +18,7 @@ from qemunet_tests.guest.template import Template
 from qemunet_tests.isolation.identity import Identity
 from qemunet_tests.isolation.namespaces import scratch
 from qemunet_tests.lock import locked
-from qemunet_tests.qemu.machine import Machine
+from qemunet_tests.qemu.guest_machine import GuestMachine
 
 SHELF = "templates"
 UNFINISHED = ".unfinished-"
@@ -46,7 +46,7 @@ class Templates:
     `make` makes a template where there is none; `note` is told, once, why guests boot cold instead.
     """
 
-    def __init__(self, machine: Machine, owner: Identity, make: Maker, note: Callable[[str], None]) -> None:
+    def __init__(self, machine: GuestMachine, owner: Identity, make: Maker, note: Callable[[str], None]) -> None:
         self._machine = machine
         self._owner = owner
         self._make = make

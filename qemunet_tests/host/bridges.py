@@ -16,7 +16,7 @@ _CENTISECONDS_A_SECOND = 100
 
 
 @dataclass(frozen=True)
-class Port:
+class BridgePort:
     """An interface in a bridge. `forwarding` is the port's own state, not the link's.
 
     `driver` and `bond_mode` are those of the card or bond below, None where there is none.
@@ -35,7 +35,7 @@ class Port:
 
 
 @dataclass(frozen=True)
-class Bridge:
+class HostBridge:
     """Under STP a new port listens for `forward_delay_seconds` and learns for as long before it forwards.
 
     `filters_ipv4`: frames pass the IPv4 firewall, by this bridge's own setting or by that for all. `port_vlan` is what
@@ -49,18 +49,18 @@ class Bridge:
     mtu: int
     has_routes: bool
     filters_ipv4: bool
-    ports: tuple[Port, ...]
+    ports: tuple[BridgePort, ...]
     filters_itself: bool = False
     filters_everywhere: bool = False
     port_vlan: int | None = None
 
     @property
-    def uplinks(self) -> tuple[Port, ...]:
+    def uplinks(self) -> tuple[BridgePort, ...]:
         """Ports that are no guest's."""
         return tuple(port for port in self.ports if not port.is_tap)
 
 
-def read(root: Path = MACHINE) -> tuple[Bridge, ...]:
+def read(root: Path = MACHINE) -> tuple[HostBridge, ...]:
     """Every bridge of this network namespace."""
     routed = _routed_interfaces(root)
     filtered = read_int(root, "/proc/sys/net/bridge/bridge-nf-call-iptables") == 1
@@ -68,7 +68,7 @@ def read(root: Path = MACHINE) -> tuple[Bridge, ...]:
     return tuple(_bridge(root, name, routed, filtered) for name in names)
 
 
-def card(name: str, root: Path = MACHINE) -> Port | None:
+def card(name: str, root: Path = MACHINE) -> BridgePort | None:
     """An interface as it would be in a bridge; None where there is no such interface."""
     if not under(root, f"{_NET}/{name}").exists():
         return None
@@ -80,9 +80,9 @@ def interfaces(root: Path = MACHINE) -> list[str]:
     return names_in(root, _NET)
 
 
-def _bridge(root: Path, name: str, routed: frozenset[str], filtered: bool) -> Bridge:
+def _bridge(root: Path, name: str, routed: frozenset[str], filtered: bool) -> HostBridge:
     settings = f"{_NET}/{name}/bridge"
-    return Bridge(
+    return HostBridge(
         name=name,
         up=_is_up(root, name),
         spanning_tree=bool(read_int(root, f"{settings}/stp_state")),
@@ -97,9 +97,9 @@ def _bridge(root: Path, name: str, routed: frozenset[str], filtered: bool) -> Br
     )
 
 
-def _port(root: Path, name: str, routed: frozenset[str]) -> Port:
+def _port(root: Path, name: str, routed: frozenset[str]) -> BridgePort:
     folder = f"{_NET}/{name}"
-    return Port(
+    return BridgePort(
         name=name,
         up=_is_up(root, name),
         carrier=read_int(root, f"{folder}/carrier") == 1,

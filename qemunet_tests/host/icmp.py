@@ -14,7 +14,7 @@ from qemunet_tests.host.files import MACHINE, read_text
 
 SETTING = "/proc/sys/net/ipv4/ping_group_range"
 
-Way = Literal["ping socket", "raw socket", "none"]
+EchoSocket = Literal["ping socket", "raw socket", "none"]
 
 
 @dataclass(frozen=True)
@@ -22,7 +22,7 @@ class PingGate:
     """`range` are the lowest and highest group that may open ping sockets; (1, 0) is nobody."""
 
     range: tuple[int, int] | None
-    way: Way
+    way: EchoSocket
 
 
 def read(credentials: Credentials, root: Path = MACHINE, opening: Callable[[], bool] | None = None) -> PingGate:

@@ -16,8 +16,8 @@ from qemunet_tests.host import devices
 from qemunet_tests.host.credentials import Credentials
 from qemunet_tests.host.devices import Device
 from qemunet_tests.host.files import MACHINE, names_in, read_text
-from qemunet_tests.host.machine import Machine
 from qemunet_tests.host.obstacle import Obstacle
+from qemunet_tests.host.system import HostSystem
 
 _KVM_GET_API_VERSION = 0xAE00
 _KVM_CREATE_VM = 0xAE01
@@ -80,7 +80,7 @@ def read(root: Path = MACHINE, opening: devices.TryOpen = devices.try_open, crea
     )
 
 
-def obstacle(kvm: Kvm, credentials: Credentials, user: str, machine: Machine) -> Obstacle | None:
+def obstacle(kvm: Kvm, credentials: Credentials, user: str, machine: HostSystem) -> Obstacle | None:
     """Why QEMU cannot use KVM here, or None where it opens and makes a machine."""
     if not kvm.device.exists:
         return _missing(kvm, credentials, machine)
@@ -102,7 +102,7 @@ CI_DEVICE_RULE = (
 )
 
 
-def _missing(kvm: Kvm, credentials: Credentials, machine: Machine) -> Obstacle:
+def _missing(kvm: Kvm, credentials: Credentials, machine: HostSystem) -> Obstacle:
     gone = f"there is no {devices.KVM}"
     if kvm.architecture not in ("x86_64", "i686"):
         return Obstacle(

@@ -32,7 +32,7 @@ class Owner:
 
 
 @dataclass(frozen=True)
-class Port:
+class LocalPort:
     """A port on all addresses, as `hostfwd=tcp::2222-:22` asks for it."""
 
     number: int
@@ -83,12 +83,12 @@ def try_listen(number: int, protocol: Protocol = "tcp") -> int | None:
     return None
 
 
-def read(number: int, root: Path = MACHINE, protocol: Protocol = "tcp") -> Port:
+def read(number: int, root: Path = MACHINE, protocol: Protocol = "tcp") -> LocalPort:
     """Try the port on this machine."""
     failed = try_listen(number, protocol)
     found = owner(number, root, protocol) if failed == errno.EADDRINUSE else None
     limit = read_int(root, "/proc/sys/net/ipv4/ip_unprivileged_port_start")
-    return Port(number, failed, found, 1024 if limit is None else limit, protocol)
+    return LocalPort(number, failed, found, 1024 if limit is None else limit, protocol)
 
 
 def owner(number: int, root: Path = MACHINE, protocol: Protocol = "tcp") -> Owner | None:

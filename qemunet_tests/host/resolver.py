@@ -17,7 +17,7 @@ _NAMESERVER = re.compile(rb"nameserver[ \t]+\s*(\S{1,256})")
 
 
 @dataclass(frozen=True)
-class Resolver:
+class ResolverSettings:
     """`ipv4` and `ipv6` are every server libslirp could see, the first being the one it uses.
 
     `hidden` are lines that name a server to a reader but not to libslirp.
@@ -33,7 +33,7 @@ class Resolver:
         return next(iter(self.ipv4), None)
 
 
-def read(root: Path = MACHINE) -> Resolver:
+def read(root: Path = MACHINE) -> ResolverSettings:
     """The servers of the file, in order."""
     ipv4: list[str] = []
     ipv6: list[str] = []
@@ -41,7 +41,7 @@ def read(root: Path = MACHINE) -> Resolver:
     try:
         stream = under(root, PATH).open("rb")
     except OSError:
-        return Resolver(readable=False)
+        return ResolverSettings(readable=False)
     with stream:
         while line := stream.readline(_LINE_BYTES):
             found = _NAMESERVER.match(line)
@@ -56,7 +56,7 @@ def read(root: Path = MACHINE) -> Resolver:
                 ipv6.append(address)
             else:
                 hidden.append(line.decode(errors="replace").rstrip())
-    return Resolver(True, tuple(ipv4), tuple(ipv6), tuple(hidden))
+    return ResolverSettings(True, tuple(ipv4), tuple(ipv6), tuple(hidden))
 
 
 def _is_address(family: socket.AddressFamily, text: str) -> bool:

@@ -11,7 +11,7 @@ import struct
 from dataclasses import dataclass
 from typing import Literal
 
-Outcome = Literal["answers", "silent", "closed", "elsewhere", "no route", "not asked"]
+QueryOutcome = Literal["answers", "silent", "closed", "elsewhere", "no route", "not asked"]
 
 PORT = 53
 ANSWER_SECONDS = 0.5
@@ -22,7 +22,7 @@ _IDENTIFIER_BYTES = 2
 class Liveliness:
     """`elsewhere`: on another machine, which a route leads to. `closed`: nobody listens."""
 
-    outcome: Outcome
+    outcome: QueryOutcome
     detail: str = ""
 
 

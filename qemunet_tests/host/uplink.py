@@ -13,7 +13,7 @@ from typing import Any
 
 from qemunet_tests.host.files import MACHINE, names_in, read_text
 from qemunet_tests.host.firewall import PROGRAM_FOLDERS
-from qemunet_tests.host.managers import NETWORK_MANAGER, NETWORKD, Managers
+from qemunet_tests.host.network_managers import NETWORK_MANAGER, NETWORKD, Managers
 
 NETPLAN = "netplan"
 IFUPDOWN = "ifupdown"

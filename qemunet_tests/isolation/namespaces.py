@@ -25,7 +25,7 @@ from qemunet_tests.isolation.syscalls import (
     unmount,
     unshare,
 )
-from qemunet_tests.isolation.user_namespaces import COVERED, Attempt, uncovered
+from qemunet_tests.isolation.user_namespaces import COVERED, NamespaceAttempt, uncovered
 
 #: A private tmpfs is mounted here, where every Linux has a folder for it. All that a run writes while it lasts
 #: lies in it, so that it is gone with the last process of the run, however that ends.
@@ -117,7 +117,7 @@ def _require_roots_capabilities() -> None:
 
 
 def _forbidden(stage: str, error: OSError) -> Unavailable:
-    return user_namespace.forbidden(Attempt(stage, error.errno or 0))
+    return user_namespace.forbidden(NamespaceAttempt(stage, error.errno or 0))
 
 
 def enter_worker() -> None:

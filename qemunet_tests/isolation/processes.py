@@ -15,9 +15,9 @@ from typing import IO, Any
 from qemunet_tests.deadline import Deadline
 from qemunet_tests.errors import HarnessError, TimedOut
 from qemunet_tests.host.search_path import SYSTEM_PATH, search_path
-from qemunet_tests.isolation.caretaker import Caretaker
-from qemunet_tests.isolation.keeper import Keeper
+from qemunet_tests.isolation.folder_reaper import FolderReaper
 from qemunet_tests.isolation.namespaces import inside, scratch
+from qemunet_tests.isolation.pid_namespace import PidNamespace
 
 Process = subprocess.Popen[bytes]
 
@@ -52,10 +52,10 @@ class Spawner:
     a thread that makes threads; so it does nothing else. The programs remain children of this process.
     """
 
-    def __init__(self, controller_pid: int, keeper: Keeper | Caretaker | None = None) -> None:
-        self.keeper = keeper or Keeper(controller_pid)
+    def __init__(self, controller_pid: int, keeper: PidNamespace | FolderReaper | None = None) -> None:
+        self.keeper = keeper or PidNamespace(controller_pid)
         self._started: list[Process] = []
-        self._thread = ThreadPoolExecutor(1, "spawner", initializer=self.keeper.take_in)
+        self._thread = ThreadPoolExecutor(1, "spawner", initializer=self.keeper.enter)
 
     def start(
         self,

@@ -11,7 +11,7 @@ from pyroute2 import IPRoute
 
 from qemunet_tests.isolation import namespaces
 from qemunet_tests.isolation.processes import Completed, Process, Spawner
-from qemunet_tests.pace import turns
+from qemunet_tests.timeouts import turns
 
 
 class Station:

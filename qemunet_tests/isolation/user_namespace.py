@@ -13,11 +13,11 @@ import subprocess
 from pathlib import Path
 
 from qemunet_tests.errors import HarnessError, Unavailable
-from qemunet_tests.host import credentials, machine
+from qemunet_tests.host import credentials, system
 from qemunet_tests.isolation import user_namespaces
-from qemunet_tests.isolation.subordinate import IdLender
+from qemunet_tests.isolation.subordinate_ids import IdMapper
 from qemunet_tests.isolation.syscalls import CLONE_NEWUSER, pass_on_capabilities, setns, unshare
-from qemunet_tests.isolation.user_namespaces import Attempt
+from qemunet_tests.isolation.user_namespaces import NamespaceAttempt
 
 #: sudo may have to ask a directory on the network about the user.
 SUDO_SECONDS = 20.0
@@ -38,24 +38,24 @@ def enter() -> None:
         pass_on_capabilities()
         return
     try:
-        with IdLender(os.getpid()) as lender:
+        with IdMapper(os.getpid()) as lender:
             uid, gid = os.getuid(), os.getgid()
             unshare(CLONE_NEWUSER)
             _map_ids("self", uid, gid, lender)
     except OSError as error:
-        raise forbidden(Attempt("user namespace", error.errno or 0)) from error
+        raise forbidden(NamespaceAttempt("user namespace", error.errno or 0)) from error
     pass_on_capabilities()
 
 
-def forbidden(tried: Attempt) -> Unavailable:
+def forbidden(tried: NamespaceAttempt) -> Unavailable:
     """Which setting keeps this user from making namespaces, and how root would allow it."""
-    why = user_namespaces.obstacle(tried, credentials.read(), machine.read())
+    why = user_namespaces.obstacle(tried, credentials.read(), system.read())
     if why is None:
         return Unavailable(f"{tried.failed_stage} failed: {os.strerror(tried.error)}", "run as root")
     return Unavailable(why.reason, why.remedy)
 
 
-def _map_ids(process: int | str, uid: int, gid: int, lender: IdLender) -> None:
+def _map_ids(process: int | str, uid: int, gid: int, lender: IdMapper) -> None:
     if uid == 0:
         if not lender.lends():
             raise Unavailable(
@@ -85,7 +85,7 @@ def _enter_by_sudo() -> bool:
         pid = _first_line(holder)
         if not pid.isdigit():
             return False
-        with IdLender(int(pid)) as lender:
+        with IdMapper(int(pid)) as lender:
             _map_ids(int(pid), os.getuid(), os.getgid(), lender)
         namespace = os.open(f"/proc/{int(pid)}/ns/user", os.O_RDONLY)
         try:

@@ -11,8 +11,8 @@ from pathlib import Path
 
 from qemunet_tests.host.credentials import Credentials
 from qemunet_tests.host.files import MACHINE, read_int
-from qemunet_tests.host.machine import Machine
 from qemunet_tests.host.obstacle import Obstacle
+from qemunet_tests.host.system import HostSystem
 from qemunet_tests.isolation.syscalls import (
     CLONE_NEWNET,
     CLONE_NEWNS,
@@ -43,7 +43,7 @@ _ANSWER_BYTES = 3
 
 
 @dataclass(frozen=True)
-class Attempt:
+class NamespaceAttempt:
     """`failed_stage` is one of STAGES, or None where all went well; `error` is its errno."""
 
     failed_stage: str | None
@@ -51,7 +51,7 @@ class Attempt:
     as_root: bool = False
 
 
-def attempt() -> Attempt:
+def attempt() -> NamespaceAttempt:
     """Make the namespaces in a child that ends at once. Takes about 10 ms."""
     reading, writing = os.pipe()
     child = os.fork()
@@ -66,9 +66,9 @@ def attempt() -> Attempt:
     os.waitpid(child, 0)
     if len(answer) != _ANSWER_BYTES:
         # Killed by a filter on system calls, which need not answer with an errno.
-        return Attempt(STAGES[1], errno.EPERM)
+        return NamespaceAttempt(STAGES[1], errno.EPERM)
     stage, error, as_root = answer
-    return Attempt(STAGES[stage - 1] if stage else None, error, bool(as_root))
+    return NamespaceAttempt(STAGES[stage - 1] if stage else None, error, bool(as_root))
 
 
 def _try_everything() -> tuple[int, int, int]:
@@ -118,7 +118,9 @@ def _map_ids(uid: int, gid: int) -> None:
     Path("/proc/self/gid_map").write_text(f"{gid} {gid} 1")
 
 
-def obstacle(tried: Attempt, credentials: Credentials, machine: Machine, root: Path = MACHINE) -> Obstacle | None:
+def obstacle(
+    tried: NamespaceAttempt, credentials: Credentials, machine: HostSystem, root: Path = MACHINE
+) -> Obstacle | None:
     """Which setting forbade it and the command that allows it, or None where it went well."""
     if tried.failed_stage is None:
         return None
@@ -155,7 +157,7 @@ def _forbidding_setting(credentials: Credentials, root: Path) -> Obstacle | None
     return None
 
 
-def _refused(tried: Attempt, credentials: Credentials, machine: Machine) -> Obstacle:
+def _refused(tried: NamespaceAttempt, credentials: Credentials, machine: HostSystem) -> Obstacle:
     said = f"{tried.failed_stage} failed: {os.strerror(tried.error)}"
     if machine.container is not None or credentials.system_calls_filtered:
         where = f"the container ({machine.container})" if machine.container else "a filter on system calls"

@@ -7,7 +7,7 @@ from qemunet_tests.deadline import Deadline
 from qemunet_tests.errors import HarnessError
 from qemunet_tests.isolation.processes import Process, stop
 from qemunet_tests.isolation.station import Station
-from qemunet_tests.network import plan
+from qemunet_tests.network import lab_addresses
 from qemunet_tests.network.services import answers_dns, why_not
 
 
@@ -69,13 +69,13 @@ class Dnsmasq:
         return "answers nothing" if silent else None
 
 
-class Resolver(Dnsmasq):
+class DnsServer(Dnsmasq):
     """A DNS server that knows the lab's names and no others."""
 
     dns_port = 53
 
     def __init__(self, station: Station, folder: Path) -> None:
-        names = [f"--host-record={name},{address}" for name, address in plan.NAMES.items()]
+        names = [f"--host-record={name},{address}" for name, address in lab_addresses.NAMES.items()]
         words = ["--no-hosts", "--no-resolv", "--log-queries", "--local=/home/", "--local=/example/", *names]
         super().__init__(station, folder, "dns", 53, words)
 
@@ -83,17 +83,17 @@ class Resolver(Dnsmasq):
 class DhcpServer(Dnsmasq):
     """The LAN's DHCP server. It answers DNS at a port that nobody uses, by which it is seen not to hang."""
 
-    dns_port = plan.DHCP_SERVERS_DNS_PORT
+    dns_port = lab_addresses.DHCP_SERVERS_DNS_PORT
 
     def __init__(self, station: Station, folder: Path) -> None:
         self._leases = folder / "leases"
         words = [
             f"--port={self.dns_port}", "--no-hosts", "--no-resolv", "--interface=lan0",
             "--dhcp-authoritative", "--no-ping", "--log-dhcp",
-            f"--dhcp-range={plan.FIRST_LEASE},{plan.LAST_LEASE},{plan.LEASE_SECONDS}",
-            f"--dhcp-option=option:router,{plan.ROUTER}",
-            f"--dhcp-option=option:dns-server,{plan.ROUTER}",
-            f"--domain={plan.DOMAIN}", f"--dhcp-leasefile={self._leases}",
+            f"--dhcp-range={lab_addresses.FIRST_LEASE},{lab_addresses.LAST_LEASE},{lab_addresses.LEASE_SECONDS}",
+            f"--dhcp-option=option:router,{lab_addresses.ROUTER}",
+            f"--dhcp-option=option:dns-server,{lab_addresses.ROUTER}",
+            f"--domain={lab_addresses.DOMAIN}", f"--dhcp-leasefile={self._leases}",
         ]  # fmt: skip
         super().__init__(station, folder, "dhcp", 67, words)
 

@@ -17,9 +17,9 @@ from qemunet_tests.host import resolver
 from qemunet_tests.isolation.station import Station
 from qemunet_tests.network.dnsmasq import ServerLease
 from qemunet_tests.network.echo import EchoService
-from qemunet_tests.network.expectation import Expectation
+from qemunet_tests.network.expect_file import Expectation
 from qemunet_tests.network.target import Endpoint, Lan
-from qemunet_tests.qemu.helper import IN_THE_LAB
+from qemunet_tests.qemu.setuid_helper import IN_THE_LAB
 
 #: RFC 6761, 6.3: a resolver answers for it by itself and asks nobody.
 LOCAL_NAME = "localhost"

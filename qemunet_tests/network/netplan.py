@@ -13,16 +13,16 @@ from pathlib import Path
 
 from qemunet_tests.deadline import Deadline
 from qemunet_tests.errors import HarnessError, Unavailable
-from qemunet_tests.host import machine
+from qemunet_tests.host import system
 from qemunet_tests.host.credentials import read as read_credentials
-from qemunet_tests.host.packages import install_command
+from qemunet_tests.host.package_manager import install_command
 from qemunet_tests.host.search_path import SYSTEM_PATH, search_path
-from qemunet_tests.isolation import namespaces, secluded
+from qemunet_tests.isolation import exec_with_own_run, namespaces
 from qemunet_tests.isolation.processes import Process, Spawner, stop
 from qemunet_tests.isolation.station import Station
-from qemunet_tests.network import plan
-from qemunet_tests.network.cabling import assign_address, lay_cable
+from qemunet_tests.network import lab_addresses
 from qemunet_tests.network.dnsmasq import DhcpServer
+from qemunet_tests.network.lab_links import add_veth, assign_address
 
 #: The post's own, byte for byte, under the name it has there.
 POSTS_FILE = files(__package__) / "01-netcfg.yaml"
@@ -51,9 +51,9 @@ class NetplanHost:
         self.router = Station("netplan-router", namespaces.new_network(), spawner)
         self._spawner = spawner
         self._process: Process | None = None
-        lay_cable(self.router, "lan0", self.station, plan.UPLINK)
-        self.station.bring_down(plan.UPLINK)
-        assign_address(self.router, "lan0", plan.ROUTER)
+        add_veth(self.router, "lan0", self.station, lab_addresses.UPLINK)
+        self.station.bring_down(lab_addresses.UPLINK)
+        assign_address(self.router, "lan0", lab_addresses.ROUTER)
         self.dhcp = DhcpServer(self.router, self.folder)
         self.write(POSTS_FILE.read_text())
 
@@ -68,12 +68,12 @@ class NetplanHost:
 
         Raises NetplanRefused with netplan's own words.
         """
-        generate = secluded.words(self._run, self._netplan, "generate", "--root-dir", str(self.folder))
+        generate = exec_with_own_run.words(self._run, self._netplan, "generate", "--root-dir", str(self.folder))
         generated = self._spawner.run(generate, network=self.station.network, within_seconds=20)
         if not generated.succeeded:
             raise NetplanRefused(f"netplan refuses {self.file.name}: {generated.complaint}")
         with self.log.open("wb") as log:
-            self._process = self.station.start(secluded.words(self._run, self._networkd), stderr=log)
+            self._process = self.station.start(exec_with_own_run.words(self._run, self._networkd), stderr=log)
         return Deadline(CONFIGURED_SECONDS, "systemd-networkd").sees(self._configured)
 
     @property
@@ -84,7 +84,9 @@ class NetplanHost:
     def _configured(self) -> bool:
         if self._process and self._process.poll() is not None:
             raise HarnessError(f"systemd-networkd ended: {self.log.read_text().strip()}")
-        return all("ADMIN_STATE=configured" in self.state(link) for link in (plan.UPLINK, plan.BRIDGE))
+        return all(
+            "ADMIN_STATE=configured" in self.state(link) for link in (lab_addresses.UPLINK, lab_addresses.BRIDGE)
+        )
 
     def state(self, link: str) -> list[str]:
         """What networkd wrote down about a link, as `NAME=value`; empty where it knows no such link."""
@@ -105,6 +107,6 @@ def _find(package: str, names: tuple[str, ...]) -> str:
     path = search_path(SYSTEM_PATH)
     found = next((place for name in names if (place := shutil.which(name, path=path))), None)
     if found is None:
-        remedy = install_command(package, machine.read(), read_credentials().sudo)
+        remedy = install_command(package, system.read(), read_credentials().sudo)
         raise Unavailable(f"{package} is not installed", remedy)
     return found

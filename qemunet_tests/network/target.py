@@ -6,7 +6,7 @@ from typing import Protocol
 
 from qemunet_tests.errors import Unavailable
 from qemunet_tests.isolation.station import Station
-from qemunet_tests.network import Lab, plan
+from qemunet_tests.network import Lab, lab_addresses
 from qemunet_tests.network.dnsmasq import ServerLease
 
 
@@ -160,21 +160,27 @@ class LabTarget:
 
 def lab_target(lab: Lab) -> LabTarget:
     """The lab as a target."""
-    outside = Endpoint(plan.OUTSIDE, plan.ECHO_PORT)
+    outside = Endpoint(lab_addresses.OUTSIDE, lab_addresses.ECHO_PORT)
     return LabTarget(
         host=lab.host,
-        bridge=plan.BRIDGE,
-        address=plan.HOST,
-        lan=LabLan(IPv4Address(plan.FIRST_LEASE), IPv4Address(plan.LAST_LEASE), plan.ROUTER, plan.ROUTER, plan.ROUTER),
+        bridge=lab_addresses.BRIDGE,
+        address=lab_addresses.HOST,
+        lan=LabLan(
+            IPv4Address(lab_addresses.FIRST_LEASE),
+            IPv4Address(lab_addresses.LAST_LEASE),
+            lab_addresses.ROUTER,
+            lab_addresses.ROUTER,
+            lab_addresses.ROUTER,
+        ),
         neighbour=lab.neighbour,
         caller=lab.neighbour,
-        caller_address=plan.NEIGHBOUR,
-        neighbour_echo=Endpoint(plan.NEIGHBOUR, plan.ECHO_PORT),
+        caller_address=lab_addresses.NEIGHBOUR,
+        neighbour_echo=Endpoint(lab_addresses.NEIGHBOUR, lab_addresses.ECHO_PORT),
         outside_echo=outside,
         far_echo=outside,
         way_out=outside,
-        loopback_echo=Endpoint("127.0.0.1", plan.LOOPBACK_PORT),
-        names=("www.example", plan.UNKNOWN_NAME),
-        hops=(plan.ROUTER, plan.OUTSIDE),
+        loopback_echo=Endpoint("127.0.0.1", lab_addresses.LOOPBACK_PORT),
+        names=("www.example", lab_addresses.UNKNOWN_NAME),
+        hops=(lab_addresses.ROUTER, lab_addresses.OUTSIDE),
         lab=lab,
     )

@@ -3,7 +3,7 @@
 import re
 
 from qemunet_tests.guest.guest import Guest
-from qemunet_tests.pace import turns, whole
+from qemunet_tests.timeouts import turns, whole
 
 REPLY = re.compile(r"\[([0-9a-f:]{17})\]")
 

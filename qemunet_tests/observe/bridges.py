@@ -15,7 +15,7 @@ PORT_STATES = ("disabled", "listening", "learning", "forwarding", "blocking")
 
 
 @dataclass(frozen=True)
-class Bridge:
+class StationBridge:
     """A bridge, the host's own addresses on it with their prefix, and the default gateway reached over it."""
 
     name: str
@@ -34,7 +34,7 @@ class Bridge:
         )
 
 
-def bridge(station: Station, name: str) -> Bridge | None:
+def bridge(station: Station, name: str) -> StationBridge | None:
     """The bridge called `name`; None where there is none."""
     index = station.index(name)
     if index is None:
@@ -44,7 +44,7 @@ def bridge(station: Station, name: str) -> Bridge | None:
     def setting(attribute: str) -> int:
         return int(link.get_nested("IFLA_LINKINFO", "IFLA_INFO_DATA", attribute) or 0)
 
-    return Bridge(
+    return StationBridge(
         name=name,
         up=link.get("state") == "up",
         addresses=_addresses(station, index),

@@ -8,8 +8,8 @@ import struct
 from typing import Literal
 
 from qemunet_tests.guest.guest import Guest
+from qemunet_tests.observe.capture import whole_capture
 from qemunet_tests.observe.frames import DHCP_COOKIE
-from qemunet_tests.observe.wiretaps import whole_capture
 
 State = Literal["right", "wrong", "unfinished"]
 SERVER_PORT, CLIENT_PORT = 67, 68

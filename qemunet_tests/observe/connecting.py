@@ -2,7 +2,7 @@
 
 from qemunet_tests.guest.guest import Guest
 from qemunet_tests.network.target import Endpoint
-from qemunet_tests.pace import turns, whole
+from qemunet_tests.timeouts import turns, whole
 
 #: What is said where nobody says anything: by connect(2), and where the program does not give a reason.
 NO_ANSWER = ("Connection timed out", "no answer")

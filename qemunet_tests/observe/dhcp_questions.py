@@ -12,8 +12,8 @@ from collections.abc import Callable
 from qemunet_tests.deadline import Deadline
 from qemunet_tests.errors import TimedOut
 from qemunet_tests.isolation.station import Station
+from qemunet_tests.observe.capture import ETH_P_ALL
 from qemunet_tests.observe.frames import DHCP_COOKIE
-from qemunet_tests.observe.wiretaps import ETH_P_ALL
 
 TRANSACTION = 0x716E6D66
 #: RFC 951 and 2131: what a message begins with, and where the options do.

@@ -4,7 +4,7 @@ import socket
 
 from qemunet_tests.guest.guest import Guest
 from qemunet_tests.observe.lease import lease
-from qemunet_tests.pace import turns, whole
+from qemunet_tests.timeouts import turns, whole
 
 ECHO_REPLY = 0
 

@@ -4,8 +4,8 @@ import re
 import socket
 
 from qemunet_tests.isolation.station import Station
-from qemunet_tests.observe.place import Place
-from qemunet_tests.pace import turns, whole
+from qemunet_tests.observe.command_place import Place
+from qemunet_tests.timeouts import turns, whole
 
 HOP = re.compile(r"^\s*\d+\s+(\S+)", re.MULTILINE)
 #: traceroute's option for each protocol it can send its probes by.

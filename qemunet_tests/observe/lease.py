@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from qemunet_tests.deadline import Deadline
 from qemunet_tests.guest.guest import Guest
 from qemunet_tests.network.target import Target
-from qemunet_tests.pace import turns
+from qemunet_tests.timeouts import turns
 
 #: A first DISCOVER may be lost while a link comes up: this is how long a client is given under KVM.
 LEASE_SECONDS = 4.0

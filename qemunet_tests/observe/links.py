@@ -1,9 +1,9 @@
 """Network interfaces, seen from inside a guest."""
 
-from qemunet_tests import pace
+from qemunet_tests import timeouts
 from qemunet_tests.guest.guest import Guest
-from qemunet_tests.observe.place import Place
-from qemunet_tests.pace import turns, whole
+from qemunet_tests.observe.command_place import Place
+from qemunet_tests.timeouts import turns, whole
 
 
 def interfaces(guest: Guest) -> list[str]:
@@ -42,7 +42,7 @@ def addresses(place: Place, wait_seconds: int = 8) -> dict[str, str]:
     show = "ip -4 -o addr show scope global"
     found: dict[str, str] = {}
     for patience_seconds in turns(wait_seconds):
-        wait, more = whole(patience_seconds), whole(pace.crowding())
+        wait, more = whole(patience_seconds), whole(timeouts.crowding())
         command = f"n=0; until {show} | grep -q inet || [ $n = {wait} ]; do n=$((n+1)); sleep 1; done; sleep {more}"
         listed = place.run(f"{command}; {show}; echo; ls /sys/class/net", within_seconds=wait + more + 5).text
         shown, _, names = listed.rpartition("\n\n")

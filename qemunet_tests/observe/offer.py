@@ -8,9 +8,9 @@ from scapy.layers.inet import ICMP, IP, UDP
 from scapy.layers.l2 import ARP, Ether
 from scapy.packet import Packet
 
-from qemunet_tests.guest.wire import Peer
+from qemunet_tests.guest.peer import Peer
 from qemunet_tests.observe.lease import Lease
-from qemunet_tests.pace import turns
+from qemunet_tests.timeouts import turns
 
 BROADCAST = "ff:ff:ff:ff:ff:ff"
 TRANSACTION = 0x71656D75

@@ -29,7 +29,7 @@ PROTOCOLS: dict[str, tuple[int, Callable[[bytes], bytes]]] = {
 }
 
 
-class Ear:
+class RawListener:
     """Hears all packets of these protocols that reach a station."""
 
     def __init__(self, station: Station) -> None:
@@ -39,7 +39,7 @@ class Ear:
                 name: socket.socket(socket.AF_INET, socket.SOCK_RAW, number) for name, (number, _) in PROTOCOLS.items()
             }
 
-    def __enter__(self) -> "Ear":
+    def __enter__(self) -> "RawListener":
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:

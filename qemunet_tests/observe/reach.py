@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from qemunet_tests.errors import HarnessError
 from qemunet_tests.guest.guest import Guest
 from qemunet_tests.network.target import Endpoint
-from qemunet_tests.observe.place import Place
-from qemunet_tests.pace import turns, whole
+from qemunet_tests.observe.command_place import Place
+from qemunet_tests.timeouts import turns, whole
 
 RECEIVED = re.compile(r"(\d+) packets transmitted, (\d+)(?: packets)? received")
 #: A program of the guest that sends what it is given and prints what comes back. In software busybox's own starts in

@@ -1,13 +1,13 @@
 """What the bridge helper says when QEMU asks it for a tap."""
 
-from qemunet_tests.guest.bench import Attempt
+from qemunet_tests.guest.bench import LaunchAttempt
 
 STARTED = "QEMU starts"
 #: QEMU's own words, which follow the helper's and are the same for all of them.
 QEMUS_LINE = "bridge helper failed"
 
 
-def answer(attempt: Attempt) -> str:
+def answer(attempt: LaunchAttempt) -> str:
     """STARTED, or the helper's line, or all there is where QEMU ended otherwise than for its helper's sake."""
     if attempt.started:
         return STARTED

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from qemunet_tests.guest.guest import Guest
 from qemunet_tests.host import resolver
 from qemunet_tests.isolation.station import Station
-from qemunet_tests.observe.place import Place
-from qemunet_tests.pace import turns, whole
+from qemunet_tests.observe.command_place import Place
+from qemunet_tests.timeouts import turns, whole
 
 ANSWER = re.compile(r"^Address(?: \d+)?:\s+(\d+\.\d+\.\d+\.\d+)\s*$", re.MULTILINE)
 
@@ -30,7 +30,7 @@ def addresses_of(place: Place, name: str, server: str = "") -> tuple[str, ...]:
 
 
 @dataclass(frozen=True)
-class Answer:
+class DnsAnswer:
     """A resolver's answer to one question: its response code and the IPv4 addresses, in no order."""
 
     code: str
@@ -45,12 +45,12 @@ def used_by_qemu() -> str:
     return resolver.read().used or "127.0.0.1"
 
 
-def told(answers: Mapping[str, Answer | None]) -> str:
+def told(answers: Mapping[str, DnsAnswer | None]) -> str:
     """For people."""
     return ", ".join(f"{name} is {answer or 'not answered'}" for name, answer in answers.items())
 
 
-def ask_from(station: Station, server: str, name: str, wait_seconds: float = 2.0) -> Answer | None:
+def ask_from(station: Station, server: str, name: str, wait_seconds: float = 2.0) -> DnsAnswer | None:
     """What a resolver answers to a question from a station; None when it does not, asked twice."""
     with station.open_socket(socket.SOCK_DGRAM) as asking:
         for patience_seconds in turns(wait_seconds):
@@ -69,7 +69,7 @@ def host_answers(station: Station, server: str, name: str, wait_seconds: float =
     return ask_from(station, server, name, wait_seconds) is not None
 
 
-def ask_in(guest: Guest, server: str, name: str, wait_seconds: int = 5) -> Answer | None:
+def ask_in(guest: Guest, server: str, name: str, wait_seconds: int = 5) -> DnsAnswer | None:
     """The same from inside a guest."""
     guest.put("/tmp/question", _question(name))
     for patience_seconds in turns(wait_seconds):
@@ -89,7 +89,7 @@ def _question(name: str) -> bytes:
     return bytes(DNS(id=secrets.randbits(16), rd=1, qd=DNSQR(qname=name)))
 
 
-def _answer(datagram: bytes) -> Answer | None:
+def _answer(datagram: bytes) -> DnsAnswer | None:
     from scapy.layers.dns import DNS
 
     header_bytes, a_record = 12, 1
@@ -97,7 +97,7 @@ def _answer(datagram: bytes) -> Answer | None:
         return None
     said = DNS(datagram)
     records = [said.an[n] for n in range(said.ancount)] if said.ancount else []
-    return Answer(
+    return DnsAnswer(
         CODES.get(said.rcode, f"response code {said.rcode}"),
         frozenset(str(record.rdata) for record in records if record.type == a_record),
     )

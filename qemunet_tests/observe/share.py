@@ -4,7 +4,7 @@ from pathlib import Path
 
 from qemunet_tests.guest.guest import Guest
 from qemunet_tests.isolation.folder import opened
-from qemunet_tests.pace import turns, whole
+from qemunet_tests.timeouts import turns, whole
 
 MOUNT_POINT = "/mnt"
 #: SMB 3 wants crypto modules that take a guest's memory and time.

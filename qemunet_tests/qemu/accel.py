@@ -10,12 +10,12 @@ from dataclasses import dataclass, replace
 from typing import Literal, get_args
 
 from qemunet_tests.errors import Unavailable, UsageError
-from qemunet_tests.host import credentials, kvm, machine
+from qemunet_tests.host import credentials, kvm, system
 from qemunet_tests.host.obstacle import Obstacle
-from qemunet_tests.qemu import trial_memory
-from qemunet_tests.qemu.image import Image
+from qemunet_tests.qemu import kvm_probe_cache
+from qemunet_tests.qemu.built_image import Image
+from qemunet_tests.qemu.kvm_probe import Launch, Trial, launch_as_guests, race
 from qemunet_tests.qemu.qemu_facts import Qemu
-from qemunet_tests.qemu.trial import Launch, Trial, launch_as_guests, race
 from qemunet_tests.user_names import user_name
 
 Requested = Literal["auto", "kvm", "tcg"]
@@ -77,9 +77,9 @@ def choose(
     user = os.geteuid() if uid is None else uid
     observed = observe(qemu, user)
     if observed.worth_a_trial:
-        with trial_memory.one_at_a_time():
+        with kvm_probe_cache.one_at_a_time():
             # Another worker may have tried while we waited.
-            seen = trial_memory.recall(qemu, user) or _try(qemu, image, launch, notice, user)
+            seen = kvm_probe_cache.recall(qemu, user) or _try(qemu, image, launch, notice, user)
         observed = replace(observed, trial=seen)
     return decide(requested, observed)
 
@@ -88,18 +88,18 @@ def _try(qemu: Qemu, image: Image, launch: Launch, notice: Callable[[str], None]
     notice("probing KVM: booting a small Linux under it (up to 20 s, once per boot of this machine)")
     made = race(qemu, image, launch)
     # A refusal may be mended in a minute; a guest that hangs will hang again.
-    if made.ran and (unkept := trial_memory.keep(made, qemu, uid)):
+    if made.ran and (unkept := kvm_probe_cache.keep(made, qemu, uid)):
         notice(f"the answer about KVM is not kept: {unkept}")
     return made
 
 
 def observe(qemu: Qemu, uid: int) -> Observed:
     """What is known about KVM for this QEMU and user without booting anything."""
-    this_machine = machine.read()
+    this_machine = system.read()
     return Observed(
         built_in="kvm" in qemu.accelerators,
         obstacle=kvm.obstacle(kvm.read(), credentials.read(), user_name(os.geteuid()), this_machine),
-        trial=trial_memory.recall(qemu, uid),
+        trial=kvm_probe_cache.recall(qemu, uid),
     )
 
 

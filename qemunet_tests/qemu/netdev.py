@@ -11,7 +11,7 @@ DEFAULT_NIC_MODEL = "virtio-net-pci"
 
 
 @dataclass(frozen=True)
-class User:
+class UserNetdev:
     """`-netdev user`: libslirp inside QEMU. `options` are further ones, spelled as QEMU spells them.
 
     It needs no capability; `capabilities`, named as setpriv(1) names them, are given where they make a difference.
@@ -29,7 +29,7 @@ class User:
 
 
 @dataclass(frozen=True)
-class Bridge:
+class BridgeNetdev:
     """`-netdev bridge`: a tap made and plugged in by qemu-bridge-helper.
 
     Where the helper's setuid bit has no effect, QEMU is given what the bit would give the helper, unless `unaided`.
@@ -46,7 +46,7 @@ class Bridge:
 
 
 @dataclass(frozen=True)
-class Tap:
+class TapNetdev:
     """`-netdev tap` on a tap that exists already and that the user QEMU runs as may open."""
 
     name: str
@@ -60,7 +60,7 @@ class Tap:
 
 
 @dataclass(frozen=True)
-class Stream:
+class StreamNetdev:
     """`-netdev stream` to a Unix socket at which somebody else listens, for instance passt. Since QEMU 7.2."""
 
     path: str
@@ -72,7 +72,7 @@ class Stream:
 
 
 @dataclass(frozen=True)
-class Cable:
+class StreamPair:
     """`-netdev stream` between two QEMUs, by a TCP connection on the loopback: one listens, the other calls.
 
     Since QEMU 7.2. TCP because the kernel counts what such a connection carries.
@@ -89,9 +89,9 @@ class Cable:
 
 
 #: The modes.
-Netdev = User | Bridge
+Netdev = UserNetdev | BridgeNetdev
 #: Whatever a NIC can be connected to.
-Backend = Netdev | Tap | Stream | Cable
+Backend = Netdev | TapNetdev | StreamNetdev | StreamPair
 
 
 @dataclass(frozen=True)
@@ -101,7 +101,7 @@ class Nic:
     Without `mac` the bench chooses one, because QEMU's own default is the same in every guest.
     """
 
-    netdev: Backend = field(default_factory=User)
+    netdev: Backend = field(default_factory=UserNetdev)
     model: str = DEFAULT_NIC_MODEL
     mac: str | None = None
 

@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from qemunet_tests.errors import HarnessError, Unavailable, UsageError
-from qemunet_tests.host import machine as machines
+from qemunet_tests.host import system as machines
 from qemunet_tests.host.files import MACHINE, first_closed
-from qemunet_tests.host.packages import install_command
+from qemunet_tests.host.package_manager import install_command
 from qemunet_tests.host.search_path import search_path
 from qemunet_tests.isolation.identity import Identity, unprivileged
 from qemunet_tests.qemu import qemu_questions, relocation

@@ -8,9 +8,9 @@ from pathlib import Path
 from rich.console import Console
 from rich.text import Text
 
-from qemunet_tests.report.conclusion import conclusion
-from qemunet_tests.report.finding import Verdict
+from qemunet_tests.report.mode_summary import mode_summary
 from qemunet_tests.report.shapes import ClaimVerdict, Results
+from qemunet_tests.report.verdict_of_test import Verdict
 
 STYLES = {
     Verdict.HOLDS: "green",
@@ -63,7 +63,7 @@ def _lines(results: Results, says: Mapping[str, str], written: Iterable[Path], w
             yield from _details(each, says, width)
     yield Text()
     for mode, group in groups.items():
-        yield from _wrapped(conclusion(mode, group), width)
+        yield from _wrapped(mode_summary(mode, group), width)
     for sentence in _closing(results):
         yield from _wrapped(sentence, width)
     for file in written:

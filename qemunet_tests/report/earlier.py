@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from qemunet_tests import cache, trust
 from qemunet_tests.isolation.folder import opened
-from qemunet_tests.report.finding import Verdict
+from qemunet_tests.report.verdict_of_test import Verdict
 
 if TYPE_CHECKING:
     from qemunet_tests.report.shapes import Results

@@ -2,7 +2,7 @@
 
 from xml.etree import ElementTree
 
-from qemunet_tests.report.finding import Finding
+from qemunet_tests.report.verdict_of_test import VerdictOfTest
 
 #: What pytest makes of a test that did not pass.
 _OUTCOMES = ("failure", "error", "skipped")
@@ -13,20 +13,20 @@ def in_words_of_claims(document: str) -> str:
     suites = ElementTree.fromstring(document)
     for case in suites.iter("testcase"):
         properties = [(each.get("name", ""), each.get("value", "")) for each in case.iterfind("properties/property")]
-        if finding := Finding.from_properties(properties):
+        if finding := VerdictOfTest.from_properties(properties):
             _name(case, finding)
             _explain(case, finding)
     return f'<?xml version="1.0" encoding="utf-8"?>{ElementTree.tostring(suites, encoding="unicode")}\n'
 
 
-def _name(case: ElementTree.Element, finding: Finding) -> None:
+def _name(case: ElementTree.Element, finding: VerdictOfTest) -> None:
     """The claim's id first; the class is the test's module, package and all."""
     place, _, _ = finding.test.rpartition("::")
     case.set("classname", place.replace("::", ".") or case.get("classname", ""))
     case.set("name", f"{finding.claim} {case.get('name', '')}")
 
 
-def _explain(case: ElementTree.Element, finding: Finding) -> None:
+def _explain(case: ElementTree.Element, finding: VerdictOfTest) -> None:
     message = sentence(finding)
     for outcome in _OUTCOMES:
         for each in case.iterfind(outcome):
@@ -34,7 +34,7 @@ def _explain(case: ElementTree.Element, finding: Finding) -> None:
             each.text = f"{message}\n\n{each.text or ''}"
 
 
-def sentence(finding: Finding) -> str:
+def sentence(finding: VerdictOfTest) -> str:
     """What became of a claim, why, and what helps."""
     reason = (finding.reason or "no reason is known").rstrip(".")
     remedy = f" Remedy: {finding.remedy.rstrip('.')}." if finding.remedy else ""

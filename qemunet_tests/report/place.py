@@ -9,7 +9,7 @@ import json
 from pathlib import Path
 
 from qemunet_tests.isolation.folder import Folder, opened
-from qemunet_tests.report.book import JUNIT_FILE, RESULTS_FILE, SUMMARY_FILE, Book, write_results
+from qemunet_tests.report.session_results import JUNIT_FILE, RESULTS_FILE, SUMMARY_FILE, SessionResults, write_results
 
 BEFORE = "before"
 ARTIFACTS = "artifacts"
@@ -28,7 +28,7 @@ def begin(folder: Path, target: str) -> None:
             place.remove(unfinished)
         if any(name in names for name in OF_A_RUN):
             _move_away(place)
-    book = Book()
+    book = SessionResults()
     book.interrupted = True
     write_results(book.results(target), folder)
 

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from qemunet_tests.report.book import JUNIT_FILE, SUMMARY_FILE, Book, write_results, write_whole
-from qemunet_tests.report.facts import SessionFacts
-from qemunet_tests.report.finding import Finding, Verdict
-from qemunet_tests.report.judgement import one_line
+from qemunet_tests.report.session_info import SessionFacts
+from qemunet_tests.report.session_results import JUNIT_FILE, SUMMARY_FILE, SessionResults, write_results, write_whole
+from qemunet_tests.report.verdict import one_line
+from qemunet_tests.report.verdict_of_test import Verdict, VerdictOfTest
 
 if TYPE_CHECKING:
     from qemunet_tests.report.shapes import Results
@@ -33,7 +33,7 @@ class Reporter:
     """
 
     def __init__(self, config: pytest.Config, facts: SessionFacts, settings: "Callable[[], Settings]") -> None:
-        self.book = Book()
+        self.book = SessionResults()
         self.folder: Path | None = None
         self.book.facts["this process"] = facts
         self._config = config
@@ -58,21 +58,21 @@ class Reporter:
         if report.when in ("setup", "call", "teardown"):
             self.book.uncited.take(report)
         if report.when == "teardown":
-            if finding := Finding.from_properties(report.user_properties):
+            if finding := VerdictOfTest.from_properties(report.user_properties):
                 self.book.findings.append(finding)
                 self._write_so_far()
         elif report.when not in ("setup", "call"):
             self._worker_died(report)
 
     def _worker_died(self, report: pytest.TestReport) -> None:
-        from qemunet_tests.report.citing import claim_of_location
+        from qemunet_tests.report.claim_marker import claim_of_location
 
         claim = claim_of_location(report.nodeid, self._config.rootpath)
         if claim is None:
             self.book.trouble.append(f"a process died in {report.nodeid}")
             return
         reason = "the process that ran the test died"
-        self.book.findings.append(Finding(claim, Verdict.INCONCLUSIVE, report.nodeid, reason=reason))
+        self.book.findings.append(VerdictOfTest(claim, Verdict.INCONCLUSIVE, report.nodeid, reason=reason))
 
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
         if report.failed:

@@ -10,7 +10,7 @@ from typing import Any, Literal
 from pydantic import ConfigDict, Field
 
 from qemunet_tests.claims import Source
-from qemunet_tests.report.finding import Verdict
+from qemunet_tests.report.verdict_of_test import Verdict
 from qemunet_tests.shape import Accelerator, Shape
 
 SCHEMAS = Path(__file__).parent / "schemas"
@@ -118,7 +118,7 @@ class ClaimsListing(Versioned):
     claims: list[ListedClaim]
 
 
-class Capability(Shape):
+class CapabilityShape(Shape):
     """One thing that this host can or cannot do, and the modes that need it."""
 
     id: str
@@ -138,7 +138,7 @@ class ModeAnswer(Shape):
 class DoctorReport(Versioned):
     """`qemunet doctor --json`."""
 
-    capabilities: list[Capability]
+    capabilities: list[CapabilityShape]
     modes: dict[str, ModeAnswer]
 
 

@@ -5,9 +5,9 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from qemunet_tests.report.conclusion import conclusion
-from qemunet_tests.report.finding import Verdict
+from qemunet_tests.report.mode_summary import mode_summary
 from qemunet_tests.report.shapes import ClaimVerdict, Results, Uncited
+from qemunet_tests.report.verdict_of_test import Verdict
 
 #: GitHub names a file here whose content it shows on the job's page.
 STEP_SUMMARY = "GITHUB_STEP_SUMMARY"
@@ -44,7 +44,7 @@ def _lines(results: Results, says: Mapping[str, str]) -> Iterator[str]:
     if found:
         yield from _table(list(Verdict), [[str(found.count(verdict)) for verdict in Verdict]])
     for mode in dict.fromkeys(each.mode for each in results.verdicts):
-        yield f"- {_plain(conclusion(mode, [each for each in results.verdicts if each.mode == mode]))}"
+        yield f"- {_plain(mode_summary(mode, [each for each in results.verdicts if each.mode == mode]))}"
     for note in results.notes:
         yield f"- {_plain(note)}"
     yield ""

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from qemunet_tests.report.finding import ARTIFACT, Finding
+from qemunet_tests.report.verdict_of_test import ARTIFACT, VerdictOfTest
 
 if TYPE_CHECKING:
     from qemunet_tests.report.shapes import Uncited
@@ -37,7 +37,7 @@ class Tally:
         if report.when != "teardown":
             return
         del self._phases[report.nodeid]
-        if Finding.from_properties(report.user_properties):
+        if VerdictOfTest.from_properties(report.user_properties):
             return
         outcome = _worst([each.outcome for each in phases])
         self._outcomes[outcome] += 1

@@ -11,9 +11,9 @@ from qemunet_tests.isolation.processes import stop
 from qemunet_tests.network import Lab
 from qemunet_tests.qemu.netdev import Nic
 from qemunet_tests.qemu.qemu_facts import Qemu
-from qemunet_tests.throughput import clock, ways
-from qemunet_tests.throughput.arms import Arm
-from qemunet_tests.throughput.subject import Subject
+from qemunet_tests.throughput import clock, wirings
+from qemunet_tests.throughput.resident_guest import ResidentGuest
+from qemunet_tests.throughput.variants import Arm
 
 #: How often arms are tried whose guests do not come up, or not with a clock that runs right.
 ATTEMPTS = 3
@@ -28,14 +28,14 @@ NEGOTIATE_ANEW = (
 
 def boot(
     bench: Bench, lab: Lab, arms: Sequence[Arm], baseline: Qemu | None, own_time: bool = False, thawed: bool = False
-) -> list[Subject]:
+) -> list[ResidentGuest]:
     """Guests for all arms, booted because a thawed one's memory is of another kind, a private copy of a file.
 
     With `own_time` their clocks are not meant to run as the host's. With `thawed` they may be thawed all the same, if
     they are only compared with each other and all have virtio-net. Raises HarnessError, Unavailable; guests that were
     started end with the bench.
     """
-    right: dict[Arm, Subject] = {}
+    right: dict[Arm, ResidentGuest] = {}
     complaints: list[str] = []
     for _ in range(ATTEMPTS):
         cold = not thawed or bool(complaints)
@@ -67,7 +67,7 @@ def boot(
     raise HarnessError(f"not every guest could be booted in {ATTEMPTS} attempts: {'; '.join(complaints)}")
 
 
-def _wrong_clock(subject: Subject, began: Mapping[str, clock.Reading]) -> str | None:
+def _wrong_clock(subject: ResidentGuest, began: Mapping[str, clock.Reading]) -> str | None:
     """Why this arm's guests cannot be relied on to tell the time, None where they can."""
     paces = [clock.pace(guest, began[guest.name]) for guest in subject.guests]
     subject.facts["clock"] = " ".join(f"{pace:.3f}" for pace, _ in paces)
@@ -76,7 +76,7 @@ def _wrong_clock(subject: Subject, began: Mapping[str, clock.Reading]) -> str | 
     return f"its clock runs {subject.facts['clock']} times as fast as the host's"
 
 
-def discard(bench: Bench, subjects: Sequence[Subject]) -> None:
+def discard(bench: Bench, subjects: Sequence[ResidentGuest]) -> None:
     for subject in subjects:
         for guest in subject.guests:
             if guest in bench.guests:
@@ -85,9 +85,9 @@ def discard(bench: Bench, subjects: Sequence[Subject]) -> None:
             stop(helper)
 
 
-def _start(bench: Bench, lab: Lab, arm: Arm, baseline: Qemu | None, cold: bool) -> Subject:
+def _start(bench: Bench, lab: Lab, arm: Arm, baseline: Qemu | None, cold: bool) -> ResidentGuest:
     """Start what an arm needs. The far guest comes first: the near one calls it."""
-    wiring = ways.wire(arm, lab, bench.identity)
+    wiring = wirings.wire(arm, lab, bench.identity)
     before = bench.machine
     if arm.is_baseline and baseline:
         bench.machine = replace(before, qemu=baseline)
@@ -101,4 +101,4 @@ def _start(bench: Bench, lab: Lab, arm: Arm, baseline: Qemu | None, cold: bool) 
         raise
     finally:
         bench.machine = before
-    return Subject(arm, near, lab.host, wiring.helpers, far)
+    return ResidentGuest(arm, near, lab.host, wiring.helpers, far)

@@ -4,11 +4,11 @@ from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from qemunet_tests.throughput.arms import BETWEEN_GUESTS, Arm
 from qemunet_tests.throughput.latency import latency
-from qemunet_tests.throughput.subject import Subject
-from qemunet_tests.throughput.transfer import Way
+from qemunet_tests.throughput.resident_guest import ResidentGuest
+from qemunet_tests.throughput.transfer import TransferPlan
 from qemunet_tests.throughput.udp import zero_loss
+from qemunet_tests.throughput.variants import BETWEEN_GUESTS, Arm
 
 
 @dataclass(frozen=True)
@@ -17,7 +17,7 @@ class Extra:
 
     word: str
     name: str
-    measure: Callable[[Way, Subject], Iterable[tuple[str, dict[str, Any]]]]
+    measure: Callable[[TransferPlan, ResidentGuest], Iterable[tuple[str, dict[str, Any]]]]
     seconds: float
     #: Whether it is measured once a recording and not once a boot, because it takes long.
     once: bool = False

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from qemunet_tests.errors import HarnessError, Unavailable
-from qemunet_tests.host import credentials, machine
-from qemunet_tests.host.packages import install_command
+from qemunet_tests.host import credentials, system
+from qemunet_tests.host.package_manager import install_command
 from qemunet_tests.host.search_path import SYSTEM_PATH, search_path
 from qemunet_tests.isolation.station import Station
 
@@ -62,7 +62,7 @@ def usable(said: str, whose: str) -> str:
 
 
 def _install() -> str:
-    return install_command("iperf3", machine.read(), credentials.read().sudo)
+    return install_command("iperf3", system.read(), credentials.read().sudo)
 
 
 def server_words() -> list[str]:

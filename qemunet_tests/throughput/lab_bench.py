@@ -8,11 +8,11 @@ from qemunet_tests.guest.bench import Bench
 from qemunet_tests.isolation import namespaces
 from qemunet_tests.isolation.processes import Spawner
 from qemunet_tests.network import Lab
-from qemunet_tests.qemu.machine import Machine
+from qemunet_tests.qemu.guest_machine import GuestMachine
 
 
 @contextlib.contextmanager
-def entered(machine: Machine) -> Iterator[tuple[Bench, Lab]]:
+def entered(machine: GuestMachine) -> Iterator[tuple[Bench, Lab]]:
     """Enter the lab with this process, for good; afterwards nothing that was started is left."""
     namespaces.enter()
     with (

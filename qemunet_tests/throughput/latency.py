@@ -14,9 +14,9 @@ from typing import Any
 
 from qemunet_tests.deadline import Deadline
 from qemunet_tests.errors import HarnessError
-from qemunet_tests.throughput import ways
-from qemunet_tests.throughput.subject import Subject
-from qemunet_tests.throughput.transfer import Way
+from qemunet_tests.throughput import wirings
+from qemunet_tests.throughput.resident_guest import ResidentGuest
+from qemunet_tests.throughput.transfer import TransferPlan
 
 SECONDS = 1.0
 GUEST_PORT, FORWARDED_PORT = 7100, 7101
@@ -26,20 +26,20 @@ SERVE = f"({LISTEN} >/dev/null 2>&1 </dev/null & echo $! >/run/echo.pid)"
 PERCENTILES = (50, 90, 99)
 
 
-def latency(way: Way, subject: Subject) -> Iterator[tuple[str, dict[str, Any]]]:
+def latency(way: TransferPlan, subject: ResidentGuest) -> Iterator[tuple[str, dict[str, Any]]]:
     """Rows for `tcp.rr` and `tcp.crr` of an arm whose guest the host can open a connection to."""
     with _service(way, subject) as connect:
         yield "tcp.rr", _row("tcp.rr", subject, lambda: _request_response(connect))
         yield "tcp.crr", _row("tcp.crr", subject, lambda: _connect_request_response(connect))
 
 
-def _row(metric: str, subject: Subject, measure: Callable[[], list[float]]) -> dict[str, Any]:
+def _row(metric: str, subject: ResidentGuest, measure: Callable[[], list[float]]) -> dict[str, Any]:
     began = time.monotonic()
     try:
         taken = measure()
     except OSError as error:
         return {"values": {}, "valid": False, "why_invalid": f"{metric}: {error}", "seconds": time.monotonic() - began}
-    expected, found = ways.KINDS[subject.arm.way], subject.backend_kind()
+    expected, found = wirings.KINDS[subject.arm.way], subject.backend_kind()
     why = None if found == expected else f"wrong backend: the monitor shows {found or 'none'}, not {expected}"
     ordered = sorted(taken)
     at = {f"{metric}.p{percent}_us": _percentile(ordered, percent) for percent in PERCENTILES}
@@ -60,7 +60,7 @@ def _percentile(ordered: list[float], percent: int) -> float:
 
 
 @contextlib.contextmanager
-def _service(way: Way, subject: Subject) -> Iterator[Callable[[], socket.socket]]:
+def _service(way: TransferPlan, subject: ResidentGuest) -> Iterator[Callable[[], socket.socket]]:
     """The echo in the guest, while it is needed; gives what opens a connection to it."""
     guest = subject.guest
     guest.check(SERVE)

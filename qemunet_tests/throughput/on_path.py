@@ -3,14 +3,14 @@
 from pathlib import Path
 
 from qemunet_tests.isolation.station import Station
-from qemunet_tests.network import plan
+from qemunet_tests.network import lab_addresses
 
 
 def of_tap(station: Station, tap: str) -> dict[str, str]:
     """MTU, queue discipline and flags of a tap, and the MTU of the bridge it is in."""
     return {
         "tap_mtu": _mtu(station, tap),
-        "bridge_mtu": _mtu(station, plan.BRIDGE),
+        "bridge_mtu": _mtu(station, lab_addresses.BRIDGE),
         "qdisc": _qdiscs(station, tap),
         "tun_flags": Path(f"/sys/class/net/{tap}/tun_flags").read_text().strip(),
     }

@@ -10,15 +10,15 @@ from typing import Any, Protocol
 from qemunet_tests.errors import HarnessError
 from qemunet_tests.guest.bench import Bench
 from qemunet_tests.network import Lab
-from qemunet_tests.network import plan as addresses
+from qemunet_tests.network import lab_addresses as addresses
 from qemunet_tests.qemu.qemu_facts import Qemu
 from qemunet_tests.throughput import extras, iperf, schedule, versions
-from qemunet_tests.throughput.arms import BETWEEN_GUESTS, Arm, Plan
 from qemunet_tests.throughput.booting import boot, discard
 from qemunet_tests.throughput.placement import Placement
+from qemunet_tests.throughput.resident_guest import ResidentGuest
 from qemunet_tests.throughput.sockets import Account
-from qemunet_tests.throughput.subject import Subject
-from qemunet_tests.throughput.transfer import Way, ceiling, transfer
+from qemunet_tests.throughput.transfer import TransferPlan, ceiling, transfer
+from qemunet_tests.throughput.variants import BETWEEN_GUESTS, Arm, Plan
 
 #: So many blocks in which a row is invalid are measured again, and no more.
 MOST_AGAIN = 4
@@ -30,7 +30,7 @@ BOOT_SECONDS, TRANSFER_OVERHEAD_SECONDS = 5.5, 0.6
 MEANINGFUL_SECONDS = 10.0
 
 
-class Steps(Protocol):
+class RecordingProgress(Protocol):
     """Whoever shows what is being done."""
 
     def step(self, text: str, fraction: float) -> None: ...
@@ -68,7 +68,7 @@ class Recorder:
         seed: int,
         keep: Callable[[Mapping[str, Any]], None],
         precise: Callable[[], bool],
-        steps: Steps,
+        steps: RecordingProgress,
         baseline: Qemu | None = None,
     ) -> None:
         self._bench, self._lab, self._plan, self._effort = bench, lab, what, effort
@@ -76,7 +76,7 @@ class Recorder:
         self._baseline = baseline
         self._chance = random.Random(seed)
         self._host_iperf = iperf.require(lab.host)
-        self._subjects: dict[Arm, Subject] = {}
+        self._subjects: dict[Arm, ResidentGuest] = {}
         self._extras = [extra for extra in extras.EXTRAS if extra.word in effort.extras]
         self._boot = self._block = self._whole_blocks = self._position = self._again = 0
         #: Arms and directions that were valid and invalid at least once.
@@ -91,7 +91,9 @@ class Recorder:
     def record(self) -> None:
         """Until it is precise enough, or the limit is reached. Raises what made it end before."""
         with contextlib.closing(Account(self._lab.host)) as account:
-            way = Way(self._lab.host, account, self._placement, self._effort.transfer_seconds, self._effort.guest_time)
+            way = TransferPlan(
+                self._lab.host, account, self._placement, self._effort.transfer_seconds, self._effort.guest_time
+            )
             try:
                 for blocks in self._blocks_of_boots():
                     self._fresh_guests(way)
@@ -140,14 +142,14 @@ class Recorder:
         each, more = divmod(self._effort.blocks, self._boots)
         return [each + (number < more) for number in range(self._boots)]
 
-    def _extend(self, way: Way) -> None:
+    def _extend(self, way: TransferPlan) -> None:
         while (left := self._effort.limit - (self._block - self._again)) > 0 and not self._precise():
             more = min(STEP_BLOCKS, left)
             self._planned_blocks += more
             for _ in range(more):
                 self._measure_valid_block(way)
 
-    def _fresh_guests(self, way: Way) -> None:
+    def _fresh_guests(self, way: TransferPlan) -> None:
         discard(self._bench, list(self._subjects.values()))
         self._subjects = {}
         self._boot += 1
@@ -169,12 +171,12 @@ class Recorder:
             guests = iperf.usable(subject.facts.get("iperf3", ""), "the guest's")
             versions.require_understanding(way, subject, self._effort.directions, self._host_iperf, guests)
 
-    def _measure_ceiling(self, way: Way) -> None:
+    def _measure_ceiling(self, way: TransferPlan) -> None:
         self._show("ceiling: two namespaces, no guest", self._transfer_seconds)
         row = ceiling(way, self._lab.neighbour, addresses.HOST)
         self._keep_row(None, "ceiling", row)
 
-    def _measure_valid_block(self, way: Way) -> None:
+    def _measure_valid_block(self, way: TransferPlan) -> None:
         """A block, and once more under another number where a row of it is invalid: whoever asks for eight needs them.
 
         Rows of the first stay in the recording. What was never valid is not tried for ever.
@@ -187,7 +189,7 @@ class Recorder:
             self._again += 1
             self._planned_blocks += 1
 
-    def _measure_block(self, way: Way) -> set[tuple[Arm, str]]:
+    def _measure_block(self, way: TransferPlan) -> set[tuple[Arm, str]]:
         """The arms and directions whose transfers are invalid."""
         spoilt: set[tuple[Arm, str]] = set()
         self._block += 1
@@ -208,7 +210,7 @@ class Recorder:
         self._whole_blocks = self._block
         return spoilt
 
-    def _measure_extras(self, way: Way) -> None:
+    def _measure_extras(self, way: TransferPlan) -> None:
         for extra in self._extras:
             if extra.once and self._boot > 1 and not self._effort.full:
                 continue

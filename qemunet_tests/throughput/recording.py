@@ -15,7 +15,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from qemunet_tests.errors import HarnessError, UsageError
-from qemunet_tests.throughput.shapes import LINES
+from qemunet_tests.throughput.recording_shapes import LINES
 
 SCHEMA = 1
 #: Hundreds of times what a long recording takes.

@@ -3,7 +3,7 @@
 import random
 from collections.abc import Iterator, Sequence
 
-from qemunet_tests.throughput.arms import Arm, Plan
+from qemunet_tests.throughput.variants import Arm, Plan
 
 DIRECTIONS = ("g2h", "h2g")
 

@@ -8,12 +8,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from qemunet_tests.doctor import facts
+from qemunet_tests.doctor import host_facts
 from qemunet_tests.qemu.accel import Accel
-from qemunet_tests.qemu.image import Image
+from qemunet_tests.qemu.built_image import Image
 from qemunet_tests.qemu.qemu_facts import Qemu
-from qemunet_tests.throughput.arms import BETWEEN_GUESTS, Plan
 from qemunet_tests.throughput.placement import Placement
+from qemunet_tests.throughput.variants import BETWEEN_GUESTS, Plan
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,12 @@ def machine_id() -> str:
 def describe_machine() -> dict[str, Any]:
     """The machine as far as it bears on throughput."""
     model = re.search(r"^model name\s*:\s*(.+)$", Path("/proc/cpuinfo").read_text(), re.MULTILINE)
-    return {**facts.describe(), "id": machine_id(), "processor": model[1] if model else None, "governor": _governor()}
+    return {
+        **host_facts.describe(),
+        "id": machine_id(),
+        "processor": model[1] if model else None,
+        "governor": _governor(),
+    }
 
 
 def _governor() -> str | None:

@@ -9,19 +9,19 @@ from typing import Any
 from qemunet_tests.errors import HarnessError
 from qemunet_tests.guest.guest import GuestDied
 from qemunet_tests.isolation.station import Station
-from qemunet_tests.throughput import clock, cpu, far_end, iperf, proof, ways
+from qemunet_tests.throughput import clock, cpu, far_end, iperf, path_proof, wirings
 from qemunet_tests.throughput.far_end import Server
 from qemunet_tests.throughput.placement import Placement
+from qemunet_tests.throughput.resident_guest import ResidentGuest
+from qemunet_tests.throughput.sampler import Sampler, cpu_seconds_per_gb
 from qemunet_tests.throughput.sockets import Account
-from qemunet_tests.throughput.subject import Subject
-from qemunet_tests.throughput.watch import Watch, cpu_seconds_per_gb
 
 #: The first moments of a transfer are slower, on e1000 by a sixth: they are left out.
 SKIP_SECONDS = 0.5
 
 
 @dataclass(frozen=True)
-class Way:
+class TransferPlan:
     """Where and how transfers are made in this recording."""
 
     server: Station
@@ -31,12 +31,12 @@ class Way:
     #: Whether guests run under icount, where their clock is what counts.
     guest_time: bool = False
 
-    def serving(self, subject: Subject) -> AbstractContextManager[Server]:
+    def serving(self, subject: ResidentGuest) -> AbstractContextManager[Server]:
         """An iperf3 server for one test at the far end of an arm."""
         return far_end.in_guest(subject.far) if subject.far else far_end.at_host(self.server, self.placement)
 
 
-def transfer(way: Way, subject: Subject, direction: str) -> dict[str, Any]:
+def transfer(way: TransferPlan, subject: ResidentGuest, direction: str) -> dict[str, Any]:
     """Measure once. The row says itself whether it is valid; raises GuestDied where there is no guest any more."""
     probe = cpu.probe_us(way.placement.main_cpus)
     meter, began = cpu.Meter(), time.monotonic()
@@ -53,7 +53,7 @@ def transfer(way: Way, subject: Subject, direction: str) -> dict[str, Any]:
         if ended or isinstance(error, OSError):
             raise
         return {"values": {}, "valid": False, "why_invalid": str(error), "seconds": time.monotonic() - began}
-    why = proof.objection(evidence)
+    why = path_proof.objection(evidence)
     if not way.guest_time:
         why = why or clock.objection(iperf.seconds(client), iperf.seconds(server))
     why = why or iperf.objection(flow, SKIP_SECONDS)
@@ -75,7 +75,7 @@ def transfer(way: Way, subject: Subject, direction: str) -> dict[str, Any]:
 
 
 def _values(
-    way: Way, subject: Subject, direction: str, client: dict[str, Any], flow: iperf.Flow, watch: Watch
+    way: TransferPlan, subject: ResidentGuest, direction: str, client: dict[str, Any], flow: iperf.Flow, watch: Sampler
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """What is judged, and in the lane of guest time what the host's clock says beside it."""
     cost = cpu_seconds_per_gb(watch.ticks, SKIP_SECONDS)
@@ -95,13 +95,13 @@ def _values(
     return {f"guest_time.{direction}": round(in_guest_time, 3)}, values
 
 
-def _run(way: Way, subject: Subject, direction: str) -> tuple[dict[str, Any], dict[str, Any], Watch]:
+def _run(way: TransferPlan, subject: ResidentGuest, direction: str) -> tuple[dict[str, Any], dict[str, Any], Sampler]:
     words = iperf.client_words(subject.address, direction, way.seconds)
     with way.serving(subject) as server:
         port, moved = subject.cable_port or iperf.PORT, None
         if subject.far and not subject.cable_port:
             moved = lambda: (subject.tap_payload() or {}).get(direction, 0)  # noqa: E731
-        watch = Watch(way.account, subject.pids, subject.owners, server.pid, port, moved)
+        watch = Sampler(way.account, subject.pids, subject.owners, server.pid, port, moved)
         try:
             done = subject.guest.run(iperf.quoted(words, "/tmp/iperf3.json"), way.seconds + 3.0)
         finally:
@@ -109,25 +109,27 @@ def _run(way: Way, subject: Subject, direction: str) -> tuple[dict[str, Any], di
         return iperf.parse(done.stdout.decode(errors="replace"), "guest"), server.said(), watch
 
 
-def _evidence(subject: Subject, direction: str, before: proof.Counts, watch: Watch, flow: iperf.Flow) -> proof.Evidence:
-    expected, after = ways.KINDS[subject.arm.way], subject.counts()
+def _evidence(
+    subject: ResidentGuest, direction: str, before: path_proof.Counts, watch: Sampler, flow: iperf.Flow
+) -> path_proof.Evidence:
+    expected, after = wirings.KINDS[subject.arm.way], subject.counts()
     carried = watch.subject_acked_bytes if direction == "g2h" else watch.subject_received_bytes
     if expected == "tap":
         counter = "the tap"
         counted = after.tap[direction] - before.tap[direction] if after.tap and before.tap else 0
     elif subject.far:
         counter = "the connection between the two QEMUs"
-        counted = proof.payload(carried, after.packets_since(before, direction), proof.LENGTH_BYTES)
+        counted = path_proof.payload(carried, after.packets_since(before, direction), path_proof.LENGTH_BYTES)
     else:
         counter = "passt's own host sockets" if subject.helpers else "QEMU's own host sockets"
         counted = carried
     nics = after.payload_since(before, direction) if subject.far else None
-    again = (flow.retransmits or 0) * proof.SEGMENT_BYTES if nics or expected == "tap" else 0
+    again = (flow.retransmits or 0) * path_proof.SEGMENT_BYTES if nics or expected == "tap" else 0
     found = subject.backend_kind()
-    return proof.Evidence(expected, found, counter, counted, flow.sent_bytes, flow.received_bytes, nics, again)
+    return path_proof.Evidence(expected, found, counter, counted, flow.sent_bytes, flow.received_bytes, nics, again)
 
 
-def _ticks(watch: Watch, began: float) -> list[Sequence[float]]:
+def _ticks(watch: Sampler, began: float) -> list[Sequence[float]]:
     return [
         (
             round(tick.at_seconds - began, 4),
@@ -139,7 +141,7 @@ def _ticks(watch: Watch, began: float) -> list[Sequence[float]]:
     ]
 
 
-def ceiling(way: Way, neighbour: Station, address: str) -> dict[str, Any]:
+def ceiling(way: TransferPlan, neighbour: Station, address: str) -> dict[str, Any]:
     """What the same two programs move between two namespaces of the lab, without any guest: the row above all."""
     began = time.monotonic()
     words = [*way.placement.prefix(), *iperf.client_words(address, "g2h", way.seconds)]

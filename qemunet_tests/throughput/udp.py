@@ -5,9 +5,9 @@ from collections.abc import Iterator
 from typing import Any
 
 from qemunet_tests.errors import HarnessError
-from qemunet_tests.throughput import iperf, ways
-from qemunet_tests.throughput.subject import Subject
-from qemunet_tests.throughput.transfer import Way
+from qemunet_tests.throughput import iperf, wirings
+from qemunet_tests.throughput.resident_guest import ResidentGuest
+from qemunet_tests.throughput.transfer import TransferPlan
 
 #: Mbit/s that are tried, by bisection; the first stands for "loses even this".
 RATES = (5, 10, 20, 35, 50, 75, 100, 150, 200, 300, 500, 800, 1200)
@@ -17,13 +17,13 @@ LOSS_PERCENT = 0.05
 SECONDS = 1
 
 
-def zero_loss(way: Way, subject: Subject) -> Iterator[tuple[str, dict[str, Any]]]:
+def zero_loss(way: TransferPlan, subject: ResidentGuest) -> Iterator[tuple[str, dict[str, Any]]]:
     """A row a direction: the highest rate of RATES at which nothing was lost, and every trial."""
     for direction in ("g2h", "h2g"):
         yield f"udp.{direction}.zero_loss", _search(way, subject, direction)
 
 
-def _search(way: Way, subject: Subject, direction: str) -> dict[str, Any]:
+def _search(way: TransferPlan, subject: ResidentGuest, direction: str) -> dict[str, Any]:
     began, trials = time.monotonic(), []
     least, most = 0, len(RATES)
     try:
@@ -36,7 +36,7 @@ def _search(way: Way, subject: Subject, direction: str) -> dict[str, Any]:
     except HarnessError as error:
         why: str | None = str(error)
     else:
-        expected, found = ways.KINDS[subject.arm.way], subject.backend_kind()
+        expected, found = wirings.KINDS[subject.arm.way], subject.backend_kind()
         why = None if expected == found else f"wrong backend: the monitor shows {found or 'none'}, not {expected}"
     return {
         "values": {} if why else {f"udp.{direction}.zero_loss": float(RATES[least])},
@@ -47,7 +47,7 @@ def _search(way: Way, subject: Subject, direction: str) -> dict[str, Any]:
     }
 
 
-def _trial(way: Way, subject: Subject, direction: str, mbit_per_second: int) -> dict[str, Any]:
+def _trial(way: TransferPlan, subject: ResidentGuest, direction: str, mbit_per_second: int) -> dict[str, Any]:
     words = iperf.client_words(subject.address, direction, SECONDS)
     words += ["-u", "-b", f"{mbit_per_second}M", "-l", str(DATAGRAM_BYTES)]
     with way.serving(subject) as server:

@@ -9,15 +9,17 @@ from collections.abc import Sequence
 from qemunet_tests.errors import HarnessError, TimedOut, Unavailable
 from qemunet_tests.guest.guest import GuestDied
 from qemunet_tests.throughput import iperf
-from qemunet_tests.throughput.subject import Subject
-from qemunet_tests.throughput.transfer import Way
+from qemunet_tests.throughput.resident_guest import ResidentGuest
+from qemunet_tests.throughput.transfer import TransferPlan
 
 TRIAL_SECONDS = 1
 #: How iperf3 says that it got no connection: then nothing was learned about versions.
 NO_CONNECTION = ("unable to connect", "unable to create a new stream", "No route to host", "Network is unreachable")
 
 
-def require_understanding(way: Way, subject: Subject, directions: Sequence[str], host: str, guest: str) -> None:
+def require_understanding(
+    way: TransferPlan, subject: ResidentGuest, directions: Sequence[str], host: str, guest: str
+) -> None:
     """Raises Unavailable where the two are different and cannot talk, HarnessError where they cannot meet."""
     # Between guests both ends are of one image.
     if host == guest or subject.far:
@@ -36,7 +38,7 @@ def require_understanding(way: Way, subject: Subject, directions: Sequence[str],
             ) from error
 
 
-def _talk(way: Way, subject: Subject, direction: str) -> None:
+def _talk(way: TransferPlan, subject: ResidentGuest, direction: str) -> None:
     # A time and no volume: on a slow path a few bytes are sent, and the test over, before any arrives.
     words = iperf.client_words(subject.address, direction, TRIAL_SECONDS)
     with way.serving(subject) as server:

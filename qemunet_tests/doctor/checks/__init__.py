@@ -2,15 +2,15 @@
 
 from collections.abc import Iterable
 
-from qemunet_tests.doctor.checks import bridge, common_needs, lab, passt, surroundings, uplinks, user
+from qemunet_tests.doctor.checks import bridge, common_needs, environment, lab, passt, uplinks, user
 from qemunet_tests.doctor.checks.check import MODES, Capability, Check, ModeVerdict, judge, verdicts
-from qemunet_tests.doctor.facts import Facts
+from qemunet_tests.doctor.host_facts import Facts
 
 __all__ = ["ALL", "MODES", "Capability", "Check", "ModeVerdict", "judge", "look", "verdicts"]
 
 ALL: tuple[Check, ...] = (
     *common_needs.CHECKS,
-    *surroundings.CHECKS,
+    *environment.CHECKS,
     *user.CHECKS,
     *passt.CHECKS,
     *bridge.CHECKS,

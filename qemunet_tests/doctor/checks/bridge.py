@@ -2,10 +2,10 @@
 
 from qemunet_tests.doctor.checks import making_bridges
 from qemunet_tests.doctor.checks.candidates import DEFAULT_BRIDGE, candidates, with_candidates
-from qemunet_tests.doctor.checks.check import BRIDGE, LAB, Check, Finding, caution, impossible, ok
-from qemunet_tests.doctor.facts import Facts
-from qemunet_tests.host import acl, devices, helper
-from qemunet_tests.host.bridges import Port
+from qemunet_tests.doctor.checks.check import BRIDGE, LAB, Check, CheckResult, caution, impossible, ok
+from qemunet_tests.doctor.host_facts import Facts
+from qemunet_tests.host import acl, devices, helper_program
+from qemunet_tests.host.bridges import BridgePort
 from qemunet_tests.host.obstacle import Obstacle
 from qemunet_tests.isolation.identity import unprivileged
 
@@ -13,7 +13,7 @@ from qemunet_tests.isolation.identity import unprivileged
 GUEST_MTU = 1500
 
 
-def tun(facts: Facts) -> Finding:
+def tun(facts: Facts) -> CheckResult:
     blocked = devices.obstacle(facts.tun, facts.credentials, facts.user, facts.machine.container)
     if blocked is not None:
         return impossible(blocked, "no tap can be made")
@@ -27,32 +27,32 @@ def tun(facts: Facts) -> Finding:
     return ok(f"{devices.TUN} opens")
 
 
-def vhost_net(facts: Facts) -> Finding:
+def vhost_net(facts: Facts) -> CheckResult:
     blocked = devices.obstacle(facts.vhost_net, facts.credentials, facts.user, facts.machine.container)
     if blocked is None:
         return ok(f"{devices.VHOST_NET} opens: vhost=on is possible")
     return impossible(blocked, "taps work without it but slower, and vhost=on fails (QEMU 7.2 aborts)")
 
 
-def helper_file(facts: Facts) -> Finding:
+def helper_file(facts: Facts) -> CheckResult:
     if facts.qemu is not None and facts.qemu.helper_path is None:
         return impossible(
             Obstacle(f"{facts.qemu.path} was built without -netdev bridge", "install the distribution's own QEMU")
         )
-    missing = helper.missing(facts.helper, facts.machine, facts.credentials)
+    missing = helper_program.missing(facts.helper, facts.machine, facts.credentials)
     return impossible(missing) if missing is not None else ok(f"QEMU's bridge helper is {facts.helper.path}")
 
 
-def helper_privilege(facts: Facts) -> Finding | None:
-    if helper.missing(facts.helper, facts.machine, facts.credentials) is not None:
+def helper_privilege(facts: Facts) -> CheckResult | None:
+    if helper_program.missing(facts.helper, facts.machine, facts.credentials) is not None:
         return None
-    lacking = helper.unprivileged(facts.helper, facts.credentials, facts.machine)
+    lacking = helper_program.unprivileged(facts.helper, facts.credentials, facts.machine)
     if lacking is not None:
         return impossible(lacking, "it cannot make a tap")
     return ok(f"the bridge helper may make taps when {facts.user} starts it")
 
 
-def acl_allows(facts: Facts) -> Finding:
+def acl_allows(facts: Facts) -> CheckResult:
     path = facts.acl.path
     name = _bridge_to_name(facts)
     add = f"echo 'allow {name}' | {facts.sudo}tee -a {path}"
@@ -81,13 +81,13 @@ def _bridge_to_name(facts: Facts) -> str:
     return DEFAULT_BRIDGE if DEFAULT_BRIDGE in names or not names else names[0]
 
 
-def bridge_exists(facts: Facts) -> Finding:
+def bridge_exists(facts: Facts) -> CheckResult:
     if facts.bridges:
         return ok(f"bridges: {', '.join(bridge.name for bridge in facts.bridges)}")
     return impossible(Obstacle("there is no bridge", making_bridges.remedy(facts, DEFAULT_BRIDGE)))
 
 
-def bridge_up(facts: Facts) -> Finding | None:
+def bridge_up(facts: Facts) -> CheckResult | None:
     joined = candidates(facts)
     down = [bridge.name for bridge in joined if not bridge.up]
     if not joined:
@@ -99,7 +99,7 @@ def bridge_up(facts: Facts) -> Finding | None:
     return finding(found, "QEMU starts without a word and no frame moves")
 
 
-def bridge_uplink(facts: Facts) -> Finding | None:
+def bridge_uplink(facts: Facts) -> CheckResult | None:
     for bridge in candidates(facts):
         if not bridge.uplinks:
             alone = Obstacle(
@@ -115,11 +115,11 @@ def bridge_uplink(facts: Facts) -> Finding | None:
     return with_candidates(facts, f"every bridge that guests may join has an uplink: {told}")
 
 
-def _card(port: Port) -> str:
+def _card(port: BridgePort) -> str:
     return f"{port.name} ({port.driver})" if port.driver else port.name
 
 
-def spanning_tree(facts: Facts) -> Finding | None:
+def spanning_tree(facts: Facts) -> CheckResult | None:
     for bridge in candidates(facts):
         if bridge.spanning_tree:
             dead_seconds = 2 * bridge.forward_delay_seconds
@@ -132,7 +132,7 @@ def spanning_tree(facts: Facts) -> Finding | None:
     return with_candidates(facts, f"spanning tree is off: guests are forwarded at once (delay otherwise: {delays})")
 
 
-def bridge_mtu(facts: Facts) -> Finding | None:
+def bridge_mtu(facts: Facts) -> CheckResult | None:
     for bridge in candidates(facts):
         if bridge.mtu < GUEST_MTU:
             odd = Obstacle(
@@ -158,7 +158,7 @@ def bridge_mtu(facts: Facts) -> Finding | None:
     return with_candidates(facts, f"every bridge and uplink carries {GUEST_MTU} bytes or more")
 
 
-def address_on_port(facts: Facts) -> Finding | None:
+def address_on_port(facts: Facts) -> CheckResult | None:
     for bridge in candidates(facts):
         for port in bridge.uplinks:
             if port.has_routes:

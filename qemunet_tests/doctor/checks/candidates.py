@@ -1,25 +1,25 @@
 """The bridges that the checks of bridged mode are about."""
 
-from qemunet_tests.doctor.checks.check import Finding, ok
-from qemunet_tests.doctor.facts import Facts
+from qemunet_tests.doctor.checks.check import CheckResult, ok
+from qemunet_tests.doctor.host_facts import Facts
 from qemunet_tests.host import acl
-from qemunet_tests.host.bridges import Bridge, Port
+from qemunet_tests.host.bridges import BridgePort, HostBridge
 
 DEFAULT_BRIDGE = "br0"
 
 
-def candidates(facts: Facts) -> list[Bridge]:
+def candidates(facts: Facts) -> list[HostBridge]:
     """The bridges a guest may join; where the list allows none, the documented one."""
     allowed = [bridge for bridge in facts.bridges if acl.decide(facts.acl, bridge.name).allowed]
     return allowed or [bridge for bridge in facts.bridges if bridge.name == DEFAULT_BRIDGE]
 
 
-def with_candidates(facts: Facts, reason: str) -> Finding | None:
+def with_candidates(facts: Facts, reason: str) -> CheckResult | None:
     """The good news, unless there is no bridge it could be about."""
     return ok(reason) if candidates(facts) else None
 
 
-def uplinks(facts: Facts) -> list[tuple[str, Port]]:
+def uplinks(facts: Facts) -> list[tuple[str, BridgePort]]:
     """The cards that lead out of these bridges; where there is no bridge, the one that a bridge would need."""
     if facts.bridges:
         return [(f"{port.name} in {bridge.name}", port) for bridge in candidates(facts) for port in bridge.uplinks]

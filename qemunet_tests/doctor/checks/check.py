@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Literal
 
-from qemunet_tests.doctor.facts import Facts
+from qemunet_tests.doctor.host_facts import Facts
 from qemunet_tests.host.obstacle import Obstacle
 
 State = Literal["ok", "caution", "not"]
@@ -17,7 +17,7 @@ MODES = (USER, BRIDGE, LAB)
 
 
 @dataclass(frozen=True)
-class Finding:
+class CheckResult:
     """`reason` says what was found and what it means; `remedy` is a command wherever one exists."""
 
     state: State
@@ -36,7 +36,7 @@ class Check:
     id: str
     modes: tuple[str, ...]
     needed_by: tuple[str, ...]
-    look: Callable[[Facts], Finding | None]
+    look: Callable[[Facts], CheckResult | None]
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class Capability:
     """A check with its finding."""
 
     check: Check
-    finding: Finding
+    finding: CheckResult
 
     @property
     def blocks(self) -> tuple[str, ...]:
@@ -74,16 +74,16 @@ class ModeVerdict:
         return {"possible": self.possible, "reason": self.reason}
 
 
-def ok(reason: str) -> Finding:
-    return Finding("ok", reason)
+def ok(reason: str) -> CheckResult:
+    return CheckResult("ok", reason)
 
 
-def caution(obstacle: Obstacle, meaning: str = "") -> Finding:
-    return Finding("caution", _joined(obstacle.reason, meaning), obstacle.remedy)
+def caution(obstacle: Obstacle, meaning: str = "") -> CheckResult:
+    return CheckResult("caution", _joined(obstacle.reason, meaning), obstacle.remedy)
 
 
-def impossible(obstacle: Obstacle, meaning: str = "") -> Finding:
-    return Finding("not", _joined(obstacle.reason, meaning), obstacle.remedy)
+def impossible(obstacle: Obstacle, meaning: str = "") -> CheckResult:
+    return CheckResult("not", _joined(obstacle.reason, meaning), obstacle.remedy)
 
 
 def _joined(reason: str, meaning: str) -> str:

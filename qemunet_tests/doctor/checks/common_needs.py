@@ -1,10 +1,10 @@
 """What every mode needs: QEMU, an accelerator, option ROMs, memory."""
 
-from qemunet_tests.doctor.checks.check import MODES, Check, Finding, caution, impossible, ok
-from qemunet_tests.doctor.facts import Facts
+from qemunet_tests.doctor.checks.check import MODES, Check, CheckResult, caution, impossible, ok
+from qemunet_tests.doctor.host_facts import Facts
 from qemunet_tests.host import kvm
 from qemunet_tests.host.obstacle import Obstacle
-from qemunet_tests.host.packages import install_command
+from qemunet_tests.host.package_manager import install_command
 from qemunet_tests.qemu.accel import Observed, unusable
 
 #: Option ROMs without which QEMU refuses to make these NICs: the one documented most, and the usual one.
@@ -16,13 +16,13 @@ COMFORTABLE_MB = 1024
 IN_SOFTWARE = "guests run in software (TCG), about five times slower"
 
 
-def qemu(facts: Facts) -> Finding:
+def qemu(facts: Facts) -> CheckResult:
     if facts.qemu is None:
         return impossible(facts.qemu_obstacle or Obstacle("QEMU is not installed", "install it"))
     return ok(f"{facts.qemu.version_line}: {facts.qemu.path}, machine {facts.qemu.machine}")
 
 
-def kvm_runs(facts: Facts) -> Finding:
+def kvm_runs(facts: Facts) -> CheckResult:
     blocked = kvm.obstacle(facts.kvm, facts.credentials, facts.user, facts.machine)
     built_in = facts.qemu is None or "kvm" in facts.qemu.accelerators
     observed = Observed(built_in=built_in, obstacle=blocked, trial=facts.trial)
@@ -36,7 +36,7 @@ def kvm_runs(facts: Facts) -> Finding:
     return ok(f"a Linux guest reached userspace under KVM in {seconds:.1f} s, seen since this machine booted")
 
 
-def roms(facts: Facts) -> Finding | None:
+def roms(facts: Facts) -> CheckResult | None:
     if facts.qemu is None or not facts.qemu.data_folders:
         return None
     folders = facts.qemu.data_folders
@@ -50,7 +50,7 @@ def roms(facts: Facts) -> Finding | None:
     return caution(gone, "such a guest starts only with romfile= (empty) on its device")
 
 
-def memory(facts: Facts) -> Finding | None:
+def memory(facts: Facts) -> CheckResult | None:
     if not facts.memory.total_mb:
         return None
     left = Obstacle(

@@ -2,17 +2,17 @@
 
 from collections.abc import Callable
 
-from qemunet_tests.doctor.checks.check import LAB, Check, Finding, caution, impossible, ok
-from qemunet_tests.doctor.facts import LAB_PROGRAMS, Facts
+from qemunet_tests.doctor.checks.check import LAB, Check, CheckResult, caution, impossible, ok
+from qemunet_tests.doctor.host_facts import LAB_PROGRAMS, Facts
 from qemunet_tests.host.obstacle import Obstacle
-from qemunet_tests.host.packages import install_command
+from qemunet_tests.host.package_manager import install_command
 from qemunet_tests.isolation import user_namespaces
 
 #: A guest image with what is needed to build it, and templates.
 IMAGES_MB = 600
 
 
-def namespaces(facts: Facts) -> Finding:
+def namespaces(facts: Facts) -> CheckResult:
     refused = user_namespaces.obstacle(facts.namespaces, facts.credentials, facts.machine, facts.root)
     if refused is not None:
         return impossible(refused)
@@ -20,10 +20,10 @@ def namespaces(facts: Facts) -> Finding:
     return ok(f"network and mount namespaces can be made {how}")
 
 
-def program(name: str) -> Callable[[Facts], Finding]:
+def program(name: str) -> Callable[[Facts], CheckResult]:
     """The check for a program that the lab runs."""
 
-    def look(facts: Facts) -> Finding:
+    def look(facts: Facts) -> CheckResult:
         if found := facts.programs.get(name):
             return ok(f"{name} is {found}")
         return impossible(Obstacle(f"there is no {name}", install_command(name, facts.machine, facts.sudo)))
@@ -31,7 +31,7 @@ def program(name: str) -> Callable[[Facts], Finding]:
     return look
 
 
-def disk(facts: Facts) -> Finding:
+def disk(facts: Facts) -> CheckResult:
     place = facts.disk.path
     if not facts.disk.writable:
         return caution(

@@ -4,8 +4,8 @@ Whatever goes into a bridge is reached by the bridge's addresses from then on: t
 goes on by itself while the network is gone, or by the way of whoever sees to the interface.
 """
 
-from qemunet_tests.doctor.facts import Facts
-from qemunet_tests.host.managers import NETWORK_MANAGER, NETWORKD
+from qemunet_tests.doctor.host_facts import Facts
+from qemunet_tests.host.network_managers import NETWORK_MANAGER, NETWORKD
 from qemunet_tests.host.uplink import IFUPDOWN, NETPLAN, Uplink
 
 

@@ -2,11 +2,11 @@
 
 from ipaddress import IPv4Network
 
-from qemunet_tests.doctor.checks.check import LAB, USER, Check, Finding, caution, impossible, ok
-from qemunet_tests.doctor.facts import Facts
+from qemunet_tests.doctor.checks.check import LAB, USER, Check, CheckResult, caution, impossible, ok
+from qemunet_tests.doctor.host_facts import Facts
 from qemunet_tests.host import icmp, resolver
 from qemunet_tests.host.obstacle import Obstacle
-from qemunet_tests.host.packages import install_command
+from qemunet_tests.host.package_manager import install_command
 
 #: Releases of libslirp known to be bad, and for what.
 BAD_LIBSLIRP = {
@@ -20,7 +20,7 @@ GUEST_NETWORK = IPv4Network("10.0.2.0/24")
 OTHER_NETWORKS = tuple(IPv4Network(each) for each in ("10.0.3.0/24", "172.30.2.0/24", "192.168.222.0/24"))
 
 
-def slirp(facts: Facts) -> Finding | None:
+def slirp(facts: Facts) -> CheckResult | None:
     if facts.qemu is None:
         return None
     if "user" not in facts.qemu.netdevs:
@@ -37,7 +37,7 @@ def slirp(facts: Facts) -> Finding | None:
     return ok(f"QEMU has -netdev user with libslirp {version}" if version else "QEMU has -netdev user")
 
 
-def dns(facts: Facts) -> Finding:
+def dns(facts: Facts) -> CheckResult:
     found = facts.resolver
     if found.used is not None:
         return _asked(facts, found.used)
@@ -54,7 +54,7 @@ def dns(facts: Facts) -> Finding:
     return caution(Obstacle(f"{resolver.PATH} {named}", remedy), outcome)
 
 
-def _asked(facts: Facts, server: str) -> Finding:
+def _asked(facts: Facts, server: str) -> CheckResult:
     others = facts.resolver.ipv4[1:]
     never = f", never {' or '.join(others)}" if others else ""
     what = f"libslirp passes guests' DNS questions to {server}{never}"
@@ -78,7 +78,7 @@ def _falls_back(facts: Facts) -> bool:
     return tuple(int(word) for word in facts.qemu.slirp.split(".")[:2]) >= FALLBACK_SINCE
 
 
-def ping(facts: Facts) -> Finding:
+def ping(facts: Facts) -> CheckResult:
     limits = facts.ping.range
     setting = f"net.ipv4.ping_group_range is {limits[0]} {limits[1]}" if limits else f"no {icmp.SETTING}"
     opening = f'{facts.sudo}sysctl -w net.ipv4.ping_group_range="0 2147483647"'
@@ -95,14 +95,14 @@ def ping(facts: Facts) -> Finding:
             return caution(closed, "guests cannot ping outside; TCP and UDP are not concerned")
 
 
-def ssh_port(facts: Facts) -> Finding:
+def ssh_port(facts: Facts) -> CheckResult:
     taken = facts.ssh_port.obstacle()
     if taken is not None:
         return caution(taken, f"hostfwd=tcp::{facts.ssh_port.number}-:22 fails")
     return ok(f"port {facts.ssh_port.number} is free to be forwarded to a guest")
 
 
-def other_ports(facts: Facts) -> Finding | None:
+def other_ports(facts: Facts) -> CheckResult | None:
     if not facts.other_ports:
         return None
     taken = [port for port in facts.other_ports if port.bind_errno is not None]
@@ -112,7 +112,7 @@ def other_ports(facts: Facts) -> Finding | None:
     return ok(f"{' and '.join(port.name for port in facts.other_ports)} are free to be forwarded as well")
 
 
-def subnet(facts: Facts) -> Finding | None:
+def subnet(facts: Facts) -> CheckResult | None:
     clash = facts.routes.clashing(GUEST_NETWORK)
     if clash is None:
         return ok(f"no route leads to {GUEST_NETWORK}, which guests are given")
@@ -125,7 +125,7 @@ def subnet(facts: Facts) -> Finding | None:
     return caution(used, "they do not reach the machines there")
 
 
-def default_route(facts: Facts) -> Finding:
+def default_route(facts: Facts) -> CheckResult:
     ways = facts.routes.defaults
     if ways:
         told = " and ".join(f"{way.interface} ({way.gateway or 'direct'})" for way in ways)
@@ -135,7 +135,7 @@ def default_route(facts: Facts) -> Finding:
     return caution(nowhere, "guests reach this host and its own networks only")
 
 
-def smb(facts: Facts) -> Finding | None:
+def smb(facts: Facts) -> CheckResult | None:
     if facts.smb_server is None:
         return None
     server, is_there = facts.smb_server

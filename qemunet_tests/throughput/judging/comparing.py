@@ -11,10 +11,10 @@ from typing import Any
 
 from qemunet_tests.errors import UsageError
 from qemunet_tests.throughput.judging import verdicts
-from qemunet_tests.throughput.judging.declared import Difference, differences
-from qemunet_tests.throughput.judging.oddities import oddities
-from qemunet_tests.throughput.judging.outcome import Comparison, Line
+from qemunet_tests.throughput.judging.factors import Difference, differences
+from qemunet_tests.throughput.judging.outcome import Comparison, OutcomeLine
 from qemunet_tests.throughput.judging.statistics import Ratio, quotient, ratio
+from qemunet_tests.throughput.judging.unusual_settings import oddities
 from qemunet_tests.throughput.judging.verdicts import FASTER, INVALID, SAME, SLOWER, UNKNOWN, Health
 from qemunet_tests.throughput.recording import Recording
 
@@ -47,7 +47,7 @@ def compare(before: Recording, after: Recording, factors: Collection[str]) -> Co
     return Comparison(lines, (), declared, *_whole(lines), warnings)
 
 
-def _invalid(lines: Collection[Line], unproven: Collection[str], undeclared: Collection[Difference]) -> str:
+def _invalid(lines: Collection[OutcomeLine], unproven: Collection[str], undeclared: Collection[Difference]) -> str:
     """Why the two are not to be compared, and what that seems to have done."""
     said = list(unproven)
     if undeclared:
@@ -87,7 +87,7 @@ def against_baseline(recording: Recording) -> Comparison:
     return Comparison(lines, (), (), *_whole(lines))
 
 
-def _whole(lines: Collection[Line]) -> tuple[str, str]:
+def _whole(lines: Collection[OutcomeLine]) -> tuple[str, str]:
     for verdict in (SLOWER, UNKNOWN, FASTER):
         of_these = [line for line in lines if line.verdict == verdict]
         if of_these:
@@ -98,7 +98,7 @@ def _whole(lines: Collection[Line]) -> tuple[str, str]:
     return SAME, f"above {largest:.0%} shown"
 
 
-def _lines_of_two(before: Recording, after: Recording, machines: tuple[Health, Health]) -> Iterator[Line]:
+def _lines_of_two(before: Recording, after: Recording, machines: tuple[Health, Health]) -> Iterator[OutcomeLine]:
     for pair in before.session["pairs"]:
         if pair["twin"] or pair not in after.session["pairs"]:
             continue
@@ -111,10 +111,12 @@ def _lines_of_two(before: Recording, after: Recording, machines: tuple[Health, H
             noise = max(machine.half_width for machine in machines)
             same = left == right
             verdict, reason, subject = _judge_two(before, after, pair, metric, change, noise, same)
-            yield Line(metric, pair["nic"], tuple(pair["arms"]), old.point, new.point, change, verdict, reason, subject)
+            yield OutcomeLine(
+                metric, pair["nic"], tuple(pair["arms"]), old.point, new.point, change, verdict, reason, subject
+            )
 
 
-def _lines_of_guest_time(before: Recording, after: Recording, _: tuple[Health, Health]) -> Iterator[Line]:
+def _lines_of_guest_time(before: Recording, after: Recording, _: tuple[Health, Health]) -> Iterator[OutcomeLine]:
     """Guest time is not subject to the machine's moods: every arm is compared with itself."""
     for arm in before.session["arms"]:
         if arm["again"] or arm not in after.session["arms"]:
@@ -133,7 +135,7 @@ def _lines_of_guest_time(before: Recording, after: Recording, _: tuple[Health, H
             old = verdicts.median(before, metric, arm["name"], arm["nic"]) or 0.0
             new = verdicts.median(after, metric, arm["name"], arm["nic"]) or 0.0
             name = arm["name"]
-            yield Line(metric, arm["nic"], (name, name), old, new, change, verdict, reason, name)
+            yield OutcomeLine(metric, arm["nic"], (name, name), old, new, change, verdict, reason, name)
 
 
 def _rates(recording: Recording, metric: str, arm: Mapping[str, Any]) -> list[float]:
@@ -159,7 +161,7 @@ def _judge_two(
     return (FASTER if better else SLOWER), reason, subject
 
 
-def _lines_of_one(recording: Recording, pair: Mapping[str, Any], machine: Health) -> Iterator[Line]:
+def _lines_of_one(recording: Recording, pair: Mapping[str, Any], machine: Health) -> Iterator[OutcomeLine]:
     for metric in METRICS:
         boots = verdicts.ratios_by_boot(recording, metric, pair["nic"], *pair["arms"])
         found = ratio(boots)
@@ -172,7 +174,9 @@ def _lines_of_one(recording: Recording, pair: Mapping[str, Any], machine: Health
             confirmed = len(repeats) > 1 and all(each and (each.point > 1) == (found.point > 1) for each in repeats)
             verdict = (FASTER if better else SLOWER) if confirmed else UNKNOWN
             reason = f"{found.point:.3g} times, {'in every boot' if confirmed else 'not confirmed by a second boot'}"
-        yield Line(metric, pair["nic"], tuple(pair["arms"]), 1.0, found.point, found, verdict, reason, pair["arms"][0])
+        yield OutcomeLine(
+            metric, pair["nic"], tuple(pair["arms"]), 1.0, found.point, found, verdict, reason, pair["arms"][0]
+        )
 
 
 def _significant(change: Ratio, metric: str, noise: float) -> bool:

@@ -9,7 +9,7 @@ from qemunet_tests.throughput.recording import Recording, Writer
 
 
 @dataclass
-class Book:
+class RunningRatios:
     """Keeps rows without their bulk, to judge whether they suffice."""
 
     writer: Writer

@@ -3,13 +3,13 @@
 from dataclasses import dataclass
 from typing import Any
 
-from qemunet_tests.throughput.judging.declared import Difference
+from qemunet_tests.throughput.judging.factors import Difference
 from qemunet_tests.throughput.judging.statistics import Ratio
 from qemunet_tests.throughput.judging.verdicts import FASTER, SAME, SLOWER
 
 
 @dataclass(frozen=True)
-class Line:
+class OutcomeLine:
     """What became of one metric. `subject` is the arm that changed, where one did."""
 
     metric: str
@@ -47,7 +47,7 @@ class Line:
 class Comparison:
     """The lines, what the two differ in, and the answer as a whole."""
 
-    lines: tuple[Line, ...]
+    lines: tuple[OutcomeLine, ...]
     undeclared: tuple[Difference, ...]
     declared: tuple[Difference, ...]
     verdict: str

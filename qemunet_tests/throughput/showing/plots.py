@@ -7,7 +7,7 @@ from typing import Any
 from qemunet_tests.errors import UsageError
 from qemunet_tests.throughput.judging.verdicts import METRICS, Judged, health, median
 from qemunet_tests.throughput.recording import Recording
-from qemunet_tests.throughput.showing.answer import title
+from qemunet_tests.throughput.showing.headline import title
 
 FORMATS = ("svg", "png")
 SHOWN_RUNS = 6

@@ -7,10 +7,10 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from qemunet_tests.throughput.judging.oddities import oddities
+from qemunet_tests.throughput.judging.unusual_settings import oddities
 from qemunet_tests.throughput.judging.verdicts import LEAST_BLOCKS, METRICS, SAME, Health, Judged, median
 from qemunet_tests.throughput.recording import Recording
-from qemunet_tests.throughput.showing.answer import answer, title
+from qemunet_tests.throughput.showing.headline import answer, title
 
 STYLES = {"faster": "green", "slower": "red", "no difference": "", "inconclusive": "yellow"}
 

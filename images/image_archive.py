@@ -1,0 +1,128 @@
+"""Carrying a built image to a host that cannot build one."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from qemunet_tests import trust
+from qemunet_tests.errors import Unavailable, UsageError
+from qemunet_tests.images import image_cache
+from qemunet_tests.images import manifest as manifests
+from qemunet_tests.images.manifest import Manifest
+from qemunet_tests.images.recipes import recipe, recipe_names
+from qemunet_tests.qemu.built_image import Image
+
+#: Several times an image. Whatever is larger would fill a disk before it turned out to be none.
+LIMIT_BYTES = 512 << 20
+
+
+def export(name: str, file: Path) -> Path:
+    """Write the image `name` into one file, a zstd-compressed tar with checksums.
+
+    Raises UsageError where there is no such image or the file cannot be written; no half file is left.
+    """
+    image = image_cache.find(recipe(name))
+    if image is None:
+        raise UsageError(f"there is no built guest image {name!r} of this version: run `qemunet image build` first")
+    half = file.with_name(f".{file.name}.{os.getpid()}")
+    try:
+        _write(half, image)
+        half.replace(file)
+    except (OSError, _archive_error()) as refused:
+        raise UsageError(f"{file} cannot be written: {refused}") from refused
+    finally:
+        half.unlink(missing_ok=True)
+    return file
+
+
+def import_(file: Path) -> Image:
+    """Verify an exported image and put it beside the built ones, where `ensure` finds it.
+
+    Raises UsageError for a file that is damaged, foreign, or of another version of qemunet; nothing is left of it.
+    """
+    if not file.is_file():
+        raise UsageError(f"there is no file {file}")
+    place = image_cache.own_shelf()
+    with image_cache.locked(place), image_cache.unfinished(place) as folder:
+        try:
+            said = _unpack(file, folder)
+        except _archive_error() as wrong:
+            raise UsageError(f"{file} is damaged, or no exported guest image: {wrong}") from wrong
+        except OSError as failed:
+            raise image_cache.unwritable(failed) from failed
+        if damaged := said.damaged(folder):
+            raise UsageError(f"{file} is damaged: {', '.join(damaged)} is not what was exported")
+        return image_cache.publish(folder, said, imported=True)
+
+
+def _library() -> Any:
+    """Only what packs and unpacks needs it, and it may be missing."""
+    try:
+        import libarchive
+    except OSError as missing:
+        raise Unavailable("libarchive is not installed", "install what bindep.txt lists") from missing
+    return libarchive
+
+
+def _archive_error() -> type[Exception]:
+    error: type[Exception] = _library().ArchiveError
+    return error
+
+
+def _write(file: Path, image: Image) -> None:
+    with _library().file_writer(str(file), "ustar", "zstd") as archive:
+        for name in (manifests.FILE, *manifests.CONTENT):
+            source = image.folder / name
+            archive.add_file_from_memory(name, source.stat().st_size, _blocks(source), permission=0o644, mtime=(0, 0))
+
+
+def _blocks(file: Path) -> Iterator[bytes]:
+    with trust.opened(file) as stream:
+        while block := stream.read(1 << 20):
+            yield block
+
+
+def _unpack(file: Path, folder: Path) -> Manifest:
+    """The manifest comes first and says which files may follow, each once, and how large each is."""
+    said: Manifest | None = None
+    with _library().file_reader(str(file), "tar", "zstd") as archive:
+        for entry in archive:
+            if said is None:
+                said = _manifest(file, entry)
+            elif entry.isfile and entry.pathname in said.files and not (folder / entry.pathname).exists():
+                _write_out(entry, folder / entry.pathname, said.files[entry.pathname].size)
+            else:
+                raise UsageError(f"{file} is no exported guest image: {entry.pathname} does not belong there")
+    if said is None:
+        raise UsageError(f"{file} is no exported guest image: it is empty")
+    return said
+
+
+def _write_out(entry: Any, place: Path, limit_bytes: int) -> None:
+    """No more than was announced, whatever the archive holds: what is cut off is found damaged."""
+    room_bytes = limit_bytes
+    with place.open("xb") as out:
+        for block in entry.get_blocks():
+            out.write(block[:room_bytes])
+            room_bytes -= len(block)
+            if room_bytes < 0:
+                return
+
+
+def _manifest(file: Path, entry: Any) -> Manifest:
+    if entry.pathname != manifests.FILE or not entry.isfile or not 0 < entry.size <= manifests.LIMIT_BYTES:
+        raise UsageError(f"{file} is no exported guest image")
+    try:
+        said = Manifest.model_validate_json(b"".join(entry.get_blocks()))
+    except ValidationError as wrong:
+        raise UsageError(f"{file} is damaged, or of another version of qemunet: its manifest is wrong") from wrong
+    if not said.consistent:
+        raise UsageError(f"{file} is damaged: its manifest contradicts itself")
+    if sum(one.size for one in said.files.values()) > LIMIT_BYTES:
+        raise UsageError(f"{file} is no exported guest image: it says that it is larger than {LIMIT_BYTES >> 20} MiB")
+    if said.name not in recipe_names() or said.recipe_digest != recipe(said.name).digest():
+        raise UsageError(f"{file} was made by another version of qemunet: export it again with this one")
+    return said

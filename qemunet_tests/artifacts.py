@@ -1,0 +1,40 @@
+"""What is kept of a failed test: a folder that the report card names."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from qemunet_tests.cache import cache_root
+from qemunet_tests.guest.bench import Bench
+from qemunet_tests.isolation.folder import Folder, opened
+from qemunet_tests.report.place import ARTIFACTS
+from qemunet_tests.report.verdict_of_test import ARTIFACT
+
+
+def keep(item: pytest.Item, bench: Bench, report: Path | None) -> str | None:
+    """Copy the living guests' folders into the report's, or without one to the cache, and note where they are.
+
+    Returns why that failed, or None: a full disk is no reason to learn nothing.
+    """
+    root, shelf = (report, ARTIFACTS) if report else (cache_root(), "failures")
+    name = re.sub(r"[^\w.-]+", "-", item.name)
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+        with opened(root) as place, place.sub(shelf) as kept:
+            saved = _keep_in(kept, name, bench)
+    except OSError as refused:
+        return f"artifacts could not be kept in {root / shelf}: {refused.strerror}"
+    item.user_properties.extend((ARTIFACT, str(each)) for each in saved)
+    return None
+
+
+def _keep_in(shelf: Folder, name: str, bench: Bench) -> list[Path]:
+    """What is there of an earlier run goes; what cannot be copied whole is not kept in part. Raises OSError."""
+    shelf.remove(name)
+    try:
+        with shelf.sub(name) as kept:
+            return bench.save_evidence(kept)
+    except OSError:
+        shelf.remove(name)
+        raise

@@ -1,0 +1,186 @@
+"""Running pytest inside this process: what it prints stays hidden, progress and the card are ours."""
+
+import contextlib
+import os
+import signal
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from qemunet_tests import plugin
+from qemunet_tests.claims import load
+from qemunet_tests.commands.accidents import wants_traceback
+from qemunet_tests.commands.terminal import hidden_output, text_of
+from qemunet_tests.errors import HarnessError
+from qemunet_tests.report.card import print_card
+from qemunet_tests.report.claim_marker import claim_of_location
+from qemunet_tests.report.progress_line import Display, Quiet, display
+from qemunet_tests.report.session_results import exit_code
+from qemunet_tests.report.verdict_of_test import Verdict, VerdictOfTest
+
+SHOW_CURSOR = b"\x1b[?25h"
+
+
+class Watcher:
+    """A pytest plugin of the reporting process: follows the session and feeds the display."""
+
+    def __init__(self, show: Callable[[], Display], image_seconds: float) -> None:
+        self.__name__ = plugin.RUN_PLUGIN
+        self._show = show
+        self._image_seconds = image_seconds
+        self._display: Display = Quiet()
+        self.config: pytest.Config | None = None
+        self.worker_pids: list[int] = []
+
+    def say(self, sentence: str) -> None:
+        """Tell the user, if he is shown anything yet, and still looks."""
+        with contextlib.suppress(BrokenPipeError):
+            self._display.say(sentence)
+
+    def close(self) -> None:
+        """Leave the terminal as it was."""
+        self._display.close()
+
+    def code_so_far(self) -> int:
+        """The exit code of a session that ends now: it is not complete."""
+        findings = plugin.reporter(self.config).book.findings if self.config else []
+        return 1 if any(finding.verdict is Verdict.BROKEN for finding in findings) else 3
+
+    def pytest_configure(self, config: pytest.Config) -> None:
+        self.config = config
+        plugin.facts(config).phases["image"] = round(self._image_seconds, 3)
+
+    def pytest_sessionstart(self) -> None:
+        # Not before: the display may start a thread, and the lab has to be entered without any.
+        with _read():
+            self._display = self._show()
+
+    def pytest_collection_finish(self, session: pytest.Session) -> None:
+        with _read():
+            self._display.expect(len(session.items))
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_testnodeready(self, node: Any) -> None:
+        self.worker_pids.append(node.gateway._rinfo().pid)
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_xdist_node_collection_finished(self, ids: Sequence[str]) -> None:
+        with _read():
+            self._display.expect(len(ids))
+
+    def pytest_runtest_logstart(self, nodeid: str) -> None:
+        root = self.config.rootpath if self.config else Path()
+        with _read():
+            self._display.started(nodeid, claim_of_location(nodeid, root) or nodeid.rpartition("::")[2])
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        if report.when in ("setup", "call"):
+            return
+        with _read():
+            self._display.finished(report.nodeid, VerdictOfTest.from_properties(report.user_properties))
+
+    def pytest_qemunet_progress(self, sentence: str) -> None:
+        with _read():
+            self._display.say(sentence)
+
+    def pytest_keyboard_interrupt(self) -> None:
+        for pid in self.worker_pids:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGINT)
+
+
+@contextlib.contextmanager
+def _read() -> Iterator[None]:
+    """Where whoever read what is shown has left, the session ends in order, as by Ctrl-C."""
+    try:
+        yield
+    except BrokenPipeError:
+        raise KeyboardInterrupt from None
+
+
+def conduct(console: Console, arguments: list[str], workers: int, image_seconds: float = 0.0) -> int:
+    """Run pytest with these arguments, print the card, and answer with qemunet's exit code.
+
+    Raises HarnessError where pytest did not get as far as testing, and what entering the lab raises.
+    """
+    watcher = Watcher(lambda: display(console, ticking=workers > 1), image_seconds)
+    with hidden_output() as hidden, _interruptible(console, watcher):
+        try:
+            ended = _run_pytest(arguments, watcher)
+        finally:
+            watcher.close()
+        output = text_of(hidden)
+    if ended == pytest.ExitCode.USAGE_ERROR:
+        raise HarnessError(_last_words(output))
+    if ended == pytest.ExitCode.INTERNAL_ERROR and wants_traceback():
+        print(output, file=sys.stderr)
+    if watcher.config is None:
+        console.print("interrupted before anything was tried", highlight=False)
+        return 3
+    return _report(console, watcher.config, ended)
+
+
+def _run_pytest(arguments: list[str], watcher: Watcher) -> int:
+    try:
+        return pytest.main(arguments, plugins=[watcher])
+    except KeyboardInterrupt:
+        return pytest.ExitCode.INTERRUPTED
+
+
+def _report(console: Console, config: pytest.Config, ended: int) -> int:
+    reporter = plugin.reporter(config)
+    results = reporter.results()
+    trouble = reporter.book.complaints
+    if ended == pytest.ExitCode.NO_TESTS_COLLECTED:
+        trouble.append("the claims that were asked for have no tests; `qemunet claims` says why")
+    code = exit_code(results, bool(trouble))
+    if ended == pytest.ExitCode.TESTS_FAILED and code == 0:
+        trouble.append("a test that cites no claim failed")
+        code = 3
+    says = {id_: claim.says for id_, claim in load().items()}
+    results = results.model_copy(update={"notes": [*dict.fromkeys([*trouble, *results.notes])]})
+    with contextlib.suppress(BrokenPipeError):
+        console.print()
+        print_card(console, results, says, reporter.written(), reporter.missed)
+    return code
+
+
+def _last_words(output: str) -> str:
+    lines = [line.strip() for line in output.splitlines() if line.strip()]
+    errors = [line.removeprefix("ERROR: ") for line in lines if line.startswith("ERROR: ")]
+    return (errors or lines or ["pytest did not say why it stopped"])[-1]
+
+
+@contextlib.contextmanager
+def _interruptible(console: Console, watcher: Watcher) -> Iterator[None]:
+    """The first Ctrl-C ends the session in order, the second one ends the process."""
+    asked = 0
+
+    def interrupt(*_: object) -> None:
+        nonlocal asked
+        asked += 1
+        if asked > 1:
+            _end_at_once(console, watcher)
+        watcher.say("interrupted: ending the guests (Ctrl-C again ends at once)")
+        raise KeyboardInterrupt
+
+    before = {each: signal.signal(each, interrupt) for each in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for each, handler in before.items():
+            signal.signal(each, handler)
+
+
+def _end_at_once(console: Console, watcher: Watcher) -> None:
+    """No cleaning up: every lab's keeper ends all it keeps when its owner is gone."""
+    for pid in watcher.worker_pids:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+    last_words = b"\r\ninterrupted twice: ended at once\r\n"
+    os.write(console.file.fileno(), (SHOW_CURSOR if console.is_terminal else b"") + last_words)
+    os._exit(watcher.code_so_far())

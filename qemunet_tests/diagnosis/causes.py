@@ -1,0 +1,118 @@
+"""Which suspicions are followed for which claim, and in which order."""
+
+from collections.abc import Callable, Mapping
+
+from qemunet_tests.claims import Claim
+from qemunet_tests.diagnosis import (
+    bridge_frames,
+    bridge_helper,
+    dhcp,
+    guest_side,
+    host_side,
+    kernel_counts,
+    lan_answers,
+    lan_side,
+    launch,
+    lost_frame,
+    netplan,
+    routes,
+    slirp_side,
+)
+from qemunet_tests.diagnosis.cause import Cause
+from qemunet_tests.diagnosis.failure import Failure
+from qemunet_tests.errors import Unavailable
+
+#: Looks at one thing and returns a cause only where it has proof.
+Check = Callable[[Failure], Cause | None]
+
+#: What keeps the bridge helper from handing out a tap, except for its access list.
+HELPER: tuple[Check, ...] = (
+    launch.helper_missing,
+    bridge_helper.reads_another_list,
+    bridge_helper.no_tun,
+    bridge_helper.powerless,
+)
+
+#: From the guest outwards, as a frame travels: the first thing that is wrong stops everything behind it.
+PATH: tuple[Check, ...] = (
+    launch.port_taken,
+    *HELPER,
+    launch.bridge_not_allowed,
+    launch.refused,
+    launch.started_otherwise,
+    guest_side.unplugged,
+    host_side.bridge_down,
+    host_side.no_uplink,
+    host_side.uplink_dead,
+    host_side.tap_elsewhere,
+    bridge_frames.spanning_tree,
+    host_side.mac_not_unique,
+    host_side.mac_elsewhere,
+    routes.no_way,
+    routes.answers_refused,
+    routes.same_network,
+    routes.address_on_port,
+    routes.wrong_neighbour,
+    dhcp.own_server_kept_out,
+    lost_frame.lost_here,
+    lost_frame.hidden,
+    lost_frame.host_silent,
+    kernel_counts.dropped,
+    bridge_frames.filtered,
+    dhcp.spoilt_on_the_way,
+    dhcp.slow_server,
+    dhcp.tagged,
+    dhcp.macs_filtered,
+    dhcp.server_declines,
+    dhcp.no_server,
+)
+
+#: When all else is said: the question left this host, or nobody may see whether it did.
+LAST: tuple[Check, ...] = (lost_frame.lost_somewhere, lost_frame.unanswered, lost_frame.unseen)
+
+#: What else a claim may suffer from, by the words of `diagnosis` in its TOML table. The words are read from here.
+SPECIAL: dict[str, tuple[Check, ...]] = {
+    "acl": (*HELPER, launch.bridge_not_allowed, launch.unlisted_allowed),
+    "acl-refusal": HELPER,
+    "helper": (launch.helper_missing,),
+    "helper-privilege": (*HELPER, launch.bridge_not_allowed),
+    "lease": (*PATH, lan_answers.other_dhcp_server, lan_answers.address_taken),
+    "bridge-path": (*PATH, lan_answers.neighbour_unreachable, host_side.small_mtu, guest_side.ignores_ping),
+    "bridge-reach": (*PATH, lan_answers.neighbour_unreachable, lan_side.outside_unreachable),
+    "netplan": (
+        netplan.interface_named_otherwise,
+        netplan.networkd_not_done,
+        *HELPER,
+        launch.bridge_not_allowed,
+        launch.refused,
+    ),
+    "spanning-tree": (bridge_frames.no_spanning_tree, *PATH),
+    "privilege": (launch.privileged, *PATH, lan_side.outside_unreachable),
+    "ping": (*PATH, launch.privileged, slirp_side.ping_gate_open, slirp_side.nobody_answers_ping),
+    "ping-open": (*PATH, slirp_side.nobody_answers_ping, slirp_side.expiry_untold),
+    "hops": (*PATH, slirp_side.expiry_untold),
+    "port-forward": (*PATH, guest_side.forward_elsewhere, slirp_side.lan_kept_out),
+    "loopback": (*PATH, slirp_side.loopback_down),
+    "smb": (*PATH, slirp_side.loopback_down, slirp_side.own_name_unknown),
+    "reach": (*PATH, lan_side.outside_unreachable),
+    "reach-lan": (*PATH, lan_side.lan_unreachable),
+    "resolver": (lan_side.no_resolver, *PATH, lan_side.resolver_silent),
+    "not-reachable": (*PATH, launch.forwards),
+}
+
+
+def cause_of(claim: Claim, fixtures: Mapping[str, object], failure: BaseException) -> Cause | None:
+    """The first cause that can be proven; None where none can. `fixtures` are those of the test, still alive."""
+    scene = Failure.of(claim.mode, fixtures, failure, claim.diagnosis)
+    if scene is None:
+        return None
+    special = dict.fromkeys(suspicion for word in claim.diagnosis for suspicion in SPECIAL[word])
+    suspicions = (*(special or PATH), *LAST)
+    return next((cause for suspicion in suspicions if (cause := _followed(suspicion, scene))), None)
+
+
+def _followed(suspicion: Check, scene: Failure) -> Cause | None:
+    try:
+        return suspicion(scene)
+    except Unavailable:  # what a real host does not let us know
+        return None

@@ -1,0 +1,47 @@
+"""What there is to look at when a test has failed and nothing has been cleaned up yet."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from qemunet_tests.guest.bench import Bench
+from qemunet_tests.guest.guest import Guest
+from qemunet_tests.network.host_target import HostTarget
+from qemunet_tests.network.netplan import NetplanHost
+from qemunet_tests.network.target import LabTarget, Target
+
+
+@dataclass(frozen=True)
+class Failure:
+    """`mode` is the broken claim's, and `topics` what its table calls `diagnosis`.
+
+    `netplan_host` is there for the tests that have one.
+    """
+
+    mode: str
+    bench: Bench
+    target: Target
+    failure: BaseException
+    netplan_host: NetplanHost | None = None
+    topics: tuple[str, ...] = ()
+
+    @classmethod
+    def of(
+        cls, mode: str, fixtures: Mapping[str, object], failure: BaseException, topics: tuple[str, ...] = ()
+    ) -> "Failure | None":
+        """The scene of a test that had these fixtures; None where it got no bench and so nothing can be looked at."""
+        bench, target = fixtures.get("bench"), fixtures.get("target")
+        if not isinstance(bench, Bench) or not isinstance(target, LabTarget | HostTarget):
+            return None
+        configured = fixtures.get("netplan_host")
+        netplan_host = configured if isinstance(configured, NetplanHost) else None
+        return cls(mode, bench, target, failure, netplan_host, topics)
+
+    @property
+    def guest(self) -> Guest | None:
+        """The test's own guest: others come later."""
+        guests = self.bench.guests
+        return guests[0] if guests else None
+
+    @property
+    def bridged(self) -> bool:
+        return self.mode == "bridge"

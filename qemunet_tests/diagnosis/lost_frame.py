@@ -1,0 +1,249 @@
+"""Causes nobody thought of: where on its way a frame was seen last, and what stands there.
+
+The question that a broken claim comes down to is put once more while the guest's wire, its tap, the bridge and the
+uplink are listened to at once. That is done alike for DHCP, ARP, DNS, TCP and ICMP, and needs no list of faults.
+"""
+
+import functools
+from collections.abc import Iterator
+
+from qemunet_tests.diagnosis.cause import Cause
+from qemunet_tests.diagnosis.failure import Failure
+from qemunet_tests.diagnosis.routes import link_to
+from qemunet_tests.errors import Unavailable
+from qemunet_tests.guest.guest import Guest
+from qemunet_tests.host import bridges
+from qemunet_tests.observe import filters_on_path, probes
+from qemunet_tests.observe.backend import tap_of
+from qemunet_tests.observe.filters_on_path import Obstruction
+from qemunet_tests.observe.frame_path import Trail, follow
+from qemunet_tests.observe.lease import lease
+from qemunet_tests.observe.path_size import largest_answered
+from qemunet_tests.observe.probes import FULL_SIZE_BYTES, Exchange
+from qemunet_tests.observe.resolver import used_by_qemu
+
+#: Claims that are about something else than a frame's way, by their `diagnosis`.
+NOT_OF_FRAMES = ("acl", "acl-refusal", "helper", "helper-privilege", "netplan", "port-forward", "not-reachable")
+REST = 3
+AS_ROOT = "run the claim again as root, with the guest still yours: sudo qemunet run --target host ... --as $USER"
+LOOK = "look at what is there: sudo nft list ruleset, tc filter show dev {0} ingress, bridge -d link, ip -s link"
+
+
+def lost_here(scene: Failure) -> Cause | None:
+    """A frame that was seen at one place of this host and not at the next.
+
+    In user mode only if something is known to stand there: QEMU's own packets are also lost to a dead neighbour.
+    """
+    found = _lost(scene)
+    return found[0] if found and (scene.bridged or found[1]) else None
+
+
+def lost_somewhere(scene: Failure) -> Cause | None:
+    """The same, whether anything is known to stand there or not."""
+    found = _lost(scene)
+    return found[0] if found else None
+
+
+def _lost(scene: Failure) -> tuple[Cause, bool] | None:
+    """Between which two places a frame was lost, and whether it is known by what."""
+    trail = trail_of(scene)
+    gap = trail.gap if trail else None
+    if trail is None or gap is None:
+        return None
+    before, after, of_answer = gap
+    what = trail.exchange.answer if of_answer else trail.exchange.question
+    seen_aside = f", though {' and '.join(trail.aside)} itself got it" if trail.aside and not of_answer else ""
+    means = ", by the kernel's counters," if trail.deaf else ""
+    lost = f"the {what} was{means} seen at {before} and not at {after}{seen_aside}: it is lost between them"
+    found = list(_standing_between(scene, trail, before, after, of_answer))
+    if not found and trail.deaf:
+        return Cause(f"{lost}, by something that only root may see{_counted(trail)}", AS_ROOT), False
+    if not found:
+        look = LOOK.format(_link_of(before, after))
+        return Cause(f"{lost}, by something that is not known to us{_counted(trail)}", look), False
+    names = "; and ".join(each.what for each in found[:REST])
+    return Cause(f"{lost}, where this stands: {names}", found[0].remedy), True
+
+
+def _counted(trail: Trail) -> str:
+    return f"; meanwhile the kernel counted {', '.join(map(str, trail.dropped))}" if trail.dropped else ""
+
+
+def hidden(scene: Failure) -> Cause | None:
+    """An answer that nobody saw come in, where something decides about frames before anybody may see them."""
+    trail = trail_of(scene)
+    if trail is None or trail.complete or trail.gap or trail.exchange.inward or len(trail.places) == 1:
+        return None
+    found = filters_on_path.hidden_from_ears(scene.bench.station, trail.places[-1])
+    if not found:
+        return None
+    return Cause(
+        f"no answer to the {trail.exchange.question} was seen at {trail.places[-1]}, where {found[0].what} decides "
+        "about what comes in before anybody can listen",
+        found[0].remedy,
+    )
+
+
+def host_silent(scene: Failure) -> Cause | None:
+    """A question that the host itself should answer, and does not."""
+    trail = trail_of(scene)
+    if trail is None or not trail.exchange.to_host or not trail.unanswered:
+        return None
+    host, last = scene.bench.station, trail.places[-1]
+    found = [
+        *filters_on_path.deafness_to_pings(host),
+        *filters_on_path.at_link(host, last, leaving=False),
+        *filters_on_path.of_the_host(host, leaving=False),
+        *filters_on_path.of_the_host(host, leaving=True),
+        *filters_on_path.at_link(host, last, leaving=True),
+    ]
+    reached = f"the {trail.exchange.question} reached {last}, and this host gave no answer"
+    if not found:
+        return Cause(f"{reached}{_counted(trail)}", AS_ROOT if trail.deaf else LOOK.format(last))
+    return Cause(f"{reached}, where this stands: {'; and '.join(each.what for each in found[:REST])}", found[0].remedy)
+
+
+def unanswered(scene: Failure) -> Cause | None:
+    """A question that has left this host and brought no answer."""
+    trail = trail_of(scene)
+    if trail is None or not trail.unanswered or len(trail.places) == 1:
+        return None
+    exchange, last = trail.exchange, trail.places[-1]
+    if exchange.inward:
+        reason = f"the {exchange.question} reached {last} and the guest gave no answer"
+        return Cause(reason, "look at the guest's own firewall and services")
+    if fits := _largest_answered(scene, trail):
+        return Cause(
+            f"the {exchange.question} left this host at {last}, and no answer came in there: beyond {last} packets of "
+            f"more than {fits} bytes vanish and smaller ones are answered",
+            f"mend the MTU of the LAN behind {last}, or -device virtio-net-pci,host_mtu={fits}",
+        )
+    return Cause(
+        f"the {exchange.question} left this host at {last}, and no answer came in there: this host is not to blame",
+        f"look beyond {last}: the switch's port and what it admits, then the machine that should answer",
+    )
+
+
+def unseen(scene: Failure) -> Cause | None:
+    """An ordinary user may listen at his own guest, and at no interface of the host."""
+    trail = trail_of(scene)
+    if trail is None or trail.complete or not trail.deaf or not trail.asked[0]:
+        return None
+    return Cause(
+        f"the {trail.exchange.question} left {trail.places[0]}, and no answer came back to it; how far it got on "
+        f"{', '.join(trail.deaf)} only root may see",
+        AS_ROOT,
+    )
+
+
+def _largest_answered(scene: Failure, trail: Trail) -> int:
+    """The size of the largest packet that is answered, where a large one is not; 0 where none is."""
+    address = trail.exchange.address
+    if scene.guest is None or not address or trail.largest_bytes < FULL_SIZE_BYTES:
+        return 0
+    return largest_answered(scene.guest, address, trail.largest_bytes)
+
+
+def trail_of(scene: Failure) -> Trail | None:
+    """The first exchange that is not complete, of those that the broken claim needs; None where all are."""
+    return _followed(scene, id(scene.failure))
+
+
+def answered_after_all(scene: Failure) -> bool:
+    """Whether all is complete now: what had no answer had none in time, and what was concluded from that is wrong."""
+    return _followed.__wrapped__(scene, 0) is None
+
+
+@functools.lru_cache(maxsize=1)
+def _followed(scene: Failure, _: int) -> Trail | None:
+    guest = scene.guest
+    if guest is None or not guest.nics or any(topic in NOT_OF_FRAMES for topic in scene.topics) or not _runs(guest):
+        return None
+    # Whatever a real host does not let us know keeps only its own question from being asked.
+    for exchange, links, aside in (_bridged if scene.bridged else _by_user_mode)(scene, guest):
+        # Twice, because a single question may get lost, and nothing be wrong.
+        for _ in range(2):
+            trail = follow(exchange, guest, scene.bench.station, links, aside, countable=scene.bridged)
+            if trail.complete:
+                break
+        else:
+            return trail
+    return None
+
+
+def _runs(guest: Guest) -> bool:
+    return guest.qemu.how_it_ended() is None and guest.panic is None
+
+
+def _bridged(scene: Failure, guest: Guest) -> Iterator[tuple[Exchange, list[str], list[str]]]:
+    tap, bridge = tap_of(guest), scene.target.bridge
+    if tap is None:
+        return
+    outside, inside = [tap, *_uplinks(scene)], [tap, bridge]
+    got = lease(guest, within_seconds=0.0)
+    if got is None:
+        yield probes.dhcp(guest), outside, [bridge]
+        return
+    services = [each for name in ("neighbour_echo", "far_echo") if (each := _known(scene, name))]
+    for service in services[:1]:
+        yield probes.arp(guest, service.address), outside, []
+    for service in services:
+        yield probes.tcp(guest, service), outside, []
+        yield probes.echo(guest, service.address), outside, []
+        yield probes.echo(guest, service.address, FULL_SIZE_BYTES), outside, []
+    if not services and got.gateway:
+        yield probes.arp(guest, got.gateway), outside, []
+        yield probes.echo(guest, got.gateway), outside, []
+        yield probes.echo(guest, got.gateway, FULL_SIZE_BYTES), outside, []
+    caller = _known(scene, "caller")
+    if caller and caller is scene.target.host:
+        yield probes.arp(guest, scene.target.caller_address, to_host=True), inside, []
+        yield probes.echo(guest, scene.target.caller_address, to_host=True), inside, []
+    if caller:
+        yield probes.call(caller, got.address), inside if caller is scene.target.host else outside, []
+
+
+def _by_user_mode(scene: Failure, guest: Guest) -> Iterator[tuple[Exchange, list[str], list[str]]]:
+    def way_to(address: str) -> list[str]:
+        link = link_to(scene, address)
+        return [link] if link else []
+
+    if lease(guest, within_seconds=0.0) is None:
+        yield probes.dhcp(guest), [], []
+        return
+    if "resolver" in scene.topics:
+        for name in scene.target.names:
+            yield probes.dns(guest, name, "10.0.2.3"), way_to(used_by_qemu()), []
+    service = _known(scene, "neighbour_echo" if "reach-lan" in scene.topics else "far_echo")
+    if service and not any(topic.startswith("ping") for topic in scene.topics):
+        yield probes.tcp(guest, service), way_to(service.address), []
+
+
+def _known(scene: Failure, name: str):  # type: ignore[no-untyped-def]
+    try:
+        return getattr(scene.target, name)
+    except Unavailable:
+        return None
+
+
+def _uplinks(scene: Failure) -> list[str]:
+    with scene.target.host.entered():
+        found = next((bridge for bridge in bridges.read() if bridge.name == scene.target.bridge), None)
+    return [port.name for port in found.uplinks if port.up][:1] if found else []
+
+
+def _standing_between(scene: Failure, trail: Trail, before: str, after: str, of_answer: bool) -> Iterator[Obstruction]:
+    host = scene.bench.station
+    on_the_host = [place for place in (before, after) if place != trail.places[-1 if trail.exchange.inward else 0]]
+    if before in on_the_host:
+        yield from filters_on_path.at_link(host, before, leaving=False)
+    if scene.bridged and len(on_the_host) == 2:
+        yield from filters_on_path.within_bridge(host, scene.target.bridge, tuple(on_the_host), trail.largest_bytes)
+    if not scene.bridged:
+        yield from filters_on_path.of_the_host(host, leaving=not of_answer)
+    if after in on_the_host:
+        yield from filters_on_path.at_link(host, after, leaving=True)
+
+
+def _link_of(before: str, after: str) -> str:
+    return after if " " in before else before

@@ -1,0 +1,71 @@
+"""Guests on the documentation's own command lines: no control port, and whatever else QEMU adds by itself."""
+
+import shutil
+import socket
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from qemunet_tests.guest.serial_shell import Login
+from qemunet_tests.isolation.processes import Process, stop
+from qemunet_tests.qemu.built_image import copy_believed
+from qemunet_tests.qemu.guest_machine import GuestMachine
+from qemunet_tests.qemu.launcher import Starter
+from qemunet_tests.timeouts import Pace
+
+
+class LiteralGuests:
+    """QEMU's standard input and output are a shell, which has not booted yet when it is returned.
+
+    `vdisk` is the disk to boot from. Where KVM is unusable `-enable-kvm` is left out. Whoever boots one ends it.
+    """
+
+    def __init__(
+        self, machine: GuestMachine, vdisk: Path, starter: Starter, pace: Pace, count: Callable[[str], None]
+    ) -> None:
+        self._machine = machine
+        self._vdisk = vdisk
+        self._starter = starter
+        self._pace = pace
+        self._count = count
+        self._booted: dict[Process, tuple[Login, Path]] = {}
+
+    def boot(self, *words: str) -> tuple[Login, Process]:
+        """Boot with these words alone, typed in the folder where `vdisk.img` lies."""
+        _, folder = self._starter.new_folder("literal")
+        try:
+            copy_believed(self._vdisk, folder / "vdisk.img")
+            self._starter.identity.owns(folder / "vdisk.img")
+            return self._start(folder, words)
+        except BaseException:
+            shutil.rmtree(folder, ignore_errors=True)
+            raise
+
+    def boot_diskless(self, *words: str) -> tuple[Login, Process]:
+        """The same with the kernel loaded by QEMU: BIOS and boot loader take as long again, and say nothing of NICs."""
+        _, folder = self._starter.new_folder("literal")
+        try:
+            return self._start(folder, [*self._machine.kernel(None), *words])
+        except BaseException:
+            shutil.rmtree(folder, ignore_errors=True)
+            raise
+
+    def _start(self, folder: Path, words: Sequence[str]) -> tuple[Login, Process]:
+        qemu = self._machine.qemu
+        # What these command lines leave unsaid means user networking.
+        qemu.require_user_backend()
+        usable = [word for word in words if word != "-enable-kvm" or self._machine.accel.used == "kvm"]
+        ours, theirs = socket.socketpair()
+        with theirs:
+            command = [str(qemu.path), *usable]
+            process = self._starter.start(command, stdin=theirs.fileno(), stdout=theirs.fileno(), cwd=folder)
+        login = Login(ours, self._pace)
+        self._booted[process] = login, folder
+        self._count("booted")
+        return login, process
+
+    def end(self, process: Process) -> None:
+        """End one, and throw its disk away."""
+        stop(process)
+        login, folder = self._booted.pop(process)
+        login.close()
+        shutil.rmtree(folder, ignore_errors=True)

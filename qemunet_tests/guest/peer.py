@@ -1,0 +1,90 @@
+"""A peer: scapy in the place of a guest, at the other end of a real network backend.
+
+Where a promise is about frames and not about a kernel, no guest needs to boot. QEMU runs without a machine; two hub
+ports join its backend to a datagram socket that carries raw Ethernet frames. Needs QEMU 7.2 or later.
+"""
+
+import os
+import shutil
+import socket
+import stat
+from collections.abc import Callable
+from functools import cached_property
+from pathlib import Path
+
+from scapy.layers.l2 import Ether
+from scapy.packet import Packet
+
+from qemunet_tests.deadline import Deadline
+from qemunet_tests.errors import HarnessError
+from qemunet_tests.qemu.command_line import QemuProcess
+from qemunet_tests.qemu.launcher import OWN
+
+MAC = "52:54:00:70:65:01"
+LARGEST_FRAME_BYTES = 65536
+
+
+def joined(folder: Path) -> list[str]:
+    """The words that join the backend `net0` to the socket in `folder` where a peer listens."""
+    ends = (("local", folder / OWN / "qemu.sock"), ("remote", folder / "peer.sock"))
+    dgram = ",".join(["dgram,id=wire", *(f"{end}.type=unix,{end}.path={path}" for end, path in ends)])
+    return [
+        "-netdev", "hubport,id=hub-net0,hubid=0,netdev=net0",
+        "-netdev", dgram, "-netdev", "hubport,id=hub-wire,hubid=0,netdev=wire",
+    ]  # fmt: skip
+
+
+class Peer:
+    """Sends and receives Ethernet frames."""
+
+    mac = MAC
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self._socket.bind(str(folder / "peer.sock"))
+        # QEMU, which runs as somebody else, sends here.
+        (folder / "peer.sock").chmod(0o666)
+        self.qemu: QemuProcess | None = None
+
+    def send(self, frame: Packet) -> None:
+        """Put a frame on the wire."""
+        try:
+            self._socket.sendto(bytes(frame), f"/proc/self/fd/{self._qemus_socket}")
+        except OSError as error:
+            raise HarnessError(f"QEMU does not take frames any more: {error.strerror}") from error
+
+    @cached_property
+    def _qemus_socket(self) -> int:
+        """QEMU's own, held on to: what it could put there in its place, a link to a socket of root's, is not meant."""
+        descriptor = os.open(self._folder / OWN / "qemu.sock", os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC)
+        if not stat.S_ISSOCK(os.fstat(descriptor).st_mode):
+            os.close(descriptor)
+            raise HarnessError("QEMU has put something else in the place of its socket")
+        return descriptor
+
+    def receive(self, wanted: Callable[[Packet], bool], within_seconds: float = 2.0) -> Packet | None:
+        """The next frame that is `wanted`; None when none came in time."""
+        deadline = Deadline(within_seconds, "a frame")
+        while not deadline.passed:
+            self._socket.settimeout(max(deadline.remaining_seconds, 0.001))
+            try:
+                frame = Ether(self._socket.recv(LARGEST_FRAME_BYTES))
+            except TimeoutError:
+                continue
+            if wanted(frame):
+                return frame
+        return None
+
+    def ask(self, question: Packet, wanted: Callable[[Packet], bool], within_seconds: float = 2.0) -> Packet | None:
+        """Send a frame and return the first answer that is `wanted`."""
+        self.send(question)
+        return self.receive(wanted, within_seconds)
+
+    def close(self) -> None:
+        if self.qemu:
+            self.qemu.quit()
+        self._socket.close()
+        if "_qemus_socket" in vars(self):
+            os.close(self._qemus_socket)
+        shutil.rmtree(self._folder, ignore_errors=True)

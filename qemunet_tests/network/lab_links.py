@@ -1,0 +1,36 @@
+"""Bridges, cables and addresses of stations, by netlink."""
+
+from qemunet_tests.isolation.station import Station
+from qemunet_tests.network import lab_addresses
+
+
+def add_bridge(station: Station, name: str, forward_delay_seconds: int | None = None) -> None:
+    """Make a bridge: one that forwards at once, or with `forward_delay_seconds` one that runs spanning tree."""
+    station.netlink.link(
+        "add",
+        ifname=name,
+        kind="bridge",
+        br_stp_state=int(forward_delay_seconds is not None),
+        # The kernel counts in hundredths.
+        br_forward_delay=100 * (forward_delay_seconds or 0),
+    )
+    station.bring_up(name)
+
+
+def add_veth(near: Station, near_end: str, far: Station, far_end: str) -> None:
+    """Connect two stations with a cable, plugged in at both ends."""
+    near.netlink.link("add", ifname=near_end, kind="veth", peer={"ifname": far_end, "net_ns_fd": far.network})
+    near.bring_up(near_end)
+    far.bring_up(far_end)
+
+
+def set_master(station: Station, link: str, bridge: str) -> None:
+    """Make a link a port of a bridge."""
+    station.netlink.link("set", index=station.index(link), master=station.index(bridge))
+
+
+def assign_address(station: Station, link: str, address: str, gateway: str | None = None) -> None:
+    """Give a link an address, and the station a default route."""
+    station.netlink.addr("add", index=station.index(link), address=address, prefixlen=lab_addresses.LAN_PREFIX)
+    if gateway:
+        station.netlink.route("add", dst="default", gateway=gateway)

@@ -1,0 +1,67 @@
+"""A service in a guest that says a word of its own, so that an answer proves who gave it.
+
+A connection to a forwarded port proves nothing: libslirp accepts it before it knows whether anybody is there.
+"""
+
+import secrets
+import socket
+from dataclasses import dataclass
+
+from qemunet_tests.guest.guest import Guest
+from qemunet_tests.isolation.station import Station
+from qemunet_tests.timeouts import turns
+
+LISTEN = {"TCP": "TCP4-LISTEN:{port},fork,reuseaddr", "UDP": "UDP4-RECVFROM:{port},fork"}
+#: Where a word has come in, it is taken first: socat answers nothing where it cannot hand it on.
+SAY = {"TCP": "echo {word}", "UDP": "read -r -n 1 _; echo {word}"}
+NO_ANSWER = "no answer"
+SOCKETS = {"TCP": socket.SOCK_STREAM, "UDP": socket.SOCK_DGRAM}
+
+
+@dataclass(frozen=True)
+class BannerAnswer:
+    """The word that was read, or what kept us from reading one."""
+
+    word: str
+    trouble: str = ""
+
+    def __str__(self) -> str:
+        return "answers" if self.word else self.trouble
+
+
+def put_up(guest: Guest, port: int, protocol: str = "TCP") -> str:
+    """Have the guest say a word at a port, to everybody who comes; returns the word. `protocol` is TCP or UDP."""
+    word = secrets.token_hex(8)
+    listen = LISTEN[protocol].format(port=port)
+    say = SAY[protocol].format(word=word)
+    guest.check(f"setsid socat {listen} SYSTEM:'{say}' >/dev/null 2>&1 </dev/null &")
+    table = f"/proc/net/{protocol.lower()}"
+    guest.check(f"until grep -q ':{port:04X} 00000000:0000' {table}; do usleep 20000; done")
+    return word
+
+
+def read_at(
+    station: Station, address: str, port: int, protocol: str = "TCP", wait_seconds: float = 10.0
+) -> BannerAnswer:
+    """What is said at an address and port to somebody who calls from a station: without an answer, he calls again."""
+    answer = BannerAnswer("", NO_ANSWER)
+    for patience_seconds in turns(wait_seconds):
+        answer = _read_at(station, address, port, protocol, patience_seconds)
+        if answer.trouble != NO_ANSWER:
+            break
+    return answer
+
+
+def _read_at(station: Station, address: str, port: int, protocol: str, wait_seconds: float) -> BannerAnswer:
+    with station.open_socket(SOCKETS[protocol]) as caller:
+        caller.settimeout(wait_seconds)
+        try:
+            caller.connect((address, port))
+            if protocol == "UDP":
+                caller.send(b"who is there?")
+            word = caller.recv(64).decode(errors="replace").strip()
+        except TimeoutError:
+            return BannerAnswer("", NO_ANSWER)
+        except OSError as refusal:
+            return BannerAnswer("", refusal.strerror or str(refusal))
+    return BannerAnswer(word) if word else BannerAnswer("", "hangs up without a word")

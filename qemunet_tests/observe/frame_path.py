@@ -1,0 +1,179 @@
+"""How far a question got, and how far its answer came back: listened to at every place of its way at once."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from qemunet_tests.deadline import Deadline
+from qemunet_tests.guest.guest import Guest
+from qemunet_tests.host.files import MACHINE, read_text
+from qemunet_tests.isolation.station import Station
+from qemunet_tests.observe.capture import GuestWire, Wiretap, Wiretaps
+from qemunet_tests.observe.kernel_counters import Drop, counters, risen
+from qemunet_tests.observe.packets import Packet
+from qemunet_tests.observe.probes import Exchange
+
+#: What is under way when the asking ends gets to the next place a moment later, on a busy machine not at once.
+SETTLING_SECONDS = 1.0
+#: Something else that comes in just then hides that no answer does: the next time may be quieter.
+QUIET_ATTEMPTS = 3
+#: QEMU before 8.0 writes the virtio header in front of a frame: then its source is found there.
+SOURCES = (slice(6, 12), slice(16, 22), slice(18, 24))
+
+
+@dataclass(frozen=True)
+class Trail:
+    """`places` lie in the order in which the question passes them; `asked` and `answered` say how often each saw it.
+
+    `aside` are further places that saw the question, as a bridge sees a broadcast. `largest_bytes` is the size of the
+    largest question. `deaf` are the places that we may not listen at: of those only the kernel's counters are known,
+    and `silent` says whether nothing at all that might be an answer came in meanwhile at the last of them. `tags` are
+    the VLANs whose tags were seen there, and `dropped` is what the host's kernel threw away meanwhile.
+    """
+
+    exchange: Exchange
+    places: tuple[str, ...]
+    asked: tuple[int, ...]
+    answered: tuple[int, ...]
+    aside: tuple[str, ...]
+    deaf: tuple[str, ...]
+    largest_bytes: int
+    silent: bool = False
+    tags: tuple[int, ...] = ()
+    dropped: tuple[Drop, ...] = ()
+
+    @property
+    def complete(self) -> bool:
+        """Whether the answer came back to whoever had asked."""
+        return self.answered[0] > 0
+
+    @property
+    def gap(self) -> tuple[str, str, bool] | None:
+        """The last place that saw the question, or else the answer, the next one, which did not, and whether it is
+        the answer that is missing. None where all was seen everywhere, and where the last place saw no answer.
+        """
+        if self.asked[0] == 0:
+            return None
+        for number in range(1, len(self.places)):
+            if not self.asked[number]:
+                return self.places[number - 1], self.places[number], False
+        for number in range(len(self.places) - 1, 0, -1):
+            if self.answered[number] and not self.answered[number - 1]:
+                return self.places[number], self.places[number - 1], True
+        return None
+
+    @property
+    def unanswered(self) -> bool:
+        """Whether the question left at the last place, and no answer came in there."""
+        return all(self.asked) and not any(self.answered) and (self.silent or not self.deaf)
+
+
+def follow(
+    exchange: Exchange,
+    guest: Guest,
+    station: Station,
+    links: Sequence[str],
+    aside: Sequence[str],
+    countable: bool = True,
+) -> Trail:
+    """Ask once and see where it passes. `links` are the places on the host beyond the guest, nearest first.
+
+    They are `countable` where the guest's own frames pass them, the first being its tap: then their counters stand in
+    for what we may not listen to.
+    """
+    before = counters(station, links)
+    with Wiretaps(guest, station, [*links, *aside]) as taps:
+        if taps.deaf and countable and not exchange.inward:
+            trail = _counted(exchange, guest, links, taps.deaf)
+            for _ in range(QUIET_ATTEMPTS - 1):
+                if trail.complete or trail.silent or trail.gap:
+                    break
+                trail = _counted(exchange, guest, links, taps.deaf)
+        else:
+            exchange.provoke()
+            trail = _settled(lambda: _heard(exchange, taps, links, aside), guest)
+    return replace(trail, dropped=risen(before, counters(station, links)))
+
+
+def _settled(look: Callable[[], Trail], guest: Guest) -> Trail:
+    seen: list[Trail] = []
+
+    def without_gap() -> bool:
+        seen[:] = [look()]
+        return seen[0].gap is None
+
+    arriving = Deadline(guest.pace.seconds(SETTLING_SECONDS), "what was under way")
+    arriving.sees(without_gap, interval_seconds=0.05)
+    return seen[0]
+
+
+def _heard(exchange: Exchange, taps: Wiretaps, links: Sequence[str], aside: Sequence[str]) -> Trail:
+    on_the_way: list[Wiretap] = [taps.guest, *(taps.links[link] for link in links if link in taps.links)]
+    if exchange.inward:
+        on_the_way.reverse()
+    # Each way in the order in which it is travelled: whatever was seen at a place can then be seen at the next.
+    questions = [_matching(tap, exchange.asks) for tap in on_the_way]
+    answers = [_matching(tap, exchange.answers) for tap in reversed(on_the_way)][::-1]
+    last = taps.links.get(on_the_way[-1].place)
+    return Trail(
+        exchange,
+        tuple(tap.place for tap in on_the_way),
+        tuple(map(len, questions)),
+        tuple(map(len, answers)),
+        tuple(link for link in aside if link in taps.links and _matching(taps.links[link], exchange.asks)),
+        tuple(taps.deaf),
+        max((packet.size_bytes for found in questions for packet in found), default=0),
+        tags=tuple(sorted(last.tags)) if last else (),
+    )
+
+
+def _matching(tap: Wiretap, wanted: Callable[[Packet], bool]) -> list[Packet]:
+    return [each for each in tap.packets() if wanted(each)]
+
+
+def _counted(exchange: Exchange, guest: Guest, links: Sequence[str], deaf: Sequence[str]) -> Trail:
+    """The same by counters: what came in from the guest at its tap, and what went out behind."""
+    # Read outside of what the guest's wire shows, so that whatever is seen there is counted.
+    before = [_counters(link) for link in links]
+    wire = GuestWire(guest)
+    exchange.provoke()
+
+    def look() -> Trail:
+        questions = _matching(wire, exchange.asks)
+        answers = len(_matching(wire, exchange.answers))
+        more = [(now[0] - then[0], now[1] - then[1]) for then, now in zip(before, map(_counters, links), strict=True)]
+        # A host's own bridge takes in what is meant for the host.
+        passed = [each[0] if number == 0 or exchange.to_host else each[1] for number, each in enumerate(more)]
+        back = more[-1][1 if exchange.to_host else 0] if more else 0
+        return Trail(
+            exchange,
+            (wire.place, *links),
+            (len(questions), *(count if count >= len(questions) else 0 for count in passed)),
+            (answers,) * (len(links) + 1),
+            (),
+            tuple(deaf),
+            max((packet.size_bytes for packet in questions), default=0),
+            # What came in and went on to the guest was no answer: that would have been seen there.
+            silent=bool(more) and back <= _arrived(guest, wire, links),
+        )
+
+    return _settled(look, guest)
+
+
+def _arrived(guest: Guest, wire: GuestWire, links: Sequence[str]) -> int:
+    """How many frames came to the guest that neither it nor its host had sent."""
+    own = {bytes.fromhex(mac.replace(":", "")) for mac in (guest.macs[0], *map(_mac, links))}
+    return sum(own.isdisjoint(frame[place] for place in SOURCES) for frame in wire.frames())
+
+
+def _mac(link: str) -> str:
+    return read_text(MACHINE, f"/sys/class/net/{link}/address") or ""
+
+
+def _counters(link: str) -> tuple[int, int]:
+    """Packets that came in and went out at an interface so far."""
+    folder = Path("/sys/class/net", link, "statistics")
+    try:
+        return int((folder / "rx_packets").read_text()), int((folder / "tx_packets").read_text())
+    except OSError:  # gone
+        return 0, 0

@@ -1,0 +1,148 @@
+"""Questions that bring an answer where nothing is wrong, and how both are recognised wherever they pass.
+
+A guest asks over its own protocols: DHCP, ARP, DNS, TCP, ICMP; or a station calls the guest.
+"""
+
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from qemunet_tests.guest.guest import Guest
+from qemunet_tests.isolation.station import Station
+from qemunet_tests.network.target import Endpoint
+from qemunet_tests.observe.frames import DHCP_COOKIE
+from qemunet_tests.observe.lease import lease
+from qemunet_tests.observe.packets import ARP, ICMP, TCP, UDP, Packet
+from qemunet_tests.observe.reach import ping
+from qemunet_tests.observe.resolver import ask_in
+from qemunet_tests.timeouts import crowding, whole
+
+#: linux/if_ether.h: what a guest believes that the LAN carries, less the headers of IPv4 and ICMP.
+FULL_SIZE_BYTES = 1500 - 28
+DHCP = "DHCP request"
+SYN, SYN_ACK, RESET = 0x02, 0x12, 0x04
+
+
+@dataclass(frozen=True)
+class Exchange:
+    """`question` and `answer` name it for people. `inward` questions are put to the guest, others by it.
+
+    `to_host` is what the host itself should answer. `address` is whose answer is wanted, where it is one's alone.
+    """
+
+    question: str
+    answer: str
+    provoke: Callable[[], object]
+    asks: Callable[[Packet], bool]
+    answers: Callable[[Packet], bool]
+    inward: bool = False
+    to_host: bool = False
+    address: str = ""
+
+
+def dhcp(guest: Guest) -> Exchange:
+    """A one-time client beside the guest's own, whose lease nobody uses."""
+    mac = bytes.fromhex(guest.macs[0].replace(":", ""))
+
+    def is_ours(packet: Packet) -> bool:
+        return packet.kind == UDP and DHCP_COOKIE in packet.payload and mac in packet.payload[28:48]
+
+    return Exchange(
+        DHCP,
+        "offer",
+        lambda: guest.run(f"udhcpc -n -q -t 3 -T {_patience(1)} -i eth0 -s /bin/true", within_seconds=8),
+        lambda packet: is_ours(packet) and packet.second == 67,
+        lambda packet: is_ours(packet) and packet.second == 68,
+    )
+
+
+def _patience(seconds: int) -> int:
+    """As long on a machine that is slow just now."""
+    return whole(seconds * crowding())
+
+
+def arp(guest: Guest, address: str, to_host: bool = False) -> Exchange:
+    """Who on the LAN has an address?"""
+    return Exchange(
+        f"ARP request for {address}",
+        "ARP reply",
+        lambda: guest.run(f"arping -c 2 -w {_patience(3)} -I eth0 {address}", within_seconds=6),
+        lambda packet: packet.kind == ARP and packet.first == 1 and packet.target == address,
+        lambda packet: packet.kind == ARP and packet.first == 2 and packet.source == address,
+        to_host=to_host,
+    )
+
+
+def tcp(guest: Guest, service: Endpoint, seen_as: str | None = None) -> Exchange:
+    """A connection; `seen_as` is the service's address behind QEMU, where that is another."""
+    addresses, port = {service.address, seen_as or service.address}, service.port
+    # A port of its own tells it from earlier attempts, about which something may still be said. QEMU's has another.
+    own_port, got = 40000 + secrets.randbelow(20000), lease(guest, within_seconds=0.0)
+    own = got.address if got else ""
+    connect = f"socat -u OPEN:/dev/null TCP4:{service.address}:{port},sourceport={own_port}"
+    return Exchange(
+        f"TCP connection to {service}",
+        "SYN-ACK",
+        lambda: guest.run(f"{connect},connect-timeout={_patience(3)}", within_seconds=6),
+        lambda packet: (
+            (packet.kind, packet.second) == (TCP, port)
+            and packet.target in addresses
+            and (packet.source != own or packet.first == own_port)
+            and _flags(packet, SYN)
+        ),
+        lambda packet: (
+            (packet.kind, packet.first) == (TCP, port)
+            and packet.source in addresses
+            and (packet.target != own or packet.second == own_port)
+            and (_flags(packet, SYN_ACK) or _flags(packet, RESET))
+        ),
+    )
+
+
+def _flags(packet: Packet, wanted: int) -> bool:
+    # Behind the ports: sequence and acknowledgement numbers, the length of the header, and then the flags.
+    return len(packet.payload) > 9 and packet.payload[9] & wanted == wanted
+
+
+def echo(guest: Guest, address: str, size_bytes: int = 56, to_host: bool = False) -> Exchange:
+    """A ping with so many bytes in it."""
+    large = size_bytes >= FULL_SIZE_BYTES
+    return Exchange(
+        f"{'full-size ' if large else ''}echo request to {address}",
+        "echo reply",
+        lambda: guest.run(f"ping -n -c 2 -W {_patience(1)} -s {size_bytes} {address}", within_seconds=6),
+        lambda packet: _is_echo(packet, 8, size_bytes) and packet.target == address,
+        lambda packet: _is_echo(packet, 0, size_bytes) and packet.source == address,
+        to_host=to_host,
+        address=address,
+    )
+
+
+def call(station: Station, address: str) -> Exchange:
+    """A station pings the guest, at this address of it."""
+    return Exchange(
+        f"echo request to the guest at {address}",
+        "echo reply",
+        lambda: ping(station, address, count=2, wait_seconds=1),
+        lambda packet: _is_echo(packet, 8, 0) and packet.target == address,
+        lambda packet: _is_echo(packet, 0, 0) and packet.source == address,
+        inward=True,
+    )
+
+
+def _is_echo(packet: Packet, kind: int, least_bytes: int) -> bool:
+    return (packet.kind, packet.first) == (ICMP, kind) and packet.size_bytes >= least_bytes
+
+
+def dns(guest: Guest, name: str, server: str) -> Exchange:
+    """A question about a name; whoever relays it leaves the question itself as it is."""
+    # A spelling of its own, which resolvers repeat, tells it from everybody else's question.
+    spelled = "".join(secrets.choice((letter.upper(), letter.lower())) for letter in name)
+    words = b"".join(bytes([len(label)]) + label.encode() for label in spelled.split("."))
+    return Exchange(
+        f"DNS question for {name}",
+        "DNS answer",
+        lambda: ask_in(guest, server, spelled, wait_seconds=3),
+        lambda packet: (packet.kind, packet.second) == (UDP, 53) and words in packet.payload,
+        lambda packet: (packet.kind, packet.first) == (UDP, 53) and words in packet.payload,
+    )

@@ -1,0 +1,40 @@
+"""What is settled on the machine itself, before the lab is entered: the guest's image, QEMU, the accelerator.
+
+Inside there is no way out to fetch packages, and a user namespace hides which groups the user is in, so that KVM's
+refusals could not be explained there.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from qemunet_tests import cache, images
+from qemunet_tests.isolation import exec_without_network
+from qemunet_tests.isolation.enclosure import Running
+from qemunet_tests.isolation.identity import on_the_host, unprivileged
+from qemunet_tests.qemu import accel, qemu_facts
+from qemunet_tests.qemu.accel import Accel
+from qemunet_tests.qemu.kvm_probe import launch_here
+from qemunet_tests.settings import Settings
+
+
+def prepare(settings: Settings, notice: Callable[[str], None] = lambda _: None) -> Accel:
+    """Build the image if there is none, and choose the accelerator. Quick when all of it was done before.
+
+    `notice` is told what takes long. Raises UsageError, Unavailable, HarnessError.
+    """
+    cache.claim()
+    image = images.ensure()
+    guests = on_the_host(settings.as_user) if settings.target == "host" else unprivileged()
+    qemu = qemu_facts.find(str(settings.qemu) if settings.qemu else None, guests)
+    if settings.target == "host":
+
+        def launch(words: Sequence[str], **streams: Any) -> Running:
+            return launch_here([*guests.prefix(), *words], **streams)
+
+        return accel.choose(settings.accel, qemu, image, launch, notice=notice, uid=guests.uid)
+    return accel.choose(settings.accel, qemu, image, _cut_off, notice=notice, uid=unprivileged().uid)
+
+
+def _cut_off(words: Sequence[str], **streams: Any) -> Running:
+    """Start a probe as the user that guests run as, in a network namespace that has nothing in it."""
+    return launch_here(exec_without_network.words([*unprivileged().prefix(), *words]), **streams)

@@ -1,0 +1,40 @@
+"""The machine every guest is: its command line, whatever network it is given."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from qemunet_tests.qemu.accel import Accel
+from qemunet_tests.qemu.built_image import Image
+from qemunet_tests.qemu.qemu_facts import Qemu
+
+MEMORY_MIB = 256
+
+
+@dataclass(frozen=True)
+class GuestMachine:
+    """One QEMU, one image, one accelerator."""
+
+    qemu: Qemu
+    image: Image
+    cmdline: str
+    accel: Accel
+
+    def words(self, name: str) -> list[str]:
+        """The command line of a guest called `name` that boots its kernel, up to its network."""
+        return [
+            str(self.qemu.path), "-name", name, "-nodefaults", "-no-user-config",
+            "-display", "none", "-no-reboot", "-accel", self.accel.used, "-m", f"{MEMORY_MIB}M",
+        ]  # fmt: skip
+
+    def cold(self, network: str | None = None) -> list[str]:
+        """Words for a guest with memory of its own; `network` is what the guest is to do with its NICs at boot."""
+        return ["-M", self.qemu.machine, *self.kernel(network)]
+
+    def backed(self, memory: Path, shared: bool, network: str | None) -> list[str]:
+        """Words for a guest whose memory is a file: shared with it, or a private copy on write."""
+        backend = f"memory-backend-file,id=ram,size={MEMORY_MIB}M,mem-path={memory},share={'on' if shared else 'off'}"
+        return ["-object", backend, "-M", f"{self.qemu.machine},memory-backend=ram", *self.kernel(network)]
+
+    def kernel(self, network: str | None) -> list[str]:
+        append = f"{self.cmdline} qemunet.network={network}" if network else self.cmdline
+        return ["-kernel", str(self.image.kernel), "-initrd", str(self.image.initrd), "-append", append]

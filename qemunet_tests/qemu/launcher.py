@@ -1,0 +1,91 @@
+"""Starting QEMU: where, as whom, with which privileges, and in a folder of its own."""
+
+import itertools
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+
+from qemunet_tests.isolation.identity import Identity
+from qemunet_tests.isolation.namespaces import scratch
+from qemunet_tests.isolation.processes import Process
+from qemunet_tests.isolation.station import Station
+from qemunet_tests.qemu.command_line import CONSOLE, QemuProcess
+from qemunet_tests.qemu.netdev import Backend, BridgeNetdev, UserNetdev
+from qemunet_tests.qemu.qemu_facts import Qemu
+from qemunet_tests.qemu.setuid_helper import BridgeHelper, HostHelper
+
+#: In a guest's folder, the one in which QEMU may make files of its own.
+OWN = "qemu"
+
+#: Of each file that QEMU writes: a console, a capture, the copy of a disk. A guest that floods them would fill the
+#: memory that they lie in; so QEMU is ended by SIGXFSZ, which says why.
+LIMIT_BYTES = 512 << 20
+
+
+class Starter:
+    """Starts one QEMU at a station, as `identity`, with the bridge helper that serves it there."""
+
+    def __init__(self, qemu: Qemu, station: Station, identity: Identity, helper: HostHelper | None) -> None:
+        self.qemu = qemu
+        self.station = station
+        self.identity = identity
+        self.helper: HostHelper | BridgeHelper = helper or BridgeHelper(qemu.helper_path)
+        self._numbers = itertools.count(1)
+
+    def new_folder(self, kind: str) -> tuple[str, Path]:
+        """A name that nothing else in this run has, and a folder of that name.
+
+        The folder is ours, so that what we write and read in it is what we take it for. QEMU writes to the files that
+        `give` makes for it, and makes its own in the folder OWN.
+        """
+        name = f"{kind}-{next(self._numbers)}"
+        folder = scratch() / name
+        folder.mkdir()
+        # Whatever our umask says.
+        folder.chmod(0o755)
+        (folder / OWN).mkdir()
+        self.identity.owns(folder / OWN)
+        return name, folder
+
+    def give(self, file: Path) -> Path:
+        """Make an empty file that QEMU may write to, and nobody can put another in its place."""
+        file.touch(0o644, exist_ok=False)
+        self.identity.owns(file)
+        return file
+
+    def launch(
+        self, words: Sequence[str], folder: Path, netdevs: Sequence[Backend], serial_ports: int = 2
+    ) -> QemuProcess:
+        """Start QEMU with a monitor. Where that fails its folder is gone as well."""
+        capabilities = self.capabilities(netdevs)
+
+        def start(command: Sequence[str], **options: object) -> Process:
+            # The server of `smb=` keeps its files where this says: nothing is to be left on the machine.
+            # And QEMU looks for its firmware in the current folder first, whoever put a file there.
+            words = ["env", f"TMPDIR={folder / OWN}", *command]
+            return self.start(words, capabilities=capabilities, **{"cwd": folder, **options})
+
+        try:
+            if any(isinstance(netdev, UserNetdev) for netdev in netdevs):
+                self.qemu.require_user_backend()
+            self.give(folder / CONSOLE)
+            return QemuProcess(words, start, folder, serial_ports)
+        except BaseException:
+            shutil.rmtree(folder, ignore_errors=True)
+            raise
+
+    def start(self, words: Sequence[str], capabilities: tuple[str, ...] = (), **options: object) -> Process:
+        """Start a program as QEMU is started; `options` are those of subprocess."""
+        limited = ["prlimit", f"--fsize={LIMIT_BYTES}", "--"]
+        return self.station.start([*self.identity.prefix(capabilities), *limited, *words], **options)
+
+    def capabilities(self, netdevs: Sequence[Backend]) -> tuple[str, ...]:
+        """Those that a QEMU with these backends is to have."""
+        given = {
+            capability for netdev in netdevs if isinstance(netdev, UserNetdev) for capability in netdev.capabilities
+        }
+        # As the post does. Where the bit has no effect, QEMU is given the one capability that it would give the helper.
+        bridged = [netdev for netdev in netdevs if isinstance(netdev, BridgeNetdev) and not netdev.unaided]
+        if bridged and not self.helper.serves(self.identity.uid):
+            given.add("net_admin")
+        return tuple(sorted(given))

@@ -1,0 +1,101 @@
+"""Which tests of a session cite which claim, and which of them were asked for."""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import pytest
+
+from qemunet_tests.claims import Claim, Installed, cited_by, load, matching
+from qemunet_tests.claims.citations import MARKER, TESTS
+from qemunet_tests.errors import HarnessError, Unavailable, UsageError
+from qemunet_tests.report.claim_report import RunOfTest
+
+#: Where a test remembers what it found out.
+RECORD = pytest.StashKey[RunOfTest]()
+_REFUSAL = pytest.StashKey[Exception]()
+
+
+def cite(items: Iterable[pytest.Item], strict: bool) -> None:
+    """Give every test that cites a claim a record of its own.
+
+    Other projects may use a marker of the same name: only where `strict` is a test refused, when its turn
+    comes, that does not cite exactly one claim that exists.
+    """
+    for item in items:
+        markers = list(item.iter_markers(MARKER))
+        ids = [str(argument) for marker in markers for argument in marker.args]
+        claim = load().get(ids[0]) if len(ids) == 1 else None
+        if claim:
+            item.stash[RECORD] = RunOfTest(claim, _name_for_people(item))
+            item.extra_keyword_matches.add(claim.id)  # for pytest's -k
+        elif markers and strict:
+            item.stash[_REFUSAL] = UsageError(
+                "a test has to cite one claim that exists, for instance @pytest.mark.claim('user/address'); "
+                f"this one cites {', '.join(map(repr, ids)) or 'none'}"
+            )
+
+
+def keep_within_bounds(items: Iterable[pytest.Item], installed: Installed) -> None:
+    """What is promised for other versions than those at hand is unavailable: no guest is started for it."""
+    for item in items:
+        if record := item.stash.get(RECORD, None):
+            record.testimony.installed = installed
+            if refusal := _out_of_bounds(record.claim, installed):
+                item.stash[_REFUSAL] = refusal
+
+
+def _out_of_bounds(claim: Claim, installed: Installed) -> Exception | None:
+    try:
+        outside = claim.bounds.outside(installed)
+    except (HarnessError, Unavailable, UsageError) as error:
+        return error
+    return Unavailable(f"this is promised {outside.reason}", outside.remedy) if outside else None
+
+
+def refuse(item: pytest.Item) -> None:
+    """Raises UsageError for a test that cites wrongly, Unavailable for one whose claim is for other versions.
+
+    Not earlier: an error while tests are collected has pytest-xdist's workers end without a word.
+    """
+    if refusal := item.stash.get(_REFUSAL, None):
+        raise refusal
+
+
+def take_down(item: pytest.Item, call: pytest.CallInfo[None], report: pytest.TestReport) -> None:
+    """Remember how a phase ended; the report of the last one carries the finding."""
+    if record := item.stash.get(RECORD, None):
+        error = call.excinfo.value if call.excinfo else None
+        record.ended(call.when, error, call.duration, getattr(item, "funcargs", {}))
+        if call.when == "teardown":
+            report.user_properties.extend(record.finding().as_properties())
+
+
+def select(items: list[pytest.Item], globs: tuple[str, ...]) -> tuple[list[pytest.Item], list[pytest.Item]]:
+    """The tests of the claims that a glob matches, and the others; without globs all tests are wanted."""
+    if not globs:
+        return items, []
+    wanted = matching(globs)
+    chosen: list[pytest.Item] = []
+    left_out: list[pytest.Item] = []
+    for item in items:
+        record = item.stash.get(RECORD, None)
+        (chosen if record and record.claim.id in wanted else left_out).append(item)
+    return chosen, left_out
+
+
+def claim_of_location(nodeid: str, root: Path) -> str | None:
+    """The claim of a test of which nothing but pytest's name for it is known, as when a worker dies."""
+    file, *names = nodeid.partition("[")[0].split("::")
+    if not names:
+        return None
+    for candidate in (root / file, Path(file), TESTS / Path(file).name):
+        if claims := cited_by(candidate, names[-1]):
+            return claims[0] if len(claims) == 1 else None
+    return None
+
+
+def _name_for_people(item: pytest.Item) -> str:
+    """What pytest takes after --pyargs for tests of a package, for instance `package.module::test_it[1]`."""
+    module = getattr(item, "module", None)
+    _, separator, name = item.nodeid.partition("::")
+    return f"{module.__name__}::{name}" if module and separator else item.nodeid

@@ -1,0 +1,56 @@
+"""What all the verdicts of a mode mean to somebody who wants to use it: one line."""
+
+from collections.abc import Sequence
+
+from qemunet_tests.report.shapes import ClaimVerdict
+from qemunet_tests.report.verdict_of_test import Verdict
+
+#: What is said of a mode of which nothing can be said to work, and by which verdict's reason.
+_HOPELESS = (
+    (Verdict.BROKEN, ""),
+    (Verdict.INCONCLUSIVE, "nothing was learned"),
+    (Verdict.UNAVAILABLE, "cannot be tried here"),
+)
+#: A mode is given up on no fewer promises than that.
+_MANY = 5
+_SHORTCOMINGS = {
+    Verdict.BROKEN: ("is broken", "are broken"),
+    Verdict.INCONCLUSIVE: ("is inconclusive", "are inconclusive"),
+    Verdict.DEVIATES: ("deviates", "deviate"),
+    Verdict.UNAVAILABLE: ("could not be tried", "could not be tried"),
+}
+
+
+def mode_summary(mode: str, verdicts: Sequence[ClaimVerdict]) -> str:
+    """One sentence about one mode."""
+    found = {each.verdict for each in verdicts}
+    if not found & {Verdict.HOLDS, Verdict.DEVIATES}:
+        for verdict, meaning in _HOPELESS:
+            if verdict in found:
+                reason = next(each.reason for each in verdicts if each.verdict is verdict)
+                said = _all_broken(verdicts) if verdict is Verdict.BROKEN else meaning
+                return f"{mode}: {said}: {reason or 'no reason is known'}"
+    holding = sum(each.verdict is Verdict.HOLDS for each in verdicts)
+    if holding == len(verdicts):
+        return f"{mode}: the one promise tried holds" if holding == 1 else f"{mode}: all {holding} promises hold"
+    parts = [part for verdict in _SHORTCOMINGS if (part := _shortcoming(verdict, verdicts))]
+    return f"{mode}: {holding} of {len(verdicts)} promises hold; {'; '.join(parts)}"
+
+
+def _all_broken(verdicts: Sequence[ClaimVerdict]) -> str:
+    """What it means that nothing holds of what was tried: of few promises, no more than that."""
+    broken = [each.claim.partition("/")[2] for each in verdicts if each.verdict is Verdict.BROKEN]
+    if len(broken) >= _MANY:
+        return "not usable"
+    if len(broken) > 1:
+        return f"none of the promises tried is seen to hold; {', '.join(broken)} are broken"
+    others = "" if len(verdicts) == 1 else " of those tried that could be judged"
+    return f"the one promise{others or ' tried'} is broken, {broken[0]}"
+
+
+def _shortcoming(verdict: Verdict, verdicts: Sequence[ClaimVerdict]) -> str:
+    slugs = [each.claim.partition("/")[2] for each in verdicts if each.verdict is verdict]
+    if not slugs:
+        return ""
+    singular, plural = _SHORTCOMINGS[verdict]
+    return f"{len(slugs)} {singular if len(slugs) == 1 else plural}: {', '.join(slugs)}"

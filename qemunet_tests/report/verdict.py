@@ -1,0 +1,72 @@
+"""From how one phase of a test ended to what that says about the claim."""
+
+from dataclasses import dataclass
+
+import pytest
+
+from qemunet_tests.errors import HarnessError, Unavailable
+from qemunet_tests.report.verdict_of_test import Verdict
+
+_LONGEST_REASON = 600
+
+
+@dataclass(frozen=True)
+class PhaseOutcome:
+    """How a phase ended that did not simply pass."""
+
+    verdict: Verdict
+    reason: str
+    remedy: str | None = None
+
+
+def judge(error: BaseException | None, phase: str) -> PhaseOutcome | None:
+    """None where the phase passed. `phase` is setup, call or teardown."""
+    if error is None:
+        return None
+    if isinstance(error, pytest.skip.Exception) and phase != "teardown":
+        return _skipped(error)
+    if _is_assertion(error, phase):
+        return PhaseOutcome(Verdict.BROKEN, assertion_line(error))
+    return PhaseOutcome(Verdict.INCONCLUSIVE, one_line(error))
+
+
+def _skipped(error: BaseException) -> PhaseOutcome:
+    cause = error.__cause__
+    if isinstance(cause, Unavailable):
+        return PhaseOutcome(Verdict.UNAVAILABLE, cause.reason, cause.remedy)
+    return PhaseOutcome(Verdict.UNAVAILABLE, _first_line(str(error)) or "skipped without a reason")
+
+
+def _is_assertion(error: BaseException, phase: str) -> bool:
+    """`pytest.fail` and an exception that `pytest.raises` missed are assertions by another name.
+
+    In setup and teardown pytest itself raises the same type for broken fixtures.
+    """
+    if isinstance(error, BaseExceptionGroup):
+        return all(_is_assertion(each, phase) for each in error.exceptions)
+    return isinstance(error, AssertionError) or (phase == "call" and isinstance(error, pytest.fail.Exception))
+
+
+def assertion_line(error: BaseException) -> str:
+    """The first line of the assertion's message."""
+    if isinstance(error, BaseExceptionGroup):
+        return assertion_line(error.exceptions[0])
+    return _first_line(str(error)) or "the assertion came without a message"
+
+
+def one_line(error: BaseException) -> str:
+    """What went wrong, without a traceback. The harness speaks in sentences; others need their type named."""
+    if isinstance(error, BaseExceptionGroup):
+        return _shortened("; ".join(one_line(each) for each in error.exceptions))
+    if isinstance(error, HarnessError | Unavailable):
+        return _shortened("; ".join(line.strip() for line in str(error).splitlines() if line.strip()))
+    message = _first_line(str(error))
+    return f"{type(error).__name__}: {message}" if message else type(error).__name__
+
+
+def _first_line(text: str) -> str:
+    return _shortened(next((line.strip() for line in text.splitlines() if line.strip()), ""))
+
+
+def _shortened(text: str) -> str:
+    return text if len(text) <= _LONGEST_REASON else f"{text[: _LONGEST_REASON - 4]} ..."

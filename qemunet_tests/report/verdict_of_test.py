@@ -1,0 +1,78 @@
+"""What one test found out about one claim, on its way from the process that ran it to the report."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Verdict(StrEnum):
+    """What became of a claim, worst first."""
+
+    BROKEN = "broken"
+    INCONCLUSIVE = "inconclusive"
+    DEVIATES = "deviates"
+    HOLDS = "holds"
+    UNAVAILABLE = "unavailable"
+
+
+_RANKS = {verdict: rank for rank, verdict in enumerate(Verdict)}
+
+
+def worst(verdicts: Iterable[Verdict]) -> Verdict:
+    """The verdict of several tests together: `unavailable` only if all of them are."""
+    return min(verdicts, key=_RANKS.__getitem__)
+
+
+#: The user property in which a fixture names a file that helps to understand a failure.
+ARTIFACT = "qemunet.artifact"
+_TEST = "qemunet.test"
+_SECONDS = "qemunet.seconds"
+_TEXTS = ("expected", "observed", "reason", "remedy")
+
+
+@dataclass(frozen=True)
+class VerdictOfTest:
+    """One test's verdict on one claim. `test` is a name for people, never a key."""
+
+    claim: str
+    verdict: Verdict
+    test: str
+    seconds: float = 0.0
+    expected: str | None = None
+    observed: str | None = None
+    reason: str | None = None
+    remedy: str | None = None
+    artifacts: tuple[str, ...] = ()
+
+    def as_properties(self) -> list[tuple[str, object]]:
+        """User properties of a pytest report: they survive pytest-xdist, and end up in junit.xml.
+
+        Artifacts are not among them: the fixtures that made them have added them already.
+        """
+        texts = [(name, text) for name in _TEXTS if (text := getattr(self, name)) is not None]
+        return [
+            ("claim", self.claim),
+            ("verdict", self.verdict.value),
+            *texts,
+            (_TEST, self.test),
+            (_SECONDS, f"{self.seconds:.3f}"),
+        ]
+
+    @classmethod
+    def from_properties(cls, properties: Iterable[tuple[str, object]]) -> "VerdictOfTest | None":
+        """The finding that a report carries, if it is one of a test that cites a claim."""
+        pairs = [(name, str(value)) for name, value in properties]
+        values = dict(pairs)
+        if _TEST not in values:
+            return None
+        return cls(
+            claim=values["claim"],
+            verdict=Verdict(values["verdict"]),
+            test=values[_TEST],
+            seconds=float(values[_SECONDS]),
+            expected=values.get("expected"),
+            observed=values.get("observed"),
+            reason=values.get("reason"),
+            remedy=values.get("remedy"),
+            artifacts=tuple(value for name, value in pairs if name == ARTIFACT),
+        )
