@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from meta_tests.leftovers import FOLDER_PREFIX
+from meta_tests.isolation.leftovers import FOLDER_PREFIX
 from qemunet_tests import plugin
 
 if TYPE_CHECKING:

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from meta_tests.accounts import NOBODY
-from meta_tests.host_fault import HostFault
-from meta_tests.host_faults import HOST_FAULTS
-from meta_tests.host_machine import PEER, HostMachine
+from meta_tests.faults.host_fault import HostFault
+from meta_tests.faults.host_faults import HOST_FAULTS
+from meta_tests.samples.host_machine import PEER, HostMachine
+from meta_tests.user_accounts import NOBODY
 from qemunet_tests.cache import cache_root
 from qemunet_tests.errors import HarnessError, Unavailable, UsageError
 

@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from meta_tests.accounts import CHECKOUT, NOBODY
 from meta_tests.patience import limit
+from meta_tests.user_accounts import CHECKOUT, NOBODY
 from qemunet_tests import cache
 from qemunet_tests.errors import UsageError
 from qemunet_tests.guest import template, templates

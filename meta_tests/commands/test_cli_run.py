@@ -1,0 +1,140 @@
+"""`qemunet run`: its card, its exit code, and what its options come to."""
+
+import contextlib
+import json
+import os
+import pty
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from meta_tests.patience import limit
+from meta_tests.qemunet_command import BROKEN, CONDUCT, GOOD, clean_environment, conduct
+
+INCONCLUSIVE = GOOD + "\n@pytest.mark.claim('user/e1000')\ndef test_e1000(): raise OSError('no disk')\n"
+UNAVAILABLE = """
+import pytest
+from qemunet_tests.errors import Unavailable
+@pytest.mark.claim("bridge/acl-allow")
+def test_acl(): raise Unavailable("no helper", "install it")
+"""
+
+
+@pytest.mark.parametrize(
+    ("tests", "code", "lines"),
+    [
+        (GOOD, 0, ["[1/2] user/address  holds  0.0 s", "user: all 2 promises hold", "2 claims: 2 holds"]),
+        (BROKEN, 1, ["[3/3] user/e1000  broken  0.0 s", "                reason    no lease"]),
+        (INCONCLUSIVE, 3, ["                reason    OSError: no disk"]),
+        (UNAVAILABLE, 3, ["bridge: cannot be tried here: no helper", "                remedy    install it"]),
+        ("import no_such_module", 3, ["no claim was tried"]),
+        ("def test_it(): pass", 3, ["no claim was tried"]),
+        (GOOD + "\ndef test_uncited(): assert 0", 3, ["a test that cites no claim failed"]),
+    ],
+)
+def test_run_in_one_process(tmp_path: Path, tests: str, code: int, lines: list[str]) -> None:
+    done = conduct(tmp_path, tests, "-n", "0", "--report", "out")
+    assert done.returncode == code
+    assert done.stderr == ""
+    assert "Traceback" not in done.stdout
+    assert "chatter" not in done.stdout
+    shown = done.stdout.splitlines()
+    assert [line for line in lines if line not in shown] == []
+    assert [len(line) for line in shown if len(line) > 80 and "written:" not in line] == []
+    document = json.loads((tmp_path / "out" / "results.json").read_text())
+    assert document["interrupted"] is False
+    assert (tmp_path / "out" / "junit.xml").is_file()
+
+
+def test_run_with_workers(tmp_path: Path) -> None:
+    done = conduct(tmp_path, BROKEN, "-n", "2")
+    assert done.returncode == 1
+    assert done.stderr == ""
+    assert "3 claims: 2 holds, 1 broken" in done.stdout.splitlines()
+    assert "chatter" not in done.stdout
+
+
+def test_run_takes_globs(tmp_path: Path) -> None:
+    done = conduct(tmp_path, BROKEN, "user/a*", "-n", "1")
+    assert done.returncode == 0
+    assert "1 claim: 1 holds" in done.stdout.splitlines()
+
+
+def test_the_project_around_a_run_is_not_asked(tmp_path: Path) -> None:
+    (tmp_path / "pytest.ini").write_text("[pytest]\naddopts = --no-such-option\n")
+    assert conduct(tmp_path, GOOD, "-n", "0").returncode == 0
+
+
+def test_every_option_reaches_the_tests(tmp_path: Path) -> None:
+    qemu = tmp_path / "my-qemu"
+    qemu.write_text("#!/bin/sh\n")
+    qemu.chmod(0o755)
+    (tmp_path / "facts.toml").touch()
+    tests = f"""
+import pytest
+from qemunet_tests import plugin
+@pytest.mark.claim("user/address")
+def test_options(pytestconfig):
+    chosen = plugin.settings(pytestconfig)
+    assert str(chosen.peer) == "192.0.2.7:7777" and chosen.peer.host == "192.0.2.7" and chosen.peer.port == 7777
+    assert str(chosen.qemu) == {str(qemu)!r}
+    assert str(chosen.expect) == {str(tmp_path / "facts.toml")!r}
+    assert str(chosen.report) == {str(tmp_path / "out")!r}
+    assert (chosen.accel, chosen.nic, chosen.cold, chosen.keep) == ("tcg", ("e1000", "rtl8139"), True, True)
+    assert chosen.claims == ("user/*",)
+"""
+    done = conduct(
+        tmp_path, tests, "user/*", "--target", "host", "--peer", "192.0.2.7:7777", "--qemu", "./my-qemu",
+        "--expect", "facts.toml",
+        "--report", "out", "--accel", "tcg", "--nic", "e1000", "rtl8139", "--cold", "--keep", "-n", "1",
+    )  # fmt: skip
+    assert "user: the one promise tried holds" in done.stdout.splitlines(), done.stdout + done.stderr
+
+
+def test_a_host_where_the_lab_cannot_be_entered(tmp_path: Path) -> None:
+    (tmp_path / "test_it.py").write_text(GOOD)
+    closed = CONDUCT.replace(', "--qemunet-target=host"', ', "--qemunet-target=lab"') + ""
+    closed = closed.replace(
+        "sys.exit(",
+        "from qemunet_tests import errors; from qemunet_tests.isolation import namespaces\n"
+        "def enter(): raise errors.Unavailable('namespaces are forbidden here', 'sudo sysctl -w allow=1')\n"
+        "namespaces.enter = enter\n"
+        "sys.exit(",
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", closed, str(tmp_path), "-n", "0"],
+        capture_output=True, text=True, check=False, timeout=limit(60), cwd=tmp_path, env=clean_environment(),
+    )  # fmt: skip
+    assert done.returncode == 3
+    assert done.stdout == ""
+    assert done.stderr.splitlines() == [
+        "qemunet: namespaces are forbidden here",
+        "qemunet: remedy: sudo sysctl -w allow=1",
+    ]
+
+
+@pytest.mark.parametrize("workers", ["0", "2"])
+def test_a_terminal_sees_a_live_line_and_then_the_card(tmp_path: Path, workers: str) -> None:
+    (tmp_path / "test_it.py").write_text(BROKEN)
+    ours, theirs = pty.openpty()
+    process = subprocess.Popen(
+        [sys.executable, "-c", CONDUCT, str(tmp_path), "-n", workers],
+        stdin=theirs, stdout=theirs, stderr=theirs, cwd=tmp_path,
+        env={**clean_environment(), "TERM": "xterm"}, start_new_session=True,
+    )  # fmt: skip
+    os.close(theirs)
+    shown = b""
+    with contextlib.suppress(OSError):
+        while part := os.read(ours, 65536):
+            shown += part
+    os.close(ours)
+    assert process.wait(timeout=limit(30)) == 1
+    text = shown.decode()
+    assert "user/e1000" in text
+    assert text.rindex("\x1b[?25h") > text.rindex("\x1b[?25l")
+    card = text[text.rindex("\x1b[?25h") :]
+    assert "3 claims: 2 holds, 1 broken" in card
+    assert "\x1b[1;31mbroken" in card
+    assert "Traceback" not in text

@@ -1,0 +1,63 @@
+"""Every fault breaks the claims it is about, for the reason it is, and no others."""
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from meta_tests.faults.fault import FAULTS, UNBREAKABLE, Fault
+from meta_tests.faults.plugin import user  # noqa: F401  (registers the faults)
+from meta_tests.faults.table import record
+from meta_tests.patience import limit
+from qemunet_tests.claims import load
+
+CHECKOUT = Path(__file__).parents[2]
+
+
+def planted() -> list[Any]:
+    """All faults, those outside the core marked slow."""
+    return [
+        pytest.param(fault, id=name, marks=[] if fault.core else pytest.mark.slow) for name, fault in FAULTS.items()
+    ]
+
+
+def run_with(fault: Fault, folder: Path) -> dict[str, dict[str, Any]]:
+    """Run the fault's claims and its sentinels with the fault planted; verdicts by claim."""
+    claims = [f"--qemunet-claims={claim}" for claim in (*fault.breaks, *fault.sentinels)]
+    words = [
+        sys.executable, "-m", "pytest", "--pyargs", "qemunet_tests.conformance", "-p", "meta_tests.faults.plugin",
+        "-p", "no:cacheprovider", f"--qemunet-fault={fault.name}", f"--qemunet-report={folder}", *claims,
+    ]  # fmt: skip
+    ended = subprocess.run(words, cwd=CHECKOUT, capture_output=True, text=True, timeout=limit(600), check=False)
+    assert (folder / "results.json").is_file(), ended.stdout + ended.stderr
+    verdicts = json.loads((folder / "results.json").read_text())["verdicts"]
+    return {verdict["claim"]: verdict for verdict in verdicts}
+
+
+@pytest.mark.parametrize("fault", planted())
+def test_fault_breaks_its_claims_and_no_others(fault: Fault, tmp_path: Path) -> None:
+    verdicts = run_with(fault, tmp_path)
+    for claim in fault.breaks:
+        if verdicts[claim]["verdict"] == "unavailable":
+            pytest.skip(verdicts[claim]["reason"])
+        said = str(verdicts[claim])
+        assert verdicts[claim]["verdict"] == "broken", said
+        assert re.search(fault.cause, verdicts[claim]["reason"]), said
+    record(fault, verdicts)
+    assert not [str(verdicts[claim]) for claim in fault.sentinels if verdicts[claim]["verdict"] != "holds"]
+
+
+def test_every_claim_has_a_fault_that_breaks_it_or_a_reason() -> None:
+    broken = {claim for fault in FAULTS.values() for claim in fault.breaks}
+    assert set(load()) - broken - set(UNBREAKABLE) == set()
+    assert broken.isdisjoint(UNBREAKABLE)
+
+
+def test_faults_are_about_claims_that_exist() -> None:
+    named = {claim for fault in FAULTS.values() for claim in (*fault.breaks, *fault.sentinels)}
+    assert named - set(load()) == set()
+    assert all(len(fault.sentinels) > 0 for fault in FAULTS.values())

@@ -1,0 +1,186 @@
+"""Hosts on which QEMU, its accelerator or its memory is at fault."""
+
+import errno
+from dataclasses import replace
+from pathlib import Path
+
+from meta_tests.doctor.test_host_checks import KVM_HANGS, Fault, both, credentials, device, kvm, machine, qemu
+from qemunet_tests.host.devices import KVM, Device
+from qemunet_tests.host.obstacle import Obstacle
+from qemunet_tests.host.resources import Memory
+
+NO_KVM = Device(KVM, False, open_errno=errno.ENOENT)
+#: The group a user was added to counts from his next login on.
+OUTSIDE_THE_GROUP = credentials(groups=(1000,))
+
+FAULTS = {
+    "no QEMU": Fault(
+        "qemu",
+        "not",
+        "QEMU is not installed",
+        "apt-get install",
+        ("user", "bridge", "lab"),
+        change=lambda facts: replace(
+            facts,
+            qemu=None,
+            qemu_obstacle=Obstacle("QEMU is not installed", "sudo apt-get install -y qemu-system-x86"),
+        ),
+    ),
+    "KVM unproven": Fault(
+        "kvm", "caution", "unproven", "qemunet doctor --deep", change=lambda facts: replace(facts, trial=None)
+    ),
+    "KVM hangs": Fault(
+        "kvm",
+        "not",
+        "hangs at stage 'real mode' after 12 s; in software it needs 4.0 s",
+        "kernel",
+        change=lambda facts: replace(facts, trial=KVM_HANGS),
+    ),
+    "KVM not built in": Fault("kvm", "not", "built without KVM", "QEMU", change=qemu(accelerators=frozenset({"tcg"}))),
+    "KVM not permitted": Fault(
+        "kvm",
+        "not",
+        "alice may not open /dev/kvm (mode 0660, group kvm)",
+        "sudo usermod -aG kvm alice, then log in again",
+        change=both(kvm(device=replace(device(KVM, failed=errno.EACCES), members=())), OUTSIDE_THE_GROUP),
+    ),
+    "in the group since login": Fault(
+        "kvm",
+        "not",
+        "was added to the group kvm of /dev/kvm after logging in",
+        "newgrp kvm",
+        change=both(kvm(device=device(KVM, failed=errno.EACCES)), OUTSIDE_THE_GROUP),
+    ),
+    "KVM in a container with a strange group": Fault(
+        "kvm",
+        "not",
+        "belongs to group 993",
+        "--group-add 993",
+        change=both(kvm(device=device(KVM, gid=993, failed=errno.EACCES)), machine(container="docker")),
+    ),
+    "KVM of an unmapped group": Fault(
+        "kvm",
+        "not",
+        "a group that this user namespace does not know",
+        "keep-groups",
+        change=both(kvm(device=device(KVM, gid=65534, failed=errno.EACCES)), credentials(in_user_namespace=True)),
+    ),
+    "KVM kept by the device rules": Fault(
+        "kvm",
+        "not",
+        "device rules of the container",
+        "--device /dev/kvm",
+        change=both(kvm(device=device(KVM, failed=errno.EPERM)), machine(container="docker")),
+    ),
+    "KVM on nodev": Fault(
+        "kvm",
+        "not",
+        "/dev/kvm is on a filesystem mounted nodev",
+        "remount,dev",
+        change=kvm(device=replace(device(KVM, failed=errno.EACCES), nodev=True)),
+    ),
+    "KVM closed in spite of its mode": Fault(
+        "kvm",
+        "not",
+        "though its mode allows it (mode 0660, group kvm): an access list or a security module",
+        "getfacl /dev/kvm",
+        change=kvm(device=device(KVM, failed=errno.EACCES)),
+    ),
+    "KVM in CI": Fault(
+        "kvm",
+        "not",
+        "may not open",
+        "99-kvm4all.rules",
+        change=both(
+            kvm(device=replace(device(KVM, failed=errno.EACCES), members=())),
+            OUTSIDE_THE_GROUP,
+            machine(ci="GitHub Actions"),
+        ),
+    ),
+    "KVM node without driver": Fault(
+        "kvm",
+        "not",
+        "no driver is behind it",
+        "modprobe kvm",
+        change=kvm(device=device(KVM, failed=errno.ENODEV)),
+    ),
+    "KVM module not loaded": Fault(
+        "kvm", "not", "though the processor could do it", "sudo modprobe kvm_intel", change=kvm(device=NO_KVM)
+    ),
+    "AMD module not loaded": Fault(
+        "kvm",
+        "not",
+        "though the processor could do it",
+        "sudo modprobe kvm_amd",
+        change=kvm(device=NO_KVM, extension="svm"),
+    ),
+    "KVM not nested": Fault(
+        "kvm",
+        "not",
+        "a virtual machine whose host does not pass virtualisation on",
+        "nested=1",
+        change=kvm(device=NO_KVM, extension=None, nested=True),
+    ),
+    "KVM off in firmware": Fault(
+        "kvm",
+        "not",
+        "the processor offers no virtualisation",
+        "VT-x",
+        change=kvm(device=NO_KVM, extension=None),
+    ),
+    "KVM not in the container": Fault(
+        "kvm",
+        "not",
+        "the container (docker) has no /dev/kvm",
+        "--device /dev/kvm",
+        change=both(kvm(device=NO_KVM), machine(container="docker")),
+    ),
+    "KVM off in WSL": Fault(
+        "kvm",
+        "not",
+        "there is no /dev/kvm",
+        "nestedVirtualization=true",
+        change=both(kvm(device=NO_KVM), machine(virtualisation="wsl")),
+    ),
+    "KVM on another processor": Fault(
+        "kvm", "not", "this is a aarch64 machine", "x86", change=kvm(device=NO_KVM, architecture="aarch64")
+    ),
+    "KVM busy": Fault(
+        "kvm",
+        "not",
+        "KVM is busy: vboxdrv has",
+        "modprobe -r vboxdrv",
+        change=kvm(create_errno=errno.EBUSY, modules=("kvm", "vboxdrv")),
+    ),
+    "KVM is something else": Fault("kvm", "not", "/dev/kvm is not KVM", "ls -l", change=kvm(create_errno=errno.ENOTTY)),
+    "no ROMs": Fault(
+        "roms",
+        "caution",
+        "does not find the option ROMs of e1000",
+        "ipxe-qemu",
+        change=qemu(data_folders=(Path("/nonexistent"),)),
+    ),
+    "no memory": Fault(
+        "memory",
+        "not",
+        "200 MB of 4000 MB",
+        "end what",
+        ("user", "bridge", "lab"),
+        change=lambda facts: replace(facts, memory=Memory(4000, 200)),
+    ),
+    "little memory": Fault(
+        "memory",
+        "caution",
+        "700 MB of 4000 MB",
+        "end what",
+        files={"/proc/meminfo": "MemTotal: 4096000 kB\nMemAvailable: 716800 kB\n"},
+    ),
+    "memory limit": Fault(
+        "memory",
+        "not",
+        "156 MB of 256 MB",
+        "end what",
+        ("user", "bridge", "lab"),
+        files={"/sys/fs/cgroup/memory.max": "268435456\n", "/sys/fs/cgroup/memory.current": "104857600\n"},
+    ),
+}

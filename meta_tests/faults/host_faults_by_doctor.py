@@ -1,0 +1,40 @@
+"""Faults of a host that `qemunet doctor` names, before anybody runs a guest there."""
+
+from meta_tests.faults.host_fault import QEMU, HostFault
+
+#: A QEMU that somebody built without libslirp.
+WITHOUT_SLIRP = f"""
+mkdir /mnt/built && cp {QEMU} /mnt/built/qemu-real
+cat > /mnt/built/qemu <<'END'
+#!/bin/sh
+case "$*" in
+*"-netdev help"*) /mnt/built/qemu-real "$@" | grep -v '^user$'; exit ;;
+esac
+exec /mnt/built/qemu-real -L /usr/share/qemu -L /usr/share/seabios -L /usr/lib/ipxe/qemu "$@"
+END
+chmod 755 /mnt/built/qemu
+mount --bind /mnt/built/qemu {QEMU}
+"""
+NODE = "mknod -m {mode} /mnt/kvm c {numbers}; mount --bind /mnt/kvm /dev/kvm"
+
+DOCTORS_FAULTS = tuple(
+    HostFault(name, (capability,), cause, typed=typed, remedy=remedy, mended=mended, catalogue=catalogue,
+              judge="doctor", entails=tuple(entails))
+    for name, capability, cause, typed, remedy, mended, catalogue, *entails in (
+        ("kvm-closed", "kvm", r"may not open /dev/kvm \(mode 0600", NODE.format(mode=600, numbers="10 232"), "kvm",
+         "chmod 666 /dev/kvm", "F01"),
+        ("kvm-without-driver", "kvm", "no driver is behind it", NODE.format(mode=666, numbers="10 199"), "modprobe",
+         "umount /dev/kvm", "F02"),
+        ("kvm-is-something-else", "kvm", "/dev/kvm is not KVM", "mount --bind /dev/null /dev/kvm", "ls -l",
+         "umount /dev/kvm", "F02"),
+        ("ping-gate-closed", "ping", "net.ipv4.ping_group_range is 1 0",
+         "echo 1 0 > /proc/sys/net/ipv4/ping_group_range", "sysctl -w net.ipv4.ping_group_range", None, "F15"),
+        ("roms-missing", "roms", "does not find the option ROMs", "mount -t tmpfs none /usr/lib/ipxe", "ipxe",
+         "umount /usr/lib/ipxe", "F26"),
+        ("bridge-missing", "bridge", "there is no bridge", "ip link del br0", "ip link add br0 type bridge",
+         "ip link add br0 type bridge && ip link set br0 up && ip link set up0 master br0",
+         "F31", "default-mac", "virtual-switch", "route", "reverse-path", "dns"),
+        ("without-libslirp", "slirp", "was built without libslirp", WITHOUT_SLIRP, "--enable-slirp", f"umount {QEMU}",
+         "F27", "smb"),
+    )
+)  # fmt: skip

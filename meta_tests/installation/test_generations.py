@@ -1,0 +1,64 @@
+"""docs/generations.md, as it is written: every claim has its row, and every difference its explanation."""
+
+from pathlib import Path
+
+import pytest
+
+from meta_tests import generations
+from meta_tests.samples.results import results_of
+from qemunet_tests.claims import load
+from qemunet_tests.report.session_results import write_results
+from qemunet_tests.report.shapes import Results
+from qemunet_tests.report.verdict_of_test import Verdict, VerdictOfTest
+
+CLAIMS = ("user/address", "user/icmp-outside-raw")
+
+
+def ran_on(qemu: str, slirp: str, *findings: VerdictOfTest) -> Results:
+    return results_of(*findings, qemu={"path": "/q", "version": qemu, "slirp": slirp}, accel={"used": "tcg"})
+
+
+OLD = ran_on(
+    "7.2.22",
+    "4.7.0",
+    VerdictOfTest(CLAIMS[0], Verdict.HOLDS, "t"),
+    VerdictOfTest(CLAIMS[1], Verdict.HOLDS, "t", observed="reply"),
+)
+NEW = ran_on(
+    "11.1.3",
+    "4.9.5",
+    VerdictOfTest(CLAIMS[0], Verdict.HOLDS, "t"),
+    VerdictOfTest(CLAIMS[1], Verdict.DEVIATES, "t", observed="nothing", reason="libslirp says | so"),
+)
+
+
+def test_columns_go_from_old_to_new_and_differences_are_explained() -> None:
+    page = generations.document(generations.generations([NEW, OLD]))
+    assert "| claim | 7.2.22 + 4.7.0 | 11.1.3 + 4.9.5 |" in page
+    assert f"| {CLAIMS[0]} | holds | holds |" in page
+    assert f"| {CLAIMS[1]} | holds | deviates |" in page
+    assert f"**{CLAIMS[0]}**" not in page
+    assert "  - 7.2.22 + 4.7.0: holds: reply" in page
+    assert "  - 11.1.3 + 4.9.5: deviates: libslirp says | so (observed: nothing)" in page
+    assert "| user/gateway | not tried | not tried |" in page
+    assert generations.claims_in(page) == list(load())
+
+
+def test_a_later_run_on_the_same_pair_adds_what_it_tried(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    again = ran_on("7.2.22", "4.7.0", VerdictOfTest("user/gateway", Verdict.HOLDS, "t"))
+    for name, results in (("old", OLD), ("again", again)):
+        (tmp_path / name).mkdir()
+        write_results(results, tmp_path / name)
+    generations.main([str(tmp_path / "old"), str(tmp_path / "again" / "results.json")])
+    page = capsys.readouterr().out
+    assert "| claim | 7.2.22 + 4.7.0 |" in page
+    assert "| user/gateway | holds |" in page
+    assert f"| {CLAIMS[0]} | holds |" in page
+
+
+def test_what_is_no_report_is_said_in_a_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        generations.main([str(tmp_path)])
+    said = capsys.readouterr().err
+    assert (ended.value.code, said.count("\n")) == (2, 1)
+    assert "is no report of qemunet" in said

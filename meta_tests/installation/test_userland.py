@@ -1,0 +1,289 @@
+"""A second Debian as a machine: real ones, unpacked from this machine's mirror or a week ago at most."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pexpect
+import pytest
+
+from meta_tests.isolation.leftovers import FOLDER_PREFIX, Run, mounts
+from meta_tests.user_accounts import CHECKOUT, NOBODY, Account
+from meta_tests.userland.suites import SUITES
+from meta_tests.userland.unpacking import MARKER, REUSED_SECONDS, shelf
+from qemunet_tests.deadline import Deadline
+
+USERLAND = [sys.executable, "-m", "meta_tests.userland"]
+#: Unpacking one takes a minute, and five where ten others are busy.
+UNPACK_SECONDS, START_SECONDS = 900.0, 120.0
+as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can make a machine of a userland")
+
+
+def userland(*words: str, become: tuple[str, ...] = (), **environment: str) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(
+        [*become, *USERLAND, *words],
+        cwd=CHECKOUT,
+        env={**os.environ, **environment},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=UNPACK_SECONDS,
+        check=False,
+    )
+
+
+@pytest.fixture(scope="session")
+def suite() -> str:
+    """One that is unpacked; the newest stable one's backports where none is."""
+    for name in SUITES:
+        marker = shelf() / name / MARKER
+        if marker.exists() and time.time() - marker.stat().st_mtime < REUSED_SECONDS - 3600:
+            return name
+    name = "trixie-backports"
+    assert userland(name, "--", "true").returncode == 0
+    return name
+
+
+@pytest.fixture
+def cache() -> Iterator[Path]:
+    """An empty cache, root's alone."""
+    with tempfile.TemporaryDirectory(prefix=FOLDER_PREFIX) as folder:
+        yield Path(folder)
+
+
+@pytest.mark.parametrize(
+    ("words", "named"),
+    [
+        (("potato", "--", "true"), "bookworm, bookworm-backports, trixie, trixie-backports, forky, sid"),
+        (("sid", "true"), "true"),
+        (("sid",), "after --"),
+        (("sid", "--"), "after --"),
+        ((), "SUITE"),
+        (("--keep", "../etc", "sid", "--", "true"), "--keep"),
+    ],
+)
+def test_a_mistake_is_one_line(words: tuple[str, ...], named: str) -> None:
+    done = userland(*words)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert named in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+def test_an_ordinary_user_is_told_that_it_takes_root() -> None:
+    become = (f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups") if os.geteuid() == 0 else ()
+    done = userland("sid", "--", "true", become=("setpriv", *become) if become else ())
+    assert (done.returncode, done.stdout) == (2, "")
+    assert re.fullmatch(r"userland: needs root.*\n", done.stderr)
+
+
+def test_the_help_names_the_suites_and_what_becomes_of_the_machine() -> None:
+    done = userland("--help")
+    assert done.returncode == 0
+    assert all(name in done.stdout for name in SUITES)
+    assert "--keep" in done.stdout
+    assert "exit status" in done.stdout
+
+
+@as_root
+def test_a_cache_that_others_can_enter_is_refused(cache: Path) -> None:
+    (cache / "userlands").mkdir(mode=0o755)
+    done = userland("sid", "--", "true", QEMUNET_CACHE=str(cache))
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1)
+    assert str(cache / "userlands") in done.stderr
+
+
+@as_root
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("command", "status"),
+    [
+        (("sh", "-c", "exit 42"), 42),
+        (("sh", "-c", "kill -TERM $$"), 143),
+        (("no-such-program",), 127),
+        (("/srv",), 126),
+    ],
+)
+def test_the_status_is_the_command_s(suite: str, command: tuple[str, ...], status: int) -> None:
+    assert userland(suite, "--", *command).returncode == status
+
+
+FACTS = """
+echo "first: $(tr '\\0' ' ' </proc/1/cmdline | head -c 60)"
+echo "processes: $(ls -d /proc/[0-9]* | wc -l)"
+echo > /sys/kernel/mm/ksm/run 2>/dev/null && echo "sys: written"
+echo "disks: $(for each in /dev/* /dev/*/*; do [ ! -b $each ] || echo $each; done)"
+echo "nodes: $(for each in /dev/* /dev/net/*; do [ ! -c $each ] || echo $each; done | tr '\\n' ' ')"
+echo "there: $(pwd) $(ls -d .venv .tox .git 2>/dev/null)"
+useradd --create-home somebody
+setpriv --reuid somebody --regid somebody --init-groups unshare -Urnm true && echo "namespaces: an ordinary user's"
+echo "policy: $(/usr/sbin/policy-rc.d; echo $?)"
+"""
+
+
+@as_root
+@pytest.mark.slow
+def test_it_is_a_machine_and_no_chroot(suite: str) -> None:
+    done = userland(suite, "--", "sh", "-c", FACTS)
+    facts = dict(line.split(": ", 1) for line in done.stdout.splitlines())
+    assert done.returncode == 0, done.stderr
+    assert "meta_tests.userland" in facts["first"]
+    assert int(facts["processes"]) < 10
+    assert "sys" not in facts, "/sys can be written"
+    assert facts["disks"] == ""
+    expected = {f"/dev/{name}" for name in ("null", "zero", "full", "random", "urandom", "tty", "ptmx")}
+    standard = {f"/dev/{name}" for name in ("stdin", "stdout", "stderr")}
+    assert expected <= set(facts["nodes"].split()) <= expected | standard | {"/dev/net/tun", "/dev/kvm"}
+    assert facts["there"].strip() == "/srv/qemunet"
+    assert facts["namespaces"] == "an ordinary user's", "the kernel takes it for a chroot"
+    assert facts["policy"] == "101"
+
+
+@as_root
+@pytest.mark.slow
+def test_a_package_that_is_installed_starts_no_service(suite: str) -> None:
+    install = "apt-get -qq update && apt-get -qq install -y --no-install-recommends cron >/dev/null 2>&1"
+    look = "for each in /proc/[0-9]*/comm; do cat $each; done"
+    done = userland(suite, "--", "sh", "-c", f"{install} && command -v cron && {look}")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.split()[0] == "/usr/sbin/cron"
+    assert "cron" not in done.stdout.split()[1:]
+
+
+@as_root
+@pytest.mark.slow
+def test_machines_keep_nothing_of_each_other_unless_asked_to(suite: str) -> None:
+    assert userland(suite, "--", "touch", "/left", "/srv/qemunet/left").returncode == 0
+    assert userland(suite, "--", "test", "-e", "/left").returncode == 1
+    kept = (f"--keep=kept-{os.getpid()}", suite, "--")
+    try:
+        assert userland(*kept, "sh", "-c", "touch /left left; mkdir .venv").returncode == 0
+        assert userland(*kept, "sh", "-c", "test -e /left -a -d .venv -a ! -e left").returncode == 0
+    finally:
+        subprocess.run(["rm", "-rf", shelf() / suite / "machines" / f"kept-{os.getpid()}"], check=True)
+
+
+@as_root
+@pytest.mark.slow
+def test_this_machine_s_settings_are_given_to_it(suite: str, tmp_path: Path) -> None:
+    apt = tmp_path / "apt.conf"
+    apt.write_text('Acquire::http::Proxy "http://proxy.example:3128/";\nAcquire::GzipIndexes "true";\n')
+    wheels = tmp_path / "wheels"
+    wheels.mkdir()
+    (wheels / "a-wheel").touch()
+    show = f"apt-config dump | grep -E 'Acquire::(http::Proxy|GzipIndexes)'; cat /etc/pip.conf; ls {wheels}"
+    done = userland(
+        suite, "--", "sh", "-c", show, APT_CONFIG=str(apt), PIP_FIND_LINKS=wheels.as_uri(), PIP_DEFAULT_TIMEOUT="77"
+    )
+    assert 'Acquire::http::Proxy "http://proxy.example:3128/";' in done.stdout
+    assert "GzipIndexes" not in done.stdout
+    assert "default-timeout = 77" in done.stdout
+    assert "a-wheel" in done.stdout
+
+
+def _started(run: Run, within_seconds: float, command: str) -> None:
+    def there() -> bool:
+        # The command's environment is not ours: it is known by the namespaces that it is in.
+        run.note()
+        return any(" ".join(process.words).startswith(command) for process in run.processes())
+
+    Deadline(within_seconds, command).wait_until(there, interval_seconds=0.2)
+
+
+def _start(folder: Path, *words: str, **environment: str) -> Run:
+    account = Account("root", 0, 60_000 + os.getpid() % 5_000)
+    kept = {name: value for name, value in os.environ.items() if name not in ("PATH", "HOME")}
+    return Run([*USERLAND, *words], account, folder, **{**kept, **environment})
+
+
+@as_root
+@pytest.mark.slow
+def test_a_killed_machine_leaves_no_process_and_no_mount_and_its_folder_to_the_next(suite: str, tmp_path: Path) -> None:
+    machines = shelf() / suite / "machines"
+    run = _start(tmp_path, suite, "--", "sh", "-c", "setsid sleep 2501 & sleep 2502")
+    try:
+        _started(run, START_SECONDS, "sleep 2501")
+        (folder,) = [each for each in machines.glob("once-*") if (each / "changes" / "srv" / "qemunet").is_dir()]
+        os.kill(run.process.pid, signal.SIGKILL)
+        assert run.leaves_nothing(), run.leftovers()
+    finally:
+        run.end()
+    assert folder.exists()
+    assert userland(suite, "--", "true").returncode == 0
+    assert not folder.exists()
+
+
+@as_root
+@pytest.mark.slow
+def test_killed_while_it_unpacks_it_leaves_no_process_and_no_mount(cache: Path, tmp_path: Path) -> None:
+    run = _start(tmp_path, "bookworm", "--", "true", QEMUNET_CACHE=str(cache))
+    try:
+        # The first program of the userland itself runs after mmdebstrap has mounted what it needs.
+        _started(run, UNPACK_SECONDS, "dpkg --")
+        os.kill(run.process.pid, signal.SIGKILL)
+        assert run.leaves_nothing(), run.leftovers()
+    finally:
+        run.end()
+    assert not [mount for mount in mounts() if str(cache) in mount]
+    assert not (cache / "userlands" / "bookworm").exists(), "it counts as whole"
+
+
+@as_root
+@pytest.mark.slow
+def test_whoever_is_told_to_end_ends_the_command(suite: str, tmp_path: Path) -> None:
+    run = _start(tmp_path, suite, "--", "sh", "-c", "trap 'echo told; exit 9' TERM; sleep 2503 & wait")
+    try:
+        _started(run, START_SECONDS, "sleep 2503")
+        os.kill(run.process.pid, signal.SIGTERM)
+        assert run.process.wait(30) == 9
+        assert "told" in run.output
+        assert run.leaves_nothing(), run.leftovers()
+    finally:
+        run.end()
+
+
+@as_root
+@pytest.mark.slow
+def test_the_command_has_the_terminal_and_its_interrupts(suite: str) -> None:
+    command = "test -t 0 && test -t 1 && trap 'echo interrupted once; exit 7' INT && echo ready && sleep 2504"
+    # Whoever runs these tests in the background may have us ignore SIGINT.
+    words = ["--default-signal=INT", *USERLAND, suite, "--", "sh", "-c", command]
+    terminal = pexpect.spawn("env", words, cwd=str(CHECKOUT))
+    terminal.expect("ready", timeout=START_SECONDS)
+    terminal.sendintr()
+    terminal.expect("interrupted once", timeout=30)
+    terminal.expect(pexpect.EOF, timeout=30)
+    terminal.close()
+    assert terminal.exitstatus == 7
+
+
+@as_root
+@pytest.mark.slow
+def test_offline_it_says_so(cache: Path) -> None:
+    done = userland("trixie", "--", "true", become=("unshare", "--net"), QEMUNET_CACHE=str(cache))
+    assert (done.returncode, done.stdout) == (3, "")
+    assert done.stderr.splitlines()[-1].startswith("userland: offline, so trixie cannot be unpacked: ")
+    assert len(done.stderr.splitlines()) == 2, "the first says that it unpacks"
+
+
+@as_root
+@pytest.mark.slow
+def test_a_suite_is_used_again_for_a_week_and_longer_where_no_newer_can_be_had(cache: Path, suite: str) -> None:
+    there = cache / "userlands" / suite
+    (cache / "userlands").mkdir(mode=0o700)
+    (there / "machines").mkdir(parents=True)
+    subprocess.run(["cp", "-a", shelf() / suite / "root", there], check=True)
+    (there / MARKER).touch()
+    offline = ("unshare", "--net")
+    done = userland(suite, "--", "true", become=offline, QEMUNET_CACHE=str(cache))
+    assert (done.returncode, done.stderr) == (0, "")
+    os.utime(there / MARKER, (time.time() - 8 * 86400,) * 2)
+    done = userland(suite, "--", "true", become=offline, QEMUNET_CACHE=str(cache))
+    assert done.returncode == 0
+    assert "unpacking" in done.stderr
+    assert "the one unpacked 8 days ago is used" in done.stderr

@@ -1,0 +1,1 @@
+"""What is planted into a run, so that a test sees it noticed."""

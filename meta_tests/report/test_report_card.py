@@ -1,0 +1,94 @@
+"""The report card, and its sentence about a mode."""
+
+import pytest
+
+from meta_tests.samples.results import FINDINGS, LONG_PATH, SAYS, results_of, verdict_of
+from qemunet_tests.report.card import card_text
+from qemunet_tests.report.mode_summary import mode_summary
+from qemunet_tests.report.verdict_of_test import Verdict, VerdictOfTest
+
+
+@pytest.mark.parametrize("width", [80, 100, 60])
+def test_the_card_fits_its_width_and_breaks_no_path(width: int) -> None:
+    text = card_text(results_of(*FINDINGS, qemu={"version": "7.2.22", "path": "/q"}), SAYS, width)
+    assert "\x1b" not in text
+    too_long = [line for line in text.splitlines() if len(line) > width and "/" not in line]
+    assert too_long == []
+    assert LONG_PATH in text
+    assert [line for line in text.splitlines() if line != line.rstrip()] == []
+
+
+def test_the_card_says_what_a_reader_needs() -> None:
+    text = card_text(results_of(*FINDINGS), SAYS)
+    lines = [line.rstrip() for line in text.splitlines()]
+    assert "  holds         address       10.0.2.15/24" in lines
+    assert "  broken        dns-resolves" in lines
+    assert "                promise   10.0.2.3 resolves names." in lines
+    assert "                expected  the answer that the host gets" in lines
+    assert "                observed  SERVFAIL [bold]not markup[/bold]" in lines
+    assert "                remedy    repair it" in lines
+    assert "  deviates      icmp-gateway" in lines
+    assert "                reason    libslirp answers by itself" in lines
+    # What could not be tried has no expectation to compare with.
+    unavailable = lines[lines.index("  unavailable   acl-allow") :]
+    assert unavailable[1:4] == [
+        "                reason    no helper",
+        "                remedy    install it",
+        "",
+    ]
+    assert "5 claims: 1 holds, 1 deviates, 1 broken, 1 inconclusive, 1 unavailable" in lines
+
+
+def test_an_interrupted_card_says_so() -> None:
+    results = results_of(FINDINGS[0]).model_copy(update={"interrupted": True})
+    assert "interrupted" in card_text(results, SAYS)
+    assert "interrupted" not in card_text(results_of(FINDINGS[0]), SAYS)
+
+
+def test_a_card_about_nothing() -> None:
+    assert "no claim was tried" in card_text(results_of(), SAYS)
+
+
+@pytest.mark.parametrize(
+    ("findings", "sentence"),
+    [
+        ([verdict_of(Verdict.HOLDS)], "user: the one promise tried holds"),
+        (
+            [verdict_of(Verdict.HOLDS), verdict_of(Verdict.HOLDS, "gateway")],
+            "user: all 2 promises hold",
+        ),
+        (
+            [verdict_of(Verdict.HOLDS), verdict_of(Verdict.DEVIATES, "gateway")],
+            "user: 1 of 2 promises hold; 1 deviates: gateway",
+        ),
+        (
+            [
+                verdict_of(Verdict.HOLDS),
+                verdict_of(Verdict.BROKEN, "gateway"),
+                verdict_of(Verdict.BROKEN, "e1000"),
+                verdict_of(Verdict.UNAVAILABLE, "dns-offered"),
+            ],
+            "user: 1 of 4 promises hold; 2 are broken: gateway, e1000; 1 could not be tried: dns-offered",
+        ),
+        (
+            [verdict_of(Verdict.BROKEN, reason="no DHCP"), verdict_of(Verdict.INCONCLUSIVE, "gateway")],
+            "user: the one promise of those tried that could be judged is broken, address: no DHCP",
+        ),
+        ([verdict_of(Verdict.BROKEN, reason="no DHCP")], "user: the one promise tried is broken, address: no DHCP"),
+        (
+            [verdict_of(Verdict.BROKEN, reason="no DHCP"), verdict_of(Verdict.BROKEN, "gateway")],
+            "user: none of the promises tried is seen to hold; address, gateway are broken: no DHCP",
+        ),
+        (
+            [
+                verdict_of(Verdict.BROKEN, slug, reason="no DHCP")
+                for slug in ("address", "gateway", "e1000", "dns-offered", "dns-resolves")
+            ],
+            "user: not usable: no DHCP",
+        ),
+        ([verdict_of(Verdict.INCONCLUSIVE, reason="QEMU died")], "user: nothing was learned: QEMU died"),
+        ([verdict_of(Verdict.UNAVAILABLE, reason="no KVM")], "user: cannot be tried here: no KVM"),
+    ],
+)
+def test_the_conclusion_of_a_mode(findings: list[VerdictOfTest], sentence: str) -> None:
+    assert mode_summary("user", results_of(*findings).verdicts) == sentence

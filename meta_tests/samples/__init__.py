@@ -1,0 +1,1 @@
+"""What stands for a host, a recording or a result in tests."""
