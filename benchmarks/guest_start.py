@@ -26,10 +26,11 @@ from qemunet_tests.guest.bench import Bench
 from qemunet_tests.guest.guest import Guest
 from qemunet_tests.isolation import namespaces
 from qemunet_tests.isolation.processes import Spawner
+from qemunet_tests.modes.user import UserNetdev
 from qemunet_tests.network import Lab
 from qemunet_tests.qemu import accel, qemu_facts
 from qemunet_tests.qemu.guest_machine import GuestMachine
-from qemunet_tests.qemu.netdev import Nic, UserNetdev
+from qemunet_tests.qemu.netdev import Nic
 
 NICS = ("virtio-net-pci", "e1000")
 #: How many guests are alive at once when memory is compared.

@@ -27,7 +27,7 @@ class DiskRecipe(BaseModel):
 
 
 class Recipe(BaseModel):
-    """One guest image. `cmdline` is what the harness hands to the kernel when QEMU loads it itself."""
+    """One guest image. `cmdline` is what the bench hands to the kernel when QEMU loads it itself."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 

@@ -28,7 +28,8 @@ def asked_once(chosen: Callable[[], Settings]) -> Installed:
         qemu = qemu_facts.find(str(settings.qemu) if settings.qemu else None, guests)
         if program == "QEMU":
             return qemu.version
-        qemu.require_user_backend()
+        if obstacle := qemu.without_user_backend():
+            raise obstacle.unavailable()
         return qemu.slirp
 
     return installed

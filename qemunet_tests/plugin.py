@@ -7,7 +7,9 @@ does nothing at all to a session that has no business with qemunet.
 import argparse
 import contextlib
 import dataclasses
+import importlib.util
 import os
+import pkgutil
 from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -27,10 +29,18 @@ if TYPE_CHECKING:
     from qemunet_tests.report.claim_report import ClaimReport
     from qemunet_tests.settings import Settings
 
-#: The fixture shelves. They import what drives guests, so only sessions of qemunet load them.
-FIXTURE_MODULES = tuple(
-    f"qemunet_tests.fixtures.{shelf}" for shelf in ("leaks", "lab", "bench", "user", "bridge", "peer")
-)
+_FIXTURES = "qemunet_tests.fixtures"
+#: Where fixtures are that others need; a mode's own stand in a file of its name.
+_FIRST_FIXTURES = ("leaks", "lab", "bench", "peer")
+
+
+def fixture_modules() -> tuple[str, ...]:
+    """All files of the folder. They import what drives guests, so only sessions of qemunet load them."""
+    folder = importlib.util.find_spec(_FIXTURES)
+    places = folder.submodule_search_locations if folder else ()
+    found = sorted(module.name for module in pkgutil.iter_modules(places))
+    return tuple(f"{_FIXTURES}.{name}" for name in dict.fromkeys((*_FIRST_FIXTURES, *found)))
+
 
 #: `qemunet run` registers its progress under this name; it handles an unusable host itself.
 RUN_PLUGIN = "qemunet-run"
@@ -194,7 +204,7 @@ def pytest_configure(config: pytest.Config) -> None:
         config.pluginmanager.register(config.stash[_reporter], "qemunet-reporter")
     if not is_ours(config):
         return
-    for module in () if _leaves_tests_to_workers(config) else FIXTURE_MODULES:
+    for module in () if _leaves_tests_to_workers(config) else fixture_modules():
         config.pluginmanager.import_plugin(module)
     if not _only_looks(config):
         # Where a conftest named this plugin, it was too late for the hook above.

@@ -13,7 +13,7 @@ from qemunet_tests import diagnosis
 from qemunet_tests.claims import Claim, load
 from qemunet_tests.claims.bounds import Program, between, compared
 from qemunet_tests.host import passt
-from qemunet_tests.plugin import FIXTURE_MODULES
+from qemunet_tests.plugin import fixture_modules
 from qemunet_tests.qemu import qemu_facts
 
 pytest_plugins = "pytester"
@@ -183,7 +183,7 @@ def verdict(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Verdi
 def _imported_once() -> None:
     """pytester forgets what an inner session imported, and the next would import it again."""
     for module in (
-        *FIXTURE_MODULES,
+        *fixture_modules(),
         "qemunet_tests.installed",
         "qemunet_tests.report.claim_marker",
         "qemunet_tests.report.card",

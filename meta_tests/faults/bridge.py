@@ -7,11 +7,12 @@ from qemunet_tests.errors import HarnessError, Unavailable
 from qemunet_tests.guest.bench import Bench
 from qemunet_tests.guest.guest import Guest
 from qemunet_tests.isolation.station import Station
+from qemunet_tests.modes.bridge import BridgeNetdev
 from qemunet_tests.network import Lab, lab_addresses
 from qemunet_tests.network.dnsmasq import Dnsmasq
 from qemunet_tests.network.netplan import NetplanHost
 from qemunet_tests.observe.backend import tap_of
-from qemunet_tests.qemu.netdev import BridgeNetdev, Nic
+from qemunet_tests.qemu.netdev import Nic
 
 _held: list[object] = []
 

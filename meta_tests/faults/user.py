@@ -10,8 +10,8 @@ from qemunet_tests.guest.bench import Bench
 from qemunet_tests.guest.guest import Guest
 from qemunet_tests.isolation.processes import Completed
 from qemunet_tests.isolation.station import Station
+from qemunet_tests.modes.user import UserNetdev
 from qemunet_tests.network import Lab, private_etc
-from qemunet_tests.qemu.netdev import UserNetdev
 
 _held: list[socket.socket] = []
 

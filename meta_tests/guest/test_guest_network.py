@@ -3,7 +3,8 @@
 import pytest
 
 from qemunet_tests.guest.bench import Bench
-from qemunet_tests.qemu.netdev import NIC_MODELS, Nic, UserNetdev
+from qemunet_tests.modes.user import UserNetdev
+from qemunet_tests.qemu.netdev import NIC_MODELS, Nic
 
 
 @pytest.mark.parametrize("microseconds", [0, 5_000, 10_000, 20_000])

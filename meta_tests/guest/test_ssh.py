@@ -12,7 +12,8 @@ from qemunet_tests.guest.bench import Bench
 from qemunet_tests.guest.guest import Guest
 from qemunet_tests.guest.ssh import CONNECTION_FAILED, SshKey
 from qemunet_tests.isolation.processes import Completed
-from qemunet_tests.qemu.netdev import Nic, UserNetdev
+from qemunet_tests.modes.user import UserNetdev
+from qemunet_tests.qemu.netdev import Nic
 
 PORT = 2222
 

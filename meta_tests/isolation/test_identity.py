@@ -9,7 +9,9 @@ import pytest
 from qemunet_tests.guest.bench import Bench
 from qemunet_tests.guest.guest import Guest
 from qemunet_tests.isolation.identity import NOBODY_ID, Identity, unprivileged
-from qemunet_tests.qemu.netdev import BridgeNetdev, Nic, UserNetdev
+from qemunet_tests.modes.bridge import BridgeNetdev
+from qemunet_tests.modes.user import UserNetdev
+from qemunet_tests.qemu.netdev import Nic
 
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can be somebody else")
 NET_ADMIN = 1 << 12

@@ -179,7 +179,8 @@ def test_the_caches_disk_is_full_when_an_image_is_made(
         hand_over(home, account)
     script = 'python=$1; cd "$2"; shift 2; "$python" -m qemunet_tests image "$@"; echo "ended with $?"; ls -A images'
     run = start(
-        "meta_tests.planted.small_disks", f"{folder}=30m", "--", "sh", "-c", script, "sh", sys.executable, str(folder), *words,
+        "meta_tests.planted.small_disks", f"{folder}=30m", "--",
+        "sh", "-c", script, "sh", sys.executable, str(folder), *words,
         QEMUNET_CACHE=str(folder),
     )  # fmt: skip
     ended(run, 0, "o space left on device", "ended with 3 .lock")

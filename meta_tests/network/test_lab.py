@@ -19,11 +19,13 @@ from qemunet_tests.isolation import namespaces
 from qemunet_tests.isolation.namespaces import SCRATCH
 from qemunet_tests.isolation.processes import Spawner
 from qemunet_tests.isolation.station import Station
+from qemunet_tests.modes.bridge import BridgeNetdev
+from qemunet_tests.modes.user import UserNetdev
 from qemunet_tests.network import Lab, lab_addresses, private_etc
 from qemunet_tests.network.echo import Caller
 from qemunet_tests.network.lab_links import add_veth
 from qemunet_tests.network.netplan import NetplanHost
-from qemunet_tests.qemu.netdev import BridgeNetdev, Nic, UserNetdev
+from qemunet_tests.qemu.netdev import Nic
 
 ADDRESSED = ("host", "router", "neighbour", "outside")
 PAIRS = list(itertools.product(ADDRESSED, ADDRESSED))

@@ -8,6 +8,8 @@ import pytest
 from qemunet_tests.errors import HarnessError
 from qemunet_tests.guest.bench import Bench
 from qemunet_tests.guest.guest import Guest
+from qemunet_tests.modes.bridge import BridgeNetdev
+from qemunet_tests.modes.user import UserNetdev
 from qemunet_tests.network import Lab, lab_addresses
 from qemunet_tests.network.target import Endpoint
 from qemunet_tests.observe.backend import backends, bridge_of, listening_sockets, tap_of
@@ -16,7 +18,7 @@ from qemunet_tests.observe.lease import _parse, lease
 from qemunet_tests.observe.links import address_on, carrier, driver, interfaces
 from qemunet_tests.observe.reach import bulk, echoes, ping
 from qemunet_tests.observe.resolver import addresses_of, host_answers
-from qemunet_tests.qemu.netdev import BridgeNetdev, Nic, UserNetdev
+from qemunet_tests.qemu.netdev import Nic
 
 ECHO = Endpoint(lab_addresses.NEIGHBOUR, lab_addresses.ECHO_PORT)
 NOBODY = Endpoint(lab_addresses.NEIGHBOUR, lab_addresses.ECHO_PORT + 1)

@@ -6,10 +6,11 @@ import pytest
 
 from qemunet_tests.guest.bench import Bench
 from qemunet_tests.guest.guest import Guest
+from qemunet_tests.modes.bridge import BridgeNetdev
 from qemunet_tests.network import Lab, lab_addresses
 from qemunet_tests.observe.hops import hops
 from qemunet_tests.observe.lease import lease
-from qemunet_tests.qemu.netdev import BridgeNetdev, Nic
+from qemunet_tests.qemu.netdev import Nic
 
 
 @pytest.fixture

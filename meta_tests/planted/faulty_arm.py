@@ -12,10 +12,11 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
+from qemunet_tests import modes
 from qemunet_tests.__main__ import exit_code
+from qemunet_tests.modes.tap import TapNetdev
 from qemunet_tests.observe import backend
-from qemunet_tests.qemu.netdev import TapNetdev
-from qemunet_tests.throughput import recorder, wirings
+from qemunet_tests.throughput import recorder
 from qemunet_tests.throughput.resident_guest import ResidentGuest
 
 #: A capture that was left behind, stopped: the kernel offers it every packet, and it takes none.
@@ -49,7 +50,7 @@ def _set_link(subject: ResidentGuest, **changes: Any) -> None:
     station.netlink.link("set", index=station.index(backend.tap_of(subject.guest) or ""), **changes)
 
 
-def no_vnet_hdr(wiring: wirings.Wiring) -> wirings.Wiring:
+def no_vnet_hdr(wiring: modes.Wiring) -> modes.Wiring:
     """A tap that cuts and sums nothing, under the name of one that does."""
     assert isinstance(wiring.netdev, TapNetdev)
     return replace(wiring, netdev=replace(wiring.netdev, options=("vnet_hdr=off",)))
@@ -76,7 +77,7 @@ def plant_invalid(value: str) -> None:
 
 def plant(name: str, value: str) -> None:
     """From now on every arm by a tap has it."""
-    boot, wire = recorder.boot, wirings.wire
+    boot = recorder.boot
 
     def booted(*arguments: Any) -> list[ResidentGuest]:
         subjects = boot(*arguments)
@@ -85,14 +86,12 @@ def plant(name: str, value: str) -> None:
                 IN_SUBJECTS[name](subject, value)
         return subjects
 
-    def wired(arm: Any, *arguments: Any) -> wirings.Wiring:
-        wiring = wire(arm, *arguments)
-        return no_vnet_hdr(wiring) if arm.way == "tap" else wiring
-
     if name == "invalid":
         plant_invalid(value)
     elif name == "no-vnet-hdr":
-        wirings.wire = wired
+        known, tap = modes.ways(), modes.ways()["tap"]
+        damaged = replace(tap, wire=lambda *place: no_vnet_hdr(tap.wire(*place)))
+        modes.ways = lambda: known | {"tap": damaged}
     elif name != "nothing":
         recorder.boot = booted
 

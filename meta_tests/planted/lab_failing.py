@@ -1,4 +1,7 @@
-"""Has a server of the lab fail, as by an accident: `pytest -p meta_tests.planted.lab_failing`. QEMUNET_META_FAILS says how."""
+"""Has a server of the lab fail, as by an accident: `pytest -p meta_tests.planted.lab_failing`.
+
+QEMUNET_META_FAILS says how.
+"""
 
 import os
 from typing import TYPE_CHECKING

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from meta_tests.patience import soon
-from qemunet_tests.plugin import FIXTURE_MODULES
+from qemunet_tests.plugin import fixture_modules
 
 pytest_plugins = "pytester"
 
@@ -34,7 +34,7 @@ OUTSIDE_THE_LAB = ("--qemunet-target", "host", "-p", "no:cacheprovider")
 @pytest.fixture(autouse=True, scope="module")
 def _imported_once() -> None:
     """pytester forgets what an inner session imported, and the next would import it again."""
-    for module in (*FIXTURE_MODULES, "qemunet_tests.report.claim_marker", "qemunet_tests.report.card"):
+    for module in (*fixture_modules(), "qemunet_tests.report.claim_marker", "qemunet_tests.report.card"):
         importlib.import_module(module)
 
 

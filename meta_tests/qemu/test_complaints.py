@@ -12,10 +12,13 @@ from typing import Any
 import pytest
 
 from qemunet_tests.guest.bench import Bench
+from qemunet_tests.modes.bridge import BridgeNetdev
+from qemunet_tests.modes.tap import TapNetdev
+from qemunet_tests.modes.user import UserNetdev
 from qemunet_tests.observe.refusal import answer
 from qemunet_tests.qemu.command_line import NetdevRefused
 from qemunet_tests.qemu.complaints import told_apart
-from qemunet_tests.qemu.netdev import BridgeNetdev, Nic, TapNetdev, UserNetdev
+from qemunet_tests.qemu.netdev import Nic
 
 SAMPLES = json.loads((Path(__file__).parents[1] / "samples/qemu_refusals.json").read_text())
 DENIED = ("-netdev", "bridge,id=net0,br=br0")

@@ -17,9 +17,10 @@ from qemunet_tests.guest.bench import Bench
 from qemunet_tests.guest.guest import Guest, GuestDied
 from qemunet_tests.isolation.namespaces import SCRATCH
 from qemunet_tests.isolation.processes import Process
+from qemunet_tests.modes.user import UserNetdev
 from qemunet_tests.qemu.built_image import Image
 from qemunet_tests.qemu.command_line import LaunchFailed, NetdevRefused, QemuProcess
-from qemunet_tests.qemu.netdev import Nic, UserNetdev
+from qemunet_tests.qemu.netdev import Nic
 from qemunet_tests.report.verdict import judge
 from qemunet_tests.report.verdict_of_test import Verdict
 from qemunet_tests.timeouts import Pace

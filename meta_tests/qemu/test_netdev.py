@@ -5,8 +5,10 @@ from dataclasses import replace
 import pytest
 
 from qemunet_tests.guest.bench import Bench
+from qemunet_tests.modes.bridge import BridgeNetdev
+from qemunet_tests.modes.user import UserNetdev
 from qemunet_tests.observe.lease import lease
-from qemunet_tests.qemu.netdev import DEFAULT_NIC_MODEL, NIC_MODELS, BridgeNetdev, Netdev, Nic, UserNetdev
+from qemunet_tests.qemu.netdev import DEFAULT_NIC_MODEL, NIC_MODELS, Netdev, Nic
 
 
 @pytest.mark.parametrize(
@@ -38,7 +40,7 @@ def test_a_nic_is_its_netdev_and_its_device() -> None:
 
 
 def test_values_are_values() -> None:
-    assert Nic() == Nic(UserNetdev(), DEFAULT_NIC_MODEL)
+    assert Nic(UserNetdev()) == Nic(UserNetdev(), DEFAULT_NIC_MODEL)
     assert len({UserNetdev(), UserNetdev(), BridgeNetdev(), BridgeNetdev("br1")}) == 3
 
 

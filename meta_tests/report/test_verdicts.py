@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from qemunet_tests import diagnosis
-from qemunet_tests.plugin import FIXTURE_MODULES
+from qemunet_tests.plugin import fixture_modules
 from qemunet_tests.report.session_results import verdicts_of
 from qemunet_tests.report.verdict_of_test import ARTIFACT, Verdict, VerdictOfTest, worst
 
@@ -73,7 +73,7 @@ def verdicts(pytester: pytest.Pytester, body: str, *arguments: str) -> dict[str,
 @pytest.fixture(autouse=True, scope="module")
 def _imported_once() -> None:
     """pytester forgets what an inner session imported, and the next would import it again."""
-    for module in (*FIXTURE_MODULES, "qemunet_tests.report.claim_marker", "qemunet_tests.report.card"):
+    for module in (*fixture_modules(), "qemunet_tests.report.claim_marker", "qemunet_tests.report.card"):
         importlib.import_module(module)
 
 

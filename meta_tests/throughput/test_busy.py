@@ -19,13 +19,14 @@ from qemunet_tests.guest import template_builder
 from qemunet_tests.guest.bench import Bench
 from qemunet_tests.guest.guest import Guest, GuestDied
 from qemunet_tests.guest.panic import TRIES, TimerMissed, despite_its_timer, died
+from qemunet_tests.modes.bridge import BridgeNetdev
 from qemunet_tests.network import Lab
 from qemunet_tests.network.lab_links import add_bridge, add_veth, set_master
 from qemunet_tests.network.target import lab_target
 from qemunet_tests.observe.backend import tap_of
 from qemunet_tests.observe.bridges import ports_of_mac
 from qemunet_tests.observe.lease import lease
-from qemunet_tests.qemu.netdev import BridgeNetdev, Nic
+from qemunet_tests.qemu.netdev import Nic
 
 #: As the kernel of Debian 12 says it.
 TIMER_PANIC = "IO-APIC + timer doesn't work!  Boot with apic=debug and send a report."

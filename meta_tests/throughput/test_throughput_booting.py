@@ -6,7 +6,8 @@ import pytest
 
 from qemunet_tests.guest.bench import Bench
 from qemunet_tests.guest.guest import Guest
-from qemunet_tests.qemu.netdev import BridgeNetdev, Nic
+from qemunet_tests.modes.bridge import BridgeNetdev
+from qemunet_tests.qemu.netdev import Nic
 from qemunet_tests.throughput import booting
 from qemunet_tests.throughput.placement import Placement, threads
 from qemunet_tests.throughput.resident_guest import ResidentGuest

@@ -8,7 +8,7 @@ import platform
 import re
 import sys
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from qemunet_tests.doctor import boot_check, checks
@@ -44,7 +44,7 @@ def add_parser(subparsers: Any) -> None:
     parser.add_argument(
         "--mode",
         metavar="MODES",
-        help=f"the modes asked about, with commas between: {', '.join(checks.MODES)}",
+        help=f"the modes asked about, with commas between: {', '.join(checks.MODES)} (default: user,bridge,lab)",
     )
 
 
@@ -68,7 +68,7 @@ def execute(args: argparse.Namespace) -> int:
 def modes_asked(option: str | None) -> list[str]:
     """The modes named by --mode, or all. Raises UsageError for one that does not exist."""
     if option is None:
-        return list(checks.MODES)
+        return list(checks.USUAL)
     names = [name.strip() for name in option.split(",")]
     for name in names:
         if name not in checks.MODES:
@@ -78,7 +78,7 @@ def modes_asked(option: str | None) -> list[str]:
 
 def exit_status(verdicts: dict[str, ModeVerdict], asked: Sequence[str] | None) -> int:
     """3 where this host can run nothing, 1 where a mode that was asked for is impossible, else 0."""
-    if not any(verdict.possible for verdict in verdicts.values()):
+    if not any(verdicts[mode].possible for mode in asked or checks.USUAL):
         return EXIT_NOTHING_POSSIBLE
     if asked is not None and not all(verdicts[mode].possible for mode in asked):
         return EXIT_IMPOSSIBLE
@@ -103,7 +103,7 @@ def report(
         *fitted(headline(facts), columns),
         *fitted(versions(facts), columns),
         "",
-        *(line for one in capabilities for line in capability_lines(one, columns)),
+        *(line for one in capabilities for line in capability_lines(one, columns, verdicts)),
         "",
         *(line for mode in modes for line in fitted(mode, columns, len(f"{'':8}"))),
     ]
@@ -158,10 +158,13 @@ def _own_version() -> str:
         return "of a bare checkout"
 
 
-def capability_lines(capability: Capability, columns: int | None = None) -> list[str]:
-    """State, id, what it means for which modes, and the remedy."""
+def capability_lines(
+    capability: Capability, columns: int | None = None, asked: Collection[str] = checks.USUAL
+) -> list[str]:
+    """State, id, what it means for which of the modes asked about, and the remedy."""
     finding = capability.finding
-    text = f"{finding.state:<8} {capability.check.id:<17} {finding.reason} ({', '.join(capability.check.modes)})"
+    modes = ", ".join(mode for mode in capability.check.modes if mode in asked)
+    text = f"{finding.state:<8} {capability.check.id:<17} {finding.reason} ({modes})"
     if finding.remedy and columns is None:
         text += f"; remedy: {finding.remedy}"
     lines = fitted(text, columns, INDENT)

@@ -81,9 +81,9 @@ def execute(arguments: argparse.Namespace) -> int:
     if arguments.dry_run:
         if settings.target == "lab":
             raise UsageError("--dry-run: nothing leaves the lab; it is for --target host")
-        from qemunet_tests.commands.announced_packets import foretell
+        from qemunet_tests.commands.announced_packets import announce
 
-        print("\n".join(foretell(settings)))
+        print("\n".join(announce(settings)))
         return 0
 
     from qemunet_tests.commands.build_progress import prepare_run

@@ -9,13 +9,14 @@ import signal
 import socket
 import sys
 import termios
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING, get_args
+from typing import TYPE_CHECKING
 
+from qemunet_tests import modes
 from qemunet_tests.errors import HarnessError, UsageError
-from qemunet_tests.qemu.netdev import Netdev, Nic
+from qemunet_tests.qemu.netdev import Nic
 
 if TYPE_CHECKING:
     from qemunet_tests.guest.bench import Bench
@@ -23,11 +24,10 @@ if TYPE_CHECKING:
     from qemunet_tests.network import Lab
     from qemunet_tests.settings import Settings
 
-#: Every mode by its name.
-MODES: dict[str, type[Netdev]] = {netdev.kind: netdev for netdev in get_args(Netdev)}
-
 #: How long a program in the guest may be silent before it is taken to wait for input, under KVM.
 PATIENCE_SECONDS = 0.5
+#: How a person and how a pipe leaves the guest.
+_WAY_OUT = {True: "leave with Ctrl-A x", False: "ends with its input"}
 #: How long QEMU may take to end.
 END_SECONDS = 10.0
 
@@ -59,7 +59,7 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     )
     # What repro.sh calls: a guest as it was, described by a file beside it.
     parser.add_argument("--again", metavar="FILE", type=Path, help=argparse.SUPPRESS)
-    parser.add_argument("mode", metavar="MODE", nargs="?", help=f"how it is connected: {' or '.join(MODES)}")
+    parser.add_argument("mode", metavar="MODE", nargs="?", help=f"how it is connected: {', '.join(modes.every())}")
     parser.add_argument(
         "qemu_arguments", metavar="QEMU-ARGS", nargs="*", default=[], help="appended to QEMU's command line"
     )
@@ -70,15 +70,15 @@ def execute(arguments: argparse.Namespace) -> int:
     if arguments.again:
         return _boot_again(arguments.again)
     if arguments.mode is None:
-        raise UsageError(f"MODE is missing: modes are {', '.join(MODES)} (see `qemunet shell --help`)")
-    if arguments.mode not in MODES:
-        raise UsageError(f"there is no mode {arguments.mode!r}: modes are {', '.join(MODES)}")
-    nic = Nic(MODES[arguments.mode]())
-    with _ended_in_order_by_signals(), _bench() as bench:
+        raise UsageError(f"MODE is missing: modes are {', '.join(modes.every())} (see `qemunet shell --help`)")
+    mode = modes.every().get(arguments.mode)
+    if mode is None:
+        raise UsageError(f"there is no mode {arguments.mode!r}: modes are {', '.join(modes.every())}")
+    with _ended_in_order_by_signals(), _bench() as (bench, lab), _wired(mode, bench, lab) as wiring:
         by_hand = os.isatty(0)
-        _say(hint(arguments.mode, by_hand))
+        _say(hint(arguments.mode, by_hand, wiring.addresses))
         drive = _hand_over_terminal if by_hand else _type_what_is_piped
-        status = drive(bench, (nic,), arguments.qemu_arguments)
+        status = drive(bench, (Nic(wiring.netdev),), arguments.qemu_arguments)
     if status != 0:
         # QEMU has said why, on the standard error it shares with us.
         how = f"QEMU ended with {f'status {status}' if status > 0 else signal.Signals(-status).name}"
@@ -96,25 +96,42 @@ def _boot_again(file: Path) -> int:
     again = repro.read(file)
     settings = from_options({"qemu": Path(again.qemu), "accel": again.accel}, flag=lambda name: f"{file}, {name}")
     first = f"{repro.one_line(again.command)}\n".encode() if again.command else b""
-    with _ended_in_order_by_signals(), _bench(settings) as bench:
+    with _ended_in_order_by_signals(), _bench(settings) as (bench, _):
         _say(hint(" and ".join(nic.netdev.kind for nic in again.nics), by_hand=False))
         return _type_what_is_piped(bench, again.nics, [], first)
 
 
-def hint(mode: str, by_hand: bool) -> str:
-    """What the guest can reach, and how to leave it: one line."""
+def hint(mode: str, by_hand: bool, addresses: Sequence[str] = ()) -> str:
+    """What the guest can reach, and how to leave it: one line. `addresses` are to be given by hand, near and far."""
     from qemunet_tests.network import lab_addresses
 
-    return (
-        f"{mode}: host {lab_addresses.HOST}, router {lab_addresses.ROUTER}, neighbour {lab_addresses.NEIGHBOUR}, "
-        f"outside {lab_addresses.OUTSIDE}, echo on port {lab_addresses.ECHO_PORT}; "
-        f"{'leave with Ctrl-A x' if by_hand else 'ends with its input'}"
+    lan = (
+        f"host {lab_addresses.HOST}, router {lab_addresses.ROUTER}, neighbour {lab_addresses.NEIGHBOUR}, "
+        f"outside {lab_addresses.OUTSIDE}, echo on port {lab_addresses.ECHO_PORT}"
     )
+    pair = "the other guest is {1}; become {0}: ip link set eth0 up; ip addr add {0}/24 dev eth0"
+    return f"{mode}: {pair.format(*addresses) if addresses else lan}; {_WAY_OUT[by_hand]}"
 
 
 @contextlib.contextmanager
-def _bench(settings: "Settings | None" = None) -> Iterator["Bench"]:
-    """A bench at the host of a new lab. Afterwards nothing of either is left."""
+def _wired(mode: modes.Mode, bench: "Bench", lab: "Lab") -> Iterator[modes.Wiring]:
+    """The mode with everything at the other end, a second guest included where that is it."""
+    from qemunet_tests.isolation.processes import stop
+
+    wiring = mode.wired(lab, bench.identity, bench.qemu)
+    try:
+        if wiring.far:
+            far = bench.boot(Nic(wiring.far), network=False)
+            far.check(f"ip link set eth0 up; ip addr add {wiring.addresses[1]}/24 dev eth0")
+        yield wiring
+    finally:
+        for helper in wiring.helpers:
+            stop(helper)
+
+
+@contextlib.contextmanager
+def _bench(settings: "Settings | None" = None) -> Iterator[tuple["Bench", "Lab"]]:
+    """A bench at the host of a new lab, and the lab. Afterwards nothing of either is left."""
     from rich.console import Console
 
     from qemunet_tests import images
@@ -129,8 +146,8 @@ def _bench(settings: "Settings | None" = None) -> Iterator["Bench"]:
     chosen = settings or Settings()
     qemu = qemu_facts.find(str(chosen.qemu) if chosen.qemu else None)
     machine = GuestMachine(qemu, images.ensure(), images.recipe("tiny").cmdline, prepare(chosen, _say))
-    with _lab() as lab:
-        yield Bench(machine, lab.host)
+    with _lab() as lab, contextlib.closing(Bench(machine, lab.host)) as bench:
+        yield bench, lab
 
 
 @contextlib.contextmanager

@@ -5,12 +5,12 @@ from pathlib import Path
 
 import pytest
 
+from qemunet_tests.modes.bridge import netdev
 from qemunet_tests.observe.backend import backends, bridge_of, tap_of
 from qemunet_tests.observe.lease import known_to_server, lease
 from qemunet_tests.observe.links import driver
 from qemunet_tests.observe.privileges import privileges
 from qemunet_tests.observe.refusal import answer
-from qemunet_tests.qemu.netdev import BridgeNetdev
 
 # On a host, until its operator has named a bridge, nothing of this mode is tried.
 pytestmark = pytest.mark.usefixtures("named_bridge")
@@ -30,7 +30,7 @@ def test_this_qemu_finds_its_helper(bench, claim):
 @pytest.mark.claim("bridge/setuid-works")
 @pytest.mark.usefixtures("setuid_helper")
 def test_the_setuid_bit_serves_an_ordinary_user(boot_bridged, target, claim):
-    guest = boot_bridged(BridgeNetdev(target.bridge, unaided=True))
+    guest = boot_bridged(netdev(target.bridge, unaided=True))
     held = privileges(guest)
     bridge = bridge_of(target.host, tap_of(guest) or "")
     claim.sees(f"{held}, its tap is in {bridge or 'no bridge'}")
@@ -40,7 +40,7 @@ def test_the_setuid_bit_serves_an_ordinary_user(boot_bridged, target, claim):
 @pytest.mark.claim("bridge/setuid-missing")
 @pytest.mark.usefixtures("plain_helper")
 def test_without_the_setuid_bit_an_ordinary_user_gets_no_tap(bench, target, claim):
-    attempt = bench.attempt(netdevs=[BridgeNetdev(target.bridge, unaided=True)])
+    attempt = bench.attempt(netdevs=[netdev(target.bridge, unaided=True)])
     assert claim.sees(answer(attempt)) == claim.expected
 
 

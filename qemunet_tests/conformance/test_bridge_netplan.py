@@ -3,10 +3,10 @@
 import pytest
 
 from qemunet_tests.errors import ControlFailed
+from qemunet_tests.modes.bridge import netdev
 from qemunet_tests.observe.bridges import bridge
 from qemunet_tests.observe.delay import delay
 from qemunet_tests.observe.lease import lease
-from qemunet_tests.qemu.netdev import BridgeNetdev
 
 # On a host, until its operator has named a bridge, nothing of this mode is tried.
 pytestmark = pytest.mark.usefixtures("named_bridge")
@@ -53,6 +53,6 @@ def test_spanning_tree_delays_the_lease(boot_bridged, target, stp_bridge, claim)
 
 
 def _delay(boot, bridge, within_seconds):
-    guest = boot(BridgeNetdev(bridge))
+    guest = boot(netdev(bridge))
     assert lease(guest, within_seconds=within_seconds), "the guest got no lease"
     return delay(guest)

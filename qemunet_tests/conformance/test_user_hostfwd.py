@@ -6,10 +6,10 @@ import pytest
 
 from qemunet_tests.guest import ssh
 from qemunet_tests.host import ports
+from qemunet_tests.modes.user import netdev
 from qemunet_tests.observe.backend import listening_sockets
 from qemunet_tests.observe.banner import put_up, read_at
 from qemunet_tests.observe.lease import lease
-from qemunet_tests.qemu.netdev import UserNetdev
 
 NO_LEASE = "the guest got no lease"
 #: Tells one guest from every other, and from the host.
@@ -128,7 +128,7 @@ def test_several_forwards_work_at_once(user_guest_with, target, claim):
 @pytest.mark.claim("user/hostfwd-bad-syntax")
 def test_a_rule_that_is_written_wrong_is_refused(bench, claim):
     wrong = {**WRONG, **dict.fromkeys(LENIENCE, "Bad host port")}
-    said = {rule: bench.attempt(netdevs=[UserNetdev(hostfwd=(rule,))]) for rule in wrong}
+    said = {rule: bench.attempt(netdevs=[netdev(hostfwd=(rule,))]) for rule in wrong}
     claim.sees(f"{sum(not each.started for each in said.values())} of {len(said)} are refused")
     taken = next((rule for rule in LENIENCE if said[rule].started), None)
     for rule, reason in wrong.items():
@@ -149,7 +149,7 @@ def test_a_taken_port_is_refused(bench, target, claim):
         owner.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         owner.bind(("", 2222))
         owner.listen()
-        refused = bench.attempt(netdevs=[UserNetdev(hostfwd=(rule,))])
+        refused = bench.attempt(netdevs=[netdev(hostfwd=(rule,))])
         found = ports.read(2222).obstacle()
     assert found, "the owner of the port is not found"
     claim.sees(f"refused: {found.reason}" if refused.status else "not refused")

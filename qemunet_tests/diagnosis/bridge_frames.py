@@ -7,12 +7,11 @@ from qemunet_tests.observe.backend import tap_of
 from qemunet_tests.observe.bridges import bridge, port_state
 from qemunet_tests.observe.filters_on_path import unfiltered
 from qemunet_tests.observe.packet_filter import stops
-from qemunet_tests.qemu.netdev import BridgeNetdev
 
 
 def spanning_tree(scene: Failure) -> Cause | None:
     """A new port of a bridge that runs spanning tree hears and says nothing for twice the forward delay."""
-    tap = tap_of(scene.guest) if scene.guest and scene.bridged else None
+    tap = tap_of(scene.guest) if scene.guest and scene.on_lan else None
     made = bridge(scene.target.host, scene.target.bridge)
     if tap is None or made is None or not made.spanning_tree:
         return None
@@ -28,9 +27,7 @@ def spanning_tree(scene: Failure) -> Cause | None:
 
 def no_spanning_tree(scene: Failure) -> Cause | None:
     """A bridge that should run spanning tree and does not."""
-    names = {
-        nic.netdev.name for guest in scene.bench.guests for nic in guest.nics if isinstance(nic.netdev, BridgeNetdev)
-    }
+    names = {nic.netdev.bridge for guest in scene.bench.guests for nic in guest.nics if nic.netdev.bridge}
     for name in sorted(names - {scene.target.bridge}):
         made = bridge(scene.target.host, name)
         if made and not made.spanning_tree:
@@ -43,7 +40,7 @@ def no_spanning_tree(scene: Failure) -> Cause | None:
 
 def filtered(scene: Failure) -> Cause | None:
     """The host's packet filter sees what its bridge forwards: frames always, IPv4 where br_netfilter is on."""
-    if not scene.bridged:
+    if not scene.on_lan:
         return None
     host, name = scene.target.host, scene.target.bridge
     with host.entered():

@@ -15,7 +15,7 @@ POWERLESS = ("failed to create tun device", "failed to drop privileges")
 def reads_another_list(scene: Failure) -> Cause | None:
     """The place of the list is built into the helper."""
     path = acl.compiled_path(str(scene.bench.helper.path))
-    if not scene.bridged or path == acl.DEFAULT_PATH:
+    if not scene.on_lan or path == acl.DEFAULT_PATH:
         return None
     return Cause(
         f"{scene.bench.helper.path} reads {path} and not the documented {acl.DEFAULT_PATH}",
@@ -25,7 +25,7 @@ def reads_another_list(scene: Failure) -> Cause | None:
 
 def no_tun(scene: Failure) -> Cause | None:
     """The helper makes taps with a device that containers often lack."""
-    if not scene.bridged:
+    if not scene.on_lan:
         return None
     ours = credentials.read()
     found = devices.read(devices.TUN)
@@ -34,7 +34,7 @@ def no_tun(scene: Failure) -> Cause | None:
 
 def powerless(scene: Failure) -> Cause | None:
     """Five causes have one message: no setuid bit, not root's, nosuid, no_new_privs, a container's bounding set."""
-    if not scene.bridged or not any(words in str(scene.failure) for words in POWERLESS):
+    if not scene.on_lan or not any(words in str(scene.failure) for words in POWERLESS):
         return None
     uid = scene.bench.identity.uid
     qemus = replace(credentials.read(), uid=uid, effective_uid=uid, permitted=0, effective=0, ambient=0)

@@ -22,13 +22,13 @@ START_ONE = "start the LAN's DHCP server, or give the guest a static address"
 
 def _unanswered(scene: Failure) -> Trail | None:
     """How far the request got, where it has left this host and brought nothing."""
-    trail = lost_frame.trail_of(scene) if scene.bridged and scene.guest else None
+    trail = lost_frame.trail_of(scene) if scene.on_lan and scene.guest else None
     return trail if trail and trail.unanswered and trail.exchange.question == DHCP else None
 
 
 def spoilt_on_the_way(scene: Failure) -> Cause | None:
     """Offers that come to the guest and that it does not take."""
-    if scene.guest is None or not scene.bridged or lease(scene.guest, within_seconds=0.0):
+    if scene.guest is None or not scene.on_lan or lease(scene.guest, within_seconds=0.0):
         return None
     seen = checksums.of_offers(scene.guest)
     if not seen or "right" in seen:
@@ -42,7 +42,7 @@ def spoilt_on_the_way(scene: Failure) -> Cause | None:
 
 def own_server_kept_out(scene: Failure) -> Cause | None:
     """A DHCP server on this host itself, behind this host's own firewall."""
-    trail = lost_frame.trail_of(scene) if scene.bridged else None
+    trail = lost_frame.trail_of(scene) if scene.on_lan else None
     host = scene.target.host
     if trail is None or trail.complete or trail.exchange.question != DHCP or not host.listens("udp", SERVER_PORT):
         return None
@@ -57,7 +57,7 @@ def own_server_kept_out(scene: Failure) -> Cause | None:
 def slow_server(scene: Failure) -> Cause | None:
     """An offer that comes when nobody waits for it any more."""
     guest = scene.guest
-    if guest is None or not scene.bridged:
+    if guest is None or not scene.on_lan:
         return None
     if _unanswered(scene):
         waiting = Deadline(guest.pace.seconds(FURTHER_SECONDS), "a late offer")

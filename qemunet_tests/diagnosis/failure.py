@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from qemunet_tests import modes
 from qemunet_tests.guest.bench import Bench
 from qemunet_tests.guest.guest import Guest
 from qemunet_tests.network.host_target import HostTarget
@@ -43,5 +44,6 @@ class Failure:
         return guests[0] if guests else None
 
     @property
-    def bridged(self) -> bool:
-        return self.mode == "bridge"
+    def on_lan(self) -> bool:
+        """Whether guests of this mode are on a LAN with others, seen there under addresses of their own."""
+        return modes.shares_network(self.mode)

@@ -38,7 +38,7 @@ def ignores_ping(scene: Failure) -> Cause | None:
 
 def forward_elsewhere(scene: Failure) -> Cause | None:
     """A forward does not follow the guest: it leads to an address, whoever has it."""
-    if scene.guest is None or scene.bridged:
+    if scene.guest is None or scene.on_lan:
         return None
     aims = FORWARD.findall(scene.guest.monitor.ask("info usernet"))
     own = OWN_ADDRESS.findall(scene.guest.check("ip -4 -o addr show scope global"))

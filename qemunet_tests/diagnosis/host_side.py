@@ -12,7 +12,7 @@ from qemunet_tests.observe.bridges import places_of_mac, ports_of_mac
 
 
 def _bridge(scene: Failure) -> HostBridge | None:
-    if not scene.bridged:
+    if not scene.on_lan:
         return None
     with scene.target.host.entered():
         return next((bridge for bridge in bridges.read() if bridge.name == scene.target.bridge), None)
@@ -21,7 +21,7 @@ def _bridge(scene: Failure) -> HostBridge | None:
 def bridge_down(scene: Failure) -> Cause | None:
     """QEMU and its helper start without a word on a bridge that is down."""
     bridge, name = _bridge(scene), scene.target.bridge
-    if not scene.bridged or (bridge and bridge.up):
+    if not scene.on_lan or (bridge and bridge.up):
         return None
     if bridge is None:
         return Cause(f"there is no bridge {name} on this host", f"sudo ip link add {name} type bridge")
@@ -57,7 +57,7 @@ def uplink_dead(scene: Failure) -> Cause | None:
 
 def tap_elsewhere(scene: Failure) -> Cause | None:
     """A tap that the helper made but that is not in the bridge any more."""
-    tap = tap_of(scene.guest) if scene.guest and scene.bridged else None
+    tap = tap_of(scene.guest) if scene.guest and scene.on_lan else None
     if tap is None:
         return None
     bridge, wanted = bridge_of(scene.target.host, tap), scene.target.bridge
@@ -71,7 +71,7 @@ def tap_elsewhere(scene: Failure) -> Cause | None:
 
 def mac_not_unique(scene: Failure) -> Cause | None:
     """Two guests with one MAC: a ping passes, bulk data stalls, and both get the same address."""
-    if scene.guest is None or not scene.bridged:
+    if scene.guest is None or not scene.on_lan:
         return None
     own = scene.guest.qemu.process.pid
     others = [pid for pid in _neighbours_with_mac(scene.guest.macs[0], own) if pid != own]
@@ -85,7 +85,7 @@ def mac_not_unique(scene: Failure) -> Cause | None:
 
 def mac_elsewhere(scene: Failure) -> Cause | None:
     """The bridge looks for the guest behind another port: by hand, or because somebody there sends as the guest."""
-    tap = tap_of(scene.guest) if scene.guest and scene.bridged else None
+    tap = tap_of(scene.guest) if scene.guest and scene.on_lan else None
     if tap is None or scene.guest is None:
         return None
     mac, name = scene.guest.macs[0], scene.target.bridge

@@ -9,7 +9,7 @@ from qemunet_tests.observe.lease import lease
 
 def other_dhcp_server(scene: Failure) -> Cause | None:
     """The first offer wins, whoever made it."""
-    got = lease(scene.guest, within_seconds=0.0) if scene.guest and scene.bridged else None
+    got = lease(scene.guest, within_seconds=0.0) if scene.guest and scene.on_lan else None
     if got is None or got.server == scene.target.lan.server:
         return None
     return Cause(
@@ -21,7 +21,7 @@ def other_dhcp_server(scene: Failure) -> Cause | None:
 
 def address_taken(scene: Failure) -> Cause | None:
     """A machine that was given the address by hand, where the server gives it away as well."""
-    got = lease(scene.guest, within_seconds=0.0) if scene.guest and scene.bridged else None
+    got = lease(scene.guest, within_seconds=0.0) if scene.guest and scene.on_lan else None
     others = owners(scene.guest, got.address) if scene.guest and got else []
     if got is None or not others:
         return None
@@ -33,7 +33,7 @@ def address_taken(scene: Failure) -> Cause | None:
 
 def neighbour_unreachable(scene: Failure) -> Cause | None:
     """What the host cannot reach over the same bridge, its guests cannot either."""
-    if not scene.bridged:
+    if not scene.on_lan:
         return None
     service = scene.target.neighbour_echo
     try:

@@ -10,7 +10,6 @@ from qemunet_tests.diagnosis.failure import Failure
 from qemunet_tests.host import acl, ports
 from qemunet_tests.observe.privileges import privileges
 from qemunet_tests.qemu.command_line import NetdevRefused
-from qemunet_tests.qemu.netdev import UserNetdev
 
 FORWARD = re.compile(r"Could not set up host forwarding rule '(?:tcp|udp)?:[^:]*:(\d+)-")
 
@@ -26,7 +25,7 @@ def port_taken(scene: Failure) -> Cause | None:
 
 def bridge_not_allowed(scene: Failure) -> Cause | None:
     """The helper says `access denied by acl file` or that it failed to parse it."""
-    if not scene.bridged:
+    if not scene.on_lan:
         return None
     bridge = scene.target.bridge
     found = acl.read(acl.compiled_path(str(scene.bench.qemu.helper_path)))
@@ -56,7 +55,7 @@ def unlisted_allowed(_: Failure) -> Cause | None:
 def helper_missing(scene: Failure) -> Cause | None:
     """QEMU then says only `bridge helper failed`."""
     helper = Path(scene.bench.qemu.helper_path or "")
-    if not scene.bridged or (helper.is_file() and os.access(helper, os.X_OK)):
+    if not scene.on_lan or (helper.is_file() and os.access(helper, os.X_OK)):
         return None
     state = "cannot be executed" if helper.exists() else "does not exist"
     return Cause(f"{helper}, where this QEMU looks for its bridge helper, {state}", "install the package that has it")
@@ -81,7 +80,7 @@ def forwards(scene: Failure) -> Cause | None:
 
 def started_otherwise(scene: Failure) -> Cause | None:
     """A wrapper in QEMU's place, or a configuration file, that adds or takes away network options."""
-    if scene.guest is None or scene.bridged or not scene.guest.nics:
+    if scene.guest is None or scene.on_lan or not scene.guest.nics:
         return None
     words = Path(f"/proc/{scene.guest.qemu.process.pid}/cmdline").read_text().split("\0")
     got = [word for option, word in itertools.pairwise(words) if option == "-netdev"]
@@ -96,9 +95,9 @@ def started_otherwise(scene: Failure) -> Cause | None:
 
 def privileged(scene: Failure) -> Cause | None:
     """More than an ordinary user has: libslirp pings by raw sockets where it can."""
-    if scene.guest is None or not scene.guest.nics or not isinstance(scene.guest.nics[0].netdev, UserNetdev):
+    if scene.guest is None or not scene.guest.nics or scene.guest.nics[0].netdev.shares_network:
         return None
     held = privileges(scene.guest)
-    if held.none or scene.guest.nics[0].netdev.capabilities:
+    if held.none or scene.guest.nics[0].netdev.capabilities_needed(lambda: True):
         return None
     return Cause(str(held), f"run QEMU as an ordinary user, and see: getcap {scene.bench.qemu.path}")

@@ -35,7 +35,7 @@ def lost_here(scene: Failure) -> Cause | None:
     In user mode only if something is known to stand there: QEMU's own packets are also lost to a dead neighbour.
     """
     found = _lost(scene)
-    return found[0] if found and (scene.bridged or found[1]) else None
+    return found[0] if found and (scene.on_lan or found[1]) else None
 
 
 def lost_somewhere(scene: Failure) -> Cause | None:
@@ -160,10 +160,10 @@ def _followed(scene: Failure, _: int) -> Trail | None:
     if guest is None or not guest.nics or any(topic in NOT_OF_FRAMES for topic in scene.topics) or not _runs(guest):
         return None
     # Whatever a real host does not let us know keeps only its own question from being asked.
-    for exchange, links, aside in (_bridged if scene.bridged else _by_user_mode)(scene, guest):
+    for exchange, links, aside in (_over_the_lan if scene.on_lan else _through_qemu)(scene, guest):
         # Twice, because a single question may get lost, and nothing be wrong.
         for _ in range(2):
-            trail = follow(exchange, guest, scene.bench.station, links, aside, countable=scene.bridged)
+            trail = follow(exchange, guest, scene.bench.station, links, aside, countable=scene.on_lan)
             if trail.complete:
                 break
         else:
@@ -175,7 +175,7 @@ def _runs(guest: Guest) -> bool:
     return guest.qemu.how_it_ended() is None and guest.panic is None
 
 
-def _bridged(scene: Failure, guest: Guest) -> Iterator[tuple[Exchange, list[str], list[str]]]:
+def _over_the_lan(scene: Failure, guest: Guest) -> Iterator[tuple[Exchange, list[str], list[str]]]:
     tap, bridge = tap_of(guest), scene.target.bridge
     if tap is None:
         return
@@ -203,7 +203,7 @@ def _bridged(scene: Failure, guest: Guest) -> Iterator[tuple[Exchange, list[str]
         yield probes.call(caller, got.address), inside if caller is scene.target.host else outside, []
 
 
-def _by_user_mode(scene: Failure, guest: Guest) -> Iterator[tuple[Exchange, list[str], list[str]]]:
+def _through_qemu(scene: Failure, guest: Guest) -> Iterator[tuple[Exchange, list[str], list[str]]]:
     def way_to(address: str) -> list[str]:
         link = link_to(scene, address)
         return [link] if link else []
@@ -237,9 +237,9 @@ def _standing_between(scene: Failure, trail: Trail, before: str, after: str, of_
     on_the_host = [place for place in (before, after) if place != trail.places[-1 if trail.exchange.inward else 0]]
     if before in on_the_host:
         yield from filters_on_path.at_link(host, before, leaving=False)
-    if scene.bridged and len(on_the_host) == 2:
+    if scene.on_lan and len(on_the_host) == 2:
         yield from filters_on_path.within_bridge(host, scene.target.bridge, tuple(on_the_host), trail.largest_bytes)
-    if not scene.bridged:
+    if not scene.on_lan:
         yield from filters_on_path.of_the_host(host, leaving=not of_answer)
     if after in on_the_host:
         yield from filters_on_path.at_link(host, after, leaving=True)

@@ -30,7 +30,8 @@ def networkd_not_done(scene: Failure) -> Cause | None:
     complaints = re.findall(
         rf"^{lab_addresses.BRIDGE}: .*(?:Could not|Failed to) .*$", host.log.read_text(), re.MULTILINE
     )
+    bridge = lab_addresses.BRIDGE
     return Cause(
-        f"systemd-networkd {did} {lab_addresses.BRIDGE}{f': {complaints[-1]}' if complaints else ''}",
-        f"see whether {host.file.name} can be fulfilled, its gateway above all: `networkctl status {lab_addresses.BRIDGE}`",
+        f"systemd-networkd {did} {bridge}{f': {complaints[-1]}' if complaints else ''}",
+        f"see whether {host.file.name} can be fulfilled, its gateway above all: `networkctl status {bridge}`",
     )

@@ -18,7 +18,7 @@ OF_THE_LAN, OF_THE_OUTSIDE, OF_NAMES = "reach-lan", ("reach", "privilege", "ping
 
 def asked_for(scene: Failure) -> str | None:
     """The address that the host has to reach for a claim about user mode; None where there is none."""
-    if scene.bridged:
+    if scene.on_lan:
         return None
     try:
         if OF_NAMES in scene.topics:
@@ -75,7 +75,7 @@ def address_on_port(scene: Failure) -> Cause | None:
         every = bridges.read()
     for bridge in every:
         for port in bridge.uplinks:
-            if port.name == way or (scene.bridged and bridge.name == scene.target.bridge and port.has_routes):
+            if port.name == way or (scene.on_lan and bridge.name == scene.target.bridge and port.has_routes):
                 return Cause(
                     f"{port.name} is in {bridge.name} and still has this host's address and routes: what comes in "
                     f"there is given to {bridge.name}",

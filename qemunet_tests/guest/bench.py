@@ -26,7 +26,7 @@ from qemunet_tests.qemu.command_line import LaunchFailed, NetdevRefused, QemuPro
 from qemunet_tests.qemu.complaints import Complaints
 from qemunet_tests.qemu.guest_machine import GuestMachine
 from qemunet_tests.qemu.launcher import Starter
-from qemunet_tests.qemu.netdev import BridgeNetdev, Netdev, Nic, UserNetdev
+from qemunet_tests.qemu.netdev import Netdev, Nic
 from qemunet_tests.qemu.qemu_facts import Qemu
 from qemunet_tests.qemu.setuid_helper import BridgeHelper, HostHelper
 from qemunet_tests.timeouts import Pace
@@ -336,9 +336,9 @@ class Bench:
         return [*words, "-serial", "mon:stdio"]
 
     def _mac(self, nic: Nic, number: int) -> str:
-        # On -netdev user a guest has its network to itself, so that it can keep its template's address. Another one
-        # costs a thawed guest 0.1 s under TCG.
-        return template_mac(number) if isinstance(nic.netdev, UserNetdev) else self._new_mac()
+        # A guest that has its network to itself can keep its template's address. Another one costs a thawed guest
+        # 0.1 s under TCG.
+        return self._new_mac() if nic.netdev.shares_network else template_mac(number)
 
     def _new_mac(self) -> str:
         number = next(self._numbers)
@@ -353,7 +353,7 @@ def release_lease(guest: Guest) -> None:
     One that has died meanwhile, or is not done in time, keeps it: the next guest of this host has the same MAC and is
     given the same lease again.
     """
-    if not any(isinstance(nic.netdev, BridgeNetdev) for nic in guest.nics):
+    if not any(nic.netdev.shares_network for nic in guest.nics):
         return
     gone = "n=0; while ls /run/qemunet/lease.* >/dev/null 2>&1 && [ $n -lt 40 ]; do usleep 50000; n=$((n+1)); done"
     with contextlib.suppress(HarnessError):

@@ -52,7 +52,8 @@ class LiteralGuests:
     def _start(self, folder: Path, words: Sequence[str]) -> tuple[Login, Process]:
         qemu = self._machine.qemu
         # What these command lines leave unsaid means user networking.
-        qemu.require_user_backend()
+        if obstacle := qemu.without_user_backend():
+            raise obstacle.unavailable()
         usable = [word for word in words if word != "-enable-kvm" or self._machine.accel.used == "kvm"]
         ours, theirs = socket.socketpair()
         with theirs:

@@ -6,14 +6,13 @@ import sys
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 from qemunet_tests.errors import UsageError
 from qemunet_tests.qemu.built_image import Image
-from qemunet_tests.qemu.netdev import Netdev, Nic, UserNetdev
+from qemunet_tests.qemu.netdev import Netdev, Nic
 
 SCRIPT, FACTS = "repro.sh", "guest.json"
-_KINDS: dict[str, type[Netdev]] = {netdev.kind: netdev for netdev in get_args(Netdev)}
 #: More than any guest's description takes.
 LIMIT_BYTES = 1 << 20
 
@@ -82,7 +81,7 @@ class Again:
     def as_json(self) -> str:
         """For `read`."""
         nics = [
-            {"model": nic.model, "mac": nic.mac, "netdev": {"kind": nic.netdev.kind, **asdict(nic.netdev)}}
+            {"model": nic.model, "mac": nic.mac, "netdev": {"class": type(nic.netdev).__name__, **asdict(nic.netdev)}}
             for nic in self.nics
         ]
         return (
@@ -105,9 +104,10 @@ def read(file: Path) -> Again:
 
 def _netdev(said: dict[str, Any]) -> Netdev:
     fields: dict[str, Any] = {
-        name: tuple(value) if isinstance(value, list) else value for name, value in said.items() if name != "kind"
+        name: tuple(value) if isinstance(value, list) else value for name, value in said.items() if name != "class"
     }
-    return _KINDS[said["kind"]](**fields)
+    known = {each.__name__: each for each in Netdev.__subclasses__()}
+    return known[said["class"]](**fields)
 
 
 def script(guest: str, words: Sequence[str], image: Image, again: Again, in_lab: bool) -> str:
@@ -152,7 +152,7 @@ def _lab(again: Again) -> list[str]:
     shut = [
         f"printf '%s\\n' {shlex.quote(f'{SCRIPT}: qemunet is not here, so the guest has no lab around it')} >&2",
     ]
-    if not all(isinstance(nic.netdev, UserNetdev) for nic in again.nics):
+    if any(nic.netdev.shares_network for nic in again.nics):
         refusal = f"{SCRIPT}: this guest belongs on the bridge of a lab, which only qemunet can make: install it"
         shut = [f"printf '%s\\n' {shlex.quote(refusal)} >&2", "exit 3"]
     return [

@@ -11,7 +11,7 @@ from qemunet_tests.guest.panic import despite_its_timer
 from qemunet_tests.guest.template import MEMORY, NETWORK, STATE, Template, nic_words, save
 from qemunet_tests.qemu.guest_machine import GuestMachine
 from qemunet_tests.qemu.launcher import Starter
-from qemunet_tests.qemu.netdev import Nic, UserNetdev
+from qemunet_tests.qemu.netdev import Nic, SpelledNetdev
 from qemunet_tests.timeouts import Pace
 
 #: How far a thawed guest's clock may be off when it is first asked.
@@ -74,7 +74,7 @@ class Freezer:
         if "user" not in self._machine.qemu.netdevs:
             return  # nobody here would give it a lease
         began = time.time()
-        guest = self._thaw(template, tuple(Nic(UserNetdev(), model) for model in template.models), True)
+        guest = self._thaw(template, tuple(Nic(SpelledNetdev("user"), model) for model in template.models), True)
         try:
             # QEMU gives each of its backends a network of its own.
             if not all(guest.await_lease(nic, 10) for nic in range(len(template.models))):

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from qemunet_tests.errors import Unavailable
+
 
 @dataclass(frozen=True)
 class Obstacle:
@@ -9,3 +11,7 @@ class Obstacle:
 
     reason: str
     remedy: str
+
+    def unavailable(self) -> Unavailable:
+        """The same in a test's mouth: to be raised."""
+        return Unavailable(self.reason, self.remedy)

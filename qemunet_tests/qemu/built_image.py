@@ -1,4 +1,4 @@
-"""A built guest, as the rest of the harness sees it."""
+"""A built guest, as everything that boots it sees it."""
 
 import shutil
 from dataclasses import dataclass, replace

@@ -10,7 +10,7 @@ from qemunet_tests.isolation.namespaces import scratch
 from qemunet_tests.isolation.processes import Process
 from qemunet_tests.isolation.station import Station
 from qemunet_tests.qemu.command_line import CONSOLE, QemuProcess
-from qemunet_tests.qemu.netdev import Backend, BridgeNetdev, UserNetdev
+from qemunet_tests.qemu.netdev import Netdev
 from qemunet_tests.qemu.qemu_facts import Qemu
 from qemunet_tests.qemu.setuid_helper import BridgeHelper, HostHelper
 
@@ -54,7 +54,7 @@ class Starter:
         return file
 
     def launch(
-        self, words: Sequence[str], folder: Path, netdevs: Sequence[Backend], serial_ports: int = 2
+        self, words: Sequence[str], folder: Path, netdevs: Sequence[Netdev], serial_ports: int = 2
     ) -> QemuProcess:
         """Start QEMU with a monitor. Where that fails its folder is gone as well."""
         capabilities = self.capabilities(netdevs)
@@ -66,8 +66,9 @@ class Starter:
             return self.start(words, capabilities=capabilities, **{"cwd": folder, **options})
 
         try:
-            if any(isinstance(netdev, UserNetdev) for netdev in netdevs):
-                self.qemu.require_user_backend()
+            for netdev in netdevs:
+                if obstacle := netdev.missing(self.qemu):
+                    raise obstacle.unavailable()
             self.give(folder / CONSOLE)
             return QemuProcess(words, start, folder, serial_ports)
         except BaseException:
@@ -79,13 +80,11 @@ class Starter:
         limited = ["prlimit", f"--fsize={LIMIT_BYTES}", "--"]
         return self.station.start([*self.identity.prefix(capabilities), *limited, *words], **options)
 
-    def capabilities(self, netdevs: Sequence[Backend]) -> tuple[str, ...]:
+    def capabilities(self, netdevs: Sequence[Netdev]) -> tuple[str, ...]:
         """Those that a QEMU with these backends is to have."""
-        given = {
-            capability for netdev in netdevs if isinstance(netdev, UserNetdev) for capability in netdev.capabilities
-        }
-        # As the post does. Where the bit has no effect, QEMU is given the one capability that it would give the helper.
-        bridged = [netdev for netdev in netdevs if isinstance(netdev, BridgeNetdev) and not netdev.unaided]
-        if bridged and not self.helper.serves(self.identity.uid):
-            given.add("net_admin")
-        return tuple(sorted(given))
+
+        def helper_serves() -> bool:
+            return self.helper.serves(self.identity.uid)
+
+        needed = (netdev.capabilities_needed(helper_serves) for netdev in netdevs)
+        return tuple(sorted({capability for each in needed for capability in each}))

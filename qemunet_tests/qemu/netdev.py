@@ -1,9 +1,16 @@
-"""Network backends and NICs as values: how each mode is spelled on QEMU's command line.
+"""Network backends and NICs as values: how a guest's network is spelled on QEMU's command line.
 
-Names and spelling are those of `qemu-system-x86_64 -netdev help` and `-device help`.
+Names and spelling are those of `qemu-system-x86_64 -netdev help` and `-device help`. The netdevs of a mode, with their
+options, are in modes/ under the mode's word.
 """
 
-from dataclasses import dataclass, field
+import abc
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import ClassVar
+
+from qemunet_tests.host.obstacle import Obstacle
+from qemunet_tests.qemu.qemu_facts import Qemu
 
 #: The NIC models the tiny guest has drivers for.
 NIC_MODELS = ("virtio-net-pci", "e1000", "e1000e", "rtl8139", "vmxnet3")
@@ -11,87 +18,41 @@ DEFAULT_NIC_MODEL = "virtio-net-pci"
 
 
 @dataclass(frozen=True)
-class UserNetdev:
-    """`-netdev user`: libslirp inside QEMU. `options` are further ones, spelled as QEMU spells them.
+class Netdev(abc.ABC):
+    """One backend, a frozen value. `kind` is what it is called after `-netdev`."""
 
-    It needs no capability; `capabilities`, named as setpriv(1) names them, are given where they make a difference.
-    """
+    kind: ClassVar[str]
+    #: Whether others are on the guest's network: then its MAC address must be its own, and a lease is given back.
+    shares_network: ClassVar[bool] = True
 
-    hostfwd: tuple[str, ...] = ()
-    options: tuple[str, ...] = ()
-    capabilities: tuple[str, ...] = ()
+    #: The bridge that it puts its tap into, where it does.
+    bridge: ClassVar[str | None] = None
 
-    kind = "user"
-
+    @abc.abstractmethod
     def spell(self, identifier: str) -> str:
-        words = [f"user,id={identifier}", *(f"hostfwd={rule}" for rule in self.hostfwd), *self.options]
-        return ",".join(words)
+        """What follows `-netdev`, with `identifier` for its id."""
+
+    def missing(self, qemu: Qemu) -> Obstacle | None:  # noqa: ARG002
+        """Why this QEMU cannot be asked for it. Whatever it refuses by itself is for the test to judge."""
+        return None
+
+    def capabilities_needed(self, helper_serves: Callable[[], bool]) -> tuple[str, ...]:  # noqa: ARG002
+        """What QEMU has to be given for it, named as setpriv(1) does.
+
+        `helper_serves` tells whether the bridge helper can do for QEMU's user what he may not do himself.
+        """
+        return ()
 
 
 @dataclass(frozen=True)
-class BridgeNetdev:
-    """`-netdev bridge`: a tap made and plugged in by qemu-bridge-helper.
+class SpelledNetdev(Netdev):
+    """A backend by its kind and options, spelled as QEMU spells them, of which nothing else is asked."""
 
-    Where the helper's setuid bit has no effect, QEMU is given what the bit would give the helper, unless `unaided`.
-    """
-
-    name: str = "br0"
-    options: tuple[str, ...] = ()
-    unaided: bool = False
-
-    kind = "bridge"
-
-    def spell(self, identifier: str) -> str:
-        return ",".join([f"bridge,id={identifier},br={self.name}", *self.options])
-
-
-@dataclass(frozen=True)
-class TapNetdev:
-    """`-netdev tap` on a tap that exists already and that the user QEMU runs as may open."""
-
-    name: str
+    kind: str  # type: ignore[misc]  # a field here, because any may be named
     options: tuple[str, ...] = ()
 
-    kind = "tap"
-
     def spell(self, identifier: str) -> str:
-        # Empty means no script in every version; `no` does so today and is to become a file's name.
-        return ",".join([f"tap,id={identifier},ifname={self.name},script=,downscript=", *self.options])
-
-
-@dataclass(frozen=True)
-class StreamNetdev:
-    """`-netdev stream` to a Unix socket at which somebody else listens, for instance passt. Since QEMU 7.2."""
-
-    path: str
-
-    kind = "stream"
-
-    def spell(self, identifier: str) -> str:
-        return f"stream,id={identifier},server=off,addr.type=unix,addr.path={self.path}"
-
-
-@dataclass(frozen=True)
-class StreamPair:
-    """`-netdev stream` between two QEMUs, by a TCP connection on the loopback: one listens, the other calls.
-
-    Since QEMU 7.2. TCP because the kernel counts what such a connection carries.
-    """
-
-    port: int
-    listens: bool
-
-    kind = "stream"
-
-    def spell(self, identifier: str) -> str:
-        side = "on" if self.listens else "off"
-        return f"stream,id={identifier},server={side},addr.type=inet,addr.host=127.0.0.1,addr.port={self.port}"
-
-
-#: The modes.
-Netdev = UserNetdev | BridgeNetdev
-#: Whatever a NIC can be connected to.
-Backend = Netdev | TapNetdev | StreamNetdev | StreamPair
+        return ",".join([self.kind, f"id={identifier}", *self.options])
 
 
 @dataclass(frozen=True)
@@ -101,7 +62,7 @@ class Nic:
     Without `mac` the bench chooses one, because QEMU's own default is the same in every guest.
     """
 
-    netdev: Backend = field(default_factory=UserNetdev)
+    netdev: Netdev
     model: str = DEFAULT_NIC_MODEL
     mac: str | None = None
 

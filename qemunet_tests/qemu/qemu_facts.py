@@ -13,6 +13,7 @@ from typing import Any
 from qemunet_tests.errors import HarnessError, Unavailable, UsageError
 from qemunet_tests.host import system as machines
 from qemunet_tests.host.files import MACHINE, first_closed
+from qemunet_tests.host.obstacle import Obstacle
 from qemunet_tests.host.package_manager import install_command
 from qemunet_tests.host.search_path import search_path
 from qemunet_tests.isolation.identity import Identity, unprivileged
@@ -41,13 +42,14 @@ class Qemu:
     helper_path: str | None
     data_folders: tuple[Path, ...]
 
-    def require_user_backend(self) -> None:
-        """Raises Unavailable where this QEMU was built without user networking."""
-        if "user" not in self.netdevs:
-            raise Unavailable(
-                f"{self.path} was built without libslirp: it has no -netdev user",
-                "install the distribution's own QEMU, or rebuild with --enable-slirp",
-            )
+    def without_user_backend(self) -> Obstacle | None:
+        """Why it has no user networking, where it was built without."""
+        if "user" in self.netdevs:
+            return None
+        return Obstacle(
+            f"{self.path} was built without libslirp: it has no -netdev user",
+            "install the distribution's own QEMU, or rebuild with --enable-slirp",
+        )
 
     def describe(self) -> dict[str, str | None]:
         """For results.json."""

@@ -55,7 +55,7 @@ def assertion_line(error: BaseException) -> str:
 
 
 def one_line(error: BaseException) -> str:
-    """What went wrong, without a traceback. The harness speaks in sentences; others need their type named."""
+    """What went wrong, without a traceback. Errors of ours speak in sentences; others need their type named."""
     if isinstance(error, BaseExceptionGroup):
         return _shortened("; ".join(one_line(each) for each in error.exceptions))
     if isinstance(error, HarnessError | Unavailable):

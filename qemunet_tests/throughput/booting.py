@@ -11,7 +11,7 @@ from qemunet_tests.isolation.processes import stop
 from qemunet_tests.network import Lab
 from qemunet_tests.qemu.netdev import Nic
 from qemunet_tests.qemu.qemu_facts import Qemu
-from qemunet_tests.throughput import clock, wirings
+from qemunet_tests.throughput import clock
 from qemunet_tests.throughput.resident_guest import ResidentGuest
 from qemunet_tests.throughput.variants import Arm
 
@@ -87,7 +87,7 @@ def discard(bench: Bench, subjects: Sequence[ResidentGuest]) -> None:
 
 def _start(bench: Bench, lab: Lab, arm: Arm, baseline: Qemu | None, cold: bool) -> ResidentGuest:
     """Start what an arm needs. The far guest comes first: the near one calls it."""
-    wiring = wirings.wire(arm, lab, bench.identity)
+    wiring = arm.configuration.wire(lab, bench.identity)
     before = bench.machine
     if arm.is_baseline and baseline:
         bench.machine = replace(before, qemu=baseline)
@@ -101,4 +101,4 @@ def _start(bench: Bench, lab: Lab, arm: Arm, baseline: Qemu | None, cold: bool) 
         raise
     finally:
         bench.machine = before
-    return ResidentGuest(arm, near, lab.host, wiring.helpers, far)
+    return ResidentGuest(arm, near, lab.host, wiring.helpers, far, wiring.addresses)

@@ -14,7 +14,6 @@ from typing import Any
 
 from qemunet_tests.deadline import Deadline
 from qemunet_tests.errors import HarnessError
-from qemunet_tests.throughput import wirings
 from qemunet_tests.throughput.resident_guest import ResidentGuest
 from qemunet_tests.throughput.transfer import TransferPlan
 
@@ -39,7 +38,7 @@ def _row(metric: str, subject: ResidentGuest, measure: Callable[[], list[float]]
         taken = measure()
     except OSError as error:
         return {"values": {}, "valid": False, "why_invalid": f"{metric}: {error}", "seconds": time.monotonic() - began}
-    expected, found = wirings.KINDS[subject.arm.way], subject.backend_kind()
+    expected, found = subject.arm.configuration.backend, subject.backend_kind()
     why = None if found == expected else f"wrong backend: the monitor shows {found or 'none'}, not {expected}"
     ordered = sorted(taken)
     at = {f"{metric}.p{percent}_us": _percentile(ordered, percent) for percent in PERCENTILES}
@@ -64,7 +63,7 @@ def _service(way: TransferPlan, subject: ResidentGuest) -> Iterator[Callable[[],
     """The echo in the guest, while it is needed; gives what opens a connection to it."""
     guest = subject.guest
     guest.check(SERVE)
-    forwarded = subject.arm.way == "user"
+    forwarded = subject.arm.configuration.forwards
     rule = f"tcp:127.0.0.1:{FORWARDED_PORT}"
     address = guest.check("sed -n 's/^ip=//p' /run/qemunet/lease.eth0")
     if forwarded:

@@ -18,7 +18,7 @@ from qemunet_tests.throughput.placement import Placement
 from qemunet_tests.throughput.resident_guest import ResidentGuest
 from qemunet_tests.throughput.sockets import Account
 from qemunet_tests.throughput.transfer import TransferPlan, ceiling, transfer
-from qemunet_tests.throughput.variants import BETWEEN_GUESTS, Arm, Plan
+from qemunet_tests.throughput.variants import Arm, Plan
 
 #: So many blocks in which a row is invalid are measured again, and no more.
 MOST_AGAIN = 4
@@ -136,7 +136,7 @@ class Recorder:
 
     @property
     def _guests(self) -> int:
-        return sum(2 if arm.way in BETWEEN_GUESTS else 1 for arm in self._plan.arms)
+        return sum(2 if arm.between_guests else 1 for arm in self._plan.arms)
 
     def _blocks_of_boots(self) -> list[int]:
         each, more = divmod(self._effort.blocks, self._boots)

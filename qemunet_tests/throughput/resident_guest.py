@@ -1,5 +1,6 @@
 """The resident guest of an arm, ready to be measured, and the counters of its backend."""
 
+import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,7 +11,7 @@ from qemunet_tests.isolation.processes import Process
 from qemunet_tests.isolation.station import Station
 from qemunet_tests.network import lab_addresses
 from qemunet_tests.observe import backend
-from qemunet_tests.throughput import on_path, path_proof, wirings
+from qemunet_tests.throughput import on_path, path_proof
 from qemunet_tests.throughput.variants import Arm
 
 #: One shell command that tells what of the guest's network bears on throughput.
@@ -29,13 +30,14 @@ COUNT = "cd /sys/class/net/eth0/statistics; cat tx_bytes tx_packets rx_bytes rx_
 @dataclass
 class ResidentGuest:
     """An arm's guest. `helpers` are processes that carry its traffic beside QEMU; `far` is the guest at the other
-    end, for an arm between guests."""
+    end, for an arm between guests; `given` are their addresses where nobody leases any."""
 
     arm: Arm
     guest: Guest
     station: Station
     helpers: Sequence[Process] = ()
     far: Guest | None = None
+    given: Sequence[str] = ()
     far_address: str = ""
     facts: dict[str, str] = field(default_factory=dict)
 
@@ -60,10 +62,10 @@ class ResidentGuest:
     @property
     def address(self) -> str:
         """Where the guest finds the server."""
-        return self.far_address or wirings.SERVER.get(self.arm.way, lab_addresses.HOST)
+        return self.far_address or self.arm.configuration.server or lab_addresses.HOST
 
     @property
-    def cable_port(self) -> int | None:
+    def connection_port(self) -> int | None:
         """The port of the connection between the two QEMUs, where there is one."""
         return getattr(self.guest.nics[0].netdev, "port", None)
 
@@ -104,15 +106,12 @@ class ResidentGuest:
 
     def look(self) -> None:
         """Wait for addresses and ask for the facts. Raises HarnessError, and TimedOut without a lease."""
-        addresses = [
-            self._address_of(guest, given)
-            for guest, given in zip(self.guests, (wirings.NEAR, wirings.FAR), strict=False)
-        ]
+        addresses = [self._address_of(guest, given) for guest, given in itertools.zip_longest(self.guests, self.given)]
         self.far_address = addresses[1] if self.far else ""
         said = self.guest.check(ASK, 12)
         self.facts = {name: rest for name, _, rest in (line.partition(" ") for line in said.splitlines())}
         self.facts["network"] = " ".join(self.guest.monitor.ask("info network").split())
         self.facts |= {name: value for name, value in self.on_path().items() if name == "tun_flags"}
 
-    def _address_of(self, guest: Guest, given: str) -> str:
-        return guest.check(STATIC.format(address=given) if self.cable_port else LEASE, 12)
+    def _address_of(self, guest: Guest, given: str | None) -> str:
+        return guest.check(STATIC.format(address=given) if given else LEASE, 12)

@@ -13,18 +13,18 @@ from qemunet_tests.qemu.accel import Accel
 from qemunet_tests.qemu.built_image import Image
 from qemunet_tests.qemu.qemu_facts import Qemu
 from qemunet_tests.throughput.placement import Placement
-from qemunet_tests.throughput.variants import BETWEEN_GUESTS, Plan
+from qemunet_tests.throughput.variants import Plan
 
 
 @dataclass(frozen=True)
-class Uplink:
+class RecordedUplink:
     """The interface of the machine's default route, and how fast it says it is; None where it does not say."""
 
     name: str | None
     mbit_per_second: int | None
 
 
-def uplink() -> Uplink:
+def uplink() -> RecordedUplink:
     """To be asked before the lab is entered."""
     for row in Path("/proc/net/route").read_text().splitlines()[1:]:
         words = row.split()
@@ -33,8 +33,8 @@ def uplink() -> Uplink:
                 speed = int(Path(f"/sys/class/net/{words[0]}/speed").read_text())
             except (OSError, ValueError):
                 speed = -1
-            return Uplink(words[0], speed if speed > 0 else None)
-    return Uplink(None, None)
+            return RecordedUplink(words[0], speed if speed > 0 else None)
+    return RecordedUplink(None, None)
 
 
 def machine_id() -> str:
@@ -93,7 +93,7 @@ def describe(
                 "nic": arm.nic,
                 "way": arm.way,
                 "again": arm.is_again,
-                "far_end": "another guest" if arm.way in BETWEEN_GUESTS else "the host",
+                "far_end": "another guest" if arm.between_guests else "the host",
             }
             for arm in plan.arms
         ],

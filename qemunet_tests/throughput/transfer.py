@@ -9,7 +9,7 @@ from typing import Any
 from qemunet_tests.errors import HarnessError
 from qemunet_tests.guest.guest import GuestDied
 from qemunet_tests.isolation.station import Station
-from qemunet_tests.throughput import clock, cpu, far_end, iperf, path_proof, wirings
+from qemunet_tests.throughput import clock, cpu, far_end, iperf, path_proof
 from qemunet_tests.throughput.far_end import Server
 from qemunet_tests.throughput.placement import Placement
 from qemunet_tests.throughput.resident_guest import ResidentGuest
@@ -98,8 +98,8 @@ def _values(
 def _run(way: TransferPlan, subject: ResidentGuest, direction: str) -> tuple[dict[str, Any], dict[str, Any], Sampler]:
     words = iperf.client_words(subject.address, direction, way.seconds)
     with way.serving(subject) as server:
-        port, moved = subject.cable_port or iperf.PORT, None
-        if subject.far and not subject.cable_port:
+        port, moved = subject.connection_port or iperf.PORT, None
+        if subject.far and not subject.connection_port:
             moved = lambda: (subject.tap_payload() or {}).get(direction, 0)  # noqa: E731
         watch = Sampler(way.account, subject.pids, subject.owners, server.pid, port, moved)
         try:
@@ -112,7 +112,7 @@ def _run(way: TransferPlan, subject: ResidentGuest, direction: str) -> tuple[dic
 def _evidence(
     subject: ResidentGuest, direction: str, before: path_proof.Counts, watch: Sampler, flow: iperf.Flow
 ) -> path_proof.Evidence:
-    expected, after = wirings.KINDS[subject.arm.way], subject.counts()
+    expected, after = subject.arm.configuration.backend, subject.counts()
     carried = watch.subject_acked_bytes if direction == "g2h" else watch.subject_received_bytes
     if expected == "tap":
         counter = "the tap"

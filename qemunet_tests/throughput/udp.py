@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from qemunet_tests.errors import HarnessError
-from qemunet_tests.throughput import iperf, wirings
+from qemunet_tests.throughput import iperf
 from qemunet_tests.throughput.resident_guest import ResidentGuest
 from qemunet_tests.throughput.transfer import TransferPlan
 
@@ -36,7 +36,7 @@ def _search(way: TransferPlan, subject: ResidentGuest, direction: str) -> dict[s
     except HarnessError as error:
         why: str | None = str(error)
     else:
-        expected, found = wirings.KINDS[subject.arm.way], subject.backend_kind()
+        expected, found = subject.arm.configuration.backend, subject.backend_kind()
         why = None if expected == found else f"wrong backend: the monitor shows {found or 'none'}, not {expected}"
     return {
         "values": {} if why else {f"udp.{direction}.zero_loss": float(RATES[least])},

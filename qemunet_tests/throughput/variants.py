@@ -6,22 +6,11 @@ An arm is a way to connect a guest and a NIC model. Names are words that `--arms
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from qemunet_tests import modes
 from qemunet_tests.errors import UsageError
+from qemunet_tests.modes import Way
 from qemunet_tests.qemu.netdev import NIC_MODELS
 
-#: What can be measured, and what each is.
-WAYS = {
-    "user": "-netdev user: libslirp inside QEMU",
-    "bridge": "-netdev bridge: a tap on br0, made by qemu-bridge-helper",
-    "tap": "-netdev tap: a tap on br0 that was made beforehand",
-    "tap-plain": "-netdev tap,vnet_hdr=off: every packet is cut and summed by the guest",
-    "tap-vhost": "-netdev tap,vhost=on: packets are moved by the kernel",
-    "passt": "-netdev stream to passt",
-    "stream": "-netdev stream between two guests",
-    "bridge-guests": "two guests, each by -netdev bridge",
-}
-#: Ways whose far end is a second guest and not the host.
-BETWEEN_GUESTS = ("stream", "bridge-guests")
 DEFAULT_WAYS = ("bridge", "user")
 DEFAULT_NICS = ("virtio-net-pci", "e1000")
 #: The same configuration again, under another name: what differs between the two is noise.
@@ -43,6 +32,16 @@ class Arm:
     @property
     def name(self) -> str:
         return self.way + self.suffix
+
+    @property
+    def configuration(self) -> Way:
+        """What its mode knows of this way."""
+        return modes.ways()[self.way]
+
+    @property
+    def between_guests(self) -> bool:
+        """Whether the far end is a second guest and not the host."""
+        return self.configuration.between_guests
 
     @property
     def key(self) -> str:
@@ -104,7 +103,7 @@ def _compared(arms: Sequence[Arm]) -> list[Pair]:
     """Each with the last of those that have the same far end, and one that is alone with the last of all."""
     pairs = []
     for arm in arms:
-        like = [each for each in arms if (each.way in BETWEEN_GUESTS) == (arm.way in BETWEEN_GUESTS)]
+        like = [each for each in arms if each.between_guests == arm.between_guests]
         other = like[-1] if len(like) > 1 else arms[-1]
         if arm != other:
             pairs.append(Pair(arm, other))
@@ -112,11 +111,12 @@ def _compared(arms: Sequence[Arm]) -> list[Pair]:
 
 
 def _known_ways(ways: Sequence[str]) -> list[str]:
+    known = modes.ways()
     for way in ways:
-        if way not in WAYS:
-            raise UsageError(f"--arms: there is no arm {way!r}; there are {', '.join(WAYS)}")
-    # Bridged and tap before user: a ratio then says how much faster they are.
-    order = [*(way for way in WAYS if way != "user"), "user"]
+        if way not in known:
+            raise UsageError(f"--arms: there is no arm {way!r}; there are {', '.join(known)}")
+    # The usual pair as it stands, the slower last: a ratio then says how much faster the others are.
+    order = [*(way for way in known if way != DEFAULT_WAYS[-1]), DEFAULT_WAYS[-1]]
     return sorted(dict.fromkeys(ways), key=order.index)
 
 

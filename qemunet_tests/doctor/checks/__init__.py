@@ -2,11 +2,11 @@
 
 from collections.abc import Iterable
 
-from qemunet_tests.doctor.checks import bridge, common_needs, environment, lab, passt, uplinks, user
-from qemunet_tests.doctor.checks.check import MODES, Capability, Check, ModeVerdict, judge, verdicts
+from qemunet_tests.doctor.checks import bridge, common_needs, environment, lab, other_modes, passt, uplinks, user
+from qemunet_tests.doctor.checks.check import MODES, USUAL, Capability, Check, ModeVerdict, judge, verdicts
 from qemunet_tests.doctor.host_facts import Facts
 
-__all__ = ["ALL", "MODES", "Capability", "Check", "ModeVerdict", "judge", "look", "verdicts"]
+__all__ = ["ALL", "MODES", "USUAL", "Capability", "Check", "ModeVerdict", "judge", "look", "verdicts"]
 
 ALL: tuple[Check, ...] = (
     *common_needs.CHECKS,
@@ -15,6 +15,7 @@ ALL: tuple[Check, ...] = (
     *passt.CHECKS,
     *bridge.CHECKS,
     *uplinks.CHECKS,
+    *other_modes.CHECKS,
     *lab.CHECKS,
 )
 

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Literal
 
+from qemunet_tests import modes
 from qemunet_tests.doctor.host_facts import Facts
 from qemunet_tests.host.obstacle import Obstacle
 
@@ -12,8 +13,10 @@ State = Literal["ok", "caution", "not"]
 USER = "user"
 BRIDGE = "bridge"
 LAB = "lab"
-#: `user` and `bridge` are QEMU's networking modes on this host; `lab` is what `qemunet run` needs.
-MODES = (USER, BRIDGE, LAB)
+#: What is told unless modes are named: the two that most people want on this host, and what `qemunet run` needs.
+USUAL = (USER, BRIDGE, LAB)
+#: All that can be asked about.
+MODES = (*dict.fromkeys((*modes.every(), LAB)),)
 
 
 @dataclass(frozen=True)
@@ -96,10 +99,10 @@ def judge(check: Check, facts: Facts) -> Capability | None:
     return None if finding is None else Capability(check, finding)
 
 
-def verdicts(capabilities: Iterable[Capability], modes: Iterable[str] = MODES) -> dict[str, ModeVerdict]:
+def verdicts(capabilities: Iterable[Capability], asked: Iterable[str] = MODES) -> dict[str, ModeVerdict]:
     """What is possible, by mode."""
     found = list(capabilities)
-    return {mode: _verdict([one for one in found if mode in one.check.modes], mode) for mode in modes}
+    return {mode: _verdict([one for one in found if mode in one.check.modes], mode) for mode in asked}
 
 
 def _verdict(capabilities: list[Capability], mode: str) -> ModeVerdict:

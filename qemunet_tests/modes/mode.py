@@ -1,0 +1,77 @@
+"""What a mode has to answer."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from qemunet_tests.host.obstacle import Obstacle
+from qemunet_tests.qemu.netdev import Netdev
+from qemunet_tests.qemu.qemu_facts import Qemu
+
+if TYPE_CHECKING:
+    # Every command asks for the modes' words, and most need no lab.
+    from qemunet_tests.isolation.identity import Identity
+    from qemunet_tests.isolation.processes import Process
+    from qemunet_tests.network import Lab
+
+
+@dataclass(frozen=True)
+class Wiring:
+    """A netdev with everything at its other end.
+
+    `helpers` are the processes beside QEMU that carry its traffic, to be ended by whoever asked for the wiring; `far`
+    is the netdev of a second guest where that is the other end. `addresses` are those that the guests are to be given,
+    near and far, where nobody leases any.
+    """
+
+    netdev: Netdev
+    helpers: "Sequence[Process]" = ()
+    far: Netdev | None = None
+    addresses: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Way:
+    """A configuration of a mode that can be measured, and how it is wired in the lab.
+
+    `backend` is what QEMU's monitor calls it. `server` is where the guest finds the host, None for the host's own
+    address. `forwards`: a service in the guest is reached through a port of the host that QEMU forwards. `answers`:
+    the host can open connections to the guest at all.
+    """
+
+    about: str
+    backend: str
+    wire: "Callable[[Lab, Identity], Wiring]"
+    between_guests: bool = False
+    server: str | None = None
+    forwards: bool = False
+    answers: bool = True
+
+
+def nothing_missing(qemu: Qemu) -> Obstacle | None:  # noqa: ARG001
+    """Of a mode that every QEMU has and that needs nothing else."""
+    return None
+
+
+@dataclass(frozen=True)
+class Mode:
+    """A networking mode.
+
+    `word` names it everywhere: on the command line, in claim ids, files and fixtures. `rank` puts those that people
+    meet first in front. `shares_network`: guests are on a LAN with others, with MAC addresses and leases of their own.
+    `missing` says why it cannot be had with a QEMU on this machine. `announced` are the lines of `--dry-run`: which
+    packets and MAC addresses will appear on a real network, given the bridge that was named and who the peer is.
+    """
+
+    word: str
+    ways: Mapping[str, Way]
+    rank: int = 100
+    shares_network: bool = False
+    missing: Callable[[Qemu], Obstacle | None] = nothing_missing
+    announced: Callable[[str | None, str], Sequence[str]] = field(default=lambda _bridge, _peer: ())
+
+    def wired(self, lab: "Lab", identity: "Identity", qemu: Qemu) -> Wiring:
+        """The mode as it is when nothing is said about it. Raises Unavailable with the words of `missing`."""
+        if obstacle := self.missing(qemu):
+            raise obstacle.unavailable()
+        return next(iter(self.ways.values())).wire(lab, identity)
