@@ -2,7 +2,7 @@
 
 A command's module offers `add_parser(subparsers)`, which only describes the command and imports nothing
 that is heavy, and `execute(arguments) -> int`, which does the work and answers with the exit code. Mistakes
-of the user raise harness.errors.UsageError; what cannot be done here raises Unavailable or HarnessError.
+of the user raise errors.UsageError; what cannot be done here raises Unavailable or HarnessError.
 """
 
 #: In the order in which --help lists them.
