@@ -20,7 +20,7 @@ from meta_tests.userland.following import PATH, Command, run
 from qemunet_tests.errors import UsageError
 from qemunet_tests.isolation.syscalls import MS_BIND, MS_NOSUID, MS_RDONLY, MS_REMOUNT, mount, unmount
 
-CHECKOUT = Path(__file__).parents[2].parent
+CHECKOUT = Path(__file__).parents[2]
 #: Where the copy of the checkout lies: everybody can enter.
 WORKING_FOLDER = "/srv/qemunet"
 ONCE = "once-"
