@@ -83,8 +83,8 @@ def build(recipe: Recipe, roots: Roots, apt: Apt, folder: Path, work: Path, prog
     progress.step("writing the disk", 0.9)
     small = {name: programs[name] for name in recipe.disk.programs}
     needed, _ = libraries.closure(root, small.values(), ())
-    _tree(recipe, linux, recipe.disk.modules, small, needed).write(work / "initrd", DISK_COMPRESSION)
-    disk.write_disk(image.vdisk, linux.bzimage, work / "initrd", recipe.disk_mb, recipe.cmdline)
+    _tree(recipe, linux, recipe.disk.modules, small, needed).write(image.small_initrd, DISK_COMPRESSION)
+    disk.write_disk(image.vdisk, linux.bzimage, image.small_initrd, recipe.disk_mb, recipe.cmdline)
     return sorted([*roots.kernel, *roots.programs, *fetched])
 
 

@@ -14,7 +14,7 @@ from qemunet_tests.qemu.built_image import Image
 FILE = "manifest.json"
 LIMIT_BYTES = 1 << 20
 _PARTS = Image("", "", Path())
-CONTENT = (_PARTS.kernel.name, _PARTS.initrd.name, _PARTS.vdisk.name)
+CONTENT = (_PARTS.kernel.name, _PARTS.initrd.name, _PARTS.small_initrd.name, _PARTS.vdisk.name)
 
 
 class Sum(BaseModel):

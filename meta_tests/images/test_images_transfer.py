@@ -171,7 +171,7 @@ def test_no_more_is_written_than_was_announced(exported: Path, tmp_path: Path) -
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(Manifest, "damaged", lambda _, folder: [str(_measured(folder, written))])
         refused(archive(tmp_path / "long", content))
-    assert written == [10, 10, 10]
+    assert written == [10] * len(manifests.CONTENT)
 
 
 def _measured(folder: Path, into: list[int]) -> str:
@@ -182,7 +182,7 @@ def _measured(folder: Path, into: list[int]) -> str:
 def test_a_file_comes_once(exported: Path, tmp_path: Path) -> None:
     twice = tmp_path / "twice"
     with libarchive.file_writer(str(twice), "ustar", "zstd") as writing:
-        for name, content in [*members(exported).items(), *members(exported).items()][:5]:
+        for name, content in [*members(exported).items(), *members(exported).items()][: len(manifests.CONTENT) + 2]:
             writing.add_file_from_memory(name, len(content), content)
     assert refused(twice).endswith(f"is no exported guest image: {manifests.FILE} does not belong there")
 

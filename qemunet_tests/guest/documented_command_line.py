@@ -44,7 +44,7 @@ class LiteralGuests:
         """The same with the kernel loaded by QEMU: BIOS and boot loader take as long again, and say nothing of NICs."""
         _, folder = self._starter.new_folder("literal")
         try:
-            return self._start(folder, [*self._machine.kernel(None), *words])
+            return self._start(folder, [*self._machine.kernel_in_default_memory(), *words])
         except BaseException:
             shutil.rmtree(folder, ignore_errors=True)
             raise

@@ -15,7 +15,7 @@ def copy_believed(source: Path, target: Path) -> None:
 
 @dataclass(frozen=True)
 class Image:
-    """What QEMU boots: a kernel with an initramfs, and the same two inside a bootable disk.
+    """What QEMU boots: a kernel with an initramfs, and the kernel with a small one, also inside a bootable disk.
 
     `digest` names the content (packages, recipe and files that went in), so that equal digests boot alike.
     """
@@ -32,10 +32,15 @@ class Image:
     def initrd(self) -> Path:
         return self.folder / "initrd"
 
+    @property
+    def small_initrd(self) -> Path:
+        """The disk's initramfs: busybox and the NICs' drivers, for a guest with no more memory than QEMU's default."""
+        return self.folder / "small-initrd"
+
     def placed(self, folder: Path) -> "Image":
-        """The same image with kernel and initramfs copied to `folder`, where the user QEMU runs as can read them."""
+        """The same image with all but the disk copied to `folder`, where the user QEMU runs as can read it."""
         folder.mkdir()
-        for file in (self.kernel, self.initrd):
+        for file in (self.kernel, self.initrd, self.small_initrd):
             copy_believed(file, folder / file.name)
         return replace(self, folder=folder)
 
