@@ -450,7 +450,9 @@ def test_a_policy_that_is_there_stays_and_is_asked(without_samba: World, status:
 def interrupt(world: World, number: int) -> None:
     """Sends a signal to all processes of a bootstrap that waits for apt-get, as a terminal does."""
     world.write("apt-is-slow")
-    running = subprocess.Popen([world.bootstrap, "true"], env=world.environment(), start_new_session=True)
+    # A shell cannot trap what was ignored when it started, as nohup has it.
+    words = ["env", "--default-signal=INT,TERM,HUP", world.bootstrap, "true"]
+    running = subprocess.Popen(words, env=world.environment(), start_new_session=True)
     deadline = time.monotonic() + limit(30)
     while not (world.folder / "apt-waits").exists():
         assert time.monotonic() < deadline
