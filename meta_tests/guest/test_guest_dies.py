@@ -74,7 +74,7 @@ def test_a_guest_that_does_not_come_up_stays_until_it_is_buried(bench: Bench, mo
     def dies(guest: Guest) -> None:
         guest.run("poweroff -f")
 
-    monkeypatch.setattr(bench, "told", dies)
+    monkeypatch.setattr(bench, "on_ready", dies)
     before = bench.guests
     with pytest.raises(GuestDied):
         bench.boot(network=False)
