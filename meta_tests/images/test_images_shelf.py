@@ -138,7 +138,7 @@ def test_an_unknown_name_says_what_there_is() -> None:
 
 BUILDER_THAT_IS_KILLED = """
 import os, signal
-from meta_tests import test_images_shelf as tests
+from meta_tests.images import test_images_shelf as tests
 from qemunet_tests.images import manifest, image_cache as shelf
 place = shelf.own_shelf()
 with shelf.locked(place), shelf.unfinished(place) as folder:
