@@ -106,7 +106,7 @@ def test_modules_are_loaded_after_what_they_depend_on() -> None:
 def test_drivers_are_found_by_their_devices() -> None:
     (aliases,) = [content.decode() for path, (content, _mode) in inside().items() if path.endswith("/modules.alias")]
     found = {line.split()[2] for line in aliases.splitlines() if line.split()[1].startswith(("pci:", "virtio:"))}
-    assert NICS <= found
+    assert found >= NICS
     # Debian's kernel has it built in from some version on.
     assert ("virtio_pci" in found) == ("virtio_pci" in modules())
 

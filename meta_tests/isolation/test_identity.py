@@ -11,6 +11,7 @@ from qemunet_tests.guest.guest import Guest
 from qemunet_tests.isolation.identity import NOBODY_ID, Identity, unprivileged
 from qemunet_tests.modes.bridge import BridgeNetdev
 from qemunet_tests.modes.user import UserNetdev
+from qemunet_tests.qemu.launcher import OWN
 from qemunet_tests.qemu.netdev import Nic
 
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can be somebody else")
@@ -52,7 +53,8 @@ def test_the_run_itself_is_root() -> None:
 
 
 def test_qemu_can_write_where_it_must_and_no_further(shared_guest: Guest, bench: Bench) -> None:
-    assert shared_guest.folder.stat().st_uid == bench.identity.uid
+    assert (shared_guest.folder / OWN).stat().st_uid == bench.identity.uid
+    assert shared_guest.folder.stat().st_mode & 0o022 == 0
     assert shared_guest.folder.parent.stat().st_mode & 0o002 == 0
 
 

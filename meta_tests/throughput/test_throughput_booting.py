@@ -7,6 +7,7 @@ import pytest
 from qemunet_tests.guest.bench import Bench
 from qemunet_tests.guest.guest import Guest
 from qemunet_tests.modes.bridge import BridgeNetdev
+from qemunet_tests.modes.user import UserNetdev
 from qemunet_tests.qemu.netdev import Nic
 from qemunet_tests.throughput import booting
 from qemunet_tests.throughput.placement import Placement, threads
@@ -42,7 +43,7 @@ def test_a_thawed_guest_has_all_that_its_tap_offers(bench: Bench) -> None:
 @pytest.mark.skipif(len(os.sched_getaffinity(0)) < 2, reason="one CPU cannot be split")
 def test_the_guests_processor_has_a_cpu_of_its_own(bench: Bench) -> None:
     """QEMU's threads have no names that tell (`debug-threads=` is deprecated since 11.0): its monitor knows."""
-    guest = bench.boot(Nic(), network=False)
+    guest = bench.boot(Nic(UserNetdev()), network=False)
     subject = ResidentGuest(Arm("user", "virtio-net-pci"), guest, bench.station)
     placement = Placement("split")
     try:

@@ -7,6 +7,7 @@ import pytest
 
 from qemunet_tests.errors import HarnessError, Unavailable
 from qemunet_tests.guest.bench import Bench
+from qemunet_tests.modes.user import UserNetdev
 from qemunet_tests.network import Lab
 from qemunet_tests.qemu.netdev import Nic
 from qemunet_tests.throughput import iperf
@@ -27,7 +28,7 @@ END"""
 
 @pytest.fixture
 def subject(bench: Bench, lab: Lab) -> Iterator[ResidentGuest]:
-    guest = bench.boot(Nic())
+    guest = bench.boot(Nic(UserNetdev()))
     measured = ResidentGuest(Arm("user", "virtio-net-pci"), guest, lab.host)
     measured.look()
     yield measured
