@@ -50,10 +50,10 @@ def clean_environment() -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if name not in inherited}
 
 
-def conduct(folder: Path, tests: str, *words: str) -> subprocess.CompletedProcess[str]:
-    """`qemunet run` on tests of our own."""
+def conduct(folder: Path, tests: str, *words: str, before: str = "") -> subprocess.CompletedProcess[str]:
+    """`qemunet run` on tests of our own; `before` is Python that comes first."""
     (folder / "test_it.py").write_text(tests)
     return subprocess.run(
-        [sys.executable, "-c", CONDUCT, str(folder), *words],
+        [sys.executable, "-c", before + CONDUCT, str(folder), *words],
         capture_output=True, text=True, check=False, timeout=limit(60), cwd=folder, env=clean_environment(),
     )  # fmt: skip

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from meta_tests.patience import limit
+from meta_tests.samples import recordings as samples
 from meta_tests.user_accounts import CHECKOUT, NOBODY
 from qemunet_tests import cache
 from qemunet_tests.errors import UsageError
@@ -147,8 +148,8 @@ def test_a_link_on_the_way_is_not_a_strangers(tmp_path: Path, monkeypatch: pytes
 
 @pytest.mark.parametrize("shelf", cache.SHELVES)
 def test_a_folder_in_it_that_others_may_write_is_refused(chosen: Path, shelf: str) -> None:
-    cache.make(image_cache).chmod(0o777)
-    with pytest.raises(UsageError, match=f"others may write into {chosen}/{image_cache}"):
+    cache.make(shelf).chmod(0o777)
+    with pytest.raises(UsageError, match=f"others may write into {chosen}/{shelf}"):
         cache.claim()
 
 
@@ -156,7 +157,7 @@ def a_template(chosen: Path) -> Path:
     """One that is whole, on the shelf."""
     made = chosen.with_name("made")
     made.mkdir()
-    for name in (template.MEMORY, template.STATE):
+    for name in (template.MEMORY, template.STATE, template.CONSOLE):
         (made / name).write_bytes(b"template")
     folder = cache.make(templates.SHELF) / "0123"
     template.store(made, folder, ("e1000",), {}, os.getuid())
@@ -210,7 +211,7 @@ def test_what_qemus_user_put_in_a_templates_place_is_not_copied(chosen: Path, na
     secret.write_text("of root's")
     made = chosen.with_name("made")
     made.mkdir()
-    for each in (template.MEMORY, template.STATE):
+    for each in (template.MEMORY, template.STATE, template.CONSOLE):
         (made / each).write_bytes(b"template")
     (made / template.MANIFEST).symlink_to(secret)
     template.store(made, chosen.with_name("stored"), (), {}, os.getuid())
@@ -250,13 +251,13 @@ def test_the_lock_of_kvms_trial_harms_nothing(chosen: Path) -> None:
 @as_root
 def test_a_strangers_recording_is_not_the_latest(chosen: Path) -> None:
     place = cache.make(recordings.FOLDER) / "20260101T0000-1.jsonl"
-    session = {"kind": "session", "schema": 1, "at": "2026", "machine": {"id": "m"}, "accel": {"used": "tcg"},
-               "qemu": {"binary": "b"}, "arms": []}  # fmt: skip
-    place.write_text(f"{json.dumps(session)}\n{json.dumps({'kind': 'end'})}\n")
-    found = recordings.latest("m", {"binary": "b"}, "tcg", set())
+    made = samples.session()
+    samples.write(place, made)
+    asked = (made["machine"]["id"], made["qemu"], made["accel"]["used"], set())
+    found = recordings.latest(*asked)
     assert found and found.path == place
     os.chown(place, STRANGER, -1)
-    assert recordings.latest("m", {"binary": "b"}, "tcg", set()) is None
+    assert recordings.latest(*asked) is None
 
 
 def test_a_mask_that_lets_all_write_does_not_spoil_a_cache(chosen: Path) -> None:

@@ -144,7 +144,7 @@ def test_every_cause_that_a_claim_names_is_looked_for_once_and_in_its_order(monk
     monkeypatch.setitem(causes.SPECIAL, "smb", (one, both))
     monkeypatch.setitem(causes.SPECIAL, "ping", (both, two))
     monkeypatch.setattr(causes, "LAST", (last,))
-    monkeypatch.setattr(causes.Scene, "of", lambda *_: object())
+    monkeypatch.setattr(causes.Failure, "of", lambda *_: object())
     claim = load()["user/address"].model_copy(update={"diagnosis": ("smb", "ping")})
     assert causes.cause_of(claim, {}, AssertionError()) is None
     assert followed == ["one", "both", "two", "last"]

@@ -19,6 +19,17 @@ LONG = GOOD + "".join(
 )
 
 
+#: An error in what pytest calls, not in a test.
+CRASHING_REPORT = """
+from qemunet_tests.report import reporter
+
+def pytest_runtest_logreport(self, report):
+    raise KeyError("oops")
+
+reporter.Reporter.pytest_runtest_logreport = pytest_runtest_logreport
+"""
+
+
 def through_shell(line: str, *words: str, cwd: Path | None = None, **environment: str) -> Any:
     """What sh makes of a line in which "$@" is the command."""
     return subprocess.run(
@@ -126,8 +137,7 @@ def test_its_traceback_is_shown_to_whoever_asks() -> None:
 
 
 def test_an_error_in_the_bench_of_pytest_is_one_line_too(tmp_path: Path) -> None:
-    (tmp_path / "conftest.py").write_text("def pytest_runtest_logreport(report): raise KeyError('oops')\n")
-    done = conduct(tmp_path, GOOD, "-n", "0")
+    done = conduct(tmp_path, GOOD, "-n", "0", before=CRASHING_REPORT)
     assert done.returncode == 3
     assert "Traceback" not in done.stdout + done.stderr
     assert "INTERNALERROR" not in done.stdout + done.stderr

@@ -33,6 +33,7 @@ def saved_template(cache: Path, name: str, *models: str, age_seconds: float = 0.
     made.mkdir(parents=True)
     (made / template.MEMORY).write_bytes(b"m" * 5_000_000)
     (made / template.STATE).write_bytes(b"state")
+    (made / template.CONSOLE).write_bytes(b"boot")
     template.store(made, folder, models, {"qemu": "7.2.22", "machine": "pc", "accel": "tcg"}, os.getuid())
     shutil.rmtree(made)
     made_at = time.time() - age_seconds

@@ -59,7 +59,7 @@ def terminal() -> Iterator[pexpect.spawn]:
 
 def test_an_unknown_mode_is_told_the_known_ones(capfd: pytest.CaptureFixture[str]) -> None:
     assert exit_code(["shell", "wifi"]) == 2
-    assert capfd.readouterr().err == "qemunet: there is no mode 'wifi': modes are user, bridge\n"
+    assert capfd.readouterr().err == "qemunet: there is no mode 'wifi': modes are user, bridge, tap, passt, stream\n"
 
 
 def test_piped_commands_find_a_network_and_the_guest_ends_with_them() -> None:

@@ -50,6 +50,7 @@ def saved(folder: Path) -> Path:
     made.mkdir(parents=True)
     (made / template.MEMORY).write_bytes(b"boot" + bytes(3 << 20) + b"end")
     (made / template.STATE).write_bytes(b"state")
+    (made / template.CONSOLE).write_bytes(b"boot")
     template.store(made, folder, ("e1000",), {"qemu": "7.2"}, os.getuid())
     shutil.rmtree(made)
     return folder

@@ -20,12 +20,12 @@ OWNER = """
 import os, subprocess, sys
 from pathlib import Path
 from qemunet_tests.isolation import namespaces
-from qemunet_tests.isolation.folder_reaper import Caretaker
+from qemunet_tests.isolation.folder_reaper import FolderReaper
 from qemunet_tests.isolation.processes import Spawner
 
 folder, controller = Path(sys.argv[1]), int(sys.argv[2]) or os.getpid()
 namespaces.write_into(folder)
-spawner = Spawner(controller, Caretaker(controller, folder))
+spawner = Spawner(controller, FolderReaper(controller, folder))
 (folder / "log").touch()
 words = ["sh", "-c", f"setsid tail -f {folder}/log &"]
 spawner.run(words, network=namespaces.current_network(), within_seconds=10)

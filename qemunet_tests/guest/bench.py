@@ -51,10 +51,11 @@ class LaunchAttempt:
 class Bench:
     """Boots disposable guests at one station on one machine.
 
-    Guests are thawed from templates unless `cold`. `told` is called with every guest right after it took its first
+    Guests are thawed from templates unless `cold`. `on_ready` is called with every guest right after it took its first
     command, which is where faults are planted; `note` with what a reader of the report should know, and `announce`
-    with what takes long. `dismiss` is called with every guest before it is ended, and `choose_mac` for every NIC that
-    brings no address of its own, with its number. `identity` and `helper` are those of the real host, else the lab's.
+    with what takes long. `before_discard` is called with every guest before it is ended, and `choose_mac` for every
+    NIC that brings no address of its own, with its number. `identity` and `helper` are those of the real host, else
+    the lab's.
     """
 
     def __init__(

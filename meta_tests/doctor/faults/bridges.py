@@ -1,6 +1,6 @@
 """Hosts on which the bridge or what is plugged into it is at fault."""
 
-from meta_tests.doctor.test_host_checks import FILES, NET, Fault
+from meta_tests.doctor.test_host_checks import FILES, NET, Fault, routes
 
 FAULTS = {
     "no bridge": Fault(
@@ -17,7 +17,11 @@ FAULTS = {
         "there is no bridge",
         "sudo netplan try",
         ("bridge",),
-        files={**{path: None for path in FILES if path.startswith(f"{NET}/br0")}, "/etc/netplan/01.yaml": ""},
+        files={
+            **{path: None for path in FILES if path.startswith(f"{NET}/br0")},
+            "/etc/netplan/01.yaml": "network:\n  ethernets:\n    enp0s25: {}\n",
+            "/proc/net/route": routes("enp0s25 00000000 FD01A8C0 00000000", "enp0s25 0001A8C0 00000000 00FFFFFF"),
+        },
     ),
     "bridge down": Fault(
         "bridge-up",

@@ -12,7 +12,7 @@ from qemunet_tests.host.uplink import IFUPDOWN, NETPLAN, Uplink
 def remedy(facts: Facts, bridge: str) -> str:
     """The words for a host without this bridge, or whose bridge leads nowhere."""
     uplink = facts.uplink
-    if uplink is None or (facts.way_out is not None and facts.way_out.is_wireless):
+    if uplink is None or uplink.name == bridge or (facts.way_out is not None and facts.way_out.is_wireless):
         return _without_uplink(facts, bridge)
     if "nixos" in facts.machine.families:
         return (
