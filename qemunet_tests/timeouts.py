@@ -5,15 +5,17 @@ How busy a machine is never decides a verdict. It only decides how long we wait 
 
 import contextlib
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
 #: So much computing tells how many others want the same CPU: several turns of the kernel's scheduler, of 3 ms each.
 PROBE_CPU_SECONDS = 0.02
-#: A program of ours that has computed for less has not waited long enough to tell.
-LEAST_CPU_SECONDS = 0.1
+#: Programs of ours that have wanted a CPU for less, since they were last looked at, tell nothing: they were idle.
+LEAST_WANTED_SECONDS = 0.5
+#: What those that got no CPU at all are taken to have got.
+LEAST_CPU_SECONDS = 0.02
 #: An answer about the machine's pace is good for so long.
 FRESH_SECONDS = 2.0
 #: Whoever is slower than this is waited for no longer: 64 programs that want one of two CPUs.
@@ -32,6 +34,10 @@ class Pace:
         return under_kvm * self.slowdown
 
 
+#: What each process had run and waited when it was last looked at.
+_looked_at: dict[Path, tuple[int, int]] = {}
+
+
 def crowding() -> float:
     """How many times longer than alone a program computes here just now, 1 on an idle machine. Costs 20 ms of CPU.
 
@@ -42,7 +48,7 @@ def crowding() -> float:
 
 @lru_cache(maxsize=1)
 def _crowding(_: int) -> float:
-    return min(LARGEST_CROWDING, max(1.0, _own(), *map(_of, _children())))
+    return min(LARGEST_CROWDING, max(1.0, _own(), _of(_children())))
 
 
 def _own() -> float:
@@ -61,17 +67,23 @@ def _children() -> list[Path]:
     return found
 
 
-def _of(process: Path) -> float:
-    """How many times longer than alone a process has taken so far, by what its threads have run and waited to run.
+def _of(processes: Iterable[Path]) -> float:
+    """How many times longer than alone these took together since they were last looked at, or since they were started.
 
-    Source: the kernel's Documentation/scheduler/sched-stats.rst, /proc/PID/schedstat; both in ns.
+    By what their threads have run and waited to run, both in ns; source: the kernel's
+    Documentation/scheduler/sched-stats.rst, /proc/PID/schedstat.
     """
-    ran = waited = 0
-    for thread in process.glob("task/*/schedstat"):
-        with contextlib.suppress(OSError, ValueError):
-            words = thread.read_text().split()
-            ran, waited = ran + int(words[0]), waited + int(words[1])
-    return (ran + waited) / ran if ran >= LEAST_CPU_SECONDS * 1e9 else 1.0
+    got = wanted = 0
+    for process in processes:
+        ran = waited = 0
+        for thread in process.glob("task/*/schedstat"):
+            with contextlib.suppress(OSError, ValueError):
+                words = thread.read_text().split()
+                ran, waited = ran + int(words[0]), waited + int(words[1])
+        ran_before, waited_before = _looked_at.get(process, (0, 0))
+        _looked_at[process] = ran, waited
+        got, wanted = got + ran - ran_before, wanted + ran + waited - ran_before - waited_before
+    return wanted / max(got, LEAST_CPU_SECONDS * 1e9) if wanted >= LEAST_WANTED_SECONDS * 1e9 else 1.0
 
 
 def turns(wait_seconds: float, again: bool = True) -> Iterator[float]:

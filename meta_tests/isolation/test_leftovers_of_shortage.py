@@ -58,7 +58,7 @@ def ended(run: Run, status: int, *said: str, within_seconds: float = START_SECON
     ("ailment", "reason"),
     [
         ("panic", "its kernel panicked: sysrq triggered crash"),
-        ("hang", "gave up after 1 s waiting for QEMU's monitor to answer query-status"),
+        ("hang", "waiting for QEMU's monitor to answer query-status"),
     ],
 )
 def test_a_guest_ails(start: Start, ailment: str, reason: str) -> None:
@@ -97,7 +97,7 @@ def test_memory_is_used_up(start: Start) -> None:
 @pytest.mark.parametrize("workers", ["1", pytest.param("2", marks=pytest.mark.slow)])
 def test_the_reports_disk_is_full(start: Start, folder: Path, workers: str) -> None:
     words = ["run", *CLAIMS, "--keep", "--report", str(folder), "-n", workers]
-    run = confined(start, f"{folder}=12k", *words)
+    run = confined(start, f"{folder}=8k", *words)
     unkept = f"artifacts could not be kept in {folder}/artifacts: No space left on device"
     ended(run, 3, unkept, f"{folder} could not be written: No space left on device", "2 claims: 2 holds")
 

@@ -98,7 +98,8 @@ class HostMachine:
         images.ensure()
         # Not one of pytest's, which are closed to others.
         self.folder = Path(tempfile.mkdtemp(prefix="machine-"))
-        self.folder.chmod(0o777)
+        # As /tmp: whoever may write here may not put another's cache aside.
+        self.folder.chmod(0o1777)
         self._started: list[subprocess.Popen[bytes]] = []
         self._as_root = os.geteuid() == 0
         #: Further options of the setpriv that qemunet runs under.
@@ -122,11 +123,19 @@ class HostMachine:
             (cache / shelf).mkdir(parents=True)
             for before in reversed(readable_caches()):
                 for entry in (before / shelf).glob("[!.]*"):
-                    (cache / shelf / entry.name).unlink(missing_ok=True)
-                    (cache / shelf / entry.name).symlink_to(entry)
+                    self._bring(entry, cache / shelf / entry.name)
         for made in (cache, cache / "images", cache / "templates") if self._as_root else ():
             os.chown(made, NOBODY, NOBODY)
         return cache
+
+    def _bring(self, entry: Path, place: Path) -> None:
+        """A copy where root's own look like a stranger's: they are believed by nobody."""
+        if place.is_symlink():
+            place.unlink()
+        if self._as_root:
+            place.symlink_to(entry)
+        elif entry == images.ensure().folder:
+            shutil.copytree(entry, place, dirs_exist_ok=True)
 
     def _set_up(self) -> None:
         namespaces = ["--net", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc"]

@@ -26,7 +26,13 @@ def every() -> dict[str, Mode]:
 def ways() -> dict[str, Way]:
     """Everything that can be measured, by the word that `qemunet record --arms` takes."""
     found = [(word, way) for mode in every().values() for word, way in mode.ways.items()]
-    return dict(sorted(found, key=lambda named: named[1].between_guests))
+    return dict(sorted(found, key=_turn))
+
+
+def _turn(named: tuple[str, Way]) -> int:
+    """To the host before between guests, and there what bears a mode's own name first."""
+    word, way = named
+    return way.between_guests + (way.between_guests and word not in every())
 
 
 def shares_network(word: str) -> bool:

@@ -5,10 +5,13 @@ from dataclasses import dataclass
 from qemunet_tests.deadline import Deadline
 from qemunet_tests.guest.guest import Guest
 from qemunet_tests.network.target import Target
+from qemunet_tests.observe.frames import dhcp_messages
 from qemunet_tests.timeouts import turns
 
 #: A first DISCOVER may be lost while a link comes up: this is how long a client is given under KVM.
 LEASE_SECONDS = 4.0
+#: Who asked so often was not too slow to ask.
+ENOUGH_QUESTIONS = 8
 
 
 @dataclass(frozen=True)
@@ -31,10 +34,18 @@ class Lease:
 
 def lease(guest: Guest, nic: int = 0, within_seconds: float = LEASE_SECONDS) -> Lease | None:
     """Wait for the guest's lease on its NIC number `nic`; None when none came. `within_seconds` is KVM time."""
-    for patience_seconds in turns(within_seconds):
+    for patience_seconds in turns(within_seconds, again=False):
         if (said := guest.await_lease(nic, patience_seconds)) is not None:
             return _parse(said)
+        if _asked_in_vain(guest, nic):
+            break
     return None
+
+
+def _asked_in_vain(guest: Guest, nic: int) -> bool:
+    """Whether the guest has asked again and again, and nobody has offered it anything: more time is no help."""
+    seen = dhcp_messages(guest, nic)
+    return seen.count("discover") >= ENOUGH_QUESTIONS and "offer" not in seen
 
 
 def known_to_server(target: Target, mac: str, within_seconds: float = 2.0) -> str | None:
