@@ -86,7 +86,7 @@ def _open_to_others(path: Path) -> bool:
 
 
 def test_an_unknown_mode_is_a_mistake_of_use() -> None:
-    with pytest.raises(UsageError, match="there is no mode 'vde'; modes are user, bridge, lab"):
+    with pytest.raises(UsageError, match="there is no mode 'vde'; modes are user, bridge, tap, passt, stream, lab"):
         doctor.execute(parsed("--mode", "user,vde"))
     done = run("--mode", "vde")
     assert done.returncode == 2

@@ -1,5 +1,6 @@
 """`qemunet doctor --deep`: the boot it makes, by way of programs that behave like QEMU, and how long it waits."""
 
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -42,8 +43,8 @@ def kvm_of(facts: Facts) -> checks.Capability:
     return next(found for found in checks.look(facts) if found.check.id == "kvm")
 
 
-def test_a_kvm_that_hangs_is_found_out_and_remembered(tmp_path: Path) -> None:
-    facts, capability, said = booted(tmp_path, HANGS, WORKS)
+def test_a_kvm_that_hangs_is_found_out_and_remembered(open_folder: Path) -> None:
+    facts, capability, said = booted(open_folder, HANGS, WORKS)
     assert "up to 20 s" in said
     assert capability.finding.state == "ok"
     assert "reached userspace in software (TCG)" in capability.finding.reason
@@ -53,24 +54,26 @@ def test_a_kvm_that_hangs_is_found_out_and_remembered(tmp_path: Path) -> None:
     assert kvm_probe_cache.recall(facts.qemu, facts.credentials.effective_uid) == facts.trial
 
 
-def test_a_kvm_that_works(tmp_path: Path) -> None:
-    facts, capability, _ = booted(tmp_path, WORKS, HANGS)
+def test_a_kvm_that_works(open_folder: Path) -> None:
+    facts, capability, _ = booted(open_folder, WORKS, HANGS)
     assert "reached userspace under KVM" in capability.finding.reason
     assert kvm_of(facts).finding.state == "ok"
 
 
-def test_a_guest_that_hangs_in_software_is_given_up(tmp_path: Path) -> None:
+def test_a_guest_that_hangs_in_software_is_given_up(open_folder: Path) -> None:
     clock = Deadline(30, "a boot to be given up")
-    _, capability, said = booted(tmp_path, WORKS, HANGS, kvm_opens=False)
+    _, capability, said = booted(open_folder, WORKS, HANGS, kvm_opens=False)
     assert not clock.passed
     assert said == "booting a small Linux in software"
     assert capability.finding.state == "not"
-    assert "got in software (TCG) to stage 'real mode', given up after 3 s" in capability.finding.reason
+    assert re.search(
+        r"got in software \(TCG\) to stage 'real mode', given up after [\d.]+ s", capability.finding.reason
+    )
     assert set(capability.blocks) == set(checks.MODES)
 
 
-def test_a_qemu_that_ends_is_quoted(tmp_path: Path) -> None:
-    _, capability, _ = booted(tmp_path, WORKS, "echo cannot set up guest memory >&2; exit 1", kvm_opens=False)
+def test_a_qemu_that_ends_is_quoted(open_folder: Path) -> None:
+    _, capability, _ = booted(open_folder, WORKS, "echo cannot set up guest memory >&2; exit 1", kvm_opens=False)
     assert "QEMU ended with status 1" in capability.finding.reason
     assert capability.finding.reason.endswith(": cannot set up guest memory")
 

@@ -55,6 +55,7 @@ def test_what_a_mode_lacks_makes_it_impossible(mode: str, tmp_path: Path, monkey
     facts = dataclasses.replace(healthy, qemu=dataclasses.replace(healthy.qemu, netdevs=frozenset({"user", "bridge"})))
     missing = modes_of_qemu.every()[mode].missing(facts.qemu)
     assert missing
-    finding = found(facts)[f"{mode}-mode"].finding
+    outcome = {one.check.id: one for one in checks.look(facts)}
+    finding = outcome[f"{mode}-mode"].finding
     assert (finding.state, finding.reason, finding.remedy) == ("not", missing.reason, missing.remedy)
-    assert not checks.verdicts(found(facts).values())[mode].possible
+    assert not checks.verdicts(outcome.values())[mode].possible

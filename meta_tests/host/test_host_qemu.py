@@ -57,7 +57,7 @@ def test_what_a_qemu_says_of_itself(open_folder: Path) -> None:
     assert found.netdevs == {"user", "tap", "bridge"}
     assert found.accelerators == {"tcg", "kvm"}
     assert found.slirp is None
-    found.require_user_backend()
+    assert found.without_user_backend() is None
 
 
 def test_the_installed_one_has_a_libslirp_with_a_version() -> None:
@@ -82,10 +82,10 @@ def test_libslirp_is_found_behind_a_wrapper(open_folder: Path) -> None:
 
 def test_without_libslirp(open_folder: Path) -> None:
     found = qemu_facts.find(str(stub(open_folder, netdevs="tap\nbridge")))
-    with pytest.raises(Unavailable) as refusal:
-        found.require_user_backend()
-    assert "built without libslirp" in refusal.value.reason
-    assert "--enable-slirp" in refusal.value.remedy
+    obstacle = found.without_user_backend()
+    assert obstacle
+    assert "built without libslirp" in obstacle.reason
+    assert "--enable-slirp" in obstacle.remedy
 
 
 def test_an_answer_is_kept_until_the_file_changes(open_folder: Path) -> None:

@@ -78,7 +78,7 @@ def modes_asked(option: str | None) -> list[str]:
 
 def exit_status(verdicts: dict[str, ModeVerdict], asked: Sequence[str] | None) -> int:
     """3 where this host can run nothing, 1 where a mode that was asked for is impossible, else 0."""
-    if not any(verdicts[mode].possible for mode in asked or checks.USUAL):
+    if not any(verdicts[mode].possible for mode in (*checks.USUAL, *(asked or ()))):
         return EXIT_NOTHING_POSSIBLE
     if asked is not None and not all(verdicts[mode].possible for mode in asked):
         return EXIT_IMPOSSIBLE

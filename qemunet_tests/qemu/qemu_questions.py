@@ -41,8 +41,17 @@ class Unanswered(HarnessError):
 
 
 def words_as(asker: Identity) -> list[str]:
-    """What makes the words behind it run as the user that guests run as; an ordinary user is that himself."""
-    return asker.prefix() if os.geteuid() == 0 else []
+    """What makes the words behind it run as the user that guests run as; an ordinary user is that himself.
+
+    So is the root of a user namespace in which there is nobody else.
+    """
+    return asker.prefix() if os.geteuid() == 0 and _is_here(asker.uid) else []
+
+
+def _is_here(uid: int) -> bool:
+    """Whether this user namespace has the user, user_namespaces(7)."""
+    ranges = [[int(word) for word in line.split()] for line in Path("/proc/self/uid_map").read_text().splitlines()]
+    return any(first <= uid < first + count for first, _, count in ranges)
 
 
 def answers(path: Path, asker: Identity) -> dict[str, str]:
