@@ -11,6 +11,7 @@ from qemunet_tests.report.session_results import write_results
 from qemunet_tests.report.shapes import Results
 from qemunet_tests.report.verdict_of_test import Verdict, VerdictOfTest
 
+PAGE = Path(__file__).parents[2] / "docs/generations.md"
 CLAIMS = ("user/address", "user/icmp-outside-raw")
 
 
@@ -62,3 +63,21 @@ def test_what_is_no_report_is_said_in_a_line(tmp_path: Path, capsys: pytest.Capt
     said = capsys.readouterr().err
     assert (ended.value.code, said.count("\n")) == (2, 1)
     assert "is no report of qemunet" in said
+
+
+def test_the_page_has_a_row_for_every_claim_and_no_other() -> None:
+    assert generations.claims_in(PAGE.read_text()) == list(load()), (
+        "write docs/generations.md anew: python -m meta_tests.generations REPORT… --out docs/generations.md"
+    )
+
+
+def test_the_page_is_about_the_four_pairs() -> None:
+    (head,) = [line for line in PAGE.read_text().splitlines() if line.startswith("| claim |")]
+    columns = [cell.strip() for cell in head.split("|")[2:-1]]
+    pairs = [[".".join(version.split(".")[:2]) for version in column.split(" + ")] for column in columns]
+    assert pairs == [["7.2", "4.7"], ["10.0", "4.8"], ["11.1", "4.8"], ["11.1", "4.9"]]
+
+
+def test_nothing_on_the_page_is_broken() -> None:
+    cells = [line.split("|")[2:-1] for line in PAGE.read_text().splitlines() if line.startswith("| ")]
+    assert not [row for row in cells if " broken " in row]
