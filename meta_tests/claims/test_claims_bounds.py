@@ -13,6 +13,7 @@ from qemunet_tests import diagnosis
 from qemunet_tests.claims import Claim, load
 from qemunet_tests.claims.bounds import Program, between, compared
 from qemunet_tests.host import passt
+from qemunet_tests.host.obstacle import Obstacle
 from qemunet_tests.plugin import fixture_modules
 from qemunet_tests.qemu import qemu_facts
 
@@ -266,7 +267,7 @@ def test_a_deviation_outside_its_bounds_is_broken(
 def test_no_cause_is_looked_for_where_a_deviation_is_out_of_bounds(
     verdict: Verdict, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(diagnosis, "cause_of", lambda *_: diagnosis.Cause("the bridge is down", "ip link set br0 up"))
+    monkeypatch.setattr(diagnosis, "cause_of", lambda *_: Obstacle("the bridge is down", "ip link set br0 up"))
     table = {"deviations": {"odd": {"says": "It is odd.", "until": "QEMU 1.1"}}}
     found = verdict(table, DEVIATING)
     assert (found["verdict"], found["remedy"]) == ("broken", None)

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from qemunet_tests import diagnosis
+from qemunet_tests.host.obstacle import Obstacle
 from qemunet_tests.plugin import fixture_modules
 from qemunet_tests.report.session_results import verdicts_of
 from qemunet_tests.report.verdict_of_test import ARTIFACT, Verdict, VerdictOfTest, worst
@@ -191,9 +192,9 @@ def test_blame_does_not_turn_a_pass_into_a_failure(pytester: pytest.Pytester) ->
 def test_the_cause_that_diagnosis_finds_comes_first(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
     seen = []
 
-    def cause_of(claim: Any, fixtures: Any, failure: BaseException) -> diagnosis.Cause:
+    def cause_of(claim: Any, fixtures: Any, failure: BaseException) -> Obstacle:
         seen.append((claim.id, {"tmp_path", "claim"} <= {*fixtures}, str(failure).splitlines()[0]))
-        return diagnosis.Cause("the bridge is down", "ip link set br0 up")
+        return Obstacle("the bridge is down", "ip link set br0 up")
 
     monkeypatch.setattr(diagnosis, "cause_of", cause_of)
     found = one(

@@ -1,7 +1,6 @@
 """Names the cause when a promise is broken: what stands in the way, and how to take it away."""
 
-from qemunet_tests.diagnosis.cause import Cause
 from qemunet_tests.diagnosis.causes import cause_of
 from qemunet_tests.diagnosis.failure import Failure
 
-__all__ = ["Cause", "Failure", "cause_of"]
+__all__ = ["Failure", "cause_of"]

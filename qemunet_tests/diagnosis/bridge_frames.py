@@ -1,15 +1,15 @@
 """Causes in the bridge itself: it is up and whole, and keeps frames to itself."""
 
-from qemunet_tests.diagnosis.cause import Cause
 from qemunet_tests.diagnosis.failure import Failure
 from qemunet_tests.host import bridges
+from qemunet_tests.host.obstacle import Obstacle
 from qemunet_tests.observe.backend import tap_of
 from qemunet_tests.observe.bridges import bridge, port_state
 from qemunet_tests.observe.filters_on_path import unfiltered
 from qemunet_tests.observe.packet_filter import stops
 
 
-def spanning_tree(scene: Failure) -> Cause | None:
+def spanning_tree(scene: Failure) -> Obstacle | None:
     """A new port of a bridge that runs spanning tree hears and says nothing for twice the forward delay."""
     tap = tap_of(scene.guest) if scene.guest and scene.on_lan else None
     made = bridge(scene.target.host, scene.target.bridge)
@@ -19,26 +19,26 @@ def spanning_tree(scene: Failure) -> Cause | None:
     if state in (None, "forwarding"):
         return None
     dead_seconds = 2 * made.forward_delay_seconds
-    return Cause(
+    return Obstacle(
         f"{made.name} runs spanning tree: its port {tap} is still {state}, for {dead_seconds:g} s in all",
         f"sudo ip link set {made.name} type bridge stp_state 0 (with one uplink only)",
     )
 
 
-def no_spanning_tree(scene: Failure) -> Cause | None:
+def no_spanning_tree(scene: Failure) -> Obstacle | None:
     """A bridge that should run spanning tree and does not."""
     names = {nic.netdev.bridge for guest in scene.bench.guests for nic in guest.nics if nic.netdev.bridge}
     for name in sorted(names - {scene.target.bridge}):
         made = bridge(scene.target.host, name)
         if made and not made.spanning_tree:
-            return Cause(
+            return Obstacle(
                 f"{name} runs no spanning tree: something switched it off",
                 f"sudo ip link set {name} type bridge stp_state 1",
             )
     return None
 
 
-def filtered(scene: Failure) -> Cause | None:
+def filtered(scene: Failure) -> Obstacle | None:
     """The host's packet filter sees what its bridge forwards: frames always, IPv4 where br_netfilter is on."""
     if not scene.on_lan:
         return None
@@ -49,7 +49,7 @@ def filtered(scene: Failure) -> Cause | None:
     found = next((stop for stop in stops(host) if stop.family in families and stop.hook == "forward"), None)
     if found is None:
         return None
-    return Cause(
+    return Obstacle(
         f"the host's packet filter drops what {name} forwards: {found.place}",
         found.remedy if found.family == "bridge" else unfiltered(name),
     )

@@ -2,7 +2,6 @@
 
 from dataclasses import replace
 
-from qemunet_tests.diagnosis.cause import Cause
 from qemunet_tests.diagnosis.failure import Failure
 from qemunet_tests.host import acl, credentials, devices, helper_program, system
 from qemunet_tests.host.obstacle import Obstacle
@@ -12,34 +11,30 @@ from qemunet_tests.user_names import user_name
 POWERLESS = ("failed to create tun device", "failed to drop privileges")
 
 
-def reads_another_list(scene: Failure) -> Cause | None:
+def reads_another_list(scene: Failure) -> Obstacle | None:
     """The place of the list is built into the helper."""
     path = acl.compiled_path(str(scene.bench.helper.path))
     if not scene.on_lan or path == acl.DEFAULT_PATH:
         return None
-    return Cause(
+    return Obstacle(
         f"{scene.bench.helper.path} reads {path} and not the documented {acl.DEFAULT_PATH}",
         f"keep the access list in {path}",
     )
 
 
-def no_tun(scene: Failure) -> Cause | None:
+def no_tun(scene: Failure) -> Obstacle | None:
     """The helper makes taps with a device that containers often lack."""
     if not scene.on_lan:
         return None
     ours = credentials.read()
     found = devices.read(devices.TUN)
-    return _caused(devices.obstacle(found, ours, user_name(ours.uid), system.read().container))
+    return devices.obstacle(found, ours, user_name(ours.uid), system.read().container)
 
 
-def powerless(scene: Failure) -> Cause | None:
+def powerless(scene: Failure) -> Obstacle | None:
     """Five causes have one message: no setuid bit, not root's, nosuid, no_new_privs, a container's bounding set."""
     if not scene.on_lan or not any(words in str(scene.failure) for words in POWERLESS):
         return None
     uid = scene.bench.identity.uid
     qemus = replace(credentials.read(), uid=uid, effective_uid=uid, permitted=0, effective=0, ambient=0)
-    return _caused(helper_program.unprivileged(helper_program.read(str(scene.bench.helper.path)), qemus, system.read()))
-
-
-def _caused(obstacle: Obstacle | None) -> Cause | None:
-    return Cause(obstacle.reason, obstacle.remedy) if obstacle else None
+    return helper_program.unprivileged(helper_program.read(str(scene.bench.helper.path)), qemus, system.read())

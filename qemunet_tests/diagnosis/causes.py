@@ -18,12 +18,12 @@ from qemunet_tests.diagnosis import (
     routes,
     slirp_side,
 )
-from qemunet_tests.diagnosis.cause import Cause
 from qemunet_tests.diagnosis.failure import Failure
 from qemunet_tests.errors import Unavailable
+from qemunet_tests.host.obstacle import Obstacle
 
 #: Looks at one thing and returns a cause only where it has proof.
-Check = Callable[[Failure], Cause | None]
+Check = Callable[[Failure], Obstacle | None]
 
 #: What keeps the bridge helper from handing out a tap, except for its access list.
 HELPER: tuple[Check, ...] = (
@@ -101,7 +101,7 @@ SPECIAL: dict[str, tuple[Check, ...]] = {
 }
 
 
-def cause_of(claim: Claim, fixtures: Mapping[str, object], failure: BaseException) -> Cause | None:
+def cause_of(claim: Claim, fixtures: Mapping[str, object], failure: BaseException) -> Obstacle | None:
     """The first cause that can be proven; None where none can. `fixtures` are those of the test, still alive."""
     scene = Failure.of(claim.mode, fixtures, failure, claim.diagnosis)
     if scene is None:
@@ -111,7 +111,7 @@ def cause_of(claim: Claim, fixtures: Mapping[str, object], failure: BaseExceptio
     return next((cause for suspicion in suspicions if (cause := _followed(suspicion, scene))), None)
 
 
-def _followed(suspicion: Check, scene: Failure) -> Cause | None:
+def _followed(suspicion: Check, scene: Failure) -> Obstacle | None:
     try:
         return suspicion(scene)
     except Unavailable:  # what a real host does not let us know

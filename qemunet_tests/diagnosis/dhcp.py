@@ -3,8 +3,8 @@
 from qemunet_tests import timeouts
 from qemunet_tests.deadline import Deadline
 from qemunet_tests.diagnosis import lost_frame
-from qemunet_tests.diagnosis.cause import Cause
 from qemunet_tests.diagnosis.failure import Failure
+from qemunet_tests.host.obstacle import Obstacle
 from qemunet_tests.network.host_target import addresses
 from qemunet_tests.observe import checksums, dhcp_questions
 from qemunet_tests.observe.frame_path import Trail
@@ -26,7 +26,7 @@ def _unanswered(scene: Failure) -> Trail | None:
     return trail if trail and trail.unanswered and trail.exchange.question == DHCP else None
 
 
-def spoilt_on_the_way(scene: Failure) -> Cause | None:
+def spoilt_on_the_way(scene: Failure) -> Obstacle | None:
     """Offers that come to the guest and that it does not take."""
     if scene.guest is None or not scene.on_lan or lease(scene.guest, within_seconds=0.0):
         return None
@@ -34,13 +34,13 @@ def spoilt_on_the_way(scene: Failure) -> Cause | None:
     if not seen or "right" in seen:
         return None
     how = "a wrong UDP checksum" if "wrong" in seen else "an unfinished UDP checksum (left to hardware it never met)"
-    return Cause(
+    return Obstacle(
         f"the DHCP server's answers, {len(seen)} of them, come to the guest's NIC with {how}: the guest drops them",
         "sudo ethtool -K INTERFACE tx off where the server is, and take away what rewrites packets on their way",
     )
 
 
-def own_server_kept_out(scene: Failure) -> Cause | None:
+def own_server_kept_out(scene: Failure) -> Obstacle | None:
     """A DHCP server on this host itself, behind this host's own firewall."""
     trail = lost_frame.trail_of(scene) if scene.on_lan else None
     host = scene.target.host
@@ -49,12 +49,12 @@ def own_server_kept_out(scene: Failure) -> Cause | None:
     found = [stop for stop in stops(host) if stop.hook == "input" and stop.family in ("ip", "inet", "bridge")]
     serves = f"this host serves DHCP itself (a program listens at UDP port {SERVER_PORT})"
     if found:
-        return Cause(f"{serves} and its own firewall keeps requests from it: {found[0].place}", found[0].remedy)
-    return Cause(f"{serves} and answers nothing: see its log, and whether its own firewall lets requests in",
+        return Obstacle(f"{serves} and its own firewall keeps requests from it: {found[0].place}", found[0].remedy)
+    return Obstacle(f"{serves} and answers nothing: see its log, and whether its own firewall lets requests in",
                  lost_frame.AS_ROOT if trail.deaf else "sudo nft list ruleset")  # fmt: skip
 
 
-def slow_server(scene: Failure) -> Cause | None:
+def slow_server(scene: Failure) -> Obstacle | None:
     """An offer that comes when nobody waits for it any more."""
     guest = scene.guest
     if guest is None or not scene.on_lan:
@@ -66,19 +66,19 @@ def slow_server(scene: Failure) -> Cause | None:
     # On a busy machine a server that runs on it is late as everything is, and is not to blame.
     if delay_seconds is None or delay_seconds < SLOW_SECONDS * timeouts.crowding():
         return None
-    return Cause(
+    return Obstacle(
         f"the DHCP server answers only {delay_seconds:.0f} s after the guest's first request: few clients wait so long",
         "make the DHCP server faster (its log, its load, a relay on the way), or give the guest a static address",
     )
 
 
-def tagged(scene: Failure) -> Cause | None:
+def tagged(scene: Failure) -> Obstacle | None:
     """A switch port that is a trunk: what comes in bears a VLAN's tag, and the guest's frames bear none."""
     trail = _unanswered(scene)
     if trail is None or not trail.tags:
         return None
     last, vlans = trail.places[-1], ", ".join(map(str, trail.tags))
-    return Cause(
+    return Obstacle(
         f"frames come in at {last} with the tag of VLAN {vlans}, and the guest's leave without one: the switch port is "
         "a trunk, and the guest asks in another network than the DHCP server's",
         f"put the VLAN's interface into the bridge in place of {last}: sudo ip link add link {last} name "
@@ -86,7 +86,7 @@ def tagged(scene: Failure) -> Cause | None:
     )
 
 
-def macs_filtered(scene: Failure) -> Cause | None:
+def macs_filtered(scene: Failure) -> Obstacle | None:
     """A switch that drops whatever does not bear the address of the machine at its port."""
     trail = _unanswered(scene)
     if trail is None or trail.deaf or scene.guest is None:
@@ -97,7 +97,7 @@ def macs_filtered(scene: Failure) -> Cause | None:
     # A guest that is answered now was only not answered in time.
     if lost_frame.answered_after_all(scene):
         return None
-    return Cause(
+    return Obstacle(
         f"what is behind {uplink} admits no other MAC address than {uplink}'s own: the same DHCP request brought an "
         "offer with that address on the frame, and none with the guest's",
         "let the port of the (virtual) switch admit guests: promiscuous mode, forged transmits and MAC changes, or "
@@ -105,7 +105,7 @@ def macs_filtered(scene: Failure) -> Cause | None:
     )
 
 
-def server_declines(scene: Failure) -> Cause | None:
+def server_declines(scene: Failure) -> Obstacle | None:
     """A server that is there and has nothing for this guest."""
     trail = _unanswered(scene)
     own = addresses(scene.target.host, scene.target.bridge) if trail and not trail.deaf else []
@@ -114,14 +114,14 @@ def server_declines(scene: Failure) -> Cause | None:
     server = dhcp_questions.server_that_informs(scene.target.host, trail.places[-1], str(own[0].ip))
     if server is None or lost_frame.answered_after_all(scene):
         return None
-    return Cause(
+    return Obstacle(
         f"the DHCP server {server} answers this host and offers the guest nothing: it has no address left, or none for "
         f"{scene.guest.macs[0]}",
         f"see the log of {server}; give it a wider range or shorter leases, or admit that MAC address",
     )
 
 
-def no_server(scene: Failure) -> Cause | None:
+def no_server(scene: Failure) -> Obstacle | None:
     """The guest asks and nobody offers."""
     trail = _unanswered(scene)
     seen = dhcp_messages(scene.guest) if trail and scene.guest else []
@@ -130,7 +130,7 @@ def no_server(scene: Failure) -> Cause | None:
     prefixes = announced_prefixes(scene.guest)
     by_ipv6 = f"; a router there announces {', '.join(prefixes)}: the LAN may speak IPv6 alone" if prefixes else ""
     log = f"; if one runs, see in its log what it has against {scene.guest.macs[0]}" if trail.deaf else ""
-    return Cause(
+    return Obstacle(
         f"no DHCP server answers on the LAN behind {scene.target.bridge}: the guest asked {seen.count('discover')} "
         f"times, its frames leave the host at {trail.places[-1]}, and no offer came in there{by_ipv6}",
         f"{START_ONE}{log}",

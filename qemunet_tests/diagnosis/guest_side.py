@@ -3,8 +3,8 @@
 import re
 
 from qemunet_tests.deadline import Deadline
-from qemunet_tests.diagnosis.cause import Cause
 from qemunet_tests.diagnosis.failure import Failure
+from qemunet_tests.host.obstacle import Obstacle
 from qemunet_tests.observe.links import carrier, interfaces
 
 #: A line of `info usernet`: protocol, descriptor, host address and port, and then the guest's.
@@ -14,29 +14,31 @@ LINK_SECONDS = 1.0
 OWN_ADDRESS = re.compile(r"inet (\S+)/")
 
 
-def unplugged(scene: Failure) -> Cause | None:
+def unplugged(scene: Failure) -> Obstacle | None:
     """A NIC without carrier, or no NIC at all."""
     guest = scene.guest
     if guest is None or not guest.nics:
         return None
     if not interfaces(guest):
         model = guest.nics[0].model
-        return Cause(f"the guest sees no NIC: its kernel has no driver for {model}", "use another NIC model")
+        return Obstacle(f"the guest sees no NIC: its kernel has no driver for {model}", "use another NIC model")
     # A link that is slow to come up, or not up yet, is no pulled cable.
     in_time = Deadline(guest.pace.seconds(LINK_SECONDS), "the link to come up")
     if in_time.sees(lambda: carrier(guest) is not False, interval_seconds=0.1):
         return None
-    return Cause("the cable of the guest's NIC is unplugged: it has no carrier", "in QEMU's monitor: set_link net0 on")
+    return Obstacle(
+        "the cable of the guest's NIC is unplugged: it has no carrier", "in QEMU's monitor: set_link net0 on"
+    )
 
 
-def ignores_ping(scene: Failure) -> Cause | None:
+def ignores_ping(scene: Failure) -> Obstacle | None:
     """A setting of the guest's own kernel."""
     if scene.guest is None or scene.guest.run("cat /proc/sys/net/ipv4/icmp_echo_ignore_all").text != "1":
         return None
-    return Cause("the guest itself ignores echo requests", "in the guest: sysctl -w net.ipv4.icmp_echo_ignore_all=0")
+    return Obstacle("the guest itself ignores echo requests", "in the guest: sysctl -w net.ipv4.icmp_echo_ignore_all=0")
 
 
-def forward_elsewhere(scene: Failure) -> Cause | None:
+def forward_elsewhere(scene: Failure) -> Obstacle | None:
     """A forward does not follow the guest: it leads to an address, whoever has it."""
     if scene.guest is None or scene.on_lan:
         return None
@@ -45,7 +47,7 @@ def forward_elsewhere(scene: Failure) -> Cause | None:
     missed = [aim for aim in aims if aim not in own]
     if not missed:
         return None
-    return Cause(
+    return Obstacle(
         f"a forward leads to {missed[0]}, and the guest has {' and '.join(own) or 'no address'}",
         f"name the guest's address in the rule: hostfwd=tcp::PORT-{own[0] if own else 'ADDRESS'}:PORT",
     )

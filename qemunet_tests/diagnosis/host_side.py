@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
-from qemunet_tests.diagnosis.cause import Cause
 from qemunet_tests.diagnosis.failure import Failure
 from qemunet_tests.host import bridges
 from qemunet_tests.host.bridges import BridgePort, HostBridge
+from qemunet_tests.host.obstacle import Obstacle
 from qemunet_tests.isolation.namespaces import network_namespace
 from qemunet_tests.observe.backend import bridge_of, tap_of
 from qemunet_tests.observe.bridges import places_of_mac, ports_of_mac
@@ -18,44 +18,44 @@ def _bridge(scene: Failure) -> HostBridge | None:
         return next((bridge for bridge in bridges.read() if bridge.name == scene.target.bridge), None)
 
 
-def bridge_down(scene: Failure) -> Cause | None:
+def bridge_down(scene: Failure) -> Obstacle | None:
     """QEMU and its helper start without a word on a bridge that is down."""
     bridge, name = _bridge(scene), scene.target.bridge
     if not scene.on_lan or (bridge and bridge.up):
         return None
     if bridge is None:
-        return Cause(f"there is no bridge {name} on this host", f"sudo ip link add {name} type bridge")
-    return Cause(f"the bridge {name} is down", f"sudo ip link set {name} up")
+        return Obstacle(f"there is no bridge {name} on this host", f"sudo ip link add {name} type bridge")
+    return Obstacle(f"the bridge {name} is down", f"sudo ip link set {name} up")
 
 
-def no_uplink(scene: Failure) -> Cause | None:
+def no_uplink(scene: Failure) -> Obstacle | None:
     """A bridge that connects guests only with one another."""
     bridge = _bridge(scene)
     if bridge is None or bridge.uplinks:
         return None
-    return Cause(
+    return Obstacle(
         f"the bridge {bridge.name} has no uplink: only guests are plugged into it",
         f"sudo ip link set INTERFACE master {bridge.name}, with the interface that leads to the LAN",
     )
 
 
-def uplink_dead(scene: Failure) -> Cause | None:
+def uplink_dead(scene: Failure) -> Obstacle | None:
     """An uplink that is down, without carrier, or kept from forwarding."""
     bridge = _bridge(scene)
     if bridge is None or any(port.up and port.carrier and port.forwarding for port in bridge.uplinks):
         return None
     port = bridge.uplinks[0]
     if not port.up:
-        return Cause(f"the uplink {port.name} of {bridge.name} is down", f"sudo ip link set {port.name} up")
+        return Obstacle(f"the uplink {port.name} of {bridge.name} is down", f"sudo ip link set {port.name} up")
     if not port.carrier:
-        return Cause(f"the uplink {port.name} of {bridge.name} has no carrier", "plug its cable in")
-    return Cause(
+        return Obstacle(f"the uplink {port.name} of {bridge.name} has no carrier", "plug its cable in")
+    return Obstacle(
         f"the bridge {bridge.name} does not forward on its uplink {port.name} yet (spanning tree)",
         f"sudo ip link set {bridge.name} type bridge stp_state 0 forward_delay 0",
     )
 
 
-def tap_elsewhere(scene: Failure) -> Cause | None:
+def tap_elsewhere(scene: Failure) -> Obstacle | None:
     """A tap that the helper made but that is not in the bridge any more."""
     tap = tap_of(scene.guest) if scene.guest and scene.on_lan else None
     if tap is None:
@@ -63,13 +63,13 @@ def tap_elsewhere(scene: Failure) -> Cause | None:
     bridge, wanted = bridge_of(scene.target.host, tap), scene.target.bridge
     if bridge == wanted:
         return None
-    return Cause(
+    return Obstacle(
         f"the guest's {tap} is in {bridge or 'no bridge'} instead of {wanted}: something on the host took it out",
         f"keep NetworkManager and the like off {tap}, and: sudo ip link set {tap} master {wanted}",
     )
 
 
-def mac_not_unique(scene: Failure) -> Cause | None:
+def mac_not_unique(scene: Failure) -> Obstacle | None:
     """Two guests with one MAC: a ping passes, bulk data stalls, and both get the same address."""
     if scene.guest is None or not scene.on_lan:
         return None
@@ -77,13 +77,13 @@ def mac_not_unique(scene: Failure) -> Cause | None:
     others = [pid for pid in _neighbours_with_mac(scene.guest.macs[0], own) if pid != own]
     if not others:
         return None
-    return Cause(
+    return Obstacle(
         f"another QEMU (pid {others[0]}) has a NIC with the same MAC, {scene.guest.macs[0]}",
         "give every guest a MAC of its own: -device ...,mac=",
     )
 
 
-def mac_elsewhere(scene: Failure) -> Cause | None:
+def mac_elsewhere(scene: Failure) -> Obstacle | None:
     """The bridge looks for the guest behind another port: by hand, or because somebody there sends as the guest."""
     tap = tap_of(scene.guest) if scene.guest and scene.on_lan else None
     if tap is None or scene.guest is None:
@@ -91,14 +91,14 @@ def mac_elsewhere(scene: Failure) -> Cause | None:
     mac, name = scene.guest.macs[0], scene.target.bridge
     for port, by_hand in places_of_mac(scene.target.host, name, mac):
         if port != tap and by_hand:
-            return Cause(
+            return Obstacle(
                 f"{name} takes the guest's MAC {mac} for somebody behind {port}: so says an entry written by hand",
                 f"sudo bridge fdb del {mac} dev {port} master",
             )
     others = ports_of_mac(scene.target.host, name, mac) - {tap}
     if not others:
         return None
-    return Cause(
+    return Obstacle(
         f"frames with the guest's MAC {mac} also come in at {', '.join(sorted(others))}: another machine there has the "
         "same MAC",
         "give every guest a MAC of its own: -device ...,mac=",
@@ -118,7 +118,7 @@ def _neighbours_with_mac(mac: str, own: int) -> list[int]:
     return found
 
 
-def small_mtu(scene: Failure) -> Cause | None:
+def small_mtu(scene: Failure) -> Obstacle | None:
     """A smaller MTU on the way than the guest believes in: small packets pass, large ones vanish."""
     bridge = _bridge(scene)
     if bridge is None:
@@ -129,7 +129,7 @@ def small_mtu(scene: Failure) -> Cause | None:
     smallest = min(links, key=lambda link: link.mtu)
     if smallest.mtu >= guest_mtu:
         return None
-    return Cause(
+    return Obstacle(
         f"{smallest.name} passes {smallest.mtu} bytes, the guest sends {guest_mtu}",
         f"sudo ip link set {smallest.name} mtu {guest_mtu}, or -device ...,host_mtu={smallest.mtu}",
     )

@@ -1,8 +1,8 @@
 """Causes that the host's kernel itself counts, whoever asks."""
 
 from qemunet_tests.diagnosis import lost_frame
-from qemunet_tests.diagnosis.cause import Cause
 from qemunet_tests.diagnosis.failure import Failure
+from qemunet_tests.host.obstacle import Obstacle
 
 #: What a counter that has risen while a packet was lost means, and what helps.
 MEANINGS = {
@@ -24,7 +24,7 @@ MEANINGS = {
 }
 
 
-def dropped(scene: Failure) -> Cause | None:
+def dropped(scene: Failure) -> Obstacle | None:
     """A counter of losses that has risen while the question was put."""
     trail = lost_frame.trail_of(scene)
     if trail is None:
@@ -32,5 +32,7 @@ def dropped(scene: Failure) -> Cause | None:
     for drop in trail.dropped:
         if drop.counter in MEANINGS:
             reason, remedy = MEANINGS[drop.counter]
-            return Cause(f"{reason}: while it was asked ({trail.exchange.question}) the kernel counted {drop}", remedy)
+            return Obstacle(
+                f"{reason}: while it was asked ({trail.exchange.question}) the kernel counted {drop}", remedy
+            )
     return None

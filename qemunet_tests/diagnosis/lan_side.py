@@ -1,46 +1,46 @@
 """Causes beyond the host: servers that do not answer."""
 
-from qemunet_tests.diagnosis.cause import Cause
 from qemunet_tests.diagnosis.failure import Failure
 from qemunet_tests.host import resolver
+from qemunet_tests.host.obstacle import Obstacle
 from qemunet_tests.network.target import Endpoint
 from qemunet_tests.observe.resolver import host_answers
 from qemunet_tests.observe.routing import next_hop
 
 
-def no_resolver(_: Failure) -> Cause | None:
+def no_resolver(_: Failure) -> Obstacle | None:
     """libslirp then asks whatever may be on the loopback."""
     if resolver.read().used:
         return None
-    return Cause(
+    return Obstacle(
         "/etc/resolv.conf names no IPv4 nameserver, and libslirp uses no other",
         "echo 'nameserver ADDRESS' | sudo tee -a /etc/resolv.conf, with the address of one that answers by IPv4",
     )
 
 
-def resolver_silent(scene: Failure) -> Cause | None:
+def resolver_silent(scene: Failure) -> Obstacle | None:
     """libslirp asks the first IPv4 nameserver and no other, dead or not."""
     found = resolver.read()
     if found.used is None or host_answers(scene.target.host, found.used, scene.target.names[0]):
         return None
     rest = ", and libslirp asks no other" if len(found.ipv4) > 1 else ""
-    return Cause(
+    return Obstacle(
         f"the resolver {found.used}, the first in /etc/resolv.conf, does not answer{rest}",
         "start it, or put a resolver that answers first in /etc/resolv.conf",
     )
 
 
-def outside_unreachable(scene: Failure) -> Cause | None:
+def outside_unreachable(scene: Failure) -> Obstacle | None:
     """What the host cannot reach itself, its guests in user mode cannot either."""
     return _unreachable(scene, scene.target.far_echo)
 
 
-def lan_unreachable(scene: Failure) -> Cause | None:
+def lan_unreachable(scene: Failure) -> Obstacle | None:
     """The same of the host's own LAN."""
     return _unreachable(scene, scene.target.neighbour_echo)
 
 
-def _unreachable(scene: Failure, service: Endpoint) -> Cause | None:
+def _unreachable(scene: Failure, service: Endpoint) -> Obstacle | None:
     try:
         scene.target.host.connect(service.address, service.port, within_seconds=3.0).close()
     except ConnectionRefusedError:
@@ -50,20 +50,20 @@ def _unreachable(scene: Failure, service: Endpoint) -> Cause | None:
         hop = next_hop(scene.target.host, service.address)
         if hop and hop.failed:
             nobody = f"{reason}: nobody on {hop.link} answers ARP for {hop.address}"
-            return Cause(nobody, f"see whether {hop.address} is there and running")
+            return Obstacle(nobody, f"see whether {hop.address} is there and running")
         if hop and hop.mac:
-            return Cause(
+            return Obstacle(
                 f"{reason}, though {hop.address} is there and answers ARP: a firewall, of this host or of that one, "
                 "drops what it is sent",
                 "look at both: sudo nft list ruleset",
             )
-        return Cause(reason, "mend the host's own route and its router first")
+        return Obstacle(reason, "mend the host's own route and its router first")
     return None
 
 
-def refused_by(service: Endpoint) -> Cause:
+def refused_by(service: Endpoint) -> Obstacle:
     """Whoever refuses was reached."""
-    return Cause(
+    return Obstacle(
         f"{service.address} was reached and refuses: nobody listens at its port {service.port}",
         f"start the echo service there: socat TCP-LISTEN:{service.port},fork,reuseaddr EXEC:cat",
     )

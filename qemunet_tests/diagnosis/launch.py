@@ -5,25 +5,24 @@ import os
 import re
 from pathlib import Path
 
-from qemunet_tests.diagnosis.cause import Cause
 from qemunet_tests.diagnosis.failure import Failure
 from qemunet_tests.host import acl, ports
+from qemunet_tests.host.obstacle import Obstacle
 from qemunet_tests.observe.privileges import privileges
 from qemunet_tests.qemu.command_line import NetdevRefused
 
 FORWARD = re.compile(r"Could not set up host forwarding rule '(?:tcp|udp)?:[^:]*:(\d+)-")
 
 
-def port_taken(scene: Failure) -> Cause | None:
+def port_taken(scene: Failure) -> Obstacle | None:
     """QEMU names the rule and neither the error nor the owner of the port."""
     if not isinstance(scene.failure, NetdevRefused):
         return None
     match = FORWARD.search(scene.failure.complaints.refusal)
-    obstacle = ports.read(int(match[1])).obstacle() if match else None
-    return Cause(obstacle.reason, obstacle.remedy) if obstacle else None
+    return ports.read(int(match[1])).obstacle() if match else None
 
 
-def bridge_not_allowed(scene: Failure) -> Cause | None:
+def bridge_not_allowed(scene: Failure) -> Obstacle | None:
     """The helper says `access denied by acl file` or that it failed to parse it."""
     if not scene.on_lan:
         return None
@@ -32,53 +31,55 @@ def bridge_not_allowed(scene: Failure) -> Cause | None:
     guests = scene.bench.identity
     if acl.unreadable(found) or not guests.may_read(Path(found.path)):
         # The helper reads it before it takes up its privilege: root's own eyes prove nothing.
-        return Cause(f"{found.path} cannot be read by {guests.name}", f"sudo chmod 0644 {found.path}")
+        return Obstacle(f"{found.path} cannot be read by {guests.name}", f"sudo chmod 0644 {found.path}")
     decision = acl.decide(found, bridge)
     if decision.allowed:
         return None
     if found.problem is not None and found.problem_errno is None:
-        return Cause(decision.reason, f"mend that line in {found.path}")
+        return Obstacle(decision.reason, f"mend that line in {found.path}")
     if any(rule.concerns(bridge) and not rule.allows for rule in found.rules):
-        return Cause(decision.reason, f"take that deny out of {found.path}")
+        return Obstacle(decision.reason, f"take that deny out of {found.path}")
     folder = "" if Path(found.path).parent.is_dir() else f"sudo install -d -m 0755 {Path(found.path).parent} && "
-    return Cause(decision.reason, f"{folder}echo 'allow {bridge}' | sudo tee -a {found.path}")
+    return Obstacle(decision.reason, f"{folder}echo 'allow {bridge}' | sudo tee -a {found.path}")
 
 
-def unlisted_allowed(_: Failure) -> Cause | None:
+def unlisted_allowed(_: Failure) -> Obstacle | None:
     """Something allows bridges that nobody named."""
     decision = acl.decide(acl.read(), "br-unlisted")
     if not decision.allowed:
         return None
-    return Cause(decision.reason, f"name the bridges that may be used, one `allow` line each, in {acl.DEFAULT_PATH}")
+    return Obstacle(decision.reason, f"name the bridges that may be used, one `allow` line each, in {acl.DEFAULT_PATH}")
 
 
-def helper_missing(scene: Failure) -> Cause | None:
+def helper_missing(scene: Failure) -> Obstacle | None:
     """QEMU then says only `bridge helper failed`."""
     helper = Path(scene.bench.qemu.helper_path or "")
     if not scene.on_lan or (helper.is_file() and os.access(helper, os.X_OK)):
         return None
     state = "cannot be executed" if helper.exists() else "does not exist"
-    return Cause(f"{helper}, where this QEMU looks for its bridge helper, {state}", "install the package that has it")
+    return Obstacle(
+        f"{helper}, where this QEMU looks for its bridge helper, {state}", "install the package that has it"
+    )
 
 
-def refused(scene: Failure) -> Cause | None:
+def refused(scene: Failure) -> Obstacle | None:
     """QEMU's own words, where nothing better is known."""
     if not isinstance(scene.failure, NetdevRefused):
         return None
-    return Cause(f"QEMU refused: {scene.failure.complaints}")
+    return Obstacle(f"QEMU refused: {scene.failure.complaints}")
 
 
-def forwards(scene: Failure) -> Cause | None:
+def forwards(scene: Failure) -> Obstacle | None:
     """A forward that the claim says is not there."""
     rules = (
         [line for line in scene.guest.monitor.ask("info usernet").splitlines() if "HOST_FORWARD" in line]
         if (scene.guest)
         else []
     )
-    return Cause(f"QEMU forwards a port: {' '.join(rules[0].split())}", "leave hostfwd out") if rules else None
+    return Obstacle(f"QEMU forwards a port: {' '.join(rules[0].split())}", "leave hostfwd out") if rules else None
 
 
-def started_otherwise(scene: Failure) -> Cause | None:
+def started_otherwise(scene: Failure) -> Obstacle | None:
     """A wrapper in QEMU's place, or a configuration file, that adds or takes away network options."""
     if scene.guest is None or scene.on_lan or not scene.guest.nics:
         return None
@@ -87,17 +88,17 @@ def started_otherwise(scene: Failure) -> Cause | None:
     asked = [nic.netdev.spell(f"net{number}") for number, nic in enumerate(scene.guest.nics)]
     if got == asked:
         return None
-    return Cause(
+    return Obstacle(
         f"QEMU was started with -netdev {' '.join(got) or 'left out'} where -netdev {' '.join(asked)} was asked for",
         f"see what stands between: {scene.bench.qemu.path} may be a wrapper",
     )
 
 
-def privileged(scene: Failure) -> Cause | None:
+def privileged(scene: Failure) -> Obstacle | None:
     """More than an ordinary user has: libslirp pings by raw sockets where it can."""
     if scene.guest is None or not scene.guest.nics or scene.guest.nics[0].netdev.shares_network:
         return None
     held = privileges(scene.guest)
     if held.none or scene.guest.nics[0].netdev.capabilities_needed(lambda: True):
         return None
-    return Cause(str(held), f"run QEMU as an ordinary user, and see: getcap {scene.bench.qemu.path}")
+    return Obstacle(str(held), f"run QEMU as an ordinary user, and see: getcap {scene.bench.qemu.path}")

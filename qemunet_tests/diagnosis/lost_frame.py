@@ -7,15 +7,14 @@ uplink are listened to at once. That is done alike for DHCP, ARP, DNS, TCP and I
 import functools
 from collections.abc import Iterator
 
-from qemunet_tests.diagnosis.cause import Cause
 from qemunet_tests.diagnosis.failure import Failure
 from qemunet_tests.diagnosis.routes import link_to
 from qemunet_tests.errors import Unavailable
 from qemunet_tests.guest.guest import Guest
 from qemunet_tests.host import bridges
+from qemunet_tests.host.obstacle import Obstacle
 from qemunet_tests.observe import filters_on_path, probes
 from qemunet_tests.observe.backend import tap_of
-from qemunet_tests.observe.filters_on_path import Obstruction
 from qemunet_tests.observe.frame_path import Trail, follow
 from qemunet_tests.observe.lease import lease
 from qemunet_tests.observe.path_size import largest_answered
@@ -29,7 +28,7 @@ AS_ROOT = "run the claim again as root, with the guest still yours: sudo qemunet
 LOOK = "look at what is there: sudo nft list ruleset, tc filter show dev {0} ingress, bridge -d link, ip -s link"
 
 
-def lost_here(scene: Failure) -> Cause | None:
+def lost_here(scene: Failure) -> Obstacle | None:
     """A frame that was seen at one place of this host and not at the next.
 
     In user mode only if something is known to stand there: QEMU's own packets are also lost to a dead neighbour.
@@ -38,13 +37,13 @@ def lost_here(scene: Failure) -> Cause | None:
     return found[0] if found and (scene.on_lan or found[1]) else None
 
 
-def lost_somewhere(scene: Failure) -> Cause | None:
+def lost_somewhere(scene: Failure) -> Obstacle | None:
     """The same, whether anything is known to stand there or not."""
     found = _lost(scene)
     return found[0] if found else None
 
 
-def _lost(scene: Failure) -> tuple[Cause, bool] | None:
+def _lost(scene: Failure) -> tuple[Obstacle, bool] | None:
     """Between which two places a frame was lost, and whether it is known by what."""
     trail = trail_of(scene)
     gap = trail.gap if trail else None
@@ -57,19 +56,19 @@ def _lost(scene: Failure) -> tuple[Cause, bool] | None:
     lost = f"the {what} was{means} seen at {before} and not at {after}{seen_aside}: it is lost between them"
     found = list(_standing_between(scene, trail, before, after, of_answer))
     if not found and trail.deaf:
-        return Cause(f"{lost}, by something that only root may see{_counted(trail)}", AS_ROOT), False
+        return Obstacle(f"{lost}, by something that only root may see{_counted(trail)}", AS_ROOT), False
     if not found:
         look = LOOK.format(_link_of(before, after))
-        return Cause(f"{lost}, by something that is not known to us{_counted(trail)}", look), False
-    names = "; and ".join(each.what for each in found[:REST])
-    return Cause(f"{lost}, where this stands: {names}", found[0].remedy), True
+        return Obstacle(f"{lost}, by something that is not known to us{_counted(trail)}", look), False
+    names = "; and ".join(each.reason for each in found[:REST])
+    return Obstacle(f"{lost}, where this stands: {names}", found[0].remedy), True
 
 
 def _counted(trail: Trail) -> str:
     return f"; meanwhile the kernel counted {', '.join(map(str, trail.dropped))}" if trail.dropped else ""
 
 
-def hidden(scene: Failure) -> Cause | None:
+def hidden(scene: Failure) -> Obstacle | None:
     """An answer that nobody saw come in, where something decides about frames before anybody may see them."""
     trail = trail_of(scene)
     if trail is None or trail.complete or trail.gap or trail.exchange.inward or len(trail.places) == 1:
@@ -77,14 +76,14 @@ def hidden(scene: Failure) -> Cause | None:
     found = filters_on_path.hidden_from_ears(scene.bench.station, trail.places[-1])
     if not found:
         return None
-    return Cause(
-        f"no answer to the {trail.exchange.question} was seen at {trail.places[-1]}, where {found[0].what} decides "
+    return Obstacle(
+        f"no answer to the {trail.exchange.question} was seen at {trail.places[-1]}, where {found[0].reason} decides "
         "about what comes in before anybody can listen",
         found[0].remedy,
     )
 
 
-def host_silent(scene: Failure) -> Cause | None:
+def host_silent(scene: Failure) -> Obstacle | None:
     """A question that the host itself should answer, and does not."""
     trail = trail_of(scene)
     if trail is None or not trail.exchange.to_host or not trail.unanswered:
@@ -99,11 +98,13 @@ def host_silent(scene: Failure) -> Cause | None:
     ]
     reached = f"the {trail.exchange.question} reached {last}, and this host gave no answer"
     if not found:
-        return Cause(f"{reached}{_counted(trail)}", AS_ROOT if trail.deaf else LOOK.format(last))
-    return Cause(f"{reached}, where this stands: {'; and '.join(each.what for each in found[:REST])}", found[0].remedy)
+        return Obstacle(f"{reached}{_counted(trail)}", AS_ROOT if trail.deaf else LOOK.format(last))
+    return Obstacle(
+        f"{reached}, where this stands: {'; and '.join(each.reason for each in found[:REST])}", found[0].remedy
+    )
 
 
-def unanswered(scene: Failure) -> Cause | None:
+def unanswered(scene: Failure) -> Obstacle | None:
     """A question that has left this host and brought no answer."""
     trail = trail_of(scene)
     if trail is None or not trail.unanswered or len(trail.places) == 1:
@@ -111,25 +112,25 @@ def unanswered(scene: Failure) -> Cause | None:
     exchange, last = trail.exchange, trail.places[-1]
     if exchange.inward:
         reason = f"the {exchange.question} reached {last} and the guest gave no answer"
-        return Cause(reason, "look at the guest's own firewall and services")
+        return Obstacle(reason, "look at the guest's own firewall and services")
     if fits := _largest_answered(scene, trail):
-        return Cause(
+        return Obstacle(
             f"the {exchange.question} left this host at {last}, and no answer came in there: beyond {last} packets of "
             f"more than {fits} bytes vanish and smaller ones are answered",
             f"mend the MTU of the LAN behind {last}, or -device virtio-net-pci,host_mtu={fits}",
         )
-    return Cause(
+    return Obstacle(
         f"the {exchange.question} left this host at {last}, and no answer came in there: this host is not to blame",
         f"look beyond {last}: the switch's port and what it admits, then the machine that should answer",
     )
 
 
-def unseen(scene: Failure) -> Cause | None:
+def unseen(scene: Failure) -> Obstacle | None:
     """An ordinary user may listen at his own guest, and at no interface of the host."""
     trail = trail_of(scene)
     if trail is None or trail.complete or not trail.deaf or not trail.asked[0]:
         return None
-    return Cause(
+    return Obstacle(
         f"the {trail.exchange.question} left {trail.places[0]}, and no answer came back to it; how far it got on "
         f"{', '.join(trail.deaf)} only root may see",
         AS_ROOT,
@@ -232,7 +233,7 @@ def _uplinks(scene: Failure) -> list[str]:
     return [port.name for port in found.uplinks if port.up][:1] if found else []
 
 
-def _standing_between(scene: Failure, trail: Trail, before: str, after: str, of_answer: bool) -> Iterator[Obstruction]:
+def _standing_between(scene: Failure, trail: Trail, before: str, after: str, of_answer: bool) -> Iterator[Obstacle]:
     host = scene.bench.station
     on_the_host = [place for place in (before, after) if place != trail.places[-1 if trail.exchange.inward else 0]]
     if before in on_the_host:

@@ -2,25 +2,25 @@
 
 import re
 
-from qemunet_tests.diagnosis.cause import Cause
 from qemunet_tests.diagnosis.failure import Failure
+from qemunet_tests.host.obstacle import Obstacle
 from qemunet_tests.network import lab_addresses
 
 
-def interface_named_otherwise(scene: Failure) -> Cause | None:
+def interface_named_otherwise(scene: Failure) -> Obstacle | None:
     """netplan says nothing of an interface that is not there: the bridge is made, without it."""
     host = scene.netplan_host
     if host is None or host.station.index(lab_addresses.UPLINK) is not None:
         return None
     others = [link.get("ifname") for link in host.station.netlink.get_links()]
     there = ", ".join(name for name in others if name not in ("lo", lab_addresses.BRIDGE))
-    return Cause(
+    return Obstacle(
         f"{host.file.name} is about {lab_addresses.UPLINK}, which this host does not have; it has {there or 'none'}",
         "put the name that `ip link` shows into the netplan file",
     )
 
 
-def networkd_not_done(scene: Failure) -> Cause | None:
+def networkd_not_done(scene: Failure) -> Obstacle | None:
     """Where systemd-networkd cannot do all it was told, the bridge is there and lacks its address, or its gateway."""
     host = scene.netplan_host
     state = host.state(lab_addresses.BRIDGE) if host else []
@@ -31,7 +31,7 @@ def networkd_not_done(scene: Failure) -> Cause | None:
         rf"^{lab_addresses.BRIDGE}: .*(?:Could not|Failed to) .*$", host.log.read_text(), re.MULTILINE
     )
     bridge = lab_addresses.BRIDGE
-    return Cause(
+    return Obstacle(
         f"systemd-networkd {did} {bridge}{f': {complaints[-1]}' if complaints else ''}",
         f"see whether {host.file.name} can be fulfilled, its gateway above all: `networkctl status {bridge}`",
     )

@@ -4,10 +4,10 @@ from ipaddress import IPv4Address, IPv4Interface
 
 from pyroute2.netlink.exceptions import NetlinkError
 
-from qemunet_tests.diagnosis.cause import Cause
 from qemunet_tests.diagnosis.failure import Failure
 from qemunet_tests.errors import Unavailable
 from qemunet_tests.host import bridges
+from qemunet_tests.host.obstacle import Obstacle
 from qemunet_tests.observe.lease import lease
 from qemunet_tests.observe.resolver import used_by_qemu
 from qemunet_tests.observe.routing import answers_are_refused, dead_end, next_hop
@@ -31,43 +31,43 @@ def asked_for(scene: Failure) -> str | None:
         return None
 
 
-def no_way(scene: Failure) -> Cause | None:
+def no_way(scene: Failure) -> Obstacle | None:
     """No route, or a route or rule that leads nowhere."""
     address = asked_for(scene)
     found = dead_end(scene.bench.station, address, scene.bench.identity.uid) if address else None
     if found is None:
         return None
     by = f": {found.entry} says so" if found.entry else " by any route"
-    return Cause(f"this host sends nothing to {address} ({found.error}){by}", found.remedy)
+    return Obstacle(f"this host sends nothing to {address} ({found.error}){by}", found.remedy)
 
 
-def answers_refused(scene: Failure) -> Cause | None:
+def answers_refused(scene: Failure) -> Obstacle | None:
     """A strict reverse path filter, and two ways to one machine."""
     address = asked_for(scene)
     link = answers_are_refused(scene.bench.station, address, scene.bench.identity.uid) if address else None
     if link is None:
         return None
-    return Cause(
+    return Obstacle(
         f"the host's reverse path filter drops what {address} answers: it comes in at {link}, and this host would send "
         "to it by another interface",
         f"sudo sysctl -w net.ipv4.conf.{link}.rp_filter=2, or mend the routes (ip route get {address}; ip rule)",
     )
 
 
-def same_network(scene: Failure) -> Cause | None:
+def same_network(scene: Failure) -> Obstacle | None:
     """libslirp's network may be the LAN's own: the guest then looks for the LAN's machines beside itself."""
     address = asked_for(scene)
     got = lease(scene.guest, within_seconds=0.0) if scene.guest and address and OF_NAMES not in scene.topics else None
     if got is None or address is None or IPv4Address(address) not in IPv4Interface(got.interface).network:
         return None
     network = IPv4Interface(got.interface).network
-    return Cause(
+    return Obstacle(
         f"{address} is in {network}, which is what user mode gives its guests: the guest looks for it inside of QEMU",
         "give guests another network: -netdev user,net=10.0.3.0/24",
     )
 
 
-def address_on_port(scene: Failure) -> Cause | None:
+def address_on_port(scene: Failure) -> Obstacle | None:
     """What comes in at a bridge's port belongs to the bridge, so an address on the port hears nothing."""
     address = asked_for(scene)
     way = link_to(scene, address) if address else None
@@ -76,7 +76,7 @@ def address_on_port(scene: Failure) -> Cause | None:
     for bridge in every:
         for port in bridge.uplinks:
             if port.name == way or (scene.on_lan and bridge.name == scene.target.bridge and port.has_routes):
-                return Cause(
+                return Obstacle(
                     f"{port.name} is in {bridge.name} and still has this host's address and routes: what comes in "
                     f"there is given to {bridge.name}",
                     f"move address and routes from {port.name} to {bridge.name} in the network configuration, not by "
@@ -95,13 +95,13 @@ def link_to(scene: Failure, address: str) -> str | None:
     return str(scene.bench.station.netlink.get_links(number)[0].get("ifname")) if number else None
 
 
-def wrong_neighbour(scene: Failure) -> Cause | None:
+def wrong_neighbour(scene: Failure) -> Obstacle | None:
     """An entry that was written by hand is believed, whoever answers."""
     address = asked_for(scene)
     hop = next_hop(scene.bench.station, address) if address else None
     if hop is None or not hop.by_hand:
         return None
-    return Cause(
+    return Obstacle(
         f"this host sends what is for {hop.address} to the MAC {hop.mac}: so says an entry in its neighbour table that "
         "was written by hand, and no answer comes from there",
         f"sudo ip neigh del {hop.address} dev {hop.link}",

@@ -3,8 +3,8 @@
 import re
 import socket
 
-from qemunet_tests.diagnosis.cause import Cause
 from qemunet_tests.diagnosis.failure import Failure
+from qemunet_tests.host.obstacle import Obstacle
 from qemunet_tests.network.lab_firewall import ruleset
 from qemunet_tests.observe.backend import listening_sockets
 from qemunet_tests.observe.hops import expiry_is_told
@@ -15,65 +15,67 @@ from qemunet_tests.timeouts import turns, whole
 INPUT_CHAIN = re.compile(r"chain (\S+) \{\s+type filter hook input[^}]*\b(?:drop|reject)\b")
 
 
-def loopback_down(scene: Failure) -> Cause | None:
+def loopback_down(scene: Failure) -> Obstacle | None:
     """The gateway's address stands for the host's loopback, and the server of smb= is talked to over it."""
     link = scene.target.host.link("lo")
     if link and link["state"] == "up":
         return None
-    return Cause("the loopback interface of the host, which 10.0.2.2 stands for, is down", "sudo ip link set lo up")
+    return Obstacle("the loopback interface of the host, which 10.0.2.2 stands for, is down", "sudo ip link set lo up")
 
 
-def own_name_unknown(scene: Failure) -> Cause | None:
+def own_name_unknown(scene: Failure) -> Obstacle | None:
     """smbd asks for the name of its host several times before it says a word."""
     name = socket.gethostname()
     for patience_seconds in turns(3):
         asking = f"timeout {whole(patience_seconds)} getent hosts {name}"
         if scene.target.host.run(asking, within_seconds=patience_seconds + 2).succeeded:
             return None
-    return Cause(
+    return Obstacle(
         f"this host does not know its own name, {name}, and smbd waits for the resolver",
         f"echo '127.0.1.1 {name}' | sudo tee -a /etc/hosts",
     )
 
 
-def lan_kept_out(scene: Failure) -> Cause | None:
+def lan_kept_out(scene: Failure) -> Obstacle | None:
     """QEMU listens on the LAN, and the host's own firewall throws away what comes."""
     if scene.guest is None or not any("0.0.0.0:" in each for each in listening_sockets(scene.guest, scene.target.host)):
         return None
     chain = INPUT_CHAIN.search(ruleset(scene.target.host))
     if chain is None:
         return None
-    return Cause(
+    return Obstacle(
         f"QEMU listens on the LAN, and the host's firewall drops what comes from there (chain {chain[1]})",
         "let the port pass: see sudo nft list ruleset",
     )
 
 
-def ping_gate_open(scene: Failure) -> Cause | None:
+def ping_gate_open(scene: Failure) -> Obstacle | None:
     """The host lets QEMU's group open ping sockets, so that libslirp pings for the guest."""
     groups = {scene.bench.identity.gid, *scene.bench.identity.groups}
     if not gate_opens(scene.bench.station, groups):
         return None
-    return Cause(
+    return Obstacle(
         f"{GATE} is {' '.join(scene.bench.station.sysctl(GATE).split())} and QEMU's group in it: the host pings for "
         "the guest",
         f'to close the gate: sudo sysctl -w {GATE}="1 0"',
     )
 
 
-def nobody_answers_ping(scene: Failure) -> Cause | None:
+def nobody_answers_ping(scene: Failure) -> Obstacle | None:
     """What does not answer the host does not answer its guests."""
     address = scene.target.far_echo.address
     if ping(scene.bench.station, address, count=1).received:
         return None
-    return Cause(f"{address} answers nobody's ping, the host's as little as the guest's", "ping an address that does")
+    return Obstacle(
+        f"{address} answers nobody's ping, the host's as little as the guest's", "ping an address that does"
+    )
 
 
-def expiry_untold(scene: Failure) -> Cause | None:
+def expiry_untold(scene: Failure) -> Obstacle | None:
     """Traceroute lives by the errors of the routers on the way."""
     if expiry_is_told(scene.bench.station, scene.target.far_echo.address):
         return None
-    return Cause(
+    return Obstacle(
         "the host is not told by ICMP what becomes of its packets, as when their time to live is over",
         "let ICMP errors (time-exceeded, destination-unreachable) pass the firewalls between here and there",
     )

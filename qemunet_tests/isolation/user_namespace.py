@@ -52,7 +52,7 @@ def forbidden(tried: NamespaceAttempt) -> Unavailable:
     why = user_namespaces.obstacle(tried, credentials.read(), system.read())
     if why is None:
         return Unavailable(f"{tried.failed_stage} failed: {os.strerror(tried.error)}", "run as root")
-    return Unavailable(why.reason, why.remedy)
+    return why.unavailable()
 
 
 def _map_ids(process: int | str, uid: int, gid: int, lender: IdMapper) -> None:

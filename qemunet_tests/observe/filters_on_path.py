@@ -1,11 +1,11 @@
 """What stands between two interfaces of a host and may stop a frame there, as the kernel lists it."""
 
 import re
-from dataclasses import dataclass
 from pathlib import Path
 
 from qemunet_tests.host import bridges
 from qemunet_tests.host.files import MACHINE, read_int, read_text
+from qemunet_tests.host.obstacle import Obstacle
 from qemunet_tests.isolation.station import Station
 from qemunet_tests.observe.bridges import port_state
 from qemunet_tests.observe.packet_filter import stops
@@ -14,36 +14,28 @@ from qemunet_tests.observe.packet_filter import stops
 HARMLESS_QUEUES = ("noqueue", "pfifo_fast", "fq_codel", "fq", "mq", "clsact", "ingress")
 
 
-@dataclass(frozen=True)
-class Obstruction:
-    """`what` is found there, `remedy` takes it away."""
-
-    what: str
-    remedy: str
-
-
-def at_link(station: Station, link: str, leaving: bool) -> list[Obstruction]:
+def at_link(station: Station, link: str, leaving: bool) -> list[Obstacle]:
     """What a frame meets at one interface, coming in or leaving by it."""
     netdev = [
-        Obstruction(stop.place, stop.remedy)
+        Obstacle(stop.place, stop.remedy)
         for stop in stops(station)
         if stop.family == "netdev" and stop.concerns(link) and stop.hook in (("egress",) if leaving else ("ingress",))
     ]
     return [*netdev, *_traffic_control(station, link, "egress" if leaving else "ingress"), *_program(station, link)]
 
 
-def within_bridge(station: Station, bridge: str, ports: tuple[str, ...], size_bytes: int) -> list[Obstruction]:
+def within_bridge(station: Station, bridge: str, ports: tuple[str, ...], size_bytes: int) -> list[Obstacle]:
     """What a frame of a size meets on its way through a bridge from one port to another."""
     with station.entered():
         found = next((each for each in bridges.read() if each.name == bridge), None)
     families = ("bridge", "ip", "inet") if found and found.filters_ipv4 else ("bridge",)
     filters = [
-        Obstruction(stop.place, stop.remedy if stop.family == "bridge" else unfiltered(bridge))
+        Obstacle(stop.place, stop.remedy if stop.family == "bridge" else unfiltered(bridge))
         for stop in stops(station)
         if stop.family in families and stop.hook in (None, "prerouting", "forward", "postrouting")
     ]
     narrow = [
-        Obstruction(
+        Obstacle(
             f"{port.name} passes {port.mtu} bytes and the guest sends {size_bytes}",
             f"sudo ip link set {port.name} mtu {size_bytes}, or -device virtio-net-pci,host_mtu={port.mtu}",
         )
@@ -60,69 +52,69 @@ def unfiltered(bridge: str) -> str:
     return " && ".join(f"echo 0 | sudo tee {file}" for file in (everywhere, own) if read_int(MACHINE, str(file)) == 1)
 
 
-def of_the_host(station: Station, leaving: bool) -> list[Obstruction]:
+def of_the_host(station: Station, leaving: bool) -> list[Obstacle]:
     """What the host's own packets meet, QEMU's among them."""
     hooks = ("output", "postrouting") if leaving else ("prerouting", "input")
     found = [
-        Obstruction(stop.place, stop.remedy)
+        Obstacle(stop.place, stop.remedy)
         for stop in stops(station)
         if stop.family in ("ip", "inet") and (stop.hook in hooks or stop.hook is None)
     ]
     return found or _of_old_tables()
 
 
-def hidden_from_ears(station: Station, link: str) -> list[Obstruction]:
+def hidden_from_ears(station: Station, link: str) -> list[Obstacle]:
     """What decides about a frame that comes in at a link before anybody can listen there."""
     return _program(station, link)
 
 
-def deafness_to_pings(station: Station) -> list[Obstruction]:
+def deafness_to_pings(station: Station) -> list[Obstacle]:
     """Settings by which the host answers nobody's echo request."""
     if station.sysctl("net.ipv4.icmp_echo_ignore_all") == "0":
         return []
     setting = "net.ipv4.icmp_echo_ignore_all"
-    return [Obstruction(f"this host ignores echo requests ({setting} is 1)", f"sudo sysctl -w {setting}=0")]
+    return [Obstacle(f"this host ignores echo requests ({setting} is 1)", f"sudo sysctl -w {setting}=0")]
 
 
-def _of_old_tables() -> list[Obstruction]:
+def _of_old_tables() -> list[Obstacle]:
     """Rules of iptables-legacy, which nft does not list; only root sees which tables are in use."""
     tables = (read_text(MACHINE, "/proc/net/ip_tables_names") or "").split()
     if not tables:
         return []
-    return [Obstruction(f"rules of iptables-legacy, in {' and '.join(tables)}", "look: sudo iptables-legacy-save")]
+    return [Obstacle(f"rules of iptables-legacy, in {' and '.join(tables)}", "look: sudo iptables-legacy-save")]
 
 
-def _port(station: Station, port: str) -> list[Obstruction]:
+def _port(station: Station, port: str) -> list[Obstacle]:
     state = port_state(station, port)
     found = []
     if state not in (None, "forwarding"):
-        found.append(Obstruction(f"{port} is {state}", f"sudo bridge link set dev {port} state 3"))
+        found.append(Obstacle(f"{port} is {state}", f"sudo bridge link set dev {port} state 3"))
     said = station.run(f"bridge -d link show dev {port}").text
     for flag in ("isolated", "locked"):
         if f"{flag} on" in said:
-            found.append(Obstruction(f"{port} is {flag}", f"sudo bridge link set dev {port} {flag} off"))
+            found.append(Obstacle(f"{port} is {flag}", f"sudo bridge link set dev {port} {flag} off"))
     if "flood off" in said.replace("mcast_flood", "").replace("bcast_flood", ""):
-        found.append(Obstruction(f"{port} gets no unknown unicast", f"sudo bridge link set dev {port} flood on"))
+        found.append(Obstacle(f"{port} gets no unknown unicast", f"sudo bridge link set dev {port} flood on"))
     if "bcast_flood off" in said:
-        found.append(Obstruction(f"{port} gets no broadcast", f"sudo bridge link set dev {port} bcast_flood on"))
+        found.append(Obstacle(f"{port} gets no broadcast", f"sudo bridge link set dev {port} bcast_flood on"))
     return found
 
 
-def _traffic_control(station: Station, link: str, direction: str) -> list[Obstruction]:
+def _traffic_control(station: Station, link: str, direction: str) -> list[Obstacle]:
     filters = station.run(f"tc filter show dev {link} {direction}").text
     found = []
     if filters:
         actions = ", ".join(re.findall(r"action order \d+: (.*)", filters)) or filters.splitlines()[0]
         remedy = f"sudo tc filter del dev {link} {direction}"
-        found.append(Obstruction(f"a tc {direction} filter on {link}: {' '.join(actions.split())}", remedy))
+        found.append(Obstacle(f"a tc {direction} filter on {link}: {' '.join(actions.split())}", remedy))
     queue = re.match(r"qdisc (\S+)(.*)", station.run(f"tc qdisc show dev {link} root").text)
     if direction == "egress" and queue and queue[1] not in HARMLESS_QUEUES:
         remedy = f"sudo tc qdisc del dev {link} root"
-        found.append(Obstruction(f"the queue {queue[1]} on {link}:{' '.join(queue[2].split())}", remedy))
+        found.append(Obstacle(f"the queue {queue[1]} on {link}:{' '.join(queue[2].split())}", remedy))
     return found
 
 
-def _program(station: Station, link: str) -> list[Obstruction]:
+def _program(station: Station, link: str) -> list[Obstacle]:
     if "prog/xdp" not in station.run(f"ip link show dev {link}").text:
         return []
-    return [Obstruction(f"an XDP program on {link}", f"sudo ip link set dev {link} xdp off")]
+    return [Obstacle(f"an XDP program on {link}", f"sudo ip link set dev {link} xdp off")]
