@@ -261,8 +261,8 @@ def claim(request: pytest.FixtureRequest) -> "ClaimReport":
 
     if RECORD not in request.node.stash:
         raise HarnessError("the fixture `claim` needs a marker, for instance @pytest.mark.claim('user/address')")
-    testimony: ClaimReport = request.node.stash[RECORD].testimony
-    return testimony
+    record: ClaimReport = request.node.stash[RECORD]
+    return record
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -43,7 +43,7 @@ def test_qemu_is_killed_half_way(doomed_guest: Guest) -> None:
 
     with soon(kill), pytest.raises(GuestDied, match="QEMU ended, killed by SIGKILL") as died:
         doomed_guest.run("head -c 100000000 /dev/zero; sleep 1000")
-    assert judge(died.value, "call").verdict is Verdict.INCONCLUSIVE
+    assert judge(died.value, "call")[0] is Verdict.INCONCLUSIVE
 
 
 def test_the_guest_powers_itself_off_half_way(doomed_guest: Guest) -> None:
@@ -55,7 +55,7 @@ def test_the_kernel_panics_half_way(doomed_guest: Guest) -> None:
     with pytest.raises(GuestDied, match="its kernel panicked: sysrq triggered crash") as died:
         doomed_guest.run("echo begun; echo c >/proc/sysrq-trigger; sleep 1000")
     assert doomed_guest.panic == "sysrq triggered crash"
-    assert judge(died.value, "call").verdict is Verdict.INCONCLUSIVE
+    assert judge(died.value, "call")[0] is Verdict.INCONCLUSIVE
 
 
 def test_a_dead_guest_is_asked_again(doomed_guest: Guest) -> None:

@@ -8,10 +8,10 @@ import pytest
 from qemunet_tests.claims import Claim, Installed, cited_by, load, matching
 from qemunet_tests.claims.citations import MARKER, TESTS
 from qemunet_tests.errors import HarnessError, Unavailable, UsageError
-from qemunet_tests.report.claim_report import RunOfTest
+from qemunet_tests.report.claim_report import ClaimReport
 
 #: Where a test remembers what it found out.
-RECORD = pytest.StashKey[RunOfTest]()
+RECORD = pytest.StashKey[ClaimReport]()
 _REFUSAL = pytest.StashKey[Exception]()
 
 
@@ -26,7 +26,7 @@ def cite(items: Iterable[pytest.Item], strict: bool) -> None:
         ids = [str(argument) for marker in markers for argument in marker.args]
         claim = load().get(ids[0]) if len(ids) == 1 else None
         if claim:
-            item.stash[RECORD] = RunOfTest(claim, _name_for_people(item))
+            item.stash[RECORD] = ClaimReport(claim, _name_for_people(item))
             item.extra_keyword_matches.add(claim.id)  # for pytest's -k
         elif markers and strict:
             item.stash[_REFUSAL] = UsageError(
@@ -39,7 +39,7 @@ def keep_within_bounds(items: Iterable[pytest.Item], installed: Installed) -> No
     """What is promised for other versions than those at hand is unavailable: no guest is started for it."""
     for item in items:
         if record := item.stash.get(RECORD, None):
-            record.testimony.installed = installed
+            record.installed = installed
             if refusal := _out_of_bounds(record.claim, installed):
                 item.stash[_REFUSAL] = refusal
 
@@ -67,7 +67,7 @@ def take_down(item: pytest.Item, call: pytest.CallInfo[None], report: pytest.Tes
         error = call.excinfo.value if call.excinfo else None
         record.ended(call.when, error, call.duration, getattr(item, "funcargs", {}))
         if call.when == "teardown":
-            report.user_properties.extend(record.finding().as_properties())
+            report.user_properties.extend(record.verdict().as_properties())
 
 
 def select(items: list[pytest.Item], globs: tuple[str, ...]) -> tuple[list[pytest.Item], list[pytest.Item]]:

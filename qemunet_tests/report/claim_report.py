@@ -1,12 +1,12 @@
 """What is remembered about a test that cites a claim while it runs."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import TypeVar
 
 from qemunet_tests.claims import Claim, Deviation, Installed
 from qemunet_tests.errors import HarnessError
-from qemunet_tests.report.verdict import PhaseOutcome, judge, one_line
+from qemunet_tests.host.obstacle import Obstacle
+from qemunet_tests.report.verdict import judge, one_line
 from qemunet_tests.report.verdict_of_test import Verdict, VerdictOfTest, worst
 
 Value = TypeVar("Value")
@@ -17,18 +17,24 @@ class UnknownHere(AssertionError):
 
 
 class ClaimReport:
-    """What a test says about its claim: the fixture `claim`."""
+    """One run of a test: what it says about its claim, as the fixture `claim`, and how its phases ended.
+
+    `test` is the name that people will read.
+    """
 
     __test__ = False
 
-    def __init__(self, claim: Claim) -> None:
+    def __init__(self, claim: Claim, test: str) -> None:
+        self.claim = claim
         self.id = claim.id
+        self.test = test
         self.installed: Installed = lambda _: None
-        self._deviations = claim.deviations
         self.expected = claim.expected
         self.observed: str | None = None
-        self.deviation: str | None = None
-        self.blamed: tuple[str, str | None] | None = None
+        self._deviation: str | None = None
+        self._blamed: Obstacle | None = None
+        self._endings: list[tuple[Verdict, Obstacle]] = []
+        self._seconds = 0.0
 
     def expects(self, text: str) -> str:
         """On this target the promise amounts to `text`, which is returned."""
@@ -46,87 +52,67 @@ class ClaimReport:
         `name` is its name in that table, needed where there are several. Fails outside of the deviation's versions.
         """
         known = self._known_deviation(name)
-        self.deviation = explanation or (known.says if known else None)
-        if self.deviation is None:
+        self._deviation = explanation or (known.says if known else None)
+        if self._deviation is None:
             raise HarnessError(f"{self.id} has no known deviation, and the test does not explain the one it saw")
         outside = known.bounds.outside(self.installed) if known else None
         if outside and outside.certain:
-            raise UnknownHere(f"this deviation is known {outside.reason}: {self.deviation}")
+            raise UnknownHere(f"this deviation is known {outside.reason}: {self._deviation}")
 
     def _known_deviation(self, name: str | None) -> Deviation | None:
-        if name is None and len(self._deviations) < 2:
-            return next(iter(self._deviations.values()), None)
-        if name not in self._deviations:
-            names = ", ".join(self._deviations) or "none"
+        if name is None and len(self.claim.deviations) < 2:
+            return next(iter(self.claim.deviations.values()), None)
+        if name not in self.claim.deviations:
+            names = ", ".join(self.claim.deviations) or "none"
             raise HarnessError(f"{self.id} has no deviation {name!r}; there is {names}")
-        return self._deviations[name]
+        return self.claim.deviations[name]
 
     def blames(self, reason: str, remedy: str | None = None) -> None:
         """Should an assertion fail from here on, this is why."""
-        self.blamed = (reason, remedy)
-
-
-@dataclass
-class RunOfTest:
-    """One run of one test. `test` is the name that people will read."""
-
-    claim: Claim
-    test: str
-    seconds: float = 0.0
-    outcomes: list[PhaseOutcome] = field(default_factory=list)
-
-    def __post_init__(self) -> None:
-        self.testimony = ClaimReport(self.claim)
+        self._blamed = Obstacle(reason, remedy)
 
     def ended(self, phase: str, error: BaseException | None, seconds: float, fixtures: Mapping[str, object]) -> None:
         """Take down how a phase ended. `fixtures` are still alive and can be asked for the cause."""
-        self.seconds += seconds
-        outcome = judge(error, phase)
-        if outcome and error and outcome.verdict is Verdict.BROKEN:
-            outcome = self._explained(outcome, phase, error, fixtures)
-        if outcome:
-            self.outcomes.append(outcome)
+        self._seconds += seconds
+        if error is not None:
+            verdict, why = judge(error, phase)
+            unexplained = verdict is Verdict.BROKEN and not isinstance(error, UnknownHere)
+            self._endings.append(self._explained(why, phase, error, fixtures) if unexplained else (verdict, why))
 
     def _explained(
-        self, outcome: PhaseOutcome, phase: str, error: BaseException, fixtures: Mapping[str, object]
-    ) -> PhaseOutcome:
-        if isinstance(error, UnknownHere):
-            return outcome
-        complaint = ""
+        self, seen: Obstacle, phase: str, error: BaseException, fixtures: Mapping[str, object]
+    ) -> tuple[Verdict, Obstacle]:
         if failing := _failing_service(fixtures):
-            return PhaseOutcome(
-                Verdict.INCONCLUSIVE, f"in the lab, {failing}; without it the test saw: {outcome.reason}"
-            )
+            reason = f"in the lab, {failing}; without it the test saw: {seen.reason}"
+            return Verdict.INCONCLUSIVE, Obstacle(reason)
+        complaint = ""
         if phase != "teardown":
             try:
                 from qemunet_tests import diagnosis
 
-                cause = diagnosis.cause_of(self.claim, fixtures, error)
+                if cause := diagnosis.cause_of(self.claim, fixtures, error):
+                    return Verdict.BROKEN, cause
             except Exception as failure:
                 # What the test found must not be lost because nobody could say why.
-                cause, complaint = None, f" (looking for the cause failed: {one_line(failure)})"
-            if cause:
-                return PhaseOutcome(Verdict.BROKEN, cause.reason, cause.remedy)
-        reason, remedy = self.testimony.blamed or (outcome.reason, None)
-        return PhaseOutcome(Verdict.BROKEN, reason + complaint, remedy)
+                complaint = f" (looking for the cause failed: {one_line(failure)})"
+        blamed = self._blamed or Obstacle(seen.reason)
+        return Verdict.BROKEN, Obstacle(blamed.reason + complaint, blamed.remedy)
 
-    def finding(self) -> VerdictOfTest:
-        """The verdict, once all phases have ended."""
-        verdict = worst(outcome.verdict for outcome in self.outcomes) if self.outcomes else self._passed()
-        outcome = next((each for each in self.outcomes if each.verdict is verdict), None)
+    def verdict(self) -> VerdictOfTest:
+        """What was found out, once all phases have ended."""
+        passed = Verdict.HOLDS if self._deviation is None else Verdict.DEVIATES
+        verdict = worst(ending for ending, _ in self._endings) if self._endings else passed
+        why = next((why for ending, why in self._endings if ending is verdict), None)
         return VerdictOfTest(
-            claim=self.claim.id,
+            claim=self.id,
             verdict=verdict,
             test=self.test,
-            seconds=self.seconds,
-            expected=_printable(self.testimony.expected),
-            observed=_printable(self.testimony.observed),
-            reason=_printable(outcome.reason if outcome else self.testimony.deviation),
-            remedy=_printable(outcome.remedy if outcome else None),
+            seconds=self._seconds,
+            expected=_printable(self.expected),
+            observed=_printable(self.observed),
+            reason=_printable(why.reason if why else self._deviation),
+            remedy=_printable(why.remedy if why else None),
         )
-
-    def _passed(self) -> Verdict:
-        return Verdict.HOLDS if self.testimony.deviation is None else Verdict.DEVIATES
 
 
 def _failing_service(fixtures: Mapping[str, object]) -> str | None:

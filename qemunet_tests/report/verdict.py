@@ -1,40 +1,28 @@
 """From how one phase of a test ended to what that says about the claim."""
 
-from dataclasses import dataclass
-
 import pytest
 
 from qemunet_tests.errors import HarnessError, Unavailable
+from qemunet_tests.host.obstacle import Obstacle
 from qemunet_tests.report.verdict_of_test import Verdict
 
 _LONGEST_REASON = 600
 
 
-@dataclass(frozen=True)
-class PhaseOutcome:
-    """How a phase ended that did not simply pass."""
-
-    verdict: Verdict
-    reason: str
-    remedy: str | None = None
-
-
-def judge(error: BaseException | None, phase: str) -> PhaseOutcome | None:
-    """None where the phase passed. `phase` is setup, call or teardown."""
-    if error is None:
-        return None
+def judge(error: BaseException, phase: str) -> tuple[Verdict, Obstacle]:
+    """What an error says, and why. `phase` is setup, call or teardown."""
     if isinstance(error, pytest.skip.Exception) and phase != "teardown":
-        return _skipped(error)
+        return Verdict.UNAVAILABLE, _skipped(error)
     if _is_assertion(error, phase):
-        return PhaseOutcome(Verdict.BROKEN, assertion_line(error))
-    return PhaseOutcome(Verdict.INCONCLUSIVE, one_line(error))
+        return Verdict.BROKEN, Obstacle(assertion_line(error))
+    return Verdict.INCONCLUSIVE, Obstacle(one_line(error))
 
 
-def _skipped(error: BaseException) -> PhaseOutcome:
+def _skipped(error: BaseException) -> Obstacle:
     cause = error.__cause__
     if isinstance(cause, Unavailable):
-        return PhaseOutcome(Verdict.UNAVAILABLE, cause.reason, cause.remedy)
-    return PhaseOutcome(Verdict.UNAVAILABLE, _first_line(str(error)) or "skipped without a reason")
+        return Obstacle(cause.reason, cause.remedy)
+    return Obstacle(_first_line(str(error)) or "skipped without a reason")
 
 
 def _is_assertion(error: BaseException, phase: str) -> bool:
