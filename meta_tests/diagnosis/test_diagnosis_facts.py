@@ -10,8 +10,8 @@ from scapy.layers.inet import IP, UDP
 from scapy.layers.inet6 import ICMPv6ND_RA, ICMPv6NDOptPrefixInfo, IPv6
 from scapy.layers.l2 import Ether
 
-from qemunet_tests.diagnosis import kernel_counts, lost_frame
-from qemunet_tests.observe import checksums, kernel_counters, router_advertisements
+from qemunet_tests.diagnosis.lost_frame import kernel_counters, kernel_counts, search
+from qemunet_tests.observe import dhcp, ipv6
 
 #: Recorded where a table of connections was full, the columns without interest left out.
 CONNTRACK = """\
@@ -59,7 +59,7 @@ def test_only_what_is_lost_and_has_risen_counts(tmp_path: Path) -> None:
 def test_a_counter_that_rises_is_a_cause(counter: str, cause: str | None, monkeypatch: pytest.MonkeyPatch) -> None:
     exchange: Any = SimpleNamespace(question="TCP connection")
     trail = SimpleNamespace(dropped=(kernel_counters.Drop(counter, 7),), exchange=exchange)
-    monkeypatch.setattr(lost_frame, "trail_of", lambda scene: trail)
+    monkeypatch.setattr(search, "trail_of", lambda scene: trail)
     found = kernel_counts.dropped(SimpleNamespace())  # type: ignore[arg-type]
     assert (found is None) == (cause is None)
     assert found is None or (cause is not None and cause in found.reason and f"{counter} 7" in found.reason)
@@ -73,15 +73,15 @@ def offer(checksum: int | None) -> bytes:
 @pytest.mark.parametrize("virtio_header", [b"", bytes(10), bytes(12)])
 @pytest.mark.parametrize(("checksum", "state"), [(None, "right"), (0, "right"), (0xBEEF, "wrong")])
 def test_a_checksum_is_judged(checksum: int | None, state: str, virtio_header: bytes) -> None:
-    assert checksums._of_answer(virtio_header + offer(checksum)) == state
+    assert dhcp._checksum_of(virtio_header + offer(checksum)) == state
 
 
 def test_an_unfinished_checksum_is_told_from_a_wrong_one() -> None:
     whole = offer(0xBEEF)
     length = int.from_bytes(whole[38:40])
     pseudo = whole[26:34] + (17).to_bytes(2) + length.to_bytes(2)
-    assert checksums._of_answer(offer(checksums._sum(pseudo))) == "unfinished"
-    assert checksums._of_answer(whole[:30]) is None
+    assert dhcp._checksum_of(offer(dhcp._sum(pseudo))) == "unfinished"
+    assert dhcp._checksum_of(whole[:30]) is None
 
 
 def test_a_router_that_speaks_ipv6_is_heard() -> None:
@@ -91,6 +91,6 @@ def test_a_router_that_speaks_ipv6_is_heard() -> None:
         / ICMPv6NDOptPrefixInfo(prefix="fd00:77::", prefixlen=64)
     )
     frame = bytes(Ether() / advert)
-    assert router_advertisements._prefixes(bytes(12) + frame) == ["fd00:77::/64"]
-    assert router_advertisements._prefixes(offer(None)) == []
-    assert router_advertisements._prefixes(frame[:60]) == []
+    assert ipv6._prefixes(bytes(12) + frame) == ["fd00:77::/64"]
+    assert ipv6._prefixes(offer(None)) == []
+    assert ipv6._prefixes(frame[:60]) == []

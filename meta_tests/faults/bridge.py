@@ -11,7 +11,7 @@ from qemunet_tests.modes.bridge import BridgeNetdev
 from qemunet_tests.network import Lab, lab_addresses
 from qemunet_tests.network.dnsmasq import Dnsmasq
 from qemunet_tests.network.netplan import NetplanHost
-from qemunet_tests.observe.backend import tap_of
+from qemunet_tests.observe.process import tap_of
 from qemunet_tests.qemu.netdev import Nic
 
 _held: list[object] = []

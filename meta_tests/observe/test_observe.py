@@ -12,12 +12,15 @@ from qemunet_tests.modes.bridge import BridgeNetdev
 from qemunet_tests.modes.user import UserNetdev
 from qemunet_tests.network import Lab, lab_addresses
 from qemunet_tests.network.target import Endpoint
-from qemunet_tests.observe.backend import backends, bridge_of, listening_sockets, tap_of
-from qemunet_tests.observe.frames import _message_type, dhcp_messages
+from qemunet_tests.observe.bridge import bridge_of
+from qemunet_tests.observe.dhcp import _message_type, dhcp_messages
+from qemunet_tests.observe.dns import addresses_of, host_answers
+from qemunet_tests.observe.icmp import ping
 from qemunet_tests.observe.lease import _parse, lease
-from qemunet_tests.observe.links import address_on, carrier, driver, interfaces
-from qemunet_tests.observe.reach import bulk, echoes, ping
-from qemunet_tests.observe.resolver import addresses_of, host_answers
+from qemunet_tests.observe.nic import address_on, carrier, driver, interfaces
+from qemunet_tests.observe.process import backends, listening_sockets, tap_of
+from qemunet_tests.observe.reach import echoes
+from qemunet_tests.observe.tcp import bulk
 from qemunet_tests.qemu.netdev import Nic
 
 ECHO = Endpoint(lab_addresses.NEIGHBOUR, lab_addresses.ECHO_PORT)

@@ -8,7 +8,7 @@ from qemunet_tests.guest.bench import Bench
 from qemunet_tests.guest.guest import Guest
 from qemunet_tests.modes.bridge import BridgeNetdev
 from qemunet_tests.network import Lab, lab_addresses
-from qemunet_tests.observe.hops import hops
+from qemunet_tests.observe.icmp import hops
 from qemunet_tests.observe.lease import lease
 from qemunet_tests.qemu.netdev import Nic
 

@@ -3,7 +3,7 @@
     python -m meta_tests.planted.faulty_arm PLANTING[=VALUE] record OPTION...
 
 Everything else is the real command. What is planted lies where it would in life: on the tap, in the guest, or behind
-the name of a backend.
+the name of a process.
 """
 
 import itertools
@@ -15,7 +15,7 @@ from typing import Any
 from qemunet_tests import modes
 from qemunet_tests.__main__ import exit_code
 from qemunet_tests.modes.tap import TapNetdev
-from qemunet_tests.observe import backend
+from qemunet_tests.observe import process
 from qemunet_tests.throughput import recorder
 from qemunet_tests.throughput.resident_guest import ResidentGuest
 
@@ -35,7 +35,7 @@ def small_mtu(subject: ResidentGuest, value: str) -> None:
 def rate_cap(subject: ResidentGuest, value: str) -> None:
     """A queue discipline on the tap lets `value` Mbit/s pass to the guest."""
     netlink = subject.station.netlink
-    index = subject.station.index(backend.tap_of(subject.guest) or "")
+    index = subject.station.index(process.tap_of(subject.guest) or "")
     netlink.tc("add", "tbf", index, 0x10000, rate=f"{value}mbit", latency="50ms", burst=1 << 18)
 
 
@@ -47,7 +47,7 @@ def captures(subject: ResidentGuest, value: str) -> None:
 
 def _set_link(subject: ResidentGuest, **changes: Any) -> None:
     station = subject.station
-    station.netlink.link("set", index=station.index(backend.tap_of(subject.guest) or ""), **changes)
+    station.netlink.link("set", index=station.index(process.tap_of(subject.guest) or ""), **changes)
 
 
 def no_vnet_hdr(wiring: modes.Wiring) -> modes.Wiring:

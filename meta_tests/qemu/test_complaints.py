@@ -15,7 +15,7 @@ from qemunet_tests.guest.bench import Bench
 from qemunet_tests.modes.bridge import BridgeNetdev
 from qemunet_tests.modes.tap import TapNetdev
 from qemunet_tests.modes.user import UserNetdev
-from qemunet_tests.observe.refusal import answer
+from qemunet_tests.observe.bridge import helper_answer
 from qemunet_tests.qemu.command_line import NetdevRefused
 from qemunet_tests.qemu.complaints import told_apart
 from qemunet_tests.qemu.netdev import Nic
@@ -72,7 +72,7 @@ def test_a_warning_of_the_installed_qemu_hides_no_refusal(bench: Bench) -> None:
     warned = UserNetdev(options=("restrict",))
     attempt = bench.attempt(netdevs=[warned, BridgeNetdev("br-unlisted")])
     assert "short-form" in attempt.message.splitlines()[0], attempt.message
-    assert answer(attempt) == "access denied by acl file"
+    assert helper_answer(attempt) == "access denied by acl file"
     assert any("short-form" in warning for warning in attempt.complaints.warnings)
 
 

@@ -23,9 +23,9 @@ from qemunet_tests.modes.bridge import BridgeNetdev
 from qemunet_tests.network import Lab
 from qemunet_tests.network.lab_links import add_bridge, add_veth, set_master
 from qemunet_tests.network.target import lab_target
-from qemunet_tests.observe.backend import tap_of
-from qemunet_tests.observe.bridges import ports_of_mac
+from qemunet_tests.observe.bridge import ports_of_mac
 from qemunet_tests.observe.lease import lease
+from qemunet_tests.observe.process import tap_of
 from qemunet_tests.qemu.netdev import Nic
 
 #: As the kernel of Debian 12 says it.
@@ -219,8 +219,8 @@ def _anything() -> Any:
 
 def test_a_second_bridge_on_the_lan_is_not_a_second_machine(bench: Bench, lab: Lab) -> None:
     """It hears the guest at its own uplink; that was once taken for another machine with the guest's MAC."""
-    from qemunet_tests.diagnosis import host_side
     from qemunet_tests.diagnosis.failure import Failure
+    from qemunet_tests.diagnosis.lost_frame import host_side
 
     add_bridge(lab.host, "br-second")
     add_veth(lab.switch, "to-second", lab.host, "enp0s27")

@@ -6,11 +6,10 @@ from pathlib import Path
 import pytest
 
 from qemunet_tests.modes.bridge import netdev
-from qemunet_tests.observe.backend import backends, bridge_of, tap_of
+from qemunet_tests.observe.bridge import bridge_of, helper_answer
 from qemunet_tests.observe.lease import known_to_server, lease
-from qemunet_tests.observe.links import driver
-from qemunet_tests.observe.privileges import privileges
-from qemunet_tests.observe.refusal import answer
+from qemunet_tests.observe.nic import driver
+from qemunet_tests.observe.process import backends, privileges, tap_of
 
 # On a host, until its operator has named a bridge, nothing of this mode is tried.
 pytestmark = pytest.mark.usefixtures("named_bridge")
@@ -41,7 +40,7 @@ def test_the_setuid_bit_serves_an_ordinary_user(boot_bridged, target, claim):
 @pytest.mark.usefixtures("plain_helper")
 def test_without_the_setuid_bit_an_ordinary_user_gets_no_tap(bench, target, claim):
     attempt = bench.attempt(netdevs=[netdev(target.bridge, unaided=True)])
-    assert claim.sees(answer(attempt)) == claim.expected
+    assert claim.sees(helper_answer(attempt)) == claim.expected
 
 
 @pytest.mark.claim("bridge/backend-is-tap-in-bridge")

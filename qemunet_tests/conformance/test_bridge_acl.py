@@ -4,7 +4,7 @@ import pytest
 
 from qemunet_tests.modes.bridge import netdev
 from qemunet_tests.network import private_etc
-from qemunet_tests.observe.refusal import STARTED, answer
+from qemunet_tests.observe.bridge import STARTED, helper_answer
 
 # On a host, until its operator has named a bridge, nothing of this mode is tried.
 pytestmark = pytest.mark.usefixtures("named_bridge")
@@ -15,13 +15,13 @@ DENIED = "access denied by acl file"
 @pytest.mark.claim("bridge/acl-allow")
 def test_an_allowed_bridge_may_be_used(bench, target, claim):
     attempt = bench.attempt(netdevs=[netdev(target.bridge)])
-    assert claim.sees(answer(attempt)) == claim.expects(STARTED)
+    assert claim.sees(helper_answer(attempt)) == claim.expects(STARTED)
 
 
 @pytest.mark.claim("bridge/acl-not-listed")
 def test_a_bridge_that_is_not_listed_may_not_be_used(bench, claim):
     attempt = bench.attempt(netdevs=[netdev("br-unlisted")])
-    assert claim.sees(answer(attempt)) == claim.expected
+    assert claim.sees(helper_answer(attempt)) == claim.expected
 
 
 @pytest.mark.claim("bridge/acl-deny")
@@ -30,7 +30,7 @@ def test_a_bridge_that_is_not_listed_may_not_be_used(bench, claim):
 def test_a_deny_wins_wherever_it_stands(bench, target, rules, claim):
     private_etc.replace("qemu/bridge.conf", rules.format(target.bridge))
     attempt = bench.attempt(netdevs=[netdev(target.bridge)])
-    assert claim.sees(answer(attempt)) == claim.expected
+    assert claim.sees(helper_answer(attempt)) == claim.expected
 
 
 @pytest.mark.claim("bridge/acl-include")
@@ -42,14 +42,14 @@ def test_rules_of_an_included_file_count(bench, target, rules, included, expecte
     other = private_etc.replace("qemu/more.conf", f"{included} {target.bridge}\n")
     private_etc.replace("qemu/bridge.conf", f"{rules.format(target.bridge)}include {other}\n")
     attempt = bench.attempt(netdevs=[netdev(target.bridge)])
-    assert claim.sees(answer(attempt)) == claim.expects(expected)
+    assert claim.sees(helper_answer(attempt)) == claim.expects(expected)
 
 
 @pytest.mark.claim("bridge/acl-missing")
 def test_without_an_access_list_no_bridge_may_be_used(bench, target, access_list, claim):
     access_list.unlink()
     attempt = bench.attempt(netdevs=[netdev(target.bridge)])
-    assert claim.sees(answer(attempt)) == claim.expected
+    assert claim.sees(helper_answer(attempt)) == claim.expected
 
 
 @pytest.mark.claim("bridge/acl-unreadable")
@@ -57,4 +57,4 @@ def test_an_access_list_closed_to_qemus_user_is_none(bench, target, access_list,
     # Root's own file is closed to others; an ordinary user's own file has to be closed to himself.
     access_list.chmod(0 if access_list.stat().st_uid == bench.identity.uid else 0o600)
     attempt = bench.attempt(netdevs=[netdev(target.bridge)])
-    assert claim.sees(answer(attempt)) == claim.expected
+    assert claim.sees(helper_answer(attempt)) == claim.expected

@@ -3,11 +3,10 @@
 import pytest
 
 from qemunet_tests.observe.arp import owners
-from qemunet_tests.observe.backend import tap_of
-from qemunet_tests.observe.bridges import ports_of_mac
+from qemunet_tests.observe.bridge import ports_of_mac
+from qemunet_tests.observe.icmp import FULL_SIZE_BYTES, ping
 from qemunet_tests.observe.lease import lease
-from qemunet_tests.observe.probes import FULL_SIZE_BYTES
-from qemunet_tests.observe.reach import ping
+from qemunet_tests.observe.process import tap_of
 
 # On a host, until its operator has named a bridge, nothing of this mode is tried.
 pytestmark = pytest.mark.usefixtures("named_bridge")

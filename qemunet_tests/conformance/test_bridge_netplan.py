@@ -4,8 +4,8 @@ import pytest
 
 from qemunet_tests.errors import ControlFailed
 from qemunet_tests.modes.bridge import netdev
-from qemunet_tests.observe.bridges import bridge
-from qemunet_tests.observe.delay import delay
+from qemunet_tests.observe.bridge import bridge
+from qemunet_tests.observe.dhcp import delay
 from qemunet_tests.observe.lease import lease
 
 # On a host, until its operator has named a bridge, nothing of this mode is tried.

@@ -5,11 +5,18 @@ import secrets
 import pytest
 
 from qemunet_tests.guest import ssh
-from qemunet_tests.observe.banner import put_up, read_at
+from qemunet_tests.observe.icmp import ping
 from qemunet_tests.observe.lease import lease
-from qemunet_tests.observe.protocols import PROTOCOLS, WORD_BYTES, RawListener, send_from_guest, send_from_station
-from qemunet_tests.observe.raw_sockets import GuestEar
-from qemunet_tests.observe.reach import bulk, echoes, ping
+from qemunet_tests.observe.raw_ip import (
+    PROTOCOLS,
+    WORD_BYTES,
+    GuestEar,
+    RawListener,
+    send_from_guest,
+    send_from_station,
+)
+from qemunet_tests.observe.reach import echoes, put_up, read_at
+from qemunet_tests.observe.tcp import bulk
 
 # On a host, until its operator has named a bridge, nothing of this mode is tried.
 pytestmark = pytest.mark.usefixtures("named_bridge")

@@ -5,13 +5,13 @@ import pytest
 from qemunet_tests.errors import HarnessError
 from qemunet_tests.network.lab_firewall import rejecting, ruleset
 from qemunet_tests.network.target import Endpoint
-from qemunet_tests.observe.connecting import refusal
+from qemunet_tests.observe.dns import ask_from, ask_in, told, used_by_qemu
 from qemunet_tests.observe.lease import lease
-from qemunet_tests.observe.links import address_on, addresses, driver
-from qemunet_tests.observe.privileges import privileges
-from qemunet_tests.observe.protocols import PROTOCOLS, RawListener, left_the_guest, send_from_guest, send_from_station
+from qemunet_tests.observe.nic import address_on, addresses, driver
+from qemunet_tests.observe.process import privileges
+from qemunet_tests.observe.raw_ip import PROTOCOLS, RawListener, left_the_guest, send_from_guest, send_from_station
 from qemunet_tests.observe.reach import echoes
-from qemunet_tests.observe.resolver import ask_from, ask_in, told, used_by_qemu
+from qemunet_tests.observe.tcp import refusal
 
 NO_LEASE = "the guest got no lease"
 INTERFACES = "ls /sys/class/net"

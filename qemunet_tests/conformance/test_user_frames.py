@@ -2,11 +2,12 @@
 
 import pytest
 
+from qemunet_tests.observe.icmp import echo_reply
+from qemunet_tests.observe.lease import offer
+
 
 @pytest.mark.claim("user/address")
 def test_the_offer_has_the_documented_address(user_peer, claim):
-    from qemunet_tests.observe.offer import offer
-
     offered = offer(user_peer)
     assert offered, "nobody answers a DISCOVER"
     assert claim.sees(offered.interface) == claim.expected
@@ -14,8 +15,6 @@ def test_the_offer_has_the_documented_address(user_peer, claim):
 
 @pytest.mark.claim("user/gateway")
 def test_the_offer_names_the_gateway(user_peer, claim):
-    from qemunet_tests.observe.offer import offer
-
     offered = offer(user_peer)
     assert offered, "nobody answers a DISCOVER"
     assert claim.sees(offered.gateway) == claim.expected
@@ -23,8 +22,6 @@ def test_the_offer_names_the_gateway(user_peer, claim):
 
 @pytest.mark.claim("user/dns-offered")
 def test_the_offer_names_the_resolver(user_peer, claim):
-    from qemunet_tests.observe.offer import offer
-
     offered = offer(user_peer)
     assert offered, "nobody answers a DISCOVER"
     assert claim.sees(" ".join(offered.resolvers)) == claim.expected
@@ -33,8 +30,6 @@ def test_the_offer_names_the_resolver(user_peer, claim):
 @pytest.mark.claim("user/icmp-gateway")
 @pytest.mark.parametrize("address", ["10.0.2.2", "10.0.2.3"])
 def test_gateway_and_resolver_answer_an_echo_request(user_peer, claim, address):
-    from qemunet_tests.observe.offer import echo_reply
-
     answered = echo_reply(user_peer, address)
     claim.sees(f"{address} {'answers' if answered else 'is silent'}")
     assert answered

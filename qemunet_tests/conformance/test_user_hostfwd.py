@@ -7,9 +7,9 @@ import pytest
 from qemunet_tests.guest import ssh
 from qemunet_tests.host import ports
 from qemunet_tests.modes.user import netdev
-from qemunet_tests.observe.backend import listening_sockets
-from qemunet_tests.observe.banner import put_up, read_at
 from qemunet_tests.observe.lease import lease
+from qemunet_tests.observe.process import listening_sockets
+from qemunet_tests.observe.reach import put_up, read_at
 
 NO_LEASE = "the guest got no lease"
 #: Tells one guest from every other, and from the host.

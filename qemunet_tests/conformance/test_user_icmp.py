@@ -2,11 +2,9 @@
 
 import pytest
 
-from qemunet_tests.observe.echo_replies import comes_back
-from qemunet_tests.observe.hops import hops
-from qemunet_tests.observe.icmp_egress import NO_WAY, predicted
+from qemunet_tests.observe.icmp import NO_WAY, comes_back, hops, ping, predicted_egress
 from qemunet_tests.observe.lease import lease
-from qemunet_tests.observe.reach import echoes, ping
+from qemunet_tests.observe.reach import echoes
 
 NO_LEASE = "the guest got no lease"
 GATEWAY = "10.0.2.2"
@@ -50,7 +48,7 @@ def test_ping_by_raw_sockets_takes_the_dead_for_living(pinging_guest, target, cl
 
 @pytest.mark.claim("user/icmp-predicted")
 def test_ping_does_what_the_hosts_settings_foretell(pinging_guest, bench, target, claim):
-    way = predicted(pinging_guest, bench.station, bench.qemu.slirp)
+    way = predicted_egress(pinging_guest, bench.station, bench.qemu.slirp)
     claim.expects(f"{way.name}: {'echo replies' if way.pings else 'no echo reply'}")
     assert lease(pinging_guest), NO_LEASE
     seen = ping(pinging_guest, target.far_echo.address)
@@ -63,7 +61,7 @@ def test_ping_and_traceroute_work_where_the_post_says_they_do_not(user_guest, be
     assert lease(user_guest), NO_LEASE
     # Where nothing works at all, the post's sentence is true and says nothing.
     assert echoes(user_guest, "TCP", target.far_echo), "not even TCP works"
-    way, outside = predicted(user_guest, bench.station, bench.qemu.slirp), target.far_echo.address
+    way, outside = predicted_egress(user_guest, bench.station, bench.qemu.slirp), target.far_echo.address
     works = {
         "ping to the gateway": ping(user_guest, GATEWAY).received == 3,
         "ping outside": ping(user_guest, outside).received == 3,
@@ -80,7 +78,7 @@ def test_ping_and_traceroute_work_where_the_post_says_they_do_not(user_guest, be
 def test_what_traceroute_shows(user_guest, bench, target, claim, probe):
     assert lease(user_guest), NO_LEASE
     outside = target.far_echo.address
-    way = predicted(user_guest, bench.station, bench.qemu.slirp)
+    way = predicted_egress(user_guest, bench.station, bench.qemu.slirp)
     # Only what libslirp sends as UDP keeps its time to live; that includes a ping it may not send as one.
     measured = probe == "udp" or (probe == "icmp" and way == NO_WAY)
     claim.expects(" ".join((GATEWAY, *target.hops) if measured else (outside,)))

@@ -6,7 +6,7 @@ import pytest
 
 from qemunet_tests.observe.arp import answers_arp
 from qemunet_tests.observe.lease import lease
-from qemunet_tests.observe.share import MOUNT_POINT, arrived_in, mount
+from qemunet_tests.observe.smb import MOUNT_POINT, arrived_in, mount
 
 NO_LEASE = "the guest got no lease"
 SERVER = "10.0.2.4"

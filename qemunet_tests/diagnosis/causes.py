@@ -3,22 +3,18 @@
 from collections.abc import Callable, Mapping
 
 from qemunet_tests.claims import Claim
-from qemunet_tests.diagnosis import (
+from qemunet_tests.diagnosis import bridge_helper, dhcp, launch, netplan
+from qemunet_tests.diagnosis.failure import Failure
+from qemunet_tests.diagnosis.lost_frame import (
     bridge_frames,
-    bridge_helper,
-    dhcp,
     guest_side,
     host_side,
     kernel_counts,
-    lan_answers,
     lan_side,
-    launch,
-    lost_frame,
-    netplan,
     routes,
     slirp_side,
+    where_lost,
 )
-from qemunet_tests.diagnosis.failure import Failure
 from qemunet_tests.errors import Unavailable
 from qemunet_tests.host.obstacle import Obstacle
 
@@ -54,9 +50,9 @@ PATH: tuple[Check, ...] = (
     routes.address_on_port,
     routes.wrong_neighbour,
     dhcp.own_server_kept_out,
-    lost_frame.lost_here,
-    lost_frame.hidden,
-    lost_frame.host_silent,
+    where_lost.lost_here,
+    where_lost.hidden,
+    where_lost.host_silent,
     kernel_counts.dropped,
     bridge_frames.filtered,
     dhcp.spoilt_on_the_way,
@@ -68,7 +64,7 @@ PATH: tuple[Check, ...] = (
 )
 
 #: When all else is said: the question left this host, or nobody may see whether it did.
-LAST: tuple[Check, ...] = (lost_frame.lost_somewhere, lost_frame.unanswered, lost_frame.unseen)
+LAST: tuple[Check, ...] = (where_lost.lost_somewhere, where_lost.unanswered, where_lost.unseen)
 
 #: What else a claim may suffer from, by the words of `diagnosis` in its TOML table. The words are read from here.
 SPECIAL: dict[str, tuple[Check, ...]] = {
@@ -76,9 +72,9 @@ SPECIAL: dict[str, tuple[Check, ...]] = {
     "acl-refusal": HELPER,
     "helper": (launch.helper_missing,),
     "helper-privilege": (*HELPER, launch.bridge_not_allowed),
-    "lease": (*PATH, lan_answers.other_dhcp_server, lan_answers.address_taken),
-    "bridge-path": (*PATH, lan_answers.neighbour_unreachable, host_side.small_mtu, guest_side.ignores_ping),
-    "bridge-reach": (*PATH, lan_answers.neighbour_unreachable, lan_side.outside_unreachable),
+    "lease": (*PATH, lan_side.other_dhcp_server, lan_side.address_taken),
+    "bridge-path": (*PATH, lan_side.neighbour_unreachable, host_side.small_mtu, guest_side.ignores_ping),
+    "bridge-reach": (*PATH, lan_side.neighbour_unreachable, lan_side.outside_unreachable),
     "netplan": (
         netplan.interface_named_otherwise,
         netplan.networkd_not_done,

@@ -2,19 +2,25 @@
 
 from qemunet_tests import timeouts
 from qemunet_tests.deadline import Deadline
-from qemunet_tests.diagnosis import lost_frame
 from qemunet_tests.diagnosis.failure import Failure
+from qemunet_tests.diagnosis.lost_frame import search
+from qemunet_tests.diagnosis.lost_frame.frame_path import Trail
+from qemunet_tests.diagnosis.lost_frame.probes import DHCP
+from qemunet_tests.diagnosis.lost_frame.where_lost import AS_ROOT
 from qemunet_tests.host.obstacle import Obstacle
 from qemunet_tests.network.host_target import addresses
-from qemunet_tests.observe import checksums, dhcp_questions
-from qemunet_tests.observe.frame_path import Trail
-from qemunet_tests.observe.frames import dhcp_messages, seconds_to_offer
+from qemunet_tests.observe.dhcp import (
+    SERVER_PORT,
+    checksums_of_offers,
+    dhcp_messages,
+    offered_to_the_uplink,
+    seconds_to_offer,
+    server_that_informs,
+)
+from qemunet_tests.observe.ipv6 import announced_prefixes
 from qemunet_tests.observe.lease import lease
-from qemunet_tests.observe.packet_filter import stops
-from qemunet_tests.observe.probes import DHCP
-from qemunet_tests.observe.router_advertisements import announced_prefixes
+from qemunet_tests.observe.nftables import stops
 
-SERVER_PORT = 67
 #: Every client waits so long; and how much longer than the claim did we wait to see, under KVM.
 SLOW_SECONDS, FURTHER_SECONDS = 3.0, 1.0
 START_ONE = "start the LAN's DHCP server, or give the guest a static address"
@@ -22,7 +28,7 @@ START_ONE = "start the LAN's DHCP server, or give the guest a static address"
 
 def _unanswered(scene: Failure) -> Trail | None:
     """How far the request got, where it has left this host and brought nothing."""
-    trail = lost_frame.trail_of(scene) if scene.on_lan and scene.guest else None
+    trail = search.trail_of(scene) if scene.on_lan and scene.guest else None
     return trail if trail and trail.unanswered and trail.exchange.question == DHCP else None
 
 
@@ -30,7 +36,7 @@ def spoilt_on_the_way(scene: Failure) -> Obstacle | None:
     """Offers that come to the guest and that it does not take."""
     if scene.guest is None or not scene.on_lan or lease(scene.guest, within_seconds=0.0):
         return None
-    seen = checksums.of_offers(scene.guest)
+    seen = checksums_of_offers(scene.guest)
     if not seen or "right" in seen:
         return None
     how = "a wrong UDP checksum" if "wrong" in seen else "an unfinished UDP checksum (left to hardware it never met)"
@@ -42,7 +48,7 @@ def spoilt_on_the_way(scene: Failure) -> Obstacle | None:
 
 def own_server_kept_out(scene: Failure) -> Obstacle | None:
     """A DHCP server on this host itself, behind this host's own firewall."""
-    trail = lost_frame.trail_of(scene) if scene.on_lan else None
+    trail = search.trail_of(scene) if scene.on_lan else None
     host = scene.target.host
     if trail is None or trail.complete or trail.exchange.question != DHCP or not host.listens("udp", SERVER_PORT):
         return None
@@ -51,7 +57,7 @@ def own_server_kept_out(scene: Failure) -> Obstacle | None:
     if found:
         return Obstacle(f"{serves} and its own firewall keeps requests from it: {found[0].place}", found[0].remedy)
     return Obstacle(f"{serves} and answers nothing: see its log, and whether its own firewall lets requests in",
-                 lost_frame.AS_ROOT if trail.deaf else "sudo nft list ruleset")  # fmt: skip
+                 AS_ROOT if trail.deaf else "sudo nft list ruleset")  # fmt: skip
 
 
 def slow_server(scene: Failure) -> Obstacle | None:
@@ -92,10 +98,10 @@ def macs_filtered(scene: Failure) -> Obstacle | None:
     if trail is None or trail.deaf or scene.guest is None:
         return None
     uplink = trail.places[-1]
-    if not dhcp_questions.offered_to_the_uplink(scene.target.host, uplink, scene.guest.macs[0]):
+    if not offered_to_the_uplink(scene.target.host, uplink, scene.guest.macs[0]):
         return None
     # A guest that is answered now was only not answered in time.
-    if lost_frame.answered_after_all(scene):
+    if search.answered_after_all(scene):
         return None
     return Obstacle(
         f"what is behind {uplink} admits no other MAC address than {uplink}'s own: the same DHCP request brought an "
@@ -111,8 +117,8 @@ def server_declines(scene: Failure) -> Obstacle | None:
     own = addresses(scene.target.host, scene.target.bridge) if trail and not trail.deaf else []
     if trail is None or not own or scene.guest is None:
         return None
-    server = dhcp_questions.server_that_informs(scene.target.host, trail.places[-1], str(own[0].ip))
-    if server is None or lost_frame.answered_after_all(scene):
+    server = server_that_informs(scene.target.host, trail.places[-1], str(own[0].ip))
+    if server is None or search.answered_after_all(scene):
         return None
     return Obstacle(
         f"the DHCP server {server} answers this host and offers the guest nothing: it has no address left, or none for "

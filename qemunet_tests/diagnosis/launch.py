@@ -8,7 +8,7 @@ from pathlib import Path
 from qemunet_tests.diagnosis.failure import Failure
 from qemunet_tests.host import acl, ports
 from qemunet_tests.host.obstacle import Obstacle
-from qemunet_tests.observe.privileges import privileges
+from qemunet_tests.observe.process import privileges
 from qemunet_tests.qemu.command_line import NetdevRefused
 
 FORWARD = re.compile(r"Could not set up host forwarding rule '(?:tcp|udp)?:[^:]*:(\d+)-")

@@ -19,6 +19,7 @@ from qemunet_tests.deadline import Deadline
 from qemunet_tests.errors import HarnessError
 from qemunet_tests.qemu.command_line import QemuProcess
 from qemunet_tests.qemu.launcher import OWN
+from qemunet_tests.timeouts import turns
 
 MAC = "52:54:00:70:65:01"
 LARGEST_FRAME_BYTES = 65536
@@ -77,9 +78,15 @@ class Peer:
         return None
 
     def ask(self, question: Packet, wanted: Callable[[Packet], bool], within_seconds: float = 2.0) -> Packet | None:
-        """Send a frame and return the first answer that is `wanted`."""
-        self.send(question)
-        return self.receive(wanted, within_seconds)
+        """The first answer that is `wanted` to a frame, which is sent again where none comes.
+
+        A hub drops what nobody has time to take.
+        """
+        for patience_seconds in turns(within_seconds):
+            self.send(question)
+            if answer := self.receive(wanted, patience_seconds):
+                return answer
+        return None
 
     def close(self) -> None:
         if self.qemu:

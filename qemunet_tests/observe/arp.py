@@ -1,10 +1,17 @@
 """Who answers ARP on a guest's wire."""
 
 import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from qemunet_tests.guest.guest import Guest
 from qemunet_tests.timeouts import turns, whole
 
+if TYPE_CHECKING:
+    # scapy reads the machine's interfaces when it is imported: not before the lab has been entered.
+    from qemunet_tests.guest.peer import Peer
+
+BROADCAST = "ff:ff:ff:ff:ff:ff"
 REPLY = re.compile(r"\[([0-9a-f:]{17})\]")
 
 
@@ -22,3 +29,20 @@ def owners(guest: Guest, address: str, wait_seconds: int = 2) -> list[str]:
     """The MAC addresses of all others that say an address is theirs, asked without claiming it: RFC 5227, 2.1.1."""
     probe = f"arping -D -c {wait_seconds} -w {wait_seconds} -I eth0 {address}"
     return sorted(set(REPLY.findall(guest.run(probe, within_seconds=wait_seconds + 5).text)))
+
+
+@dataclass(frozen=True)
+class Resolved:
+    """Who answers for an address."""
+
+    address: str
+    mac: str
+
+
+def who_has(peer: "Peer", address: str, within_seconds: float = 0.5) -> Resolved | None:
+    """Who tells a peer that he has an address; None when nobody does."""
+    from scapy.layers.l2 import ARP, Ether
+
+    question = Ether(src=peer.mac, dst=BROADCAST) / ARP(op="who-has", hwsrc=peer.mac, psrc="10.0.2.15", pdst=address)
+    answer = peer.ask(question, lambda frame: ARP in frame and frame[ARP].psrc == address, within_seconds)
+    return Resolved(address, answer[ARP].hwsrc) if answer else None

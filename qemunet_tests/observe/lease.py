@@ -1,17 +1,24 @@
-"""What a DHCP server gave a guest."""
+"""What a DHCP server gave a guest, or offers it."""
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from qemunet_tests.deadline import Deadline
 from qemunet_tests.guest.guest import Guest
 from qemunet_tests.network.target import Target
-from qemunet_tests.observe.frames import dhcp_messages
+from qemunet_tests.observe.arp import BROADCAST
+from qemunet_tests.observe.dhcp import dhcp_messages
 from qemunet_tests.timeouts import turns
+
+if TYPE_CHECKING:
+    # scapy reads the machine's interfaces when it is imported: not before the lab has been entered.
+    from qemunet_tests.guest.peer import Peer
 
 #: A first DISCOVER may be lost while a link comes up: this is how long a client is given under KVM.
 LEASE_SECONDS = 4.0
 #: Who asked so often was not too slow to ask.
 ENOUGH_QUESTIONS = 8
+OFFER_TRANSACTION = 0x71656D75
 
 
 @dataclass(frozen=True)
@@ -61,6 +68,34 @@ def known_to_server(target: Target, mac: str, within_seconds: float = 2.0) -> st
 
     Deadline(within_seconds, "the server to write its lease down").sees(written, interval_seconds=0.05)
     return found[0] if found else None
+
+
+def offer(peer: "Peer", within_seconds: float = 2.0) -> Lease | None:
+    """The DHCPOFFER that a DISCOVER brings; None when nobody offers anything."""
+    from scapy.layers.dhcp import BOOTP, DHCP
+    from scapy.layers.inet import IP, UDP
+    from scapy.layers.l2 import Ether
+
+    discover = (
+        Ether(src=peer.mac, dst=BROADCAST)
+        / IP(src="0.0.0.0", dst="255.255.255.255")
+        / UDP(sport=68, dport=67)
+        / BOOTP(chaddr=bytes.fromhex(peer.mac.replace(":", "")), xid=OFFER_TRANSACTION, flags=0x8000)
+        / DHCP(options=[("message-type", "discover"), ("param_req_list", [1, 3, 6, 15, 51, 54]), "end"])
+    )
+    answer = peer.ask(discover, lambda frame: DHCP in frame and frame[BOOTP].xid == OFFER_TRANSACTION, within_seconds)
+    if answer is None:
+        return None
+    options = {option[0]: option[1:] for option in answer[DHCP].options if isinstance(option, tuple)}
+    return Lease(
+        address=answer[BOOTP].yiaddr,
+        prefix=sum(bin(int(octet)).count("1") for octet in options["subnet_mask"][0].split(".")),
+        gateway=options.get("router", ("",))[0],
+        resolvers=options.get("name_server", ()),
+        server=options.get("server_id", ("",))[0],
+        seconds=options.get("lease_time", (0,))[0],
+        domain="",
+    )
 
 
 def _parse(text: str) -> Lease:

@@ -1,4 +1,4 @@
-"""The resident guest of an arm, ready to be measured, and the counters of its backend."""
+"""The resident guest of an arm, ready to be measured, and the counters of its process."""
 
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
@@ -10,7 +10,7 @@ from qemunet_tests.guest.guest import Guest
 from qemunet_tests.isolation.processes import Process
 from qemunet_tests.isolation.station import Station
 from qemunet_tests.network import lab_addresses
-from qemunet_tests.observe import backend
+from qemunet_tests.observe import process
 from qemunet_tests.throughput import on_path, path_proof
 from qemunet_tests.throughput.variants import Arm
 
@@ -71,7 +71,7 @@ class ResidentGuest:
 
     def tap_payload(self) -> Mapping[str, int] | None:
         """Payload that passed this guest's tap so far, by direction; None where it has no tap."""
-        name = backend.tap_of(self.guest)
+        name = process.tap_of(self.guest)
         if name is None:
             return None
         folder = Path("/sys/class/net", name, "statistics")
@@ -91,12 +91,12 @@ class ResidentGuest:
 
     def backend_kind(self) -> str:
         """What the monitor shows now, of every guest of this arm: one word where all are of one kind."""
-        kinds = [", ".join(each.kind for each in backend.backends(guest)) for guest in self.guests]
+        kinds = [", ".join(each.kind for each in process.backends(guest)) for guest in self.guests]
         return " and ".join(dict.fromkeys(kinds))
 
     def on_path(self) -> dict[str, str]:
         """What lies in the path on the host now."""
-        name = backend.tap_of(self.guest)
+        name = process.tap_of(self.guest)
         return on_path.of_tap(self.station, name) if name else {}
 
     def describe(self) -> dict[str, Any]:

@@ -7,8 +7,8 @@ from qemunet_tests.host import bridges
 from qemunet_tests.host.files import MACHINE, read_int, read_text
 from qemunet_tests.host.obstacle import Obstacle
 from qemunet_tests.isolation.station import Station
-from qemunet_tests.observe.bridges import port_state
-from qemunet_tests.observe.packet_filter import stops
+from qemunet_tests.observe.bridge import port_state
+from qemunet_tests.observe.nftables import stops
 
 #: Queues that throw nothing away unless they are full.
 HARMLESS_QUEUES = ("noqueue", "pfifo_fast", "fq_codel", "fq", "mq", "clsact", "ingress")

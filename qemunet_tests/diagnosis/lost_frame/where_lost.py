@@ -1,28 +1,13 @@
-"""Causes nobody thought of: where on its way a frame was seen last, and what stands there.
+"""Causes nobody thought of: where on its way a frame was seen last, and what stands there."""
 
-The question that a broken claim comes down to is put once more while the guest's wire, its tap, the bridge and the
-uplink are listened to at once. That is done alike for DHCP, ARP, DNS, TCP and ICMP, and needs no list of faults.
-"""
-
-import functools
 from collections.abc import Iterator
 
 from qemunet_tests.diagnosis.failure import Failure
-from qemunet_tests.diagnosis.routes import link_to
-from qemunet_tests.errors import Unavailable
-from qemunet_tests.guest.guest import Guest
-from qemunet_tests.host import bridges
+from qemunet_tests.diagnosis.lost_frame import filters_on_path, search
+from qemunet_tests.diagnosis.lost_frame.frame_path import Trail
 from qemunet_tests.host.obstacle import Obstacle
-from qemunet_tests.observe import filters_on_path, probes
-from qemunet_tests.observe.backend import tap_of
-from qemunet_tests.observe.frame_path import Trail, follow
-from qemunet_tests.observe.lease import lease
-from qemunet_tests.observe.path_size import largest_answered
-from qemunet_tests.observe.probes import FULL_SIZE_BYTES, Exchange
-from qemunet_tests.observe.resolver import used_by_qemu
+from qemunet_tests.observe.icmp import FULL_SIZE_BYTES, largest_answered
 
-#: Claims that are about something else than a frame's way, by their `diagnosis`.
-NOT_OF_FRAMES = ("acl", "acl-refusal", "helper", "helper-privilege", "netplan", "port-forward", "not-reachable")
 REST = 3
 AS_ROOT = "run the claim again as root, with the guest still yours: sudo qemunet run --target host ... --as $USER"
 LOOK = "look at what is there: sudo nft list ruleset, tc filter show dev {0} ingress, bridge -d link, ip -s link"
@@ -45,7 +30,7 @@ def lost_somewhere(scene: Failure) -> Obstacle | None:
 
 def _lost(scene: Failure) -> tuple[Obstacle, bool] | None:
     """Between which two places a frame was lost, and whether it is known by what."""
-    trail = trail_of(scene)
+    trail = search.trail_of(scene)
     gap = trail.gap if trail else None
     if trail is None or gap is None:
         return None
@@ -70,7 +55,7 @@ def _counted(trail: Trail) -> str:
 
 def hidden(scene: Failure) -> Obstacle | None:
     """An answer that nobody saw come in, where something decides about frames before anybody may see them."""
-    trail = trail_of(scene)
+    trail = search.trail_of(scene)
     if trail is None or trail.complete or trail.gap or trail.exchange.inward or len(trail.places) == 1:
         return None
     found = filters_on_path.hidden_from_ears(scene.bench.station, trail.places[-1])
@@ -85,7 +70,7 @@ def hidden(scene: Failure) -> Obstacle | None:
 
 def host_silent(scene: Failure) -> Obstacle | None:
     """A question that the host itself should answer, and does not."""
-    trail = trail_of(scene)
+    trail = search.trail_of(scene)
     if trail is None or not trail.exchange.to_host or not trail.unanswered:
         return None
     host, last = scene.bench.station, trail.places[-1]
@@ -106,7 +91,7 @@ def host_silent(scene: Failure) -> Obstacle | None:
 
 def unanswered(scene: Failure) -> Obstacle | None:
     """A question that has left this host and brought no answer."""
-    trail = trail_of(scene)
+    trail = search.trail_of(scene)
     if trail is None or not trail.unanswered or len(trail.places) == 1:
         return None
     exchange, last = trail.exchange, trail.places[-1]
@@ -127,7 +112,7 @@ def unanswered(scene: Failure) -> Obstacle | None:
 
 def unseen(scene: Failure) -> Obstacle | None:
     """An ordinary user may listen at his own guest, and at no interface of the host."""
-    trail = trail_of(scene)
+    trail = search.trail_of(scene)
     if trail is None or trail.complete or not trail.deaf or not trail.asked[0]:
         return None
     return Obstacle(
@@ -143,94 +128,6 @@ def _largest_answered(scene: Failure, trail: Trail) -> int:
     if scene.guest is None or not address or trail.largest_bytes < FULL_SIZE_BYTES:
         return 0
     return largest_answered(scene.guest, address, trail.largest_bytes)
-
-
-def trail_of(scene: Failure) -> Trail | None:
-    """The first exchange that is not complete, of those that the broken claim needs; None where all are."""
-    return _followed(scene, id(scene.failure))
-
-
-def answered_after_all(scene: Failure) -> bool:
-    """Whether all is complete now: what had no answer had none in time, and what was concluded from that is wrong."""
-    return _followed.__wrapped__(scene, 0) is None
-
-
-@functools.lru_cache(maxsize=1)
-def _followed(scene: Failure, _: int) -> Trail | None:
-    guest = scene.guest
-    if guest is None or not guest.nics or any(topic in NOT_OF_FRAMES for topic in scene.topics) or not _runs(guest):
-        return None
-    # Whatever a real host does not let us know keeps only its own question from being asked.
-    for exchange, links, aside in (_over_the_lan if scene.on_lan else _through_qemu)(scene, guest):
-        # Twice, because a single question may get lost, and nothing be wrong.
-        for _ in range(2):
-            trail = follow(exchange, guest, scene.bench.station, links, aside, countable=scene.on_lan)
-            if trail.complete:
-                break
-        else:
-            return trail
-    return None
-
-
-def _runs(guest: Guest) -> bool:
-    return guest.qemu.how_it_ended() is None and guest.panic is None
-
-
-def _over_the_lan(scene: Failure, guest: Guest) -> Iterator[tuple[Exchange, list[str], list[str]]]:
-    tap, bridge = tap_of(guest), scene.target.bridge
-    if tap is None:
-        return
-    outside, inside = [tap, *_uplinks(scene)], [tap, bridge]
-    got = lease(guest, within_seconds=0.0)
-    if got is None:
-        yield probes.dhcp(guest), outside, [bridge]
-        return
-    services = [each for name in ("neighbour_echo", "far_echo") if (each := _known(scene, name))]
-    for service in services[:1]:
-        yield probes.arp(guest, service.address), outside, []
-    for service in services:
-        yield probes.tcp(guest, service), outside, []
-        yield probes.echo(guest, service.address), outside, []
-        yield probes.echo(guest, service.address, FULL_SIZE_BYTES), outside, []
-    if not services and got.gateway:
-        yield probes.arp(guest, got.gateway), outside, []
-        yield probes.echo(guest, got.gateway), outside, []
-        yield probes.echo(guest, got.gateway, FULL_SIZE_BYTES), outside, []
-    caller = _known(scene, "caller")
-    if caller and caller is scene.target.host:
-        yield probes.arp(guest, scene.target.caller_address, to_host=True), inside, []
-        yield probes.echo(guest, scene.target.caller_address, to_host=True), inside, []
-    if caller:
-        yield probes.call(caller, got.address), inside if caller is scene.target.host else outside, []
-
-
-def _through_qemu(scene: Failure, guest: Guest) -> Iterator[tuple[Exchange, list[str], list[str]]]:
-    def way_to(address: str) -> list[str]:
-        link = link_to(scene, address)
-        return [link] if link else []
-
-    if lease(guest, within_seconds=0.0) is None:
-        yield probes.dhcp(guest), [], []
-        return
-    if "resolver" in scene.topics:
-        for name in scene.target.names:
-            yield probes.dns(guest, name, "10.0.2.3"), way_to(used_by_qemu()), []
-    service = _known(scene, "neighbour_echo" if "reach-lan" in scene.topics else "far_echo")
-    if service and not any(topic.startswith("ping") for topic in scene.topics):
-        yield probes.tcp(guest, service), way_to(service.address), []
-
-
-def _known(scene: Failure, name: str):  # type: ignore[no-untyped-def]
-    try:
-        return getattr(scene.target, name)
-    except Unavailable:
-        return None
-
-
-def _uplinks(scene: Failure) -> list[str]:
-    with scene.target.host.entered():
-        found = next((bridge for bridge in bridges.read() if bridge.name == scene.target.bridge), None)
-    return [port.name for port in found.uplinks if port.up][:1] if found else []
 
 
 def _standing_between(scene: Failure, trail: Trail, before: str, after: str, of_answer: bool) -> Iterator[Obstacle]:

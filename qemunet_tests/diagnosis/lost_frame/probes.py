@@ -10,15 +10,13 @@ from dataclasses import dataclass
 from qemunet_tests.guest.guest import Guest
 from qemunet_tests.isolation.station import Station
 from qemunet_tests.network.target import Endpoint
-from qemunet_tests.observe.frames import DHCP_COOKIE
+from qemunet_tests.observe.capture import ARP, ICMP, TCP, UDP, Packet
+from qemunet_tests.observe.dhcp import DHCP_COOKIE
+from qemunet_tests.observe.dns import ask_in
+from qemunet_tests.observe.icmp import FULL_SIZE_BYTES, ping
 from qemunet_tests.observe.lease import lease
-from qemunet_tests.observe.packets import ARP, ICMP, TCP, UDP, Packet
-from qemunet_tests.observe.reach import ping
-from qemunet_tests.observe.resolver import ask_in
 from qemunet_tests.timeouts import crowding, whole
 
-#: linux/if_ether.h: what a guest believes that the LAN carries, less the headers of IPv4 and ICMP.
-FULL_SIZE_BYTES = 1500 - 28
 DHCP = "DHCP request"
 SYN, SYN_ACK, RESET = 0x02, 0x12, 0x04
 

@@ -1,7 +1,7 @@
 """Causes that the host's kernel itself counts, whoever asks."""
 
-from qemunet_tests.diagnosis import lost_frame
 from qemunet_tests.diagnosis.failure import Failure
+from qemunet_tests.diagnosis.lost_frame import search
 from qemunet_tests.host.obstacle import Obstacle
 
 #: What a counter that has risen while a packet was lost means, and what helps.
@@ -26,7 +26,7 @@ MEANINGS = {
 
 def dropped(scene: Failure) -> Obstacle | None:
     """A counter of losses that has risen while the question was put."""
-    trail = lost_frame.trail_of(scene)
+    trail = search.trail_of(scene)
     if trail is None:
         return None
     for drop in trail.dropped:

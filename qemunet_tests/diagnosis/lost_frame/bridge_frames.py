@@ -1,12 +1,12 @@
 """Causes in the bridge itself: it is up and whole, and keeps frames to itself."""
 
 from qemunet_tests.diagnosis.failure import Failure
+from qemunet_tests.diagnosis.lost_frame.filters_on_path import unfiltered
 from qemunet_tests.host import bridges
 from qemunet_tests.host.obstacle import Obstacle
-from qemunet_tests.observe.backend import tap_of
-from qemunet_tests.observe.bridges import bridge, port_state
-from qemunet_tests.observe.filters_on_path import unfiltered
-from qemunet_tests.observe.packet_filter import stops
+from qemunet_tests.observe.bridge import bridge, port_state
+from qemunet_tests.observe.nftables import stops
+from qemunet_tests.observe.process import tap_of
 
 
 def spanning_tree(scene: Failure) -> Obstacle | None:

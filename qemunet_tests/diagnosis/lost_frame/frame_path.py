@@ -5,13 +5,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from qemunet_tests.deadline import Deadline
+from qemunet_tests.diagnosis.lost_frame.kernel_counters import Drop, counters, risen
+from qemunet_tests.diagnosis.lost_frame.probes import Exchange
 from qemunet_tests.guest.guest import Guest
 from qemunet_tests.host.files import MACHINE, read_text
 from qemunet_tests.isolation.station import Station
-from qemunet_tests.observe.capture import GuestWire, Wiretap, Wiretaps
-from qemunet_tests.observe.kernel_counters import Drop, counters, risen
-from qemunet_tests.observe.packets import Packet
-from qemunet_tests.observe.probes import Exchange
+from qemunet_tests.observe.capture import GuestWire, Packet, Wiretap, Wiretaps
 
 #: What is under way when the asking ends gets to the next place a moment later, on a busy machine not at once.
 SETTLING_SECONDS = 1.0

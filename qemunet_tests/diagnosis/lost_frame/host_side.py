@@ -7,8 +7,8 @@ from qemunet_tests.host import bridges
 from qemunet_tests.host.bridges import BridgePort, HostBridge
 from qemunet_tests.host.obstacle import Obstacle
 from qemunet_tests.isolation.namespaces import network_namespace
-from qemunet_tests.observe.backend import bridge_of, tap_of
-from qemunet_tests.observe.bridges import places_of_mac, ports_of_mac
+from qemunet_tests.observe.bridge import bridge_of, places_of_mac, ports_of_mac
+from qemunet_tests.observe.process import tap_of
 
 
 def _bridge(scene: Failure) -> HostBridge | None:

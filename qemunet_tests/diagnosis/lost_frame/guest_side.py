@@ -5,7 +5,7 @@ import re
 from qemunet_tests.deadline import Deadline
 from qemunet_tests.diagnosis.failure import Failure
 from qemunet_tests.host.obstacle import Obstacle
-from qemunet_tests.observe.links import carrier, interfaces
+from qemunet_tests.observe.nic import carrier, interfaces
 
 #: A line of `info usernet`: protocol, descriptor, host address and port, and then the guest's.
 FORWARD = re.compile(r"HOST_FORWARD\]\s+\d+\s+\S+\s+\d+\s+(\S+)")

@@ -1,10 +1,11 @@
-"""Bridges of a station, as its kernel describes them over netlink."""
+"""Bridges of a station, as its kernel describes them over netlink, and what the bridge helper says."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 from qemunet_tests.deadline import Deadline
+from qemunet_tests.guest.bench import LaunchAttempt
 from qemunet_tests.isolation.station import Station
 
 #: linux/socket.h and linux/neighbour.h.
@@ -12,6 +13,10 @@ AF_BRIDGE, NUD_NOARP, NUD_PERMANENT, NTF_LEARNED = 7, 0x40, 0x80, 0x10
 
 #: linux/if_bridge.h: what a port does with frames.
 PORT_STATES = ("disabled", "listening", "learning", "forwarding", "blocking")
+
+STARTED = "QEMU starts"
+#: QEMU's own words, which follow the helper's and are the same for all of them.
+QEMUS_LINE = "bridge helper failed"
 
 
 @dataclass(frozen=True)
@@ -65,6 +70,13 @@ def port_state(station: Station, name: str) -> str | None:
     return None if number is None else PORT_STATES[number]
 
 
+def bridge_of(station: Station, link: str) -> str | None:
+    """The bridge a link is enslaved to."""
+    found = station.link(link)
+    master = found and station.netlink.get_links(found["index"])[0].get("master")
+    return station.netlink.get_links(master)[0].get("ifname") if master else None
+
+
 def ports_of_mac(station: Station, name: str, mac: str, within_seconds: float = 1.0) -> set[str]:
     """The ports of a bridge behind which frames of an address come in. An address that two have moves to and fro.
 
@@ -110,3 +122,13 @@ def _gateway(station: Station, index: int) -> str | None:
             gateway: str | None = route.get("gateway")
             return gateway
     return None
+
+
+def helper_answer(attempt: LaunchAttempt) -> str:
+    """STARTED, or the helper's line, or all there is where QEMU ended otherwise than for its helper's sake."""
+    if attempt.started:
+        return STARTED
+    said = attempt.complaints
+    if attempt.status == 1 and said.because and said.refusal.endswith(QEMUS_LINE):
+        return " / ".join(said.because)
+    return f"exit status {attempt.status}: {said}"

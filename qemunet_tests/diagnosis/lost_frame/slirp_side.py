@@ -6,10 +6,8 @@ import socket
 from qemunet_tests.diagnosis.failure import Failure
 from qemunet_tests.host.obstacle import Obstacle
 from qemunet_tests.network.lab_firewall import ruleset
-from qemunet_tests.observe.backend import listening_sockets
-from qemunet_tests.observe.hops import expiry_is_told
-from qemunet_tests.observe.icmp_egress import GATE, gate_opens
-from qemunet_tests.observe.reach import ping
+from qemunet_tests.observe.icmp import GATE, expiry_is_told, gate_opens, ping
+from qemunet_tests.observe.process import listening_sockets
 from qemunet_tests.timeouts import turns, whole
 
 INPUT_CHAIN = re.compile(r"chain (\S+) \{\s+type filter hook input[^}]*\b(?:drop|reject)\b")

@@ -8,8 +8,8 @@ from qemunet_tests.diagnosis.failure import Failure
 from qemunet_tests.errors import Unavailable
 from qemunet_tests.host import bridges
 from qemunet_tests.host.obstacle import Obstacle
+from qemunet_tests.observe.dns import used_by_qemu
 from qemunet_tests.observe.lease import lease
-from qemunet_tests.observe.resolver import used_by_qemu
 from qemunet_tests.observe.routing import answers_are_refused, dead_end, next_hop
 
 #: Topics of claims for which the host has to send something to somebody.

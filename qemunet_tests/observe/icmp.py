@@ -1,0 +1,202 @@
+"""Ping and traceroute: who answers, what comes back, and how QEMU sends a guest's pings."""
+
+import os
+import re
+import socket
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from qemunet_tests.errors import HarnessError
+from qemunet_tests.guest.guest import Guest
+from qemunet_tests.host.icmp import ping_socket_opens
+from qemunet_tests.isolation.station import Station
+from qemunet_tests.observe.arp import who_has
+from qemunet_tests.observe.command_place import Place
+from qemunet_tests.observe.lease import lease
+from qemunet_tests.observe.process import NET_RAW, privileges
+from qemunet_tests.timeouts import turns, whole
+
+if TYPE_CHECKING:
+    # scapy reads the machine's interfaces when it is imported: not before the lab has been entered.
+    from qemunet_tests.guest.peer import Peer
+
+RECEIVED = re.compile(r"(\d+) packets transmitted, (\d+)(?: packets)? received")
+#: IPv4 and ICMP. RFC 791: packets of 68 bytes pass everywhere.
+PING_HEADERS_BYTES, SMALLEST_BYTES = 28, 68
+#: Close enough to be recognised.
+EXACT_TO_BYTES = 4
+#: linux/if_ether.h: what a guest believes that the LAN carries, less the headers of IPv4 and ICMP.
+FULL_SIZE_BYTES = 1500 - 28
+ECHO_REPLY = 0
+HOP = re.compile(r"^\s*\d+\s+(\S+)", re.MULTILINE)
+#: traceroute's option for each protocol it can send its probes by.
+PROBES = {"udp": "", "icmp": "-I", "tcp": "-T"}
+MOST_HOPS = 6
+SILENT = "*"
+GATE = "net.ipv4.ping_group_range"
+FIRST_WITH_RAW = (4, 7)
+
+
+@dataclass(frozen=True)
+class Ping:
+    """How many echo requests were sent, and how many replies came back."""
+
+    sent: int
+    received: int
+
+    def __str__(self) -> str:
+        return f"{self.received} of {self.sent} echo requests answered"
+
+
+def ping(place: Place, address: str, count: int = 3, wait_seconds: int = 2, size_bytes: int = 56) -> Ping:
+    """Send ICMP echo requests from a place.
+
+    Where not all are answered they are sent once more on a busy machine, with longer patience. Raises
+    HarnessError where ping does not run.
+    """
+    seen = Ping(count, 0)
+    for patience_seconds in turns(wait_seconds, again=False):
+        seen = _ping(place, address, count, whole(patience_seconds), size_bytes)
+        if seen.received == seen.sent:
+            break
+    return seen
+
+
+def _ping(place: Place, address: str, count: int, wait_seconds: int, size_bytes: int) -> Ping:
+    command = f"ping -n -c {count} -i 0.3 -W {wait_seconds} -s {size_bytes} {address}"
+    answer = place.run(command, within_seconds=count * 0.3 + wait_seconds + 5)
+    match = RECEIVED.search(answer.text)
+    # An unreachable network is an answer; no ping program is none.
+    if match is None and "unreachable" not in answer.complaint:
+        raise HarnessError(f"ping did not run: {answer.complaint or answer.text}")
+    return Ping(int(match[1]), int(match[2])) if match else Ping(count, 0)
+
+
+def largest_answered(guest: Guest, address: str, below_bytes: int) -> int:
+    """The size in bytes, IPv4 header included, of the largest ping that is answered; 0 where none is."""
+
+    def passes(size_bytes: int) -> bool:
+        return ping(guest, address, count=1, wait_seconds=1, size_bytes=size_bytes - PING_HEADERS_BYTES).received == 1
+
+    lowest, highest = SMALLEST_BYTES, below_bytes
+    if not passes(lowest):
+        return 0
+    while highest - lowest > EXACT_TO_BYTES:
+        middle = (lowest + highest) // 2
+        lowest, highest = (middle, highest) if passes(middle) else (lowest, middle)
+    return lowest
+
+
+def comes_back(guest: Guest, address: str, wait_seconds: int = 1) -> bool:
+    """Whether an echo reply that bears an address as its source comes back to a guest that pings it.
+
+    Its content may be so wrong that ping(1) waits for ever, or counts nonsense.
+    """
+    for patience_seconds in turns(wait_seconds, again=False):
+        wait = whole(patience_seconds)
+        guest.run(f"timeout {wait} ping -n -c 1 {address}", within_seconds=wait + 5)
+        if ECHO_REPLY in _icmp_types(guest, address):
+            return True
+    return False
+
+
+def _icmp_types(guest: Guest, source: str) -> set[int]:
+    """The types of ICMP messages from an address, found by both addresses of their header.
+
+    QEMU before 8.0 writes the virtio header in front of every frame, so there is no fixed place to look at.
+    """
+    got = lease(guest, within_seconds=0.0)
+    addresses = socket.inet_aton(source) + socket.inet_aton(got.address if got else "0.0.0.0")
+    capture = (guest.folder / "net0.pcap").read_bytes()
+    # The addresses end the IP header, and the type is the first byte of what follows.
+    return {after[0] for after in capture.split(addresses)[1:] if after}
+
+
+def hops(place: Place, address: str, probe: str = "udp", wait_seconds: int = 1) -> tuple[str, ...]:
+    """The addresses that answered a probe each, nearest first; `*` for a hop where nobody did.
+
+    Linux reports such errors to an address once a second, after a burst of six (icmp(7), icmp_ratelimit): so probes go
+    one by one, and once more where somebody was silent.
+    """
+    found: tuple[str, ...] = ()
+    for patience_seconds in turns(wait_seconds):
+        wait = whole(patience_seconds)
+        command = f"traceroute -n -q 1 -N 1 -w {wait} -m {MOST_HOPS} {PROBES[probe]} {address}"
+        answer = place.run(command, within_seconds=MOST_HOPS * wait + 5)
+        found = tuple(HOP.findall(answer.text.partition("\n")[2]))
+        if SILENT not in found:
+            break
+    return found
+
+
+def expiry_is_told(station: Station, address: str, wait_seconds: float = 1.0) -> bool:
+    """Whether a router tells a station that the time to live of its packet to an address is over."""
+    return any(_is_told(station, address, patience_seconds) for patience_seconds in turns(wait_seconds))
+
+
+def _is_told(station: Station, address: str, wait_seconds: float) -> bool:
+    # ip(7); the socket module has no name for it before Python 3.14.
+    ip_recverr, udp_port_of_traceroute = 11, 33434
+    with station.open_socket(socket.SOCK_DGRAM) as probe:
+        probe.setsockopt(socket.IPPROTO_IP, socket.IP_TTL, 1)
+        probe.setsockopt(socket.IPPROTO_IP, ip_recverr, 1)
+        probe.settimeout(wait_seconds)
+        try:
+            probe.connect((address, udp_port_of_traceroute))
+            probe.send(b"?")
+            probe.recv(1)
+        except TimeoutError:
+            return False
+        except OSError:
+            return True
+    return False
+
+
+@dataclass(frozen=True)
+class EchoEgress:
+    """`name` is for people; `pings` says whether echo replies come back."""
+
+    name: str
+    pings: bool
+
+
+PING_SOCKET = EchoEgress("by ping socket", True)
+RAW_SOCKET = EchoEgress("by raw socket", True)
+NO_WAY = EchoEgress("not as a ping", False)
+
+
+def predicted_egress(guest: Guest, station: Station, slirp: str | None) -> EchoEgress:
+    """The way a ping takes for a guest whose QEMU runs at a station; `slirp` is libslirp's version."""
+    held = privileges(guest)
+    if gate_opens(station, held.groups):
+        return PING_SOCKET
+    return RAW_SOCKET if NET_RAW in held.capabilities and version(slirp) >= FIRST_WITH_RAW else NO_WAY
+
+
+def gate_opens(station: Station, groups: Collection[int]) -> bool:
+    """Whether a station lets these groups open ping sockets."""
+    if os.getegid() in groups:
+        # Trying is better than reading: groups that do not exist in a user namespace are shown there as 65534.
+        with station.entered():
+            return ping_socket_opens()
+    lowest, highest = (int(word) for word in station.sysctl(GATE).split())
+    return any(lowest <= group <= highest for group in groups)
+
+
+def version(text: str | None) -> tuple[int, ...]:
+    """`7.2.22` as numbers that can be compared; of an unknown version, none."""
+    return tuple(int(number) for number in re.findall(r"\d+", text or "")[:3])
+
+
+def echo_reply(peer: "Peer", address: str, within_seconds: float = 1.0) -> bool:
+    """Whether an address answers an ICMP echo request, its payload unchanged."""
+    from scapy.layers.inet import ICMP, IP
+    from scapy.layers.l2 import Ether
+
+    owner = who_has(peer, address)
+    if owner is None:
+        return False
+    request = Ether(src=peer.mac, dst=owner.mac) / IP(src="10.0.2.15", dst=address) / ICMP(id=7, seq=1) / b"qemunet"
+    answer = peer.ask(request, lambda frame: ICMP in frame and frame[ICMP].type == 0, within_seconds)
+    return answer is not None and answer[IP].src == address and bytes(answer[ICMP].payload)[:7] == b"qemunet"

@@ -1,0 +1,71 @@
+"""TCP: whether a connection opens, with which error it does not, and whether bulk data passes both ways."""
+
+import hashlib
+import secrets
+from dataclasses import dataclass
+
+from qemunet_tests.guest.guest import Guest
+from qemunet_tests.network.target import Endpoint
+from qemunet_tests.timeouts import turns, whole
+
+#: What is said where nobody says anything: by connect(2), and where the program does not give a reason.
+NO_ANSWER = ("Connection timed out", "no answer")
+
+
+def refusal(guest: Guest, service: Endpoint, wait_seconds: int = 5) -> str:
+    """The error with which a guest cannot connect, `Connection refused` for instance; empty where it can.
+
+    Where there is no answer at all it tries once more with longer patience.
+    """
+    said = ""
+    for patience_seconds in turns(wait_seconds):
+        said = _refusal(guest, service, whole(patience_seconds))
+        if said not in NO_ANSWER:
+            break
+    return said
+
+
+def _refusal(guest: Guest, service: Endpoint, wait_seconds: int) -> str:
+    options = f"connect-timeout={wait_seconds}"
+    command = f"socat -u OPEN:/dev/null TCP4:{service.address}:{service.port},{options}"
+    ended = guest.run(command, within_seconds=wait_seconds + 5)
+    return "" if ended.succeeded else ended.complaint.rpartition(": ")[2] or "no answer"
+
+
+@dataclass(frozen=True)
+class Bulk:
+    """A transfer both ways: bytes sent, bytes that came back, and whether they are the same bytes."""
+
+    sent: int
+    returned: int
+    intact: bool
+
+    def __str__(self) -> str:
+        return f"{self.returned} of {self.sent} bytes came back{'' if self.intact else ', not the same'}"
+
+
+def bulk(guest: Guest, service: Endpoint, size_bytes: int, wait_seconds: int = 20) -> Bulk:
+    """Send `size_bytes` random bytes by TCP to a service that returns them, and compare.
+
+    A ping passes on many a host where this stalls. What is not back in
+    time is sent once more with longer patience.
+    """
+    seen = Bulk(size_bytes, 0, False)
+    for patience_seconds in turns(wait_seconds):
+        seen = _bulk(guest, service, size_bytes, whole(patience_seconds))
+        if seen.returned == seen.sent:
+            break
+    return seen
+
+
+def _bulk(guest: Guest, service: Endpoint, size_bytes: int, wait_seconds: int) -> Bulk:
+    block = secrets.token_bytes(4096)
+    content = block * (size_bytes // len(block))
+    guest.put("/tmp/block", block)
+    # Made in the guest, because the way in is a serial line; `yes` repeats the name once for every block.
+    fill = f"cat $(yes /tmp/block | head -n {size_bytes // len(block)}) > /tmp/there"
+    send = f"socat -t {wait_seconds} - TCP4:{service.address}:{service.port},connect-timeout={wait_seconds}"
+    command = f"{fill}; timeout {wait_seconds} {send} < /tmp/there > /tmp/back; wc -c < /tmp/back; md5sum < /tmp/back"
+    answer = guest.run(command, within_seconds=wait_seconds + 5).text.split()
+    digest = hashlib.md5(content, usedforsecurity=False).hexdigest()
+    return Bulk(len(content), int(answer[0]), answer[1] == digest)
