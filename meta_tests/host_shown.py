@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from meta_tests.faults.host_fault import HostFault
-from meta_tests.faults.host_faults import HOST_FAULTS
+from meta_tests.faults.on_hosts.bridge import HOST_FAULTS
+from meta_tests.faults.on_hosts.typed import HostFault
 from meta_tests.samples.host_machine import PEER, HostMachine
 from meta_tests.user_accounts import NOBODY
 from qemunet_tests.cache import cache_root

@@ -15,8 +15,8 @@ from typing import Any
 import jsonschema
 import pytest
 
-from meta_tests.doctor.test_host_checks import QEMU, host
 from meta_tests.patience import limit
+from meta_tests.samples.healthy_host import QEMU, host
 from qemunet_tests.commands import doctor
 from qemunet_tests.deadline import Deadline
 from qemunet_tests.doctor import checks

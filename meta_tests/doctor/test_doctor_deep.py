@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from meta_tests.doctor.test_host_checks import KVM_HERE, host
 from meta_tests.qemu.test_accel import stub
+from meta_tests.samples.healthy_host import KVM_HERE, host
 from qemunet_tests.deadline import Deadline
 from qemunet_tests.doctor import boot_check, checks
 from qemunet_tests.doctor.checks import Capability

@@ -11,7 +11,7 @@ from pathlib import Path
 import pexpect
 import pytest
 
-from meta_tests.doctor.test_host_checks import found, host, routes
+from meta_tests.samples.healthy_host import found, host, routes
 from meta_tests.samples.host_machine import HOST, LAN, HostMachine
 from meta_tests.user_accounts import CHECKOUT, ORDINARY_PATH
 from qemunet_tests.commands import doctor

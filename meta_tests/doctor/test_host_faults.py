@@ -5,9 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from meta_tests.doctor.faults import bridges, modes, networks, programs, qemu, uplinks
-from meta_tests.doctor.faults import the_helper as helper
-from meta_tests.doctor.test_host_checks import found, host
+from meta_tests.faults.in_files import bridges, helper, modes, networks, programs, qemu, uplinks
+from meta_tests.samples.healthy_host import found, host
 from qemunet_tests import modes as modes_of_qemu
 from qemunet_tests.doctor import checks
 from qemunet_tests.doctor.checks import other_modes

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from meta_tests.doctor.faults.uplinks import EVERYWHERE, forward_drops
-from meta_tests.doctor.test_host_checks import found, host
+from meta_tests.faults.in_files.uplinks import EVERYWHERE, forward_drops
+from meta_tests.samples.healthy_host import found, host
 from meta_tests.samples.host_files import tree
 from qemunet_tests.host import firewall, network_managers
 from qemunet_tests.host.firewall import Dropping

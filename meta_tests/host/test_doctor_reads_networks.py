@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from meta_tests.doctor.test_host_checks import FILES, NET, found, host, routes
+from meta_tests.samples.healthy_host import FILES, NET, found, host, routes
 from meta_tests.samples.host_files import tree
 from qemunet_tests.host import bridges, ports, resolver_query
 from qemunet_tests.host import routes as ways

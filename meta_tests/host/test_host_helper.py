@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from meta_tests.doctor.test_host_checks import ALICE
 from meta_tests.patience import limit
+from meta_tests.samples.healthy_host import ALICE
 from qemunet_tests.errors import Unavailable
 from qemunet_tests.host import helper_program as helpers
 from qemunet_tests.host import system

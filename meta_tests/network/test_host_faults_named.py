@@ -5,9 +5,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from meta_tests.faults.host_fault import HostFault
-from meta_tests.faults.host_fault_table import record
-from meta_tests.faults.host_faults import HOST_FAULTS
+from meta_tests.faults.on_hosts.bridge import HOST_FAULTS
+from meta_tests.faults.on_hosts.typed import HostFault
+from meta_tests.faults.tables_of_hosts import record
 from meta_tests.samples.host_machine import HostMachine
 
 

@@ -22,7 +22,7 @@ from typing import Any
 
 import pytest
 
-from meta_tests.faults.host_fault import HostFault
+from meta_tests.faults.on_hosts.typed import HostFault
 from meta_tests.patience import limit
 from meta_tests.user_accounts import CHECKOUT, NOBODY, ORDINARY_PATH
 from qemunet_tests import images

@@ -4,7 +4,7 @@ import json
 from dataclasses import replace
 from typing import Any
 
-from meta_tests.doctor.test_host_checks import NET, Change, Fault, both, machine, routes
+from meta_tests.samples.healthy_host import NET, Change, Fault, both, machine, routes
 from qemunet_tests.doctor.host_facts import Facts
 from qemunet_tests.host.firewall import Firewall, parse_nft
 

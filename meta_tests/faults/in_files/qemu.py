@@ -4,7 +4,7 @@ import errno
 from dataclasses import replace
 from pathlib import Path
 
-from meta_tests.doctor.test_host_checks import KVM_HANGS, Fault, both, credentials, device, kvm, machine, qemu
+from meta_tests.samples.healthy_host import KVM_HANGS, Fault, both, credentials, device, kvm, machine, qemu
 from qemunet_tests.host.devices import KVM, Device
 from qemunet_tests.host.obstacle import Obstacle
 from qemunet_tests.host.resources import Memory

@@ -3,23 +3,23 @@
 from pathlib import Path
 
 from meta_tests.doctor.test_host_faults import FAULTS as RECORDED
-from meta_tests.faults import catalogue_of_hosts
+from meta_tests.faults import catalogue
 from meta_tests.faults.fault import FAULTS
-from meta_tests.faults.host_fault_table import table
-from meta_tests.faults.host_faults import HOST_FAULTS
+from meta_tests.faults.on_hosts.bridge import HOST_FAULTS
 from meta_tests.faults.plugin import user  # noqa: F401  (registers the faults)
+from meta_tests.faults.tables_of_hosts import table
 
 
 def test_every_fault_that_is_named_exists() -> None:
-    assert {name for names in catalogue_of_hosts.IN_THE_LAB.values() for name in names} <= set(FAULTS)
-    assert {name for names in catalogue_of_hosts.RECORDED.values() for name in names} <= set(RECORDED)
-    assert set(catalogue_of_hosts.on_hosts()) <= set(catalogue_of_hosts.ENTRIES)
+    assert {name for names in catalogue.IN_THE_LAB.values() for name in names} <= set(FAULTS)
+    assert {name for names in catalogue.RECORDED.values() for name in names} <= set(RECORDED)
+    assert set(catalogue.on_hosts()) <= set(catalogue.ENTRIES)
 
 
 def test_every_entry_is_tried_or_has_a_reason() -> None:
-    assert not catalogue_of_hosts.covered() & set(catalogue_of_hosts.NOT_TRIED)
-    assert catalogue_of_hosts.covered() | set(catalogue_of_hosts.NOT_TRIED) == set(catalogue_of_hosts.ENTRIES)
-    assert len(catalogue_of_hosts.covered()) >= 50
+    assert not catalogue.covered() & set(catalogue.NOT_TRIED)
+    assert catalogue.covered() | set(catalogue.NOT_TRIED) == set(catalogue.ENTRIES)
+    assert len(catalogue.covered()) >= 50
 
 
 def test_names_are_unique() -> None:

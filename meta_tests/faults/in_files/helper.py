@@ -3,7 +3,7 @@
 import errno
 from dataclasses import replace
 
-from meta_tests.doctor.test_host_checks import (
+from meta_tests.samples.healthy_host import (
     EVERY_CAPABILITY,
     HELPER,
     ROOT,

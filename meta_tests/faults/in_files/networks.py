@@ -3,7 +3,7 @@
 import errno
 from dataclasses import replace
 
-from meta_tests.doctor.test_host_checks import Change, Fault, routes
+from meta_tests.samples.healthy_host import Change, Fault, routes
 from qemunet_tests.host.ports import LocalPort, Owner
 from qemunet_tests.host.resolver_query import Liveliness
 

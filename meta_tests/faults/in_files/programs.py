@@ -4,7 +4,7 @@ import errno
 from dataclasses import replace
 from pathlib import Path
 
-from meta_tests.doctor.test_host_checks import Fault, credentials, machine, qemu, routes
+from meta_tests.samples.healthy_host import Fault, credentials, machine, qemu, routes
 from qemunet_tests.host.passt import Passt
 from qemunet_tests.isolation.user_namespaces import NamespaceAttempt
 from qemunet_tests.qemu.qemu_binaries import Emulator

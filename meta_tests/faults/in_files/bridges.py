@@ -1,6 +1,6 @@
 """Hosts on which the bridge or what is plugged into it is at fault."""
 
-from meta_tests.doctor.test_host_checks import FILES, NET, Fault, routes
+from meta_tests.samples.healthy_host import FILES, NET, Fault, routes
 
 FAULTS = {
     "no bridge": Fault(

@@ -1,6 +1,6 @@
 """Faults of a host from which guests in user mode suffer: they share its routes, its resolver and its ports."""
 
-from meta_tests.faults.host_fault import PEER, HostFault, filtering
+from meta_tests.faults.on_hosts.typed import PEER, HostFault, filtering
 
 DNS = ("user/dns-resolves",)
 TCP_TO_THE_LAN, TCP_OUTSIDE = ("user/reach-lan-tcp",), ("user/reach-outside-tcp",)

@@ -2,11 +2,11 @@
 
 import sys
 
-from meta_tests.faults.host_fault import HELPER, LEASE, PEER, HostFault, filtering, netdev
-from meta_tests.faults.host_faults_by_doctor import DOCTORS_FAULTS
-from meta_tests.faults.host_faults_of_lans import LAN_FAULTS
-from meta_tests.faults.host_faults_unheard import UNHEARD_FAULTS
-from meta_tests.faults.host_faults_user import USER_FAULTS
+from meta_tests.faults.on_hosts.doctor import DOCTORS_FAULTS
+from meta_tests.faults.on_hosts.lan import LAN_FAULTS
+from meta_tests.faults.on_hosts.typed import HELPER, LEASE, PEER, HostFault, filtering, netdev
+from meta_tests.faults.on_hosts.unheard import UNHEARD_FAULTS
+from meta_tests.faults.on_hosts.user import USER_FAULTS
 
 LISTENER = (
     "import os, signal, socket; open('/dev/shm/listener', 'w').write(str(os.getpid())); "

@@ -1,6 +1,6 @@
 """Faults of a host that `qemunet doctor` names, before anybody runs a guest there."""
 
-from meta_tests.faults.host_fault import QEMU, HostFault
+from meta_tests.faults.on_hosts.typed import QEMU, HostFault
 
 #: A QEMU that somebody built without libslirp.
 WITHOUT_SLIRP = f"""

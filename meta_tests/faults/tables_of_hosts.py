@@ -1,7 +1,7 @@
 """The tables of docs/host-faults.md: what was wrong with a host, the cause that was named, the remedy that mended it.
 
 Run test_host_faults_named.py with `QEMUNET_HOST_FAULT_RECORDS` naming a folder, then
-`python -m meta_tests.faults.host_fault_table FOLDER docs/host-faults.md`.
+`python -m meta_tests.faults.tables_of_hosts FOLDER docs/host-faults.md`.
 """
 
 import json
@@ -10,9 +10,9 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from meta_tests.faults import catalogue_of_hosts
-from meta_tests.faults.host_fault import HostFault
-from meta_tests.faults.host_faults import HOST_FAULTS
+from meta_tests.faults import catalogue
+from meta_tests.faults.on_hosts.bridge import HOST_FAULTS
+from meta_tests.faults.on_hosts.typed import HostFault
 
 HEAD = """\
 # Faults of a real host
@@ -52,9 +52,7 @@ def table(records: Path) -> str:
     )
     planted = sum((records / f"{fault.name}.json").is_file() for fault in HOST_FAULTS)
     count = f"\n{planted} of {len(HOST_FAULTS)} were planted, named and mended when each was last run."
-    return "\n".join(
-        [HEAD + count, KNOWN + COLUMNS, *known, UNHEARD + COLUMNS, *unheard, "", catalogue_of_hosts.coverage(), ""]
-    )
+    return "\n".join([HEAD + count, KNOWN + COLUMNS, *known, UNHEARD + COLUMNS, *unheard, "", catalogue.coverage(), ""])
 
 
 def _row(fault: HostFault, said: Path) -> str:

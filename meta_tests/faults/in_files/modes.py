@@ -3,7 +3,7 @@
 import errno
 from dataclasses import replace
 
-from meta_tests.doctor.test_host_checks import Fault, both, machine, qemu
+from meta_tests.samples.healthy_host import Fault, both, machine, qemu
 from qemunet_tests.host import ports
 from qemunet_tests.host.icmp import PingGate
 from qemunet_tests.host.resources import Disk

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
-from meta_tests.faults.host_faults import HOST_FAULTS
+from meta_tests.faults.on_hosts.bridge import HOST_FAULTS
 
 #: The numbers of its entries.
 ENTRIES = tuple(f"F{number:02}" for number in range(1, 85) if number not in (29, 34, 36, 37, 39, 52, 55, 57, 71, 83))

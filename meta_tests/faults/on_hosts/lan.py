@@ -1,6 +1,6 @@
 """Faults beside and behind a host that guests on a bridge suffer from, and what its surroundings do to their helper."""
 
-from meta_tests.faults.host_fault import (
+from meta_tests.faults.on_hosts.typed import (
     END_BACKGROUND,
     GUESTS_MAC,
     LEASE,

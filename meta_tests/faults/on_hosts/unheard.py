@@ -1,6 +1,6 @@
 """Faults that the code under test has no word for: it has to find the place by following a frame."""
 
-from meta_tests.faults.host_fault import END_BACKGROUND, LEASE, PEER, HostFault, filtering, python, with_every_tap
+from meta_tests.faults.on_hosts.typed import END_BACKGROUND, LEASE, PEER, HostFault, filtering, python, with_every_tap
 
 TCP_TO_THE_LAN = ("user/reach-lan-tcp",)
 #: A program of two instructions, r0 = XDP_DROP and exit, loaded by bpf(2) and attached by netlink.
