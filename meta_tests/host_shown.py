@@ -7,8 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from meta_tests.faults.on_hosts.bridge import HOST_FAULTS
-from meta_tests.faults.on_hosts.typed import HostFault
+from meta_tests.faults import Fault, faults_in, on_hosts
 from meta_tests.samples.host_machine import PEER, HostMachine
 from meta_tests.user_accounts import NOBODY
 from qemunet_tests.cache import cache_root
@@ -26,19 +25,19 @@ def arguments(words: list[str]) -> argparse.Namespace:
     parser.add_argument("--list", action="store_true", help="name the faults")
     parser.add_argument("--report", metavar="DIR", type=Path, help="where the report goes (default: the cache)")
     given = parser.parse_args(words)
-    if given.fault is not None and given.fault not in {fault.name for fault in HOST_FAULTS}:
+    if given.fault is not None and given.fault not in faults_in(on_hosts):
         sys.stderr.write(f"there is no fault {given.fault!r}: see --list\n")
         parser.exit(2)
     return given
 
 
-def show(fault: HostFault | None, report: Path) -> int:
+def show(fault: Fault | None, report: Path) -> int:
     """Print the card, and answer with the exit code of `qemunet run`."""
     machine = HostMachine()
     try:
         if fault is not None:
-            machine.plant(fault)
-        if fault is not None and fault.judge == "doctor":
+            machine.plant(fault.planting)
+        if fault is not None and fault.planting.by_doctor:
             machine.said, machine.status = machine.qemunet("doctor").stdout, 0
         else:
             _run(machine, fault, report)
@@ -48,15 +47,15 @@ def show(fault: HostFault | None, report: Path) -> int:
         machine.close()
 
 
-def _run(machine: HostMachine, fault: HostFault | None, report: Path) -> None:
+def _run(machine: HostMachine, fault: Fault | None, report: Path) -> None:
     """The report stays when the machine has gone: the card names what is in it."""
     report.mkdir(parents=True, exist_ok=True)
     (report / "results.json").unlink(missing_ok=True)
     uid = None
     if machine.made_by_root:
-        uid = 0 if fault is not None and fault.as_root else NOBODY
+        uid = 0 if fault is not None and fault.planting.as_root else NOBODY
         os.chown(report, uid, -1)
-    words = ("--peer", PEER) if fault is None else (*fault.words, *fault.breaks, fault.sentinel)
+    words = ("--peer", PEER) if fault is None else (*fault.planting.words, *fault.breaks, *fault.sentinels)
     machine.run("--bridge", "br0", *words, uid=uid, report=report)
 
 
@@ -64,9 +63,9 @@ def main(words: list[str]) -> int:
     """What goes wrong on the way is one line."""
     given = arguments(words)
     if given.list:
-        sys.stdout.writelines(f"{fault.name}\n" for fault in HOST_FAULTS)
+        sys.stdout.writelines(f"{name}\n" for name in faults_in(on_hosts))
         return 0
-    fault = next((fault for fault in HOST_FAULTS if fault.name == given.fault), None)
+    fault = faults_in(on_hosts)[given.fault] if given.fault else None
     report = given.report or cache_root() / "shown" / (given.fault or "healthy")
     try:
         return show(fault, report.absolute())

@@ -1,34 +1,60 @@
-"""The table of what is tried of the catalogue of host faults speaks of faults that are there."""
+"""The tables of faults have a row for each, and the catalogue of host faults is tried or excused."""
 
+import importlib
+import sys
 from pathlib import Path
 
-from meta_tests.doctor.test_host_faults import FAULTS as RECORDED
-from meta_tests.faults import catalogue
-from meta_tests.faults.fault import FAULTS
-from meta_tests.faults.on_hosts.bridge import HOST_FAULTS
-from meta_tests.faults.plugin import user  # noqa: F401  (registers the faults)
-from meta_tests.faults.tables_of_hosts import table
+import pytest
+
+from meta_tests import faults
+from meta_tests.faults import catalogue, faults_in, in_files, on_hosts, tables, unbreakable
+from qemunet_tests.claims import load
+
+A_FILE = """
+from meta_tests.faults.fault import fault
+UNBREAKABLE = {"wifi/speed": "nobody has it here"}
+@fault("wifi/lease", cause="the fox", sentinels=())
+def fox_on_the_line(lab):
+    \"\"\"A fox bit the cable.\"\"\"
+"""
 
 
-def test_every_fault_that_is_named_exists() -> None:
-    assert {name for names in catalogue.IN_THE_LAB.values() for name in names} <= set(FAULTS)
-    assert {name for names in catalogue.RECORDED.values() for name in names} <= set(RECORDED)
-    assert set(catalogue.on_hosts()) <= set(catalogue.ENTRIES)
+def test_a_file_in_the_folder_is_all_it_takes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tmp_path / "zoo"
+    folder.mkdir()
+    for name, text in (("__init__", ""), ("wifi", A_FILE), ("empty", "")):
+        (folder / f"{name}.py").write_text(text)
+    monkeypatch.syspath_prepend(tmp_path)
+    zoo = importlib.import_module("zoo")
+    (fox,) = faults_in(zoo).values()
+    assert (fox.name, fox.says, fox.planting.wants) == ("fox-on-the-line", "A fox bit the cable.", "lab")
+    assert unbreakable(zoo) == {"wifi/speed": "nobody has it here"}
+    (folder / "wlan.py").write_text(A_FILE)
+    with pytest.raises(ValueError, match="there are two faults called fox-on-the-line"):
+        faults_in(zoo)
+    for name in [name for name in sys.modules if name.partition(".")[0] == "zoo"]:
+        del sys.modules[name]
 
 
-def test_every_entry_is_tried_or_has_a_reason() -> None:
-    assert not catalogue.covered() & set(catalogue.NOT_TRIED)
-    assert catalogue.covered() | set(catalogue.NOT_TRIED) == set(catalogue.ENTRIES)
-    assert len(catalogue.covered()) >= 50
+def test_every_entry_of_the_catalogue_is_tried_or_has_a_reason() -> None:
+    tried = {each.catalogue for folder in (faults, on_hosts, in_files) for each in faults_in(folder).values()} - {""}
+    assert not tried & set(catalogue.NOT_TRIED)
+    assert tried | set(catalogue.NOT_TRIED) == set(catalogue.ENTRIES)
+    assert len(tried) >= 50
 
 
-def test_names_are_unique() -> None:
-    assert len({fault.name for fault in HOST_FAULTS}) == len(HOST_FAULTS)
-
-
-def test_the_tables_have_a_row_for_each(tmp_path: Path) -> None:
+def test_the_tables_of_hosts_have_a_row_for_each(tmp_path: Path) -> None:
     (tmp_path / "bridge-down.json").write_text('["the bridge br0 | is down", "sudo ip link set br0 up"]')
-    said = table(tmp_path)
-    assert f"1 of {len(HOST_FAULTS)} were planted" in said
+    said, planted = tables.of_hosts(tmp_path), faults_in(on_hosts)
+    assert f"1 of {len(planted)} were planted" in said
     assert "| F32 | bridge-down | a user | bridge/lease-address | the bridge br0 / is down |" in said
-    assert said.count("not planted in this run") == len(HOST_FAULTS) - 1
+    assert said.count("not planted in this run") == len(planted) - 1
+
+
+def test_the_tables_of_the_lab_have_a_row_for_each_fault_and_each_claim(tmp_path: Path) -> None:
+    (tmp_path / "bridge-down.json").write_text('["the bridge br0 is down", null]')
+    said, planted = tables.of_lab(tmp_path), faults_in(faults)
+    assert said.count("not planted in this run") == len(planted) - 1
+    assert "| the bridge br0 is down | 5 hold |" in said
+    assert all(f"\n| {claim} | " in said for claim in load())
+    assert "no fault yet" not in said

@@ -1,9 +1,13 @@
-"""What a fault is: one function that breaks something, and what must come of it."""
+"""What a fault is: something broken on purpose, and what must be said of it."""
 
 import inspect
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from qemunet_tests.doctor.host_facts import Facts
 
 #: Claims that hold whatever is wrong with a bridge, its LAN or its resolver, and the other way round.
 USER_SENTINELS = (
@@ -20,21 +24,16 @@ HELPER_SENTINELS = ("bridge/helper-found", "bridge/acl-allow", "bridge/backend-i
 
 
 @dataclass(frozen=True)
-class Fault:
-    """`breaks` are claims that must be broken, for a reason in which `cause`, a regular expression, is found.
+class InLab:
+    """A function that breaks a lab; what it did goes with the lab.
 
     `plant` takes `lab`, or `netplan_host`, or `guest` and `bench`: the lab or the second host before anything has
     used it, or every guest after its first command. It raises Unavailable where it cannot be planted.
     `core` faults are planted in every run of the project's own tests, the others by `tox -e faults`.
     """
 
-    name: str
-    says: str
     plant: Callable[..., None]
-    breaks: tuple[str, ...]
-    cause: str
-    sentinels: tuple[str, ...]
-    core: bool
+    core: bool = False
 
     @property
     def wants(self) -> str:
@@ -42,18 +41,82 @@ class Fault:
         return next(iter(inspect.signature(self.plant).parameters))
 
 
-FAULTS: dict[str, Fault] = {}
+@dataclass(frozen=True)
+class OnHost:
+    """`typed` at a machine made of namespaces, `at_lan` at its LAN, before the claims are tried.
 
-#: Claims that no fault breaks, and why.
-UNBREAKABLE: dict[str, str] = {}
+    What mends the fault is the remedy that is named, word for word, or where that is no command, `mended` and
+    `mended_at_lan`. `dhcp_options` are the LAN's DHCP server's further ones, `lan_program` is Python that runs on the
+    LAN, `become` are options of the setpriv that the run is under: all until the fault is mended. `words` are the
+    run's, `mended_words` those of the run after that. `as_root`: the run is root's. With `by_doctor` it is the doctor
+    who judges, and `entails` names other capabilities of which he then says something else as well.
+    """
+
+    typed: str = ""
+    at_lan: str = ""
+    stops_dhcp: bool = False
+    mended: str | None = None
+    mended_at_lan: str = ""
+    as_root: bool = False
+    words: tuple[str, ...] = ()
+    dhcp_options: str = ""
+    lan_program: str = ""
+    become: tuple[str, ...] = ()
+    mended_words: tuple[str, ...] | None = None
+    by_doctor: bool = False
+    entails: tuple[str, ...] = ()
+
+    @property
+    def judge(self) -> str:
+        """Who judges the host."""
+        run_by = "root" if self.as_root else "a user"
+        return f"doctor, {run_by}" if self.by_doctor else run_by
 
 
-def fault(*breaks: str, cause: str, sentinels: tuple[str, ...], core: bool = False) -> Callable[[Any], Any]:
-    """Make a fault of a function; its docstring says what is broken."""
+@dataclass(frozen=True)
+class InFiles:
+    """Other files on the host that is made of them, None for one that is gone, and a `change` of what was tried there.
 
-    def register(plant: Callable[..., None]) -> Callable[..., None]:
-        name = plant.__name__.replace("_", "-")
-        FAULTS[name] = Fault(name, (plant.__doc__ or "").strip(), plant, breaks, cause, sentinels, core)
-        return plant
+    The doctor then says `not` or `caution` of a capability, and that the modes in `impossible` are.
+    """
 
-    return register
+    state: str
+    impossible: tuple[str, ...] = ()
+    files: Mapping[str, str | None] = field(default_factory=dict)
+    change: "Callable[[Facts], Facts]" = lambda facts: facts
+
+
+@dataclass(frozen=True)
+class Fault:
+    """`breaks` are claims, or capabilities that the doctor tells of, which must then be broken.
+
+    `cause` and `remedy` are regular expressions for what must be said of them; `sentinels` are claims that must hold
+    all the same. `catalogue` is its number in the catalogue of host faults; a host's fault without one is of a kind
+    that the code under test knows nothing about.
+    """
+
+    name: str
+    breaks: tuple[str, ...]
+    cause: str
+    planting: InLab | OnHost | InFiles
+    remedy: str = ""
+    sentinels: tuple[str, ...] = ()
+    catalogue: str = ""
+    says: str = ""
+
+    def is_named_in(self, said: Mapping[str, Any]) -> bool:
+        """Whether the right cause and the right remedy are given."""
+        expected = ((self.cause, said["reason"]), (self.remedy, said["remedy"]))
+        return all(re.search(words, given or "", re.DOTALL) for words, given in expected)
+
+
+def fault(
+    *breaks: str, cause: str, sentinels: tuple[str, ...], core: bool = False, catalogue: str = ""
+) -> Callable[[Callable[..., None]], Fault]:
+    """Make a fault of the lab of a function that plants it; its docstring says what is broken."""
+
+    def made(plant: Callable[..., None]) -> Fault:
+        name, says = plant.__name__.replace("_", "-"), inspect.getdoc(plant) or ""
+        return Fault(name, breaks, cause, InLab(plant, core), "", sentinels, catalogue, says)
+
+    return made

@@ -2,8 +2,7 @@
 
 import pytest
 
-from meta_tests.faults import bridge, bridge_helper, user  # noqa: F401  (they register their faults)
-from meta_tests.faults.fault import FAULTS
+from meta_tests import faults
 from qemunet_tests.guest.bench import Bench
 from qemunet_tests.guest.guest import Guest
 from qemunet_tests.network import Lab
@@ -11,7 +10,9 @@ from qemunet_tests.network.netplan import NetplanHost
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.getgroup("qemunet").addoption("--qemunet-fault", choices=sorted(FAULTS), help="what to break")
+    parser.getgroup("qemunet").addoption(
+        "--qemunet-fault", choices=sorted(faults.faults_in(faults)), help="what to break"
+    )
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -24,18 +25,18 @@ class Planter:
     """Breaks what its fault says, wherever a run offers it."""
 
     def __init__(self, name: str) -> None:
-        self.fault = FAULTS[name]
+        self.planting = faults.faults_in(faults)[name].planting
 
     def pytest_qemunet_lab_built(self, lab: Lab) -> None:
-        if self.fault.wants == "lab":
-            self.fault.plant(lab)
+        if self.planting.wants == "lab":
+            self.planting.plant(lab)
             # What it took away of the lab's own services is what it is about.
             lab.services.excuse()
 
     def pytest_qemunet_netplan_host_built(self, host: NetplanHost) -> None:
-        if self.fault.wants == "netplan_host":
-            self.fault.plant(host)
+        if self.planting.wants == "netplan_host":
+            self.planting.plant(host)
 
     def pytest_qemunet_guest_booted(self, guest: Guest, bench: Bench) -> None:
-        if self.fault.wants == "guest":
-            self.fault.plant(guest, bench)
+        if self.planting.wants == "guest":
+            self.planting.plant(guest, bench)

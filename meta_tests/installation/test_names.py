@@ -1,4 +1,4 @@
-"""One word means one thing: in the product no class and no module bears the name of another."""
+"""One word means one thing: in the product no class and no module bears the name of another, and a test is a test."""
 
 import ast
 from collections import defaultdict
@@ -51,3 +51,27 @@ def test_no_module_bears_the_name_of_another() -> None:
         homes[file.stem].add(str(file.relative_to(CHECKOUT)))
     twice = {name: files for name, files in homes.items() if len(files) > 1}
     assert {name: files for name, files in twice.items() if name not in {*SUBJECTS, *modes.every()}} == {}
+
+
+def misnamed(*roots: Path) -> list[str]:
+    """Files that are called tests and hold none, or hold some and are not called so: pytest passes both over."""
+    files = [file for root in roots for file in root.rglob("*.py")]
+    return sorted(file.name for file in files if file.name.startswith("test_") != _holds_a_test(file))
+
+
+def _holds_a_test(file: Path) -> bool:
+    functions = (ast.FunctionDef, ast.AsyncFunctionDef)
+    nodes = ast.walk(ast.parse(file.read_text()))
+    return any(isinstance(node, functions) and node.name.startswith("test_") for node in nodes)
+
+
+def test_what_is_called_a_test_holds_one() -> None:
+    assert misnamed(CHECKOUT / "meta_tests", CHECKOUT / "qemunet_tests/conformance") == []
+
+
+def test_a_wrong_name_is_found(tmp_path: Path) -> None:
+    right = {"test_a.py": "class TestA:\n    def test_a(self): ...\n", "tables.py": "testing = True\n"}
+    wrong = {"test_b.py": "def helper(): ...\n", "b_test.py": "async def test_b(): ...\n"}
+    for name, text in {**right, **wrong}.items():
+        (tmp_path / name).write_text(text)
+    assert misnamed(tmp_path) == sorted(wrong)

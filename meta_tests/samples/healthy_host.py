@@ -1,7 +1,7 @@
-"""A healthy Debian host with a bridge of one wired card, made of files and of what was tried there; and changes of it."""
+"""A healthy Debian host with a bridge of one wired card, made of files and of what was tried; and changes of it."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 from qemunet_tests.doctor import checks
@@ -115,19 +115,6 @@ def found(facts: Facts) -> dict[str, Capability]:
     """What further modes lack is left out: that is asked of this machine, which is no host made of files."""
     known = [check for check in checks.ALL if check not in other_modes.CHECKS]
     return {capability.check.id: capability for capability in checks.look(facts, known)}
-
-
-@dataclass(frozen=True)
-class Fault:
-    """One thing wrong: in the files or in what was tried; and what the doctor must make of it."""
-
-    check: str
-    state: str
-    reason: str
-    remedy: str
-    impossible: tuple[str, ...] = ()
-    files: dict[str, str | None] | None = None
-    change: Change = lambda facts: facts
 
 
 def credentials(**changes: object) -> Change:

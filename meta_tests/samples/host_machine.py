@@ -22,7 +22,7 @@ from typing import Any
 
 import pytest
 
-from meta_tests.faults.on_hosts.typed import HostFault
+from meta_tests.faults.fault import OnHost
 from meta_tests.patience import limit
 from meta_tests.user_accounts import CHECKOUT, NOBODY, ORDINARY_PATH
 from qemunet_tests import images
@@ -222,7 +222,7 @@ class HostMachine:
     def made_by_root(self) -> bool:
         return self._as_root
 
-    def plant(self, fault: HostFault) -> None:
+    def plant(self, fault: OnHost) -> None:
         """Break the machine or its LAN."""
         if fault.stops_dhcp or fault.dhcp_options:
             self.stop(self.dhcp)
@@ -233,7 +233,7 @@ class HostMachine:
         self.type_at_lan(fault.at_lan)
         self._at_work = [self.start_at_lan([sys.executable, "-c", fault.lan_program])] if fault.lan_program else []
 
-    def mend(self, fault: HostFault, remedy: str) -> None:
+    def mend(self, fault: OnHost, remedy: str) -> None:
         """Do what the report says, word for word, or where that is no command what it means."""
         self.type(remedy.replace("sudo ", "").partition(", or ")[0] if fault.mended is None else fault.mended)
         self.type_at_lan(fault.mended_at_lan)

@@ -1,6 +1,6 @@
 """Faults of a host that `qemunet doctor` names, before anybody runs a guest there."""
 
-from meta_tests.faults.on_hosts.typed import QEMU, HostFault
+from meta_tests.faults.on_hosts.typed import QEMU, on_a_host
 
 #: A QEMU that somebody built without libslirp.
 WITHOUT_SLIRP = f"""
@@ -17,9 +17,9 @@ mount --bind /mnt/built/qemu {QEMU}
 """
 NODE = "mknod -m {mode} /mnt/kvm c {numbers}; mount --bind /mnt/kvm /dev/kvm"
 
-DOCTORS_FAULTS = tuple(
-    HostFault(name, (capability,), cause, typed=typed, remedy=remedy, mended=mended, catalogue=catalogue,
-              judge="doctor", entails=tuple(entails))
+FAULTS = tuple(
+    on_a_host(name, (capability,), cause, typed=typed, remedy=remedy, mended=mended, catalogue=catalogue,
+              by_doctor=True, entails=tuple(entails))
     for name, capability, cause, typed, remedy, mended, catalogue, *entails in (
         ("kvm-closed", "kvm", r"may not open /dev/kvm \(mode 0600", NODE.format(mode=600, numbers="10 232"), "kvm",
          "chmod 666 /dev/kvm", "F01"),

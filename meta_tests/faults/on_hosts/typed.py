@@ -1,7 +1,9 @@
-"""What a fault of a host is, and what its plants are made of."""
+"""Faults of hosts, and the commands that they are made of."""
 
 import sys
-from dataclasses import dataclass
+from typing import Any
+
+from meta_tests.faults.fault import Fault, OnHost
 
 HELPER = "/usr/lib/qemu/qemu-bridge-helper"
 QEMU = "/usr/bin/qemu-system-x86_64"
@@ -11,45 +13,17 @@ PEER = ("--peer", "192.168.77.1:7007")
 GUESTS_MAC = "& ff:ff:ff:00:00:00 == 02:71:6e:00:00:00"
 
 
-@dataclass(frozen=True)
-class HostFault:
-    """`typed` is done at the machine, `at_lan` at the LAN, before the claims of `breaks` are tried.
-
-    `catalogue` is its number in the catalogue of host faults; one without is of a kind that the code under test knows
-    nothing about. `cause` and `remedy` are regular expressions for what the report must say. What mends the fault is
-    the remedy itself, word for word, or where that is no command, `mended` and `mended_at_lan`.
-
-    `dhcp_options` are the LAN's DHCP server's further ones, `lan_program` is Python that runs on the LAN, `become`
-    are options of the setpriv that the run is under: all until the fault is mended. `mended_words` are then for the run
-    instead of `words`. `as_root`: the run is root's. `judge` is `run`, or `doctor`, whose capabilities `breaks` names;
-    `entails` names others of which it then says something else as well.
-    """
-
-    name: str
-    breaks: tuple[str, ...]
-    cause: str
-    typed: str = ""
-    at_lan: str = ""
-    stops_dhcp: bool = False
-    remedy: str = "."
-    mended: str | None = None
-    mended_at_lan: str = ""
-    as_root: bool = False
-    words: tuple[str, ...] = ()
-    catalogue: str = ""
-    dhcp_options: str = ""
-    lan_program: str = ""
-    become: tuple[str, ...] = ()
-    mended_words: tuple[str, ...] | None = None
-    judge: str = "run"
-    entails: tuple[str, ...] = ()
-    sentinel: str = "user/address"
-
-    @property
-    def by(self) -> str:
-        """Who judges the host."""
-        run_by = "root" if self.as_root else "a user"
-        return f"doctor, {run_by}" if self.judge == "doctor" else run_by
+def on_a_host(
+    name: str,
+    breaks: tuple[str, ...],
+    cause: str,
+    remedy: str = ".",
+    catalogue: str = "",
+    sentinel: str = "user/address",
+    **planting: Any,
+) -> Fault:
+    """A fault of a host of namespaces; `planting` are the fields of `OnHost`."""
+    return Fault(name, breaks, cause, OnHost(**planting), remedy, (sentinel,), catalogue)
 
 
 def netdev(hook: str, link: str, rule: str) -> str:

@@ -1,6 +1,6 @@
 """Faults that the code under test has no word for: it has to find the place by following a frame."""
 
-from meta_tests.faults.on_hosts.typed import END_BACKGROUND, LEASE, PEER, HostFault, filtering, python, with_every_tap
+from meta_tests.faults.on_hosts.typed import END_BACKGROUND, LEASE, PEER, filtering, on_a_host, python, with_every_tap
 
 TCP_TO_THE_LAN = ("user/reach-lan-tcp",)
 #: A program of two instructions, r0 = XDP_DROP and exit, loaded by bpf(2) and attached by netlink.
@@ -22,34 +22,34 @@ ASTRAY = "tc qdisc add dev {link} clsact; tc filter add dev {link} {hook} protoc
 ASTRAY += "action mirred egress redirect dev lo"
 FIXED_MAC = "from qemunet_tests.network.fixed_mac import fixed_mac\nprint(fixed_mac('bridge'))"
 
-UNHEARD_FAULTS = (
-    HostFault("xdp-program", LEASE, "no answer to the DHCP request was seen at up0, where an XDP program on up0",
+FAULTS = (
+    on_a_host("xdp-program", LEASE, "no answer to the DHCP request was seen at up0, where an XDP program on up0",
               typed=python(XDP_DROPS)),
-    HostFault("traffic-redirected", LEASE, "request was seen at tap0 and not at up0, .*a tc egress filter on up0",
+    on_a_host("traffic-redirected", LEASE, "request was seen at tap0 and not at up0, .*a tc egress filter on up0",
               typed=ASTRAY.format(link="up0", hook="egress"), as_root=True),
-    HostFault("traffic-of-the-host-redirected", ("bridge/icmp",), "request .* reached br0, and this host gave no "
+    on_a_host("traffic-of-the-host-redirected", ("bridge/icmp",), "request .* reached br0, and this host gave no "
               "answer, where this stands: a tc ingress filter on br0", typed=ASTRAY.format(link="br0", hook="ingress"),
               as_root=True),
-    HostFault("ports-isolated", LEASE, "seen at tap0 and not at up0, .*tap0 is isolated; and up0 is isolated",
+    on_a_host("ports-isolated", LEASE, "seen at tap0 and not at up0, .*tap0 is isolated; and up0 is isolated",
               typed="bridge link set dev up0 isolated on\n" + with_every_tap("bridge link set dev $t isolated on"),
               as_root=True, mended=f"{END_BACKGROUND}; bridge link set dev up0 isolated off"),
-    HostFault("tap-locked", LEASE, "seen at tap0 and not at up0.*tap0 is locked",
+    on_a_host("tap-locked", LEASE, "seen at tap0 and not at up0.*tap0 is locked",
               typed=with_every_tap("bridge link set dev $t locked on learning off"), as_root=True,
               mended=END_BACKGROUND),
-    HostFault("no-broadcast-at-the-uplink", LEASE, "seen at tap0 and not at up0, .*up0 gets no broadcast",
+    on_a_host("no-broadcast-at-the-uplink", LEASE, "seen at tap0 and not at up0, .*up0 gets no broadcast",
               typed="bridge link set dev up0 bcast_flood off", as_root=True),
-    HostFault("mac-nailed-to-the-uplink", LEASE, "takes the guest's MAC .* for somebody behind up0: .*written by hand",
+    on_a_host("mac-nailed-to-the-uplink", LEASE, "takes the guest's MAC .* for somebody behind up0: .*written by hand",
               typed=f"bridge fdb add $({python(FIXED_MAC).replace('<<', ' <<', 1)}\n) dev up0 master static sticky"),
-    HostFault("blackhole", TCP_TO_THE_LAN, r"sends nothing to 192\.168\.77\.1 .*the route blackhole 192\.168\.77\.1",
+    on_a_host("blackhole", TCP_TO_THE_LAN, r"sends nothing to 192\.168\.77\.1 .*the route blackhole 192\.168\.77\.1",
               typed="ip route add blackhole 192.168.77.1/32", words=PEER),
-    HostFault("rule-prohibits", TCP_TO_THE_LAN, r"sends nothing to 192\.168\.77\.1 .*the rule 10:.* prohibit",
+    on_a_host("rule-prohibits", TCP_TO_THE_LAN, r"sends nothing to 192\.168\.77\.1 .*the rule 10:.* prohibit",
               typed="ip rule add to 192.168.77.1 prohibit pref 10", words=PEER),
-    HostFault("rule-prohibits-qemus-user", TCP_TO_THE_LAN, r"sends nothing to 192\.168\.77\.1 .*uidrange 65534-65534",
+    on_a_host("rule-prohibits-qemus-user", TCP_TO_THE_LAN, r"sends nothing to 192\.168\.77\.1 .*uidrange 65534-65534",
               typed="ip rule add uidrange 65534-65534 to 192.168.77.1 prohibit pref 10", words=PEER, as_root=True),
-    HostFault("firewall-against-qemus-user", TCP_TO_THE_LAN, "seen at the guest's NIC and not at br0: .*skuid 65534",
+    on_a_host("firewall-against-qemus-user", TCP_TO_THE_LAN, "seen at the guest's NIC and not at br0: .*skuid 65534",
               typed=filtering("ip", "output", "meta skuid 65534 drop"), words=PEER, as_root=True),
-    HostFault("neighbour-written-by-hand", TCP_TO_THE_LAN, "to the MAC 02:00:00:00:00:01: so says an entry",
+    on_a_host("neighbour-written-by-hand", TCP_TO_THE_LAN, "to the MAC 02:00:00:00:00:01: so says an entry",
               typed="ip neigh replace 192.168.77.1 lladdr 02:00:00:00:00:01 dev br0 nud permanent", words=PEER),
-    HostFault("host-ignores-pings", ("bridge/icmp",), "echo request .* reached br0, and this host gave no answer, "
+    on_a_host("host-ignores-pings", ("bridge/icmp",), "echo request .* reached br0, and this host gave no answer, "
               "where this stands: this host ignores echo requests", typed="sysctl -w net.ipv4.icmp_echo_ignore_all=1"),
 )  # fmt: skip

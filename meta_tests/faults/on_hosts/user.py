@@ -1,6 +1,6 @@
 """Faults of a host from which guests in user mode suffer: they share its routes, its resolver and its ports."""
 
-from meta_tests.faults.on_hosts.typed import PEER, HostFault, filtering
+from meta_tests.faults.on_hosts.typed import PEER, filtering, on_a_host
 
 DNS = ("user/dns-resolves",)
 TCP_TO_THE_LAN, TCP_OUTSIDE = ("user/reach-lan-tcp",), ("user/reach-outside-tcp",)
@@ -14,33 +14,33 @@ ip route add 192.168.77.1 dev br0 src 192.168.77.2 table 100
 ip rule add uidrange 65534-65534 to 192.168.77.1 lookup 100
 """
 
-USER_FAULTS = (
-    HostFault("resolver-file-missing", DNS, "names no IPv4 nameserver", typed="rm /etc/resolv.conf",
+FAULTS = (
+    on_a_host("resolver-file-missing", DNS, "names no IPv4 nameserver", typed="rm /etc/resolv.conf",
               mended="echo nameserver 192.168.77.1 > /etc/resolv.conf", catalogue="F51"),
-    HostFault("resolver-behind-a-blank", DNS, "names no IPv4 nameserver",
+    on_a_host("resolver-behind-a-blank", DNS, "names no IPv4 nameserver",
               typed="echo ' nameserver 192.168.77.1' > /etc/resolv.conf",
               mended="echo nameserver 192.168.77.1 >> /etc/resolv.conf", catalogue="F10"),
-    HostFault("port-privileged", ("user/hostfwd-ssh-2222",), "port 2222 is below 3000, where only root may listen",
+    on_a_host("port-privileged", ("user/hostfwd-ssh-2222",), "port 2222 is below 3000, where only root may listen",
               typed="echo 3000 > /proc/sys/net/ipv4/ip_unprivileged_port_start",
               mended="echo 1024 > /proc/sys/net/ipv4/ip_unprivileged_port_start", catalogue="F54"),
-    HostFault("lan-is-what-guests-get", TCP_TO_THE_LAN, r"10\.0\.2\.77 is in 10\.0\.2\.0/24, which is what user mode",
+    on_a_host("lan-is-what-guests-get", TCP_TO_THE_LAN, r"10\.0\.2\.77 is in 10\.0\.2\.0/24, which is what user mode",
               typed="ip addr add 10.0.2.78/24 dev br0", at_lan="ip addr add 10.0.2.77/24 dev lan0",
               words=("--peer", "10.0.2.77:7007"), remedy="net=10.0.3.0/24", catalogue="F48",
               # The claim's guests have the documented network: so it is the LAN that gets another.
               mended="ip addr del 10.0.2.78/24 dev br0; sleep 0.1", mended_words=PEER),
-    HostFault("address-on-the-port-of-the-host", TCP_TO_THE_LAN, "up0 .*still has this host's address and routes",
+    on_a_host("address-on-the-port-of-the-host", TCP_TO_THE_LAN, "up0 .*still has this host's address and routes",
               typed="ip addr flush dev br0; ip addr add 192.168.77.2/24 dev up0", words=PEER, catalogue="F24",
               remedy="move address and routes from up0 to br0",
               mended="ip addr flush dev up0; ip addr add 192.168.77.2/24 dev br0"),
-    HostFault("strict-reverse-path", TCP_TO_THE_LAN, r"filter drops what 192\.168\.77\.1 answers: .* at br0",
+    on_a_host("strict-reverse-path", TCP_TO_THE_LAN, r"filter drops what 192\.168\.77\.1 answers: .* at br0",
               typed=TWO_WAYS, words=PEER, remedy="rp_filter=2", catalogue="F47"),
-    HostFault("no-default-route", TCP_OUTSIDE, r"sends nothing to 203\.0\.113\.9 \(Network is unreachable\)",
+    on_a_host("no-default-route", TCP_OUTSIDE, r"sends nothing to 203\.0\.113\.9 \(Network is unreachable\)",
               typed="ip route del default", at_lan="ip addr add 203.0.113.9/32 dev lo", words=OUTSIDE,
               remedy="ip route add default via", mended="ip route add default via 192.168.77.1"),
-    HostFault("machine-of-the-lan-is-off", TCP_TO_THE_LAN, r"nobody on br0 answers ARP for 192\.168\.77\.7",
+    on_a_host("machine-of-the-lan-is-off", TCP_TO_THE_LAN, r"nobody on br0 answers ARP for 192\.168\.77\.7",
               words=("--peer", "192.168.77.7:7007"), remedy="see whether 192.168.77.7 is there", mended="",
               mended_at_lan="ip addr add 192.168.77.7/32 dev lo"),
-    HostFault("firewall-of-the-lan", TCP_TO_THE_LAN, "though 192.168.77.1 is there and answers ARP: a firewall",
+    on_a_host("firewall-of-the-lan", TCP_TO_THE_LAN, "though 192.168.77.1 is there and answers ARP: a firewall",
               at_lan=filtering("ip", "input", "tcp dport 7007 drop"), words=PEER, remedy="nft list ruleset", mended="",
               mended_at_lan="nft delete table ip wall", catalogue="F12"),
 )  # fmt: skip
