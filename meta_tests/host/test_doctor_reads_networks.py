@@ -14,6 +14,7 @@ from meta_tests.samples.healthy_host import FILES, NET, found, host, routes
 from meta_tests.samples.host_files import tree
 from qemunet_tests.host import bridges, ports, resolver_query
 from qemunet_tests.host import routes as ways
+from qemunet_tests.host.socket_table import Protocol
 
 
 def test_routes_and_who_filters_strictly(tmp_path: Path) -> None:
@@ -96,7 +97,7 @@ def test_no_resolver_to_ask() -> None:
 
 
 @pytest.mark.parametrize(("protocol", "state"), [("tcp", "0A"), ("udp", "07")])
-def test_the_user_of_a_socket_whose_process_is_hidden(tmp_path: Path, protocol: ports.Protocol, state: str) -> None:
+def test_the_user_of_a_socket_whose_process_is_hidden(tmp_path: Path, protocol: Protocol, state: str) -> None:
     header = "sl local_address rem_address st tx_queue rx_queue tr tm->when retrnsmt uid timeout inode\n"
     line = f"0: 0100007F:08AE 00000000:0000 {state} 00000000:00000000 00:00000000 00000000 3999999 0 4242\n"
     connected = line.replace(f" {state} ", " 01 ").replace("08AE", "08AF")

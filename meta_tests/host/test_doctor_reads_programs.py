@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from meta_tests.samples.host_files import program, tree
-from qemunet_tests.host import default_mac, passt, paths_in_binary, security_modules
+from qemunet_tests.host import guest_macs, passt, paths_in_binary, security_modules
 from qemunet_tests.host.security_modules import Confinement
 from qemunet_tests.qemu import qemu_binaries
 
@@ -61,7 +61,7 @@ def test_confinement(tmp_path: Path, files: dict[str, str], expected: Confinemen
     ],
 )
 def test_a_guest_with_the_default_mac(words: str, has: bool) -> None:
-    assert default_mac.has_default_mac(words.split()) == has
+    assert guest_macs.gives(guest_macs.DEFAULT_MAC, words.split()) == has
 
 
 def test_guests_of_another_network_do_not_count(tmp_path: Path) -> None:
@@ -69,7 +69,7 @@ def test_guests_of_another_network_do_not_count(tmp_path: Path) -> None:
     for pid, network in (("self", "net:[1]"), ("41", "net:[1]"), ("42", "net:[2]")):
         tree(tmp_path, {f"/proc/{pid}/cmdline": words, f"/proc/{pid}/ns/other": ""})
         (tmp_path / f"proc/{pid}/ns/net").symlink_to(network)
-    assert default_mac.with_default_mac(tmp_path) == (41,)
+    assert guest_macs.guests_with(guest_macs.DEFAULT_MAC, root=tmp_path) == (41,)
 
 
 def test_a_path_that_was_compiled_in(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 from qemunet_tests.diagnosis.failure import Failure
-from qemunet_tests.host import acl, ports
+from qemunet_tests.host import acl, ports, process_table
 from qemunet_tests.host.obstacle import Obstacle
 from qemunet_tests.observe.process import privileges
 from qemunet_tests.qemu.command_line import NetdevRefused
@@ -83,7 +83,7 @@ def started_otherwise(scene: Failure) -> Obstacle | None:
     """A wrapper in QEMU's place, or a configuration file, that adds or takes away network options."""
     if scene.guest is None or scene.on_lan or not scene.guest.nics:
         return None
-    words = Path(f"/proc/{scene.guest.qemu.process.pid}/cmdline").read_text().split("\0")
+    words = process_table.words(scene.guest.qemu.process.pid)
     got = [word for option, word in itertools.pairwise(words) if option == "-netdev"]
     asked = [nic.netdev.spell(f"net{number}") for number, nic in enumerate(scene.guest.nics)]
     if got == asked:
@@ -99,6 +99,6 @@ def privileged(scene: Failure) -> Obstacle | None:
     if scene.guest is None or not scene.guest.nics or scene.guest.nics[0].netdev.shares_network:
         return None
     held = privileges(scene.guest)
-    if held.none or scene.guest.nics[0].netdev.capabilities_needed(lambda: True):
+    if held.ordinary or scene.guest.nics[0].netdev.capabilities_needed(lambda: True):
         return None
     return Obstacle(str(held), f"run QEMU as an ordinary user, and see: getcap {scene.bench.qemu.path}")

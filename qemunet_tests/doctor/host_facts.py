@@ -12,9 +12,9 @@ from qemunet_tests.host import (
     acl,
     bridges,
     credentials,
-    default_mac,
     devices,
     firewall,
+    guest_macs,
     helper_program,
     icmp,
     kvm,
@@ -32,8 +32,10 @@ from qemunet_tests.host import (
 )
 from qemunet_tests.host.bridges import BridgePort
 from qemunet_tests.host.files import MACHINE, read_int, under
+from qemunet_tests.host.guest_macs import DEFAULT_MAC
 from qemunet_tests.host.obstacle import Obstacle
 from qemunet_tests.host.search_path import search_path
+from qemunet_tests.host.socket_table import Protocol
 from qemunet_tests.isolation import user_namespaces
 from qemunet_tests.isolation.identity import unprivileged
 from qemunet_tests.qemu import kvm_probe_cache, qemu_binaries, qemu_facts
@@ -44,7 +46,7 @@ from qemunet_tests.user_names import user_name
 #: The port that the documentation forwards to a guest's SSH server.
 SSH_FORWARD_PORT = 2222
 #: Others that the tests of the real host forward.
-OTHER_FORWARD_PORTS: tuple[tuple[int, ports.Protocol], ...] = ((2222, "udp"), (2223, "tcp"))
+OTHER_FORWARD_PORTS: tuple[tuple[int, Protocol], ...] = ((2222, "udp"), (2223, "tcp"))
 #: Programs the lab runs, looked for where administrators' programs are as well.
 LAB_PROGRAMS = ("dnsmasq", "setpriv")
 _PROGRAM_FOLDERS = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -141,7 +143,7 @@ def gather(root: Path = MACHINE, environment: Mapping[str, str] = os.environ) ->
         firewall=firewall.read(ourselves) if here and plugged else firewall.NOT_ASKED,
         managers=services,
         confinement=security_modules.read(root),
-        default_mac_pids=default_mac.with_default_mac(root),
+        default_mac_pids=guest_macs.guests_with(DEFAULT_MAC, root=root),
         tracked=_tracked(root),
     )
 

@@ -1,4 +1,4 @@
-"""Who this process is to the kernel: ids, groups, capabilities, and what it may still gain.
+"""Who a process is to the kernel: ids, groups, capabilities, and what it may still gain.
 
 Sources: proc(5), capabilities(7), user_namespaces(7).
 """
@@ -17,6 +17,8 @@ SECCOMP_FILTER = 2
 #: The first line of uid_map where no user namespace was entered.
 ALL_IDS = ["0", "0", "4294967295"]
 _NS_GET_USERNS = 0xB701
+#: Numbers of capability.h; others than these are shown as numbers.
+_NAMES = {10: "net_bind_service", CAP_NET_ADMIN: "net_admin", CAP_NET_RAW: "net_raw", CAP_SYS_ADMIN: "sys_admin"}
 
 
 @dataclass(frozen=True)
@@ -40,6 +42,24 @@ class Credentials:
     system_calls_filtered: bool
     in_user_namespace: bool
     network_is_ours: bool | None = True
+
+    def __str__(self) -> str:
+        held = ", ".join(_NAMES.get(number, str(number)) for number in range(64) if self._usable >> number & 1)
+        return f"QEMU runs as user {self.effective_uid} with {held or 'no capability'}"
+
+    @property
+    def _usable(self) -> int:
+        """What it has or could take up."""
+        return self.effective | self.permitted
+
+    @property
+    def ordinary(self) -> bool:
+        """Whether this is an ordinary user without any capability."""
+        return self.effective_uid != 0 and not self._usable
+
+    def may_take_up(self, capability: int) -> bool:
+        """Whether the process holds the capability, or would have it for the asking."""
+        return bool(self._usable >> capability & 1)
 
     def may(self, capability: int) -> bool:
         """Whether this process holds the capability now."""
@@ -66,12 +86,19 @@ class Credentials:
         return "" if self.uid == 0 else "sudo "
 
 
-def read(root: Path = MACHINE) -> Credentials:
-    """The credentials of this process; what the file does not say is taken from the process itself."""
-    status = _fields(read_text(root, "/proc/self/status") or "")
+def read(root: Path = MACHINE, pid: int | None = None) -> Credentials:
+    """Those of this process, or of another.
+
+    What the file does not say is taken from this process itself. Raises OSError where the other is gone.
+    """
+    folder = "/proc/self" if pid is None else f"/proc/{pid}"
+    said = read_text(root, f"{folder}/status")
+    if said is None and pid is not None:
+        raise ProcessLookupError(f"process {pid} is gone")
+    status = _fields(said or "")
     uids = _numbers(status, "Uid") or [os.getuid(), os.geteuid()]
     gids = _numbers(status, "Gid") or [os.getgid(), os.getegid()]
-    identity_map = (read_text(root, "/proc/self/uid_map") or " ".join(ALL_IDS)).split()
+    identity_map = (read_text(root, f"{folder}/uid_map") or " ".join(ALL_IDS)).split()
     return Credentials(
         uid=uids[0],
         effective_uid=uids[1],
@@ -85,7 +112,7 @@ def read(root: Path = MACHINE) -> Credentials:
         no_new_privileges=status.get("NoNewPrivs") == "1",
         system_calls_filtered=status.get("Seccomp") == str(SECCOMP_FILTER),
         in_user_namespace=identity_map != ALL_IDS,
-        network_is_ours=_network_is_ours() if root == MACHINE else True,
+        network_is_ours=_network_is_ours() if root == MACHINE and pid is None else True,
     )
 
 

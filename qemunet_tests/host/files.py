@@ -34,6 +34,12 @@ def read_int(root: Path, path: str) -> int | None:
         return None
 
 
+def net_table(root: Path, name: str) -> list[list[str]]:
+    """The rows of a table of the caller's network namespace, in words and without the heading; none where it lacks."""
+    folder = "/proc/thread-self/net" if root == MACHINE else "/proc/net"
+    return [row.split() for row in (read_text(root, f"{folder}/{name}") or "").splitlines()[1:]]
+
+
 def names_in(root: Path, path: str) -> list[str]:
     """What a folder holds, sorted; nothing where it is missing or closed to us."""
     try:

@@ -3,8 +3,9 @@
 Source: icmp_send() of libslirp, ping_group_range in icmp(7). The setting belongs to the network namespace.
 """
 
+import os
 import socket
-from collections.abc import Callable
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -12,7 +13,7 @@ from typing import Literal
 from qemunet_tests.host.credentials import CAP_NET_RAW, Credentials
 from qemunet_tests.host.files import MACHINE, read_text
 
-SETTING = "/proc/sys/net/ipv4/ping_group_range"
+GATE = "net.ipv4.ping_group_range"
 
 EchoSocket = Literal["ping socket", "raw socket", "none"]
 
@@ -25,20 +26,30 @@ class PingGate:
     way: EchoSocket
 
 
-def read(credentials: Credentials, root: Path = MACHINE, opening: Callable[[], bool] | None = None) -> PingGate:
-    """The setting, and what it means for this process. `opening` tries a ping socket; nothing is sent."""
-    words = (read_text(root, SETTING) or "").split()
-    limits = (int(words[0]), int(words[1])) if len(words) == 2 else None
-    if opening is None and root == MACHINE:
-        opening = ping_socket_opens
-    if opening is not None:
-        open_to_us = opening()
-    else:
-        lowest, highest = limits or (1, 0)
-        open_to_us = any(lowest <= group <= highest for group in credentials.all_groups)
-    if open_to_us:
-        return PingGate(limits, "ping socket")
-    return PingGate(limits, "raw socket" if credentials.may(CAP_NET_RAW) else "none")
+def read(credentials: Credentials, root: Path = MACHINE) -> PingGate:
+    """The setting, and what it means for this process; nothing is sent."""
+    return PingGate(_range(root), way(credentials.all_groups, credentials.may(CAP_NET_RAW), root))
+
+
+def way(groups: Collection[int], has_raw_sockets: bool, root: Path = MACHINE) -> EchoSocket:
+    """The way for a process of these groups, in the network namespace that the caller stands in."""
+    if gate_opens(groups, root):
+        return "ping socket"
+    return "raw socket" if has_raw_sockets else "none"
+
+
+def gate_opens(groups: Collection[int], root: Path = MACHINE) -> bool:
+    """Whether somebody of these groups may open ping sockets."""
+    if root == MACHINE and os.getegid() in groups:
+        # Trying is better than reading: groups that do not exist in a user namespace are shown there as 65534.
+        return ping_socket_opens()
+    lowest, highest = _range(root) or (1, 0)
+    return any(lowest <= group <= highest for group in groups)
+
+
+def _range(root: Path) -> tuple[int, int] | None:
+    words = (read_text(root, f"/proc/sys/{GATE.replace('.', '/')}") or "").split()
+    return (int(words[0]), int(words[1])) if len(words) == 2 else None
 
 
 def ping_socket_opens() -> bool:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
 
+from qemunet_tests.host import process_table
 from qemunet_tests.host.files import MACHINE, names_in, read_text
 
 #: The name that the kernel gives the first tap that the bridge helper makes.
@@ -43,16 +44,13 @@ class Managers:
 
 def read(root: Path = MACHINE) -> Managers:
     """Which of them run, and what their files say of taps."""
-    running = tuple(name for command, name in _SERVICES.items() if command in _commands(root))
+    commands = {process_table.name(pid, root) for pid in process_table.pids(root)}
+    running = tuple(name for command, name in _SERVICES.items() if command in commands)
     reasons = {
         NETWORK_MANAGER: _manager_takes_taps(root) if NETWORK_MANAGER in running else None,
         NETWORKD: _networkd_takes_taps(root) if NETWORKD in running else None,
     }
     return Managers(running, tuple((name, why) for name, why in reasons.items() if why is not None))
-
-
-def _commands(root: Path) -> frozenset[str]:
-    return frozenset(read_text(root, f"/proc/{pid}/comm") or "" for pid in names_in(root, "/proc") if pid.isdigit())
 
 
 def _manager_takes_taps(root: Path) -> str | None:

@@ -1,25 +1,20 @@
 """Whether QEMU could listen on a port, and who keeps it from doing so.
 
-QEMU itself says neither the errno nor the owner. Sources: proc(5), ip(7).
+QEMU itself says neither the errno nor the owner. Source: ip(7).
 """
 
 import errno
 import os
 import socket
-from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
-from qemunet_tests.host.files import MACHINE, names_in, read_int, read_text, under
+from qemunet_tests.host import process_table, socket_table
+from qemunet_tests.host.files import MACHINE, read_int
 from qemunet_tests.host.obstacle import Obstacle
+from qemunet_tests.host.socket_table import Protocol
 from qemunet_tests.user_names import user_name
-
-Protocol = Literal["tcp", "udp"]
-
-#: The state of a socket that waits for anybody: TCP_LISTEN, and TCP_CLOSE for one that is not connected.
-_WAITING = {"tcp": "0A", "udp": "07"}
 
 
 @dataclass(frozen=True)
@@ -93,21 +88,11 @@ def read(number: int, root: Path = MACHINE, protocol: Protocol = "tcp") -> Local
 
 def owner(number: int, root: Path = MACHINE, protocol: Protocol = "tcp") -> Owner | None:
     """Who listens on the port, or None where nobody does."""
-    sockets = dict(_listening_sockets(number, root, protocol))
+    sockets = {each.inode: each for each in socket_table.listening(protocol, number, root)}
     if not sockets:
         return None
-    for pid in filter(str.isdigit, names_in(root, "/proc")):
-        for descriptor in names_in(root, f"/proc/{pid}/fd"):
-            with suppress(OSError):
-                if str(under(root, f"/proc/{pid}/fd/{descriptor}").readlink()) in sockets:
-                    return Owner(int(pid), read_text(root, f"/proc/{pid}/comm"))
-    return Owner(None, None, user_name(next(iter(sockets.values()))))
-
-
-def _listening_sockets(number: int, root: Path, protocol: Protocol) -> Iterator[tuple[str, int]]:
-    """Each with the user it belongs to."""
-    for table in (f"/proc/net/{protocol}", f"/proc/net/{protocol}6"):
-        for line in (read_text(root, table) or "").splitlines()[1:]:
-            words = line.split()
-            if words[3] == _WAITING[protocol] and int(words[1].rpartition(":")[2], 16) == number:
-                yield f"socket:[{words[9]}]", int(words[7])
+    for pid in process_table.pids(root):
+        with suppress(OSError):
+            if not sockets.keys().isdisjoint(socket_table.held_by(pid, root)):
+                return Owner(pid, process_table.name(pid, root))
+    return Owner(None, None, user_name(next(iter(sockets.values())).uid))

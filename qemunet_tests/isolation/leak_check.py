@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from qemunet_tests.deadline import Deadline
+from qemunet_tests.host import process_table
 from qemunet_tests.isolation.namespaces import scratch
 from qemunet_tests.isolation.processes import Spawner
 
@@ -97,8 +98,4 @@ def _program(pid: int) -> Program | None:
 
 
 def _command_of(pid: int) -> str:
-    try:
-        words = Path(f"/proc/{pid}/cmdline").read_bytes().decode(errors="replace").split("\0")
-    except OSError:
-        return "gone meanwhile"
-    return " ".join(words).strip()
+    return " ".join(process_table.words(pid)) or "gone meanwhile"

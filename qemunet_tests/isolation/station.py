@@ -9,6 +9,8 @@ from typing import Any
 
 from pyroute2 import IPRoute
 
+from qemunet_tests.host import socket_table
+from qemunet_tests.host.socket_table import Protocol
 from qemunet_tests.isolation import namespaces
 from qemunet_tests.isolation.processes import Completed, Process, Spawner
 from qemunet_tests.timeouts import turns
@@ -95,8 +97,7 @@ class Station:
     def bring_down(self, link: str) -> None:
         self.netlink.link("set", index=self.index(link), state="down")
 
-    def listens(self, protocol: str, port: int) -> bool:
-        """Whether any socket here is bound to `port`; `protocol` is `tcp` or `udp`."""
+    def listens(self, protocol: Protocol, port: int) -> bool:
+        """Whether any socket here is bound to `port`."""
         with self.entered():
-            rows = Path(f"/proc/thread-self/net/{protocol}").read_text().splitlines()[1:]
-        return any(row.split()[1].endswith(f":{port:04X}") for row in rows)
+            return any(each.port == port for each in socket_table.bound(protocol))

@@ -1,20 +1,19 @@
 """Ping and traceroute: who answers, what comes back, and how QEMU sends a guest's pings."""
 
-import os
 import re
 import socket
-from collections.abc import Collection
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from qemunet_tests.errors import HarnessError
 from qemunet_tests.guest.guest import Guest
-from qemunet_tests.host.icmp import ping_socket_opens
+from qemunet_tests.host import icmp
+from qemunet_tests.host.credentials import CAP_NET_RAW
 from qemunet_tests.isolation.station import Station
 from qemunet_tests.observe.arp import who_has
 from qemunet_tests.observe.command_place import Place
 from qemunet_tests.observe.lease import lease
-from qemunet_tests.observe.process import NET_RAW, privileges
+from qemunet_tests.observe.process import privileges
 from qemunet_tests.timeouts import turns, whole
 
 if TYPE_CHECKING:
@@ -34,7 +33,6 @@ HOP = re.compile(r"^\s*\d+\s+(\S+)", re.MULTILINE)
 PROBES = {"udp": "", "icmp": "-I", "tcp": "-T"}
 MOST_HOPS = 6
 SILENT = "*"
-GATE = "net.ipv4.ping_group_range"
 FIRST_WITH_RAW = (4, 7)
 
 
@@ -161,27 +159,19 @@ class EchoEgress:
     pings: bool
 
 
-PING_SOCKET = EchoEgress("by ping socket", True)
-RAW_SOCKET = EchoEgress("by raw socket", True)
-NO_WAY = EchoEgress("not as a ping", False)
+_EGRESSES: dict[icmp.EchoSocket, EchoEgress] = {
+    "ping socket": EchoEgress("by ping socket", True),
+    "raw socket": EchoEgress("by raw socket", True),
+    "none": EchoEgress("not as a ping", False),
+}
 
 
 def predicted_egress(guest: Guest, station: Station, slirp: str | None) -> EchoEgress:
     """The way a ping takes for a guest whose QEMU runs at a station; `slirp` is libslirp's version."""
     held = privileges(guest)
-    if gate_opens(station, held.groups):
-        return PING_SOCKET
-    return RAW_SOCKET if NET_RAW in held.capabilities and version(slirp) >= FIRST_WITH_RAW else NO_WAY
-
-
-def gate_opens(station: Station, groups: Collection[int]) -> bool:
-    """Whether a station lets these groups open ping sockets."""
-    if os.getegid() in groups:
-        # Trying is better than reading: groups that do not exist in a user namespace are shown there as 65534.
-        with station.entered():
-            return ping_socket_opens()
-    lowest, highest = (int(word) for word in station.sysctl(GATE).split())
-    return any(lowest <= group <= highest for group in groups)
+    has_raw_sockets = held.may_take_up(CAP_NET_RAW) and version(slirp) >= FIRST_WITH_RAW
+    with station.entered():
+        return _EGRESSES[icmp.way(held.all_groups, has_raw_sockets)]
 
 
 def version(text: str | None) -> tuple[int, ...]:

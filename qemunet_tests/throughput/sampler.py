@@ -7,8 +7,9 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from qemunet_tests.deadline import Deadline
+from qemunet_tests.host.socket_table import held_by
 from qemunet_tests.throughput import cpu
-from qemunet_tests.throughput.sockets import Account, Connection, Ends, inodes_of
+from qemunet_tests.throughput.sockets import Account, Connection, Ends
 
 TICK_SECONDS = 0.05
 #: The kernel tells of the end of a connection a moment after it.
@@ -119,7 +120,7 @@ class Sampler:
                 self._look()
 
     def _look(self) -> None:
-        held = {inode for pid in self._owners for inode in inodes_of(pid)}
+        held = {inode for pid in self._owners for inode in held_by(pid)}
         alive = self._account.alive(self._port)
         now, spent, server = time.monotonic(), cpu.seconds(self._subject), cpu.seconds([self._server])
         moved = self._moved() - self._moved_before if self._moved else self._served(alive)

@@ -4,17 +4,16 @@ Sources: linux/inet_diag.h, linux/sock_diag.h; sock_diag(7). pyroute2 knows the 
 """
 
 import errno
-import re
 import socket
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from pyroute2.netlink import NETLINK_SOCK_DIAG, NLM_F_MATCH, NLM_F_REQUEST, NLM_F_ROOT
 from pyroute2.netlink.diag import SKNLGRP_INET_TCP_DESTROY, SOCK_DIAG_BY_FAMILY, inet_diag_msg, inet_diag_req
 
+from qemunet_tests.host import socket_table
 from qemunet_tests.isolation.station import Station
 
 HEADER_BYTES = 16
@@ -115,18 +114,4 @@ def _connection(message: bytes, port: int) -> list[Connection]:
 def listening(station: Station, port: int) -> bool:
     """Whether somebody accepts TCP connections here; what is left of earlier ones has the port as well."""
     with station.entered():
-        rows = [row.split() for row in Path("/proc/thread-self/net/tcp").read_text().splitlines()[1:]]
-    return any(row[3] == "0A" and row[1].endswith(f":{port:04X}") for row in rows)
-
-
-def inodes_of(pid: int) -> set[int]:
-    """The sockets that a process holds. Raises OSError where that may not be asked."""
-    found = set()
-    for link in Path(f"/proc/{pid}/fd").iterdir():
-        try:
-            match = re.fullmatch(r"socket:\[(\d+)\]", str(link.readlink()))
-        except FileNotFoundError:
-            continue
-        if match:
-            found.add(int(match[1]))
-    return found
+        return bool(socket_table.listening("tcp", port))

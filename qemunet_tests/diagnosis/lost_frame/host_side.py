@@ -1,12 +1,10 @@
 """Causes on the host: its bridge, its uplink, its settings."""
 
-from pathlib import Path
-
 from qemunet_tests.diagnosis.failure import Failure
 from qemunet_tests.host import bridges
 from qemunet_tests.host.bridges import BridgePort, HostBridge
+from qemunet_tests.host.guest_macs import guests_with
 from qemunet_tests.host.obstacle import Obstacle
-from qemunet_tests.isolation.namespaces import network_namespace
 from qemunet_tests.observe.bridge import bridge_of, places_of_mac, ports_of_mac
 from qemunet_tests.observe.process import tap_of
 
@@ -74,7 +72,7 @@ def mac_not_unique(scene: Failure) -> Obstacle | None:
     if scene.guest is None or not scene.on_lan:
         return None
     own = scene.guest.qemu.process.pid
-    others = [pid for pid in _neighbours_with_mac(scene.guest.macs[0], own) if pid != own]
+    others = [pid for pid in guests_with(scene.guest.macs[0], own) if pid != own]
     if not others:
         return None
     return Obstacle(
@@ -103,19 +101,6 @@ def mac_elsewhere(scene: Failure) -> Obstacle | None:
         "same MAC",
         "give every guest a MAC of its own: -device ...,mac=",
     )
-
-
-def _neighbours_with_mac(mac: str, own: int) -> list[int]:
-    """The processes in QEMU's own network namespace that were given this MAC: elsewhere it does no harm."""
-    found = []
-    for process in (int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdigit()):
-        try:
-            words = Path(f"/proc/{process}/cmdline").read_bytes()
-            if f"mac={mac}".encode() in words and network_namespace(process) == network_namespace(own):
-                found.append(process)
-        except OSError:  # it ended meanwhile, or belongs to somebody else
-            continue
-    return found
 
 
 def small_mtu(scene: Failure) -> Obstacle | None:

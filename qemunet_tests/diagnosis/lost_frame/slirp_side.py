@@ -4,9 +4,10 @@ import re
 import socket
 
 from qemunet_tests.diagnosis.failure import Failure
+from qemunet_tests.host.icmp import GATE, gate_opens
 from qemunet_tests.host.obstacle import Obstacle
 from qemunet_tests.network.lab_firewall import ruleset
-from qemunet_tests.observe.icmp import GATE, expiry_is_told, gate_opens, ping
+from qemunet_tests.observe.icmp import expiry_is_told, ping
 from qemunet_tests.observe.process import listening_sockets
 from qemunet_tests.timeouts import turns, whole
 
@@ -50,8 +51,9 @@ def lan_kept_out(scene: Failure) -> Obstacle | None:
 def ping_gate_open(scene: Failure) -> Obstacle | None:
     """The host lets QEMU's group open ping sockets, so that libslirp pings for the guest."""
     groups = {scene.bench.identity.gid, *scene.bench.identity.groups}
-    if not gate_opens(scene.bench.station, groups):
-        return None
+    with scene.bench.station.entered():
+        if not gate_opens(groups):
+            return None
     return Obstacle(
         f"{GATE} is {' '.join(scene.bench.station.sysctl(GATE).split())} and QEMU's group in it: the host pings for "
         "the guest",

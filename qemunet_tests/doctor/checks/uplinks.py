@@ -4,8 +4,8 @@ from qemunet_tests.doctor.checks.candidates import candidates, uplinks, with_can
 from qemunet_tests.doctor.checks.check import BRIDGE, Check, CheckResult, caution, impossible, ok
 from qemunet_tests.doctor.host_facts import Facts
 from qemunet_tests.host.bridges import HostBridge
-from qemunet_tests.host.default_mac import DEFAULT_MAC
 from qemunet_tests.host.firewall import Dropping
+from qemunet_tests.host.guest_macs import DEFAULT_MAC
 from qemunet_tests.host.network_managers import NETWORK_MANAGER
 from qemunet_tests.host.obstacle import Obstacle
 from qemunet_tests.network.fixed_mac import fixed_mac

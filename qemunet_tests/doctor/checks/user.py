@@ -4,7 +4,7 @@ from ipaddress import IPv4Network
 
 from qemunet_tests.doctor.checks.check import LAB, USER, Check, CheckResult, caution, impossible, ok
 from qemunet_tests.doctor.host_facts import Facts
-from qemunet_tests.host import icmp, resolver
+from qemunet_tests.host import resolver
 from qemunet_tests.host.obstacle import Obstacle
 from qemunet_tests.host.package_manager import install_command
 
@@ -80,7 +80,9 @@ def _falls_back(facts: Facts) -> bool:
 
 def ping(facts: Facts) -> CheckResult:
     limits = facts.ping.range
-    setting = f"net.ipv4.ping_group_range is {limits[0]} {limits[1]}" if limits else f"no {icmp.SETTING}"
+    setting = (
+        f"net.ipv4.ping_group_range is {limits[0]} {limits[1]}" if limits else "no /proc/sys/net/ipv4/ping_group_range"
+    )
     opening = f'{facts.sudo}sysctl -w net.ipv4.ping_group_range="0 2147483647"'
     match facts.ping.way:
         case "ping socket":

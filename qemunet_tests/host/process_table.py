@@ -1,0 +1,32 @@
+"""The processes that this one may see: what they are called, how they were started, which network they are in.
+
+Source: proc(5).
+"""
+
+from pathlib import Path
+
+from qemunet_tests.host.files import MACHINE, names_in, read_bytes, read_text, under
+
+
+def pids(root: Path = MACHINE) -> list[int]:
+    """All of them, lowest first."""
+    return sorted(int(name) for name in names_in(root, "/proc") if name.isdigit())
+
+
+def name(pid: int, root: Path = MACHINE) -> str | None:
+    """The program's, cut at 15 characters; None where it is gone."""
+    return read_text(root, f"/proc/{pid}/comm")
+
+
+def words(pid: int, root: Path = MACHINE) -> list[str]:
+    """The command line; none where it is gone, or nothing but a part of the kernel."""
+    said = (read_bytes(root, f"/proc/{pid}/cmdline") or b"").decode(errors="replace").rstrip("\0")
+    return said.split("\0") if said else []
+
+
+def network(pid: int | str = "thread-self", root: Path = MACHINE) -> str | None:
+    """The identity of the network namespace, for instance `net:[4026531840]`; None where that may not be known."""
+    try:
+        return str(under(root, f"/proc/{pid}/ns/net").readlink())
+    except OSError:
+        return None
