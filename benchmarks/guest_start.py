@@ -143,7 +143,7 @@ def main() -> None:
     parser.add_argument("--accel", default="tcg", choices=["auto", "kvm", "tcg"])
     parser.add_argument("--qemu")
     arguments = parser.parse_args()
-    image, qemu = images.ensure("tiny"), qemu_facts.find(arguments.qemu)
+    image, qemu = images.ensure(), qemu_facts.find(arguments.qemu)
     with tempfile.TemporaryDirectory() as folder:
         packages = virtme_arm.fetch(image, Path(folder))
         namespaces.enter()
@@ -151,7 +151,7 @@ def main() -> None:
     spawner = Spawner(os.getpid())
     lab = Lab(spawner)
     accelerator = accel.choose(arguments.accel, qemu, image)
-    machine = GuestMachine(qemu, image, images.recipe("tiny").cmdline, accelerator)
+    machine = GuestMachine(qemu, image, accelerator)
     bench = Bench(machine, lab.host, note=lambda sentence: print(sentence, file=sys.stderr))
     try:
         measured = measure(bench, arguments.rounds, virtme_arm.arms(bench, kernel))

@@ -76,15 +76,16 @@ def build(recipe: Recipe, roots: Roots, apt: Apt, folder: Path, work: Path, prog
     found, fetched = libraries.fetch(apt, root, programs.values(), recipe.extra_libraries, roots.programs)
     linux = kernel.find_kernel(root)
     progress.step("writing the initramfs", 0.75)
-    tree = _tree(recipe, linux, recipe.modules, programs, found)
-    image = Image(recipe.name, "", folder)
+    drivers = recipe.guest.drivers
+    tree = _tree(recipe, linux, (*drivers, *recipe.modules), programs, found)
+    image = Image(recipe.name, "", folder, recipe.guest)
     tree.write(image.initrd, DIRECT_COMPRESSION)
     image.kernel.write_bytes(vmlinux.bootable(linux.bzimage))
     progress.step("writing the disk", 0.9)
-    small = {name: programs[name] for name in recipe.disk.programs}
+    small = {name: programs[name] for name in recipe.disk_programs}
     needed, _ = libraries.closure(root, small.values(), ())
-    _tree(recipe, linux, recipe.disk.modules, small, needed).write(image.small_initrd, DISK_COMPRESSION)
-    disk.write_disk(image.vdisk, linux.bzimage, image.small_initrd, recipe.disk_mb, recipe.cmdline)
+    _tree(recipe, linux, drivers, small, needed).write(image.small_initrd, DISK_COMPRESSION)
+    disk.write_disk(image.vdisk, linux.bzimage, image.small_initrd, recipe.disk_mb, recipe.guest.cmdline)
     return sorted([*roots.kernel, *roots.programs, *fetched])
 
 

@@ -1,6 +1,7 @@
 """Carrying a built image to a host that cannot build one."""
 
 import os
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,6 @@ from qemunet_tests.errors import Unavailable, UsageError
 from qemunet_tests.images import image_cache
 from qemunet_tests.images import manifest as manifests
 from qemunet_tests.images.manifest import Manifest
-from qemunet_tests.images.recipes import recipe, recipe_names
 from qemunet_tests.qemu.built_image import Image
 
 #: Several times an image. Whatever is larger would fill a disk before it turned out to be none.
@@ -24,7 +24,7 @@ def export(name: str, file: Path) -> Path:
 
     Raises UsageError where there is no such image or the file cannot be written; no half file is left.
     """
-    image = image_cache.find(recipe(name))
+    image = image_cache.find(image_cache.require(name))
     if image is None:
         raise UsageError(f"there is no built guest image {name!r} of this version: run `qemunet image build` first")
     half = file.with_name(f".{file.name}.{os.getpid()}")
@@ -38,17 +38,19 @@ def export(name: str, file: Path) -> Path:
     return file
 
 
-def import_(file: Path) -> Image:
-    """Verify an exported image and put it beside the built ones, where `ensure` finds it.
+def import_(file: Path, name: str | None = None) -> Image:
+    """Verify an exported image and put it beside the built ones, where `ensure` finds it: by its own name, or `name`.
 
     Raises UsageError for a file that is damaged, foreign, or of another version of qemunet; nothing is left of it.
     """
+    if name and not re.match(manifests.NAME, name):
+        raise UsageError(f"{name!r} cannot be the name of a guest image")
     if not file.is_file():
         raise UsageError(f"there is no file {file}")
     place = image_cache.own_shelf()
     with image_cache.locked(place), image_cache.unfinished(place) as folder:
         try:
-            said = _unpack(file, folder)
+            said = _unpack(file, folder, name)
         except _archive_error() as wrong:
             raise UsageError(f"{file} is damaged, or no exported guest image: {wrong}") from wrong
         except OSError as failed:
@@ -85,13 +87,13 @@ def _blocks(file: Path) -> Iterator[bytes]:
             yield block
 
 
-def _unpack(file: Path, folder: Path) -> Manifest:
+def _unpack(file: Path, folder: Path, name: str | None) -> Manifest:
     """The manifest comes first and says which files may follow, each once, and how large each is."""
     said: Manifest | None = None
     with _library().file_reader(str(file), "tar", "zstd") as archive:
         for entry in archive:
             if said is None:
-                said = _manifest(file, entry)
+                said = _named(file, _manifest(file, entry), name)
             elif entry.isfile and entry.pathname in said.files and not (folder / entry.pathname).exists():
                 _write_out(entry, folder / entry.pathname, said.files[entry.pathname].size)
             else:
@@ -123,6 +125,18 @@ def _manifest(file: Path, entry: Any) -> Manifest:
         raise UsageError(f"{file} is damaged: its manifest contradicts itself")
     if sum(one.size for one in said.files.values()) > LIMIT_BYTES:
         raise UsageError(f"{file} is no exported guest image: it says that it is larger than {LIMIT_BYTES >> 20} MiB")
-    if said.name not in recipe_names() or said.recipe_digest != recipe(said.name).digest():
-        raise UsageError(f"{file} was made by another version of qemunet: export it again with this one")
     return said
+
+
+def _named(file: Path, said: Manifest, name: str | None) -> Manifest:
+    """The manifest of what is to be called `name`. An image that says all of itself is of no version of qemunet, but a
+    name that there is a recipe for means what that makes."""
+    renamed = said.model_copy(update={"name": name or said.name})
+    if said.guest is None:
+        raise UsageError(f"{file} was made by another version of qemunet: export it again with this one")
+    if image_cache.asked_digest(renamed.name) not in (None, said.recipe_digest):
+        raise UsageError(
+            f"{file} was made by another version of qemunet: export it again with this one, or give it a name of its "
+            "own: qemunet image import --name NAME FILE"
+        )
+    return renamed

@@ -14,7 +14,7 @@ from qemunet_tests.errors import HarnessError, UsageError
 from qemunet_tests.images import manifest as manifests
 from qemunet_tests.images.distribution import host_release
 from qemunet_tests.images.manifest import Manifest
-from qemunet_tests.images.recipes import Recipe
+from qemunet_tests.images.recipes import recipe, recipe_names
 from qemunet_tests.lock import locked as hold
 from qemunet_tests.qemu.built_image import Image
 
@@ -45,24 +45,41 @@ def made_at(folder: Path) -> float:
     return (folder / manifests.FILE).stat().st_mtime
 
 
-def serves(folder: Path, said: Manifest, recipe_digest: str) -> bool:
-    """Whether an image is what this recipe asks for on this host."""
+def asked_digest(name: str) -> str | None:
+    """The recipe that an image of this name has to be of; None for a name without one, whose images were imported."""
+    return recipe(name).digest() if name in recipe_names() else None
+
+
+def serves(folder: Path, said: Manifest, recipe_digest: str | None) -> bool:
+    """Whether an image is what the recipe of its name, where there is one, asks for on this host."""
     here = said.distribution == host_release().label or (folder / IMPORTED).exists()
-    return here and said.recipe_digest == recipe_digest
+    return here and said.guest is not None and recipe_digest in (None, said.recipe_digest)
 
 
-def find(wanted: Recipe) -> Image | None:
-    """The newest image of this recipe; one that was built for this distribution before one that was imported."""
-    recipe_digest = wanted.digest()
+def find(name: str) -> Image | None:
+    """The newest image of this name that serves; one that was built for this distribution before one imported."""
+    recipe_digest = asked_digest(name)
     fitting = [
-        ((folder / IMPORTED).exists(), -made_at(folder), folder, said.digest)
+        ((folder / IMPORTED).exists(), -made_at(folder), folder, said)
         for folder, said in images()
-        if said.name == wanted.name and serves(folder, said, recipe_digest)
+        if said.name == name and serves(folder, said, recipe_digest)
     ]
     if not fitting:
         return None
-    *_, folder, digest = min(fitting)
-    return Image(wanted.name, digest, folder)
+    *_, folder, said = min(fitting, key=lambda one: one[:2])
+    return said.image(folder)
+
+
+def names() -> list[str]:
+    """All that can be asked for: what there is a recipe for, and what was imported under a name of its own."""
+    return sorted({*recipe_names(), *(said.name for folder, said in images() if serves(folder, said, None))})
+
+
+def require(name: str) -> str:
+    """The name. Raises UsageError where nothing can be asked for by it."""
+    if name not in recipe_names() and name not in (known := names()):
+        raise UsageError(f"there is no guest image called {name!r}; there is: {', '.join(known)}")
+    return name
 
 
 @contextmanager
@@ -114,7 +131,7 @@ def publish(folder: Path, said: Manifest, *, imported: bool = False) -> Image:
     take_away(place)
     folder.rename(place)
     _flush(place.parent)
-    return Image(said.name, said.digest, place)
+    return said.image(place)
 
 
 def unwritable(failed: Exception) -> HarnessError:

@@ -5,16 +5,19 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from qemunet_tests import trust
+from qemunet_tests.errors import HarnessError
 from qemunet_tests.images.apt import Package
-from qemunet_tests.qemu.built_image import Image
+from qemunet_tests.qemu.built_image import FILES, Image
+from qemunet_tests.qemu.guest_profile import GuestProfile
 
 FILE = "manifest.json"
+CONTENT = FILES
 LIMIT_BYTES = 1 << 20
-_PARTS = Image("", "", Path())
-CONTENT = (_PARTS.kernel.name, _PARTS.initrd.name, _PARTS.small_initrd.name, _PARTS.vdisk.name)
+#: What an image may be called: it is a folder's name, and a word on a command line.
+NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
 
 
 class Sum(BaseModel):
@@ -33,22 +36,33 @@ class Ingredient(BaseModel):
 
 
 class Manifest(BaseModel):
-    """`digest` names what went in (`recipe_digest` and `packages`) and what came out (`files`)."""
+    """`digest` names what went in (`recipe_digest` and `packages`), what came out (`files`) and what whoever boots it
+    has to know (`guest`, which images of old versions do not say). The name is not part of it."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    qemunet_image: int = 1
-    name: str
+    qemunet_image: int = 2
+    name: str = Field(pattern=NAME)
     digest: str
     recipe_digest: str
     distribution: str
     packages: tuple[Ingredient, ...]
     files: dict[str, Sum]
+    guest: GuestProfile | None = None
 
     @property
     def consistent(self) -> bool:
         """Whether it names the files of an image, and itself rightly."""
-        return set(self.files) == set(CONTENT) and self.digest == digest(self.recipe_digest, self.packages, self.files)
+        named = digest(self.recipe_digest, self.packages, self.files, self.guest)
+        return set(self.files) == set(CONTENT) and self.digest == named
+
+    def image(self, folder: Path) -> Image:
+        """The image whose files lie in `folder`. Raises HarnessError where it does not say what guest it is."""
+        if self.guest is None:
+            raise HarnessError(
+                f"{folder} was made by another version of qemunet: qemunet image remove {self.digest[:12]}"
+            )
+        return Image(self.name, self.digest, folder, self.guest)
 
     def fits(self, folder: Path) -> bool:
         """Whether every file is there with its size: cheap enough for every start."""
@@ -82,13 +96,16 @@ def ingredients(packages: list[Package]) -> tuple[Ingredient, ...]:
     return tuple(Ingredient(name=one.name, version=one.version, sha256=one.sha256) for one in sorted(packages))
 
 
-def digest(recipe_digest: str, packages: tuple[Ingredient, ...], files: Mapping[str, Sum]) -> str:
+def digest(
+    recipe_digest: str, packages: tuple[Ingredient, ...], files: Mapping[str, Sum], guest: GuestProfile | None
+) -> str:
     """Changes when anything that went in changes, or a byte of what came out, and only then.
 
     The same ingredients make the same bytes. That others say so of theirs, imported from them, is no proof.
     """
     lines = [recipe_digest, *(f"{one.name} {one.version} {one.sha256}" for one in packages)]
     lines += [f"{name} {one.size} {one.sha256}" for name, one in sorted(files.items())]
+    lines += [guest.model_dump_json()] if guest else []
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from qemunet_tests.errors import HarnessError, UsageError
+from qemunet_tests.qemu.guest_profile import GuestProfile
 
 SHELF = Path(__file__).parent
 # The modules of this package that decide what an image contains: a change in one is a change of the image.
@@ -17,27 +18,17 @@ SHAPING_SOURCES = (
 )  # fmt: skip
 
 
-class DiskRecipe(BaseModel):
-    """What of a guest is on its disk, too, which the BIOS reads slowly."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    modules: tuple[str, ...]
-    programs: tuple[str, ...]
-
-
 class Recipe(BaseModel):
-    """One guest image. `cmdline` is what the bench hands to the kernel when QEMU loads it itself."""
+    """One guest image. `disk_programs` are on its disk, too, which the BIOS reads slowly."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: str
-    memory_mb: int
     disk_mb: int
-    cmdline: str
     modules: tuple[str, ...]
     programs: dict[str, tuple[str, ...]]
-    disk: DiskRecipe
+    disk_programs: tuple[str, ...]
+    guest: GuestProfile
     extra_libraries: tuple[str, ...] = ()
 
     @property

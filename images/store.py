@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from qemunet_tests.errors import Unavailable, UsageError
-from qemunet_tests.images import image_cache
+from qemunet_tests.images import DEFAULT, image_cache
 from qemunet_tests.images import manifest as manifests
 from qemunet_tests.images.apt import Apt, StaleLists
 from qemunet_tests.images.distribution import Distribution, distribution, host_release
@@ -18,6 +18,7 @@ from qemunet_tests.images.progress import Progress, Silent
 from qemunet_tests.images.recipes import Recipe, recipe, recipe_names
 from qemunet_tests.images.tools import NoRoom
 from qemunet_tests.qemu.built_image import Image
+from qemunet_tests.qemu.guest_profile import GuestProfile
 
 
 @dataclass(frozen=True)
@@ -33,28 +34,36 @@ class StoredImage:
     current: bool
 
 
-def ensure(name: str = "tiny", *, progress: Progress | None = None) -> Image:
+def ensure(name: str = DEFAULT, *, progress: Progress | None = None) -> Image:
     """The image `name`, built now if there is none for the present recipe and distribution.
 
     Newer packages are no reason to build: a run must not change its guest by itself. `build` asks for them.
     Raises UsageError for an unknown name, Unavailable where nothing can be built, HarnessError where building failed.
     """
-    wanted = recipe(name)
-    if (found := image_cache.find(wanted)) is not None:
+    if (found := image_cache.find(image_cache.require(name))) is not None:
         return found
+    wanted = recipe(name)
     packages_of = distribution(host_release())
     with _alone(progress or Silent()) as shown:
         # Whoever held the lock may have built it.
-        return image_cache.find(wanted) or _build(wanted, packages_of, shown)
+        return image_cache.find(name) or _build(wanted, packages_of, shown)
 
 
-def available(name: str = "tiny") -> Image | None:
+def available(name: str = DEFAULT) -> Image | None:
     """The image that `ensure` would return at once, or None. Raises UsageError for an unknown name."""
-    return image_cache.find(recipe(name))
+    return image_cache.find(image_cache.require(name))
 
 
-def build(name: str = "tiny", *, progress: Progress | None = None) -> Image:
+def profile(name: str = DEFAULT) -> GuestProfile:
+    """What the guest of that name is, whether its image is built yet or not. Raises UsageError for an unknown name."""
+    found = None if name in recipe_names() else image_cache.find(image_cache.require(name))
+    return found.guest if found else recipe(name).guest
+
+
+def build(name: str = DEFAULT, *, progress: Progress | None = None) -> Image:
     """Ask the distribution what is current, and build unless that very image is there. Raises as `ensure` does."""
+    if image_cache.require(name) not in recipe_names():
+        raise UsageError(f"the guest image {name!r} was imported, and there is no recipe to build it by")
     wanted, packages_of = recipe(name), distribution(host_release())
     with _alone(progress or Silent()) as shown:
         return _build(wanted, packages_of, shown)
@@ -93,7 +102,7 @@ def _entry(folder: Path, said: Manifest) -> StoredImage:
         size_bytes=sum(one.size for one in said.files.values()),
         age_seconds=max(0.0, time.time() - image_cache.made_at(folder)),
         distribution=said.distribution,
-        current=said.name in recipe_names() and image_cache.serves(folder, said, recipe(said.name).digest()),
+        current=image_cache.serves(folder, said, image_cache.asked_digest(said.name)),
     )
 
 
@@ -127,11 +136,12 @@ def _build_from(apt: Apt, wanted: Recipe, packages_of: Distribution, folder: Pat
     files = manifests.sums(folder)
     said = Manifest(
         name=wanted.name,
-        digest=manifests.digest(recipe_digest, used, files),
+        digest=manifests.digest(recipe_digest, used, files, wanted.guest),
         recipe_digest=recipe_digest,
         distribution=packages_of.label,
         packages=used,
         files=files,
+        guest=wanted.guest,
     )
     image = image_cache.publish(folder, said)
     progress.step("done", 1.0)
@@ -145,5 +155,5 @@ def _same(wanted: Recipe, recipe_digest: str, apt: Apt, roots: set[str]) -> Imag
             continue
         names = {one.name for one in said.packages}
         if roots <= names and manifests.ingredients(list(apt.known(names).values())) == said.packages:
-            return Image(said.name, said.digest, folder)
+            return said.image(folder)
     return None

@@ -62,6 +62,7 @@ OPTIONS = (
     Option("as", "whom the guests of this host belong to (default: whoever called sudo, else nobody)", "USER"),
     Option("accel", "auto (default) proves KVM by running a guest, else takes TCG", "auto|kvm|tcg"),
     Option("qemu", "the QEMU to test (default: qemu-system-x86_64 of the PATH)", "PATH"),
+    Option("image", "the guest that boots, by the name of its image (default: the one that is built)", "NAME"),
     Option("nic", "network devices where a test leaves the choice open", "MODEL", several=True),
     Option("cold", "boot every guest, thaw none"),
     Option("report", "write junit.xml and results.json into this folder", "DIR"),

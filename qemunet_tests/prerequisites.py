@@ -23,7 +23,7 @@ def prepare(settings: Settings, notice: Callable[[str], None] = lambda _: None) 
     `notice` is told what takes long. Raises UsageError, Unavailable, HarnessError.
     """
     cache.claim()
-    image = images.ensure()
+    image = images.ensure(settings.image)
     guests = on_the_host(settings.as_user) if settings.target == "host" else unprivileged()
     qemu = qemu_facts.find(str(settings.qemu) if settings.qemu else None, guests)
     if settings.target == "host":

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
 
+from qemunet_tests import images
 from qemunet_tests.claims import load, unmatched
 from qemunet_tests.errors import UsageError
 from qemunet_tests.host.search_path import search_path
@@ -22,9 +23,6 @@ from qemunet_tests.options import CLAIMS, OPTIONS
 
 if TYPE_CHECKING:
     from pytest import Config
-
-#: What the tiny guest has drivers for.
-NIC_MODELS = ("e1000", "e1000e", "rtl8139", "virtio-net-pci", "vmxnet3")
 
 LAB_BRIDGE = "br0"
 
@@ -55,6 +53,7 @@ class Settings(BaseModel):
     expect: Path | None = None
     accel: Literal["auto", "kvm", "tcg"] = "auto"
     qemu: Path | None = None
+    image: str = images.DEFAULT
     nic: tuple[str, ...] = ("virtio-net-pci",)
     cold: bool = False
     report: Path | None = None
@@ -77,14 +76,6 @@ class Settings(BaseModel):
     def _path_or_name(cls, value: object) -> object:
         # What has a slash is a path, as it is for a shell. A Path forgets the "./" that says so.
         return Path(value).absolute() if isinstance(value, str) and "/" in value else value
-
-    @field_validator("nic")
-    @classmethod
-    def _known_models(cls, models: tuple[str, ...]) -> tuple[str, ...]:
-        for model in models:
-            if model not in NIC_MODELS:
-                raise ValueError(f"the guest has no driver for {model!r}; it knows {', '.join(NIC_MODELS)}")
-        return models
 
     @field_validator("bridge")
     @classmethod
@@ -141,6 +132,7 @@ def _checked_against_machine(settings: Settings, flag: Callable[[str], str]) -> 
     """The named things exist. Answers with the absolute paths."""
     _check_bridge(settings, flag)
     _check_target(settings, flag)
+    _check_guest(settings, flag)
     paths = {}
     if settings.qemu:
         paths["qemu"] = _executable(settings.qemu, flag("qemu"))
@@ -178,6 +170,17 @@ def _check_target(settings: Settings, flag: Callable[[str], str]) -> None:
     for name in ("peer", "expect", "as"):
         if getattr(settings, FIELDS.get(name, name)):
             raise UsageError(f"{flag(name)}: the lab needs none; it is for {flag('target')} host")
+
+
+def _check_guest(settings: Settings, flag: Callable[[str], str]) -> None:
+    """The image is there, or can be made, and its guest can use the NICs."""
+    try:
+        guest = images.profile(settings.image)
+    except UsageError as unknown:
+        raise UsageError(f"{flag('image')}: {unknown}") from None
+    for model in settings.nic:
+        if why := guest.no_driver(model):
+            raise UsageError(f"{flag('nic')}: {why}")
 
 
 def _is_ipv4(text: str) -> bool:

@@ -146,7 +146,7 @@ def test_building_shows_its_steps_and_answers_on_standard_output(
 ) -> None:
     def build(name: str, *, progress: images.Progress) -> Image:
         progress.step("unpacking the kernel", 0.3)
-        return Image(name, DIGEST, tmp_path)
+        return Image(name, DIGEST, tmp_path, images.recipe(name).guest)
 
     monkeypatch.setattr(images, "build", build)
     monkeypatch.setattr(images, "listing", lambda: [entry(tmp_path)] if there_before else [])

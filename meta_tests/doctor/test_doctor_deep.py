@@ -9,6 +9,7 @@ import pytest
 
 from meta_tests.qemu.test_accel import stub
 from meta_tests.samples.healthy_host import KVM_HERE, host
+from qemunet_tests import images
 from qemunet_tests.deadline import Deadline
 from qemunet_tests.doctor import boot_check, checks
 from qemunet_tests.doctor.checks import Capability
@@ -35,7 +36,9 @@ def booted(folder: Path, under_kvm: str, in_software: str, *, kvm_opens: bool = 
     )
     facts = replace(host(folder / "root", {}), qemu=qemu, kvm=KVM_HERE, trial=None)
     notices: list[str] = []
-    learned, (capability,) = boot_check.boot(facts, Image("tiny", "0", folder), notices.append)
+    learned, (capability,) = boot_check.boot(
+        facts, Image("tiny", "0", folder, images.recipe("tiny").guest), notices.append
+    )
     return learned, capability, " ".join(notices)
 
 
@@ -83,6 +86,8 @@ def test_a_qemu_that_cannot_be_started_is_no_finding_about_guests(tmp_path: Path
         raise PermissionError(13, "Permission denied")
 
     facts = replace(host(tmp_path, {}), trial=None)
-    _, (capability,) = boot_check.boot(facts, Image("tiny", "0", tmp_path), lambda _: None, refused)
+    _, (capability,) = boot_check.boot(
+        facts, Image("tiny", "0", tmp_path, images.recipe("tiny").guest), lambda _: None, refused
+    )
     assert capability.finding.state == "caution"
     assert "no guest was booted: cannot start" in capability.finding.reason

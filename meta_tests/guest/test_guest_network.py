@@ -2,9 +2,10 @@
 
 import pytest
 
+from qemunet_tests import images
 from qemunet_tests.guest.bench import Bench
 from qemunet_tests.modes.user import UserNetdev
-from qemunet_tests.qemu.netdev import NIC_MODELS, Nic
+from qemunet_tests.qemu.netdev import Nic
 
 
 @pytest.mark.parametrize("microseconds", [0, 5_000, 10_000, 20_000])
@@ -27,7 +28,7 @@ def test_the_lease_is_what_the_client_wrote_down(bench: Bench) -> None:
         bench.discard(guest)
 
 
-@pytest.mark.parametrize("model", NIC_MODELS)
+@pytest.mark.parametrize("model", images.profile().nics)
 def test_a_thawed_guests_driver_lets_go_of_its_nic_and_takes_it_again(bench: Bench, model: str) -> None:
     """QEMU 7.2 died of it, where a virtio-net had been told not to announce itself."""
     guest = bench.boot(Nic(UserNetdev(), model), network=False)

@@ -17,6 +17,7 @@ from qemunet_tests import images
 from qemunet_tests.guest import template, templates
 from qemunet_tests.qemu import qemu_facts
 from qemunet_tests.qemu.accel import Accel
+from qemunet_tests.qemu.built_image import Image
 from qemunet_tests.qemu.guest_machine import GuestMachine
 
 CHECKOUT = Path(__file__).parents[2]
@@ -26,13 +27,19 @@ CLAIMS = ("user/address", "user/dns-resolves", "user/hostfwd-ssh-2222", "bridge/
 
 @pytest.fixture
 def machine() -> GuestMachine:
-    return GuestMachine(qemu_facts.find(), images.ensure("tiny"), "console=ttyS0", Accel("tcg", "for a test", 5.0))
+    return GuestMachine(qemu_facts.find(), images.ensure("tiny"), Accel("tcg", "for a test", 5.0))
+
+
+def saying(image: Image, **changed: object) -> Image:
+    """The image, had it said something else of its guest."""
+    return dataclasses.replace(image, guest=image.guest.model_copy(update=changed))
 
 
 def test_a_template_depends_on_everything_that_goes_into_it(machine: GuestMachine) -> None:
     qemu, image = machine.qemu, machine.image
     others = [
-        dataclasses.replace(machine, cmdline="console=ttyS0 quiet"),
+        dataclasses.replace(machine, image=saying(image, cmdline="console=ttyS0 quiet")),
+        dataclasses.replace(machine, image=saying(image, memory_mib=257)),
         dataclasses.replace(machine, accel=Accel("kvm", "for a test", 1.0)),
         dataclasses.replace(machine, image=dataclasses.replace(image, digest="another")),
         dataclasses.replace(machine, qemu=dataclasses.replace(qemu, machine="pc-q35-7.2")),

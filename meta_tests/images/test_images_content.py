@@ -146,6 +146,6 @@ def test_the_disk_has_drivers_and_busybox_alone(image: Image, tmp_path: Path) ->
 
 def test_the_recipe_says_how_to_boot() -> None:
     recipe = images.recipe("tiny")
-    assert {"console=ttyS0", "quiet", "panic=-1", "net.ifnames=0"} <= set(recipe.cmdline.split())
-    assert "\n" not in recipe.cmdline
-    assert recipe.memory_mb == 256
+    assert {"console=ttyS0", "quiet", "panic=-1", "net.ifnames=0"} <= set(recipe.guest.cmdline.split())
+    assert "\n" not in recipe.guest.cmdline
+    assert recipe.guest.memory_mib == 256

@@ -53,13 +53,13 @@ def test_every_builder_module_that_shapes_an_image_is_part_of_the_digest() -> No
 def test_the_digest_changes_with_every_package(field: str) -> None:
     package = {"name": "socat", "version": "1.7", "sha256": "ab"}
     other = package | {field: "other"}
-    before, after = (manifest.digest("recipe", (Ingredient(**one),), {}) for one in (package, other))
+    before, after = (manifest.digest("recipe", (Ingredient(**one),), {}, None) for one in (package, other))
     assert before != after
 
 
 def test_the_digest_changes_with_every_byte_that_came_out() -> None:
     sums = [{"vmlinuz": Sum(size=1, sha256=sha256)} for sha256 in ("ab", "ba")]
-    assert manifest.digest("recipe", (), sums[0]) != manifest.digest("recipe", (), sums[1])
+    assert manifest.digest("recipe", (), sums[0], None) != manifest.digest("recipe", (), sums[1], None)
 
 
 @pytest.mark.parametrize("version", ["12", "13", "trixie/sid", "forky/sid"])

@@ -40,14 +40,15 @@ def fill(folder: Path, package: Ingredient = PACKAGE, distribution: str | None =
     """An image's files, small ones."""
     for name in manifests.CONTENT:
         (folder / name).write_bytes(f"this is {name}".encode() * 100)
-    recipe_digest = images.recipe("tiny").digest()
+    recipe_digest, guest = images.recipe("tiny").digest(), images.recipe("tiny").guest
     return Manifest(
         name="tiny",
-        digest=manifests.digest(recipe_digest, (package,), manifests.sums(folder)),
+        digest=manifests.digest(recipe_digest, (package,), manifests.sums(folder), guest),
         recipe_digest=recipe_digest,
         distribution=distribution or host_release().label,
         packages=(package,),
         files=manifests.sums(folder),
+        guest=guest,
     )
 
 

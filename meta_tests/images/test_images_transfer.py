@@ -1,6 +1,7 @@
 """Carrying an image in one file: what comes out is what went in, or nothing."""
 
 import hashlib
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -129,6 +130,80 @@ def test_an_image_of_another_version(exported: Path, monkeypatch: pytest.MonkeyP
     assert "was made by another version of qemunet" in refused(exported)
 
 
+def test_it_can_be_taken_in_under_a_name_of_its_own(exported: Path) -> None:
+    image = images.import_(exported, "mine")
+    assert (image.name, image.guest) == ("mine", images.recipe("tiny").guest)
+    assert images.available("mine") == images.ensure("mine") == image
+    assert (images.profile("mine"), images.available()) == (image.guest, None)
+    assert [(entry.name, entry.current) for entry in images.listing()] == [("mine", True)]
+    with pytest.raises(UsageError, match="there is no guest image called 'yours'; there is: mine, tiny"):
+        images.ensure("yours")
+    with pytest.raises(UsageError, match="'mine' was imported, and there is no recipe to build it by"):
+        images.build("mine")
+
+
+@pytest.mark.parametrize("name", ["../up", "-n", ".", "a/b", "", "two words", "a" * 65, "new\nline"])
+def test_what_cannot_be_a_name(exported: Path, tmp_path: Path, name: str) -> None:
+    content = members(exported)
+    said = json.loads(content[manifests.FILE]) | {"name": name}
+    packed = {**content, manifests.FILE: json.dumps(said).encode()}
+    assert refused(archive(tmp_path / "named", packed)).endswith("its manifest is wrong")
+    if name:
+        with pytest.raises(UsageError, match="cannot be the name of a guest image"):
+            images.import_(exported, name)
+
+
+@pytest.fixture
+def foreign(exported: Path, tmp_path: Path) -> Path:
+    """An image of a recipe that is not here."""
+    return saying(exported, tmp_path, name="theirs", recipe_digest="f" * 64)
+
+
+def saying(exported: Path, tmp_path: Path, **changed: object) -> Path:
+    """The same archive with a manifest that says something else, and agrees with itself."""
+    content = members(exported)
+    said = Manifest.model_validate_json(content[manifests.FILE]).model_copy(update=changed)
+    digest = manifests.digest(said.recipe_digest, said.packages, said.files, said.guest)
+    lying = said.model_copy(update={"digest": digest})
+    return archive(tmp_path / "saying", {**content, manifests.FILE: lying.model_dump_json().encode()})
+
+
+def test_an_image_without_a_recipe_here_says_all_of_itself(foreign: Path, tmp_path: Path) -> None:
+    image = images.import_(foreign)
+    assert images.ensure("theirs") == image
+    assert images.export("theirs", tmp_path / "again").is_file()
+    assert [entry.name for entry in images.remove("theirs")] == ["theirs"]
+
+
+def test_what_has_a_recipes_name_is_of_that_recipe(foreign: Path) -> None:
+    with pytest.raises(UsageError, match=r"another version of qemunet: .* give it a name of its own: .* --name NAME"):
+        images.import_(foreign, "tiny")
+
+
+def test_what_does_not_say_what_guest_it_is_cannot_be_booted(exported: Path, tmp_path: Path) -> None:
+    silent = saying(exported, tmp_path, name="theirs", guest=None)
+    assert "was made by another version of qemunet" in refused(silent)
+
+
+@pytest.mark.parametrize(
+    "lie",
+    [
+        {"memory_mib": 0},
+        {"memory_mib": 1 << 30},
+        {"cmdline": "quiet\npanic=0"},
+        {"nics": {"e1000,romfile=/etc/shadow": []}},
+        {"control": {"protocol": 2, "prompt": "guest# "}},
+        {"unknown": 1},
+    ],
+)
+def test_what_no_guest_can_be_is_not_taken_in(exported: Path, tmp_path: Path, lie: dict[str, object]) -> None:
+    guest = json.loads(members(exported)[manifests.FILE])["guest"] | lie
+    content = members(exported)
+    said = json.loads(content[manifests.FILE]) | {"guest": guest}
+    packed = {**content, manifests.FILE: json.dumps(said).encode()}
+    assert refused(archive(tmp_path / "lying", packed)).endswith("its manifest is wrong")
+
+
 def test_names_that_lead_nowhere(tmp_path: Path) -> None:
     assert refused(tmp_path / "nothing") == f"there is no file {tmp_path / 'nothing'}"
     with pytest.raises(UsageError, match="run `qemunet image build` first"):
@@ -151,7 +226,7 @@ def announcing(content: dict[str, bytes], size: int) -> dict[str, bytes]:
     """An export whose manifest says that each file has another size, and agrees with itself."""
     said = Manifest.model_validate_json(content[manifests.FILE])
     files = {name: Sum(size=size, sha256=one.sha256) for name, one in said.files.items()}
-    named = manifests.digest(said.recipe_digest, said.packages, files)
+    named = manifests.digest(said.recipe_digest, said.packages, files, said.guest)
     lying = said.model_copy(update={"files": files, "digest": named})
     return {manifests.FILE: lying.model_dump_json().encode()} | {
         name: one for name, one in content.items() if name != manifests.FILE

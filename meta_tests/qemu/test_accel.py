@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from qemunet_tests import images
 from qemunet_tests.deadline import Deadline
 from qemunet_tests.errors import HarnessError, Unavailable, UsageError
 from qemunet_tests.host.obstacle import Obstacle
@@ -61,7 +62,7 @@ def test_the_decision(observed: Observed, used: str, reason: str, slowdown: floa
 
 @pytest.fixture
 def image(open_folder: Path) -> Image:
-    return Image("tiny", "0", open_folder)
+    return Image("tiny", "0", open_folder, images.recipe("tiny").guest)
 
 
 @pytest.fixture(autouse=True)

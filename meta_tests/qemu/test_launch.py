@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from meta_tests.patience import soon
+from qemunet_tests import images
 from qemunet_tests.deadline import Deadline
 from qemunet_tests.errors import HarnessError, TimedOut
 from qemunet_tests.guest.bench import Bench
@@ -150,7 +151,7 @@ def spoilt(image: Image, folder: Path, **files: bytes) -> Image:
     """An image of which some files are others."""
     for name in ("vmlinuz", "initrd"):
         (folder / name).write_bytes(files.get(name, (image.folder / name).read_bytes()))
-    return Image("spoilt", "spoilt", folder)
+    return Image("spoilt", "spoilt", folder, images.recipe("tiny").guest)
 
 
 @pytest.fixture

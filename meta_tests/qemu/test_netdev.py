@@ -4,11 +4,12 @@ from dataclasses import replace
 
 import pytest
 
+from qemunet_tests import images
 from qemunet_tests.guest.bench import Bench
 from qemunet_tests.modes.bridge import BridgeNetdev
 from qemunet_tests.modes.user import UserNetdev
 from qemunet_tests.observe.lease import lease
-from qemunet_tests.qemu.netdev import DEFAULT_NIC_MODEL, NIC_MODELS, Netdev, Nic
+from qemunet_tests.qemu.netdev import DEFAULT_NIC_MODEL, Netdev, Nic
 
 
 @pytest.mark.parametrize(
@@ -44,7 +45,7 @@ def test_values_are_values() -> None:
     assert len({UserNetdev(), UserNetdev(), BridgeNetdev(), BridgeNetdev("br1")}) == 3
 
 
-@pytest.mark.parametrize("model", NIC_MODELS)
+@pytest.mark.parametrize("model", images.profile().nics)
 def test_qemu_takes_every_model(bench: Bench, model: str) -> None:
     words = Nic(UserNetdev(), model).spell("net0", "52:54:00:71:ff:01")
     machine = ["-M", bench.qemu.machine, "-S"]

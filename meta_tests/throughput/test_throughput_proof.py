@@ -213,7 +213,6 @@ def test_a_look_at_connections_is_quick_however_many_others_there_were(here):
             assert spent_seconds < 0.1
 
 
-@pytest.mark.parametrize(("ways", "nics"), [(["usr"], ["e1000"]), (["user"], ["ne2000"])])
-def test_unknown_arms_and_nics_are_the_users_mistake(ways, nics):
-    with pytest.raises(UsageError, match=r"there is no arm|no driver"):
-        variants.make_plan(ways, nics)
+def test_an_unknown_arm_is_the_users_mistake():
+    with pytest.raises(UsageError, match="there is no arm"):
+        variants.make_plan(["usr"], ["e1000"])

@@ -49,8 +49,8 @@ def shown_steps(console: Console) -> Iterator[BuildSteps]:
         yield OnBar()
 
 
-def prepare_image(console: Console) -> float:
-    """Have the tiny guest's image built if there is none. Answers with the seconds it took.
+def prepare_image(console: Console, name: str) -> float:
+    """Have the guest's image of this name built if there is none. Answers with the seconds it took.
 
     Raises Unavailable where it cannot be built, HarnessError where building failed, UsageError where the cache is
     somebody else's.
@@ -59,10 +59,10 @@ def prepare_image(console: Console) -> float:
 
     cache.claim(notice=lambda sentence: console.print(sentence, highlight=False, markup=False))
     began_seconds = time.monotonic()
-    if images.available() is None:
+    if images.available(name) is None:
         console.print("the guest image is not built yet: building it once", highlight=False)
         with shown_steps(console) as steps:
-            images.ensure(progress=steps)
+            images.ensure(name, progress=steps)
     return time.monotonic() - began_seconds
 
 
@@ -73,6 +73,6 @@ def prepare_run(console: Console, settings: Settings) -> float:
     """
     from qemunet_tests.prerequisites import prepare
 
-    image_seconds = prepare_image(console)
+    image_seconds = prepare_image(console, settings.image)
     prepare(settings, notice=lambda sentence: console.print(sentence, highlight=False))
     return image_seconds

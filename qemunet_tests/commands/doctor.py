@@ -204,7 +204,7 @@ def _image() -> Image:
     from qemunet_tests import images
     from qemunet_tests.commands.build_progress import prepare_image
 
-    prepare_image(Console(stderr=True))
+    prepare_image(Console(stderr=True), images.DEFAULT)
     image: Image = images.ensure()
     return image
 

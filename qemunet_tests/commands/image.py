@@ -6,25 +6,25 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from qemunet_tests import images
 from qemunet_tests.errors import UsageError
 
 if TYPE_CHECKING:
     from qemunet_tests.guest.templates import TemplateEntry
     from qemunet_tests.images import StoredImage
 
-DEFAULT_NAME = "tiny"
 #: As many hex digits as tell one image from another at a glance.
 DIGEST_DIGITS = 12
 
-EXAMPLES = """\
+EXAMPLES = f"""\
 examples:
   qemunet image build                     make the image of today's packages, unless it is there already
   qemunet image list                      what is there, newest first
   ls $(qemunet image path)                the kernel, the initramfs and the disk that guests boot from
-  qemunet image export tiny tiny.image    on a machine that can build one, and then
-  qemunet image import tiny.image         on one that cannot
+  qemunet image export {images.DEFAULT} {images.DEFAULT}.image    on a machine that can build one, and then
+  qemunet image import {images.DEFAULT}.image         on one that cannot
   qemunet image remove 3921e8478a37       one image, by the beginning of its digest
-  qemunet image remove tiny               all images of that name
+  qemunet image remove {images.DEFAULT}               all images of that name
   qemunet image remove 1bdf7931           one template, by the beginning of its name
   qemunet image remove --templates        all templates; the next run makes those anew that it needs
 
@@ -61,10 +61,13 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     }
     for name in ("build", "path", "export"):
         of_action[name].add_argument(
-            "name", metavar="NAME", nargs="?", default=DEFAULT_NAME, help="which guest (default: tiny)"
+            "name", metavar="NAME", nargs="?", default=images.DEFAULT, help="which guest (default: %(default)s)"
         )
     for name in ("export", "import"):
         of_action[name].add_argument("file", metavar="FILE", type=Path)
+    of_action["import"].add_argument(
+        "--name", metavar="NAME", help="what to call it here (default: as it was exported)"
+    )
     of_action["remove"].add_argument(
         "wanted",
         metavar="NAME|DIGEST|TEMPLATE",
@@ -94,7 +97,6 @@ def execute(arguments: argparse.Namespace) -> int:
 def _build(arguments: argparse.Namespace) -> None:
     from rich.console import Console
 
-    from qemunet_tests import images
     from qemunet_tests.commands.build_progress import shown_steps
 
     before = {entry.folder for entry in images.listing()}
@@ -105,7 +107,6 @@ def _build(arguments: argparse.Namespace) -> None:
 
 
 def _show_list(_arguments: argparse.Namespace) -> None:
-    from qemunet_tests import images
     from qemunet_tests.guest import templates
 
     built, saved = images.listing(), templates.listing()
@@ -116,8 +117,6 @@ def _show_list(_arguments: argparse.Namespace) -> None:
 
 
 def _show_path(arguments: argparse.Namespace) -> None:
-    from qemunet_tests import images
-
     image = images.available(arguments.name)
     if image is None:
         raise UsageError(
@@ -127,21 +126,16 @@ def _show_path(arguments: argparse.Namespace) -> None:
 
 
 def _export_image(arguments: argparse.Namespace) -> None:
-    from qemunet_tests import images
-
     file = images.export(arguments.name, arguments.file)
     print(f"{arguments.name} is in {file}; take it in elsewhere with: qemunet image import {file.name}")
 
 
 def _import_image(arguments: argparse.Namespace) -> None:
-    from qemunet_tests import images
-
-    image = images.import_(arguments.file)
+    image = images.import_(arguments.file, arguments.name)
     print(f"{image.name} {image.digest[:DIGEST_DIGITS]} is imported: {image.folder}")
 
 
 def _remove(arguments: argparse.Namespace) -> None:
-    from qemunet_tests import images
     from qemunet_tests.guest import templates
 
     wanted = arguments.wanted or ""

@@ -66,6 +66,7 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     parser.add_argument("--placement", choices=("one", "split", "free"), default="one", help="CPUs of what is measured")
     parser.add_argument("--plots", metavar="DIR", type=Path, help="draw plots there")
     parser.add_argument("--accel", choices=("auto", "kvm", "tcg"), default="auto", help="default: %(default)s")
+    parser.add_argument("--image", metavar="NAME", help="the guest to measure with, by the name of its image")
     parser.add_argument("--qemu", metavar="PATH", help="the QEMU to measure")
     parser.add_argument("--baseline", metavar="PATH", help="another QEMU, measured in the same blocks")
     parser.add_argument("--seed", metavar="N", help="of the random order")
@@ -76,16 +77,21 @@ def execute(arguments: argparse.Namespace) -> int:
     from qemunet_tests.commands.build_progress import prepare_image
     from qemunet_tests.commands.terminal import own_console
     from qemunet_tests.settings import from_options
-    from qemunet_tests.throughput.variants import make_plan
+    from qemunet_tests.throughput.variants import make_plan, models
 
     plan = make_plan(_words(arguments.arms, "--arms"), _words(arguments.nics, "--nics"), bool(arguments.baseline))
     effort, seed = _effort(arguments), _number(arguments.seed, "--seed", 0) or random.SystemRandom().randrange(1 << 32)
     if arguments.guest_time and arguments.accel == "kvm":
         raise UsageError("--guest-time counts instructions, which --accel kvm cannot")
-    given = {"accel": "tcg" if arguments.guest_time else arguments.accel, "qemu": arguments.qemu}
-    settings = from_options(given, flag=lambda name: f"--{name}")
+    given = {
+        "accel": "tcg" if arguments.guest_time else arguments.accel,
+        "qemu": arguments.qemu,
+        "image": arguments.image,
+        "nic": tuple(models(_words(arguments.nics, "--nics"))),
+    }
+    settings = from_options(given, flag=lambda name: "--nics" if name == "nic" else f"--{name}")
     with own_console() as console:
-        prepare_image(console)
+        prepare_image(console, settings.image)
         return _record(console, arguments, settings, plan, effort, seed)
 
 
@@ -104,9 +110,9 @@ def _record(
     accel = prepare(settings, notice=lambda sentence: console.print(sentence, highlight=False))
     qemu = qemu_facts.find(str(settings.qemu) if settings.qemu else None)
     baseline = qemu_facts.find(arguments.baseline) if arguments.baseline else None
-    image = images.ensure()
+    image = images.ensure(settings.image)
     made = Counting if arguments.guest_time else GuestMachine
-    machine = made(qemu, image, images.recipe("tiny").cmdline, accel)
+    machine = made(qemu, image, accel)
     placement = Placement(arguments.placement)
     link = session.uplink()
     about = {

@@ -14,7 +14,7 @@ from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING
 
-from qemunet_tests import modes
+from qemunet_tests import images, modes
 from qemunet_tests.errors import HarnessError, UsageError
 from qemunet_tests.qemu.netdev import Nic
 
@@ -51,14 +51,15 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     parser = subparsers.add_parser(
         "shell",
         help="boot a guest and talk to it yourself",
-        usage="qemunet shell [-h] MODE [-- QEMU-ARGS...]",
-        description="Boot the tiny guest in the lab and hand over its console, where a root shell waits.",
+        usage="qemunet shell [-h] [--image NAME] MODE [-- QEMU-ARGS...]",
+        description=f"Boot the {images.DEFAULT} guest in the lab and hand over its console, where a root shell waits.",
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
     # What repro.sh calls: a guest as it was, described by a file beside it.
     parser.add_argument("--again", metavar="FILE", type=Path, help=argparse.SUPPRESS)
+    parser.add_argument("--image", metavar="NAME", help="another guest, by the name of its image")
     parser.add_argument("mode", metavar="MODE", nargs="?", help=f"how it is connected: {', '.join(modes.every())}")
     parser.add_argument(
         "qemu_arguments", metavar="QEMU-ARGS", nargs="*", default=[], help="appended to QEMU's command line"
@@ -74,7 +75,8 @@ def execute(arguments: argparse.Namespace) -> int:
     mode = modes.every().get(arguments.mode)
     if mode is None:
         raise UsageError(f"there is no mode {arguments.mode!r}: modes are {', '.join(modes.every())}")
-    with _ended_in_order_by_signals(), _bench() as (bench, lab), _wired(mode, bench, lab) as wiring:
+    settings = _settings({"image": arguments.image}, "--")
+    with _ended_in_order_by_signals(), _bench(settings) as (bench, lab), _wired(mode, bench, lab) as wiring:
         by_hand = os.isatty(0)
         _say(hint(arguments.mode, by_hand, wiring.addresses))
         drive = _hand_over_terminal if by_hand else _type_what_is_piped
@@ -91,14 +93,19 @@ def execute(arguments: argparse.Namespace) -> int:
 def _boot_again(file: Path) -> int:
     """A guest as it was, in a lab; what it was asked last is typed first, then what standard input says."""
     from qemunet_tests.guest import repro
-    from qemunet_tests.settings import from_options
 
     again = repro.read(file)
-    settings = from_options({"qemu": Path(again.qemu), "accel": again.accel}, flag=lambda name: f"{file}, {name}")
+    settings = _settings({"qemu": Path(again.qemu), "accel": again.accel, "image": again.image}, f"{file}, ")
     first = f"{repro.one_line(again.command)}\n".encode() if again.command else b""
     with _ended_in_order_by_signals(), _bench(settings) as (bench, _):
         _say(hint(" and ".join(nic.netdev.kind for nic in again.nics), by_hand=False))
         return _type_what_is_piped(bench, again.nics, [], first)
+
+
+def _settings(given: dict[str, object], before: str) -> "Settings":
+    from qemunet_tests.settings import from_options
+
+    return from_options(given, flag=lambda name: f"{before}{name}")
 
 
 def hint(mode: str, by_hand: bool, addresses: Sequence[str] = ()) -> str:
@@ -130,22 +137,19 @@ def _wired(mode: modes.Mode, bench: "Bench", lab: "Lab") -> Iterator[modes.Wirin
 
 
 @contextlib.contextmanager
-def _bench(settings: "Settings | None" = None) -> Iterator[tuple["Bench", "Lab"]]:
+def _bench(settings: "Settings") -> Iterator[tuple["Bench", "Lab"]]:
     """A bench at the host of a new lab, and the lab. Afterwards nothing of either is left."""
     from rich.console import Console
 
-    from qemunet_tests import images
     from qemunet_tests.commands.build_progress import prepare_image
     from qemunet_tests.guest.bench import Bench
     from qemunet_tests.prerequisites import prepare
     from qemunet_tests.qemu import qemu_facts
     from qemunet_tests.qemu.guest_machine import GuestMachine
-    from qemunet_tests.settings import Settings
 
-    prepare_image(Console(stderr=True))
-    chosen = settings or Settings()
-    qemu = qemu_facts.find(str(chosen.qemu) if chosen.qemu else None)
-    machine = GuestMachine(qemu, images.ensure(), images.recipe("tiny").cmdline, prepare(chosen, _say))
+    prepare_image(Console(stderr=True), settings.image)
+    qemu = qemu_facts.find(str(settings.qemu) if settings.qemu else None)
+    machine = GuestMachine(qemu, images.ensure(settings.image), prepare(settings, _say))
     with _lab() as lab, contextlib.closing(Bench(machine, lab.host)) as bench:
         yield bench, lab
 

@@ -313,7 +313,8 @@ class Bench:
     def _keep_repro(self, guest: Guest, kept: Folder) -> None:
         """How to boot the same guest by hand, and ask it the same."""
         nics = tuple(replace(nic, mac=mac) for nic, mac in zip(guest.nics, guest.macs, strict=True))
-        again = repro.Again(nics, str(self.qemu.path), self.machine.accel.used, guest.last_command)
+        machine = self.machine
+        again = repro.Again(nics, str(self.qemu.path), machine.accel.used, machine.image.name, guest.last_command)
         words = self._by_hand(guest.name, guest.nics, guest.macs)
         script = repro.script(guest.name, words, self._as_built.image, again, in_lab=entered())
         kept.write_whole(repro.FACTS, again.as_json().encode())

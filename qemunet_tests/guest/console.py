@@ -1,8 +1,8 @@
 """The control channel: commands to the guest's second serial port, answers byte for byte.
 
-The protocol is spoken by `agent` in images/tiny; its frames carry length and checksum because kernel messages or a
+The protocol is spoken by the image's agent; its frames carry length and checksum because kernel messages or a
 lost byte must never pass for an answer. It is read straight from the socket: pexpect, which drives the one-port
-console in `login.py`, would search a megabyte of payload over and over.
+console in `serial_shell.py`, would search a megabyte of payload over and over.
 """
 
 import hashlib

@@ -71,11 +71,13 @@ sys.exit(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
 
 @dataclass(frozen=True)
 class Again:
-    """A guest as it was: its NICs with their addresses, its QEMU and accelerator, and what it was asked last."""
+    """A guest as it was: its NICs with their addresses, its QEMU and accelerator, the name of its image, and what it
+    was asked last."""
 
     nics: tuple[Nic, ...]
     qemu: str
     accel: str
+    image: str
     command: str | None
 
     def as_json(self) -> str:
@@ -84,9 +86,8 @@ class Again:
             {"model": nic.model, "mac": nic.mac, "netdev": {"class": type(nic.netdev).__name__, **asdict(nic.netdev)}}
             for nic in self.nics
         ]
-        return (
-            json.dumps({"nics": nics, "qemu": self.qemu, "accel": self.accel, "command": self.command}, indent=1) + "\n"
-        )
+        said = {name: getattr(self, name) for name in ("qemu", "accel", "image", "command")}
+        return json.dumps({"nics": nics, **said}, indent=1) + "\n"
 
 
 def read(file: Path) -> Again:
@@ -95,7 +96,8 @@ def read(file: Path) -> Again:
         with file.open() as stream:
             said = json.loads(stream.read(LIMIT_BYTES))
         nics = tuple(Nic(_netdev(each["netdev"]), str(each["model"]), str(each["mac"])) for each in said["nics"])
-        return Again(nics, str(said["qemu"]), str(said["accel"]), said["command"] and str(said["command"]))
+        qemu, accel, image = (str(said[name]) for name in ("qemu", "accel", "image"))
+        return Again(nics, qemu, accel, image, said["command"] and str(said["command"]))
     except OSError as error:
         raise UsageError(f"{file}: {error.strerror}") from None
     except (ValueError, KeyError, TypeError, RecursionError):

@@ -17,7 +17,7 @@ from pathlib import Path
 from qemunet_tests import trust
 from qemunet_tests.deadline import Deadline
 from qemunet_tests.errors import HarnessError
-from qemunet_tests.qemu.guest_machine import MEMORY_MIB, GuestMachine
+from qemunet_tests.qemu.guest_machine import GuestMachine
 from qemunet_tests.qemu.qmp import Monitor
 
 #: Part of every template's name: raise it when what is saved changes its meaning.
@@ -68,8 +68,8 @@ def key(machine: GuestMachine, models: Sequence[str]) -> str:
         "machine": machine.qemu.machine,
         "accel": machine.accel.used,
         "image": machine.image.digest,
-        "cmdline": machine.cmdline,
-        "memory_mib": MEMORY_MIB,
+        "cmdline": machine.image.guest.cmdline,
+        "memory_mib": machine.image.guest.memory_mib,
         "models": list(models),
     }
     return hashlib.sha256(json.dumps(inputs, sort_keys=True).encode()).hexdigest()[:16]

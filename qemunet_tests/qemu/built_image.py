@@ -1,10 +1,13 @@
 """A built guest, as everything that boots it sees it."""
 
 import shutil
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from qemunet_tests import trust
+from qemunet_tests.qemu.guest_profile import GuestProfile
+
+KERNEL, INITRD, SMALL_INITRD, DISK = FILES = ("vmlinuz", "initrd", "small-initrd", "vdisk.img")
 
 
 def copy_believed(source: Path, target: Path) -> None:
@@ -17,25 +20,27 @@ def copy_believed(source: Path, target: Path) -> None:
 class Image:
     """What QEMU boots: a kernel with an initramfs, and the kernel with a small one, also inside a bootable disk.
 
-    `digest` names the content (packages, recipe and files that went in), so that equal digests boot alike.
+    `digest` names the content (packages, recipe and files that went in), so that equal digests boot alike. `guest` is
+    what the image says of itself.
     """
 
     name: str
     digest: str
     folder: Path
+    guest: GuestProfile = field(compare=False)
 
     @property
     def kernel(self) -> Path:
-        return self.folder / "vmlinuz"
+        return self.folder / KERNEL
 
     @property
     def initrd(self) -> Path:
-        return self.folder / "initrd"
+        return self.folder / INITRD
 
     @property
     def small_initrd(self) -> Path:
         """The disk's initramfs: busybox and the NICs' drivers, for a guest with no more memory than QEMU's default."""
-        return self.folder / "small-initrd"
+        return self.folder / SMALL_INITRD
 
     def placed(self, folder: Path) -> "Image":
         """The same image with all but the disk copied to `folder`, where the user QEMU runs as can read it."""
@@ -47,4 +52,4 @@ class Image:
     @property
     def vdisk(self) -> Path:
         """A bootable disk for the post's own command line, `-hda ./vdisk.img`."""
-        return self.folder / "vdisk.img"
+        return self.folder / DISK

@@ -7,8 +7,6 @@ from qemunet_tests.qemu.accel import Accel
 from qemunet_tests.qemu.built_image import Image
 from qemunet_tests.qemu.qemu_facts import Qemu
 
-MEMORY_MIB = 256
-
 
 @dataclass(frozen=True)
 class GuestMachine:
@@ -16,14 +14,13 @@ class GuestMachine:
 
     qemu: Qemu
     image: Image
-    cmdline: str
     accel: Accel
 
     def words(self, name: str) -> list[str]:
         """The command line of a guest called `name` that boots its kernel, up to its network."""
         return [
             str(self.qemu.path), "-name", name, "-nodefaults", "-no-user-config",
-            "-display", "none", "-no-reboot", "-accel", self.accel.used, "-m", f"{MEMORY_MIB}M",
+            "-display", "none", "-no-reboot", "-accel", self.accel.used, "-m", f"{self.image.guest.memory_mib}M",
         ]  # fmt: skip
 
     def cold(self, network: str | None = None) -> list[str]:
@@ -32,11 +29,13 @@ class GuestMachine:
 
     def backed(self, memory: Path, shared: bool, network: str | None) -> list[str]:
         """Words for a guest whose memory is a file: shared with it, or a private copy on write."""
-        backend = f"memory-backend-file,id=ram,size={MEMORY_MIB}M,mem-path={memory},share={'on' if shared else 'off'}"
+        size = f"{self.image.guest.memory_mib}M"
+        backend = f"memory-backend-file,id=ram,size={size},mem-path={memory},share={'on' if shared else 'off'}"
         return ["-object", backend, "-M", f"{self.qemu.machine},memory-backend=ram", *self.kernel(network)]
 
     def kernel(self, network: str | None) -> list[str]:
-        append = f"{self.cmdline} qemunet.network={network}" if network else self.cmdline
+        cmdline = self.image.guest.cmdline
+        append = f"{cmdline} qemunet.network={network}" if network else cmdline
         return self._loaded(self.image.initrd, append)
 
     def kernel_in_default_memory(self) -> list[str]:
@@ -44,7 +43,7 @@ class GuestMachine:
 
         The whole initramfs, 23 MiB in memory and as much again while it is unpacked, does not fit beside Linux 7.3.
         """
-        return self._loaded(self.image.small_initrd, self.cmdline)
+        return self._loaded(self.image.small_initrd, self.image.guest.cmdline)
 
     def _loaded(self, initrd: Path, append: str) -> list[str]:
         return ["-kernel", str(self.image.kernel), "-initrd", str(initrd), "-append", append]

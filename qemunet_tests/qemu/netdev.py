@@ -12,8 +12,6 @@ from typing import ClassVar
 from qemunet_tests.host.obstacle import Obstacle
 from qemunet_tests.qemu.qemu_facts import Qemu
 
-#: The NIC models the tiny guest has drivers for.
-NIC_MODELS = ("virtio-net-pci", "e1000", "e1000e", "rtl8139", "vmxnet3")
 DEFAULT_NIC_MODEL = "virtio-net-pci"
 
 

@@ -9,7 +9,7 @@ from qemunet_tests.qemu.accel import Observed, unusable
 
 #: Option ROMs without which QEMU refuses to make these NICs: the one documented most, and the usual one.
 ROMS = {"e1000": "efi-e1000.rom", "virtio-net-pci": "efi-virtio.rom"}
-#: A tiny guest and QEMU's own needs.
+#: A small guest and QEMU's own needs.
 ONE_GUEST_MB = 320
 COMFORTABLE_MB = 1024
 
