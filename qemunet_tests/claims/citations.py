@@ -11,6 +11,8 @@ from pathlib import Path
 
 TESTS = Path(__file__).parent.parent / "conformance"
 MARKER = "claim"
+#: What makes a row of a table of tests out of a claim and its values.
+ROW = "promise"
 
 
 @dataclass(frozen=True)
@@ -62,11 +64,17 @@ def _tests_in(
 
 def _claims_in(tree: ast.AST) -> Iterator[str]:
     for node in ast.walk(tree):
-        if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == MARKER):
+        if not isinstance(node, ast.Call) or not _cites(node.func):
             continue
         for argument in node.args[:1]:
             if isinstance(argument, ast.Constant) and isinstance(argument.value, str):
                 yield argument.value
+
+
+def _cites(called: ast.expr) -> bool:
+    if isinstance(called, ast.Attribute):
+        return called.attr == MARKER
+    return isinstance(called, ast.Name) and called.id == ROW
 
 
 def _is_pytestmark(node: ast.stmt) -> bool:

@@ -2,6 +2,7 @@
 
 import pytest
 
+from qemunet_tests.conformance.promises import promise
 from qemunet_tests.modes.bridge import netdev
 from qemunet_tests.network import private_etc
 from qemunet_tests.observe.bridge import STARTED, helper_answer
@@ -12,35 +13,31 @@ pytestmark = pytest.mark.usefixtures("named_bridge")
 DENIED = "access denied by acl file"
 
 
-@pytest.mark.claim("bridge/acl-allow")
-def test_an_allowed_bridge_may_be_used(bench, target, claim):
-    attempt = bench.attempt(netdevs=[netdev(target.bridge)])
-    assert claim.sees(helper_answer(attempt)) == claim.expects(STARTED)
+@pytest.mark.parametrize(
+    ("bridge", "expected"),
+    [promise("bridge/acl-allow", None, STARTED), promise("bridge/acl-not-listed", "br-unlisted", DENIED)],
+)
+def test_only_a_bridge_that_is_listed_may_be_used(bench, target, claim, bridge, expected):
+    """Without a name, the bridge that is tried."""
+    attempt = bench.attempt(netdevs=[netdev(bridge or target.bridge)])
+    assert claim.sees(helper_answer(attempt)) == claim.expects(expected)
 
 
-@pytest.mark.claim("bridge/acl-not-listed")
-def test_a_bridge_that_is_not_listed_may_not_be_used(bench, claim):
-    attempt = bench.attempt(netdevs=[netdev("br-unlisted")])
-    assert claim.sees(helper_answer(attempt)) == claim.expected
-
-
-@pytest.mark.claim("bridge/acl-deny")
-@pytest.mark.usefixtures("access_list")
-@pytest.mark.parametrize("rules", ["allow {0}\ndeny {0}\n", "deny {0}\nallow {0}\n", "deny all\nallow {0}\n"])
-def test_a_deny_wins_wherever_it_stands(bench, target, rules, claim):
-    private_etc.replace("qemu/bridge.conf", rules.format(target.bridge))
-    attempt = bench.attempt(netdevs=[netdev(target.bridge)])
-    assert claim.sees(helper_answer(attempt)) == claim.expected
-
-
-@pytest.mark.claim("bridge/acl-include")
 @pytest.mark.usefixtures("access_list")
 @pytest.mark.parametrize(
-    ("rules", "included", "expected"), [("", "allow", STARTED), ("allow {}\n", "deny", DENIED)], ids=["allow", "deny"]
+    ("rules", "included", "expected"),
+    [
+        promise("bridge/acl-deny", "allow {0}\ndeny {0}\n", "", DENIED),
+        promise("bridge/acl-deny", "deny {0}\nallow {0}\n", "", DENIED),
+        promise("bridge/acl-deny", "deny all\nallow {0}\n", "", DENIED),
+        promise("bridge/acl-include", "include {1}\n", "allow {0}\n", STARTED),
+        promise("bridge/acl-include", "allow {0}\ninclude {1}\n", "deny {0}\n", DENIED),
+    ],
 )
-def test_rules_of_an_included_file_count(bench, target, rules, included, expected, claim):
-    other = private_etc.replace("qemu/more.conf", f"{included} {target.bridge}\n")
-    private_etc.replace("qemu/bridge.conf", f"{rules.format(target.bridge)}include {other}\n")
+def test_what_the_rules_decide(bench, target, claim, rules, included, expected):
+    """Of the bridge {0}, with a file {1} that may be included."""
+    other = private_etc.replace("qemu/more.conf", included.format(target.bridge))
+    private_etc.replace("qemu/bridge.conf", rules.format(target.bridge, other))
     attempt = bench.attempt(netdevs=[netdev(target.bridge)])
     assert claim.sees(helper_answer(attempt)) == claim.expects(expected)
 

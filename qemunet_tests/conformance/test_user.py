@@ -1,4 +1,4 @@
-"""What the documentation promises of user networking, `-netdev user`: addresses, names, and who can be reached."""
+"""What the documentation promises of user networking, `-netdev user`, beyond what every mode does."""
 
 import pytest
 
@@ -6,14 +6,13 @@ from qemunet_tests.errors import HarnessError
 from qemunet_tests.network.lab_firewall import rejecting, ruleset
 from qemunet_tests.network.target import Endpoint
 from qemunet_tests.observe.dns import ask_from, ask_in, told, used_by_qemu
-from qemunet_tests.observe.lease import lease
-from qemunet_tests.observe.nic import address_on, addresses, driver
+from qemunet_tests.observe.lease import lease_of
+from qemunet_tests.observe.nic import address_on, addresses
 from qemunet_tests.observe.process import privileges
 from qemunet_tests.observe.raw_ip import PROTOCOLS, RawListener, left_the_guest, send_from_guest, send_from_station
 from qemunet_tests.observe.reach import echoes
 from qemunet_tests.observe.tcp import refusal
 
-NO_LEASE = "the guest got no lease"
 INTERFACES = "ls /sys/class/net"
 
 
@@ -28,127 +27,63 @@ def test_a_guest_has_a_network_without_any_option(literal_guest, target, claim):
 
 
 @pytest.mark.claim("user/no-privilege")
-def test_qemu_needs_no_privilege(user_guest, target, claim):
-    got = lease(user_guest)
-    assert claim.sees(privileges(user_guest)).ordinary, "QEMU has privileges, so nothing is known about one without"
-    assert got, NO_LEASE
-    assert echoes(user_guest, "TCP", target.way_out), "no answer by TCP from outside"
-
-
-@pytest.mark.claim("user/address")
-def test_the_guest_gets_the_documented_address(user_guest, claim):
-    got = lease(user_guest)
-    assert got, NO_LEASE
-    assert claim.sees(got.interface) == claim.expected
-
-
-@pytest.mark.claim("user/gateway")
-def test_the_lease_names_the_gateway(user_guest, claim):
-    got = lease(user_guest)
-    assert got, NO_LEASE
-    assert claim.sees(got.gateway) == claim.expected
+def test_qemu_needs_no_privilege(guest, target, claim):
+    assert claim.sees(privileges(guest)).ordinary, "QEMU has privileges, so nothing is known about one without"
+    assert lease_of(guest)
+    assert echoes(guest, "TCP", target.way_out), "no answer by TCP from outside"
 
 
 @pytest.mark.claim("user/gateway-is-host-loopback")
-def test_the_gateway_is_the_hosts_loopback(user_guest, target, claim):
-    assert lease(user_guest), NO_LEASE
+def test_the_gateway_is_the_hosts_loopback(leased_guest, target, claim):
     with target.host.open_socket() as on_the_lan:
         on_the_lan.bind((target.address, 0))
         on_the_lan.listen()
         port = on_the_lan.getsockname()[1]
-        beside = refusal(user_guest, Endpoint("10.0.2.2", port))
-        direct = refusal(user_guest, Endpoint(target.address, port))
-    behind = echoes(user_guest, "TCP", Endpoint("10.0.2.2", target.loopback_echo.port))
+        beside = refusal(leased_guest, Endpoint("10.0.2.2", port))
+        direct = refusal(leased_guest, Endpoint(target.address, port))
+    behind = echoes(leased_guest, "TCP", Endpoint("10.0.2.2", target.loopback_echo.port))
     claim.sees(f"127.0.0.1: {'reached' if behind else 'not reached'}; LAN address only: {beside or 'reached'}")
     assert behind, f"what listens on {target.loopback_echo} is not reached at 10.0.2.2"
     assert (beside, direct) == ("Connection refused", "")
 
 
-@pytest.mark.claim("user/dns-offered")
-def test_the_lease_names_the_resolver(user_guest, claim):
-    got = lease(user_guest)
-    assert got, NO_LEASE
-    assert claim.sees(" ".join(got.resolvers)) == claim.expected
-
-
 @pytest.mark.claim("user/lease-time")
-def test_a_lease_lasts_a_day(user_guest, claim):
-    got = lease(user_guest)
-    assert got, NO_LEASE
-    assert claim.sees(f"{got.seconds} s") == claim.expected
+def test_a_lease_lasts_a_day(guest, claim):
+    assert claim.sees(f"{lease_of(guest).seconds} s") == claim.expected
 
 
 @pytest.mark.claim("user/dns-resolves")
-def test_the_resolver_gives_the_hosts_answer(user_guest, target, claim):
-    assert lease(user_guest), NO_LEASE
+def test_the_resolver_gives_the_hosts_answer(leased_guest, target, claim):
     hosts = {name: ask_from(target.host, used_by_qemu(), name) for name in target.names}
     claim.expects(told(hosts))
     assert all(hosts.values()), "the resolver gives the host itself no answer"
-    guests = {name: ask_in(user_guest, "10.0.2.3", name) for name in target.names}
+    guests = {name: ask_in(leased_guest, "10.0.2.3", name) for name in target.names}
     claim.sees(told(guests))
     assert guests == hosts
 
 
-@pytest.mark.claim("user/reach-lan-tcp")
-def test_tcp_reaches_the_lan(user_guest, target, claim):
-    assert lease(user_guest), NO_LEASE
-    service = target.neighbour_echo.by("TCP")
-    answered = echoes(user_guest, "TCP", service)
-    claim.sees(f"{service} {'answers' if answered else 'does not answer'} by TCP")
-    assert answered
-
-
-@pytest.mark.claim("user/reach-lan-udp")
-def test_udp_reaches_the_lan(user_guest, target, claim):
-    assert lease(user_guest), NO_LEASE
-    service = target.neighbour_echo.by("UDP")
-    answered = echoes(user_guest, "UDP", service)
-    claim.sees(f"{service} {'answers' if answered else 'does not answer'} by UDP")
-    assert answered
-
-
-@pytest.mark.claim("user/reach-outside-tcp")
-def test_tcp_reaches_outside(user_guest, target, claim):
-    assert lease(user_guest), NO_LEASE
-    service = target.outside_echo.by("TCP")
-    answered = echoes(user_guest, "TCP", service)
-    claim.sees(f"{service} {'answers' if answered else 'does not answer'} by TCP")
-    assert answered
-
-
-@pytest.mark.claim("user/reach-outside-udp")
-def test_udp_reaches_outside(user_guest, target, claim):
-    assert lease(user_guest), NO_LEASE
-    service = target.outside_echo.by("UDP")
-    answered = echoes(user_guest, "UDP", service)
-    claim.sees(f"{service} {'answers' if answered else 'does not answer'} by UDP")
-    assert answered
-
-
 @pytest.mark.claim("user/host-firewall-applies")
-def test_a_firewall_of_the_host_holds_for_the_guest(user_guest, lab, target, claim):
-    assert lease(user_guest), NO_LEASE
+def test_a_firewall_of_the_host_holds_for_the_guest(leased_guest, lab, target, claim):
     service = target.outside_echo
     with rejecting(lab.host, service.address, service.port):
-        with_rule = refusal(user_guest, service)
+        with_rule = refusal(leased_guest, service)
         assert str(service.port) in ruleset(lab.host), "something on the host has taken the firewall's rules away"
-    without_rule = refusal(user_guest, service)
+    without_rule = refusal(leased_guest, service)
     claim.sees(f"with the rule: {with_rule or 'connected'}; without: {without_rule or 'connected'}")
     assert (with_rule, without_rule) == ("Connection refused", "")
 
 
 @pytest.mark.claim("user/other-protocols-dropped")
-def test_no_other_protocol_leaves_qemu(user_guest, target, claim):
-    assert lease(user_guest), NO_LEASE
+def test_no_other_protocol_leaves_qemu(leased_guest, target, claim):
     address = target.neighbour_echo.address
     with RawListener(target.neighbour) as ear:
-        send_from_guest(user_guest, address, b"qemunet1")
+        send_from_guest(leased_guest, address, b"qemunet1")
         # libslirp takes frames as they come: when this answer is here, it has dealt with all before.
-        assert echoes(user_guest, "UDP", target.neighbour_echo), "not even UDP arrives"
+        assert echoes(leased_guest, "UDP", target.neighbour_echo), "not even UDP arrives"
         send_from_station(target.host, address, b"qemunet2")
         assert ear.hears_all(b"qemunet2"), "they do not arrive from the host either"
         arrived = ear.heard(b"qemunet1")
-    assert left_the_guest(user_guest, b"qemunet1"), "the guest sent none"
+    assert left_the_guest(leased_guest, b"qemunet1"), "the guest sent none"
     claim.sees(f"{', '.join(arrived) or 'none'} of {', '.join(PROTOCOLS)} arrived")
     assert arrived == []
 
@@ -173,10 +108,3 @@ def test_a_device_without_netdev_leaves_a_nic_too_many(diskless_guest, target, c
         assert sorted(found.values()) == ["", "10.0.2.15/24"], "neither one NIC without network, nor one more with"
         assert echoes(shell, "TCP", target.way_out), "no answer by TCP from outside"
         claim.deviates(name="default-network-added")
-
-
-@pytest.mark.claim("user/e1000")
-def test_the_documented_nic_works(e1000_guest, claim):
-    got = lease(e1000_guest)
-    assert got, NO_LEASE
-    assert claim.sees(f"{driver(e1000_guest)} {got.interface}") == claim.expected

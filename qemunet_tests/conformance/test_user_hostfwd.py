@@ -4,16 +4,14 @@ import socket
 
 import pytest
 
-from qemunet_tests.guest import ssh
+from qemunet_tests.conformance.promises import promise
+from qemunet_tests.guest.ssh import log_in
 from qemunet_tests.host import ports
 from qemunet_tests.modes.user import netdev
-from qemunet_tests.observe.lease import lease
+from qemunet_tests.observe.lease import lease_of
 from qemunet_tests.observe.process import listening_sockets
 from qemunet_tests.observe.reach import put_up, read_at
 
-NO_LEASE = "the guest got no lease"
-#: Tells one guest from every other, and from the host.
-BOOT_ID = "cat /proc/sys/kernel/random/boot_id"
 SERVICE = 7007
 
 #: Ways to write a rule wrong, and the reason QEMU gives.
@@ -36,50 +34,55 @@ LENIENCE = {"tcp::-:22": "empty-host-port", "tcp::2222x-:22": "junk-after-port"}
 
 @pytest.mark.claim("user/hostfwd-ssh-2222")
 def test_ssh_through_the_documented_forward(forwarding_guest, target, ssh_key, claim):
-    assert lease(forwarding_guest), NO_LEASE
-    ssh_key.admit_to(forwarding_guest)
-    seconds = forwarding_guest.pace.seconds(6)
-    answer = ssh.ask(ssh_key, target.host, "127.0.0.1", 2222, BOOT_ID, seconds)
-    logged_in = answer.text == forwarding_guest.check(BOOT_ID)
-    claim.sees("a session in the guest" if logged_in else answer.complaint or "a session elsewhere")
-    assert logged_in, answer.complaint
+    assert lease_of(forwarding_guest)
+    session = claim.sees(log_in(ssh_key, forwarding_guest, target.host, "127.0.0.1", 2222))
+    assert session.in_the_guest, session.trouble
 
 
-@pytest.mark.claim("user/hostfwd-udp")
-def test_a_datagram_passes_a_udp_forward(user_guest_with, target, claim):
-    guest = user_guest_with("udp::2222-:7007")
-    assert lease(guest), NO_LEASE
-    word = put_up(guest, SERVICE, "UDP")
-    answer = read_at(target.host, "127.0.0.1", 2222, "UDP")
-    claim.sees(f"the guest {answer}")
-    assert answer.word == word, answer.trouble
+def the_host(target):
+    """The host itself, at its loopback address."""
+    return target.host, "127.0.0.1"
 
 
-@pytest.mark.claim("user/hostfwd-any-address")
-def test_without_an_address_the_whole_lan_gets_in(user_guest_with, target, claim):
-    guest = user_guest_with("tcp::2222-:7007")
-    assert lease(guest), NO_LEASE
-    word = put_up(guest, SERVICE)
-    host, lan = read_at(target.host, "127.0.0.1", 2222), read_at(target.caller, target.address, 2222)
-    claim.sees(f"to the host: {host}; caution, to anybody on the LAN: {lan}")
-    assert (host.word, lan.word) == (word, word), lan.trouble or host.trouble
+def the_lan(target):
+    """Somebody on the LAN, at the host's address there."""
+    return target.caller, target.address
 
 
-@pytest.mark.claim("user/hostfwd-loopback-only")
-def test_an_address_of_the_loopback_keeps_the_lan_out(user_guest_with, target, claim):
-    guest = user_guest_with("tcp:127.0.0.1:2222-:7007")
-    assert lease(guest), NO_LEASE
-    word = put_up(guest, SERVICE)
-    host, lan = read_at(target.host, "127.0.0.1", 2222), read_at(target.caller, target.address, 2222)
-    claim.sees(f"to the host: {host}; to the LAN: {lan}")
-    assert host.word == word, host.trouble
-    assert not lan.word, "the LAN gets in as well"
+@pytest.mark.parametrize(
+    ("rule", "gets_in", "kept_out"),
+    [
+        promise("user/hostfwd-udp", "udp::2222-:7007", {"the guest": the_host}, {}),
+        promise(
+            "user/hostfwd-any-address",
+            "tcp::2222-:7007",
+            {"to the host:": the_host, "caution, to anybody on the LAN:": the_lan},
+            {},
+        ),
+        promise(
+            "user/hostfwd-loopback-only",
+            "tcp:127.0.0.1:2222-:7007",
+            {"to the host:": the_host},
+            {"to the LAN:": the_lan},
+        ),
+    ],
+)
+def test_whom_a_forward_lets_in(user_guest_with, target, claim, rule, gets_in, kept_out):
+    guest, protocol = user_guest_with(rule), rule[:3].upper()
+    assert lease_of(guest)
+    word = put_up(guest, SERVICE, protocol)
+    said = {who: read_at(*caller(target), 2222, protocol) for who, caller in (gets_in | kept_out).items()}
+    claim.sees("; ".join(f"{who} {answer}" for who, answer in said.items()))
+    for who in gets_in:
+        assert said[who].word == word, said[who].trouble
+    for who in kept_out:
+        assert not said[who].word, f"{who} it answers as well"
 
 
 @pytest.mark.claim("user/hostfwd-one-address")
 def test_one_of_several_addresses_is_forwarded(user_guest_with, second_address, target, claim):
     guest = user_guest_with(f"tcp:{second_address}:2222-:7007")
-    assert lease(guest), NO_LEASE
+    assert lease_of(guest)
     word = put_up(guest, SERVICE)
     given = read_at(target.neighbour, second_address, 2222)
     others = [read_at(target.host, "127.0.0.1", 2222), read_at(target.neighbour, target.address, 2222)]
@@ -91,8 +94,7 @@ def test_one_of_several_addresses_is_forwarded(user_guest_with, second_address, 
 @pytest.mark.claim("user/hostfwd-guest-default")
 def test_without_a_guest_address_the_first_lease_is_meant(user_guest_with, target, claim):
     guest = user_guest_with("tcp::2222-:7007", "tcp::2223-10.0.2.77:7007", options=("dhcpstart=10.0.2.40",))
-    got = lease(guest)
-    assert got, NO_LEASE
+    got = lease_of(guest)
     word = put_up(guest, SERVICE)
     leased = read_at(target.host, "127.0.0.1", 2222)
     guest.check("ip addr flush dev eth0 && ip addr add 10.0.2.77/24 dev eth0")
@@ -106,7 +108,7 @@ def test_without_a_guest_address_the_first_lease_is_meant(user_guest_with, targe
 @pytest.mark.claim("user/hostfwd-guest-given")
 def test_a_guest_address_can_be_given(user_guest_with, target, claim):
     guest = user_guest_with("tcp::2222-10.0.2.77:7007")
-    assert lease(guest), NO_LEASE
+    assert lease_of(guest)
     guest.check("ip addr add 10.0.2.77/24 dev eth0")
     word = put_up(guest, SERVICE)
     answer = read_at(target.host, "127.0.0.1", 2222)
@@ -117,7 +119,7 @@ def test_a_guest_address_can_be_given(user_guest_with, target, claim):
 @pytest.mark.claim("user/hostfwd-several")
 def test_several_forwards_work_at_once(user_guest_with, target, claim):
     guest = user_guest_with("tcp::2222-:7007", "tcp::2223-:7008", "udp::2222-:7009")
-    assert lease(guest), NO_LEASE
+    assert lease_of(guest)
     words = [put_up(guest, 7007), put_up(guest, 7008), put_up(guest, 7009, "UDP")]
     ways = (("TCP", 2222), ("TCP", 2223), ("UDP", 2222))
     answers = [read_at(target.host, "127.0.0.1", port, protocol) for protocol, port in ways]
@@ -160,8 +162,7 @@ def test_a_taken_port_is_refused(bench, target, claim):
 
 
 @pytest.mark.claim("user/not-reachable-unforwarded")
-def test_nothing_listens_for_a_guest_without_forwards(user_guest, target, claim):
-    assert lease(user_guest), NO_LEASE
-    listening = listening_sockets(user_guest, target.host)
+def test_nothing_listens_for_a_guest_without_forwards(leased_guest, target, claim):
+    listening = listening_sockets(leased_guest, target.host)
     claim.sees(", ".join(listening) or "QEMU listens nowhere")
     assert listening == []

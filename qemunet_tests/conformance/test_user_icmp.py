@@ -3,41 +3,38 @@
 import pytest
 
 from qemunet_tests.observe.icmp import comes_back, hops, ping, predicted_egress
-from qemunet_tests.observe.lease import lease
+from qemunet_tests.observe.lease import lease_of
 from qemunet_tests.observe.reach import echoes
 
-NO_LEASE = "the guest got no lease"
 GATEWAY = "10.0.2.2"
 #: Documentation addresses, RFC 5737: nobody has one, and the lab's router says so.
 NOBODY = "198.51.100.1"
 
 
 @pytest.mark.claim("user/icmp-gateway")
-def test_the_gateway_answers_ping(user_guest, claim):
-    assert lease(user_guest), NO_LEASE
-    assert claim.sees(ping(user_guest, "10.0.2.2")).received == 3, "the gateway does not answer"
+def test_the_gateway_answers_ping(leased_guest, claim):
+    assert claim.sees(ping(leased_guest, "10.0.2.2")).received == 3, "the gateway does not answer"
 
 
 @pytest.mark.claim("user/icmp-outside-closed")
-def test_no_ping_passes_where_the_gate_is_closed(user_guest, target, claim):
-    assert lease(user_guest), NO_LEASE
+def test_no_ping_passes_where_the_gate_is_closed(leased_guest, target, claim):
     # Silence proves nothing if the address is dead: the same address answers TCP, and it answers the host's ping.
-    assert echoes(user_guest, "TCP", target.far_echo), "nobody is there to be pinged"
+    assert echoes(leased_guest, "TCP", target.far_echo), "nobody is there to be pinged"
     assert ping(target.host, target.far_echo.address).received == 3, "it answers nobody's ping"
-    assert claim.sees(ping(user_guest, target.far_echo.address)).received == 0
+    assert claim.sees(ping(leased_guest, target.far_echo.address)).received == 0
 
 
 @pytest.mark.claim("user/icmp-outside-open")
 @pytest.mark.parametrize("pinging_guest", ["gate-open"], indirect=True)
 def test_ping_passes_where_the_gate_is_open(pinging_guest, target, claim):
-    assert lease(pinging_guest), NO_LEASE
+    assert lease_of(pinging_guest)
     assert claim.sees(ping(pinging_guest, target.far_echo.address)).received == 3
 
 
 @pytest.mark.claim("user/icmp-outside-raw")
 @pytest.mark.parametrize("pinging_guest", ["raw-sockets"], indirect=True)
 def test_ping_by_raw_sockets_takes_the_dead_for_living(pinging_guest, target, claim):
-    assert lease(pinging_guest), NO_LEASE
+    assert lease_of(pinging_guest)
     seen = ping(pinging_guest, target.far_echo.address)
     ghost = comes_back(pinging_guest, NOBODY)
     claim.sees(f"{seen}; {NOBODY}, which nobody has, {'seems to answer' if ghost else 'does not answer'}")
@@ -50,22 +47,21 @@ def test_ping_by_raw_sockets_takes_the_dead_for_living(pinging_guest, target, cl
 def test_ping_does_what_the_hosts_settings_foretell(pinging_guest, bench, target, claim):
     way = predicted_egress(pinging_guest, bench.station, bench.qemu.slirp)
     claim.expects(f"{way.name}: {'echo replies' if way.pings else 'no echo reply'}")
-    assert lease(pinging_guest), NO_LEASE
+    assert lease_of(pinging_guest)
     seen = ping(pinging_guest, target.far_echo.address)
     claim.sees(f"{way.name}: {seen}")
     assert seen.received == (seen.sent if way.pings else 0)
 
 
 @pytest.mark.claim("user/icmp-as-the-post-says")
-def test_ping_and_traceroute_work_where_the_post_says_they_do_not(user_guest, bench, target, claim):
-    assert lease(user_guest), NO_LEASE
+def test_ping_and_traceroute_work_where_the_post_says_they_do_not(leased_guest, bench, target, claim):
     # Where nothing works at all, the post's sentence is true and says nothing.
-    assert echoes(user_guest, "TCP", target.far_echo), "not even TCP works"
-    way, outside = predicted_egress(user_guest, bench.station, bench.qemu.slirp), target.far_echo.address
+    assert echoes(leased_guest, "TCP", target.far_echo), "not even TCP works"
+    way, outside = predicted_egress(leased_guest, bench.station, bench.qemu.slirp), target.far_echo.address
     works = {
-        "ping to the gateway": ping(user_guest, GATEWAY).received == 3,
-        "ping outside": ping(user_guest, outside).received == 3,
-        "traceroute": hops(user_guest, outside)[-1:] == (outside,),
+        "ping to the gateway": ping(leased_guest, GATEWAY).received == 3,
+        "ping outside": ping(leased_guest, outside).received == 3,
+        "traceroute": hops(leased_guest, outside)[-1:] == (outside,),
     }
     claim.sees(", ".join(f"{what} {'works' if does else 'does not'}" for what, does in works.items()))
     if any(works.values()):
@@ -75,11 +71,10 @@ def test_ping_and_traceroute_work_where_the_post_says_they_do_not(user_guest, be
 
 @pytest.mark.claim("user/traceroute")
 @pytest.mark.parametrize("probe", ["udp", "icmp", "tcp"])
-def test_what_traceroute_shows(user_guest, bench, target, claim, probe):
-    assert lease(user_guest), NO_LEASE
+def test_what_traceroute_shows(leased_guest, bench, target, claim, probe):
     outside = target.far_echo.address
-    way = predicted_egress(user_guest, bench.station, bench.qemu.slirp)
+    way = predicted_egress(leased_guest, bench.station, bench.qemu.slirp)
     # Only what libslirp sends as UDP keeps its time to live; that includes a ping it may not send as one.
     measured = probe == "udp" or (probe == "icmp" and not way.pings)
     claim.expects(" ".join((GATEWAY, *target.hops) if measured else (outside,)))
-    assert claim.sees(" ".join(hops(user_guest, outside, probe))) == claim.expected
+    assert claim.sees(" ".join(hops(leased_guest, outside, probe))) == claim.expected

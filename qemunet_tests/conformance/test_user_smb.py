@@ -5,10 +5,9 @@ import secrets
 import pytest
 
 from qemunet_tests.observe.arp import answers_arp
-from qemunet_tests.observe.lease import lease
+from qemunet_tests.observe.lease import lease_of
 from qemunet_tests.observe.smb import MOUNT_POINT, arrived_in, mount
 
-NO_LEASE = "the guest got no lease"
 SERVER = "10.0.2.4"
 
 
@@ -18,7 +17,7 @@ def test_a_folder_of_the_host_is_read_and_written(user_guest_with, shared_folder
     to_guest, to_host = secrets.token_bytes(20_000), secrets.token_bytes(20_000)
     (shared_folder / "to-guest").write_bytes(to_guest)
     guest = user_guest_with(options=(f"smb={shared_folder}",))
-    assert lease(guest), NO_LEASE
+    assert lease_of(guest)
     trouble = mount(guest, SERVER)
     assert not trouble, claim.sees(trouble)
     arrived = guest.run(f"cat {MOUNT_POINT}/to-guest").stdout
@@ -33,9 +32,8 @@ def test_a_folder_of_the_host_is_read_and_written(user_guest_with, shared_folder
 
 @pytest.mark.claim("user/smb-absent")
 @pytest.mark.lengthy
-def test_nobody_is_there_unless_asked_for(user_guest, claim):
-    assert lease(user_guest), NO_LEASE
-    assert answers_arp(user_guest, "10.0.2.3"), "nobody answers ARP at all"
-    answered = answers_arp(user_guest, SERVER)
+def test_nobody_is_there_unless_asked_for(leased_guest, claim):
+    assert answers_arp(leased_guest, "10.0.2.3"), "nobody answers ARP at all"
+    answered = answers_arp(leased_guest, SERVER)
     claim.sees(f"{SERVER} {'answers' if answered else 'does not answer'} ARP")
     assert not answered

@@ -16,6 +16,8 @@ AUTHORIZED_KEYS = "/root/.ssh/authorized_keys"
 #: The status ssh(1) ends with when there is no connection.
 CONNECTION_FAILED = 255
 CHUNK_BYTES = 65536
+#: Tells one guest from every other, and from the host.
+BOOT_ID = "cat /proc/sys/kernel/random/boot_id"
 
 # paramiko prints tracebacks of its threads through logging; what went wrong comes back as an exception too.
 logging.getLogger("paramiko").addHandler(logging.NullHandler())
@@ -40,6 +42,24 @@ class SshKey:
         """Let the holder of this key log in as root, as the guest's owner would have arranged."""
         guest.put(AUTHORIZED_KEYS, f"{self.public_line}\n".encode())
         guest.check(f"chmod 700 /root /root/.ssh; chmod 600 {AUTHORIZED_KEYS}")
+
+
+@dataclass(frozen=True)
+class SshSession:
+    """Whether a session was one in the guest that was meant, and what kept it from being one."""
+
+    in_the_guest: bool
+    trouble: str = ""
+
+    def __str__(self) -> str:
+        return "a session in the guest" if self.in_the_guest else self.trouble or "a session elsewhere"
+
+
+def log_in(key: SshKey, guest: Guest, station: Station, address: str, port: int) -> SshSession:
+    """Have a guest admit a key, and log in with it from a station."""
+    key.admit_to(guest)
+    answer = ask(key, station, address, port, BOOT_ID, guest.pace.seconds(6))
+    return SshSession(answer.text == guest.check(BOOT_ID), answer.complaint)
 
 
 def ask(key: SshKey, station: Station, address: str, port: int, command: str, within_seconds: float) -> Completed:

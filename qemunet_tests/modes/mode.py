@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from qemunet_tests.isolation.identity import Identity
     from qemunet_tests.isolation.processes import Process
     from qemunet_tests.network import Lab
+    from qemunet_tests.network.target import Lan, Target
 
 
 @dataclass(frozen=True)
@@ -28,6 +29,22 @@ class Wiring:
     helpers: "Sequence[Process]" = ()
     far: Netdev | None = None
     addresses: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class InnerNetwork:
+    """The network that a mode makes up for its guest alone, the same on every host; what a `Lan` is to guests on one.
+
+    `pool` is the one address that is leased there, with its prefix.
+    """
+
+    pool: str
+    server: str
+    gateway: str
+    resolver: str
+
+    def leases(self, interface: str) -> bool:
+        return interface == self.pool
 
 
 @dataclass(frozen=True)
@@ -59,14 +76,16 @@ class Mode:
 
     `word` names it everywhere: on the command line, in claim ids, files and fixtures. `rank` puts those that people
     meet first in front. `shares_network`: guests are on a LAN with others, with MAC addresses and leases of their own.
-    `missing` says why it cannot be had with a QEMU on this machine. `announced` are the lines of `--dry-run`: which
-    packets and MAC addresses will appear on a real network, given the bridge that was named and who the peer is.
+    `network` is the one in which a guest finds itself. `missing` says why it cannot be had with a QEMU on this machine.
+    `announced` are the lines of `--dry-run`: which packets and MAC addresses will appear on a real network, given the
+    bridge that was named and who the peer is.
     """
 
     word: str
     ways: Mapping[str, Way]
     rank: int = 100
     shares_network: bool = False
+    network: "Callable[[Target], Lan]" = lambda target: target.lan
     missing: Callable[[Qemu], Obstacle | None] = nothing_missing
     announced: Callable[[str | None, str], Sequence[str]] = field(default=lambda _bridge, _peer: ())
 

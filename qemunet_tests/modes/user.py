@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from qemunet_tests.host.obstacle import Obstacle
-from qemunet_tests.modes.mode import Mode, Way, Wiring
+from qemunet_tests.modes.mode import InnerNetwork, Mode, Way, Wiring
 from qemunet_tests.qemu.netdev import Netdev
 from qemunet_tests.qemu.qemu_facts import Qemu
 
@@ -36,6 +36,9 @@ class UserNetdev(Netdev):
 
 netdev = UserNetdev
 
+#: Source: QEMU System Emulation User's Guide, "Using the user mode network stack".
+NETWORK = InnerNetwork(pool="10.0.2.15/24", server="10.0.2.2", gateway="10.0.2.2", resolver="10.0.2.3")
+
 
 def _announced(_bridge: str | None, peer: str) -> Sequence[str]:
     return (
@@ -54,6 +57,7 @@ MODE = Mode(
         )
     },
     rank=0,
+    network=lambda _target: NETWORK,
     missing=netdev().missing,
     announced=_announced,
 )

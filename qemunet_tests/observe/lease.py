@@ -34,9 +34,29 @@ class Lease:
     domain: str
 
     @property
+    def resolver(self) -> str:
+        """All resolvers, in their order."""
+        return " ".join(self.resolvers)
+
+    @property
     def interface(self) -> str:
         """Address and prefix as the documentation writes them, `10.0.2.15/24`."""
         return f"{self.address}/{self.prefix}"
+
+
+class NoLease(AssertionError):
+    """What a test needs to say anything about its guest's network. Like its own assertions this says `broken`."""
+
+    def __init__(self) -> None:
+        super().__init__("the guest got no lease")
+
+
+def lease_of(guest: Guest, nic: int = 0, within_seconds: float = LEASE_SECONDS) -> "Lease":
+    """The guest's lease on its NIC number `nic`, waited for. Raises NoLease. `within_seconds` is KVM time."""
+    got = lease(guest, nic, within_seconds)
+    if got is None:
+        raise NoLease
+    return got
 
 
 def lease(guest: Guest, nic: int = 0, within_seconds: float = LEASE_SECONDS) -> Lease | None:

@@ -1,5 +1,6 @@
 """Which tests of a session cite which claim, and which of them were asked for."""
 
+import re
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -90,8 +91,14 @@ def claim_of_location(nodeid: str, root: Path) -> str | None:
         return None
     for candidate in (root / file, Path(file), TESTS / Path(file).name):
         if claims := cited_by(candidate, names[-1]):
-            return claims[0] if len(claims) == 1 else None
+            row = nodeid.partition("[")[2]
+            return claims[0] if len(claims) == 1 else next((claim for claim in claims if _names(row, claim)), None)
     return None
+
+
+def _names(row: str, claim: str) -> bool:
+    """Whether a row of a table of tests bears a claim's name: others may stand beside it, and behind it a number."""
+    return re.search(rf"(?:^|-){re.escape(claim)}\d*(?:-|\]|$)", row) is not None
 
 
 def _name_for_people(item: pytest.Item) -> str:
