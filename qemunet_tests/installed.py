@@ -5,10 +5,8 @@ from collections.abc import Callable
 
 from qemunet_tests.claims import Installed
 from qemunet_tests.claims.bounds import Program
-from qemunet_tests.host import passt
-from qemunet_tests.isolation.identity import on_the_host, unprivileged
-from qemunet_tests.qemu import qemu_facts
 from qemunet_tests.settings import Settings
+from qemunet_tests.under_test import chosen_passt, chosen_qemu
 
 
 def asked_once(chosen: Callable[[], Settings]) -> Installed:
@@ -21,11 +19,9 @@ def asked_once(chosen: Callable[[], Settings]) -> Installed:
     @functools.cache
     def installed(program: Program) -> str | None:
         if program == "passt":
-            found = passt.find()
+            found = chosen_passt(chosen())
             return found.version if found else None
-        settings = chosen()
-        guests = on_the_host(settings.as_user) if settings.target == "host" else unprivileged()
-        qemu = qemu_facts.find(str(settings.qemu) if settings.qemu else None, guests)
+        qemu = chosen_qemu(chosen())
         if program == "QEMU":
             return qemu.version
         if obstacle := qemu.without_user_backend():

@@ -10,11 +10,12 @@ from typing import Any
 from qemunet_tests import cache, images
 from qemunet_tests.isolation import exec_without_network
 from qemunet_tests.isolation.enclosure import Running
-from qemunet_tests.isolation.identity import on_the_host, unprivileged
-from qemunet_tests.qemu import accel, qemu_facts
+from qemunet_tests.isolation.identity import unprivileged
+from qemunet_tests.qemu import accel
 from qemunet_tests.qemu.accel import Accel
 from qemunet_tests.qemu.kvm_probe import launch_here
 from qemunet_tests.settings import Settings
+from qemunet_tests.under_test import chosen_qemu, guests_identity
 
 
 def prepare(settings: Settings, notice: Callable[[str], None] = lambda _: None) -> Accel:
@@ -24,8 +25,8 @@ def prepare(settings: Settings, notice: Callable[[str], None] = lambda _: None) 
     """
     cache.claim()
     image = images.ensure(settings.image)
-    guests = on_the_host(settings.as_user) if settings.target == "host" else unprivileged()
-    qemu = qemu_facts.find(str(settings.qemu) if settings.qemu else None, guests)
+    guests = guests_identity(settings)
+    qemu = chosen_qemu(settings)
     if settings.target == "host":
 
         def launch(words: Sequence[str], **streams: Any) -> Running:

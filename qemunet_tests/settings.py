@@ -16,10 +16,12 @@ from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
 from qemunet_tests import images
 from qemunet_tests.claims import load, unmatched
 from qemunet_tests.errors import UsageError
+from qemunet_tests.host import passt
 from qemunet_tests.host.search_path import search_path
 from qemunet_tests.isolation.identity import on_the_host
 from qemunet_tests.network import expect_file
 from qemunet_tests.options import CLAIMS, OPTIONS
+from qemunet_tests.qemu import own_build
 
 if TYPE_CHECKING:
     from pytest import Config
@@ -27,7 +29,7 @@ if TYPE_CHECKING:
 LAB_BRIDGE = "br0"
 
 #: Options whose names Python cannot have.
-FIELDS = {"as": "as_user"}
+FIELDS = {"as": "as_user", "bridge-helper": "bridge_helper"}
 
 
 class LanPeer(BaseModel):
@@ -54,6 +56,9 @@ class Settings(BaseModel):
     accel: Literal["auto", "kvm", "tcg"] = "auto"
     qemu: Path | None = None
     image: str = images.DEFAULT
+    libslirp: Path | None = None
+    bridge_helper: Path | None = None
+    passt: Path | None = None
     nic: tuple[str, ...] = ("virtio-net-pci",)
     cold: bool = False
     report: Path | None = None
@@ -136,6 +141,14 @@ def _checked_against_machine(settings: Settings, flag: Callable[[str], str]) -> 
     paths = {}
     if settings.qemu:
         paths["qemu"] = _executable(settings.qemu, flag("qemu"))
+    if settings.libslirp:
+        paths["libslirp"] = own_build.libslirp(settings.libslirp, flag("libslirp"))
+    if settings.bridge_helper:
+        paths["bridge_helper"] = own_build.program(settings.bridge_helper, flag("bridge-helper"))
+    if settings.passt:
+        paths["passt"] = own_build.program(settings.passt, flag("passt"))
+        if passt.version(str(paths["passt"])) is None:
+            raise UsageError(f"{flag('passt')}: {str(settings.passt)!r} is not passt: it does not tell its version")
     if settings.expect:
         paths["expect"] = _readable(settings.expect, flag("expect"))
         expect_file.read(paths["expect"])
@@ -158,6 +171,8 @@ def _check_bridge(settings: Settings, flag: Callable[[str], str]) -> None:
 def _check_target(settings: Settings, flag: Callable[[str], str]) -> None:
     """Options that say something about a real host say nothing about the lab."""
     if settings.target == "host":
+        if settings.bridge_helper:
+            raise UsageError(f"{flag('bridge-helper')}: on a host its own is tried; leave {flag('target')} host out")
         on_the_host(settings.as_user)
         if settings.peer and not _is_ipv4(settings.peer.host):
             raise UsageError(f"{flag('peer')}: {settings.peer.host!r} is not an IPv4 address of one machine")

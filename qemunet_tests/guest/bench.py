@@ -234,7 +234,10 @@ class Bench:
 
     def _make_template(self, models: tuple[str, ...]) -> Path:
         self.announce(f"making a template for guests with {' and '.join(models) or 'no NIC'}: booting one, once")
-        return Freezer(self.machine, self._starter, self.pace, self._thaw, self.discard, self.note).freeze(models)
+        freezer = Freezer(self.machine, self._starter, self.pace, self._thaw, self.discard, self.note)
+        # A template has none of a libslirp's state, and a build that gives no lease is not to spoil it.
+        with self._starter.with_installed_libslirp():
+            return freezer.freeze(models)
 
     def attempt(self, *words: str, netdevs: Sequence[Netdev] = ()) -> LaunchAttempt:
         """Start QEMU without a guest, see whether it starts, and end it again.

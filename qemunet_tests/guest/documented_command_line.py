@@ -58,11 +58,15 @@ class LiteralGuests:
         ours, theirs = socket.socketpair()
         with theirs:
             command = [str(qemu.path), *usable]
-            process = self._starter.start(command, stdin=theirs.fileno(), stdout=theirs.fileno(), cwd=folder)
+            process = self._starter.start_qemu(command, cwd=folder, stdin=theirs.fileno(), stdout=theirs.fileno())
         login = Login(ours, self._pace)
         self._booted[process] = login, folder
         self._count("booted")
         return login, process
+
+    def require_own_libslirp(self, process: Process) -> None:
+        """Raises HarnessError where a QEMU that has begun has not the libslirp that is tried."""
+        self._starter.require_own_libslirp(process)
 
     def end(self, process: Process) -> None:
         """End one, and throw its disk away."""

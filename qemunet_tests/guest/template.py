@@ -60,11 +60,15 @@ class Template:
 
 
 def key(machine: GuestMachine, models: Sequence[str]) -> str:
-    """Names everything a template depends on: it fits no other QEMU, accelerator, image, memory or NIC model."""
-    binary = machine.qemu.path.resolve()
+    """Names everything a template depends on: it fits no other QEMU, accelerator, image, memory or NIC model.
+
+    The libslirp is the installed one, which templates are made with: one of the caller's own is in none of them.
+    """
+    qemu = machine.qemu
     inputs = {
         "generation": GENERATION,
-        "qemu": [str(binary), binary.stat().st_size, binary.stat().st_mtime_ns, machine.qemu.version_line],
+        "qemu": [*_identity(qemu.path), qemu.version_line],
+        "libslirp": _identity(qemu.library) if qemu.library else [],
         "machine": machine.qemu.machine,
         "accel": machine.accel.used,
         "image": machine.image.digest,
@@ -73,6 +77,12 @@ def key(machine: GuestMachine, models: Sequence[str]) -> str:
         "models": list(models),
     }
     return hashlib.sha256(json.dumps(inputs, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def _identity(file: Path) -> list[str | int]:
+    place = file.resolve()
+    found = place.stat()
+    return [str(place), found.st_size, found.st_mtime_ns]
 
 
 def mac(number: int) -> str:

@@ -9,8 +9,9 @@ import shutil
 import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
-from qemunet_tests.host.search_path import search_path
+from qemunet_tests.host.search_path import SYSTEM_PATH, search_path
 
 _ANSWER_SECONDS = 1.0
 #: The older releases call themselves by date and commit.
@@ -26,18 +27,38 @@ class Passt:
     version: str | None
 
 
+#: One of the caller's own, instead of the installed.
+_chosen: list[Path] = []
+
+
+def choose(program: Path) -> None:
+    """From now on this is passt, whatever is installed."""
+    _chosen[:] = [program]
+
+
+def chosen() -> Path | None:
+    """The one that was chosen so."""
+    return _chosen[0] if _chosen else None
+
+
 def find(environment: Mapping[str, str] = os.environ) -> Passt | None:
-    """The one in PATH, or where ordinary programs are."""
-    path = shutil.which("passt", path=search_path("/usr/local/bin:/usr/bin", environment=environment))
-    return None if path is None else Passt(path, _version(path))
+    """The one that was chosen, else the one in PATH, or where ordinary programs are."""
+    path = str(_chosen[0]) if _chosen else installed_path(environment)
+    return None if path is None else Passt(path, version(path))
 
 
-def _version(path: str) -> str | None:
+def installed_path(environment: Mapping[str, str] = os.environ) -> str | None:
+    """Where the installed one is."""
+    return shutil.which("passt", path=search_path("/usr/local/bin:/usr/bin", SYSTEM_PATH, environment=environment))
+
+
+def version(path: str) -> str | None:
+    """What a passt calls itself; None where it does not run, or is none."""
     found = _VERSION.search(_answer(path, "--version"))
     if found is None:
         return None
-    version = found["version"]
-    return (_packaged(path) or version) if version == _UNTOLD else version
+    told = found["version"]
+    return (_packaged(path) or told) if told == _UNTOLD else told
 
 
 def _packaged(path: str) -> str | None:

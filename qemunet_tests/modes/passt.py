@@ -3,16 +3,15 @@
 Sources: passt(1); `-netdev stream` since QEMU 7.2.
 """
 
-import shutil
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from qemunet_tests.deadline import Deadline
 from qemunet_tests.errors import HarnessError
-from qemunet_tests.host import credentials, system
+from qemunet_tests.host import credentials, passt, system
 from qemunet_tests.host.obstacle import Obstacle
 from qemunet_tests.host.package_manager import install_command
-from qemunet_tests.host.search_path import SYSTEM_PATH, search_path
 from qemunet_tests.modes import stream
 from qemunet_tests.modes.mode import Mode, Way, Wiring
 from qemunet_tests.qemu.netdev import Netdev
@@ -40,7 +39,7 @@ class PasstNetdev(Netdev):
 
 
 def _not_installed() -> Obstacle | None:
-    if shutil.which("passt", path=search_path(SYSTEM_PATH)):
+    if passt.chosen() or passt.installed_path():
         return None
     return Obstacle("passt is not installed", install_command("passt", system.read(), credentials.read().sudo))
 
@@ -64,7 +63,7 @@ def _started(lab: "Lab", identity: "Identity") -> Wiring:
     identity.owns(folder / "own")
     path, said = folder / "own" / "socket", folder / "stderr"
     words = [
-        *identity.prefix(), "passt", "--foreground", "--socket", str(path), "--address", GUEST, "--netmask", "24",
+        *identity.prefix(), _program(), "--foreground", "--socket", str(path), "--address", GUEST, "--netmask", "24",
         "--gateway", GATEWAY, "--mtu", "1500", "--ipv4-only", "--interface", lab_addresses.BRIDGE,
     ]  # fmt: skip
     with said.open("wb") as stderr:
@@ -77,10 +76,25 @@ def _started(lab: "Lab", identity: "Identity") -> Wiring:
 
     try:
         Deadline(START_SECONDS, "passt to offer its socket").wait_until(listens)
+        _require_chosen(process.pid)
     except HarnessError:
         stop(process)
         raise
     return Wiring(PasstNetdev(str(path)), (process,))
+
+
+def _program() -> str:
+    from qemunet_tests.isolation.placed_file import placed
+
+    own = passt.chosen()
+    # A copy has no passt.avx2 beside it, which passt would become, and which nobody chose.
+    return str(placed(own, "passt")) if own else "passt"
+
+
+def _require_chosen(pid: int) -> None:
+    """Raises HarnessError where another passt runs than the one that was chosen."""
+    if (own := passt.chosen()) and not Path(f"/proc/{pid}/exe").samefile(_program()):
+        raise HarnessError(f"{Path(f'/proc/{pid}/exe').readlink()} runs, and not {own}, which was to be tried")
 
 
 MODE = Mode(

@@ -63,10 +63,18 @@ def _how_it_ended(status: int) -> str:
 class QemuProcess:
     """A running QEMU with its monitor, and sockets to its serial ports.
 
-    `folder` receives what it writes; `words` are the command line without the plumbing that is added here.
+    `folder` receives what it writes; `words` are the command line without the plumbing that is added here. Once it
+    runs, `require` is called with its process, and raises HarnessError where QEMU is not what it was to be.
     """
 
-    def __init__(self, words: Sequence[str], start: Start, folder: Path, serial_ports: int = 2) -> None:
+    def __init__(
+        self,
+        words: Sequence[str],
+        start: Start,
+        folder: Path,
+        serial_ports: int = 2,
+        require: Callable[[Process], None] = lambda _: None,
+    ) -> None:
         self.folder = folder
         self.console_log = folder / CONSOLE
         self._stderr = folder / "qemu.stderr"
@@ -75,6 +83,7 @@ class QemuProcess:
         self.monitor = Monitor(ours[0], folder.name)
         descriptors = [end.fileno() for end in theirs]
         self._tried = list(words)
+        self._require = require
         self.words = [*words, *self._plumbing(descriptors, serial_ports)]
         self.started_seconds = time.monotonic()
         with self._stderr.open("wb") as stderr:
@@ -93,13 +102,14 @@ class QemuProcess:
         return words
 
     def wait_until_running(self, within_seconds: float) -> None:
-        """Wait for the monitor. Raises LaunchFailed when QEMU ended instead, TimedOut when it hangs."""
+        """Wait for the monitor. Raises LaunchFailed when QEMU ended instead, TimedOut when it hangs, HarnessError."""
         try:
             self.monitor.connect(within_seconds)
         except HarnessError as error:
             if self._ends(ENDING_SECONDS):
                 raise _launch_failure(self._tried, self.words, self.process.returncode, self.said) from None
             raise type(error)(f"{error}\n{shlex.join(self.words)}") from error
+        self._require(self.process)
 
     @property
     def said(self) -> str:

@@ -1,9 +1,11 @@
 """Starting QEMU: where, as whom, with which privileges, and in a folder of its own."""
 
+import contextlib
 import itertools
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 from qemunet_tests.isolation.identity import Identity
 from qemunet_tests.isolation.namespaces import scratch
@@ -11,6 +13,7 @@ from qemunet_tests.isolation.processes import Process
 from qemunet_tests.isolation.station import Station
 from qemunet_tests.qemu.command_line import CONSOLE, QemuProcess
 from qemunet_tests.qemu.netdev import Netdev
+from qemunet_tests.qemu.own_libslirp import OwnLibslirp
 from qemunet_tests.qemu.qemu_facts import Qemu
 from qemunet_tests.qemu.setuid_helper import BridgeHelper, HostHelper
 
@@ -29,7 +32,10 @@ class Starter:
         self.qemu = qemu
         self.station = station
         self.identity = identity
-        self.helper: HostHelper | BridgeHelper = helper or BridgeHelper(qemu.helper_path)
+        self.helper: HostHelper | BridgeHelper = helper or BridgeHelper(
+            qemu.helper_path, qemu.own_helper.path if qemu.own_helper else None
+        )
+        self._own_libslirp = OwnLibslirp(qemu.own_libslirp.path) if qemu.own_libslirp else None
         self._numbers = itertools.count(1)
 
     def new_folder(self, kind: str) -> tuple[str, Path]:
@@ -62,18 +68,37 @@ class Starter:
         def start(command: Sequence[str], **options: object) -> Process:
             # The server of `smb=` keeps its files where this says: nothing is to be left on the machine.
             # And QEMU looks for its firmware in the current folder first, whoever put a file there.
-            words = ["env", f"TMPDIR={folder / OWN}", *command]
-            return self.start(words, capabilities=capabilities, **{"cwd": folder, **options})
+            changed = [f"TMPDIR={folder / OWN}"]
+            return self.start_qemu(command, changed, capabilities=capabilities, **{"cwd": folder, **options})
 
         try:
             for netdev in netdevs:
                 if obstacle := netdev.missing(self.qemu):
                     raise obstacle.unavailable()
             self.give(folder / CONSOLE)
-            return QemuProcess(words, start, folder, serial_ports)
+            return QemuProcess(words, start, folder, serial_ports, self.require_own_libslirp)
         except BaseException:
             shutil.rmtree(folder, ignore_errors=True)
             raise
+
+    @contextlib.contextmanager
+    def with_installed_libslirp(self) -> Iterator[None]:
+        """Meanwhile QEMU is as it is installed, whatever is tried in it."""
+        before, self._own_libslirp = self._own_libslirp, None
+        try:
+            yield
+        finally:
+            self._own_libslirp = before
+
+    def start_qemu(self, words: Sequence[str], environment: Sequence[str] = (), **options: Any) -> Process:
+        """Start QEMU itself, with the libslirp that is tried; `options` are those of `start`."""
+        own = self._own_libslirp.environment if self._own_libslirp else []
+        return self.start(["env", *environment, *own, *words], **options)
+
+    def require_own_libslirp(self, process: Process) -> None:
+        """Raises HarnessError where a QEMU that runs has not the libslirp that is tried."""
+        if self._own_libslirp:
+            self._own_libslirp.require_in(process.pid)
 
     def start(self, words: Sequence[str], capabilities: tuple[str, ...] = (), **options: object) -> Process:
         """Start a program as QEMU is started; `options` are those of subprocess."""

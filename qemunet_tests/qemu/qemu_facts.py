@@ -18,6 +18,7 @@ from qemunet_tests.host.package_manager import install_command
 from qemunet_tests.host.search_path import search_path
 from qemunet_tests.isolation.identity import Identity, unprivileged
 from qemunet_tests.qemu import qemu_questions, relocation
+from qemunet_tests.qemu.own_build import OwnBuild
 from qemunet_tests.qemu.qemu_questions import Unanswered
 
 #: Names of a QEMU that emulates a PC, and where RHEL keeps it out of PATH.
@@ -29,7 +30,8 @@ class Qemu:
     """One QEMU binary.
 
     `slirp` is libslirp's version, None where it has none or it cannot be told. `helper_path` is where this
-    QEMU looks for qemu-bridge-helper, None without bridge support. `machine` is its default, with version.
+    QEMU looks for qemu-bridge-helper, None without bridge support. `machine` is its default, with version. `library`
+    is the file that its libslirp is loaded from. `own_libslirp` and `own_helper` are tried in place of those.
     """
 
     path: Path
@@ -41,6 +43,9 @@ class Qemu:
     machine: str
     helper_path: str | None
     data_folders: tuple[Path, ...]
+    library: Path | None = None
+    own_libslirp: OwnBuild | None = None
+    own_helper: OwnBuild | None = None
 
     def without_user_backend(self) -> Obstacle | None:
         """Why it has no user networking, where it was built without."""
@@ -51,9 +56,15 @@ class Qemu:
             "install the distribution's own QEMU, or rebuild with --enable-slirp",
         )
 
-    def describe(self) -> dict[str, str | None]:
+    def describe(self) -> dict[str, Any]:
         """For results.json."""
-        return {"path": str(self.path), "version": self.version, "slirp": self.slirp}
+        own = {"own_libslirp": self.own_libslirp, "own_helper": self.own_helper}
+        return {
+            "path": str(self.path),
+            "version": self.version,
+            "slirp": self.slirp,
+            **{name: build.describe() for name, build in own.items() if build},
+        }
 
 
 #: By path, size and time of the last change.
@@ -120,6 +131,7 @@ def learn(told: list[list[Any]]) -> None:
     """Believe what another process of this run has learned."""
     for (path, size, mtime_ns), said in told:
         paths = {"path": Path(said["path"]), "data_folders": tuple(map(Path, said["data_folders"]))}
+        paths["library"] = Path(said["library"]) if said["library"] else None
         sets = {name: frozenset(said[name]) for name in ("netdevs", "accelerators")}
         _known[path, size, mtime_ns] = Qemu(**{**said, **paths, **sets})
 
@@ -163,6 +175,7 @@ def _ask(path: Path, asker: Identity) -> Qemu:
         machine=machine,
         helper_path=_started(helper.group(1), executable, answers["folders"]) if helper else None,
         data_folders=tuple(Path(line) for line in answers["folders"].split() if line.startswith("/")),
+        library=library,
     )
 
 

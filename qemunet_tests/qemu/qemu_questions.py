@@ -4,7 +4,6 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 from qemunet_tests.deadline import Deadline
@@ -13,6 +12,7 @@ from qemunet_tests.host.files import MACHINE, read_text
 from qemunet_tests.isolation import enclosure
 from qemunet_tests.isolation.identity import Identity
 from qemunet_tests.qemu import relocation
+from qemunet_tests.qemu.process_tree import descendants
 
 QUESTIONS = {
     "version": ["--version"],
@@ -99,19 +99,13 @@ class Idle:
             enclosure.end(process)
 
     def _look(self, pid: int) -> bool:
-        for each in _descendants(pid):
+        for each in descendants(pid):
             maps = read_text(MACHINE, f"/proc/{each}/maps") or ""
             if found := re.search(r"(/\S*libslirp\.so\S*)$", maps, re.MULTILINE):
                 self.libslirp = Path(found[1])
             if self.executable is None and (place := _executable_of(each)) and relocation.is_qemu(place):
                 self.executable = place
         return self.executable is not None and self.libslirp is not None
-
-
-def _descendants(pid: int) -> Iterator[int]:
-    for child in (read_text(MACHINE, f"/proc/{pid}/task/{pid}/children") or "").split():
-        yield int(child)
-        yield from _descendants(int(child))
 
 
 def _executable_of(pid: int) -> Path | None:

@@ -6,7 +6,7 @@ import stat
 from pathlib import Path
 
 from qemunet_tests import trust
-from qemunet_tests.errors import Unavailable
+from qemunet_tests.errors import HarnessError, Unavailable
 from qemunet_tests.isolation.namespaces import SCRATCH
 from qemunet_tests.isolation.syscalls import MS_BIND, mount
 
@@ -15,10 +15,11 @@ IN_THE_LAB = "try it in the lab: leave --target host out"
 
 
 class BridgeHelper:
-    """The helper at the path that this QEMU looks at."""
+    """The helper at the path that this QEMU looks at; `own` is a file to be tried in place of the one there."""
 
-    def __init__(self, path: str | None) -> None:
+    def __init__(self, path: str | None, own: Path | None = None) -> None:
         self.path = Path(path or "")
+        self._source = own or self.path
         self._copy = SCRATCH / "qemu-bridge-helper"
         #: Whether the copy is of a file that nobody but root and this process's user can have written.
         self.believed = False
@@ -48,16 +49,19 @@ class BridgeHelper:
             self._copy.chmod(ORDINARY)
 
     def _is_placed(self) -> bool:
+        """Put the copy over the path, once; where there is nothing at the path there is nothing to put it over."""
         if self._copy.exists():
             return True
         if not self.path.is_file():
             return False
-        with self.path.open("rb") as reading, self._copy.open("xb") as writing:
+        with self._source.open("rb") as reading, self._copy.open("xb") as writing:
             found = os.fstat(reading.fileno())
-            self.believed = not (trust.against(self.path, found) or trust.against_the_way_to(self.path))
+            self.believed = not (trust.against(self._source, found) or trust.against_the_way_to(self._source))
             shutil.copyfileobj(reading, writing)
         self._copy.chmod(ORDINARY)
         mount(str(self._copy), str(self.path), None, MS_BIND)
+        if not self.path.samefile(self._copy):
+            raise HarnessError(f"{self.path} is not the copy of {self._source} that was put over it")
         return True
 
 

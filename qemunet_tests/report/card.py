@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.text import Text
 
 from qemunet_tests.report.mode_summary import mode_summary
-from qemunet_tests.report.shapes import ClaimVerdict, Results
+from qemunet_tests.report.shapes import ClaimVerdict, OwnBuildShape, Results
 from qemunet_tests.report.verdict_of_test import Verdict
 
 STYLES = {
@@ -80,10 +80,22 @@ def _header(results: Results, width: int) -> Iterator[Text]:
         slirp = f", libslirp {qemu.slirp}" if qemu.slirp else ""
         place = f" ({qemu.path})" if qemu.path else ""
         entries["QEMU"] = f"{qemu.version or 'of unknown version'}{slirp}{place}"
+    entries |= {label: _own(build) for label, build in _own_builds(results) if build}
     if accel.used:
         entries["accelerator"] = f"{accel.used}: {accel.reason}" if accel.reason else accel.used
     for label, text in entries.items():
         yield from _labelled(f"{label:<13}", text, width)
+
+
+def _own_builds(results: Results) -> list[tuple[str, OwnBuildShape | None]]:
+    qemu = results.qemu
+    return [("libslirp", qemu.own_libslirp), ("helper", qemu.own_helper), ("passt", results.passt)]
+
+
+def _own(build: OwnBuildShape) -> str:
+    version = f"{build.version}, " if build.version else ""
+    number = f" (build {build.build[:12]})" if build.build else ""
+    return f"{version}{build.path}{number} instead of {build.instead_of}"
 
 
 def _verdict_line(each: ClaimVerdict, slug_width: int, width: int) -> Text:

@@ -26,13 +26,15 @@ def _no_seconds() -> dict[str, float]:
 class SessionFacts:
     """One process's share; fixtures fill it.
 
-    `host`: kernel, distribution, cpus and more. `qemu`: path, version, slirp. `accel`: used, reason. `guests`
+    `host`: kernel, distribution, cpus and more. `qemu`: path, version, slirp, and builds of
+    the caller's own in it; `passt`: the same of his passt. `accel`: used, reason. `guests`
     counts. `phases` are seconds. `notes` are sentences for the end of the report card; `faults` as well, of what the
     bench itself did wrong, besides any verdict.
     """
 
     host: dict[str, Any] = field(default_factory=dict)
     qemu: dict[str, Any] = field(default_factory=dict)
+    passt: dict[str, Any] = field(default_factory=dict)
     accel: dict[str, Any] = field(default_factory=dict)
     guests: dict[str, int] = field(default_factory=_no_guests)
     phases: dict[str, float] = field(default_factory=_no_seconds)
@@ -72,6 +74,7 @@ def merged(shares: Iterable[SessionFacts]) -> SessionFacts:
     for share in shares:
         whole.host = whole.host or share.host
         whole.qemu = whole.qemu or share.qemu
+        whole.passt = whole.passt or share.passt
         whole.accel = whole.accel or share.accel
         for kind, count in share.guests.items():
             whole.guests[kind] = whole.guests.get(kind, 0) + count

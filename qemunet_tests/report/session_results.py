@@ -61,6 +61,7 @@ class SessionResults:
                 "interrupted": self.interrupted,
                 "host": this_host() | facts.host,
                 "qemu": facts.qemu,
+                "passt": facts.passt or None,
                 "accel": facts.accel,
                 "guests": facts.guests,
                 "phases": {

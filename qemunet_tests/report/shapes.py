@@ -53,6 +53,15 @@ class HostDescription(Shape):
     cpus: int
 
 
+class OwnBuildShape(Shape):
+    """What was tried instead of the installed: `build` is the linker's number of it."""
+
+    path: str
+    version: str | None
+    build: str | None
+    instead_of: str
+
+
 class QemuDescription(Shape):
     """What was tested; empty where no test got as far as asking it."""
 
@@ -61,6 +70,8 @@ class QemuDescription(Shape):
     path: str | None = None
     version: str | None = None
     slirp: str | None = None
+    own_libslirp: OwnBuildShape | None = None
+    own_helper: OwnBuildShape | None = None
 
 
 class UncitedFailure(Shape):
@@ -91,6 +102,7 @@ class Results(Versioned):
     interrupted: bool = False
     host: HostDescription
     qemu: QemuDescription
+    passt: OwnBuildShape | None = None
     accel: Accelerator
     guests: dict[str, int]
     phases: dict[str, float]

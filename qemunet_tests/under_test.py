@@ -1,0 +1,39 @@
+"""What a session's options put under test: the QEMU, and whatever else is tried instead of the installed."""
+
+from qemunet_tests.host import passt
+from qemunet_tests.host.passt import Passt
+from qemunet_tests.isolation.identity import Identity, on_the_host, unprivileged
+from qemunet_tests.qemu import own_build, qemu_facts, tried_builds
+from qemunet_tests.qemu.own_build import OwnBuild
+from qemunet_tests.qemu.qemu_facts import Qemu
+from qemunet_tests.settings import Settings
+
+
+def guests_identity(settings: Settings) -> Identity:
+    """Whom guests run as. Raises UsageError."""
+    return on_the_host(settings.as_user) if settings.target == "host" else unprivileged()
+
+
+def chosen_qemu(settings: Settings) -> Qemu:
+    """The QEMU that was asked for, else the one that is installed, with builds of the caller's own in place of parts.
+
+    Raises as `qemu_facts.find` does, and UsageError where this QEMU can use no other libslirp or helper.
+    """
+    asker = guests_identity(settings)
+    qemu = qemu_facts.find(str(settings.qemu) if settings.qemu else None, asker)
+    return tried_builds.trying(qemu, settings.libslirp, settings.bridge_helper, asker)
+
+
+def chosen_passt(settings: Settings) -> Passt | None:
+    """The passt that was asked for, else the one that is installed; None without any."""
+    if settings.passt:
+        passt.choose(settings.passt)
+    return passt.find()
+
+
+def describe_passt(settings: Settings) -> dict[str, str | None]:
+    """For results.json: the passt of the caller's own; nothing where he brought none."""
+    if settings.passt is None:
+        return {}
+    version, instead_of = passt.version(str(settings.passt)), passt.installed_path() or "none installed"
+    return OwnBuild(settings.passt, version, own_build.build_of(settings.passt), instead_of).describe()
