@@ -65,9 +65,9 @@ def test_a_containers_root_who_may_not_look_at_others_is_told_the_capability(tmp
 SETTLE = """
 import os
 from qemunet_tests.isolation import namespaces, on_real_host as staying
-keeper = staying.start_reaper(os.getpid())
+reaper = staying.start_reaper(os.getpid())
 print(namespaces.scratch())
-keeper.close()
+reaper.close()
 """
 
 

@@ -44,7 +44,7 @@ class Seen:
         return any(word.startswith("guest-") for word in self.words)
 
     @property
-    def is_keeper(self) -> bool:
+    def is_reaper(self) -> bool:
         return "qemunet_tests.isolation.pid_namespace" in self.words
 
 

@@ -41,7 +41,7 @@ def test_the_measure_sees_what_there_is(start: Start) -> None:
     run = standing(start, 1, "bridge/lease-address")
     left = run.leftovers()
     assert [process for process in run.processes() if process.is_guest]
-    assert [process for process in run.processes() if process.is_keeper]
+    assert [process for process in run.processes() if process.is_reaper]
     for kind in ("process", "namespace mnt", "namespace pid"):
         assert [each for each in left if each.startswith(kind)], (kind, left)
     # Host, switch, router, neighbour, outside.
@@ -81,8 +81,8 @@ def test_the_controller_is_killed(start: Start, home: Path, workers: int) -> Non
 @by_root_first
 def test_a_worker_is_killed(start: Start) -> None:
     run = standing(start, 2)
-    keepers = [process for process in run.processes() if process.is_keeper and process.parent != 0]
-    worker = next(keeper.parent for keeper in keepers if keeper.parent != run.process.pid)
+    reapers = [process for process in run.processes() if process.is_reaper and process.parent != 0]
+    worker = next(reaper.parent for reaper in reapers if reaper.parent != run.process.pid)
     doomed = set(run.below(worker))
     assert {process.is_guest for process in doomed} == {True, False}
     os.kill(worker, signal.SIGKILL)
@@ -95,18 +95,18 @@ def test_a_worker_is_killed(start: Start) -> None:
 
 
 @by_root_first
-def test_the_keeper_is_killed(start: Start) -> None:
+def test_the_reaper_is_killed(start: Start) -> None:
     """The run itself goes on, learns nothing more, and says so."""
     run = standing(start, 1, "bridge/lease-address", "user/address")
-    keeper = one(process for process in run.processes() if process.is_keeper and process.parent == run.process.pid)
-    kept = {process for process in run.processes() if process.pid not in (keeper, run.process.pid)}
-    os.kill(keeper, signal.SIGKILL)
+    reaper = one(process for process in run.processes() if process.is_reaper and process.parent == run.process.pid)
+    kept = {process for process in run.processes() if process.pid not in (reaper, run.process.pid)}
+    os.kill(reaper, signal.SIGKILL)
     vanishing = Deadline(LIMIT_SECONDS, "what it kept to vanish")
     assert vanishing.sees(lambda: not kept & set(run.processes())), kept & set(run.processes())
     assert run.process.wait(limit(20)) == pytest.ExitCode.TESTS_FAILED
     assert run.leaves_nothing(), run.leftovers()
     assert "2 inconclusive" in run.output, run.output
-    assert "the keeper was ended, and with it all that it kept" in run.output
+    assert "the reaper was ended, and with it all that it kept" in run.output
 
 
 @by_root_first

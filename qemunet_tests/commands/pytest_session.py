@@ -177,7 +177,7 @@ def _interruptible(console: Console, watcher: Watcher) -> Iterator[None]:
 
 
 def _end_at_once(console: Console, watcher: Watcher) -> None:
-    """No cleaning up: every lab's keeper ends all it keeps when its owner is gone."""
+    """No cleaning up: every lab's reaper ends all it keeps when its owner is gone."""
     for pid in watcher.worker_pids:
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)

@@ -1,4 +1,4 @@
-"""Programs that are started outside the lab, where no keeper holds what they start: each ends with all its children."""
+"""Programs that are started outside the lab, where no reaper holds what they start: each ends with all its children."""
 
 import contextlib
 import os

@@ -1,4 +1,4 @@
-"""The caretaker: what the keeper is, for a user who may make no PID namespace on his own machine.
+"""The reaper of a folder: what that of a PID namespace is, for a user who may make no PID namespace on his own machine.
 
 Run as a module with CONTROLLER-PID FOLDER it waits until its owner (its parent) or the run's
 controller is gone, ends every program that works in FOLDER, and removes it. The programs themselves ask to die with
@@ -17,18 +17,18 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from qemunet_tests.deadline import Deadline
-from qemunet_tests.isolation.reaper import Watchman, on_watch
+from qemunet_tests.isolation.reaper import Reaper, on_watch
 from qemunet_tests.isolation.syscalls import file_access_as
 
 #: A program whose parent was gone before it asked to go with it is told nothing; so it looks for itself.
 UNLESS_ORPHANED = '[ "$PPID" = {owner} ] && exec "$@"'
 CLEARING_SECONDS = 10.0
-#: The variable with the secret; as many bytes as it has hex digits come to the caretaker on its standard input.
+#: The variable with the secret; as many bytes as it has hex digits come to the reaper on its standard input.
 MARK = "QEMUNET_RUN"
 _DIGITS = 32
 
 
-class FolderReaper(Watchman):
+class FolderReaper(Reaper):
     """Watches over the programs of one run, and over the folder that the run writes into."""
 
     def __init__(self, controller_pid: int, folder: Path) -> None:
@@ -56,7 +56,7 @@ class FolderReaper(Watchman):
         return _of_the_run(self._secret)
 
     def close(self) -> None:
-        """End every program of the run, and remove the folder; where the caretaker was killed, in its place."""
+        """End every program of the run, and remove the folder; where the reaper was killed, in its place."""
         with contextlib.suppress(BrokenPipeError):
             self._process.communicate()
         if self._folder.exists():

@@ -66,7 +66,7 @@ class LeakCheck:
 
     def present(self) -> set[Thing]:
         """Every program that is kept, and every entry of the scratch space that belongs to one test."""
-        programs = (_program(pid) for pid in self._spawner.keeper.keeps())
+        programs = (_program(pid) for pid in self._spawner.reaper.keeps())
         entries = (path for path in scratch().iterdir() if path.is_socket() or path.name.startswith(OF_ONE_TEST))
         return {program for program in programs if program} | {Leftover(path) for path in entries}
 

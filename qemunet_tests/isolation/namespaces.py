@@ -122,7 +122,7 @@ def _forbidden(stage: str, error: OSError) -> Unavailable:
 
 def enter_worker() -> None:
     """Give an xdist worker, whose parent has entered, a network and mounts of its own."""
-    # Without its controller it would go on for many seconds, with or without a keeper.
+    # Without its controller it would go on for many seconds, with or without a reaper.
     die_with_parent(signal.SIGKILL)
     _started_in[:] = [network_namespace()]
     unshare(CLONE_NEWNET | CLONE_NEWNS)

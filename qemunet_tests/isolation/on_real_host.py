@@ -3,7 +3,7 @@
 Its network, its /etc, its users and its bridge helper are the machine's own, and nothing of them is changed. Where it
 may, the run makes what leaves no trace: private mounts for what it writes, a PID namespace for what it starts. An
 ordinary user may make those in a user namespace only, where the machine's setuid helper and its network would be
-somebody else's; he gets a folder and a caretaker instead.
+somebody else's; he gets a folder and its reaper instead.
 """
 
 import os

@@ -1,9 +1,9 @@
-"""The keeper: nothing that a run starts outlives it, whatever ends it.
+"""The reaper of a PID namespace: nothing that a run starts outlives it, whatever ends it.
 
 Run as a module with CONTROLLER-PID it makes a PID namespace whose first process it holds on to.
 Everything the run starts is put into that namespace, and the kernel kills all of it with its first process. The
-keeper ends, and takes that process along, when its owner (its parent) or the run's controller is gone; an owner
-that has lost its controller is killed too, because it would go on for many seconds. A keeper that is itself ended
+reaper ends, and takes that process along, when its owner (its parent) or the run's controller is gone; an owner
+that has lost its controller is killed too, because it would go on for many seconds. A reaper that is itself ended
 takes along what it keeps, and its owner learns of it when it starts the next program.
 """
 
@@ -17,11 +17,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from qemunet_tests.errors import HarnessError
-from qemunet_tests.isolation.reaper import Watchman, on_watch
+from qemunet_tests.isolation.reaper import Reaper, on_watch
 from qemunet_tests.isolation.syscalls import CLONE_NEWPID, die_with_parent, setns, unshare
 
 
-class PidNamespace(Watchman):
+class PidNamespace(Reaper):
     """Owns the PID namespace of one worker. `namespace` is its file descriptor. Where it has `ended`, all is gone."""
 
     def __init__(self, controller_pid: int) -> None:
@@ -32,7 +32,7 @@ class PidNamespace(Watchman):
     def _first_process(self) -> int:
         answer = self._process.stdout.readline() if self._process.stdout else b""
         if not answer:
-            raise HarnessError(f"the keeper ended with status {self._process.wait()} before it kept anything")
+            raise HarnessError(f"the reaper ended with status {self._process.wait()} before it kept anything")
         return int(answer)
 
     def enter(self) -> None:
@@ -55,7 +55,7 @@ class PidNamespace(Watchman):
         return [int(folder.name) for folder in processes if _pid_namespace(folder) == ours]
 
     def close(self) -> None:
-        """End the keeper and, with it, every process it keeps."""
+        """End the reaper and, with it, every process it keeps."""
         os.close(self.namespace)
         self._process.kill()
         self._process.wait()
@@ -76,11 +76,11 @@ def _keep(controller_pid: int) -> None:
     if watched is None:
         return
     owner, controller = watched
-    keeper = os.pidfd_open(os.getpid())
+    reaper = os.pidfd_open(os.getpid())
     unshare(CLONE_NEWPID)
     first = os.fork()
     if first == 0:
-        _be_first(keeper)
+        _be_first(reaper)
         os._exit(0)
     os.write(sys.stdout.fileno(), f"{first}\n".encode())
     child = os.pidfd_open(first)
@@ -92,11 +92,11 @@ def _keep(controller_pid: int) -> None:
         os.kill(first, signal.SIGKILL)
 
 
-def _be_first(keeper: int) -> None:
-    """Be process 1: die with the keeper, and bury orphans."""
+def _be_first(reaper: int) -> None:
+    """Be process 1: die with the reaper, and bury orphans."""
     die_with_parent(signal.SIGKILL)
     # Where it was gone before we asked to go with it, nobody tells us.
-    if select.select([keeper], [], [], 0)[0]:
+    if select.select([reaper], [], [], 0)[0]:
         return
     signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGCHLD])
     while signal.sigwait([signal.SIGCHLD]):

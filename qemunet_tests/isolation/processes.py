@@ -1,4 +1,4 @@
-"""Starting programs inside the keeper's PID namespace and a station's network namespace."""
+"""Starting programs inside the run's PID namespace and a station's network namespace."""
 
 import contextlib
 import os
@@ -48,14 +48,14 @@ class Completed:
 class Spawner:
     """Starts every program of a worker.
 
-    One thread of it has the keeper's PID namespace as the namespace of its children, which the kernel forbids to
+    One thread of it has the run's PID namespace as the namespace of its children, which the kernel forbids to
     a thread that makes threads; so it does nothing else. The programs remain children of this process.
     """
 
-    def __init__(self, controller_pid: int, keeper: PidNamespace | FolderReaper | None = None) -> None:
-        self.keeper = keeper or PidNamespace(controller_pid)
+    def __init__(self, controller_pid: int, reaper: PidNamespace | FolderReaper | None = None) -> None:
+        self.reaper = reaper or PidNamespace(controller_pid)
         self._started: list[Process] = []
-        self._thread = ThreadPoolExecutor(1, "spawner", initializer=self.keeper.enter)
+        self._thread = ThreadPoolExecutor(1, "spawner", initializer=self.reaper.enter)
 
     def start(
         self,
@@ -68,14 +68,14 @@ class Spawner:
         **options: Any,
     ) -> Process:
         """Start a program in the network namespace `network`. Raises HarnessError where it cannot be started."""
-        if self.keeper.ended:
-            raise HarnessError(f"cannot start {words[0]}: the keeper was ended, and with it all that it kept")
-        environment = _environment() | self.keeper.environment
+        if self.reaper.ended:
+            raise HarnessError(f"cannot start {words[0]}: the reaper was ended, and with it all that it kept")
+        environment = _environment() | self.reaper.environment
 
         def launch() -> Process:
             with inside(network):
                 process = subprocess.Popen(
-                    self.keeper.guarded(words), env=environment, stdin=stdin, stdout=stdout, stderr=stderr, **options
+                    self.reaper.guarded(words), env=environment, stdin=stdin, stdout=stdout, stderr=stderr, **options
                 )
             self._started.append(process)
             return process
@@ -85,7 +85,7 @@ class Spawner:
         except OSError as error:
             raise HarnessError(f"cannot start {words[0]}: {error.strerror}") from error
         except BrokenThreadPool as error:
-            raise HarnessError(f"cannot start {words[0]}: the keeper's processes cannot be joined") from error
+            raise HarnessError(f"cannot start {words[0]}: the reaper's processes cannot be joined") from error
 
     def run(self, words: Sequence[str], *, network: int, within_seconds: float, **options: Any) -> Completed:
         """Run a program to its end. Raises TimedOut, having ended it and its children, when that takes too long.
@@ -121,7 +121,7 @@ class Spawner:
 
     def close(self) -> None:
         """End everything that was started."""
-        self.keeper.close()
+        self.reaper.close()
         self._thread.shutdown()
         for process in self._started:
             process.wait()

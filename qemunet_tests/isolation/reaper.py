@@ -1,4 +1,4 @@
-"""What keeper and caretaker have in common: a process that watches a run from outside of it.
+"""What reapers have in common: each is a process that watches a run from outside of it.
 
 It outlives its owner, which is its parent, for as long as there is something to clear up behind him.
 """
@@ -11,7 +11,7 @@ from typing import Any
 from qemunet_tests.isolation import own_python
 
 
-class Watchman:
+class Reaper:
     """The owner's side: a Python module that runs by itself, deaf to the terminal."""
 
     def __init__(self, module: str, *words: str, **pipes: Any) -> None:
@@ -32,7 +32,7 @@ class Watchman:
 
 
 def on_watch(controller_pid: int) -> tuple[int, int] | None:
-    """The watchman's side: pidfds of its owner and of the run's controller; None where one is gone already."""
+    """The reaper's side: pidfds of its owner and of the run's controller; None where one is gone already."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
         return os.pidfd_open(os.getppid()), os.pidfd_open(controller_pid)

@@ -134,7 +134,7 @@ class Lab:
         """Links that could be a way out, and processes that are out: empty, or the lab leaks."""
         return [leak for station in self.stations for leak in self._leaks_at(station)] + [
             f"process {pid} is in the machine's own network namespace"
-            for pid in self._spawner.keeper.keeps()
+            for pid in self._spawner.reaper.keeps()
             if self._is_outside(pid)
         ]
 

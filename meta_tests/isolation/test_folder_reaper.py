@@ -1,4 +1,4 @@
-"""The keeper of runs on a real host by users who may make no PID namespace there: it ends what works in its folder."""
+"""The reaper of runs on a real host by users who may make no PID namespace there: it ends what works in its folder."""
 
 import contextlib
 import os
@@ -15,7 +15,7 @@ from meta_tests.user_accounts import CHECKOUT, Account, accounts
 from qemunet_tests.deadline import Deadline
 
 START_SECONDS = 20.0
-#: Starts a program that nothing but the caretaker finds, its parent gone, its session its own; and one of others.
+#: Starts a program that nothing but the reaper finds, its parent gone, its session its own; and one of others.
 OWNER = """
 import os, subprocess, sys
 from pathlib import Path
@@ -31,10 +31,10 @@ words = ["sh", "-c", f"setsid tail -f {folder}/log &"]
 spawner.run(words, network=namespaces.current_network(), within_seconds=10)
 # Somebody else's, whose command line says the same.
 subprocess.Popen(["tail", "-f", "/dev/null", f"{folder}/log"], stdout=subprocess.DEVNULL, start_new_session=True)
-print(spawner.keeper.pid, flush=True)
+print(spawner.reaper.pid, flush=True)
 if said := sys.stdin.read():
-    if said.strip() == "kill the caretaker":
-        os.kill(spawner.keeper.pid, 9)
+    if said.strip() == "kill the reaper":
+        os.kill(spawner.reaper.pid, 9)
     spawner.close()
     print("closed", flush=True)
     sys.stdin.read()
@@ -61,18 +61,18 @@ def folder(account: Account) -> Iterator[Path]:
 
 @contextlib.contextmanager
 def owner(account: Account, folder: Path, controller_pid: int = 0) -> Iterator[subprocess.Popen[str]]:
-    """A process that has a caretaker, and has started something."""
+    """A process that has a reaper, and has started something."""
     words = [*account.prefix, sys.executable, "-c", OWNER, str(folder), str(controller_pid)]
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
     with subprocess.Popen(words, cwd=CHECKOUT, env=account.environment, text=True, **pipes) as process:
         assert process.stdout
-        caretaker = int(process.stdout.readline())
+        reaper = int(process.stdout.readline())
         try:
             Deadline(START_SECONDS, "both programs to be there").wait_until(lambda: len(pids(folder)) == 2)
             yield process
         finally:
             process.kill()
-            for pid in [caretaker, *pids(folder)]:
+            for pid in [reaper, *pids(folder)]:
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(pid, 9)
 
@@ -89,7 +89,7 @@ def pids(folder: Path) -> list[int]:
 
 def is_cleared(folder: Path) -> bool:
     """Whether what worked in the folder is gone, and the folder, and nothing else."""
-    clearing = Deadline(LIMIT_SECONDS, "the caretaker to clear up")
+    clearing = Deadline(LIMIT_SECONDS, "the reaper to clear up")
     return clearing.sees(lambda: not folder.exists() and len(pids(folder)) == 1)
 
 
@@ -107,7 +107,7 @@ def test_the_controller_is_killed(account: Account, folder: Path) -> None:
         assert is_cleared(folder)
 
 
-@pytest.mark.parametrize("said", ["close", "kill the caretaker"])
+@pytest.mark.parametrize("said", ["close", "kill the reaper"])
 def test_the_owner_closes_it(account: Account, folder: Path, said: str) -> None:
     with owner(account, folder) as process:
         assert process.stdin
@@ -130,13 +130,13 @@ def test_a_containers_root_ends_what_runs_as_somebody_else(folder: Path) -> None
     words = [*bounded, sys.executable, "-c", script, str(folder), "0"]
     with subprocess.Popen(words, cwd=CHECKOUT, text=True, **pipes) as process:
         assert process.stdout
-        caretaker = int(process.stdout.readline())
+        reaper = int(process.stdout.readline())
         try:
             Deadline(START_SECONDS, "both programs to be there").wait_until(lambda: len(pids(folder)) == 2)
             process.kill()
             assert is_cleared(folder)
         finally:
             process.kill()
-            for pid in [caretaker, *pids(folder)]:
+            for pid in [reaper, *pids(folder)]:
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(pid, 9)

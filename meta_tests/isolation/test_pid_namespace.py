@@ -1,4 +1,4 @@
-"""Nothing that a run starts outlives it: the keeper, and the spawner that hands it what it keeps."""
+"""Nothing that a run starts outlives it: the reaper, and the spawner that hands it what it keeps."""
 
 import contextlib
 import os
@@ -56,7 +56,7 @@ def gone(pid: int, within_seconds: float = 3) -> bool:
 
 def states(spawner: Spawner) -> list[str]:
     """Every process that is kept, its first process left out."""
-    return [seen for pid in spawner.keeper.keeps() if (seen := state(pid)) and "python" not in seen]
+    return [seen for pid in spawner.reaper.keeps() if (seen := state(pid)) and "python" not in seen]
 
 
 def test_output_and_status_are_exact(own: Spawner, network: int) -> None:
@@ -102,16 +102,16 @@ def test_closing_ends_what_hides(spawner: Spawner, network: int) -> None:
     own.run([sys.executable, "-c", script + "os.fork() or os.execlp('sleep', 'sleep', '1000')"], network=network,
             within_seconds=10)  # fmt: skip
     assert Deadline(3, "the daemon").sees(lambda: states(own) == ["S sleep"])
-    (daemon,) = [pid for pid in own.keeper.keeps() if "sleep" in Path(f"/proc/{pid}/comm").read_text()]
+    (daemon,) = [pid for pid in own.reaper.keeps() if "sleep" in Path(f"/proc/{pid}/comm").read_text()]
     own.close()
     assert gone(daemon)
 
 
-def test_the_keeper_is_killed(own: Spawner, network: int) -> None:
+def test_the_reaper_is_killed(own: Spawner, network: int) -> None:
     kept = own.start(["sleep", "1000"], network=network)
-    os.kill(own.keeper.pid, signal.SIGKILL)
+    os.kill(own.reaper.pid, signal.SIGKILL)
     assert ends(kept)
-    with pytest.raises(HarnessError, match="cannot start sleep: the keeper was ended, and with it all that it kept"):
+    with pytest.raises(HarnessError, match="cannot start sleep: the reaper was ended, and with it all that it kept"):
         own.start(["sleep", "1000"], network=network)
 
 
@@ -137,14 +137,14 @@ namespaces.enter()
 spawner = Spawner(int(sys.argv[1]) or os.getpid())
 network = namespaces.current_network()
 kept = spawner.start(["sleep", "1000"], network=network)
-first = min(spawner.keeper.keeps())
+first = min(spawner.reaper.keeps())
 print(kept.pid, first, flush=True)
 """
 
 
 @contextlib.contextmanager
 def owner(then: str, controller_pid: int = 0) -> Iterator[tuple[subprocess.Popen[str], int, int]]:
-    """A process that owns a keeper and does `then`; with the ids of a process kept, and of the first one."""
+    """A process that owns a reaper and does `then`; with the ids of a process kept, and of the first one."""
     words = [sys.executable, "-c", OWNER + textwrap.dedent(then), str(controller_pid)]
     with subprocess.Popen(words, cwd=CHECKOUT, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout
@@ -175,7 +175,7 @@ def test_the_controller_is_killed() -> None:
 def test_the_first_process_is_killed_and_the_owner_lives_to_tell() -> None:
     then = """
     kept.wait()
-    spawner.keeper._process.wait()
+    spawner.reaper._process.wait()
     try:
         spawner.start(["true"], network=network)
     except Exception as error:
@@ -185,7 +185,7 @@ def test_the_first_process_is_killed_and_the_owner_lives_to_tell() -> None:
     with owner(then) as (process, _, first):
         os.kill(first, signal.SIGKILL)
         assert process.communicate(timeout=limit(5))[0] == (
-            "cannot start true: the keeper was ended, and with it all that it kept\n"
+            "cannot start true: the reaper was ended, and with it all that it kept\n"
         )
         assert process.returncode == 0
 
