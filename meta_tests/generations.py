@@ -2,10 +2,12 @@
 
 `python -m meta_tests.generations A/results.json B C D --out docs/generations.md`, where each is the report of a whole
 run, a results.json or the folder it lies in. Several runs on the same QEMU and libslirp are taken together, the latest
-word counting, so that a claim that is new has to be tried alone.
+word counting, and what the page said before counts where no report says anything: a claim that is new has to be tried
+alone.
 """
 
 import argparse
+import re
 import sys
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -32,19 +34,31 @@ EXPLAINED = """
 Every claim that is not the same everywhere, and every one that does not hold, in the words of the reports.
 """
 NOT_TRIED = "not tried"
+#: The lines of a page that was written before.
+SUMMARY = re.compile(r"- QEMU (\S+), libslirp (\S+): (.*): [^:]*; exit code (.*)\.")
+ROW = re.compile(r"\| (\S+/\S+) \| (.*) \|")
+CLAIM, WHY = re.compile(r"- \*\*(\S+)\*\*: "), re.compile(r"  - (.*?): (\w+|not tried): (.*)")
 
 
 @dataclass
 class Generation:
-    """One pair of QEMU and libslirp, and what became of the claims on it."""
+    """One pair of QEMU and libslirp, and what became of the claims on it.
+
+    `seen` says where and when, `codes` are exit codes of runs, and `words` has verdicts and `whys` explanations by
+    claim: all this of runs whose reports are not at hand.
+    """
 
     qemu: str
     slirp: str
     runs: list[Results] = field(default_factory=list)
+    seen: str = ""
+    codes: list[str] = field(default_factory=list)
+    words: dict[str, str] = field(default_factory=dict)
+    whys: dict[str, str] = field(default_factory=dict)
 
     @property
-    def label(self) -> str:
-        return f"QEMU {self.qemu}, libslirp {self.slirp}"
+    def pair(self) -> str:
+        return f"{self.qemu} + {self.slirp}"
 
     @property
     def verdicts(self) -> dict[str, ClaimVerdict]:
@@ -52,13 +66,14 @@ class Generation:
 
     def word(self, claim: str) -> str:
         found = self.verdicts.get(claim)
-        return found.verdict.value if found else NOT_TRIED
+        return found.verdict.value if found else self.words.get(claim, NOT_TRIED)
 
     def explanation(self, claim: str) -> str:
         """Why the claim is not kept, as the report says it; what was observed, where it is."""
         found = self.verdicts.get(claim)
         if found is None:
-            return load()[claim].untested or "no run tried it"
+            unknown = "no run tried it" if self.word(claim) == NOT_TRIED else "as promised"
+            return self.whys.get(claim) or load()[claim].untested or unknown
         if found.verdict is Verdict.HOLDS:
             return found.observed or "as promised"
         observed = (
@@ -68,11 +83,15 @@ class Generation:
 
     def summary(self) -> str:
         """For the list below the table: where it was seen, and the card in a line."""
-        run, counts = self.runs[0], Counter(each.verdict for each in self.verdicts.values())
+        counts = Counter(self.word(claim) for claim in load())
         card = ", ".join(f"{counts[verdict]} {verdict}" for verdict in Verdict if counts[verdict])
-        codes = " and ".join(str(exit_code(each)) for each in self.runs)
-        when = (run.at or "")[:10]
-        return f"- {self.label}: {run.host.distribution}, {run.accel.used}, {when}: {card}; exit code {codes}."
+        codes = " and ".join(dict.fromkeys([*self.codes, *(str(exit_code(each)) for each in self.runs)]))
+        seen = self.seen or _seen(self.runs[0])
+        return f"- QEMU {self.qemu}, libslirp {self.slirp}: {seen}: {card}; exit code {codes}."
+
+
+def _seen(run: Results) -> str:
+    return f"{run.host.distribution}, {run.accel.used}, {(run.at or '')[:10]}"
 
 
 def read(path: Path) -> Results:
@@ -84,9 +103,28 @@ def read(path: Path) -> Results:
         raise UsageError(f"{file} is no report of qemunet: {str(wrong).splitlines()[0]}") from None
 
 
-def generations(runs: Iterable[Results]) -> list[Generation]:
-    """Oldest QEMU first."""
-    found: dict[tuple[str, str], Generation] = {}
+def told(page: str) -> list[Generation]:
+    """What a page that was written before says."""
+    lines = page.splitlines()
+    found = [Generation(*said[:2], seen=said[2], codes=said[3].split(" and "))
+             for said in SUMMARY.findall(page)]  # fmt: skip
+    for claim, cells in (row.groups() for line in lines if (row := ROW.fullmatch(line))):
+        for each, word in zip(found, cells.split(" | "), strict=True):
+            each.words[claim] = word
+    claim = ""
+    for line in lines:
+        if heading := CLAIM.match(line):
+            claim = heading[1]
+        elif said := WHY.fullmatch(line):
+            for each in found:
+                if each.pair in said[1].split(", "):
+                    each.whys[claim] = said[3]
+    return found
+
+
+def generations(runs: Iterable[Results], before: str = "") -> list[Generation]:
+    """Oldest QEMU first. `before` is the page that was written before."""
+    found = {(each.qemu, each.slirp): each for each in told(before)}
     for run in sorted(runs, key=lambda run: run.at or ""):
         pair = run.qemu.version or "unknown", run.qemu.slirp or "unknown"
         found.setdefault(pair, Generation(*pair)).runs.append(run)
@@ -99,7 +137,7 @@ def _numbers(version: str) -> list[int]:
 
 def document(found: Sequence[Generation]) -> str:
     """The whole page."""
-    columns = "".join(f" {each.qemu} + {each.slirp} |" for each in found)
+    columns = "".join(f" {each.pair} |" for each in found)
     head = f"\n| claim |{columns}\n|---|{'---|' * len(found)}"
     rows = [f"| {claim} | {' | '.join(each.word(claim) for each in found)} |" for claim in load()]
     explained = [text for claim in load() if (text := _explained(claim, found))]
@@ -113,7 +151,7 @@ def _explained(claim: str, found: Sequence[Generation]) -> str:
         return ""
     groups: dict[tuple[str, str], list[str]] = {}
     for each in found:
-        groups.setdefault((each.word(claim), each.explanation(claim)), []).append(f"{each.qemu} + {each.slirp}")
+        groups.setdefault((each.word(claim), each.explanation(claim)), []).append(each.pair)
     lines = [f"  - {', '.join(labels)}: {word}: {_one_line(why)}" for (word, why), labels in groups.items()]
     return "\n".join([f"- **{claim}**: {load()[claim].says}", *lines])
 
@@ -131,10 +169,11 @@ def claims_in(page: str) -> list[str]:
 def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description="Write docs/generations.md from reports of whole runs.")
     parser.add_argument("report", nargs="+", type=Path, help="results.json, or the folder of --report")
-    parser.add_argument("--out", type=Path, help="the file to write; else standard output")
+    parser.add_argument("--out", type=Path, help="the page to write, or to write on; else standard output")
     chosen = parser.parse_args(arguments)
     try:
-        page = document(generations(map(read, chosen.report)))
+        before = chosen.out.read_text() if chosen.out and chosen.out.is_file() else ""
+        page = document(generations(map(read, chosen.report), before))
     except UsageError as wrong:
         sys.stderr.write(f"{wrong}\n")
         sys.exit(2)

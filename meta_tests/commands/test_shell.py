@@ -12,6 +12,7 @@ import pexpect
 import pytest
 
 from meta_tests.patience import limit
+from qemunet_tests import modes
 from qemunet_tests.__main__ import exit_code
 from qemunet_tests.deadline import Deadline
 
@@ -59,7 +60,7 @@ def terminal() -> Iterator[pexpect.spawn]:
 
 def test_an_unknown_mode_is_told_the_known_ones(capfd: pytest.CaptureFixture[str]) -> None:
     assert exit_code(["shell", "wifi"]) == 2
-    assert capfd.readouterr().err == "qemunet: there is no mode 'wifi': modes are user, bridge, tap, passt, stream\n"
+    assert capfd.readouterr().err == f"qemunet: there is no mode 'wifi': modes are {', '.join(modes.every())}\n"
 
 
 def test_piped_commands_find_a_network_and_the_guest_ends_with_them() -> None:

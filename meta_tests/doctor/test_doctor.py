@@ -17,6 +17,7 @@ import pytest
 
 from meta_tests.patience import limit
 from meta_tests.samples.healthy_host import QEMU, host
+from qemunet_tests import modes
 from qemunet_tests.commands import doctor
 from qemunet_tests.deadline import Deadline
 from qemunet_tests.doctor import checks
@@ -86,7 +87,7 @@ def _open_to_others(path: Path) -> bool:
 
 
 def test_an_unknown_mode_is_a_mistake_of_use() -> None:
-    with pytest.raises(UsageError, match="there is no mode 'vde'; modes are user, bridge, tap, passt, stream, lab"):
+    with pytest.raises(UsageError, match=f"there is no mode 'vde'; modes are {', '.join(modes.every())}, lab"):
         doctor.execute(parsed("--mode", "user,vde"))
     done = run("--mode", "vde")
     assert done.returncode == 2

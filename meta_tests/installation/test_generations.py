@@ -57,6 +57,20 @@ def test_a_later_run_on_the_same_pair_adds_what_it_tried(tmp_path: Path, capsys:
     assert f"| {CLAIMS[0]} | holds |" in page
 
 
+def test_a_page_that_was_written_before_is_written_on() -> None:
+    alone = ran_on("7.2.22", "4.7.0", VerdictOfTest("user/gateway", Verdict.HOLDS, "t"))
+    page = generations.document(
+        generations.generations([alone], generations.document(generations.generations([OLD, NEW])))
+    )
+    assert "| user/gateway | holds | not tried |" in page
+    assert f"| {CLAIMS[1]} | holds | deviates |" in page
+    assert "  - 7.2.22 + 4.7.0: holds: reply" in page
+    assert "  - 11.1.3 + 4.9.5: deviates: libslirp says | so (observed: nothing)" in page
+    assert "libslirp 4.7.0: Debian GNU/Linux 12 (bookworm), tcg" in page
+    assert ": 3 holds; exit code 0." in page
+    assert generations.document(generations.generations([], page)) == page
+
+
 def test_what_is_no_report_is_said_in_a_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:
         generations.main([str(tmp_path)])

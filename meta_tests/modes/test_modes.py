@@ -1,14 +1,15 @@
 """A mode is what its file says, everywhere: nobody keeps a list of modes."""
 
 import re
+from collections.abc import Collection
 from pathlib import Path
 
 import pytest
 
 from qemunet_tests import claims, modes
+from qemunet_tests.__main__ import exit_code
 from qemunet_tests.doctor import checks
 from qemunet_tests.modes import Mode, Way
-from qemunet_tests.plugin import fixture_modules
 from qemunet_tests.qemu.netdev import Netdev
 
 CHECKOUT = Path(__file__).parents[2]
@@ -30,12 +31,15 @@ def test_what_has_claims_is_a_mode_or_a_known_subject() -> None:
     assert {claim.mode for claim in claims.load().values()} <= {*modes.every(), *SUBJECTS}
 
 
-def test_a_mode_with_claims_has_tests_and_fixtures_of_its_name() -> None:
+def test_a_mode_with_claims_has_tests_of_its_name() -> None:
     tests = {file.stem for file in (CHECKOUT / "qemunet_tests/conformance").glob("test_*.py")}
-    fixtures = {module.rpartition(".")[2] for module in fixture_modules()}
-    for word in {claim.mode for claim in claims.load().values()} - SUBJECTS:
-        assert f"test_{word}" in tests
-        assert word in fixtures
+    assert {f"test_{claim.mode}" for claim in claims.load().values() if claim.mode not in SUBJECTS} <= tests
+
+
+@pytest.mark.parametrize(("command", "words"), [("shell", modes.every()), ("record", modes.ways())])
+def test_a_command_offers_every_mode(command: str, words: Collection[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert exit_code([command, "--help"]) == 0
+    assert set(words) <= set(re.findall(r"[\w-]+", capsys.readouterr().out))
 
 
 def test_the_doctor_can_be_asked_about_every_mode() -> None:

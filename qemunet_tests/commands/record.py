@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from qemunet_tests import modes
 from qemunet_tests.errors import HarnessError, Unavailable, UsageError
 
 if TYPE_CHECKING:
@@ -32,8 +33,10 @@ examples:
                                               `qemunet compare FILE --baseline`
   qemunet record --guest-time                 per guest second (icount): steady on noisy machines
 
-arms: user, bridge, tap, tap-plain (without vnet_hdr), tap-vhost, passt; between two guests: stream,
-bridge-guests. Ctrl-C keeps what was measured.
+arms:
+{arms}
+
+Ctrl-C keeps what was measured.
 exit codes: 0 recorded; 2 wrong usage; 3 the A/A arm failed, it ended early, or nothing could be measured
 """
 
@@ -44,7 +47,7 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
         "record",
         help="measure throughput of the networking modes",
         description="Measure the networking modes side by side, in the lab, and print how they compare.",
-        epilog=EXAMPLES,
+        epilog=EXAMPLES.format(arms=_arms()),
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
@@ -70,6 +73,10 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     parser.add_argument("--qemu", metavar="PATH", help="the QEMU to measure")
     parser.add_argument("--baseline", metavar="PATH", help="another QEMU, measured in the same blocks")
     parser.add_argument("--seed", metavar="N", help="of the random order")
+
+
+def _arms() -> str:
+    return "\n".join(f"  {word:<15} {way.about}" for word, way in modes.ways().items())
 
 
 def execute(arguments: argparse.Namespace) -> int:

@@ -114,16 +114,19 @@ def _evidence(
 ) -> path_proof.Evidence:
     expected, after = subject.arm.configuration.backend, subject.counts()
     carried = watch.subject_acked_bytes if direction == "g2h" else watch.subject_received_bytes
+    nics = after.payload_since(before, direction) if subject.far else None
     if expected == "tap":
         counter = "the tap"
         counted = after.tap[direction] - before.tap[direction] if after.tap and before.tap else 0
-    elif subject.far:
+    elif subject.connection_port:
         counter = "the connection between the two QEMUs"
         counted = path_proof.payload(carried, after.packets_since(before, direction), path_proof.LENGTH_BYTES)
+    elif nics:
+        # Nobody on the host counts datagrams by socket.
+        counter, counted = "the receiving guest's NIC", nics["far" if direction == "g2h" else "near"]
     else:
         counter = "passt's own host sockets" if subject.helpers else "QEMU's own host sockets"
         counted = carried
-    nics = after.payload_since(before, direction) if subject.far else None
     again = (flow.retransmits or 0) * path_proof.SEGMENT_BYTES if nics or expected == "tap" else 0
     found = subject.backend_kind()
     return path_proof.Evidence(expected, found, counter, counted, flow.sent_bytes, flow.received_bytes, nics, again)
