@@ -29,6 +29,6 @@ def test_no_alarm(healthy: HostMachine, number: int) -> None:
     assert healthy.status == 0
     held = [claim for claim, each in verdicts.items() if each["verdict"] in ("holds", "deviates")]
     # A run that tried nothing would raise no alarm either.
-    assert {claim.partition("/")[0] for claim in held} == {"user", "bridge"}
+    assert {claim.partition("/")[0] for claim in held} >= {"user", "bridge"}
     assert len(held) > 30, healthy.said
     assert not healthy.leftovers()
