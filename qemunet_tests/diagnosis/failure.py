@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from qemunet_tests import modes
 from qemunet_tests.guest.bench import Bench
 from qemunet_tests.guest.guest import Guest
+from qemunet_tests.host import bridges
+from qemunet_tests.host.bridges import HostBridge
 from qemunet_tests.network.host_target import HostTarget
 from qemunet_tests.network.netplan import NetplanHost
 from qemunet_tests.network.target import LabTarget, Target
@@ -42,6 +44,11 @@ class Failure:
         """The test's own guest: others come later."""
         guests = self.bench.guests
         return guests[0] if guests else None
+
+    def bridge(self, name: str | None = None) -> HostBridge | None:
+        """The host's bridge that guests join, or another of its bridges; None where there is none."""
+        with self.target.host.entered():
+            return bridges.find(name or self.target.bridge)
 
     @property
     def on_lan(self) -> bool:

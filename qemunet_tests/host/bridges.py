@@ -11,13 +11,14 @@ from qemunet_tests.host.files import MACHINE, names_in, read_int, read_text, und
 
 _NET = "/sys/class/net"
 _IFF_UP = 1
-_FORWARDING = 3
+#: linux/if_bridge.h: what a port does with frames.
+_PORT_STATES = ("disabled", "listening", "learning", "forwarding", "blocking")
 _CENTISECONDS_A_SECOND = 100
 
 
 @dataclass(frozen=True)
 class BridgePort:
-    """An interface in a bridge. `forwarding` is the port's own state, not the link's.
+    """An interface in a bridge. `state` is the port's own, not the link's; None where it is in no bridge.
 
     `driver` and `bond_mode` are those of the card or bond below, None where there is none.
     """
@@ -25,7 +26,7 @@ class BridgePort:
     name: str
     up: bool
     carrier: bool
-    forwarding: bool
+    state: str | None
     mtu: int
     is_tap: bool
     is_wireless: bool
@@ -59,6 +60,15 @@ class HostBridge:
         """Ports that are no guest's."""
         return tuple(port for port in self.ports if not port.is_tap)
 
+    @property
+    def families(self) -> tuple[str, ...]:
+        """The families of the packet filter that see what the bridge forwards."""
+        return ("bridge", "ip", "inet") if self.filters_ipv4 else ("bridge",)
+
+    def port(self, name: str) -> BridgePort | None:
+        """The port called `name`; None where that is in no bridge or in another."""
+        return next((port for port in self.ports if port.name == name), None)
+
 
 def read(root: Path = MACHINE) -> tuple[HostBridge, ...]:
     """Every bridge of this network namespace."""
@@ -66,6 +76,11 @@ def read(root: Path = MACHINE) -> tuple[HostBridge, ...]:
     filtered = read_int(root, "/proc/sys/net/bridge/bridge-nf-call-iptables") == 1
     names = [name for name in names_in(root, _NET) if under(root, f"{_NET}/{name}/bridge").is_dir()]
     return tuple(_bridge(root, name, routed, filtered) for name in names)
+
+
+def find(name: str, root: Path = MACHINE) -> HostBridge | None:
+    """The bridge called `name`; None where there is none."""
+    return next((bridge for bridge in read(root) if bridge.name == name), None)
 
 
 def card(name: str, root: Path = MACHINE) -> BridgePort | None:
@@ -103,7 +118,7 @@ def _port(root: Path, name: str, routed: frozenset[str]) -> BridgePort:
         name=name,
         up=_is_up(root, name),
         carrier=read_int(root, f"{folder}/carrier") == 1,
-        forwarding=read_int(root, f"{folder}/brport/state") == _FORWARDING,
+        state=_state(root, name),
         mtu=read_int(root, f"{folder}/mtu") or 0,
         is_tap=under(root, f"{folder}/tun_flags").exists(),
         is_wireless=_is_wireless(root, name),
@@ -111,6 +126,11 @@ def _port(root: Path, name: str, routed: frozenset[str]) -> BridgePort:
         driver=_driver(root, name),
         bond_mode=_bond_mode(root, name),
     )
+
+
+def _state(root: Path, name: str) -> str | None:
+    number = read_int(root, f"{_NET}/{name}/brport/state")
+    return None if number is None else _PORT_STATES[number]
 
 
 def _is_up(root: Path, name: str) -> bool:

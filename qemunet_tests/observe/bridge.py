@@ -11,9 +11,6 @@ from qemunet_tests.isolation.station import Station
 #: linux/socket.h and linux/neighbour.h.
 AF_BRIDGE, NUD_NOARP, NUD_PERMANENT, NTF_LEARNED = 7, 0x40, 0x80, 0x10
 
-#: linux/if_bridge.h: what a port does with frames.
-PORT_STATES = ("disabled", "listening", "learning", "forwarding", "blocking")
-
 STARTED = "QEMU starts"
 #: QEMU's own words, which follow the helper's and are the same for all of them.
 QEMUS_LINE = "bridge helper failed"
@@ -21,10 +18,12 @@ QEMUS_LINE = "bridge helper failed"
 
 @dataclass(frozen=True)
 class StationBridge:
-    """A bridge, the host's own addresses on it with their prefix, and the default gateway reached over it."""
+    """A bridge, the host's own addresses on it with their prefix, and the default gateway reached over it.
+
+    By netlink, because only the lab's host has a /sys that shows its links to us.
+    """
 
     name: str
-    up: bool
     addresses: tuple[str, ...]
     gateway: str | None
     ports: tuple[str, ...]
@@ -51,23 +50,12 @@ def bridge(station: Station, name: str) -> StationBridge | None:
 
     return StationBridge(
         name=name,
-        up=link.get("state") == "up",
         addresses=_addresses(station, index),
         gateway=_gateway(station, index),
         ports=tuple(port.get("ifname") for port in station.netlink.get_links() if port.get("master") == index),
         spanning_tree=setting("IFLA_BR_STP_STATE") != 0,
         forward_delay_seconds=setting("IFLA_BR_FORWARD_DELAY") / 100,
     )
-
-
-def port_state(station: Station, name: str) -> str | None:
-    """What a bridge does with the frames of its port `name`, one of PORT_STATES; None for what is no port."""
-    index = station.index(name)
-    if index is None:
-        return None
-    link = station.netlink.get_links(index)[0]
-    number = link.get_nested("IFLA_LINKINFO", "IFLA_INFO_SLAVE_DATA", "IFLA_BRPORT_STATE")
-    return None if number is None else PORT_STATES[number]
 
 
 def bridge_of(station: Station, link: str) -> str | None:

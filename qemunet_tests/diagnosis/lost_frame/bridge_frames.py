@@ -2,9 +2,7 @@
 
 from qemunet_tests.diagnosis.failure import Failure
 from qemunet_tests.diagnosis.lost_frame.filters_on_path import unfiltered
-from qemunet_tests.host import bridges
 from qemunet_tests.host.obstacle import Obstacle
-from qemunet_tests.observe.bridge import bridge, port_state
 from qemunet_tests.observe.nftables import stops
 from qemunet_tests.observe.process import tap_of
 
@@ -12,15 +10,13 @@ from qemunet_tests.observe.process import tap_of
 def spanning_tree(scene: Failure) -> Obstacle | None:
     """A new port of a bridge that runs spanning tree hears and says nothing for twice the forward delay."""
     tap = tap_of(scene.guest) if scene.guest and scene.on_lan else None
-    made = bridge(scene.target.host, scene.target.bridge)
-    if tap is None or made is None or not made.spanning_tree:
-        return None
-    state = port_state(scene.target.host, tap)
-    if state in (None, "forwarding"):
+    made = scene.bridge()
+    port = made.port(tap) if made and tap else None
+    if made is None or port is None or not made.spanning_tree or port.state == "forwarding":
         return None
     dead_seconds = 2 * made.forward_delay_seconds
     return Obstacle(
-        f"{made.name} runs spanning tree: its port {tap} is still {state}, for {dead_seconds:g} s in all",
+        f"{made.name} runs spanning tree: its port {tap} is still {port.state}, for {dead_seconds:g} s in all",
         f"sudo ip link set {made.name} type bridge stp_state 0 (with one uplink only)",
     )
 
@@ -29,7 +25,7 @@ def no_spanning_tree(scene: Failure) -> Obstacle | None:
     """A bridge that should run spanning tree and does not."""
     names = {nic.netdev.bridge for guest in scene.bench.guests for nic in guest.nics if nic.netdev.bridge}
     for name in sorted(names - {scene.target.bridge}):
-        made = bridge(scene.target.host, name)
+        made = scene.bridge(name)
         if made and not made.spanning_tree:
             return Obstacle(
                 f"{name} runs no spanning tree: something switched it off",
@@ -43,9 +39,8 @@ def filtered(scene: Failure) -> Obstacle | None:
     if not scene.on_lan:
         return None
     host, name = scene.target.host, scene.target.bridge
-    with host.entered():
-        here = next((each for each in bridges.read() if each.name == name), None)
-    families = ("bridge", "ip", "inet") if here and here.filters_ipv4 else ("bridge",)
+    here = scene.bridge()
+    families = here.families if here else ()
     found = next((stop for stop in stops(host) if stop.family in families and stop.hook == "forward"), None)
     if found is None:
         return None

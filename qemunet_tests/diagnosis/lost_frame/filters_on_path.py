@@ -4,10 +4,10 @@ import re
 from pathlib import Path
 
 from qemunet_tests.host import bridges
+from qemunet_tests.host.bridges import BridgePort
 from qemunet_tests.host.files import MACHINE, read_int, read_text
 from qemunet_tests.host.obstacle import Obstacle
 from qemunet_tests.isolation.station import Station
-from qemunet_tests.observe.bridge import port_state
 from qemunet_tests.observe.nftables import stops
 
 #: Queues that throw nothing away unless they are full.
@@ -27,22 +27,24 @@ def at_link(station: Station, link: str, leaving: bool) -> list[Obstacle]:
 def within_bridge(station: Station, bridge: str, ports: tuple[str, ...], size_bytes: int) -> list[Obstacle]:
     """What a frame of a size meets on its way through a bridge from one port to another."""
     with station.entered():
-        found = next((each for each in bridges.read() if each.name == bridge), None)
-    families = ("bridge", "ip", "inet") if found and found.filters_ipv4 else ("bridge",)
+        found = bridges.find(bridge)
+    if found is None:
+        return []
+    on_the_way = [port for name in ports if (port := found.port(name))]
     filters = [
         Obstacle(stop.place, stop.remedy if stop.family == "bridge" else unfiltered(bridge))
         for stop in stops(station)
-        if stop.family in families and stop.hook in (None, "prerouting", "forward", "postrouting")
+        if stop.family in found.families and stop.hook in (None, "prerouting", "forward", "postrouting")
     ]
     narrow = [
         Obstacle(
             f"{port.name} passes {port.mtu} bytes and the guest sends {size_bytes}",
             f"sudo ip link set {port.name} mtu {size_bytes}, or -device virtio-net-pci,host_mtu={port.mtu}",
         )
-        for port in (found.ports if found else ())
-        if port.name in ports and port.mtu < size_bytes
+        for port in on_the_way
+        if port.mtu < size_bytes
     ]
-    return [*(each for port in ports for each in _port(station, port)), *narrow, *filters]
+    return [*(each for port in on_the_way for each in _port(station, port)), *narrow, *filters]
 
 
 def unfiltered(bridge: str) -> str:
@@ -84,19 +86,18 @@ def _of_old_tables() -> list[Obstacle]:
     return [Obstacle(f"rules of iptables-legacy, in {' and '.join(tables)}", "look: sudo iptables-legacy-save")]
 
 
-def _port(station: Station, port: str) -> list[Obstacle]:
-    state = port_state(station, port)
-    found = []
-    if state not in (None, "forwarding"):
-        found.append(Obstacle(f"{port} is {state}", f"sudo bridge link set dev {port} state 3"))
-    said = station.run(f"bridge -d link show dev {port}").text
+def _port(station: Station, port: BridgePort) -> list[Obstacle]:
+    name, found = port.name, []
+    if port.state != "forwarding":
+        found.append(Obstacle(f"{name} is {port.state}", f"sudo bridge link set dev {name} state 3"))
+    said = station.run(f"bridge -d link show dev {name}").text
     for flag in ("isolated", "locked"):
         if f"{flag} on" in said:
-            found.append(Obstacle(f"{port} is {flag}", f"sudo bridge link set dev {port} {flag} off"))
+            found.append(Obstacle(f"{name} is {flag}", f"sudo bridge link set dev {name} {flag} off"))
     if "flood off" in said.replace("mcast_flood", "").replace("bcast_flood", ""):
-        found.append(Obstacle(f"{port} gets no unknown unicast", f"sudo bridge link set dev {port} flood on"))
+        found.append(Obstacle(f"{name} gets no unknown unicast", f"sudo bridge link set dev {name} flood on"))
     if "bcast_flood off" in said:
-        found.append(Obstacle(f"{port} gets no broadcast", f"sudo bridge link set dev {port} bcast_flood on"))
+        found.append(Obstacle(f"{name} gets no broadcast", f"sudo bridge link set dev {name} bcast_flood on"))
     return found
 
 

@@ -1,7 +1,6 @@
 """Causes on the host: its bridge, its uplink, its settings."""
 
 from qemunet_tests.diagnosis.failure import Failure
-from qemunet_tests.host import bridges
 from qemunet_tests.host.bridges import BridgePort, HostBridge
 from qemunet_tests.host.guest_macs import guests_with
 from qemunet_tests.host.obstacle import Obstacle
@@ -10,10 +9,7 @@ from qemunet_tests.observe.process import tap_of
 
 
 def _bridge(scene: Failure) -> HostBridge | None:
-    if not scene.on_lan:
-        return None
-    with scene.target.host.entered():
-        return next((bridge for bridge in bridges.read() if bridge.name == scene.target.bridge), None)
+    return scene.bridge() if scene.on_lan else None
 
 
 def bridge_down(scene: Failure) -> Obstacle | None:
@@ -40,7 +36,7 @@ def no_uplink(scene: Failure) -> Obstacle | None:
 def uplink_dead(scene: Failure) -> Obstacle | None:
     """An uplink that is down, without carrier, or kept from forwarding."""
     bridge = _bridge(scene)
-    if bridge is None or any(port.up and port.carrier and port.forwarding for port in bridge.uplinks):
+    if bridge is None or any(port.up and port.carrier and port.state == "forwarding" for port in bridge.uplinks):
         return None
     port = bridge.uplinks[0]
     if not port.up:

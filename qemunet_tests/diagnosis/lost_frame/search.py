@@ -14,7 +14,6 @@ from qemunet_tests.diagnosis.lost_frame.probes import Exchange
 from qemunet_tests.diagnosis.lost_frame.routes import link_to
 from qemunet_tests.errors import Unavailable
 from qemunet_tests.guest.guest import Guest
-from qemunet_tests.host import bridges
 from qemunet_tests.observe.dns import used_by_qemu
 from qemunet_tests.observe.icmp import FULL_SIZE_BYTES
 from qemunet_tests.observe.lease import lease
@@ -107,6 +106,5 @@ def _known(scene: Failure, name: str):  # type: ignore[no-untyped-def]
 
 
 def _uplinks(scene: Failure) -> list[str]:
-    with scene.target.host.entered():
-        found = next((bridge for bridge in bridges.read() if bridge.name == scene.target.bridge), None)
+    found = scene.bridge()
     return [port.name for port in found.uplinks if port.up][:1] if found else []

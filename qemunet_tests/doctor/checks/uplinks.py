@@ -100,8 +100,7 @@ def vlan(facts: Facts) -> CheckResult | None:
 
 def firewall(facts: Facts) -> CheckResult | None:
     for bridge in candidates(facts):
-        families = ("bridge", "ip", "inet") if bridge.filters_ipv4 else ("bridge",)
-        at_hand = [chain for chain in facts.firewall.dropping if chain.family in families]
+        at_hand = [chain for chain in facts.firewall.dropping if chain.family in bridge.families]
         for chain in at_hand:
             if not chain.may_pass(bridge.name):
                 shut = Obstacle(
