@@ -8,7 +8,7 @@ from meta_tests.faults.wrapper import alter_netdev, alter_qemu, without_pair
 from qemunet_tests.errors import HarnessError
 from qemunet_tests.guest.bench import Bench
 from qemunet_tests.guest.guest import Guest
-from qemunet_tests.isolation.processes import Completed
+from qemunet_tests.host.asking import Completed
 from qemunet_tests.isolation.station import Station
 from qemunet_tests.modes.user import UserNetdev
 from qemunet_tests.network import Lab, private_etc

@@ -11,7 +11,7 @@ from qemunet_tests.guest import ssh
 from qemunet_tests.guest.bench import Bench
 from qemunet_tests.guest.guest import Guest
 from qemunet_tests.guest.ssh import CONNECTION_FAILED, SshKey
-from qemunet_tests.isolation.processes import Completed
+from qemunet_tests.host.asking import Completed
 from qemunet_tests.modes.user import UserNetdev
 from qemunet_tests.qemu.netdev import Nic
 

@@ -45,6 +45,7 @@ PATH: tuple[Check, ...] = (
     host_side.mac_not_unique,
     host_side.mac_elsewhere,
     routes.no_way,
+    routes.by_another_link,
     routes.answers_refused,
     routes.same_network,
     routes.address_on_port,

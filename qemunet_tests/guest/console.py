@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 from qemunet_tests.deadline import Deadline
 from qemunet_tests.errors import HarnessError, TimedOut
-from qemunet_tests.isolation.processes import Completed
+from qemunet_tests.host.asking import Completed
 
 READY = re.compile(rb"QEMUNET READY 1\r?\n")
 FRAME = re.compile(rb"#QN (\d+) (\d+) (\d+) (\d+) ([0-9a-f]{32}|-) ([0-9a-f]{32})\r?\n")

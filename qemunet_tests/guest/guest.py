@@ -11,7 +11,7 @@ from qemunet_tests.errors import HarnessError, TimedOut
 from qemunet_tests.guest import panic
 from qemunet_tests.guest.console import Console, ConsoleClosed
 from qemunet_tests.guest.panic import GuestDied
-from qemunet_tests.isolation.processes import Completed
+from qemunet_tests.host.asking import Completed
 from qemunet_tests.qemu.command_line import QemuProcess
 from qemunet_tests.qemu.netdev import Nic
 from qemunet_tests.qemu.qmp import Monitor

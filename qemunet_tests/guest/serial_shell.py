@@ -16,7 +16,7 @@ from pexpect.socket_pexpect import SocketSpawn
 from qemunet_tests.deadline import Deadline
 from qemunet_tests.errors import HarnessError, TimedOut
 from qemunet_tests.guest.panic import died, panic_in
-from qemunet_tests.isolation.processes import Completed
+from qemunet_tests.host.asking import Completed
 from qemunet_tests.timeouts import Pace
 
 PROMPT = "guest# "

@@ -8,7 +8,7 @@ import paramiko
 from qemunet_tests.deadline import Deadline
 from qemunet_tests.errors import TimedOut
 from qemunet_tests.guest.guest import Guest
-from qemunet_tests.isolation.processes import Completed
+from qemunet_tests.host.asking import Completed
 from qemunet_tests.isolation.station import Station
 from qemunet_tests.timeouts import turns
 

@@ -7,7 +7,7 @@ Source: the kernel's Documentation/ABI/testing/sysfs-class-net.
 from dataclasses import dataclass
 from pathlib import Path
 
-from qemunet_tests.host.files import MACHINE, names_in, read_int, read_text, under
+from qemunet_tests.host.files import MACHINE, names_in, net_table, read_int, read_text, under
 
 _NET = "/sys/class/net"
 _IFF_UP = 1
@@ -163,5 +163,4 @@ def _bond_mode(root: Path, name: str) -> str | None:
 
 
 def _routed_interfaces(root: Path) -> frozenset[str]:
-    lines = (read_text(root, "/proc/net/route") or "").splitlines()[1:]
-    return frozenset(line.split()[0] for line in lines if line.strip())
+    return frozenset(row[0] for row in net_table(root, "route"))

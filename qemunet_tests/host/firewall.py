@@ -6,18 +6,15 @@ Only root may read the firewall. Sources: libnftables-json(5), iptables(8), and 
 import json
 import re
 import shutil
-import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Any
 
+from qemunet_tests.host.asking import PROGRAM_FOLDERS, ask_here
 from qemunet_tests.host.credentials import CAP_NET_ADMIN, Credentials
 from qemunet_tests.host.files import MACHINE, read_text
 
-#: Where administrators' programs are, whatever a user's PATH is.
-PROGRAM_FOLDERS = "/usr/local/sbin:/usr/sbin:/sbin:/usr/bin"
-_ANSWER_SECONDS = 1.0
 _INTERFACE_KEYS = ("iifname", "oifname", "iif", "oif", "ibrname", "obrname")
 #: Matches of iptables that nft prints by name alone: what they accept is never a first packet, or cannot be told.
 _LATER_PACKETS = ("conntrack", "state")
@@ -62,16 +59,16 @@ def read(credentials: Credentials) -> Firewall:
     nft = shutil.which("nft", path=PROGRAM_FOLDERS)
     if nft is None:
         return Firewall("there is no nft to read the firewall with")
-    listing = _answer([nft, "-j", "list", "ruleset"])
-    if listing is None:
+    listing = ask_here([nft, "-j", "list", "ruleset"])
+    if not listing.succeeded:
         return Firewall("nft cannot list the firewall")
-    dropping = parse_nft(listing)
+    dropping = parse_nft(listing.text)
     if "filter" in (read_text(MACHINE, "/proc/net/ip_tables_names") or "").split():
         older = shutil.which("iptables-legacy", path=PROGRAM_FOLDERS) or shutil.which("iptables", path=PROGRAM_FOLDERS)
-        said = _answer([older, "-S"]) if older else None
-        if said is None:
+        said = ask_here([older, "-S"]) if older else None
+        if said is None or not said.succeeded:
             return Firewall("tables of the older iptables are in use and cannot be listed", dropping)
-        dropping += parse_iptables(said)
+        dropping += parse_iptables(said.text)
     return Firewall(None, dropping)
 
 
@@ -136,12 +133,3 @@ def parse_iptables(said: str) -> tuple[Dropping, ...]:
     # Its wildcard is a plus sign.
     found = tuple(frozenset(name.replace("+", "*") for name in each) for each in names)
     return (Dropping("ip", "filter", "FORWARD", found),)
-
-
-def _answer(words: list[str]) -> str | None:
-    quiet = subprocess.DEVNULL
-    try:
-        done = subprocess.run(words, stdin=quiet, capture_output=True, check=False, timeout=_ANSWER_SECONDS)
-    except (OSError, subprocess.TimeoutExpired):
-        return None
-    return done.stdout.decode(errors="replace") if done.returncode == 0 else None

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
 
-from qemunet_tests.host.files import MACHINE, read_int, read_text
+from qemunet_tests.host.files import MACHINE, net_table, read_int
 
 _REJECT = 0x0200
 _COLUMNS = 8
@@ -62,14 +62,13 @@ class Routes:
 
 def read(root: Path = MACHINE) -> Routes:
     """The main table, and the settings of the interfaces in it."""
-    found = tuple(_rows(read_text(root, "/proc/net/route") or ""))
+    found = tuple(_rows(net_table(root, "route")))
     interfaces = dict.fromkeys(route.interface for route in found)
-    return Routes(found, tuple(name for name in interfaces if _filters_strictly(root, name)))
+    return Routes(found, tuple(name for name in interfaces if filters_strictly(root, name)))
 
 
-def _rows(table: str) -> Iterator[Route]:
-    for line in table.splitlines()[1:]:
-        words = line.split()
+def _rows(table: list[list[str]]) -> Iterator[Route]:
+    for words in table:
         if len(words) < _COLUMNS or int(words[3], 16) & _REJECT:
             continue
         gateway = _address(words[2])
@@ -82,7 +81,8 @@ def _address(hexadecimal: str) -> IPv4Address:
     return IPv4Address(int(hexadecimal, 16).to_bytes(4, sys.byteorder))
 
 
-def _filters_strictly(root: Path, interface: str) -> bool:
+def filters_strictly(root: Path, interface: str) -> bool:
+    """Whether an interface drops what does not come by the way its sender is reached."""
     # The larger of the two counts: strict is 1, loose is 2.
     values = [read_int(root, f"{_SETTINGS}/{name}/rp_filter") or 0 for name in ("all", interface)]
     return max(values) == STRICT

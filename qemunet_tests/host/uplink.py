@@ -4,20 +4,17 @@ Sources: ip-address(8), netplan(5), interfaces(5), networkd's /run/systemd/netif
 /run/NetworkManager/devices.
 """
 
-import json
 import re
-import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from qemunet_tests.host.asking import ask_here, listed
 from qemunet_tests.host.files import MACHINE, names_in, read_text
-from qemunet_tests.host.firewall import PROGRAM_FOLDERS
 from qemunet_tests.host.network_managers import NETWORK_MANAGER, NETWORKD, Managers
 
 NETPLAN = "netplan"
 IFUPDOWN = "ifupdown"
-_IP_SECONDS = 2.0
 #: Routes that come with an address or from a router by themselves.
 _BY_ITSELF = ("kernel", "ra")
 
@@ -51,27 +48,18 @@ def read(name: str, managers: Managers, root: Path = MACHINE) -> Uplink:
     mac = read_text(root, f"/sys/class/net/{name}/address") or ""
     if root != MACHINE:
         return Uplink(name, mac, manager, file)
-    found = [each for link in _ip("address", name) for each in link.get("addr_info", []) if _moves(each)]
+    shown = listed(ask_here, "ip", "-json", "address", "show", "dev", name)
+    found = [each for link in shown for each in link.get("addr_info", []) if _moves(each)]
+    routes = (listed(ask_here, "ip", "-json", family, "route", "show", "dev", name) for family in ("-4", "-6"))
     return Uplink(
         name,
         mac,
         manager,
         file,
         tuple(f"{each['local']}/{each['prefixlen']}" for each in found),
-        tuple(_spelled(route) for family in ("-4", "-6") for route in _ip("route", name, family) if _is_set(route)),
+        tuple(_spelled(route) for family in routes for route in family if _is_set(route)),
         any(each.get("dynamic") for each in found if each.get("family") == "inet"),
     )
-
-
-def _ip(what: str, device: str, *options: str) -> list[dict[str, Any]]:
-    words = ["ip", "-json", *options, what, "show", "dev", device]
-    environment = {"PATH": PROGRAM_FOLDERS}
-    try:
-        said = subprocess.run(words, env=environment, capture_output=True, check=True, timeout=_IP_SECONDS).stdout
-        found = json.loads(said or "[]")
-    except (OSError, subprocess.SubprocessError, ValueError):
-        return []
-    return [each for each in found if each]
 
 
 def _moves(address: dict[str, Any]) -> bool:

@@ -9,40 +9,17 @@ import tempfile
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from concurrent.futures.thread import BrokenThreadPool
-from dataclasses import dataclass
 from typing import IO, Any
 
 from qemunet_tests.deadline import Deadline
 from qemunet_tests.errors import HarnessError, TimedOut
+from qemunet_tests.host.asking import Completed
 from qemunet_tests.host.search_path import SYSTEM_PATH, search_path
 from qemunet_tests.isolation.folder_reaper import FolderReaper
 from qemunet_tests.isolation.namespaces import inside, scratch
 from qemunet_tests.isolation.pid_namespace import PidNamespace
 
 Process = subprocess.Popen[bytes]
-
-
-@dataclass(frozen=True)
-class Completed:
-    """What a program left behind: its exit status and both streams, byte for byte."""
-
-    status: int
-    stdout: bytes
-    stderr: bytes
-
-    @property
-    def succeeded(self) -> bool:
-        return self.status == 0
-
-    @property
-    def text(self) -> str:
-        """Standard output as text without surrounding blanks."""
-        return self.stdout.decode(errors="replace").strip()
-
-    @property
-    def complaint(self) -> str:
-        """Standard error as text without surrounding blanks."""
-        return self.stderr.decode(errors="replace").strip()
 
 
 class Spawner:

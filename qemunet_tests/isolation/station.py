@@ -1,6 +1,7 @@
 """A station: one network stack of the lab, and what can be done from there."""
 
 import contextlib
+import shlex
 import socket
 from collections.abc import Iterator, Sequence
 from functools import cached_property
@@ -10,9 +11,10 @@ from typing import Any
 from pyroute2 import IPRoute
 
 from qemunet_tests.host import socket_table
+from qemunet_tests.host.asking import Completed
 from qemunet_tests.host.socket_table import Protocol
 from qemunet_tests.isolation import namespaces
-from qemunet_tests.isolation.processes import Completed, Process, Spawner
+from qemunet_tests.isolation.processes import Process, Spawner
 from qemunet_tests.timeouts import turns
 
 
@@ -67,6 +69,10 @@ class Station:
     def run(self, command: str, within_seconds: float = 10.0) -> Completed:
         """Run a shell command here, to ask. Any status is an answer. Raises TimedOut."""
         return self._spawner.run(["sh", "-c", command], network=self.network, within_seconds=within_seconds)
+
+    def ask(self, words: Sequence[str]) -> Completed:
+        """Ask a program here, for a reader of the host. Raises TimedOut."""
+        return self.run(shlex.join(words))
 
     def start(self, words: Sequence[str], **options: Any) -> Process:
         """Start a program here that goes on running."""

@@ -2,7 +2,7 @@
 
 from typing import Protocol
 
-from qemunet_tests.isolation.processes import Completed
+from qemunet_tests.host.asking import Completed
 
 
 class Place(Protocol):

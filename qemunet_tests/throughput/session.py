@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from qemunet_tests.doctor import host_facts
+from qemunet_tests.host import routes
+from qemunet_tests.host.files import MACHINE, read_int
 from qemunet_tests.qemu.accel import Accel
 from qemunet_tests.qemu.built_image import Image
 from qemunet_tests.qemu.qemu_facts import Qemu
@@ -26,15 +28,9 @@ class RecordedUplink:
 
 def uplink() -> RecordedUplink:
     """To be asked before the lab is entered."""
-    for row in Path("/proc/net/route").read_text().splitlines()[1:]:
-        words = row.split()
-        if len(words) > 2 and words[1] == "00000000":
-            try:
-                speed = int(Path(f"/sys/class/net/{words[0]}/speed").read_text())
-            except (OSError, ValueError):
-                speed = -1
-            return RecordedUplink(words[0], speed if speed > 0 else None)
-    return RecordedUplink(None, None)
+    name = next((way.interface for way in routes.read().defaults), None)
+    speed = read_int(MACHINE, f"/sys/class/net/{name}/speed") if name else None
+    return RecordedUplink(name, speed if speed and speed > 0 else None)
 
 
 def machine_id() -> str:

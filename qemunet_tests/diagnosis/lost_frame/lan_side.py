@@ -3,11 +3,11 @@
 from qemunet_tests.diagnosis.failure import Failure
 from qemunet_tests.host import resolver
 from qemunet_tests.host.obstacle import Obstacle
+from qemunet_tests.host.route_lookup import next_hop
 from qemunet_tests.network.target import Endpoint
 from qemunet_tests.observe.arp import owners
 from qemunet_tests.observe.dns import host_answers
 from qemunet_tests.observe.lease import lease
-from qemunet_tests.observe.routing import next_hop
 
 
 def no_resolver(_: Failure) -> Obstacle | None:
@@ -49,7 +49,7 @@ def _unreachable(scene: Failure, service: Endpoint) -> Obstacle | None:
         return refused_by(service)
     except OSError as error:
         reason = f"the host itself does not reach {service.address} ({error.strerror or error})"
-        hop = next_hop(scene.target.host, service.address)
+        hop = next_hop(scene.target.host.ask, service.address)
         if hop and hop.failed:
             nobody = f"{reason}: nobody on {hop.link} answers ARP for {hop.address}"
             return Obstacle(nobody, f"see whether {hop.address} is there and running")

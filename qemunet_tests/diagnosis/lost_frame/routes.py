@@ -2,15 +2,13 @@
 
 from ipaddress import IPv4Address, IPv4Interface
 
-from pyroute2.netlink.exceptions import NetlinkError
-
 from qemunet_tests.diagnosis.failure import Failure
 from qemunet_tests.errors import Unavailable
 from qemunet_tests.host import bridges
 from qemunet_tests.host.obstacle import Obstacle
+from qemunet_tests.host.route_lookup import answers_are_refused, astray, dead_end, link_to, next_hop
 from qemunet_tests.observe.dns import used_by_qemu
 from qemunet_tests.observe.lease import lease
-from qemunet_tests.observe.routing import answers_are_refused, dead_end, next_hop
 
 #: Topics of claims for which the host has to send something to somebody.
 OF_THE_LAN, OF_THE_OUTSIDE, OF_NAMES = "reach-lan", ("reach", "privilege", "ping", "ping-open", "hops"), "resolver"
@@ -34,17 +32,20 @@ def asked_for(scene: Failure) -> str | None:
 def no_way(scene: Failure) -> Obstacle | None:
     """No route, or a route or rule that leads nowhere."""
     address = asked_for(scene)
-    found = dead_end(scene.bench.station, address, scene.bench.identity.uid) if address else None
-    if found is None:
-        return None
-    by = f": {found.entry} says so" if found.entry else " by any route"
-    return Obstacle(f"this host sends nothing to {address} ({found.error}){by}", found.remedy)
+    return dead_end(scene.bench.station.ask, address, scene.bench.identity.uid) if address else None
+
+
+def by_another_link(scene: Failure) -> Obstacle | None:
+    """A route or a table of its own that covers a network of the host's, as a VPN's does."""
+    address = asked_for(scene)
+    return astray(scene.bench.station.ask, address, scene.bench.identity.uid) if address else None
 
 
 def answers_refused(scene: Failure) -> Obstacle | None:
     """A strict reverse path filter, and two ways to one machine."""
-    address = asked_for(scene)
-    link = answers_are_refused(scene.bench.station, address, scene.bench.identity.uid) if address else None
+    address, station = asked_for(scene), scene.bench.station
+    with station.entered():
+        link = answers_are_refused(station.ask, address, scene.bench.identity.uid) if address else None
     if link is None:
         return None
     return Obstacle(
@@ -70,7 +71,7 @@ def same_network(scene: Failure) -> Obstacle | None:
 def address_on_port(scene: Failure) -> Obstacle | None:
     """What comes in at a bridge's port belongs to the bridge, so an address on the port hears nothing."""
     address = asked_for(scene)
-    way = link_to(scene, address) if address else None
+    way = link_to(scene.bench.station.ask, address, scene.bench.identity.uid) if address else None
     with scene.bench.station.entered():
         every = bridges.read()
     for bridge in every:
@@ -85,20 +86,10 @@ def address_on_port(scene: Failure) -> Obstacle | None:
     return None
 
 
-def link_to(scene: Failure, address: str) -> str | None:
-    """The interface by which the host sends to an address."""
-    try:
-        (route,) = scene.bench.station.netlink.route("get", dst=address)
-    except (NetlinkError, ValueError):
-        return None
-    number = route.get("oif")
-    return str(scene.bench.station.netlink.get_links(number)[0].get("ifname")) if number else None
-
-
 def wrong_neighbour(scene: Failure) -> Obstacle | None:
     """An entry that was written by hand is believed, whoever answers."""
     address = asked_for(scene)
-    hop = next_hop(scene.bench.station, address) if address else None
+    hop = next_hop(scene.bench.station.ask, address) if address else None
     if hop is None or not hop.by_hand:
         return None
     return Obstacle(

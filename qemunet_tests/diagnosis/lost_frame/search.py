@@ -11,9 +11,9 @@ from qemunet_tests.diagnosis.failure import Failure
 from qemunet_tests.diagnosis.lost_frame import probes
 from qemunet_tests.diagnosis.lost_frame.frame_path import Trail, follow
 from qemunet_tests.diagnosis.lost_frame.probes import Exchange
-from qemunet_tests.diagnosis.lost_frame.routes import link_to
 from qemunet_tests.errors import Unavailable
 from qemunet_tests.guest.guest import Guest
+from qemunet_tests.host.route_lookup import link_to
 from qemunet_tests.observe.dns import used_by_qemu
 from qemunet_tests.observe.icmp import FULL_SIZE_BYTES
 from qemunet_tests.observe.lease import lease
@@ -84,7 +84,7 @@ def _over_the_lan(scene: Failure, guest: Guest) -> Iterator[tuple[Exchange, list
 
 def _through_qemu(scene: Failure, guest: Guest) -> Iterator[tuple[Exchange, list[str], list[str]]]:
     def way_to(address: str) -> list[str]:
-        link = link_to(scene, address)
+        link = link_to(scene.bench.station.ask, address, scene.bench.identity.uid)
         return [link] if link else []
 
     if lease(guest, within_seconds=0.0) is None:

@@ -1,0 +1,94 @@
+"""Which way the kernel sends a packet, and which of many rules and routes decides that: only that one is named."""
+
+import os
+from collections.abc import Iterator
+
+import pytest
+
+from meta_tests.samples.network_stack import NetworkStack
+from qemunet_tests.host import route_lookup
+from qemunet_tests.host.route_lookup import PacketWay
+
+LAN, OUTSIDE, QEMU = "192.168.50.1", "198.51.100.1", 65534 if os.geteuid() == 0 else 0
+#: br0 with the LAN, and what stands on many hosts and keeps nothing back of what the tests ask for.
+SET_UP = f"""
+ip link add br0 type bridge; ip addr add 192.168.50.2/24 dev br0; ip addr add fd00:50::2/64 dev br0 nodad
+ip link set br0 up; ip route add default via {LAN}; ip -6 route add default via fd00:50::1
+ip link add tun0 type veth peer name tun1; ip link set tun1 up; ip link set tun0 up
+ip rule add pref 11 from 10.9.9.0/24 prohibit
+ip rule add pref 12 to 203.0.113.0/24 prohibit
+ip rule add pref 14 fwmark 0x5 blackhole
+ip route add blackhole 192.0.2.0/24
+"""
+
+
+@pytest.fixture
+def stack() -> Iterator[NetworkStack]:
+    made = NetworkStack()
+    made.type(SET_UP)
+    yield made
+    made.close()
+
+
+def test_the_way_of_a_healthy_host(stack: NetworkStack) -> None:
+    assert route_lookup.way(stack.ask, OUTSIDE, QEMU) == PacketWay(OUTSIDE, "br0", LAN, "192.168.50.2")
+    for address in (LAN, OUTSIDE, "192.168.50.2", "fd00:50::1", "2001:db8::1"):
+        assert route_lookup.dead_end(stack.ask, address, QEMU) is None
+        assert route_lookup.astray(stack.ask, address, QEMU) is None
+
+
+@pytest.mark.parametrize(
+    ("typed", "address", "uid", "entry"),
+    [
+        ("true", "203.0.113.9", QEMU, "the rule 12: from all to 203.0.113.0/24 prohibit says so"),
+        ("ip rule add pref 13 uidrange 0-0 prohibit", OUTSIDE, 0, "the rule 13: from all uidrange 0-0 prohibit"),
+        ("true", "192.0.2.7", QEMU, "the route blackhole 192.0.2.0/24 says so"),
+        ("ip route add unreachable 198.51.100.0/24 table 77; ip rule add pref 20 lookup 77", OUTSIDE, QEMU,
+         "the route unreachable 198.51.100.0/24 table 77 says so"),
+        ("ip rule add pref 20 not fwmark 0x6 prohibit", LAN, QEMU, "the rule 20: not from all fwmark 0x6 prohibit"),
+        ("ip route del default", OUTSIDE, QEMU, "by any route"),
+        ("ip -6 rule add pref 21 to 2001:db8::/32 prohibit", "2001:db8::1", QEMU, "the rule 21: "),
+    ],
+)  # fmt: skip
+def test_where_a_way_ends_and_what_opens_it(
+    stack: NetworkStack, typed: str, address: str, uid: int, entry: str
+) -> None:
+    stack.type(typed)
+    found = route_lookup.dead_end(stack.ask, address, uid)
+    assert found is not None
+    assert entry in found.reason
+    assert found.remedy is not None
+    stack.type(found.remedy.removeprefix("sudo ").partition(", with")[0].replace("GATEWAY", LAN))
+    assert route_lookup.dead_end(stack.ask, address, uid) is None
+
+
+def test_a_table_of_its_own_that_covers_the_hosts_own_network(stack: NetworkStack) -> None:
+    stack.type("ip rule add pref 5270 lookup 52; ip route add 192.168.50.0/24 dev tun0 table 52")
+    found = route_lookup.astray(stack.ask, LAN, QEMU)
+    assert found is not None
+    assert "leaves by tun0, though the network of 192.168.50.1 is at br0" in found.reason
+    assert "rule 5270: from all lookup 52, where table 52 has 192.168.50.0/24 dev tun0" in found.reason
+    assert found.remedy is not None
+    stack.type(found.remedy.partition(";")[0].removeprefix("sudo "))
+    assert route_lookup.astray(stack.ask, LAN, QEMU) is None
+
+
+def test_a_vpn_that_leaves_the_lan_alone(stack: NetworkStack) -> None:
+    """As wg-quick sets one up: everything but what a narrower route than the default one leads to."""
+    stack.type("ip route add default dev tun0 table 51820; ip rule add pref 31 not fwmark 0xca6c lookup 51820;"
+               "ip rule add pref 30 lookup main suppress_prefixlength 0")  # fmt: skip
+    assert route_lookup.link_to(stack.ask, OUTSIDE, QEMU) == "tun0"
+    assert route_lookup.link_to(stack.ask, LAN, QEMU) == "br0"
+    assert route_lookup.astray(stack.ask, LAN, QEMU) is None
+    stack.type("ip route replace prohibit default table 51820")
+    found = route_lookup.dead_end(stack.ask, OUTSIDE, QEMU)
+    assert found is not None
+    assert "the route prohibit default table 51820" in found.reason
+
+
+def test_who_a_packet_is_handed_to(stack: NetworkStack) -> None:
+    assert route_lookup.next_hop(stack.ask, OUTSIDE) is None
+    stack.type(f"ip neigh add {LAN} lladdr 02:00:00:00:00:09 dev br0")
+    found = route_lookup.next_hop(stack.ask, OUTSIDE)
+    assert found is not None
+    assert (found.address, found.link, found.mac, found.by_hand) == (LAN, "br0", "02:00:00:00:00:09", True)

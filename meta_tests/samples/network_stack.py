@@ -1,0 +1,34 @@
+"""A network namespace of a test's own, whose owner may do in it what he likes, for readers of the host to look at."""
+
+import os
+import subprocess
+from collections.abc import Sequence
+
+from qemunet_tests.host.asking import PROGRAM_FOLDERS, Completed
+
+
+class NetworkStack:
+    """Lives until `close`."""
+
+    def __init__(self) -> None:
+        own_user = [] if os.geteuid() == 0 else ["--map-root-user"]
+        words = ["unshare", *own_user, "--net", "sh", "-c", "echo; exec sleep infinity"]
+        self._holder = subprocess.Popen(words, stdout=subprocess.PIPE)
+        assert self._holder.stdout and self._holder.stdout.readline() == b"\n"
+        self.type("ip link set lo up")
+
+    def ask(self, words: Sequence[str]) -> Completed:
+        """As a reader of the host would."""
+        own_user = [] if os.geteuid() == 0 else ["--user", "--preserve-credentials"]
+        entering = ["nsenter", "--target", str(self._holder.pid), *own_user, "--net"]
+        environment = {"PATH": PROGRAM_FOLDERS, "LC_ALL": "C"}
+        done = subprocess.run([*entering, *words], env=environment, capture_output=True, timeout=30, check=False)
+        return Completed(done.returncode, done.stdout, done.stderr)
+
+    def type(self, commands: str) -> None:
+        done = self.ask(["sh", "-ec", commands])
+        assert done.succeeded, done.complaint
+
+    def close(self) -> None:
+        self._holder.kill()
+        self._holder.communicate()

@@ -1,0 +1,204 @@
+"""Which way the kernel sends what a user of this host sends to an address, and which rule and route decide it.
+
+The kernel is asked: that takes no privilege and sends nothing. Sources: ip-route(8), ip-rule(8), and ip-sysctl.rst of
+the kernel's documentation for rp_filter.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from ipaddress import IPv4Network, IPv6Network, ip_address, ip_interface, ip_network
+from typing import Any
+
+from qemunet_tests.host.asking import Ask, listed
+from qemunet_tests.host.files import MACHINE
+from qemunet_tests.host.obstacle import Obstacle
+from qemunet_tests.host.routes import filters_strictly
+
+#: Types of routes and rules that end a packet's way.
+DEAD_ENDS = ("blackhole", "prohibit", "unreachable")
+#: How the kernel says that a packet would not be let in.
+_MARTIAN = ("Invalid argument", "Invalid cross-device link")
+#: Selectors of a rule that a plain packet of the host's own does not meet.
+_OF_OTHER_PACKETS = ("iif", "oif", "fwmark", "ipproto", "sport", "dport", "tos", "l3mdev")
+MAIN = "main"
+
+
+@dataclass(frozen=True)
+class PacketWay:
+    """`source` is the address that the packet will bear, `table` the one whose route decided."""
+
+    address: str
+    link: str
+    gateway: str | None
+    source: str | None
+    table: str = MAIN
+
+
+@dataclass(frozen=True)
+class PolicyRule:
+    """A rule as ip(8) spells it: `words` are all but its number, `action` is `lookup` or what ends a packet's way."""
+
+    preference: int
+    words: str
+    action: str
+    table: str | None
+    selects: "tuple[tuple[str, Any], ...]"
+
+    def takes(self, address: str, uid: int) -> bool:
+        """Whether a packet that a user sends to an address, of no source and no mark yet, is the rule's to decide."""
+        said = dict(self.selects)
+        return ("not" in said) != self._meets(said, address, uid)
+
+    def _meets(self, said: dict[str, Any], address: str, uid: int) -> bool:
+        if said.get("src", "all") != "all" or any(key in said for key in _OF_OTHER_PACKETS):
+            return False
+        if not said.get("uid_start", 0) <= uid <= said.get("uid_end", uid):
+            return False
+        target = f"{said['dst']}/{said['dstlen']}" if "dstlen" in said else said.get("dst", "all")
+        return target == "all" or ip_address(address) in ip_network(target, strict=False)
+
+    def __str__(self) -> str:
+        return f"rule {self.preference}: {self.words}"
+
+
+def way(ask: Ask, address: str, uid: int) -> PacketWay | str:
+    """How the kernel would route a packet of a user, or its refusal."""
+    answer = _get(ask, address, "uid", str(uid))
+    if isinstance(answer, str):
+        return answer
+    return PacketWay(
+        address, answer["dev"], answer.get("gateway"), answer.get("prefsrc"), str(answer.get("table", MAIN))
+    )
+
+
+def link_to(ask: Ask, address: str, uid: int) -> str | None:
+    """The interface by which a user's packets to an address leave; None where none does."""
+    found = way(ask, address, uid)
+    return found.link if isinstance(found, PacketWay) else None
+
+
+def dead_end(ask: Ask, address: str, uid: int) -> Obstacle | None:
+    """What keeps packets of a user to an address from being routed; None where nothing does."""
+    refusal = way(ask, address, uid)
+    if isinstance(refusal, PacketWay):
+        return None
+    entry, remedy = _decisive(ask, address, uid)
+    by = f": {entry} says so" if entry else " by any route"
+    return Obstacle(f"this host sends nothing to {address} ({refusal}){by}", remedy)
+
+
+def answers_are_refused(ask: Ask, address: str, uid: int) -> str | None:
+    """The interface at which the reverse path filter drops what an address answers; None where it comes in.
+
+    The settings are those of the network namespace that the caller stands in.
+    """
+    out = way(ask, address, uid)
+    if isinstance(out, str) or out.source is None or not filters_strictly(MACHINE, out.link):
+        return None
+    return out.link if _get(ask, out.source, "from", address, "iif", out.link) in _MARTIAN else None
+
+
+def astray(ask: Ask, address: str, uid: int) -> Obstacle | None:
+    """A way that leaves by another interface than the one whose network holds the address."""
+    out = way(ask, address, uid)
+    at_home = sorted(set(_links_with_network_of(ask, address)))
+    if isinstance(out, str) or not at_home or out.link in at_home or out.link == "lo":
+        return None
+    rule = next((each for each in rules(ask, address) if each.table == out.table and each.takes(address, uid)), None)
+    route = _route_in(ask, rule, address) if rule else None
+    by = f"{rule}, where table {out.table} has " if rule and out.table != MAIN else "the route "
+    spelled = f"{route['dst'] if route else address}{f' via {out.gateway}' if out.gateway else ''} dev {out.link}"
+    table = "" if out.table == MAIN else f" table {out.table}"
+    return Obstacle(
+        f"what this host sends to {address} leaves by {out.link}, though the network of {address} is at "
+        f"{' and '.join(at_home)}: by {by}{spelled}",
+        f"sudo ip route del {spelled}{table}; whoever set it, as a VPN does, sets it again at its next start: have "
+        "that leave out the routes of this host's own network",
+    )
+
+
+def rules(ask: Ask, address: str) -> Iterator[PolicyRule]:
+    """The rules of the address's family, in the order in which they are asked."""
+    family = _family(address)
+    spelled = ask(["ip", family, "rule", "show"]).text.splitlines()
+    for said, line in zip(listed(ask, "ip", "-j", family, "rule", "show"), spelled, strict=False):
+        number, _, words = line.partition(":")
+        action = str(said.get("action", "lookup"))
+        yield PolicyRule(int(number), " ".join(words.split()), action, said.get("table"), tuple(said.items()))
+
+
+def _decisive(ask: Ask, address: str, uid: int) -> tuple[str | None, str]:
+    """The rule or route at which a packet's way ends, and what takes that away."""
+    for rule in rules(ask, address):
+        if not rule.takes(address, uid):
+            continue
+        if rule.action in DEAD_ENDS:
+            selector = rule.words.removeprefix("from all ")
+            return f"the {rule}", f"sudo ip {_for_ipv6(address)}rule del pref {rule.preference} {selector}"
+        route = _route_in(ask, rule, address) if rule.table else None
+        if route and route.get("type") in DEAD_ENDS:
+            spelled = f"{route['type']} {route['dst']}{'' if rule.table == MAIN else f' table {rule.table}'}"
+            return f"the route {spelled}", f"sudo ip {_for_ipv6(address)}route del {spelled}"
+        if route:
+            break
+    via = f"sudo ip {_for_ipv6(address)}route add default via GATEWAY"
+    return None, f"{via}, with the address of the LAN's router"
+
+
+def _route_in(ask: Ask, rule: PolicyRule, address: str) -> dict[str, Any] | None:
+    """The narrowest route to an address in the table that a rule names, unless it is too wide for the rule."""
+    entries = listed(ask, "ip", "-j", _family(address), "route", "show", "table", str(rule.table))
+    by_length = [(_network(each["dst"], address).prefixlen, -each.get("metric", 0), each) for each in entries
+                 if ip_address(address) in _network(each["dst"], address)]  # fmt: skip
+    length, _, route = max(by_length, key=lambda each: each[:2], default=(0, 0, None))
+    return route if length > dict(rule.selects).get("suppress_prefixlen", -1) else None
+
+
+def _network(target: str, address: str) -> IPv4Network | IPv6Network:
+    everything = "::/0" if ":" in address else "0.0.0.0/0"
+    return ip_network(everything if target == "default" else target)
+
+
+def _links_with_network_of(ask: Ask, address: str) -> Iterator[str]:
+    for link in listed(ask, "ip", "-j", _family(address), "addr", "show"):
+        for each in link.get("addr_info", []):
+            if ip_address(address) in ip_interface(f"{each['local']}/{each['prefixlen']}").network:
+                yield link["ifname"]
+
+
+def _get(ask: Ask, *words: str) -> dict[str, Any] | str:
+    answer = ask(["ip", "-j", _family(words[0]), "route", "get", *words])
+    found = listed(lambda _: answer)
+    return found[0] if answer.succeeded and found else answer.complaint.removeprefix("RTNETLINK answers: ")
+
+
+def _family(address: str) -> str:
+    return "-6" if ":" in address else "-4"
+
+
+def _for_ipv6(address: str) -> str:
+    return "-6 " if ":" in address else ""
+
+
+@dataclass(frozen=True)
+class Neighbour:
+    """What the neighbour table says of an address on one of the links."""
+
+    address: str
+    link: str
+    mac: str | None
+    by_hand: bool
+    failed: bool
+
+
+def next_hop(ask: Ask, address: str, uid: int = 0) -> Neighbour | None:
+    """The entry for whoever a packet to an address is handed to; None where there is none."""
+    out = way(ask, address, uid)
+    if isinstance(out, str):
+        return None
+    hop = out.gateway or address
+    for entry in listed(ask, "ip", "-j", _family(hop), "neigh", "show", "to", hop, "dev", out.link):
+        states = entry.get("state", [])
+        failed = bool({"FAILED", "INCOMPLETE"} & {*states})
+        return Neighbour(hop, out.link, entry.get("lladdr"), "PERMANENT" in states, failed)
+    return None
