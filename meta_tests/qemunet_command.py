@@ -12,17 +12,18 @@ CONDUCT = """
 import sys
 from pathlib import Path
 from qemunet_tests.__main__ import exit_code
-from qemunet_tests.commands import run
+from qemunet_tests.commands import pytest_session
 
 here, *words = sys.argv[1:]
-plain = run.pytest_arguments
+target = "host"
+plain = pytest_session.conduct
 
-def pytest_arguments(settings, workers):
-    known = plain(settings, workers)
-    left = [word for word in known if word not in ("--pyargs", "qemunet_tests.conformance")]
-    return [*left, f"--rootdir={here}", f"--confcutdir={here}", "--qemunet-target=host", here]
+def conduct(console, arguments, workers, settings, image_seconds):
+    left = [word for word in arguments if word not in ("--pyargs", "qemunet_tests.conformance")]
+    ours = [f"--rootdir={here}", f"--confcutdir={here}", f"--qemunet-target={target}", here]
+    return plain(console, [*left, *ours], workers, settings.model_copy(update={"target": target}), image_seconds)
 
-run.pytest_arguments = pytest_arguments
+pytest_session.conduct = conduct
 import qemunet_tests.commands.build_progress as preparing
 preparing.prepare_run = lambda console, settings: 0.0
 sys.exit(exit_code(["run", *words]))

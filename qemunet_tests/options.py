@@ -21,23 +21,6 @@ class Option:
     several: bool = False
 
     @property
-    def run_flag(self) -> str:
-        return f"--{self.name}"
-
-    @property
-    def run_dest(self) -> str:
-        """What argparse makes of the name."""
-        return self.name.replace("-", "_")
-
-    @property
-    def pytest_flag(self) -> str:
-        return f"--qemunet-{self.name}"
-
-    @property
-    def pytest_dest(self) -> str:
-        return f"qemunet_{self.run_dest}"
-
-    @property
     def for_run(self) -> dict[str, Any]:
         """Keywords for argparse."""
         return {**self._common, "action": "extend", "nargs": "+"} if self.several else self._common
@@ -75,11 +58,34 @@ OPTIONS = (
 CLAIMS = Option("claims", "only tests of claims whose id matches; may be repeated", "GLOB", several=True)
 
 
-def asks_for_qemunet(given: Namespace) -> bool:
+@dataclass(frozen=True)
+class CommandLine:
+    """How a program spells our options: each begins with `prefix`."""
+
+    prefix: str
+
+    def flag(self, name: str) -> str:
+        """As the user types it."""
+        return f"--{self.prefix}{name}"
+
+    def dest(self, name: str) -> str:
+        """Where the program's parser puts the value."""
+        return f"{self.prefix}{name}".replace("-", "_")
+
+    def given(self, parsed: Namespace) -> dict[str, object]:
+        """The value of every option by its name."""
+        return {option.name: getattr(parsed, self.dest(option.name), None) for option in (*OPTIONS, CLAIMS)}
+
+
+OF_QEMUNET = CommandLine("")
+OF_PYTEST = CommandLine("qemunet-")
+
+
+def asks_for_qemunet(parsed: Namespace) -> bool:
     """Whether a pytest session was given one of our options, or one of our tests by name or path."""
-    if any(getattr(given, option.pytest_dest, None) for option in (*OPTIONS, CLAIMS)):
+    if any(OF_PYTEST.given(parsed).values()):
         return True
-    return any(_names_conformance(argument.partition("::")[0]) for argument in given.file_or_dir)
+    return any(_names_conformance(argument.partition("::")[0]) for argument in parsed.file_or_dir)
 
 
 def _names_conformance(name: str) -> bool:

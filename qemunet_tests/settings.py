@@ -1,35 +1,25 @@
 """What a session was asked to do: the options, validated, as one immutable value."""
 
-import os
 import re
-import shutil
-import socket
-import tempfile
-from argparse import Namespace
 from collections.abc import Callable, Mapping
-from ipaddress import IPv4Address
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
 
-from qemunet_tests import images
+from qemunet_tests import images, option_checks
 from qemunet_tests.claims import load, unmatched
 from qemunet_tests.errors import UsageError
 from qemunet_tests.host import passt
-from qemunet_tests.host.search_path import search_path
 from qemunet_tests.isolation.identity import on_the_host
 from qemunet_tests.network import expect_file
 from qemunet_tests.options import CLAIMS, OPTIONS
 from qemunet_tests.qemu import own_build
 
-if TYPE_CHECKING:
-    from pytest import Config
-
 LAB_BRIDGE = "br0"
 
 #: Options whose names Python cannot have.
-FIELDS = {"as": "as_user", "bridge-helper": "bridge_helper"}
+_FIELDS = {"as": "as_user"}
 
 
 class LanPeer(BaseModel):
@@ -66,6 +56,10 @@ class Settings(BaseModel):
     as_user: str | None = None
     claims: tuple[str, ...] = ()
 
+    def as_told(self) -> dict[str, Any]:
+        """Plain data for the workers of a run, which believe it; what was not given is not in it."""
+        return self.model_dump(mode="json", exclude_unset=True)
+
     @field_validator("peer", mode="before")
     @classmethod
     def _parse_peer(cls, value: object) -> object:
@@ -99,16 +93,8 @@ class Settings(BaseModel):
         return globs
 
 
-def from_config(config: "Config") -> Settings:
-    """The settings of a pytest session. Raises UsageError with one line that names the pytest option."""
-    return from_pytest_options(config.option, str(config.getini("qemunet_target") or ""))
-
-
-def from_pytest_options(options: Namespace, target_of_ini: str) -> Settings:
-    """As `from_config`, for a session that is still reading its options."""
-    given = {option.name: getattr(options, option.pytest_dest, None) for option in (*OPTIONS, CLAIMS)}
-    given["target"] = given["target"] or target_of_ini or None
-    return from_options(given, flag=lambda name: f"--qemunet-{name}")
+def _field(option: str) -> str:
+    return _FIELDS.get(option, option.replace("-", "_"))
 
 
 def from_options(given: Mapping[str, object], flag: Callable[[str], str]) -> Settings:
@@ -118,15 +104,20 @@ def from_options(given: Mapping[str, object], flag: Callable[[str], str]) -> Set
     """
     load()  # What is wrong in the claims' tables is said before anything starts.
     try:
-        settings = Settings.model_validate({FIELDS.get(name, name): value for name, value in given.items() if value})
+        settings = Settings.model_validate({_field(name): value for name, value in given.items() if value})
     except ValidationError as error:
         raise UsageError(_one_line(error, flag)) from None
     return settings.model_copy(update=_checked_against_machine(settings, flag))
 
 
+def told_again(told: Mapping[str, Any]) -> Settings:
+    """What `Settings.as_told` made of settings that were validated by another process of the same run."""
+    return Settings.model_validate(told)
+
+
 def _one_line(error: ValidationError, flag: Callable[[str], str]) -> str:
     first = error.errors()[0]
-    name = next((option for option, field in FIELDS.items() if field == first["loc"][0]), str(first["loc"][0]))
+    name = next(option.name for option in (*OPTIONS, CLAIMS) if _field(option.name) == first["loc"][0])
     if first["type"] == "literal_error":
         return f"{flag(name)}: {first['input']!r} is not one of {first['ctx']['expected'].replace(' or ', ', ')}"
     message = first["msg"].removeprefix("Value error, ")
@@ -138,23 +129,32 @@ def _checked_against_machine(settings: Settings, flag: Callable[[str], str]) -> 
     _check_bridge(settings, flag)
     _check_target(settings, flag)
     _check_guest(settings, flag)
-    paths = {}
-    if settings.qemu:
-        paths["qemu"] = _executable(settings.qemu, flag("qemu"))
-    if settings.libslirp:
-        paths["libslirp"] = own_build.libslirp(settings.libslirp, flag("libslirp"))
-    if settings.bridge_helper:
-        paths["bridge_helper"] = own_build.program(settings.bridge_helper, flag("bridge-helper"))
-    if settings.passt:
-        paths["passt"] = own_build.program(settings.passt, flag("passt"))
-        if passt.version(str(paths["passt"])) is None:
-            raise UsageError(f"{flag('passt')}: {str(settings.passt)!r} is not passt: it does not tell its version")
-    if settings.expect:
-        paths["expect"] = _readable(settings.expect, flag("expect"))
-        expect_file.read(paths["expect"])
-    if settings.report:
-        paths["report"] = _writable_folder(settings.report, flag("report"))
-    return paths
+    given = {name: getattr(settings, _field(name)) for name in _PATHS}
+    return {_field(name): _PATHS[name](path, flag(name)) for name, path in given.items() if path}
+
+
+def _own_passt(path: Path, flag: str) -> Path:
+    found = own_build.program(path, flag)
+    if passt.version(str(found)) is None:
+        raise UsageError(f"{flag}: {str(path)!r} is not passt: it does not tell its version")
+    return found
+
+
+def _expect_file(path: Path, flag: str) -> Path:
+    found = option_checks.readable(path, flag)
+    expect_file.read(found)
+    return found
+
+
+#: What has to be true of a path that was given, by the option that gave it.
+_PATHS: dict[str, Callable[[Path, str], Path]] = {
+    "qemu": option_checks.executable,
+    "libslirp": own_build.libslirp,
+    "bridge-helper": own_build.program,
+    "passt": _own_passt,
+    "expect": _expect_file,
+    "report": option_checks.writable_folder,
+}
 
 
 def _check_bridge(settings: Settings, flag: Callable[[str], str]) -> None:
@@ -164,8 +164,8 @@ def _check_bridge(settings: Settings, flag: Callable[[str], str]) -> None:
                 f"{flag('bridge')}: the lab's bridge is {LAB_BRIDGE}; to use {settings.bridge!r} "
                 f"of this host add {flag('target')} host"
             )
-    elif "bridge" in settings.model_fields_set and not Path("/sys/class/net", settings.bridge, "bridge").is_dir():
-        raise UsageError(f"{flag('bridge')}: this host has no bridge {settings.bridge!r}")
+    elif "bridge" in settings.model_fields_set:
+        option_checks.bridge(settings.bridge, flag("bridge"))
 
 
 def _check_target(settings: Settings, flag: Callable[[str], str]) -> None:
@@ -174,16 +174,11 @@ def _check_target(settings: Settings, flag: Callable[[str], str]) -> None:
         if settings.bridge_helper:
             raise UsageError(f"{flag('bridge-helper')}: on a host its own is tried; leave {flag('target')} host out")
         on_the_host(settings.as_user)
-        if settings.peer and not _is_ipv4(settings.peer.host):
-            raise UsageError(f"{flag('peer')}: {settings.peer.host!r} is not an IPv4 address of one machine")
-        if settings.peer and _is_of_this_host(settings.peer.host):
-            raise UsageError(
-                f"{flag('peer')}: {settings.peer.host} is this host itself, and what guests reach there says "
-                "nothing about the LAN: name another machine"
-            )
+        if settings.peer:
+            option_checks.another_machine(settings.peer.host, flag("peer"))
         return
     for name in ("peer", "expect", "as"):
-        if getattr(settings, FIELDS.get(name, name)):
+        if getattr(settings, _field(name)):
             raise UsageError(f"{flag(name)}: the lab needs none; it is for {flag('target')} host")
 
 
@@ -196,47 +191,3 @@ def _check_guest(settings: Settings, flag: Callable[[str], str]) -> None:
     for model in settings.nic:
         if why := guest.no_driver(model):
             raise UsageError(f"{flag('nic')}: {why}")
-
-
-def _is_ipv4(text: str) -> bool:
-    try:
-        return not IPv4Address(text).is_multicast
-    except ValueError:
-        return False
-
-
-def _is_of_this_host(address: str) -> bool:
-    """Whether the kernel binds a socket to it, as it does to its own."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asking:
-        try:
-            asking.bind((address, 0))
-        except OSError:
-            return False
-        return True
-
-
-def _executable(path: Path, option: str) -> Path:
-    found = path if path.is_absolute() else Path(shutil.which(path, path=search_path()) or "/nonexistent")
-    if not found.is_file():
-        raise UsageError(f"{option}: there is no {str(path)!r}")
-    if not os.access(found, os.X_OK):
-        raise UsageError(f"{option}: {str(path)!r} is not executable")
-    return found.absolute()
-
-
-def _readable(path: Path, option: str) -> Path:
-    if not path.is_file():
-        raise UsageError(f"{option}: there is no file {str(path)!r}")
-    if not os.access(path, os.R_OK):
-        raise UsageError(f"{option}: {str(path)!r} cannot be read")
-    return path.absolute()
-
-
-def _writable_folder(path: Path, option: str) -> Path:
-    try:
-        path.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=path):
-            pass
-    except OSError as error:
-        raise UsageError(f"{option}: cannot write into {str(path)!r}: {error.strerror}") from None
-    return path.absolute()

@@ -186,7 +186,7 @@ def _imported_once() -> None:
     for module in (
         *fixture_modules(),
         "qemunet_tests.installed",
-        "qemunet_tests.report.claim_marker",
+        "qemunet_tests.plugin.claim_marker",
         "qemunet_tests.report.card",
     ):
         importlib.import_module(module)

@@ -14,7 +14,7 @@ import pytest
 from meta_tests.patience import limit
 from meta_tests.qemunet_command import CONDUCT, clean_environment
 from qemunet_tests.deadline import Deadline
-from qemunet_tests.report.interrupt import interrupt_only_once
+from qemunet_tests.plugin.interrupt import interrupt_only_once
 
 SLOW = """
 import os, threading

@@ -67,7 +67,8 @@ def test_the_project_around_a_run_is_not_asked(tmp_path: Path) -> None:
     assert conduct(tmp_path, GOOD, "-n", "0").returncode == 0
 
 
-def test_every_option_reaches_the_tests(tmp_path: Path) -> None:
+@pytest.mark.parametrize("processes", ["1", "2"])
+def test_every_option_reaches_the_tests_and_is_validated_once(tmp_path: Path, processes: str) -> None:
     qemu = tmp_path / "my-qemu"
     qemu.write_text("#!/bin/sh\n")
     qemu.chmod(0o755)
@@ -84,18 +85,19 @@ def test_options(pytestconfig):
     assert str(chosen.report) == {str(tmp_path / "out")!r}
     assert (chosen.accel, chosen.nic, chosen.cold, chosen.keep) == ("tcg", ("e1000", "rtl8139"), True, True)
     assert chosen.claims == ("user/*",)
+    assert not pytestconfig.option.qemunet_nic, "it was spelled again, for pytest to read"
 """
     done = conduct(
         tmp_path, tests, "user/*", "--target", "host", "--peer", "192.0.2.7:7777", "--qemu", "./my-qemu",
         "--expect", "facts.toml",
-        "--report", "out", "--accel", "tcg", "--nic", "e1000", "rtl8139", "--cold", "--keep", "-n", "1",
+        "--report", "out", "--accel", "tcg", "--nic", "e1000", "rtl8139", "--cold", "--keep", "-n", processes,
     )  # fmt: skip
     assert "user: the one promise tried holds" in done.stdout.splitlines(), done.stdout + done.stderr
 
 
 def test_a_host_where_the_lab_cannot_be_entered(tmp_path: Path) -> None:
     (tmp_path / "test_it.py").write_text(GOOD)
-    closed = CONDUCT.replace(', "--qemunet-target=host"', ', "--qemunet-target=lab"') + ""
+    closed = CONDUCT.replace('target = "host"', 'target = "lab"')
     closed = closed.replace(
         "sys.exit(",
         "from qemunet_tests import errors; from qemunet_tests.isolation import namespaces\n"

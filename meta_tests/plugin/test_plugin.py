@@ -34,7 +34,7 @@ OUTSIDE_THE_LAB = ("--qemunet-target", "host", "-p", "no:cacheprovider")
 @pytest.fixture(autouse=True, scope="module")
 def _imported_once() -> None:
     """pytester forgets what an inner session imported, and the next would import it again."""
-    for module in (*fixture_modules(), "qemunet_tests.report.claim_marker", "qemunet_tests.report.card"):
+    for module in (*fixture_modules(), "qemunet_tests.plugin.claim_marker", "qemunet_tests.report.card"):
         importlib.import_module(module)
 
 
@@ -360,6 +360,6 @@ def test_naming_the_shipped_tests_is_enough(pytester: pytest.Pytester) -> None:
 
     config = pytester.parseconfig("--collect-only", "--pyargs", "qemunet_tests.conformance.test_user::test_x")
     assert plugin.is_ours(config)
-    folder = Path(plugin.__file__).parent / "conformance"
+    folder = Path(plugin.__file__).parents[1] / "conformance"
     assert plugin.is_ours(pytester.parseconfig("--collect-only", str(folder / "test_user.py")))
     assert not plugin.is_ours(pytester.parseconfig("--collect-only", "."))

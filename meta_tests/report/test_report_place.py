@@ -10,6 +10,7 @@ import pytest
 
 from meta_tests.commands.test_cli_interrupts import running
 from meta_tests.qemunet_command import GOOD, conduct
+from qemunet_tests.errors import UsageError
 from qemunet_tests.report.place import BEFORE, OF_A_RUN, begin
 from qemunet_tests.report.session_results import SessionResults
 from qemunet_tests.report.verdict_of_test import Verdict, VerdictOfTest
@@ -38,7 +39,7 @@ def names(folder: Path) -> set[str]:
 
 
 def test_another_runs_report_moves_to_before(folder: Path) -> None:
-    begin(folder, "lab")
+    begin(folder, "lab", "--report")
     assert names(folder) == {"results.json", "before", "mine"}
     assert names(folder / BEFORE) == set(OF_A_RUN)
     assert results(folder / BEFORE) == GREEN
@@ -47,21 +48,21 @@ def test_another_runs_report_moves_to_before(folder: Path) -> None:
 
 
 def test_only_the_last_run_is_in_before(folder: Path) -> None:
-    begin(folder, "lab")
+    begin(folder, "lab", "--report")
     (folder / "results.json").write_text(json.dumps({**GREEN, "seconds": 2}))
-    begin(folder, "lab")
+    begin(folder, "lab", "--report")
     assert results(folder / BEFORE)["seconds"] == 2
     assert names(folder / BEFORE) == {"results.json"}
 
 
 def test_a_run_that_found_nothing_displaces_nothing(folder: Path) -> None:
     for _ in range(3):
-        begin(folder, "lab")
+        begin(folder, "lab", "--report")
     assert results(folder / BEFORE) == GREEN
 
 
 def test_an_empty_folder_gets_no_before(tmp_path: Path) -> None:
-    begin(tmp_path, "lab")
+    begin(tmp_path, "lab", "--report")
     assert names(tmp_path) == {"results.json"}
 
 
@@ -69,13 +70,13 @@ def test_nothing_moves_through_a_link(folder: Path, tmp_path_factory: pytest.Tem
     elsewhere = tmp_path_factory.mktemp("elsewhere")
     (elsewhere / "results.json").write_text("somebody's")
     (folder / BEFORE).symlink_to(elsewhere)
-    with pytest.raises(OSError, match="'before' in it is no folder"):
-        begin(folder, "lab")
+    with pytest.raises(UsageError, match=r"--report: cannot write into .*: 'before' in it is no folder"):
+        begin(folder, "lab", "--report")
     assert (elsewhere / "results.json").read_text() == "somebody's"
     (folder / BEFORE).unlink()
     (folder / BEFORE).mkdir()
     (folder / BEFORE / "artifacts").symlink_to(elsewhere)
-    begin(folder, "lab")
+    begin(folder, "lab", "--report")
     assert (elsewhere / "results.json").read_text() == "somebody's"
 
 
@@ -128,13 +129,13 @@ def test_nothing_is_moved_through_a_link_of_the_folders_owner(tmp_path: Path) ->
     (victim / "results.json").write_text("precious")
     (theirs / "results.json").write_text("{}")
     (theirs / "before").symlink_to(victim)
-    with pytest.raises(NotADirectoryError):
-        begin(theirs, "lab")
+    with pytest.raises(UsageError, match="is no folder"):
+        begin(theirs, "lab", "--report")
     (theirs / "before").unlink()
     (theirs / "results.json").unlink()
     os.mkfifo(theirs / "results.json")
     (theirs / "artifacts").symlink_to(victim)
-    begin(theirs, "lab")
+    begin(theirs, "lab", "--report")
     assert (victim / "results.json").read_text() == "precious"
     assert [path.name for path in victim.iterdir()] == ["results.json"]
     assert (theirs / "before" / "artifacts").is_symlink()

@@ -74,7 +74,7 @@ def verdicts(pytester: pytest.Pytester, body: str, *arguments: str) -> dict[str,
 @pytest.fixture(autouse=True, scope="module")
 def _imported_once() -> None:
     """pytester forgets what an inner session imported, and the next would import it again."""
-    for module in (*fixture_modules(), "qemunet_tests.report.claim_marker", "qemunet_tests.report.card"):
+    for module in (*fixture_modules(), "qemunet_tests.plugin.claim_marker", "qemunet_tests.report.card"):
         importlib.import_module(module)
 
 

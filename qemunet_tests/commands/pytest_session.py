@@ -16,11 +16,14 @@ from qemunet_tests.claims import load
 from qemunet_tests.commands.accidents import wants_traceback
 from qemunet_tests.commands.terminal import hidden_output, text_of
 from qemunet_tests.errors import HarnessError
+from qemunet_tests.plugin import pytest_internals
+from qemunet_tests.plugin.claim_marker import claim_of_location
+from qemunet_tests.plugin.workers import verdict_in
 from qemunet_tests.report.card import print_card
-from qemunet_tests.report.claim_marker import claim_of_location
 from qemunet_tests.report.progress_line import Display, Quiet, display
 from qemunet_tests.report.session_results import exit_code
-from qemunet_tests.report.verdict_of_test import Verdict, VerdictOfTest
+from qemunet_tests.report.verdict_of_test import Verdict
+from qemunet_tests.settings import Settings
 
 SHOW_CURSOR = b"\x1b[?25h"
 
@@ -28,8 +31,10 @@ SHOW_CURSOR = b"\x1b[?25h"
 class Watcher:
     """A pytest plugin of the reporting process: follows the session and feeds the display."""
 
-    def __init__(self, show: Callable[[], Display], image_seconds: float) -> None:
+    def __init__(self, show: Callable[[], Display], settings: Settings | None, image_seconds: float) -> None:
         self.__name__ = plugin.RUN_PLUGIN
+        #: The plugin looks for them here.
+        self.settings = settings
         self._show = show
         self._image_seconds = image_seconds
         self._display: Display = Quiet()
@@ -65,7 +70,7 @@ class Watcher:
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_testnodeready(self, node: Any) -> None:
-        self.worker_pids.append(node.gateway._rinfo().pid)
+        self.worker_pids.append(pytest_internals.pid_of_worker(node))
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_xdist_node_collection_finished(self, ids: Sequence[str]) -> None:
@@ -81,7 +86,7 @@ class Watcher:
         if report.when in ("setup", "call"):
             return
         with _read():
-            self._display.finished(report.nodeid, VerdictOfTest.from_properties(report.user_properties))
+            self._display.finished(report.nodeid, verdict_in(report))
 
     def pytest_qemunet_progress(self, sentence: str) -> None:
         with _read():
@@ -102,12 +107,15 @@ def _read() -> Iterator[None]:
         raise KeyboardInterrupt from None
 
 
-def conduct(console: Console, arguments: list[str], workers: int, image_seconds: float = 0.0) -> int:
+def conduct(
+    console: Console, arguments: list[str], workers: int, settings: Settings | None = None, image_seconds: float = 0.0
+) -> int:
     """Run pytest with these arguments, print the card, and answer with qemunet's exit code.
 
+    Without `settings` the arguments say what they are.
     Raises HarnessError where pytest did not get as far as testing, and what entering the lab raises.
     """
-    watcher = Watcher(lambda: display(console, ticking=workers > 1), image_seconds)
+    watcher = Watcher(lambda: display(console, ticking=workers > 1), settings, image_seconds)
     with hidden_output() as hidden, _interruptible(console, watcher):
         try:
             ended = _run_pytest(arguments, watcher)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from qemunet_tests import modes
 from qemunet_tests.errors import HarnessError, Unavailable, UsageError
+from qemunet_tests.options import OF_QEMUNET
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -96,7 +97,7 @@ def execute(arguments: argparse.Namespace) -> int:
         "image": arguments.image,
         "nic": tuple(models(_words(arguments.nics, "--nics"))),
     }
-    settings = from_options(given, flag=lambda name: "--nics" if name == "nic" else f"--{name}")
+    settings = from_options(given, lambda name: "--nics" if name == "nic" else OF_QEMUNET.flag(name))
     with own_console() as console:
         prepare_image(console, settings.image)
         return _record(console, arguments, settings, plan, effort, seed)

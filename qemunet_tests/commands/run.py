@@ -4,14 +4,9 @@ import argparse
 import contextlib
 import os
 from collections.abc import Iterator, Mapping
-from pathlib import Path
-from typing import TYPE_CHECKING
 
 from qemunet_tests.errors import UsageError
-from qemunet_tests.options import CLAIMS, CONFORMANCE, OPTIONS
-
-if TYPE_CHECKING:
-    from qemunet_tests.settings import Settings
+from qemunet_tests.options import CONFORMANCE, OF_QEMUNET, OPTIONS
 
 #: Tests wait a good part of their time, for spanning tree most of all: two processes more than CPUs fill that. Each has
 #: a lab, and copies of templates, in memory.
@@ -52,7 +47,7 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
         help="only claims whose id matches (default: all)",
     )
     for option in OPTIONS:
-        parser.add_argument(option.run_flag, **option.for_run)
+        parser.add_argument(OF_QEMUNET.flag(option.name), **option.for_run)
     parser.add_argument(
         "-n",
         dest="workers",
@@ -75,8 +70,7 @@ def execute(arguments: argparse.Namespace) -> int:
 
     from qemunet_tests.settings import from_options
 
-    given = {option.name: getattr(arguments, option.run_dest) for option in (*OPTIONS, CLAIMS)}
-    settings = from_options(given, flag=lambda name: f"--{name}")
+    settings = from_options(OF_QEMUNET.given(arguments), OF_QEMUNET.flag)
     workers = _workers(arguments.workers, settings.target)
     if arguments.dry_run:
         if settings.target == "lab":
@@ -89,22 +83,14 @@ def execute(arguments: argparse.Namespace) -> int:
     from qemunet_tests.commands.build_progress import prepare_run
     from qemunet_tests.commands.pytest_session import conduct
     from qemunet_tests.commands.terminal import own_console
+    from qemunet_tests.report.place import begin
 
     if settings.report:
-        _begin_report(settings.report, settings.target)
+        begin(settings.report, settings.target, OF_QEMUNET.flag("report"))
     with own_console() as console:
         image_seconds = prepare_run(console, settings)
         with _undisturbed_pytest():
-            return conduct(console, pytest_arguments(settings, workers), workers, image_seconds)
-
-
-def _begin_report(folder: Path, target: str) -> None:
-    from qemunet_tests.report.place import begin
-
-    try:
-        begin(folder, target)
-    except OSError as refused:
-        raise UsageError(f"--report: cannot write into {str(folder)!r}: {refused.strerror}") from refused
+            return conduct(console, pytest_arguments(workers), workers, settings, image_seconds)
 
 
 def _workers(text: str | None, target: str) -> int:
@@ -117,10 +103,8 @@ def _workers(text: str | None, target: str) -> int:
     return max(int(text), 1)
 
 
-def pytest_arguments(settings: "Settings", workers: int) -> list[str]:
-    """The words for pytest that mean the same as the options of `qemunet run`."""
-    from qemunet_tests.settings import FIELDS
-
+def pytest_arguments(workers: int) -> list[str]:
+    """The words for pytest. The settings are not among them: pytest's session is handed them as they are."""
     conformance = str(_conformance_folder())
     arguments = ["--pyargs", CONFORMANCE, "--capture=fd", "-q", "--strict-markers"]
     # Whatever project the working directory belongs to, its configuration is not for these tests.
@@ -132,21 +116,7 @@ def pytest_arguments(settings: "Settings", workers: int) -> list[str]:
         arguments += ["-n", str(workers), "--max-worker-restart", str(workers)]
         # One by one: what is handed out early waits behind the long ones.
         arguments += ["--dist", "load", "--maxschedchunk", "1"]
-    for option in (*OPTIONS, CLAIMS):
-        field = FIELDS.get(option.name, option.name)
-        if field in settings.model_fields_set:
-            arguments += _spelled(option.pytest_flag, getattr(settings, field))
     return arguments
-
-
-def _spelled(flag: str, value: object) -> Iterator[str]:
-    if value is True:
-        yield flag
-    elif isinstance(value, tuple):
-        for each in value:
-            yield f"{flag}={each}"
-    elif value:
-        yield f"{flag}={value}"
 
 
 def _conformance_folder() -> os.PathLike[str]:

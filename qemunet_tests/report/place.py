@@ -8,6 +8,7 @@ import errno
 import json
 from pathlib import Path
 
+from qemunet_tests.errors import UsageError
 from qemunet_tests.isolation.folder import Folder, opened
 from qemunet_tests.report.session_results import JUNIT_FILE, RESULTS_FILE, SUMMARY_FILE, SessionResults, write_results
 
@@ -17,11 +18,19 @@ ARTIFACTS = "artifacts"
 OF_A_RUN = (RESULTS_FILE, JUNIT_FILE, SUMMARY_FILE, "report.html", ARTIFACTS)
 
 
-def begin(folder: Path, target: str) -> None:
-    """Move another run's report away, and have the results say that this run is not done. Raises OSError.
+def begin(folder: Path, target: str, flag: str) -> None:
+    """Move another run's report away, and have the results say that this run is not done.
 
-    To be called once in a run, before it does anything that can end it.
+    To be called once in a run, before it does anything that can end it. `flag` is the option that named the folder.
+    Raises UsageError.
     """
+    try:
+        _begin(folder, target)
+    except OSError as refused:
+        raise UsageError(f"{flag}: cannot write into {str(folder)!r}: {refused.strerror}") from refused
+
+
+def _begin(folder: Path, target: str) -> None:
     with opened(folder) as place:
         names = place.names()
         for unfinished in (name for name in names if name.startswith(f".{RESULTS_FILE}-")):

@@ -2,11 +2,8 @@
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
-
-import pytest
-
-from qemunet_tests.report.verdict_of_test import ARTIFACT, VerdictOfTest
 
 if TYPE_CHECKING:
     from qemunet_tests.report.shapes import Uncited
@@ -14,11 +11,23 @@ if TYPE_CHECKING:
 _LONGEST_REASON = 300
 
 
+@dataclass(frozen=True)
+class EndedPhase:
+    """How set-up, call or teardown of a test ended. Of the last one it is known whether the test cites a claim."""
+
+    test: str
+    outcome: str
+    failure: str | None
+    last: bool
+    cites: bool
+    artifacts: list[str]
+
+
 class Tally:
-    """Takes every report of a session. `empty` says that no such test was seen."""
+    """Takes every phase of a session's tests. `empty` says that no test without a claim was seen."""
 
     def __init__(self) -> None:
-        self._phases: dict[str, list[pytest.TestReport]] = {}
+        self._phases: dict[str, list[EndedPhase]] = {}
         self._outcomes: Counter[str] = Counter()
         self._failures: list[tuple[str, str, list[str]]] = []
 
@@ -30,20 +39,19 @@ class Tally:
     def has_artifacts(self) -> bool:
         return any(artifacts for *_, artifacts in self._failures)
 
-    def take(self, report: pytest.TestReport) -> None:
-        """A phase of a test; the last one decides whether it cites a claim."""
-        phases = self._phases.setdefault(report.nodeid, [])
-        phases.append(report)
-        if report.when != "teardown":
+    def take(self, phase: EndedPhase) -> None:
+        """The last phase of a test decides whether it counts here."""
+        phases = self._phases.setdefault(phase.test, [])
+        phases.append(phase)
+        if not phase.last:
             return
-        del self._phases[report.nodeid]
-        if VerdictOfTest.from_properties(report.user_properties):
+        del self._phases[phase.test]
+        if phase.cites:
             return
         outcome = _worst([each.outcome for each in phases])
         self._outcomes[outcome] += 1
         if outcome == "failed":
-            artifacts = [str(value) for name, value in report.user_properties if name == ARTIFACT]
-            self._failures.append((report.nodeid, _reason(phases), artifacts))
+            self._failures.append((phase.test, _reason(phases), phase.artifacts))
 
     def summed(self) -> "Uncited":
         """For results.json."""
@@ -60,12 +68,10 @@ def _worst(outcomes: Sequence[str]) -> str:
     return next(each for each in ("failed", "skipped", "passed") if each in outcomes)
 
 
-def _reason(phases: Sequence[pytest.TestReport]) -> str:
+def _reason(phases: Sequence[EndedPhase]) -> str:
     """The first line of what went wrong first."""
-    first = next(each for each in phases if each.failed)
-    crash = getattr(first.longrepr, "reprcrash", None)
-    said = str(crash.message if crash else first.longrepr).strip().splitlines() or ["no reason is known"]
-    return said[0][:_LONGEST_REASON]
+    said = next(each.failure for each in phases if each.failure is not None)
+    return (said.strip().splitlines() or ["no reason is known"])[0][:_LONGEST_REASON]
 
 
 def lines(uncited: "Uncited") -> Iterator[str]:

@@ -8,8 +8,8 @@ import pytest
 from qemunet_tests.cache import cache_root
 from qemunet_tests.guest.bench import Bench
 from qemunet_tests.isolation.folder import Folder, opened
+from qemunet_tests.plugin import workers
 from qemunet_tests.report.place import ARTIFACTS
-from qemunet_tests.report.verdict_of_test import ARTIFACT
 
 
 def keep(item: pytest.Item, bench: Bench, report: Path | None) -> str | None:
@@ -25,7 +25,7 @@ def keep(item: pytest.Item, bench: Bench, report: Path | None) -> str | None:
             saved = _keep_in(kept, name, bench)
     except OSError as refused:
         return f"artifacts could not be kept in {root / shelf}: {refused.strerror}"
-    item.user_properties.extend((ARTIFACT, str(each)) for each in saved)
+    workers.send_artifacts(item, saved)
     return None
 
 

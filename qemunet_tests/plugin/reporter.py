@@ -10,17 +10,16 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from qemunet_tests.plugin import pytest_internals, workers
 from qemunet_tests.report.session_info import SessionFacts
 from qemunet_tests.report.session_results import JUNIT_FILE, SUMMARY_FILE, SessionResults, write_results, write_whole
+from qemunet_tests.report.uncited import EndedPhase
 from qemunet_tests.report.verdict import one_line
 from qemunet_tests.report.verdict_of_test import Verdict, VerdictOfTest
 
 if TYPE_CHECKING:
     from qemunet_tests.report.shapes import Results
     from qemunet_tests.settings import Settings
-
-#: Attribute of a report, and key of a worker's output, in which a process sends its facts.
-FACTS = "qemunet_facts"
 
 #: How much of what was found a process may take along that is killed.
 BETWEEN_WRITES_SECONDS = 5.0
@@ -51,21 +50,18 @@ class Reporter:
         self.book.tests_began()
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        worker, sent = getattr(report, "worker_id", None), getattr(report, FACTS, None)
-        # Without workers, the facts are this process's own and in the book already.
-        if worker and sent:
-            self.book.facts[worker] = SessionFacts(**sent)
+        self._believe(workers.facts_in(report))
         if report.when in ("setup", "call", "teardown"):
-            self.book.uncited.take(report)
+            self.book.uncited.take(_phase(report))
         if report.when == "teardown":
-            if finding := VerdictOfTest.from_properties(report.user_properties):
+            if finding := workers.verdict_in(report):
                 self.book.findings.append(finding)
                 self._write_so_far()
         elif report.when not in ("setup", "call"):
             self._worker_died(report)
 
     def _worker_died(self, report: pytest.TestReport) -> None:
-        from qemunet_tests.report.claim_marker import claim_of_location
+        from qemunet_tests.plugin.claim_marker import claim_of_location
 
         claim = claim_of_location(report.nodeid, self._config.rootpath)
         if claim is None:
@@ -87,9 +83,12 @@ class Reporter:
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_testnodedown(self, node: Any) -> None:
-        output = getattr(node, "workeroutput", None) or {}
-        if FACTS in output:
-            self.book.facts[node.gateway.id] = SessionFacts(**output[FACTS])
+        self._believe(workers.facts_left_by(node))
+
+    def _believe(self, told: tuple[str, SessionFacts] | None) -> None:
+        if told:
+            worker, facts = told
+            self.book.facts[worker] = facts
 
     # Inside of what prints the summary, which names what was written.
     @pytest.hookimpl(wrapper=True, trylast=True)
@@ -104,20 +103,19 @@ class Reporter:
     @contextlib.contextmanager
     def _junit_kept_back(self) -> Iterator[Path | None]:
         """pytest ends in a traceback where there is no room for junit.xml, so it writes ours elsewhere."""
-        from _pytest.junitxml import xml_key
-
-        place = os.path.normpath(self.folder / JUNIT_FILE) if self.folder else None
-        log = self._config.stash.get(xml_key, None)
-        if log is None or log.logfile != place:
+        junit = pytest_internals.JunitPlace(self._config)
+        place = self.folder / JUNIT_FILE if self.folder else None
+        if place is None or not junit.is_at(place):
             yield None
             return
         # In memory, without a name that could outlive a second Ctrl-C.
         with os.fdopen(os.memfd_create(JUNIT_FILE)) as memory:
-            log.logfile = f"/proc/self/fd/{memory.fileno()}"
+            elsewhere = Path(f"/proc/self/fd/{memory.fileno()}")
+            junit.move(elsewhere)
             try:
-                yield Path(log.logfile)
+                yield elsewhere
             finally:
-                log.logfile = place
+                junit.move(place)
 
     def _write_so_far(self) -> None:
         """What is known already, should this process be killed. A full disk is told of at the end."""
@@ -160,9 +158,8 @@ class Reporter:
 
         from qemunet_tests.report.card import print_card
 
-        terminal = terminalreporter._tw
-        stream = io.StringIO()
-        console = Console(file=stream, width=terminal.fullwidth, force_terminal=terminal.hasmarkup)
+        stream, (width, markup) = io.StringIO(), pytest_internals.width_and_markup(terminalreporter)
+        console = Console(file=stream, width=width, force_terminal=markup)
         print_card(console, self.results(), _says(), self.written(), self.missed)
         terminalreporter.section("qemunet")
         terminalreporter.write(stream.getvalue())
@@ -185,6 +182,17 @@ class Reporter:
     def written(self) -> list[Path]:
         """The files that the report went into."""
         return self._written
+
+
+def _phase(report: pytest.TestReport) -> EndedPhase:
+    return EndedPhase(
+        test=report.nodeid,
+        outcome=report.outcome,
+        failure=pytest_internals.message_of_failure(report) if report.failed else None,
+        last=report.when == "teardown",
+        cites=workers.verdict_in(report) is not None,
+        artifacts=workers.artifacts_in(report),
+    )
 
 
 def _says() -> dict[str, str]:

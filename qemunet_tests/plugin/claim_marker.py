@@ -9,6 +9,7 @@ import pytest
 from qemunet_tests.claims import Claim, Installed, cited_by, load, matching
 from qemunet_tests.claims.citations import MARKER, TESTS
 from qemunet_tests.errors import HarnessError, Unavailable, UsageError
+from qemunet_tests.plugin import pytest_internals, workers
 from qemunet_tests.report.claim_report import ClaimReport
 
 #: Where a test remembers what it found out.
@@ -66,9 +67,9 @@ def take_down(item: pytest.Item, call: pytest.CallInfo[None], report: pytest.Tes
     """Remember how a phase ended; the report of the last one carries the finding."""
     if record := item.stash.get(RECORD, None):
         error = call.excinfo.value if call.excinfo else None
-        record.ended(call.when, error, call.duration, getattr(item, "funcargs", {}))
+        record.ended(call.when, error, call.duration, pytest_internals.fixtures_of(item))
         if call.when == "teardown":
-            report.user_properties.extend(record.verdict().as_properties())
+            workers.send_verdict(report, record.verdict())
 
 
 def select(items: list[pytest.Item], globs: tuple[str, ...]) -> tuple[list[pytest.Item], list[pytest.Item]]:

@@ -1,0 +1,84 @@
+"""What pytest's hooks do to tests that cite a claim, and the fixture in which they say what they saw."""
+
+import contextlib
+from collections.abc import Generator, Iterator
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from qemunet_tests.errors import HarnessError, Unavailable
+from qemunet_tests.plugin import pytest_internals, session, workers
+
+if TYPE_CHECKING:
+    from qemunet_tests.report.claim_report import ClaimReport
+
+
+@pytest.fixture
+def claim(request: pytest.FixtureRequest) -> "ClaimReport":
+    """What the test has to say about its claim: expects, sees, deviates, blames."""
+    from qemunet_tests.plugin.claim_marker import RECORD
+
+    if RECORD not in request.node.stash:
+        raise HarnessError("the fixture `claim` needs a marker, for instance @pytest.mark.claim('user/address')")
+    record: ClaimReport = request.node.stash[RECORD]
+    return record
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    ours = session.is_ours(config)
+    if not ours and not any(_cites(item) for item in items):
+        return
+    from qemunet_tests.installed import asked_once
+    from qemunet_tests.plugin.claim_marker import cite, keep_within_bounds, select
+    from qemunet_tests.plugin.order_of_tests import in_turn
+
+    cite(items, strict=ours)
+    chosen, left_out = select(items, session.settings(config).claims)
+    if not pytest_internals.only_looks(config):
+        keep_within_bounds(chosen, asked_once(lambda: session.settings(config)))
+    if left_out:
+        config.hook.pytest_deselected(items=left_out)
+    items[:] = in_turn(chosen)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_setup(item: pytest.Item) -> Generator[None, Any, Any]:
+    with _skipping_what_is_unavailable():
+        if _cites(item):
+            from qemunet_tests.plugin.claim_marker import refuse
+
+            refuse(item)
+        return (yield)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call() -> Generator[None, Any, Any]:
+    with _skipping_what_is_unavailable():
+        return (yield)
+
+
+@contextlib.contextmanager
+def _skipping_what_is_unavailable() -> Iterator[None]:
+    try:
+        yield
+    except Unavailable as error:
+        pytest_internals.skip(error)
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    report = yield
+    if _cites(item):
+        from qemunet_tests.plugin.claim_marker import take_down
+
+        take_down(item, call, report)
+    if call.when == "teardown":
+        workers.send_facts(report, session.facts(item.config))
+    return report
+
+
+def _cites(item: pytest.Item) -> bool:
+    return item.get_closest_marker("claim") is not None
