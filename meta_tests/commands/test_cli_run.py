@@ -67,8 +67,7 @@ def test_the_project_around_a_run_is_not_asked(tmp_path: Path) -> None:
     assert conduct(tmp_path, GOOD, "-n", "0").returncode == 0
 
 
-@pytest.mark.parametrize("processes", ["1", "2"])
-def test_every_option_reaches_the_tests_and_is_validated_once(tmp_path: Path, processes: str) -> None:
+def test_every_option_reaches_the_tests(tmp_path: Path) -> None:
     qemu = tmp_path / "my-qemu"
     qemu.write_text("#!/bin/sh\n")
     qemu.chmod(0o755)
@@ -85,13 +84,28 @@ def test_options(pytestconfig):
     assert str(chosen.report) == {str(tmp_path / "out")!r}
     assert (chosen.accel, chosen.nic, chosen.cold, chosen.keep) == ("tcg", ("e1000", "rtl8139"), True, True)
     assert chosen.claims == ("user/*",)
-    assert not pytestconfig.option.qemunet_nic, "it was spelled again, for pytest to read"
 """
     done = conduct(
         tmp_path, tests, "user/*", "--target", "host", "--peer", "192.0.2.7:7777", "--qemu", "./my-qemu",
         "--expect", "facts.toml",
-        "--report", "out", "--accel", "tcg", "--nic", "e1000", "rtl8139", "--cold", "--keep", "-n", processes,
+        "--report", "out", "--accel", "tcg", "--nic", "e1000", "rtl8139", "--cold", "--keep", "-n", "1",
     )  # fmt: skip
+    assert "user: the one promise tried holds" in done.stdout.splitlines(), done.stdout + done.stderr
+
+
+def test_options_are_validated_once_and_workers_are_told(tmp_path: Path) -> None:
+    tests = """
+import pytest
+from qemunet_tests import plugin
+@pytest.mark.claim("user/address")
+def test_options(pytestconfig):
+    assert hasattr(pytestconfig, "workerinput"), "there is no worker"
+    chosen = plugin.settings(pytestconfig)
+    assert (chosen.nic, chosen.cold, str(chosen.report)) == (("e1000", "rtl8139"), True, REPORT)
+    assert "bridge" not in chosen.model_fields_set, "what nobody named is not told"
+    assert not pytestconfig.option.qemunet_nic, "it was spelled again, for pytest to read"
+""".replace("REPORT", repr(str(tmp_path / "out")))
+    done = conduct(tmp_path, tests, "user/*", "--nic", "e1000", "rtl8139", "--cold", "--report", "out", "-n", "2")
     assert "user: the one promise tried holds" in done.stdout.splitlines(), done.stdout + done.stderr
 
 
