@@ -13,7 +13,7 @@ from qemunet_tests.claims.citations import TESTS, _citations_in
 from qemunet_tests.commands.claims import claims_listing
 from qemunet_tests.diagnosis.causes import SPECIAL
 from qemunet_tests.errors import UsageError
-from qemunet_tests.report.claim_marker import claim_of_location
+from qemunet_tests.plugin.claim_marker import claim_of_location
 from qemunet_tests.report.shapes import SCHEMAS
 
 pytest_plugins = "pytester"
