@@ -211,7 +211,7 @@ def test_facts_of_all_processes_are_in_the_report(pytester: pytest.Pytester, wor
     outcome = pytester.runpytest_subprocess(*OUTSIDE_THE_LAB, "--qemunet-report", "out", "-n", workers)
     outcome.assert_outcomes(passed=6)
     document = results(pytester)
-    assert document["qemu"] == {"path": "/q", "version": "7.2.22", "slirp": "4.7.0"}
+    assert document["qemu"].items() >= {"path": "/q", "version": "7.2.22", "slirp": "4.7.0"}.items()
     assert document["guests"] == {"booted": benches, "thawed": 10 * benches, "peers": 100 * benches}
     assert document["phases"]["templates"] == 2.5
     assert document["phases"]["tests"] > 0

@@ -15,7 +15,7 @@ from qemunet_tests import hookspecs
 from qemunet_tests.errors import UsageError
 from qemunet_tests.isolation import own_python
 from qemunet_tests.options import CLAIMS, OF_PYTEST, OPTIONS
-from qemunet_tests.plugin import lab_entry, pytest_internals, session, workers
+from qemunet_tests.plugin import lab_entry, pytest_internals, session_state, workers
 from qemunet_tests.plugin.claim_hooks import (
     claim,
     pytest_collection_modifyitems,
@@ -24,7 +24,7 @@ from qemunet_tests.plugin.claim_hooks import (
     pytest_runtest_setup,
 )
 from qemunet_tests.plugin.reporter import Reporter
-from qemunet_tests.plugin.session import RUN_PLUGIN, accelerator, facts, is_ours, reporter, settings
+from qemunet_tests.plugin.session_state import RUN_PLUGIN, accelerator, facts, is_ours, reporter, settings
 from qemunet_tests.plugin.workers import tell
 from qemunet_tests.report.session_results import JUNIT_FILE
 
@@ -69,7 +69,7 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "claim(id): the documented statement that the test tries")
     config.addinivalue_line("markers", "lengthy: takes ten seconds and more, so its turn comes first")
     if not workers.is_worker(config):
-        config.stash[session.reporter_key] = Reporter(config, facts(config), lambda: settings(config))
+        config.stash[session_state.reporter_key] = Reporter(config, facts(config), lambda: settings(config))
         config.pluginmanager.register(reporter(config), "qemunet-reporter")
     if not is_ours(config):
         return
@@ -121,7 +121,7 @@ def pytest_xdist_setupnodes(config: pytest.Config, specs: list[Any]) -> None:
 def pytest_configure_node(node: Any) -> None:
     """xdist's hook: a worker is about to start."""
     if is_ours(node.config):
-        known = workers.Briefing(settings(node.config), node.config.stash.get(session.accelerator_key, None))
+        known = workers.Briefing(settings(node.config), node.config.stash.get(session_state.accelerator_key, None))
         workers.brief(node, known, lambda sentence: node.config.hook.pytest_qemunet_progress(sentence=sentence))
 
 

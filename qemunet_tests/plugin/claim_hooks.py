@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from qemunet_tests.errors import HarnessError, Unavailable
-from qemunet_tests.plugin import pytest_internals, session, workers
+from qemunet_tests.plugin import pytest_internals, session_state, workers
 
 if TYPE_CHECKING:
     from qemunet_tests.report.claim_report import ClaimReport
@@ -26,7 +26,7 @@ def claim(request: pytest.FixtureRequest) -> "ClaimReport":
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    ours = session.is_ours(config)
+    ours = session_state.is_ours(config)
     if not ours and not any(_cites(item) for item in items):
         return
     from qemunet_tests.installed import asked_once
@@ -34,9 +34,9 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     from qemunet_tests.plugin.order_of_tests import in_turn
 
     cite(items, strict=ours)
-    chosen, left_out = select(items, session.settings(config).claims)
+    chosen, left_out = select(items, session_state.settings(config).claims)
     if not pytest_internals.only_looks(config):
-        keep_within_bounds(chosen, asked_once(lambda: session.settings(config)))
+        keep_within_bounds(chosen, asked_once(lambda: session_state.settings(config)))
     if left_out:
         config.hook.pytest_deselected(items=left_out)
     items[:] = in_turn(chosen)
@@ -76,7 +76,7 @@ def pytest_runtest_makereport(
 
         take_down(item, call, report)
     if call.when == "teardown":
-        workers.send_facts(report, session.facts(item.config))
+        workers.send_facts(report, session_state.facts(item.config))
     return report
 
 

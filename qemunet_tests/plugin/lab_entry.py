@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from qemunet_tests.errors import HarnessError, Unavailable, UsageError
-from qemunet_tests.plugin import session, workers
+from qemunet_tests.plugin import session_state, workers
 
 if TYPE_CHECKING:
     from qemunet_tests.settings import Settings
@@ -34,13 +34,13 @@ def enter_once(config: pytest.Config) -> None:
 def _begin(config: pytest.Config) -> None:
     """As the process that reports."""
     try:
-        chosen = session.settings(config)
+        chosen = session_state.settings(config)
         if chosen.target == "lab":
             _enter_lab(config, chosen)
     except UsageError as error:
         raise pytest.UsageError(str(error)) from None
     except (HarnessError, Unavailable) as error:
-        if config.pluginmanager.has_plugin(session.RUN_PLUGIN):
+        if config.pluginmanager.has_plugin(session_state.RUN_PLUGIN):
             raise
         raise pytest.UsageError(f"the lab cannot be entered: {error}") from None
     workers.announce_controller(chosen.target)
@@ -51,7 +51,7 @@ def _enter_lab(config: pytest.Config, chosen: "Settings") -> None:
     from qemunet_tests.prerequisites import prepare
 
     # `qemunet run` has shown progress and done it already.
-    config.stash[session.accelerator_key] = prepare(chosen)
+    config.stash[session_state.accelerator_key] = prepare(chosen)
     namespaces.enter()
     # Folders that pytest made for the same user outside may look like somebody else's in here, and these
     # are gone when the run is.
