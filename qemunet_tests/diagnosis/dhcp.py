@@ -7,6 +7,8 @@ from qemunet_tests.diagnosis.lost_frame import search
 from qemunet_tests.diagnosis.lost_frame.frame_path import Trail
 from qemunet_tests.diagnosis.lost_frame.probes import DHCP
 from qemunet_tests.diagnosis.lost_frame.where_lost import AS_ROOT
+from qemunet_tests.host.nft_match import PacketSeen
+from qemunet_tests.host.nft_ruleset import stops
 from qemunet_tests.host.obstacle import Obstacle
 from qemunet_tests.network.host_target import addresses
 from qemunet_tests.observe.dhcp import (
@@ -19,10 +21,11 @@ from qemunet_tests.observe.dhcp import (
 )
 from qemunet_tests.observe.ipv6 import announced_prefixes
 from qemunet_tests.observe.lease import lease
-from qemunet_tests.observe.nftables import stops
 
 #: Every client waits so long; and how much longer than the claim did we wait to see, under KVM.
 SLOW_SECONDS, FURTHER_SECONDS = 3.0, 1.0
+#: What a client without an address sends.
+REQUEST = PacketSeen("udp", "0.0.0.0", "255.255.255.255", 68, SERVER_PORT)
 START_ONE = "start the LAN's DHCP server, or give the guest a static address"
 
 
@@ -52,10 +55,13 @@ def own_server_kept_out(scene: Failure) -> Obstacle | None:
     host = scene.target.host
     if trail is None or trail.complete or trail.exchange.question != DHCP or not host.listens("udp", SERVER_PORT):
         return None
-    found = [stop for stop in stops(host) if stop.hook == "input" and stop.family in ("ip", "inet", "bridge")]
+    found = [
+        stop for stop in stops(host.ask, REQUEST) if stop.hook == "input" and stop.family in ("ip", "inet", "bridge")
+    ]
     serves = f"this host serves DHCP itself (a program listens at UDP port {SERVER_PORT})"
     if found:
-        return Obstacle(f"{serves} and its own firewall keeps requests from it: {found[0].place}", found[0].remedy)
+        kept_by = found[0].obstacle
+        return Obstacle(f"{serves} and its own firewall keeps requests from it: {kept_by.reason}", kept_by.remedy)
     return Obstacle(f"{serves} and answers nothing: see its log, and whether its own firewall lets requests in",
                  AS_ROOT if trail.deaf else "sudo nft list ruleset")  # fmt: skip
 

@@ -2,8 +2,8 @@
 
 from qemunet_tests.diagnosis.failure import Failure
 from qemunet_tests.diagnosis.lost_frame.filters_on_path import unfiltered
+from qemunet_tests.host.nft_ruleset import stops
 from qemunet_tests.host.obstacle import Obstacle
-from qemunet_tests.observe.nftables import stops
 from qemunet_tests.observe.process import tap_of
 
 
@@ -41,10 +41,10 @@ def filtered(scene: Failure) -> Obstacle | None:
     host, name = scene.target.host, scene.target.bridge
     here = scene.bridge()
     families = here.families if here else ()
-    found = next((stop for stop in stops(host) if stop.family in families and stop.hook == "forward"), None)
+    found = next((stop for stop in stops(host.ask) if stop.family in families and stop.hook == "forward"), None)
     if found is None:
         return None
     return Obstacle(
-        f"the host's packet filter drops what {name} forwards: {found.place}",
-        found.remedy if found.family == "bridge" else unfiltered(name),
+        f"the host's packet filter drops what {name} forwards: {found.obstacle.reason}",
+        found.obstacle.remedy if found.family == "bridge" else unfiltered(name),
     )

@@ -6,9 +6,9 @@ from pathlib import Path
 from qemunet_tests.host import bridges
 from qemunet_tests.host.bridges import BridgePort
 from qemunet_tests.host.files import MACHINE, read_int, read_text
+from qemunet_tests.host.nft_ruleset import stops
 from qemunet_tests.host.obstacle import Obstacle
 from qemunet_tests.isolation.station import Station
-from qemunet_tests.observe.nftables import stops
 
 #: Queues that throw nothing away unless they are full.
 HARMLESS_QUEUES = ("noqueue", "pfifo_fast", "fq_codel", "fq", "mq", "clsact", "ingress")
@@ -17,8 +17,8 @@ HARMLESS_QUEUES = ("noqueue", "pfifo_fast", "fq_codel", "fq", "mq", "clsact", "i
 def at_link(station: Station, link: str, leaving: bool) -> list[Obstacle]:
     """What a frame meets at one interface, coming in or leaving by it."""
     netdev = [
-        Obstacle(stop.place, stop.remedy)
-        for stop in stops(station)
+        stop.obstacle
+        for stop in stops(station.ask)
         if stop.family == "netdev" and stop.concerns(link) and stop.hook in (("egress",) if leaving else ("ingress",))
     ]
     return [*netdev, *_traffic_control(station, link, "egress" if leaving else "ingress"), *_program(station, link)]
@@ -32,8 +32,8 @@ def within_bridge(station: Station, bridge: str, ports: tuple[str, ...], size_by
         return []
     on_the_way = [port for name in ports if (port := found.port(name))]
     filters = [
-        Obstacle(stop.place, stop.remedy if stop.family == "bridge" else unfiltered(bridge))
-        for stop in stops(station)
+        stop.obstacle if stop.family == "bridge" else Obstacle(stop.obstacle.reason, unfiltered(bridge))
+        for stop in stops(station.ask)
         if stop.family in found.families and stop.hook in (None, "prerouting", "forward", "postrouting")
     ]
     narrow = [
@@ -58,8 +58,8 @@ def of_the_host(station: Station, leaving: bool) -> list[Obstacle]:
     """What the host's own packets meet, QEMU's among them."""
     hooks = ("output", "postrouting") if leaving else ("prerouting", "input")
     found = [
-        Obstacle(stop.place, stop.remedy)
-        for stop in stops(station)
+        stop.obstacle
+        for stop in stops(station.ask)
         if stop.family in ("ip", "inet") and (stop.hook in hooks or stop.hook is None)
     ]
     return found or _of_old_tables()

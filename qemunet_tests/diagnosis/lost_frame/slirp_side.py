@@ -1,17 +1,15 @@
 """Causes where libslirp, QEMU's own network stack, meets the host it runs on."""
 
-import re
 import socket
 
 from qemunet_tests.diagnosis.failure import Failure
 from qemunet_tests.host.icmp import GATE, gate_opens
+from qemunet_tests.host.nft_match import PacketSeen
+from qemunet_tests.host.nft_ruleset import stops
 from qemunet_tests.host.obstacle import Obstacle
-from qemunet_tests.network.lab_firewall import ruleset
 from qemunet_tests.observe.icmp import expiry_is_told, ping
 from qemunet_tests.observe.process import listening_sockets
 from qemunet_tests.timeouts import turns, whole
-
-INPUT_CHAIN = re.compile(r"chain (\S+) \{\s+type filter hook input[^}]*\b(?:drop|reject)\b")
 
 
 def loopback_down(scene: Failure) -> Obstacle | None:
@@ -37,15 +35,15 @@ def own_name_unknown(scene: Failure) -> Obstacle | None:
 
 def lan_kept_out(scene: Failure) -> Obstacle | None:
     """QEMU listens on the LAN, and the host's own firewall throws away what comes."""
-    if scene.guest is None or not any("0.0.0.0:" in each for each in listening_sockets(scene.guest, scene.target.host)):
-        return None
-    chain = INPUT_CHAIN.search(ruleset(scene.target.host))
-    if chain is None:
-        return None
-    return Obstacle(
-        f"QEMU listens on the LAN, and the host's firewall drops what comes from there (chain {chain[1]})",
-        "let the port pass: see sudo nft list ruleset",
-    )
+    for listening in listening_sockets(scene.guest, scene.target.host) if scene.guest else ():
+        protocol, _, place = listening.partition(" ")
+        if not place.startswith("0.0.0.0:"):
+            continue
+        asked = PacketSeen(protocol, port=int(place.rpartition(":")[2]))
+        if found := next((stop for stop in stops(scene.target.host.ask, asked) if stop.hook == "input"), None):
+            reason = "QEMU listens on the LAN, and the host's firewall drops what comes from there"
+            return Obstacle(f"{reason} ({found.obstacle.reason})", "let the port pass: see sudo nft list ruleset")
+    return None
 
 
 def ping_gate_open(scene: Failure) -> Obstacle | None:

@@ -1,0 +1,113 @@
+"""The packet filter as nft lists it, and which of its rules are about a packet: asked of nft in a namespace."""
+
+import json
+from collections.abc import Iterator
+
+import pytest
+
+from meta_tests.samples.network_stack import NetworkStack
+from qemunet_tests.host import nft_ruleset
+from qemunet_tests.host.nft_match import PacketSeen
+from qemunet_tests.host.nft_ruleset import Ruleset
+
+#: As distributions set it up: policy drop, what is wanted is accepted, some of the rest dropped by name.
+DISTRIBUTIONS = """
+table inet filter {
+  chain input { type filter hook input priority filter; policy drop; ct state established,related accept
+    ct state invalid drop; iif "lo" accept; meta l4proto { icmp, ipv6-icmp } accept; tcp dport { 22, 8000-8080 } accept
+    udp sport 67 udp dport 68 accept; tcp dport 23 drop; }
+  chain output { type filter hook output priority filter; policy accept; tcp dport 25 drop;
+    udp dport 53 ip daddr 192.168.50.0/24 meta skuid 65534 reject comment "accept nobody"
+    tcp dport vmap { 1 : drop, 2 : accept }; }
+}
+table ip nat {
+  chain OUTPUT { type nat hook output priority -100; tcp dport 2222 fib daddr type local dnat to 10.244.0.5:22; }
+  chain PREROUTING { type nat hook prerouting priority -100; tcp dport 7777 redirect to :20559; }
+}
+table netdev here {
+  chain in { type filter hook ingress device "lo" priority 0; policy accept; icmp type echo-request drop; }
+}
+"""
+SSH, TELNET = PacketSeen("tcp", port=22), PacketSeen("tcp", port=23)
+QUESTION = PacketSeen("udp", "192.168.50.2", "192.168.50.1", 40000, 53, user=65534)
+
+
+@pytest.fixture
+def stack() -> Iterator[NetworkStack]:
+    made = NetworkStack()
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def listed(stack: NetworkStack) -> Ruleset:
+    stack.type(f"nft -f - <<'END'\n{DISTRIBUTIONS}\nEND")
+    found = nft_ruleset.read(stack.ask)
+    assert found is not None
+    return found
+
+
+def reasons(ruleset: Ruleset, hook: str, packet: PacketSeen) -> list[str]:
+    return [stop.obstacle.reason.partition(f"chain {hook}: ")[2] for stop in ruleset.stops(packet) if stop.hook == hook]
+
+
+@pytest.mark.parametrize(
+    ("packet", "at_input", "at_output"),
+    [
+        (SSH, [], []),
+        (PacketSeen("tcp", port=8042), [], []),
+        (TELNET, ["tcp dport 23 drop", "policy drop"], []),
+        (PacketSeen("tcp", port=1), ["policy drop"], ["1 : drop"]),
+        (PacketSeen("tcp", port=2), ["policy drop"], []),
+        (PacketSeen("icmp"), [], []),
+        (PacketSeen("udp", source_port=67, port=68), [], []),
+        (QUESTION, ["policy drop"], ["reject"]),
+        (PacketSeen("udp", "192.168.50.2", "9.9.9.9", 40000, 53, user=65534), ["policy drop"], []),
+        (PacketSeen("udp", "192.168.50.2", "192.168.50.1", 40000, 53, user=1), ["policy drop"], []),
+        (PacketSeen("tcp", port=25), ["policy drop"], ["tcp dport 25 drop"]),
+        (PacketSeen("tcp", port=25, coming_by="lo"), [], ["tcp dport 25 drop"]),
+    ],
+)
+def test_only_what_is_about_a_packet_stops_it(
+    listed: Ruleset, packet: PacketSeen, at_input: list[str], at_output: list[str]
+) -> None:
+    for hook, expected in (("input", at_input), ("output", at_output)):
+        found = reasons(listed, hook, packet)
+        # Whether it comes in by the loopback is not known of a packet whose link is not.
+        assert len(found) == len(expected), found
+        assert all(words in said for words, said in zip(expected, found, strict=True))
+
+
+def test_a_remedy_takes_away_what_is_named(stack: NetworkStack, listed: Ruleset) -> None:
+    (stop,) = [stop for stop in listed.stops(QUESTION) if stop.hook == "output"]
+    assert stop.obstacle.remedy is not None
+    stack.type(stop.obstacle.remedy.removeprefix("sudo "))
+    assert not [stop for stop in nft_ruleset.stops(stack.ask, QUESTION) if stop.hook == "output"]
+
+
+def test_where_a_packet_is_sent_elsewhere(listed: Ruleset) -> None:
+    to_us, to_others = (PacketSeen("tcp", port=2222, to_this_host=ours) for ours in (True, False))
+    assert [rule.handle for rule in listed.translating("output", to_us)]
+    assert not listed.translating("output", to_others)
+    assert not listed.translating("output", SSH)
+    assert listed.translating("prerouting", PacketSeen("tcp", port=7777))
+
+
+def test_what_stands_at_one_link(listed: Ruleset) -> None:
+    (stop,) = [stop for stop in listed.stops() if stop.family == "netdev"]
+    assert stop.concerns("lo")
+    assert not stop.concerns("br0")
+
+
+def test_what_iptables_alone_understands_may_be_about_anything() -> None:
+    rule = 'xt match "recent" drop # handle 4'
+    base = "type filter hook input priority filter; policy accept;"
+    text = f"table ip filter {{\n\tchain INPUT {{\n\t\t{base}\n\t\t{rule}\n\t}}\n}}\n"
+    named = {"family": "ip", "table": "filter", "chain": "INPUT", "handle": 4}
+    in_json = json.dumps({"nftables": [{"rule": {**named, "expr": [{"xt": None}, {"drop": None}]}}]})
+    assert nft_ruleset.parse(text, in_json).rules[0].covers(SSH) is None
+    assert nft_ruleset.parse(text, "").rules[0].covers(SSH) is None
+
+
+def test_who_is_told_nothing(stack: NetworkStack) -> None:
+    assert nft_ruleset.read(lambda words: stack.ask(["false", *words])) is None
