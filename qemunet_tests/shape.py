@@ -20,3 +20,10 @@ class Accelerator(Shape):
 
     used: str | None = None
     reason: str | None = None
+
+
+class BootedImage(Shape):
+    """What the guests boot."""
+
+    name: str
+    digest: str

@@ -2,19 +2,24 @@
 
 import json
 import resource
+import socket
 import sys
 from datetime import datetime, timedelta
 from importlib import metadata
 from pathlib import Path
+from typing import Any
 
 import jsonschema
 import pytest
 
 from meta_tests.samples.results import FINDINGS, results_of, verdict_of
+from qemunet_tests.diagnosis.causes import _followed
+from qemunet_tests.host.obstacle import Obstacle
 from qemunet_tests.report.session_info import SessionFacts, merged
 from qemunet_tests.report.session_results import exit_code, write_results
 from qemunet_tests.report.shapes import DOCUMENTS, SCHEMAS, schema_text
-from qemunet_tests.report.verdict_of_test import Verdict
+from qemunet_tests.report.verdict_of_test import Verdict, VerdictOfTest
+from qemunet_tests.throughput.session import describe_machine
 
 # Files
 
@@ -29,16 +34,16 @@ def test_the_schemas_are_those_of_the_models() -> None:
 
 def test_the_interface_is_what_the_schema_demands() -> None:
     schema = json.loads((SCHEMAS / "results.json").read_text())
-    assert {"at", "version", "command"} <= set(schema["required"])
+    assert {"at", "version", "command", "image"} <= set(schema["required"])
     assert {"schema", "target", "seconds", "host", "qemu", "accel", "guests", "phases", "verdicts"} <= set(
         schema["required"]
     )
     assert set(schema["$defs"]["ClaimVerdict"]["required"]) == {
         "claim", "mode", "verdict", "expected", "observed", "reason", "remedy", "tests", "seconds",
-        "artifacts", "qemu", "slirp", "passt",
+        "artifacts", "qemu", "slirp", "passt", "cpu_seconds", "cause",
     }  # fmt: skip
     assert schema["$defs"]["Verdict"]["enum"] == [verdict.value for verdict in Verdict]
-    assert {"kernel", "distribution", "cpus"} <= set(schema["$defs"]["HostDescription"]["required"])
+    assert {"id", "name", "kernel", "distribution", "cpus"} <= set(schema["$defs"]["HostDescription"]["required"])
 
 
 def test_the_doctors_schema_takes_the_documented_shape_and_no_other() -> None:
@@ -70,6 +75,8 @@ def test_results_keep_the_shape_and_name_the_machine(tmp_path: Path) -> None:
     assert document["host"]["distribution"] == "Debian"
     assert document["host"]["bios"] == "SeaBIOS"
     assert document["host"]["cpus"] >= 1
+    # The name is for people; recordings of this machine bear the same id.
+    assert (document["host"]["id"], document["host"]["name"]) == (describe_machine()["id"], socket.gethostname())
     assert {(each["qemu"], each["slirp"], each["passt"]) for each in document["verdicts"]} == {
         ("7.2.22", "4.7.0", None)
     }
@@ -79,6 +86,30 @@ def test_results_keep_the_shape_and_name_the_machine(tmp_path: Path) -> None:
     assert [each["claim"] for each in document["verdicts"]] == [
         "user/address", "user/dns-resolves", "user/icmp-gateway", "user/e1000", "bridge/acl-allow"
     ]  # fmt: skip
+
+
+def test_claims_broken_by_one_cause_share_its_key() -> None:
+    scene: Any = None
+
+    def switched_off(_: Any) -> Obstacle:
+        return Obstacle(f"the bridge is down, seen by {next(seen)}", "ip link set br0 up")
+
+    def elsewhere(_: Any) -> Obstacle:
+        return Obstacle("the bridge is down", "ip link set br1 up")
+
+    seen = iter(("ping", "TCP"))
+    keys = [(found := _followed(check, scene)) and found.key for check in (switched_off, switched_off, elsewhere)]
+    assert keys[0] == keys[1] != keys[2]
+    assert str(keys[0]).startswith("test_report.switched_off-")
+
+
+def test_cpu_seconds_of_a_claim_are_those_of_all_its_tests_or_unknown() -> None:
+    def tested(*cpu_seconds: float | None) -> float | None:
+        tests = [VerdictOfTest("user/address", Verdict.HOLDS, str(n), 1.0, cpu_seconds=n) for n in cpu_seconds]
+        return results_of(*tests).verdicts[0].cpu_seconds
+
+    assert tested(1.5, 2.25) == 3.75
+    assert tested(1.5, None) is None
 
 
 def test_results_are_replaced_whole_or_not_at_all(tmp_path: Path) -> None:

@@ -110,6 +110,8 @@ def cause_of(claim: Claim, fixtures: Mapping[str, object], failure: BaseExceptio
 
 def _followed(suspicion: Check, scene: Failure) -> Obstacle | None:
     try:
-        return suspicion(scene)
+        found = suspicion(scene)
     except Unavailable:  # what a real host does not let us know
         return None
+    finder = f"{suspicion.__module__.rpartition('.')[2]}.{suspicion.__name__}"
+    return found.found_by(finder) if found else None

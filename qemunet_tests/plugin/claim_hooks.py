@@ -46,9 +46,9 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 def pytest_runtest_setup(item: pytest.Item) -> Generator[None, Any, Any]:
     with _skipping_what_is_unavailable():
         if _cites(item):
-            from qemunet_tests.plugin.claim_marker import refuse
+            from qemunet_tests.plugin.claim_marker import begin
 
-            refuse(item)
+            begin(item)
         return (yield)
 
 

@@ -54,11 +54,14 @@ def _out_of_bounds(claim: Claim, installed: Installed) -> Exception | None:
     return Unavailable(f"this is promised {outside.reason}", outside.remedy) if outside else None
 
 
-def refuse(item: pytest.Item) -> None:
-    """Raises UsageError for a test that cites wrongly, Unavailable for one whose claim is for other versions.
+def begin(item: pytest.Item) -> None:
+    """A test's turn has come.
 
-    Not earlier: an error while tests are collected has pytest-xdist's workers end without a word.
+    Raises UsageError for a test that cites wrongly, Unavailable for one whose claim is for other versions. Not before:
+    an error while tests are collected has pytest-xdist's workers end without a word.
     """
+    if record := item.stash.get(RECORD, None):
+        record.began()
     if refusal := item.stash.get(_REFUSAL, None):
         raise refusal
 

@@ -29,6 +29,10 @@ class Image:
     folder: Path
     guest: GuestProfile = field(compare=False)
 
+    def describe(self) -> dict[str, str]:
+        """For results.json and recordings."""
+        return {"name": self.name, "digest": self.digest}
+
     @property
     def kernel(self) -> Path:
         return self.folder / KERNEL

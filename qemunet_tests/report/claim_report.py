@@ -1,11 +1,13 @@
 """What is remembered about a test that cites a claim while it runs."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import TypeVar
 
 from qemunet_tests.claims import Claim, Deviation, Installed
 from qemunet_tests.errors import HarnessError
 from qemunet_tests.host.obstacle import Obstacle
+from qemunet_tests.isolation.cpu_time import spent_seconds
 from qemunet_tests.report.verdict import judge, one_line
 from qemunet_tests.report.verdict_of_test import Verdict, VerdictOfTest, worst
 
@@ -35,6 +37,7 @@ class ClaimReport:
         self._blamed: Obstacle | None = None
         self._endings: list[tuple[Verdict, Obstacle]] = []
         self._seconds = 0.0
+        self._cpu_seconds_before: float | None = None
 
     def expects(self, text: str) -> str:
         """On this target the promise amounts to `text`, which is returned."""
@@ -69,7 +72,11 @@ class ClaimReport:
 
     def blames(self, reason: str, remedy: str | None = None) -> None:
         """Should an assertion fail from here on, this is why."""
-        self._blamed = Obstacle(reason, remedy)
+        self._blamed = Obstacle(reason, remedy).found_by("test")
+
+    def began(self) -> None:
+        """From here on the processors work for this test."""
+        self._cpu_seconds_before = spent_seconds()
 
     def ended(self, phase: str, error: BaseException | None, seconds: float, fixtures: Mapping[str, object]) -> None:
         """Take down how a phase ended. `fixtures` are still alive and can be asked for the cause."""
@@ -95,8 +102,8 @@ class ClaimReport:
             except Exception as failure:
                 # What the test found must not be lost because nobody could say why.
                 complaint = f" (looking for the cause failed: {one_line(failure)})"
-        blamed = self._blamed or Obstacle(seen.reason)
-        return Verdict.BROKEN, Obstacle(blamed.reason + complaint, blamed.remedy)
+        blamed = self._blamed or seen
+        return Verdict.BROKEN, replace(blamed, reason=blamed.reason + complaint)
 
     def verdict(self) -> VerdictOfTest:
         """What was found out, once all phases have ended."""
@@ -108,11 +115,17 @@ class ClaimReport:
             verdict=verdict,
             test=self.test,
             seconds=self._seconds,
+            cpu_seconds=self._spent(),
             expected=_printable(self.expected),
             observed=_printable(self.observed),
             reason=_printable(why.reason if why else self._deviation),
             remedy=_printable(why.remedy if why else None),
+            cause=why.key if why else None,
         )
+
+    def _spent(self) -> float | None:
+        before, now = self._cpu_seconds_before, spent_seconds()
+        return None if before is None or now is None else max(now - before, 0.0)
 
 
 def _failing_service(fixtures: Mapping[str, object]) -> str | None:

@@ -10,6 +10,8 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from qemunet_tests.host.machine_identity import machine_id, machine_name
+
 GUEST_KINDS = ("booted", "thawed", "peers")
 PHASES = ("image", "templates", "tests")
 
@@ -26,13 +28,14 @@ def _no_seconds() -> dict[str, float]:
 class SessionFacts:
     """One process's share; fixtures fill it.
 
-    `host`: kernel, distribution, cpus and more. `qemu`: path, version, slirp, and builds of
+    `host`: kernel, distribution, cpus and more. `image`: name, digest. `qemu`: path, version, slirp, and builds of
     the caller's own in it; `passt`: the same of his passt. `accel`: used, reason. `guests`
     counts. `phases` are seconds. `notes` are sentences for the end of the report card; `faults` as well, of what the
     bench itself did wrong, besides any verdict.
     """
 
     host: dict[str, Any] = field(default_factory=dict)
+    image: dict[str, str] = field(default_factory=dict)
     qemu: dict[str, Any] = field(default_factory=dict)
     passt: dict[str, Any] = field(default_factory=dict)
     accel: dict[str, Any] = field(default_factory=dict)
@@ -73,6 +76,7 @@ def merged(shares: Iterable[SessionFacts]) -> SessionFacts:
     whole = SessionFacts()
     for share in shares:
         whole.host = whole.host or share.host
+        whole.image = whole.image or share.image
         whole.qemu = whole.qemu or share.qemu
         whole.passt = whole.passt or share.passt
         whole.accel = whole.accel or share.accel
@@ -104,6 +108,8 @@ def command() -> str:
 def this_host() -> dict[str, Any]:
     """What can be said about the machine without asking it anything difficult."""
     return {
+        "id": machine_id(),
+        "name": machine_name(),
         "kernel": os.uname().release,
         "distribution": _distribution(),
         "architecture": os.uname().machine,

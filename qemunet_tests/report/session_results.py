@@ -60,6 +60,7 @@ class SessionResults:
                 "seconds": round(now_seconds - self._opened_seconds, 3),
                 "interrupted": self.interrupted,
                 "host": this_host() | facts.host,
+                "image": facts.image or None,
                 "qemu": facts.qemu,
                 "passt": facts.passt or None,
                 "accel": facts.accel,
@@ -99,12 +100,20 @@ def _verdict_of(claim: str, findings: list[VerdictOfTest], qemu: Mapping[str, st
         observed=deciding.observed,
         reason=deciding.reason,
         remedy=deciding.remedy,
+        cause=deciding.cause,
         tests=[finding.test for finding in ordered],
         seconds=round(sum(finding.seconds for finding in ordered), 3),
+        cpu_seconds=_summed([finding.cpu_seconds for finding in ordered]),
         artifacts=[artifact for finding in ordered for artifact in finding.artifacts],
         qemu=qemu.get("version"),
         slirp=qemu.get("slirp"),
     )
+
+
+def _summed(seconds: Sequence[float | None]) -> float | None:
+    """None where one of them is not known: a part would be taken for the whole."""
+    known = [each for each in seconds if each is not None]
+    return round(sum(known), 3) if len(known) == len(seconds) else None
 
 
 def write_results(results: "Results", folder: Path) -> Path:

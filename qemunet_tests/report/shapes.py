@@ -11,7 +11,7 @@ from pydantic import ConfigDict, Field
 
 from qemunet_tests.claims import Source
 from qemunet_tests.report.verdict_of_test import Verdict
-from qemunet_tests.shape import Accelerator, Shape
+from qemunet_tests.shape import Accelerator, BootedImage, Shape
 
 SCHEMAS = Path(__file__).parent / "schemas"
 
@@ -25,7 +25,9 @@ class Versioned(Shape):
 class ClaimVerdict(Shape):
     """What became of one claim, all its tests together. Details are those of the test that decided.
 
-    `qemu`, `slirp` and `passt` are the versions that it was seen on, null where they are not known.
+    `qemu`, `slirp` and `passt` are the versions that it was seen on. `cpu_seconds` is what the process that ran the
+    tests spent of the processors meanwhile, with all that it started, guests included. `cause` is the same for all
+    claims that one cause broke, and null where none was named. All are null where they are not known.
     """
 
     claim: str
@@ -41,13 +43,17 @@ class ClaimVerdict(Shape):
     qemu: str | None = None
     slirp: str | None = None
     passt: str | None = None
+    cpu_seconds: float | None = None
+    cause: str | None = None
 
 
 class HostDescription(Shape):
-    """The machine. More keys may follow."""
+    """The machine; `id` is that of recordings. More keys may follow."""
 
     model_config = ConfigDict(extra="allow")
 
+    id: str | None = None
+    name: str | None = None
     kernel: str
     distribution: str
     cpus: int
@@ -101,6 +107,7 @@ class Results(Versioned):
     seconds: float
     interrupted: bool = False
     host: HostDescription
+    image: BootedImage | None = None
     qemu: QemuDescription
     passt: OwnBuildShape | None = None
     accel: Accelerator

@@ -27,12 +27,13 @@ def worst(verdicts: Iterable[Verdict]) -> Verdict:
 ARTIFACT = "qemunet.artifact"
 _TEST = "qemunet.test"
 _SECONDS = "qemunet.seconds"
-_TEXTS = ("expected", "observed", "reason", "remedy")
+_CPU_SECONDS = "qemunet.cpu_seconds"
+_TEXTS = ("expected", "observed", "reason", "remedy", "cause")
 
 
 @dataclass(frozen=True)
 class VerdictOfTest:
-    """One test's verdict on one claim. `test` is a name for people, never a key."""
+    """One test's verdict on one claim. `test` is a name for people, never a key; `cause` is the key of an obstacle."""
 
     claim: str
     verdict: Verdict
@@ -43,6 +44,8 @@ class VerdictOfTest:
     reason: str | None = None
     remedy: str | None = None
     artifacts: tuple[str, ...] = ()
+    cause: str | None = None
+    cpu_seconds: float | None = None
 
     def as_properties(self) -> list[tuple[str, object]]:
         """User properties of a pytest report: they survive pytest-xdist, and end up in junit.xml.
@@ -56,6 +59,7 @@ class VerdictOfTest:
             *texts,
             (_TEST, self.test),
             (_SECONDS, f"{self.seconds:.3f}"),
+            *([] if self.cpu_seconds is None else [(_CPU_SECONDS, f"{self.cpu_seconds:.3f}")]),
         ]
 
     @classmethod
@@ -70,9 +74,11 @@ class VerdictOfTest:
             verdict=Verdict(values["verdict"]),
             test=values[_TEST],
             seconds=float(values[_SECONDS]),
+            cpu_seconds=float(values[_CPU_SECONDS]) if _CPU_SECONDS in values else None,
             expected=values.get("expected"),
             observed=values.get("observed"),
             reason=values.get("reason"),
             remedy=values.get("remedy"),
+            cause=values.get("cause"),
             artifacts=tuple(value for name, value in pairs if name == ARTIFACT),
         )

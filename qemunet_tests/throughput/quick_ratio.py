@@ -13,6 +13,7 @@ from typing import Any
 
 from qemunet_tests.errors import ControlFailed
 from qemunet_tests.guest.bench import Bench
+from qemunet_tests.host.machine_identity import machine_id
 from qemunet_tests.network import Lab
 from qemunet_tests.throughput import latest_recording, session
 from qemunet_tests.throughput.judging import verdicts
@@ -89,7 +90,7 @@ class _Silent:
 def recorded(bench: Bench) -> Beside | None:
     """What the latest recording of this machine, QEMU and accelerator says; None without one that says anything."""
     qemu, accel = session.describe_qemu(bench.qemu), bench.machine.accel.used
-    found = latest_recording.latest(session.machine_id(), qemu, accel, {"user", "bridge"}, bench.note)
+    found = latest_recording.latest(machine_id(), qemu, accel, {"user", "bridge"}, bench.note)
     if found is None or not found.ended or not found.ended.get("usable"):
         return None
     for summary in found.summaries:

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import ConfigDict, Field, TypeAdapter
 
-from qemunet_tests.shape import Accelerator, Shape
+from qemunet_tests.shape import Accelerator, BootedImage, Shape
 
 Verdict = Literal["faster", "slower", "no difference", "inconclusive"]
 Number = float | int | None
@@ -50,13 +50,6 @@ class MeasuredQemu(Shape):
     slirp: str | None
     version_line: str
     binary: str
-
-
-class MeasuredImage(Shape):
-    """What the guests boot."""
-
-    name: str
-    digest: str
 
 
 class Placed(Shape):
@@ -103,7 +96,7 @@ class Session(Line):
     qemu: MeasuredQemu
     baseline_qemu: MeasuredQemu | None
     accel: Accelerator
-    image: MeasuredImage
+    image: BootedImage
     placement: Placed
     placed: str
     arms: list[MeasuredArm]

@@ -1,8 +1,6 @@
 """What a recording says about where and how it was made: everything that may make two of them differ."""
 
-import hashlib
 import re
-import socket
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,6 +9,7 @@ from typing import Any
 from qemunet_tests.doctor import host_facts
 from qemunet_tests.host import routes
 from qemunet_tests.host.files import MACHINE, read_int
+from qemunet_tests.host.machine_identity import machine_id
 from qemunet_tests.qemu.accel import Accel
 from qemunet_tests.qemu.built_image import Image
 from qemunet_tests.qemu.qemu_facts import Qemu
@@ -31,15 +30,6 @@ def uplink() -> RecordedUplink:
     name = next((way.interface for way in routes.read().defaults), None)
     speed = read_int(MACHINE, f"/sys/class/net/{name}/speed") if name else None
     return RecordedUplink(name, speed if speed and speed > 0 else None)
-
-
-def machine_id() -> str:
-    """Tells this machine from others without telling which it is."""
-    try:
-        known = Path("/etc/machine-id").read_text().strip()
-    except OSError:
-        known = ""
-    return hashlib.sha256(f"qemunet {known or socket.gethostname()}".encode()).hexdigest()[:16]
 
 
 def describe_machine() -> dict[str, Any]:
@@ -80,7 +70,7 @@ def describe(
         "qemu": describe_qemu(qemu),
         "baseline_qemu": describe_qemu(baseline) if baseline else None,
         "accel": accel.describe(),
-        "image": {"name": image.name, "digest": image.digest},
+        "image": image.describe(),
         "placement": placement.describe(),
         "placed": str(placement),
         "arms": [
