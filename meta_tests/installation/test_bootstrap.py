@@ -1,5 +1,6 @@
 """bootstrap, in a world of stand-ins: no package is installed and no registry asked."""
 
+import fcntl
 import os
 import shutil
 import signal
@@ -240,6 +241,44 @@ def test_two_at_once_install_once(fresh: World) -> None:
     both = [subprocess.Popen([fresh.bootstrap, "true"], env=fresh.environment()) for _ in range(2)]
     assert [each.wait(timeout=limit(60)) for each in both] == [0, 0]
     assert fresh.done().count("ran pip") == 1
+
+
+def test_whoever_holds_the_lock_for_ever_is_not_waited_for_for_ever(fresh: World) -> None:
+    text = fresh.bootstrap.read_text()
+    assert text.count("lock_seconds=900\n") == 1
+    fresh.bootstrap.write_text(text.replace("lock_seconds=900\n", "lock_seconds=0.2\n"))
+    with fresh.bootstrap.open() as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        ran = fresh.run("true")
+    assert (ran.returncode, ran.stdout) == (2, "")
+    assert ran.stderr.startswith("bootstrap: gave up after 0.2 s waiting for another bootstrap, or for whoever holds")
+    assert fresh.run("true").returncode == 0
+
+
+#: What bootstrap starts before it executes the command.
+STARTED = ("readlink", "cat", "cksum", "dpkg-query", "sort", "id", "ls", "stat", "env", "sh", "python3", "bindep")
+
+
+@pytest.mark.parametrize("careless", [".:{path}", ":{path}", "{path}:", "bin:{path}", "{path}::", "{everybodys}:{path}"])
+def test_nothing_of_the_callers_folder_is_executed_for_a_careless_path(ready: World, careless: str) -> None:
+    """Other users put programs there; a folder that everybody may write to is as bad, for root."""
+    hostile = ready.folder / "hostile"
+    everybodys = ready.folder / "everybodys"
+    for folder in (hostile, hostile / "bin", everybodys):
+        folder.mkdir()
+        for name in STARTED:
+            (folder / name).write_text(f'#!/bin/sh\necho {name} >>{ready.folder}/executed\n')
+            (folder / name).chmod(0o755)
+    everybodys.chmod(0o1777)
+    if "everybodys" in careless and os.geteuid() != 0:
+        pytest.skip("the folders on an ordinary user's PATH are his own affair")
+    path = careless.format(path=ready.environment()["PATH"], everybodys=everybodys)
+    ran = subprocess.run(
+        [ready.bootstrap, "sh", "-c", "id -u"], cwd=hostile, env=ready.environment({"PATH": path}),
+        capture_output=True, text=True, timeout=limit(60), check=False,
+    )  # fmt: skip
+    assert ran.returncode == 0, ran.stderr
+    assert not (ready.folder / "executed").exists()
 
 
 def test_an_ordinary_user_learns_in_one_line_what_to_ask_for(fresh: World) -> None:
