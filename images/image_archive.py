@@ -2,6 +2,7 @@
 
 import os
 import re
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -27,14 +28,19 @@ def export(name: str, file: Path) -> Path:
     image = image_cache.find(image_cache.require(name))
     if image is None:
         raise UsageError(f"there is no built guest image {name!r} of this version: run `qemunet image build` first")
-    half = file.with_name(f".{file.name}.{os.getpid()}")
+    half = None
     try:
-        _write(half, image)
-        half.replace(file)
+        # A name that nobody can foresee: whoever owns the folder could have put a link there.
+        descriptor, half = tempfile.mkstemp(prefix=f".{file.name}-", dir=file.parent)
+        with os.fdopen(descriptor, "wb") as stream:
+            _write(stream.fileno(), image)
+            os.fchmod(stream.fileno(), 0o644)
+        Path(half).replace(file)
     except (OSError, _archive_error()) as refused:
         raise UsageError(f"{file} cannot be written: {refused}") from refused
     finally:
-        half.unlink(missing_ok=True)
+        if half:
+            Path(half).unlink(missing_ok=True)
     return file
 
 
@@ -74,8 +80,8 @@ def _archive_error() -> type[Exception]:
     return error
 
 
-def _write(file: Path, image: Image) -> None:
-    with _library().file_writer(str(file), "ustar", "zstd") as archive:
+def _write(descriptor: int, image: Image) -> None:
+    with _library().fd_writer(descriptor, "ustar", "zstd") as archive:
         for name in (manifests.FILE, *manifests.CONTENT):
             source = image.folder / name
             archive.add_file_from_memory(name, source.stat().st_size, _blocks(source), permission=0o644, mtime=(0, 0))
@@ -94,24 +100,25 @@ def _unpack(file: Path, folder: Path, name: str | None) -> Manifest:
         for entry in archive:
             if said is None:
                 said = _named(file, _manifest(file, entry), name)
-            elif entry.isfile and entry.pathname in said.files and not (folder / entry.pathname).exists():
-                _write_out(entry, folder / entry.pathname, said.files[entry.pathname].size)
-            else:
+            elif not (entry.isfile and entry.pathname in said.files) or (folder / entry.pathname).exists():
                 raise UsageError(f"{file} is no exported guest image: {entry.pathname} does not belong there")
+            elif not _fits(entry, folder / entry.pathname, said.files[entry.pathname].size):
+                raise UsageError(f"{file} is damaged: {entry.pathname} is not what was exported")
     if said is None:
         raise UsageError(f"{file} is no exported guest image: it is empty")
     return said
 
 
-def _write_out(entry: Any, place: Path, limit_bytes: int) -> None:
-    """No more than was announced, whatever the archive holds: what is cut off is found damaged."""
+def _fits(entry: Any, place: Path, limit_bytes: int) -> bool:
+    """Write a file out. One that is larger than was announced is not read to its end, which may be far away."""
     room_bytes = limit_bytes
     with place.open("xb") as out:
         for block in entry.get_blocks():
-            out.write(block[:room_bytes])
             room_bytes -= len(block)
             if room_bytes < 0:
-                return
+                return False
+            out.write(block)
+    return True
 
 
 def _manifest(file: Path, entry: Any) -> Manifest:

@@ -239,6 +239,21 @@ def test_a_lock_that_is_a_link_harms_nothing(chosen: Path, lock: Callable[[], Ab
     assert victim.read_text() == "of root's"
 
 
+@as_root
+def test_a_lock_is_nobody_elses_to_hold(open_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever may open a file may lock it, and keep it locked for ever. Earlier versions let everybody read it."""
+    monkeypatch.setenv("QEMUNET_CACHE", str(open_folder / "cache"))
+    lock = open_folder / "cache" / "images" / ".lock"
+    become = ["setpriv", f"--reuid={STRANGER}", "--clear-groups"]
+    for _ in range(2):
+        with locked_shelf():
+            pass
+        subprocess.run([*become, "test", "-e", lock], check=True)
+        held = subprocess.run([*become, "flock", "--nonblock", lock, "true"], capture_output=True, check=False)
+        assert b"Permission denied" in held.stderr
+        lock.chmod(0o644)
+
+
 def test_the_lock_of_kvms_trial_harms_nothing(chosen: Path) -> None:
     victim = chosen.with_name("victim")
     victim.write_text("of root's")

@@ -9,6 +9,9 @@ from pathlib import Path
 from qemunet_tests import trust
 from qemunet_tests.deadline import Deadline
 
+#: Whoever may open a file may hold its lock, for ever.
+_MODE = 0o600
+
 
 @contextmanager
 def locked(
@@ -21,10 +24,13 @@ def locked(
     """
     # Nothing is written to it, so that a link that somebody put there in its place does no harm.
     flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-    descriptor = os.open(file, flags, 0o644)
+    descriptor = os.open(file, flags, _MODE)
     try:
-        if why := trust.against(file, os.fstat(descriptor)):
+        found = os.fstat(descriptor)
+        if why := trust.against(file, found):
             raise trust.Distrusted(why)
+        if found.st_uid == os.geteuid():
+            os.fchmod(descriptor, _MODE)
         if not _try_lock(descriptor):
             on_waiting()
             Deadline(within_seconds, holder).wait_until(lambda: _try_lock(descriptor))

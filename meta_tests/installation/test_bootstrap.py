@@ -259,7 +259,9 @@ def test_whoever_holds_the_lock_for_ever_is_not_waited_for_for_ever(fresh: World
 STARTED = ("readlink", "cat", "cksum", "dpkg-query", "sort", "id", "ls", "stat", "env", "sh", "python3", "bindep")
 
 
-@pytest.mark.parametrize("careless", [".:{path}", ":{path}", "{path}:", "bin:{path}", "{path}::", "{everybodys}:{path}"])
+@pytest.mark.parametrize(
+    "careless", [".:{path}", ":{path}", "{path}:", "bin:{path}", "{path}::", "{everybodys}:{path}"]
+)
 def test_nothing_of_the_callers_folder_is_executed_for_a_careless_path(ready: World, careless: str) -> None:
     """Other users put programs there; a folder that everybody may write to is as bad, for root."""
     hostile = ready.folder / "hostile"
@@ -267,7 +269,7 @@ def test_nothing_of_the_callers_folder_is_executed_for_a_careless_path(ready: Wo
     for folder in (hostile, hostile / "bin", everybodys):
         folder.mkdir()
         for name in STARTED:
-            (folder / name).write_text(f'#!/bin/sh\necho {name} >>{ready.folder}/executed\n')
+            (folder / name).write_text(f"#!/bin/sh\necho {name} >>{ready.folder}/executed\n")
             (folder / name).chmod(0o755)
     everybodys.chmod(0o1777)
     if "everybodys" in careless and os.geteuid() != 0:

@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import re
 from pathlib import Path
 from typing import Any
 
@@ -189,13 +190,25 @@ def spoil(path: Path, how: str) -> None:
             path.write_text(json.dumps({**document, "trials": {key: {"kvm": 1} for key in document["trials"]}}))
         case "odd stage":
             path.write_text(path.read_text().replace("real mode", "nowhere"))
+        case "deep":
+            path.write_text("[" * 100_000 + "]" * 100_000)
+        case "list for a stage":
+            path.write_text(path.read_text().replace('"firmware"', "[]").replace('"real mode"', "[]"))
+        case "list for a complaint":
+            path.write_text(re.sub(r'"complaint": ".*"', '"complaint": []', path.read_text()))
+        case "no number":
+            path.write_text(re.sub(r'"seconds": [0-9.]+', '"seconds": NaN', path.read_text()))
         case "gone":
             path.unlink()
 
 
 @pytest.mark.parametrize(
-    "how", ["cut", "list", "binary", "other boot", "other schema", "odd trial", "odd stage", "gone"]
-)
+    "how",
+    [
+        "cut", "list", "binary", "other boot", "other schema", "odd trial", "odd stage", "deep", "list for a stage",
+        "list for a complaint", "no number", "gone",
+    ],
+)  # fmt: skip
 def test_a_spoilt_memory_means_another_trial(how: str, open_folder: Path, image: Image) -> None:
     qemu = stub(open_folder, HANG)
     choose("auto", qemu, image)

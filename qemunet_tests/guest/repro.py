@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from qemunet_tests import named_file
 from qemunet_tests.errors import UsageError
 from qemunet_tests.qemu.built_image import Image
 from qemunet_tests.qemu.netdev import Netdev, Nic
@@ -93,7 +94,7 @@ class Again:
 def read(file: Path) -> Again:
     """Raises UsageError where the file is none of ours, or of a guest that no lab can be made for."""
     try:
-        with file.open() as stream:
+        with named_file.to_read(file) as stream:
             said = json.loads(stream.read(LIMIT_BYTES))
         nics = tuple(Nic(_netdev(each["netdev"]), str(each["model"]), str(each["mac"])) for each in said["nics"])
         qemu, accel, image = (str(said[name]) for name in ("qemu", "accel", "image"))

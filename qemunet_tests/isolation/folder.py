@@ -76,18 +76,24 @@ class Folder:
 
     def write_whole(self, name: str, content: bytes, mode: int = 0o644) -> Path:
         """Write a file so that a reader never sees half of it."""
+        with self.replacing(name, mode) as stream:
+            stream.write(content)
+        return self.path / name
+
+    @contextlib.contextmanager
+    def replacing(self, name: str, mode: int = 0o644) -> Iterator[IO[bytes]]:
+        """A new file that gets its name when all is written; until then, and where that fails, what was there stays."""
         unfinished = f".{name}-{os.getpid()}"
         self.remove(unfinished)
         try:
             with self.create(unfinished) as stream:
-                stream.write(content)
+                yield stream
                 os.fchmod(stream.fileno(), mode)
             os.replace(unfinished, name, src_dir_fd=self.descriptor, dst_dir_fd=self.descriptor)
-        except OSError:
+        except BaseException:
             with contextlib.suppress(OSError):
                 os.unlink(unfinished, dir_fd=self.descriptor)
             raise
-        return self.path / name
 
     def put_before(self, name: str, content: bytes) -> None:
         """Begin a file, which may not be there, with something else."""

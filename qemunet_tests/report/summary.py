@@ -5,6 +5,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
+from qemunet_tests import named_file
 from qemunet_tests.report.mode_summary import mode_summary
 from qemunet_tests.report.shapes import ClaimVerdict, Results, Uncited
 from qemunet_tests.report.verdict_of_test import Verdict
@@ -33,8 +34,8 @@ def markdown(results: Results, says: Mapping[str, str]) -> str:
 def append_for_the_job(text: str) -> None:
     """Show `text` on the page of the job this runs in, if it is one whose pages can show it. Raises OSError."""
     if place := os.environ.get(STEP_SUMMARY):
-        with Path(place).open("a", encoding="utf-8") as page:
-            page.write(text)
+        with os.fdopen(named_file.to_append(Path(place)), "wb") as page:
+            page.write(text.encode())
 
 
 def _lines(results: Results, says: Mapping[str, str]) -> Iterator[str]:

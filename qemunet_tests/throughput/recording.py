@@ -7,6 +7,7 @@ import contextlib
 import errno
 import json
 import os
+import stat
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +15,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from qemunet_tests import named_file
 from qemunet_tests.errors import HarnessError, UsageError
 from qemunet_tests.throughput.recording_shapes import LINES
 
@@ -34,12 +36,18 @@ class Writer:
         self.path = path
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            self._descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
+            self._descriptor = named_file.to_append(path)
         except OSError as error:
             raise UsageError(f"--out {path}: {error.strerror}") from error
-        if os.fstat(self._descriptor).st_size:
+        if why := self._unfit():
             os.close(self._descriptor)
-            raise UsageError(f"--out {path}: there is a recording already, which is not overwritten")
+            raise UsageError(f"--out {path}: {why}")
+
+    def _unfit(self) -> str | None:
+        """Why what is there already cannot become a recording."""
+        if not stat.S_ISREG(os.fstat(self._descriptor).st_mode):
+            return "it is no regular file"
+        return None if self.empty else "there is a recording already, which is not overwritten"
 
     def append(self, kind: str, values: Mapping[str, Any]) -> None:
         """One line in one write. Raises Full, having taken back what of the line was written."""
@@ -118,7 +126,7 @@ def read(path: Path, opened: Path | None = None) -> Recording:
 
 def _content(path: Path, opened: Path) -> bytes:
     try:
-        with opened.open("rb") as file:
+        with named_file.to_read(opened) as file:
             content = file.read(LIMIT_BYTES + 1)
     except OSError as error:
         raise UsageError(f"{path}: {error.strerror}") from error

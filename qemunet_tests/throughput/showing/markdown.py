@@ -1,7 +1,9 @@
 """A comparison for a CI job's page."""
 
+import os
 from pathlib import Path
 
+from qemunet_tests import named_file
 from qemunet_tests.throughput.judging.outcome import Comparison
 
 
@@ -26,5 +28,5 @@ def render(found: Comparison, heading: str) -> str:
 
 def write(path: Path, text: str) -> None:
     """Append, as the pages of CI jobs want it."""
-    with path.open("a") as file:
-        file.write(text)
+    with os.fdopen(named_file.to_append(path), "wb") as file:
+        file.write(text.encode())

@@ -1,10 +1,12 @@
 """Plots of a recording, by matplotlib, as SVG and PNG. Every title names accelerator and placement."""
 
+import contextlib
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from qemunet_tests.errors import UsageError
+from qemunet_tests.isolation.folder import Folder, opened
 from qemunet_tests.throughput.judging.verdicts import METRICS, Judged, health, median
 from qemunet_tests.throughput.recording import Recording
 from qemunet_tests.throughput.showing.headline import title
@@ -15,29 +17,29 @@ SHOWN_RUNS = 6
 
 def draw(recording: Recording, judged: Sequence[Judged], folder: Path) -> list[Path]:
     """Forest plot, rates with CPU cost, intervals over time, latencies. Raises UsageError for an unwritable folder."""
-    import matplotlib
-
-    matplotlib.use("Agg")
-    from matplotlib import pyplot
-
+    folder = folder.absolute()
+    # It would take its settings from the folder that the caller is in.
+    with contextlib.chdir("/"):
+        from matplotlib.figure import Figure
     try:
         folder.mkdir(parents=True, exist_ok=True)
+        with opened(folder) as place:
+            return [
+                path
+                for name, plot in PLOTS.items()
+                if plot(figure := Figure(figsize=(9, 6), layout="constrained"), recording, judged)
+                for path in _save(figure, f"{name}: {title(recording)}\n{_again(recording)}", name, place)
+            ]
     except OSError as error:
         raise UsageError(f"--plots {folder}: {error.strerror}") from error
-    drawn = []
-    for name, plot in (("ratios", _forest), ("rates", _rates), ("intervals", _intervals), ("latency", _latency)):
-        figure = pyplot.figure(figsize=(9, 6), layout="constrained")
-        if plot(figure, recording, judged):
-            figure.suptitle(f"{name}: {title(recording)}\n{_again(recording)}", fontsize=9)
-            for kind in FORMATS:
-                path = folder / f"{name}.{kind}"
-                try:
-                    figure.savefig(path)
-                except OSError as error:
-                    raise UsageError(f"--plots {path}: {error.strerror}") from error
-                drawn.append(path)
-        pyplot.close(figure)
-    return drawn
+
+
+def _save(figure: Any, heading: str, name: str, place: Folder) -> Iterator[Path]:
+    figure.suptitle(heading, fontsize=9)
+    for kind in FORMATS:
+        with place.replacing(f"{name}.{kind}") as stream:
+            figure.savefig(stream, format=kind)
+        yield place.path / f"{name}.{kind}"
 
 
 def _again(recording: Recording) -> str:
@@ -150,3 +152,6 @@ def _runs(recording: Recording, arm: Mapping[str, Any], metric: str) -> list[Map
 
 def _label(arm: Mapping[str, Any]) -> str:
     return f"{arm['name']} {arm['nic'].removesuffix('-pci')}"
+
+
+PLOTS = {"ratios": _forest, "rates": _rates, "intervals": _intervals, "latency": _latency}

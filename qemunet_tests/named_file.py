@@ -1,0 +1,38 @@
+"""Files that a user named: they may lie in a folder of somebody else, who can put a FIFO or a link in their place."""
+
+import errno
+import os
+from pathlib import Path
+from typing import IO
+
+from qemunet_tests import trust
+
+#: A FIFO whose other end nobody holds is not waited for.
+_AT_ONCE = os.O_NONBLOCK | os.O_CLOEXEC
+
+
+def to_read(path: Path) -> IO[bytes]:
+    """Open a file for reading; a FIFO that nobody writes to is empty. Raises OSError."""
+    return os.fdopen(_waiting(os.open(path, os.O_RDONLY | _AT_ONCE)), "rb")
+
+
+def to_append(path: Path) -> int:
+    """A descriptor that appends to a file, made if it is not there. Raises OSError; for a stranger's link, Distrusted.
+
+    A link is followed where nobody but this user and root can have made it, and nobody else can change it meanwhile.
+    """
+    flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | _AT_ONCE
+    try:
+        return _waiting(os.open(path, flags | os.O_NOFOLLOW, 0o644))
+    except OSError as refused:
+        if refused.errno != errno.ELOOP:
+            raise
+    if why := trust.against_the_way_to(path):
+        raise trust.Distrusted(f"it is a link, and {why}")
+    return _waiting(os.open(path, flags, 0o644))
+
+
+def _waiting(descriptor: int) -> int:
+    """What is read or written from now on may take its time."""
+    os.set_blocking(descriptor, True)
+    return descriptor
