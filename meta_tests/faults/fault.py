@@ -4,6 +4,7 @@ import inspect
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -87,8 +88,21 @@ class InFiles:
 
 
 @dataclass(frozen=True)
+class InRecording:
+    """A function that from now on spoils what this process records; it is over with the process.
+
+    `plant` takes a value, which `value` finds, given a recording in which nothing is wrong; `words` are those of
+    `qemunet record` that show it.
+    """
+
+    plant: Callable[[str], None]
+    words: tuple[str, ...] = ()
+    value: Callable[[Path], str] = lambda _: ""
+
+
+@dataclass(frozen=True)
 class Fault:
-    """`breaks` are claims, or capabilities that the doctor tells of, which must then be broken.
+    """`breaks` are claims, or capabilities that the doctor tells of, or arms of a recording, which must then be broken.
 
     `cause` and `remedy` are regular expressions for what must be said of them; `sentinels` are claims that must hold
     all the same. `catalogue` is its number in the catalogue of host faults; a host's fault without one is of a kind
@@ -98,7 +112,7 @@ class Fault:
     name: str
     breaks: tuple[str, ...]
     cause: str
-    planting: InLab | OnHost | InFiles
+    planting: InLab | OnHost | InFiles | InRecording
     remedy: str = ""
     sentinels: tuple[str, ...] = ()
     catalogue: str = ""

@@ -1,28 +1,22 @@
 """What is wrong with an arm is found by `compare` and named, on real recordings."""
 
 import json
-import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from meta_tests.faults import faults_in, in_recordings
+from meta_tests.faults.in_recordings.arms import GUEST_TIME, TCP
 from meta_tests.patience import limit
 from qemunet_tests.throughput import recording
-from qemunet_tests.throughput.judging import verdicts
 
 pytestmark = pytest.mark.slow
 
 RECORD = ("record", "--nics", "virtio-net", "--accel", "tcg", "--seed", "1")
-TCP = ("--blocks", "6", "--extras", "none")
 HEALTHY = ("--arms", "tap,tap-plain,user", *TCP)
-TAP = ("--arms", "tap,user", *TCP)
-#: What a tap with vnet_hdr carries is not cut, whatever the MTU is: there a small one is named, and costs little.
-PLAIN = ("--arms", "tap-plain,user", *TCP)
-GUEST_TIME = ("--guest-time", "--arms", "tap", "--directions", "g2h", "--blocks", "5")
-#: Of what a healthy path costs a guest, what so many captures add to it: a tenth.
-TENTH = "captures=10"
+FAULTS = {name: fault for name, fault in faults_in(in_recordings).items() if fault.breaks}
 
 
 @pytest.fixture(scope="module")
@@ -60,34 +54,14 @@ def compared(*words):
     return said.returncode, said.stdout + said.stderr, [json.loads(line) for line in lines.stdout.splitlines()]
 
 
-def test_an_mtu_of_576_in_the_path(recorded):
-    before, after = recorded("nothing", *HEALTHY), recorded("small-mtu=576", *PLAIN, "--directions", "h2g")
-    code, said, lines = compared(before, after)
+@pytest.mark.parametrize("name", [name for name in FAULTS if name != "captures"])
+def test_what_is_wrong_with_an_arm_is_found_and_named(recorded, name):
+    fault, before = FAULTS[name], recorded("nothing", *HEALTHY)
+    planted = recorded(f"{name}={fault.planting.value(before)}", *fault.planting.words)
+    code, said, lines = compared(before, planted)
     assert code == 3
-    assert "mtu of tap-plain virtio-net-pci: MTU of the tap 1500 -> 576" in said
-    assert "mtu of tap-plain virtio-net-pci: bytes in a TCP segment 1448 -> 524" in said
-    assert "tap-plain virtio-net-pci: the MTU of its tap is 576, not 1500" in said
-    assert slower(lines) == {"tap-plain"}
-
-
-def test_a_rate_cap_at_half(recorded):
-    before = recorded("nothing", *HEALTHY)
-    half = verdicts.median(recording.read(before), "tcp.h2g", "tap", "virtio-net-pci") / 2
-    code, said, lines = compared(before, recorded(f"rate-cap={half:.0f}", *TAP, "--directions", "h2g"))
-    assert code == 3
-    assert "the queue discipline tbf is on its tap" in said
-    assert "qdisc of tap virtio-net-pci" in said
-    assert slower(lines) == {"tap"}
-
-
-def test_a_lost_vnet_hdr(recorded):
-    code, said, lines = compared(recorded("nothing", *HEALTHY), recorded("no-vnet-hdr", *TAP, "--directions", "g2h"))
-    assert code == 3
-    assert "HOST_TSO4" in said
-    assert "arguments of tap virtio-net-pci" in said
-    assert "its tap has no vnet_hdr, so that the guest cuts and sums every packet itself" in said
-    assert re.search(r"offloads of tap virtio-net-pci: tap with vnet_hdr \(\w+\) -> tap without vnet_hdr", said), said
-    assert slower(lines) == {"tap"}
+    assert fault.is_named_in({"reason": said, "remedy": None}), said
+    assert slower(lines) == set(fault.breaks)
 
 
 def slower(lines):
@@ -96,9 +70,11 @@ def slower(lines):
 
 
 def test_a_tenth_more_work_in_the_guest_is_seen_in_guest_time(recorded):
-    code, said, lines = compared(recorded("nothing", *GUEST_TIME), recorded(TENTH, *GUEST_TIME))
+    fault = FAULTS["captures"]
+    before, after = recorded("nothing", *GUEST_TIME), recorded("captures=10", *fault.planting.words)
+    code, said, lines = compared(before, after)
     assert code == 1, said
-    assert slower(lines) == {"tap"}
+    assert slower(lines) == set(fault.breaks)
     assert 0.85 < lines[0]["ratio"] < 0.95
 
 
