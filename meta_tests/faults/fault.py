@@ -50,7 +50,8 @@ class OnHost:
     `mended_at_lan`. `dhcp_options` are the LAN's DHCP server's further ones, `lan_program` is Python that runs on the
     LAN, `become` are options of the setpriv that the run is under: all until the fault is mended. `words` are the
     run's, `mended_words` those of the run after that. `as_root`: the run is root's. With `by_doctor` it is the doctor
-    who judges, and `entails` names other capabilities of which he then says something else as well.
+    who judges, `state` is what he says, `not` or `caution`, and `entails` names other capabilities of which he then
+    says something else as well.
     """
 
     typed: str = ""
@@ -65,6 +66,7 @@ class OnHost:
     become: tuple[str, ...] = ()
     mended_words: tuple[str, ...] | None = None
     by_doctor: bool = False
+    state: str = ""
     entails: tuple[str, ...] = ()
 
     @property

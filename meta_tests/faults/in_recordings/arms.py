@@ -9,7 +9,7 @@ from typing import Any
 from meta_tests.faults.fault import Fault, InRecording
 from qemunet_tests import modes
 from qemunet_tests.modes.tap import TapNetdev
-from qemunet_tests.observe import backend
+from qemunet_tests.observe.process import tap_of
 from qemunet_tests.throughput import recorder, recording
 from qemunet_tests.throughput.judging import verdicts
 from qemunet_tests.throughput.resident_guest import ResidentGuest
@@ -45,14 +45,14 @@ def in_guests(plant: Callable[[ResidentGuest, str], None]) -> Callable[[str], No
 def small_mtu(subject: ResidentGuest, value: str) -> None:
     """The path carries packets of at most so many bytes."""
     station = subject.station
-    station.netlink.link("set", index=station.index(backend.tap_of(subject.guest) or ""), mtu=int(value))
+    station.netlink.link("set", index=station.index(tap_of(subject.guest) or ""), mtu=int(value))
 
 
 @in_guests
 def rate_cap(subject: ResidentGuest, value: str) -> None:
     """A queue discipline on the tap lets `value` Mbit/s pass to the guest."""
     station = subject.station
-    index = station.index(backend.tap_of(subject.guest) or "")
+    index = station.index(tap_of(subject.guest) or "")
     station.netlink.tc("add", "tbf", index, 0x10000, rate=f"{value}mbit", latency="50ms", burst=1 << 18)
 
 
