@@ -1,13 +1,6 @@
-"""Hosts broken by hand: what an administrator, a program or an update did, and what must be said of it."""
-
-import sys
+"""Faults of a host's bridge, its uplink, the helper and its list: what an administrator, a program or an update did."""
 
 from meta_tests.faults.on_hosts.typed import HELPER, LEASE, PEER, filtering, netdev, on_a_host
-
-LISTENER = (
-    "import os, signal, socket; open('/dev/shm/listener', 'w').write(str(os.getpid())); "
-    "s = socket.create_server(('', 2222)); signal.pause()"
-)
 
 FAULTS = (
     on_a_host("no-dhcp-server", LEASE, r"no DHCP server answers on the LAN behind br0: .* leave the host at up0",
@@ -80,17 +73,4 @@ FAULTS = (
     on_a_host("address-taken", ("bridge/address-unique",), "somebody else on the LAN has",
               at_lan="for n in $(seq 50 99); do ip addr add 192.168.77.$n/32 dev lo; done", mended="", remedy="",
               mended_at_lan="for n in $(seq 50 99); do ip addr del 192.168.77.$n/32 dev lo; done"),
-    on_a_host("resolver-dead", ("user/dns-resolves",), r"the resolver 192\.168\.77\.77, .* does not answer",
-              typed="sed -i '1i nameserver 192.168.77.77' /etc/resolv.conf", mended="sed -i 1d /etc/resolv.conf",
-              catalogue="F10"),
-    on_a_host("resolver-of-ipv6-only", ("user/dns-resolves",), "names no IPv4 nameserver",
-              typed="echo nameserver ::1 > /etc/resolv.conf", mended="echo nameserver 192.168.77.1 > /etc/resolv.conf",
-              catalogue="F51"),
-    on_a_host("host-firewall-keeps-dns-in", ("user/dns-resolves",), "table inet wall, chain guard: udp dport 53 drop",
-              typed=filtering("inet", "output", "udp dport 53 drop"), as_root=True, catalogue="F12"),
-    on_a_host("host-firewall-keeps-tcp-in", ("user/reach-lan-tcp",), "table inet wall, chain guard: tcp dport 7007",
-              typed=filtering("inet", "output", "tcp dport 7007 drop"), as_root=True, words=PEER, catalogue="F12"),
-    on_a_host("port-taken", ("user/hostfwd-ssh-2222",), "port 2222 is taken",
-              typed=f"(exec setsid {sys.executable} -c \"{LISTENER}\" >/dev/null 2>&1 </dev/null &); sleep 1",
-              mended="kill $(cat /dev/shm/listener)", catalogue="F03"),
 )  # fmt: skip

@@ -1,5 +1,7 @@
 """Faults of a host from which guests in user mode suffer: they share its routes, its resolver and its ports."""
 
+import sys
+
 from meta_tests.faults.on_hosts.typed import PEER, filtering, on_a_host
 
 DNS = ("user/dns-resolves",)
@@ -14,7 +16,26 @@ ip route add 192.168.77.1 dev br0 src 192.168.77.2 table 100
 ip rule add uidrange 65534-65534 to 192.168.77.1 lookup 100
 """
 
+#: A program that has the port of the post's own forward.
+LISTENER = (
+    "import os, signal, socket; open('/dev/shm/listener', 'w').write(str(os.getpid())); "
+    "s = socket.create_server(('', 2222)); signal.pause()"
+)
+
 FAULTS = (
+    on_a_host("resolver-dead", ("user/dns-resolves",), r"the resolver 192\.168\.77\.77, .* does not answer",
+              typed="sed -i '1i nameserver 192.168.77.77' /etc/resolv.conf", mended="sed -i 1d /etc/resolv.conf",
+              catalogue="F10"),
+    on_a_host("resolver-of-ipv6-only", ("user/dns-resolves",), "names no IPv4 nameserver",
+              typed="echo nameserver ::1 > /etc/resolv.conf", mended="echo nameserver 192.168.77.1 > /etc/resolv.conf",
+              catalogue="F51"),
+    on_a_host("host-firewall-keeps-dns-in", ("user/dns-resolves",), "table inet wall, chain guard: udp dport 53 drop",
+              typed=filtering("inet", "output", "udp dport 53 drop"), as_root=True, catalogue="F12"),
+    on_a_host("host-firewall-keeps-tcp-in", ("user/reach-lan-tcp",), "table inet wall, chain guard: tcp dport 7007",
+              typed=filtering("inet", "output", "tcp dport 7007 drop"), as_root=True, words=PEER, catalogue="F12"),
+    on_a_host("port-taken", ("user/hostfwd-ssh-2222",), "port 2222 is taken",
+              typed=f"(exec setsid {sys.executable} -c \"{LISTENER}\" >/dev/null 2>&1 </dev/null &); sleep 1",
+              mended="kill $(cat /dev/shm/listener)", catalogue="F03"),
     on_a_host("resolver-file-missing", DNS, "names no IPv4 nameserver", typed="rm /etc/resolv.conf",
               mended="echo nameserver 192.168.77.1 > /etc/resolv.conf", catalogue="F51"),
     on_a_host("resolver-behind-a-blank", DNS, "names no IPv4 nameserver",
