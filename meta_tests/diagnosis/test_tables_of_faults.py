@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from meta_tests import faults
-from meta_tests.faults import catalogue, faults_in, in_files, on_hosts, tables, unbreakable
+from meta_tests.faults import Fault, catalogue, faults_in, in_files, on_hosts, tables, unbreakable
+from meta_tests.faults.fault import OnHost
 from qemunet_tests.claims import load
 
 A_FILE = """
@@ -34,6 +35,21 @@ def test_a_file_in_the_folder_is_all_it_takes(tmp_path: Path, monkeypatch: pytes
         faults_in(zoo)
     for name in [name for name in sys.modules if name.partition(".")[0] == "zoo"]:
         del sys.modules[name]
+
+
+@pytest.mark.parametrize(
+    ("reason", "remedy", "named"),
+    [
+        ("the bridge br0,\nwhich has no uplink, is down", "sudo ip link set br0 up", True),
+        ("the bridge br0 is up", "sudo ip link set br0 up", False),
+        ("the bridge br0 is down", "reboot", False),
+        ("the bridge br0 is down", None, False),
+        (None, "sudo ip link set br0 up", False),
+    ],
+)
+def test_a_fault_is_named_by_its_cause_and_its_remedy(reason: str | None, remedy: str | None, named: bool) -> None:
+    fault = Fault("bridge-down", ("bridge/lease-address",), "the bridge .* is down", OnHost(), "ip link set")
+    assert fault.is_named_in({"reason": reason, "remedy": remedy}) is named
 
 
 def test_every_entry_of_the_catalogue_is_tried_or_has_a_reason() -> None:
