@@ -8,7 +8,6 @@ machine does meets all of them; compare ratios of one run, never seconds of two.
 
 import argparse
 import json
-import os
 import statistics
 import sys
 import tempfile
@@ -20,14 +19,12 @@ from typing import Any
 
 import virtme_arm
 
-from qemunet_tests import images
+from qemunet_tests import images, workbench
 from qemunet_tests.guest import ssh
-from qemunet_tests.guest.bench import Bench
+from qemunet_tests.guest.bench import Bench, BenchEvents
 from qemunet_tests.guest.guest import Guest
 from qemunet_tests.isolation import namespaces
-from qemunet_tests.isolation.processes import Spawner
 from qemunet_tests.modes.user import UserNetdev
-from qemunet_tests.network import Lab
 from qemunet_tests.qemu import accel, qemu_facts
 from qemunet_tests.qemu.guest_machine import GuestMachine
 from qemunet_tests.qemu.netdev import Nic
@@ -148,18 +145,11 @@ def main() -> None:
         packages = virtme_arm.fetch(image, Path(folder))
         namespaces.enter()
         kernel = virtme_arm.lay_out(packages)
-    spawner = Spawner(os.getpid())
-    lab = Lab(spawner)
-    accelerator = accel.choose(arguments.accel, qemu, image)
-    machine = GuestMachine(qemu, image, accelerator)
-    bench = Bench(machine, lab.host, note=lambda sentence: print(sentence, file=sys.stderr))
-    try:
+    machine = GuestMachine(qemu, image, accel.choose(arguments.accel, qemu, image))
+    events = BenchEvents(note=lambda sentence: print(sentence, file=sys.stderr))
+    with workbench.in_a_lab(machine, events) as (bench, _):
         measured = measure(bench, arguments.rounds, virtme_arm.arms(bench, kernel))
-    finally:
-        bench.close()
-        lab.close()
-        spawner.close()
-    print(json.dumps({"schema": 1, "accel": accelerator.used, "qemu": qemu.version, **measured}, indent=1))
+    print(json.dumps({"schema": 1, "accel": machine.accel.used, "qemu": qemu.version, **measured}, indent=1))
 
 
 if __name__ == "__main__":

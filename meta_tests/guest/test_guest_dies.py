@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 
 import pytest
 
@@ -74,7 +75,7 @@ def test_a_guest_that_does_not_come_up_stays_until_it_is_buried(bench: Bench, mo
     def dies(guest: Guest) -> None:
         guest.run("poweroff -f")
 
-    monkeypatch.setattr(bench, "on_ready", dies)
+    monkeypatch.setattr(bench, "_events", replace(bench._events, on_ready=dies))
     before = bench.guests
     with pytest.raises(GuestDied):
         bench.boot(network=False)

@@ -78,11 +78,7 @@ def test_qemu_refuses_what_is_wrong(bench: Bench, netdev: Netdev) -> None:
 @pytest.mark.slow
 def test_a_guest_is_at_home_on_the_other_pc(bench: Bench) -> None:
     """Where the documented PC is gone or to be deleted, q35 is what is left."""
-    before = bench.machine
-    bench.machine = replace(before, qemu=replace(before.qemu, machine="q35"))
-    try:
+    with bench.varied(qemu=replace(bench.qemu, machine="q35")):
         guest = bench.boot(Nic(UserNetdev()), cold=True)
-    finally:
-        bench.machine = before
     assert (got := lease(guest))
     assert got.address == "10.0.2.15"

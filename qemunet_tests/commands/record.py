@@ -106,7 +106,7 @@ def execute(arguments: argparse.Namespace) -> int:
 def _record(
     console: "Console", arguments: argparse.Namespace, settings: Any, plan: "Plan", effort: "Effort", seed: int
 ) -> int:
-    from qemunet_tests import images
+    from qemunet_tests import workbench
     from qemunet_tests.prerequisites import prepare
     from qemunet_tests.qemu import qemu_facts
     from qemunet_tests.qemu.guest_machine import GuestMachine
@@ -116,15 +116,12 @@ def _record(
     from qemunet_tests.throughput.recording import Writer
 
     accel = prepare(settings, notice=lambda sentence: console.print(sentence, highlight=False))
-    qemu = qemu_facts.find(str(settings.qemu) if settings.qemu else None)
+    machine = workbench.machine_of(settings, accel, Counting if arguments.guest_time else GuestMachine)
     baseline = qemu_facts.find(arguments.baseline) if arguments.baseline else None
-    image = images.ensure(settings.image)
-    made = Counting if arguments.guest_time else GuestMachine
-    machine = made(qemu, image, accel)
     placement = Placement(arguments.placement)
     link = session.uplink()
     about = {
-        **session.describe(plan, qemu, image, accel, placement, baseline),
+        **session.describe(plan, machine.qemu, machine.image, accel, placement, baseline),
         "seed": seed,
         "seconds": effort.transfer_seconds,
         "guest_time": bool(arguments.guest_time),
@@ -146,14 +143,14 @@ def _measure(
     about: Mapping[str, Any], writer: "Writer", baseline: "Qemu | None",
 ) -> str:  # fmt: skip
     """Record. Answers with why it ended: `complete`, or what happened before."""
+    from qemunet_tests import workbench
     from qemunet_tests.commands.build_progress import shown_steps
-    from qemunet_tests.throughput import lab_bench
     from qemunet_tests.throughput.recorder import Recorder
     from qemunet_tests.throughput.recording import Full
 
     began = time.monotonic()
     # Only inside: the bar has a thread, and scipy starts some.
-    with lab_bench.entered(machine) as (bench, lab), shown_steps(console) as steps:
+    with workbench.in_a_lab(machine, cold=True, captures=False) as (bench, lab), shown_steps(console) as steps:
         from qemunet_tests.throughput.judging.live import RunningRatios
 
         book = RunningRatios(writer, about)

@@ -141,28 +141,14 @@ def _bench(settings: "Settings") -> Iterator[tuple["Bench", "Lab"]]:
     """A bench at the host of a new lab, and the lab. Afterwards nothing of either is left."""
     from rich.console import Console
 
+    from qemunet_tests import workbench
     from qemunet_tests.commands.build_progress import prepare_image
-    from qemunet_tests.guest.bench import Bench
     from qemunet_tests.prerequisites import prepare
-    from qemunet_tests.qemu import qemu_facts
-    from qemunet_tests.qemu.guest_machine import GuestMachine
 
     prepare_image(Console(stderr=True), settings.image)
-    qemu = qemu_facts.find(str(settings.qemu) if settings.qemu else None)
-    machine = GuestMachine(qemu, images.ensure(settings.image), prepare(settings, _say))
-    with _lab() as lab, contextlib.closing(Bench(machine, lab.host)) as bench:
-        yield bench, lab
-
-
-@contextlib.contextmanager
-def _lab() -> Iterator["Lab"]:
-    from qemunet_tests.isolation import namespaces
-    from qemunet_tests.isolation.processes import Spawner
-    from qemunet_tests.network import Lab
-
-    namespaces.enter()
-    with contextlib.closing(Spawner(os.getpid())) as spawner, contextlib.closing(Lab(spawner)) as lab:
-        yield lab
+    machine = workbench.machine_of(settings, prepare(settings, _say))
+    with workbench.in_a_lab(machine) as stack:
+        yield stack
 
 
 def _hand_over_terminal(bench: "Bench", nics: tuple[Nic, ...], words: list[str]) -> int:

@@ -1,51 +1,40 @@
-"""Making a template: a guest is booted, saved where it would configure its network, and thawed once as a proof."""
+"""Making a template: a guest is booted, saved where it would configure its network, and thawed once as a proof.
+
+And restoring guests from it.
+"""
 
 import shutil
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 from qemunet_tests.errors import HarnessError
 from qemunet_tests.guest.guest import BOOT_SECONDS, Guest
+from qemunet_tests.guest.guest_launcher import GuestLauncher
+from qemunet_tests.guest.living_guests import LivingGuests
 from qemunet_tests.guest.panic import despite_its_timer
-from qemunet_tests.guest.template import MEMORY, NETWORK, STATE, Template, nic_words, save
-from qemunet_tests.qemu.guest_machine import GuestMachine
-from qemunet_tests.qemu.launcher import Starter
+from qemunet_tests.guest.template import MEMORY, NETWORK, STATE, Template, nic_words, save, thaw
 from qemunet_tests.qemu.netdev import Nic, SpelledNetdev
-from qemunet_tests.timeouts import Pace
 
 #: How far a thawed guest's clock may be off when it is first asked.
 CLOCK_SKEW_SECONDS = 5.0
 
 
 class Freezer:
-    """`thaw` and `discard` are the bench's own: a template is proven by the way it will be used.
+    """Makes templates with a launcher, and proves each by thawing a guest, which is put into `guests` for so long."""
 
-    `note` is told of a guest that had to be booted again.
-    """
-
-    def __init__(
-        self,
-        machine: GuestMachine,
-        starter: Starter,
-        pace: Pace,
-        thaw: Callable[[Template, tuple[Nic, ...], bool], Guest],
-        discard: Callable[[Guest], None],
-        note: Callable[[str], None],
-    ) -> None:
-        self._machine = machine
-        self._starter = starter
-        self._pace = pace
-        self._thaw = thaw
-        self._discard = discard
-        self._note = note
+    def __init__(self, launcher: GuestLauncher, guests: LivingGuests) -> None:
+        self._launcher = launcher
+        self._guests = guests
 
     def freeze(self, models: tuple[str, ...]) -> Path:
         """The folder with memory and state of a guest with these NICs. Raises HarnessError."""
-        name, folder = self._starter.new_folder("template")
+        starter = self._launcher.starter
+        name, folder = starter.new_folder("template")
         try:
-            despite_its_timer(lambda: self._save(name, folder, models), self._note)
-            self._prove(Template(folder, models))
+            # A template has none of a libslirp's state, and a build that gives no lease is not to spoil it.
+            with starter.with_installed_libslirp():
+                despite_its_timer(lambda: self._save(name, folder, models), self._launcher.note)
+                self._prove(Template(folder, models))
         except BaseException:
             # It takes as much room as a guest.
             shutil.rmtree(folder, ignore_errors=True)
@@ -53,16 +42,17 @@ class Freezer:
         return folder
 
     def _save(self, name: str, folder: Path, models: tuple[str, ...]) -> None:
+        machine, starter, pace = self._launcher.machine, self._launcher.starter, self._launcher.pace
         for file in (MEMORY, STATE):
-            self._starter.give(folder / file)
-        backed = self._machine.backed(folder / MEMORY, shared=True, network=NETWORK)
-        qemu = self._starter.launch([*self._machine.words(name), *backed, *nic_words(models)], folder, [])
-        guest = Guest(name, qemu, (), (), self._pace)
+            starter.give(folder / file)
+        backed = machine.backed(folder / MEMORY, shared=True, network=NETWORK)
+        qemu = starter.launch([*machine.words(name), *backed, *nic_words(models)], folder, [])
+        guest = Guest(name, qemu, (), (), pace)
         try:
-            qemu.wait_until_running(self._pace.seconds(4.0))
-            guest.wait_until_ready(self._pace.seconds(BOOT_SECONDS))
+            qemu.wait_until_running(pace.seconds(4.0))
+            guest.wait_until_ready(pace.seconds(BOOT_SECONDS))
             guest.wait_idle(within_seconds=6)
-            save(guest.monitor, folder / STATE, self._pace.seconds(4.0))
+            save(guest.monitor, folder / STATE, pace.seconds(4.0))
         finally:
             guest.close()
 
@@ -71,19 +61,37 @@ class Freezer:
 
         Accelerators differ in what they save: a guest that is back but whose clock ran wild would spoil every test.
         """
-        if "user" not in self._machine.qemu.netdevs:
+        if "user" not in self._launcher.machine.qemu.netdevs:
             return  # nobody here would give it a lease
         began = time.time()
-        guest = self._thaw(template, tuple(Nic(SpelledNetdev("user"), model) for model in template.models), True)
+        nics = tuple(Nic(SpelledNetdev("user"), model) for model in template.models)
+        guest = restored(self._launcher, self._guests, template, nics, network=True)
         try:
             # QEMU gives each of its backends a network of its own.
             if not all(guest.await_lease(nic, 10) for nic in range(len(template.models))):
                 raise HarnessError("a thawed guest gets no lease")
             said = int(guest.check("date +%s"))
         finally:
-            self._discard(guest)
+            self._guests.discard(guest)
         if skew_seconds := off(said, began, time.time()):
             raise HarnessError(f"a thawed guest's clock is {skew_seconds:.0f} s off")
+
+
+def restored(
+    launcher: GuestLauncher, guests: LivingGuests, template: Template, nics: tuple[Nic, ...], network: bool
+) -> Guest:
+    """A guest thawed from a template, one of `guests`. Raises NetdevRefused, HarnessError where it does not come up."""
+    backed = launcher.machine.backed(template.memory, shared=False, network=NETWORK)
+    guest = launcher.start(nics, [*backed, "-incoming", "defer"], guests, thawed=True)
+    guest.template_console = template.console
+    try:
+        thaw(guest.monitor, template.state, launcher.pace.seconds(4.0))
+        guest.start_network(thawed=True, network=network)
+    except HarnessError as error:
+        complaints = guest.qemu.complaints
+        guests.discard(guest)
+        raise HarnessError(" ".join([str(error), *complaints.errors])) from error
+    return guest
 
 
 def off(said: float, earliest: float, latest: float) -> float:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from qemunet_tests.deadline import Deadline
-from qemunet_tests.guest.bench import LaunchAttempt
+from qemunet_tests.guest.bare_qemu import LaunchAttempt
 from qemunet_tests.isolation.station import Station
 
 #: linux/socket.h and linux/neighbour.h.

@@ -1,6 +1,7 @@
 """Starting QEMU: where, as whom, with which privileges, and in a folder of its own."""
 
 import contextlib
+import copy
 import itertools
 import shutil
 from collections.abc import Iterator, Sequence
@@ -37,6 +38,12 @@ class Starter:
         )
         self._own_libslirp = OwnLibslirp(qemu.own_libslirp.path) if qemu.own_libslirp else None
         self._numbers = itertools.count(1)
+
+    def at(self, station: Station) -> "Starter":
+        """The same at another station."""
+        other = copy.copy(self)
+        other.station = station
+        return other
 
     def new_folder(self, kind: str) -> tuple[str, Path]:
         """A name that nothing else in this run has, and a folder of that name.

@@ -1,7 +1,6 @@
 """Fresh guests for all arms at once, with clocks that can be relied on."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from functools import partial
 
 from qemunet_tests.errors import HarnessError, TimedOut
@@ -88,17 +87,13 @@ def discard(bench: Bench, subjects: Sequence[ResidentGuest]) -> None:
 def _start(bench: Bench, lab: Lab, arm: Arm, baseline: Qemu | None, cold: bool) -> ResidentGuest:
     """Start what an arm needs. The far guest comes first: the near one calls it."""
     wiring = arm.configuration.wire(lab, bench.identity)
-    before = bench.machine
-    if arm.is_baseline and baseline:
-        bench.machine = replace(before, qemu=baseline)
     try:
-        start = bench.start_cold if cold else partial(bench.boot, network=False)
-        far = start(Nic(wiring.far, arm.nic)) if wiring.far else None
-        near = start(Nic(wiring.netdev, arm.nic))
+        with bench.varied(qemu=baseline if arm.is_baseline else None):
+            start = bench.start_cold if cold else partial(bench.boot, network=False)
+            far = start(Nic(wiring.far, arm.nic)) if wiring.far else None
+            near = start(Nic(wiring.netdev, arm.nic))
     except HarnessError:
         for helper in wiring.helpers:
             stop(helper)
         raise
-    finally:
-        bench.machine = before
     return ResidentGuest(arm, near, lab.host, wiring.helpers, far, wiring.addresses)

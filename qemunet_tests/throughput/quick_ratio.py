@@ -114,11 +114,8 @@ def measured(bench: Bench, lab: Lab) -> Beside:
         return judged()[0] is not None
 
     plan, placement = Plan((bridge, user, again), (Pair(bridge, user), Pair(again, user))), Placement("one")
-    before, bench.captures = bench.captures, False
-    try:
+    with bench.varied(captures=False):
         Recorder(bench, lab, plan, EFFORT, placement, 0, rows.append, known, _Silent()).record()
-    finally:
-        bench.captures = before
     faster = _ratios(rows, bridge, user)
     if not faster:
         whys = [str(row["why_invalid"]) for row in rows if not row["valid"]]

@@ -1,0 +1,73 @@
+"""QEMU without a machine: whether it starts at all, or with a scapy peer at the other end of a backend."""
+
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from qemunet_tests.errors import HarnessError
+from qemunet_tests.guest.guest_launcher import GuestLauncher
+from qemunet_tests.qemu.command_line import LaunchFailed
+from qemunet_tests.qemu.complaints import Complaints
+from qemunet_tests.qemu.netdev import Netdev
+from qemunet_tests.qemu.qemu_facts import Qemu
+
+if TYPE_CHECKING:
+    from qemunet_tests.guest.peer import Peer
+
+
+@dataclass(frozen=True)
+class LaunchAttempt:
+    """What became of an attempt to start QEMU: it runs, or it ended with a status.
+
+    `message` is all it said, and `complaints` the same told apart.
+    """
+
+    started: bool
+    status: int | None
+    message: str
+    complaints: Complaints
+
+
+def attempt(launcher: GuestLauncher, words: Sequence[str], netdevs: Sequence[Netdev]) -> LaunchAttempt:
+    """Start QEMU, see whether it starts, and end it again. `words` are added to a machine that has nothing."""
+    _, folder = launcher.starter.new_folder("attempt")
+    names = [f"net{number}" for number, _ in enumerate(netdevs)]
+    spelled = [word for name, netdev in zip(names, netdevs, strict=True) for word in ("-netdev", netdev.spell(name))]
+    whole = [*_without_machine(launcher.machine.qemu), *spelled, *words]
+    qemu = launcher.starter.launch(whole, folder, netdevs, serial_ports=0)
+    try:
+        qemu.wait_until_running(launcher.pace.seconds(4.0))
+        return LaunchAttempt(True, None, qemu.said, qemu.complaints)
+    except LaunchFailed as failure:
+        return LaunchAttempt(False, failure.status, failure.message, failure.complaints)
+    finally:
+        launcher.note_warnings(qemu, [*names, *spelled, *words])
+        qemu.quit()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def attach(launcher: GuestLauncher, netdev: Netdev) -> "Peer":
+    """A scapy peer at the other end of a backend. Raises NetdevRefused where QEMU refuses the backend."""
+    # scapy reads the interfaces of wherever it is imported.
+    from qemunet_tests.guest.peer import Peer, joined
+
+    _, folder = launcher.starter.new_folder("peer")
+    try:
+        peer = Peer(folder)
+    except OSError as error:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise HarnessError(f"no socket can be made in {folder}: {error.strerror or error}") from error
+    words = [*_without_machine(launcher.machine.qemu), "-netdev", netdev.spell("net0"), *joined(folder)]
+    peer.qemu = launcher.starter.launch(words, folder, [netdev], serial_ports=0)
+    try:
+        peer.qemu.wait_until_running(launcher.pace.seconds(4.0))
+    except HarnessError:
+        peer.close()
+        raise
+    return peer
+
+
+def _without_machine(qemu: Qemu) -> list[str]:
+    words = [str(qemu.path), "-nodefaults", "-no-user-config", "-display", "none", "-accel", "tcg"]
+    return [*words, "-M", "none"]

@@ -1,0 +1,97 @@
+"""The guests that live: what is kept of what they wrote, and how they end."""
+
+import contextlib
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+from qemunet_tests.errors import HarnessError
+from qemunet_tests.guest import repro
+from qemunet_tests.guest.guest import Guest
+from qemunet_tests.guest.guest_launcher import by_hand
+from qemunet_tests.isolation.folder import Folder
+from qemunet_tests.isolation.namespaces import entered
+from qemunet_tests.qemu.guest_machine import GuestMachine
+
+
+class LivingGuests:
+    """`machine` is what they boot on, with its image where people find it; `before_discard` is called with each."""
+
+    def __init__(self, machine: GuestMachine, before_discard: Callable[[Guest], None]) -> None:
+        self._machine = machine
+        self._before_discard = before_discard
+        self._live: list[Guest] = []
+        self._unseen: list[Guest] = []
+
+    @property
+    def all(self) -> list[Guest]:
+        """Those alive, the youngest last."""
+        return list(self._live)
+
+    def add(self, guest: Guest) -> None:
+        self._live.append(guest)
+
+    @contextlib.contextmanager
+    def unseen_if_it_fails(self) -> Iterator[None]:
+        """Guests that are added meanwhile are nobody's where this ends in an exception: `discard_failed` ends them."""
+        before = set(self._live)
+        try:
+            yield
+        except BaseException:
+            self._unseen += [guest for guest in self._live if guest not in before]
+            raise
+
+    def discard_failed(self) -> None:
+        """End the guests that did not come up, now that whoever wanted to has looked into what they wrote."""
+        while self._unseen:
+            guest = self._unseen.pop()
+            if guest in self._live:
+                self.discard(guest)
+
+    def discard(self, guest: Guest) -> None:
+        """End a guest, and forget everything it wrote."""
+        self._live.remove(guest)
+        self._before_discard(guest)
+        guest.close()
+        shutil.rmtree(guest.folder, ignore_errors=True)
+
+    def close(self) -> None:
+        for guest in self.all:
+            self.discard(guest)
+
+    def save_evidence(self, folder: Folder) -> list[Path]:
+        """Copy what the living guests wrote: console, monitor log, captures, and how to boot them by hand."""
+        saved = []
+        for guest in self._live:
+            guest.write_monitor_log()
+            with folder.sub(guest.name) as kept:
+                kept.copy_from(guest.folder)
+                if guest.template_console:
+                    kept.put_before("console.log", guest.template_console.read_bytes())
+                self._keep_repro(guest, kept)
+                saved.append(kept.path)
+        return saved
+
+    def _keep_repro(self, guest: Guest, kept: Folder) -> None:
+        """How to boot the same guest by hand, and ask it the same."""
+        machine = self._machine
+        nics = tuple(replace(nic, mac=mac) for nic, mac in zip(guest.nics, guest.macs, strict=True))
+        again = repro.Again(nics, str(machine.qemu.path), machine.accel.used, machine.image.name, guest.last_command)
+        words = by_hand(machine, guest.name, guest.nics, guest.macs)
+        script = repro.script(guest.name, words, machine.image, again, in_lab=entered())
+        kept.write_whole(repro.FACTS, again.as_json().encode())
+        kept.write_whole(repro.SCRIPT, script.encode(), mode=0o755)
+
+
+def release_lease(guest: Guest) -> None:
+    """Have a guest on a bridge give its lease back to the LAN before it is ended.
+
+    One that has died meanwhile, or is not done in time, keeps it: the next guest of this host has the same MAC and is
+    given the same lease again.
+    """
+    if not any(nic.netdev.shares_network for nic in guest.nics):
+        return
+    gone = "n=0; while ls /run/qemunet/lease.* >/dev/null 2>&1 && [ $n -lt 40 ]; do usleep 50000; n=$((n+1)); done"
+    with contextlib.suppress(HarnessError):
+        guest.run(f"qemunet-network release; {gone}", 5)
