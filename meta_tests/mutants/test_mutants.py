@@ -128,8 +128,8 @@ def test_what_became_of_an_edit() -> None:
         (other, "killed by other claims"),
         ([], "could not be tried"),
     ):
-        assert became(expected, vars(outcome(about, [], verdicts, 0.0))) == word
-    assert became(unclaimed, vars(outcome(about, [], holds, 0.0))) == "no claim yet"
+        assert became(expected, vars(outcome(about, ["user/address"], verdicts, 0.0))) == word
+    assert became(unclaimed, vars(outcome(about, ["user/address"], holds, 0.0))) == "no claim yet"
     assert became(expected, None) == "not tried yet"
 
 

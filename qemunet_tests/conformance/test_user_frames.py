@@ -1,4 +1,7 @@
-"""Promises of user networking that are about frames: asked by a scapy peer, which needs no guest to boot."""
+"""Promises of user networking that are about frames: asked by a scapy peer, which needs no guest to boot.
+
+On a peer's wire there is nobody but QEMU: what is wrong there is QEMU's own.
+"""
 
 import pytest
 
@@ -13,8 +16,9 @@ from qemunet_tests.observe.lease import offer
 )
 def test_what_dhcp_offers_is_documented(user_peer, claim, told):
     offered = offer(user_peer)
-    assert offered, "nobody answers a DISCOVER"
-    assert claim.sees(getattr(offered, told)) == claim.expected
+    assert offered, "QEMU's user network offers nothing, though a DISCOVER was sent to it"
+    seen = claim.sees(getattr(offered, told))
+    assert seen == claim.expected, f"QEMU's user network offers {seen or 'none'}, though {claim.expected} is documented"
 
 
 @pytest.mark.claim("user/icmp-gateway")
@@ -22,4 +26,4 @@ def test_what_dhcp_offers_is_documented(user_peer, claim, told):
 def test_gateway_and_resolver_answer_an_echo_request(user_peer, claim, address):
     answered = echo_reply(user_peer, address)
     claim.sees(f"{address} {'answers' if answered else 'is silent'}")
-    assert answered
+    assert answered, f"QEMU's user network does not answer as it should, though {address} was asked for on its wire"

@@ -11,6 +11,7 @@ from qemunet_tests.diagnosis.lost_frame import (
     host_side,
     kernel_counts,
     lan_side,
+    qemu_itself,
     routes,
     slirp_side,
     where_lost,
@@ -37,6 +38,8 @@ PATH: tuple[Check, ...] = (
     launch.refused,
     launch.started_otherwise,
     guest_side.unplugged,
+    qemu_itself.gives_no_lease,
+    qemu_itself.tells_otherwise,
     host_side.bridge_down,
     host_side.no_uplink,
     host_side.uplink_dead,
@@ -65,7 +68,13 @@ PATH: tuple[Check, ...] = (
 )
 
 #: When all else is said: the question left this host, or nobody may see whether it did.
-LAST: tuple[Check, ...] = (where_lost.lost_somewhere, where_lost.unanswered, where_lost.unseen)
+LAST: tuple[Check, ...] = (
+    qemu_itself.passes_nothing_on,
+    qemu_itself.answers_no_ping,
+    where_lost.lost_somewhere,
+    where_lost.unanswered,
+    where_lost.unseen,
+)
 
 #: What else a claim may suffer from, by the words of `diagnosis` in its TOML table. The words are read from here.
 SPECIAL: dict[str, tuple[Check, ...]] = {

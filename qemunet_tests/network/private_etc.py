@@ -42,5 +42,7 @@ def replace(name: str, text: str) -> Path:
 
 
 def allow_bridges(*names: str) -> Path:
-    """Write the bridge helper's access list as the post does: one `allow` line a bridge."""
-    return replace("qemu/bridge.conf", "".join(f"allow {name}\n" for name in names))
+    """Write the bridge helper's access list as people do: a remark, an empty line, and an `allow` line a bridge."""
+    return replace(
+        "qemu/bridge.conf", "# the bridges that guests may join\n\n" + "".join(f"allow {name}\n" for name in names)
+    )

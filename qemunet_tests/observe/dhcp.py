@@ -13,7 +13,7 @@ import contextlib
 import socket
 import struct
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -82,6 +82,19 @@ def _message_type(frame: bytes) -> str | None:
             return TYPES.get(options[2])
         options = options[1:] if options[0] == 0 else options[2 + options[1] :]
     return None
+
+
+def told_by_dhcp(guest: Guest, kind: str) -> Iterator[dict[str, str]]:
+    """What each message of this type that passed the guest's wire says: `address`, and options as scapy calls them."""
+    from scapy.layers.dhcp import BOOTP, DHCP
+
+    for frame in whole_capture(guest):
+        at = frame.find(DHCP_COOKIE)
+        if at < COOKIE_AT or _message_type(frame) != kind:
+            continue
+        message = BOOTP(frame[at - COOKIE_AT :])
+        options = [each for each in message[DHCP].options if isinstance(each, tuple)] if DHCP in message else []
+        yield {"address": str(message.yiaddr), **{name: " ".join(map(str, values)) for name, *values in options}}
 
 
 def checksums_of_offers(guest: Guest) -> list[ChecksumState]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from qemunet_tests.guest.guest import Guest
 from qemunet_tests.host import resolver
+from qemunet_tests.isolation.identity import Identity
 from qemunet_tests.isolation.station import Station
 from qemunet_tests.observe.command_place import Place
 from qemunet_tests.timeouts import turns, whole
@@ -48,6 +49,22 @@ def used_by_qemu() -> str:
 def told(answers: Mapping[str, DnsAnswer | None]) -> str:
     """For people."""
     return ", ".join(f"{name} is {answer or 'not answered'}" for name, answer in answers.items())
+
+
+def answers_user(station: Station, identity: Identity, server: str, name: str) -> bool:
+    """Whether a resolver answers a question that a user puts from a station."""
+    asking = [*identity.prefix(), "python3", "-I", "-c", _ASK, server, _question(name).hex()]
+    return station.ask(asking).succeeded
+
+
+_ASK = """
+import socket, sys
+asking = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+asking.settimeout(3)
+asking.connect((sys.argv[1], 53))
+asking.send(bytes.fromhex(sys.argv[2]))
+asking.recv(4096)
+"""
 
 
 def ask_from(station: Station, server: str, name: str, wait_seconds: float = 2.0) -> DnsAnswer | None:

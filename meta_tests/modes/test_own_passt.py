@@ -1,0 +1,41 @@
+"""A passt of the caller's own serves passt mode, and another that runs in its place is found out."""
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from qemunet_tests.errors import HarnessError
+from qemunet_tests.guest.bench import Bench
+from qemunet_tests.host import passt
+from qemunet_tests.isolation.processes import stop
+from qemunet_tests.modes.passt import MODE
+from qemunet_tests.network import Lab
+
+
+@pytest.fixture
+def own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    installed = passt.installed_path()
+    if installed is None:
+        pytest.skip("passt is not installed")
+    copy = Path(shutil.copy(Path(installed).resolve(), tmp_path / "mine"))
+    monkeypatch.setattr(passt, "_chosen", [copy])
+    yield copy
+
+
+def test_the_passt_that_was_chosen_serves(own: Path, lab: Lab, bench: Bench) -> None:
+    wiring = MODE.wired(lab, bench.identity, bench.qemu)
+    try:
+        (process,) = wiring.helpers
+        assert Path(f"/proc/{process.pid}/exe").read_bytes() == own.read_bytes()
+    finally:
+        for process in wiring.helpers:
+            stop(process)
+
+
+def test_another_passt_is_found_out(own: Path, lab: Lab, bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    # As passt does where passt.avx2 lies beside it.
+    monkeypatch.setattr("qemunet_tests.modes.passt._program", iter([passt.installed_path(), str(own)]).__next__)
+    with pytest.raises(HarnessError, match="which was to be tried"):
+        MODE.wired(lab, bench.identity, bench.qemu)

@@ -1,0 +1,123 @@
+"""Causes in QEMU's own user network, shown by the frames at its two sides.
+
+Between a guest's NIC and the sockets that QEMU has on the host there is nothing but QEMU: what came in at one side, was
+due at the other and never got there was lost in it. Its DHCP server, gateway and resolver are QEMU itself, so that of
+those even one side tells all. A wrapper or a configuration that starts QEMU with other options is looked for
+before.
+"""
+
+import re
+
+from qemunet_tests.diagnosis.failure import Failure
+from qemunet_tests.diagnosis.lost_frame import probes, search
+from qemunet_tests.diagnosis.lost_frame.frame_path import Trail, follow
+from qemunet_tests.guest.guest import Guest
+from qemunet_tests.host.obstacle import Obstacle
+from qemunet_tests.observe.capture import ICMP, GuestWire
+from qemunet_tests.observe.dhcp import dhcp_messages, told_by_dhcp
+from qemunet_tests.observe.dns import answers_user, used_by_qemu
+
+_NETWORK = "QEMU's user network"
+_ANOTHER = (
+    "try another libslirp, and report it with the capture of the guest's NIC that is kept beside: --libslirp FILE"
+)
+_GATEWAY, _RESOLVER = "10.0.2.2", "10.0.2.3"
+
+
+#: What the built-in DHCP server tells a guest unless an option says otherwise: scapy's names, ours, and the values.
+_DOCUMENTED = (
+    ("address", "address", "10.0.2.15"),
+    ("subnet_mask", "mask", "255.255.255.0"),
+    ("router", "gateway", _GATEWAY),
+    ("name_server", "resolver", _RESOLVER),
+    ("lease_time", "lease in seconds", "86400"),
+)
+
+
+def gives_no_lease(scene: Failure) -> Obstacle | None:
+    """Requests that came to QEMU's own DHCP server, and what it said to them."""
+    guest = _guest_of(scene)
+    seen = dhcp_messages(guest) if guest else []
+    asked = seen.count("discover") + seen.count("request")
+    if not asked or "ack" in seen:
+        return None
+    if refusals := seen.count("nak"):
+        return Obstacle(
+            f"{_NETWORK} answered {refusals} requests with NAK, though it had offered that address", _ANOTHER
+        )
+    if "offer" in seen:
+        return Obstacle(f"{_NETWORK} offered an address and did not answer the requests for it", _ANOTHER)
+    return Obstacle(f"{_NETWORK} offered no address, though {asked} DHCP requests of the guest came to it", _ANOTHER)
+
+
+def tells_otherwise(scene: Failure) -> Obstacle | None:
+    """A lease that is not what is documented, where nobody asked for another."""
+    guest = _guest_of(scene)
+    if guest is None or guest.nics[0].netdev.spell("net0") != "user,id=net0":
+        return None
+    told = next(told_by_dhcp(guest, "ack"), None)
+    differences = [
+        f"{our_name} {told.get(name) or 'none'}, though {value} is documented"
+        for name, our_name, value in _DOCUMENTED
+        if told and told.get(name) != value
+    ]
+    return Obstacle(f"{_NETWORK} told the guest by DHCP: {'; '.join(differences)}", _ANOTHER) if differences else None
+
+
+def answers_no_ping(scene: Failure) -> Obstacle | None:
+    """Gateway and resolver, which QEMU is itself."""
+    guest = _guest_of(scene)
+    if guest is None or not any(topic.startswith("ping") for topic in scene.topics):
+        return None
+    for address in (_GATEWAY, _RESOLVER):
+        wire = GuestWire(guest)
+        trail = follow(probes.echo(guest, address), guest, scene.bench.station, [], [])
+        if trail.asked[0] and not trail.complete:
+            instead = {each.source for each in wire.packets() if each.kind == ICMP and each.first == 0} - {address}
+            how = f"answered with the address of {' and '.join(sorted(instead))}" if instead else "did not answer"
+            return Obstacle(
+                f"{_NETWORK} {how}, though {trail.asked[0]} echo requests for {address} came to it", _ANOTHER
+            )
+    return None
+
+
+def passes_nothing_on(scene: Failure) -> Obstacle | None:
+    """What came in at one side and not out at the other, while the host itself is answered there."""
+    guest = _guest_of(scene)
+    trail = search.trail_of(scene) if guest else None
+    gap = trail.gap if trail else None
+    if trail is None or gap is None or not _host_is_answered(scene, trail):
+        return None
+    before, after, of_answer = gap
+    what = trail.exchange.answer if of_answer else trail.exchange.question
+    way = "did not give the guest" if of_answer else "sent nothing for"
+    return Obstacle(
+        f"{_NETWORK} {way} the {what}, which was seen at {before} and not at {after}, though the host itself asks the "
+        "same, as the user that QEMU runs as, and is answered",
+        _ANOTHER,
+    )
+
+
+def _guest_of(scene: Failure) -> Guest | None:
+    """A guest of user mode whose QEMU runs."""
+    guest = scene.guest
+    if guest is None or not guest.nics or guest.nics[0].netdev.kind != "user":
+        return None
+    return guest if guest.qemu.how_it_ended() is None and guest.panic is None else None
+
+
+def _host_is_answered(scene: Failure, trail: Trail) -> bool:
+    """The control: the same question, put by the host as QEMU's user."""
+    if trail.exchange.question.startswith("DNS"):
+        station, identity = scene.bench.station, scene.bench.identity
+        return all(answers_user(station, identity, used_by_qemu(), name) for name in scene.target.names)
+    service = re.fullmatch(r"TCP connection to (\S+):(\d+)", trail.exchange.question)
+    return service is not None and _connects(scene, service[1], service[2])
+
+
+def _connects(scene: Failure, address: str, port: str) -> bool:
+    words = [*scene.bench.identity.prefix(), "python3", "-I", "-c", _CONNECT, address, port]
+    return scene.bench.station.ask(words).succeeded
+
+
+_CONNECT = "import socket, sys; socket.create_connection((sys.argv[1], int(sys.argv[2])), 3)"
