@@ -8,12 +8,14 @@ from collections.abc import Iterator
 import pytest
 
 from meta_tests.patience import soon
-from qemunet_tests.errors import HarnessError, TimedOut
+from qemunet_tests.errors import ControlFailed, HarnessError, TimedOut
 from qemunet_tests.guest.bench import Bench
 from qemunet_tests.guest.guest import BOOT_SECONDS
 from qemunet_tests.guest.serial_shell import Login
 from qemunet_tests.isolation.namespaces import scratch
 from qemunet_tests.isolation.processes import Process
+from qemunet_tests.observe.lease import ENOUGH_QUESTIONS
+from qemunet_tests.observe.nic import address_given
 
 #: Linux 6.1 boots in 92 MiB with the small initramfs, and in 84 it panics.
 ROOM_TO_GROW_MIB = 16
@@ -107,3 +109,18 @@ def test_a_disk_that_does_not_boot(bench: Bench) -> None:
         login.wait_for_prompt(3 / login.pace.slowdown)
     bench.literal.end(process)
     empty.unlink()
+
+
+def test_no_address_means_something_only_where_the_guest_has_asked_for_one(bench: Bench) -> None:
+    """On a cable to nobody: first its client asks again and again, and then it is gone before it has asked often."""
+    login, process = bench.literal.boot_diskless("-nographic", "-nic", "hubport,hubid=7")
+    try:
+        login.wait_for_prompt(BOOT_SECONDS)
+        assert address_given(login, "eth0", ENOUGH_QUESTIONS, wait_seconds=10) == ""
+        login.run("killall -KILL udhcpc; echo 'udhcpc: broadcasting discover' >/run/qemunet/udhcpc.eth0.log")
+        with pytest.raises(
+            ControlFailed, match="did not ask often enough: its DHCP client asked and its NIC sent 1 and"
+        ):
+            address_given(login, "eth0", ENOUGH_QUESTIONS, wait_seconds=1)
+    finally:
+        bench.literal.end(process)

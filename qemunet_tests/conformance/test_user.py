@@ -6,8 +6,8 @@ from qemunet_tests.errors import HarnessError
 from qemunet_tests.network.lab_firewall import rejecting, ruleset
 from qemunet_tests.network.target import Endpoint
 from qemunet_tests.observe.dns import ask_from, ask_in, told, used_by_qemu
-from qemunet_tests.observe.lease import lease_of
-from qemunet_tests.observe.nic import address_on, addresses
+from qemunet_tests.observe.lease import ENOUGH_QUESTIONS, lease_of
+from qemunet_tests.observe.nic import address_given, addresses
 from qemunet_tests.observe.process import privileges
 from qemunet_tests.observe.raw_ip import PROTOCOLS, RawListener, left_the_guest, send_from_guest, send_from_station
 from qemunet_tests.observe.reach import echoes
@@ -22,7 +22,7 @@ def test_a_guest_has_a_network_without_any_option(literal_guest, target, claim):
     """The post's first command line as it stands, typed where `vdisk.img` lies."""
     shell = literal_guest("-enable-kvm", "-nographic", "-hda", "./vdisk.img")
     assert "eth0" in claim.sees(shell.run(INTERFACES, 20).text), "QEMU gave the guest no NIC"
-    assert claim.sees(address_on(shell, "eth0")) == claim.expected
+    assert claim.sees(address_given(shell, "eth0", ENOUGH_QUESTIONS)) == claim.expected
     assert echoes(shell, "TCP", target.way_out), "no answer by TCP from outside"
 
 
