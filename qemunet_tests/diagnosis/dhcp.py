@@ -7,6 +7,7 @@ from qemunet_tests.diagnosis.lost_frame import search
 from qemunet_tests.diagnosis.lost_frame.frame_path import Trail
 from qemunet_tests.diagnosis.lost_frame.probes import DHCP
 from qemunet_tests.diagnosis.lost_frame.where_lost import AS_ROOT
+from qemunet_tests.host.dhcp_servers import listeners
 from qemunet_tests.host.nft_match import PacketSeen
 from qemunet_tests.host.nft_ruleset import stops
 from qemunet_tests.host.obstacle import Obstacle
@@ -52,8 +53,10 @@ def spoilt_on_the_way(scene: Failure) -> Obstacle | None:
 def own_server_kept_out(scene: Failure) -> Obstacle | None:
     """A DHCP server on this host itself, behind this host's own firewall."""
     trail = search.trail_of(scene) if scene.on_lan else None
-    host = scene.target.host
-    if trail is None or trail.complete or trail.exchange.question != DHCP or not host.listens("udp", SERVER_PORT):
+    host, bridge = scene.target.host, scene.target.bridge
+    if trail is None or trail.complete or trail.exchange.question != DHCP:
+        return None
+    if not any(server.hears(bridge) for server in listeners(host.ask)):
         return None
     found = [
         stop for stop in stops(host.ask, REQUEST) if stop.hook == "input" and stop.family in ("ip", "inet", "bridge")

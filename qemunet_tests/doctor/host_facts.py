@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from qemunet_tests.cache import cache_root
+from qemunet_tests.doctor import packet_facts
+from qemunet_tests.doctor.packet_facts import PacketFacts
 from qemunet_tests.errors import Unavailable, UsageError
 from qemunet_tests.host import (
     acl,
@@ -94,6 +96,7 @@ class Facts:
     confinement: security_modules.Confinement
     default_mac_pids: tuple[int, ...]
     tracked: tuple[int, int] | None
+    packets: PacketFacts | None = None
 
     @property
     def sudo(self) -> str:
@@ -109,7 +112,7 @@ def gather(root: Path = MACHINE, environment: Mapping[str, str] = os.environ) ->
     found, missing = _qemu(root)
     where = helper_program.read(found.helper_path if found else None, root)
     plugged, asked, ways = bridges.read(root), resolver.read(root), routes.read(root)
-    services = network_managers.read(root)
+    services, card = network_managers.read(root), _card(ways, here)
     return Facts(
         root=root,
         user=user_name(ourselves.uid),
@@ -135,8 +138,8 @@ def gather(root: Path = MACHINE, environment: Mapping[str, str] = os.environ) ->
         smb_server=_smb_server(found, root),
         passt=passt.find(environment) if here else None,
         routes=ways,
-        way_out=bridges.card(ways.defaults[0].interface, root) if ways.defaults else None,
-        uplink=uplink.read(ways.defaults[0].interface, services, root) if ways.defaults else None,
+        way_out=bridges.card(card, root) if card else None,
+        uplink=uplink.read(card, services, root) if card else None,
         liveliness=resolver_query.ask(asked.used) if here else resolver_query.NOT_ASKED,
         other_ports=tuple(ports.read(number, root, protocol) for number, protocol in OTHER_FORWARD_PORTS if here),
         # Without a bridge it concerns no guest, and looking may load a module of the kernel.
@@ -145,7 +148,25 @@ def gather(root: Path = MACHINE, environment: Mapping[str, str] = os.environ) ->
         confinement=security_modules.read(root),
         default_mac_pids=guest_macs.guests_with(DEFAULT_MAC, root=root),
         tracked=_tracked(root),
+        packets=_packets(ourselves, asked, ways, plugged) if here else None,
     )
+
+
+def _card(ways: routes.Routes, here: bool) -> str | None:
+    """The interface of the default route, by IPv6 where there is none by IPv4."""
+    if ways.defaults or not here:
+        return next((way.interface for way in ways.defaults), None)
+    return next((way.get("dev") for way in packet_facts.default_routes_by_ipv6()), None)
+
+
+def _packets(
+    ourselves: credentials.Credentials,
+    asked: resolver.ResolverSettings,
+    ways: routes.Routes,
+    plugged: tuple[bridges.HostBridge, ...],
+) -> PacketFacts:
+    gateways = tuple(str(way.gateway) for way in ways.defaults if way.gateway)
+    return packet_facts.gather(ourselves, unprivileged().uid, asked.used, gateways, plugged)
 
 
 def describe(root: Path = MACHINE) -> dict[str, str | int | None]:

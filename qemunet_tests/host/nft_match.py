@@ -63,7 +63,8 @@ def covers(expression: Iterable[dict[str, Any]], packet: PacketSeen) -> bool | N
     answers = [_meets(part["match"], packet) for part in parts if "match" in part]
     if False in answers:
         return False
-    return None if None in answers or not parts or any("xt" in part for part in parts) else True
+    # What comes last is what the rule does, also where iptables alone has words for it.
+    return None if None in answers or not parts or any("xt" in part for part in parts[:-1]) else True
 
 
 def resolved(part: dict[str, Any], packet: PacketSeen) -> Any:

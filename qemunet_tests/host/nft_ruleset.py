@@ -59,7 +59,9 @@ class NftRule:
     @cached_property
     def does(self) -> frozenset[str]:
         """The statements in it, those of a map of verdicts included; by its words where it is known by these alone."""
-        return frozenset(_statements(self.expression) if self.expression else re.findall(r"[a-z]+", self.words))
+        said = frozenset(_statements(self.expression))
+        # What iptables wrote is not always in JSON.
+        return said | frozenset(re.findall(r"[a-z]+", self.words)) if not said or "xt" in said else said
 
     def does_to(self, packet: PacketSeen) -> frozenset[str]:
         """The statements that may become of a packet: of a map of verdicts only those that are its."""
@@ -69,6 +71,11 @@ class NftRule:
     def sends_elsewhere(self) -> bool:
         """Whether it gives packets another destination."""
         return not self.does.isdisjoint(_TRANSLATING)
+
+    @property
+    def targets(self) -> frozenset[str]:
+        """The chains that it sends packets through."""
+        return frozenset(re.findall(r"\b(?:jump|goto) ([^\s,}]+)", self.words))
 
     def covers(self, packet: PacketSeen) -> bool | None:
         """Whether it is about a packet; None where that cannot be told."""
@@ -129,8 +136,21 @@ class Ruleset:
 
     def translating(self, hook: str, packet: PacketSeen) -> list[NftRule]:
         """The rules at a hook that give a packet another destination, or may."""
-        at_hand = (rule for rule in self.rules if rule.chain.hook == hook and rule.sends_elsewhere)
-        return [rule for rule in at_hand if rule.covers(packet) is not False]
+        hooked = (chain for chain in self.chains if chain.hook == hook)
+        return [rule for chain in hooked for rule in self._met(chain, packet) if rule.sends_elsewhere]
+
+    def _met(self, chain: NftChain, packet: PacketSeen, above: tuple[NftChain, ...] = ()) -> Iterator[NftRule]:
+        """The rules of a chain that may be about a packet, and those of the chains that they jump to.
+
+        None behind a rule that lets the packet go on.
+        """
+        for rule in (each for each in self.rules if each.chain == chain and each.covers(packet) is not False):
+            yield rule
+            if rule.covers(packet) and rule.does_to(packet) & {"accept", "return"}:
+                return
+            for next_one in self.chains:
+                if next_one.name in rule.targets and next_one not in above and _table(next_one) == _table(chain):
+                    yield from self._met(next_one, packet, (*above, chain))
 
 
 def read(ask: Ask) -> Ruleset | None:
@@ -159,6 +179,10 @@ def parse(listing: str, in_json: str) -> Ruleset:
                 key = (chain.family, chain.table, number)
                 rules.append(NftRule(chain, number, match["rule"], expressions.get(key, ())))
     return Ruleset(tuple(chains), tuple(rules))
+
+
+def _table(chain: NftChain) -> tuple[str, str]:
+    return chain.family, chain.table
 
 
 def _chain(family: str, table: str, name: str, lines: list[str]) -> NftChain:

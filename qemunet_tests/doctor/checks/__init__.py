@@ -2,7 +2,17 @@
 
 from collections.abc import Iterable
 
-from qemunet_tests.doctor.checks import bridge, common_needs, environment, lab, other_modes, passt, uplinks, user
+from qemunet_tests.doctor.checks import (
+    bridge,
+    common_needs,
+    environment,
+    lab,
+    other_modes,
+    packets,
+    passt,
+    uplinks,
+    user,
+)
 from qemunet_tests.doctor.checks.check import MODES, USUAL, Capability, Check, ModeVerdict, judge, verdicts
 from qemunet_tests.doctor.host_facts import Facts
 
@@ -15,6 +25,7 @@ ALL: tuple[Check, ...] = (
     *passt.CHECKS,
     *bridge.CHECKS,
     *uplinks.CHECKS,
+    *packets.CHECKS,
     *other_modes.CHECKS,
     *lab.CHECKS,
 )

@@ -4,8 +4,11 @@ from qemunet_tests.doctor.checks import making_bridges
 from qemunet_tests.doctor.checks.candidates import DEFAULT_BRIDGE, candidates, with_candidates
 from qemunet_tests.doctor.checks.check import BRIDGE, LAB, Check, CheckResult, caution, impossible, ok
 from qemunet_tests.doctor.host_facts import Facts
+from qemunet_tests.doctor.packet_facts import OUTSIDE, PacketFacts
 from qemunet_tests.host import acl, devices, helper_program
-from qemunet_tests.host.bridges import BridgePort
+from qemunet_tests.host.bridges import BridgePort, HostBridge
+from qemunet_tests.host.nft_match import PacketSeen
+from qemunet_tests.host.nft_ruleset import NftRule
 from qemunet_tests.host.obstacle import Obstacle
 from qemunet_tests.isolation.identity import unprivileged
 
@@ -84,7 +87,25 @@ def _bridge_to_name(facts: Facts) -> str:
 def bridge_exists(facts: Facts) -> CheckResult:
     if facts.bridges:
         return ok(f"bridges: {', '.join(bridge.name for bridge in facts.bridges)}")
+    if foreign := foreign_bridge(facts):
+        return foreign
     return impossible(Obstacle("there is no bridge", making_bridges.remedy(facts, DEFAULT_BRIDGE)))
+
+
+def foreign_bridge(facts: Facts) -> CheckResult | None:
+    """What is called as a bridge should be, and belongs to something else than the kernel's bridges."""
+    listed = [rule.meaning for rule in facts.acl.rules if rule.allows and not rule.everything]
+    kinds = facts.packets.kinds if facts.packets else {}
+    for name in dict.fromkeys((DEFAULT_BRIDGE, *listed)):
+        if name in kinds and kinds[name] != "bridge":
+            other = Obstacle(
+                f"{name} is there, and is no bridge of the kernel's but of the kind {kinds[name]}",
+                f"{facts.sudo}ovs-vsctl add-port {name} TAP, with a tap of your own for -netdev tap,ifname=TAP"
+                if kinds[name] == "openvswitch"
+                else "name a bridge of the kernel's in the helper's list, or give the bridge another name than that",
+            )
+            return impossible(other, "QEMU's helper cannot plug a tap into it")
+    return None
 
 
 def bridge_up(facts: Facts) -> CheckResult | None:
@@ -101,6 +122,8 @@ def bridge_up(facts: Facts) -> CheckResult | None:
 
 def bridge_uplink(facts: Facts) -> CheckResult | None:
     for bridge in candidates(facts):
+        if translates(facts, bridge):
+            continue
         if not bridge.uplinks:
             alone = Obstacle(
                 f"{bridge.name} has no interface of the host in it",
@@ -111,8 +134,28 @@ def bridge_uplink(facts: Facts) -> CheckResult | None:
             if not port.up or not port.carrier:
                 dead = f"{port.name} in {bridge.name} has no link"
                 return caution(Obstacle(dead, f"{facts.sudo}ip link set {port.name} up, and look at its cable"))
-    told = ", ".join(f"{bridge.name} by {' and '.join(map(_card, bridge.uplinks))}" for bridge in candidates(facts))
+    told = ", ".join(
+        f"{bridge.name} by {' and '.join(map(_card, bridge.uplinks)) or 'address translation of this host'}"
+        for bridge in candidates(facts)
+    )
     return with_candidates(facts, f"every bridge that guests may join has an uplink: {told}")
+
+
+def translates(facts: Facts, bridge: HostBridge) -> bool:
+    """Whether this host is the gateway of the bridge's network: it leases addresses there, or translates them."""
+    packets = facts.packets
+    own = packets.addresses.get(bridge.name, ()) if packets else ()
+    if packets is None or bridge.uplinks or not own:
+        return False
+    if any(server.link == bridge.name for server in packets.dhcp):
+        return True
+    guests = [PacketSeen("tcp", str(each.network.broadcast_address - 1), OUTSIDE) for each in own]
+    return any(rule.covers(guest) is not False for rule in _masquerading(packets) for guest in guests)
+
+
+def _masquerading(packets: PacketFacts) -> list[NftRule]:
+    rules = packets.ruleset.rules if packets.ruleset else ()
+    return [rule for rule in rules if rule.chain.hook == "postrouting" and {"masquerade", "snat"} & rule.does]
 
 
 def _card(port: BridgePort) -> str:
@@ -179,6 +222,7 @@ CHECKS = (
     Check("helper-privilege", (BRIDGE,), (BRIDGE,), helper_privilege),
     Check("acl", (BRIDGE,), (BRIDGE,), acl_allows),
     Check("bridge", (BRIDGE,), (BRIDGE,), bridge_exists),
+    Check("bridge-foreign", (BRIDGE,), (), lambda facts: foreign_bridge(facts) if facts.bridges else None),
     Check("bridge-up", (BRIDGE,), (BRIDGE,), bridge_up),
     Check("bridge-uplink", (BRIDGE,), (), bridge_uplink),
     Check("bridge-stp", (BRIDGE,), (), spanning_tree),

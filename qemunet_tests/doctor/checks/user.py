@@ -49,6 +49,9 @@ def dns(facts: Facts) -> CheckResult:
         return caution(hidden, "guests cannot resolve names")
     named = "names IPv6 servers only" if found.ipv6 else "names no server"
     outcome = "guests cannot resolve names by 10.0.2.3"
+    if found.ipv6 and facts.packets and facts.packets.routes_ipv6 and not facts.routes.defaults:
+        by_ipv6 = f"have guests ask {found.ipv6[0]}, or fec0::3, which libslirp passes on to it"
+        return caution(Obstacle(f"{resolver.PATH} {named}, as befits a host of IPv6 alone", by_ipv6), outcome)
     if _falls_back(facts) and not found.ipv6:
         outcome = "libslirp asks 127.0.0.1 instead"
     return caution(Obstacle(f"{resolver.PATH} {named}", remedy), outcome)
@@ -133,6 +136,8 @@ def default_route(facts: Facts) -> CheckResult:
         told = " and ".join(f"{way.interface} ({way.gateway or 'direct'})" for way in ways)
         tunnel = facts.way_out is not None and facts.way_out.is_tap
         return ok(f"default route by {told}{', a tunnel that guests on a bridge go past' if tunnel else ''}")
+    if facts.packets and facts.packets.routes_ipv6:
+        return ok("the default route is one of IPv6 alone: guests reach what has an address of IPv6")
     nowhere = Obstacle("there is no default route", f"{facts.sudo}ip route add default via GATEWAY")
     return caution(nowhere, "guests reach this host and its own networks only")
 

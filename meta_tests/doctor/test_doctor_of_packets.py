@@ -1,0 +1,155 @@
+"""What the doctor says of packets without sending one: each trouble built in a machine of namespaces, and mended."""
+
+import re
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from meta_tests.doctor.test_doctor_on_a_machine import Broken, as_typed, begin, bound, examine
+from meta_tests.planted import link_program
+from meta_tests.samples.host_machine import LAN, HostMachine
+
+#: As distributions set it up: it breaks nothing, and stands on most hosts.
+FIREWALL = """nft -f - <<'END'
+table inet filter {
+  chain input { type filter hook input priority filter; policy drop; ct state established,related accept
+    ct state invalid drop; iif "lo" accept; meta l4proto { icmp, ipv6-icmp } accept; tcp dport 22 accept
+    udp sport 67 udp dport 68 accept; tcp dport 23 drop; }
+  chain output { type filter hook output priority filter; policy accept; tcp dport 25 drop; }
+}
+END
+"""
+DNSMASQ = "dnsmasq --conf-file=/dev/null --no-daemon --user= --group= --pid-file= --port=0 --bind-interfaces"
+#: libvirt's default network, and a container engine's rules and network with one container in it.
+NEIGHBOURS = f"""
+ip link add virbr0 type bridge stp_state 0; ip addr add 192.168.122.1/24 dev virbr0; ip link set virbr0 up
+{begin("libvirt", f"{DNSMASQ} --interface=virbr0 --dhcp-range=192.168.122.2,192.168.122.9", bound(67, "udp"))}
+ip link add docker0 type bridge; ip addr add 172.17.0.1/16 dev docker0
+ip link add veth1 type veth peer name veth2; ip link set veth1 master docker0 up; ip link set veth2 up
+ip link set docker0 up
+nft -f - <<'END'
+table ip nat {{
+  chain PREROUTING {{ type nat hook prerouting priority -100; fib daddr type local counter jump DOCKER; }}
+  chain OUTPUT {{ type nat hook output priority -100
+    ip daddr != 127.0.0.0/8 fib daddr type local counter jump DOCKER; }}
+  chain POSTROUTING {{ type nat hook postrouting priority 100; ip saddr 172.17.0.0/16 oifname != "docker0" masquerade
+    ip saddr 192.168.122.0/24 ip daddr != 192.168.122.0/24 masquerade; }}
+  chain DOCKER {{ iifname "docker0" return; iifname != "docker0" tcp dport 8080 dnat to 172.17.0.2:80; }}
+}}
+END
+"""
+#: As wg-quick leaves a host, and an IPsec VPN of another network that has its keys.
+VPNS = f"""
+ip link add wg0 type veth peer name wg1; ip link set wg1 up; ip link set wg0 up; ip addr add 10.8.0.2/32 dev wg0
+ip route add default dev wg0 table 51820; ip rule add pref 31 not fwmark 0xca6c lookup 51820
+ip rule add pref 30 lookup main suppress_prefixlength 0
+ip xfrm policy add dir out src 192.168.77.0/24 dst 10.77.0.0/16 tmpl src 192.168.77.2 dst {LAN} proto esp mode tunnel
+"""
+ATTACH = f"{sys.executable} {link_program.__file__} up0"
+BOTH = "echo 1 > /proc/sys/net/bridge/bridge-nf-call-iptables"
+#: Where the kernel has that at all, it is on until somebody turns it off.
+NOT_BOTH = f"test ! -e {BOTH.rsplit(maxsplit=1)[-1]} || echo 0 > {BOTH.rsplit(maxsplit=1)[-1]}; "
+
+ROUNDS = {
+    "a VPN over the LAN": (
+        Broken("qemu-routes", "caution", rf"to {LAN} leaves by tun0, though the network of {LAN} is at br0: by rule "
+               r"5270: from all lookup 52, where table 52 has 192\.168\.77\.0/24 dev tun0",
+               "^sudo ip route del 192.168.77.0/24 dev tun0 table 52;|^ip route del 192.168.77.0/24 dev tun0 table 52;",
+               "ip link add tun0 type veth peer name tun1; ip link set tun1 up; ip link set tun0 up;"
+               "ip route add 192.168.77.0/24 dev tun0 table 52; ip rule add pref 5270 lookup 52"),
+        Broken("translation", "caution", r"TCP port 2222 from this host meets table ip swap, chain OUTPUT: tcp",
+               "forward another port, or nft delete rule ip swap OUTPUT handle",
+               "nft 'table ip swap { chain OUTPUT { type nat hook output priority -100; tcp dport 2222 fib daddr type "
+               "local dnat to 10.244.0.5:22; }; }'", "nft delete table ip swap"),
+        Broken("localhost", "caution", "/etc/hosts says that localhost is ::1", "echo '127.0.0.1 localhost'",
+               "echo ::1 localhost > /etc/hosts"),
+        Broken("ipsec", "caution", r"takes what this host sends to the world .* encrypted for 203\.0\.113\.9",
+               "^ip xfrm policy delete src 192.168.77.2/32 dst 0.0.0.0/0 dir out, or start",
+               "ip xfrm policy add dir out src 192.168.77.2/32 dst 0.0.0.0/0 tmpl src 192.168.77.2 dst 203.0.113.9 "
+               "proto esp mode tunnel"),
+    ),
+    "a container network over a resolver": (
+        Broken("qemu-routes", "caution", r"172\.18\.0\.53 is looked for at the bridge x, this host's own network "
+               r"172\.18\.0\.0/16, and nothing is plugged in there", f"ip route add 172.18.0.53/32 via {LAN}, or",
+               "ip link add x type bridge; ip addr add 172.18.0.1/16 dev x; ip link set x up;"
+               "echo nameserver 172.18.0.53 > /etc/resolv.conf"),
+        Broken("translation", "caution", r"questions to the resolver 172\.18\.0\.53 meet table ip dns, chain OUTPUT",
+               "nft delete rule ip dns OUTPUT handle",
+               "nft 'table ip dns { chain OUTPUT { type nat hook output priority -100; "
+               "udp dport 53 redirect to :5353; }; }'"),
+        Broken("programs", "caution", r"programs in the kernel decide at up0: deny_all \(what goes out\)",
+               "bpftool net show dev up0", ATTACH, "ip link set up0 nomaster; ip link set up0 master br0"),
+    ),
+    "frames that are translated": (
+        Broken("translation", "caution", r"frames in br0 pass the packet filter .* tcp dport 7777 redirect",
+               "nft insert rule ip nat PREROUTING iifname br0 accept",
+               f"{BOTH}; nft 'table ip nat {{ chain PREROUTING {{ type nat hook prerouting priority -100; "
+               "tcp dport 7777 redirect to :20559; }; }'"),
+    ),
+}  # fmt: skip
+
+
+@pytest.fixture
+def machine() -> Iterator[HostMachine]:
+    made = HostMachine()
+    yield made
+    made.close()
+
+
+@pytest.mark.parametrize("with_firewall", [False, True], ids=["bare", "firewalled"])
+@pytest.mark.parametrize("name", ROUNDS)
+def test_what_is_wrong_is_named_and_mended_by_its_remedy(machine: HostMachine, name: str, with_firewall: bool) -> None:
+    machine.type(FIREWALL + NEIGHBOURS if with_firewall else "true")
+    if BOTH in ROUNDS[name][0].typed and machine.type(f"test -e {BOTH.rsplit(maxsplit=1)[-1]} || echo no").strip():
+        pytest.skip("this kernel has no br_netfilter")
+    for fault in ROUNDS[name]:
+        machine.type(fault.typed)
+    ill = examine(machine, 0)
+    for fault in ROUNDS[name]:
+        found = ill[fault.check]
+        assert found["state"] == fault.state, found
+        assert re.search(fault.reason, found["reason"]), found
+        assert re.search(fault.remedy, found["remedy"]), found
+        machine.type(as_typed(found["remedy"]).partition("; ")[0] if fault.mended is None else fault.mended)
+    well = examine(machine, 0)
+    for fault in ROUNDS[name]:
+        if fault.check != "programs":  # what is attached to a link goes with the link
+            assert not re.search(fault.reason, well[fault.check]["reason"]), well[fault.check]
+
+
+def alarms(found: dict[str, dict[str, Any]]) -> dict[str, str]:
+    """Of the checks that are about packets, bridges and names."""
+    ours = ("qemu-routes", "translation", "ipsec", "programs", "localhost", "dhcp-server", "route", "dns", "bridge",
+            "bridge-foreign", "bridge-uplink", "bridge-firewall")  # fmt: skip
+    return {name: found[name]["reason"] for name in ours if name in found and found[name]["state"] != "ok"}
+
+
+@pytest.mark.parametrize("uid", [0, None], ids=["root", "a user"])
+def test_a_healthy_host_raises_no_alarm(machine: HostMachine, uid: int | None) -> None:
+    """With a distribution's firewall, libvirt's network, a container engine's rules and the VPNs of others."""
+    machine.type(FIREWALL + NEIGHBOURS + VPNS + NOT_BOTH + "echo allow virbr0 >> /etc/qemu/bridge.conf")
+    found = examine(machine, uid)
+    assert alarms(found) == {}
+    assert "virbr0 by address translation of this host" in found["bridge-uplink"]["reason"]
+    assert "on virbr0: it may serve virbr0" in found["dhcp-server"]["reason"]
+    if uid is None and machine.made_by_root:
+        assert "only root may read it: sudo qemunet doctor" in found["translation"]["reason"]
+
+
+def test_a_bridge_that_is_not_the_kernels(machine: HostMachine) -> None:
+    machine.type("ip link del br0; ip link add br0 type veth peer name other; ip link set br0 up")
+    found = examine(machine, 0)
+    assert "br0 is there, and is no bridge of the kernel's but of the kind veth" in found["bridge"]["reason"]
+    assert "ip link add br0" not in found["bridge"]["remedy"]
+
+
+def test_a_host_of_ipv6_alone(machine: HostMachine) -> None:
+    machine.type("ip addr flush dev br0; ip addr add fd00:50::2/64 dev br0 nodad;"
+                 "ip -6 route add default via fd00:50::1; echo nameserver fd00:50::1 > /etc/resolv.conf")  # fmt: skip
+    found = examine(machine, 0)
+    assert found["route"]["state"] == "ok"
+    assert "IPv6 alone" in found["route"]["reason"]
+    assert "have guests ask fd00:50::1, or fec0::3" in found["dns"]["remedy"]
+    assert "nameserver ADDRESS" not in found["dns"]["remedy"]

@@ -1,0 +1,31 @@
+"""Hangs a program on a link's way out that drops what it sees, by TCX, which tc(8) does not list: `… LINK`."""
+
+import ctypes
+import os
+import socket
+import struct
+import sys
+
+_BPF = {"x86_64": 321, "aarch64": 280}[os.uname().machine]
+_LOAD, _ATTACH, _EGRESS, _SCHED_CLS = 5, 8, 47, 3
+#: r0 = 2 (drop); exit.
+_DROPS = struct.pack("<BBhi", 0xB7, 0, 0, 2) + struct.pack("<BBhi", 0x95, 0, 0, 0)
+
+
+def bpf(command: int, attribute: bytes) -> int:
+    buffer = ctypes.create_string_buffer(attribute, 128)
+    answer = ctypes.CDLL(None, use_errno=True).syscall(_BPF, command, buffer, 128)
+    if answer < 0:
+        raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
+    return int(answer)
+
+
+def load() -> int:
+    code, license_ = ctypes.create_string_buffer(_DROPS, len(_DROPS)), ctypes.create_string_buffer(b"GPL")
+    attribute = struct.pack("<IIQQIIQII16s", _SCHED_CLS, 2, ctypes.addressof(code), ctypes.addressof(license_), 0, 0, 0,
+                            0, 0, b"deny_all")  # fmt: skip
+    return bpf(_LOAD, attribute)
+
+
+if __name__ == "__main__":
+    bpf(_ATTACH, struct.pack("<IIII", socket.if_nametoindex(sys.argv[1]), load(), _EGRESS, 0))
