@@ -4,13 +4,16 @@ import hashlib
 import socket
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import pytest
 
 from qemunet_tests.deadline import Deadline
 from qemunet_tests.errors import HarnessError, TimedOut
 from qemunet_tests.guest.console import NEWLINE, Console, ConsoleClosed
+
+#: An agent's thread that dies is no agent that misbehaves on purpose.
+pytestmark = pytest.mark.filterwarnings("error::pytest.PytestUnhandledThreadExceptionWarning")
 
 #: What an agent does with one request: the sequence number and the command, answered over the socket.
 Agent = Callable[[int, str, socket.socket], None]
@@ -27,10 +30,12 @@ def console_of(agent: Agent) -> Iterator[Console]:
     ours, theirs = socket.socketpair()
 
     def serve() -> None:
-        for line in theirs.makefile("rb"):
-            word, sequence, *rest = line.decode().removesuffix("\n").split(" ", 2)
-            if word == "run":
-                agent(int(sequence), rest[0].replace(NEWLINE, "\n"), theirs)
+        # A console that has heard enough hangs up on an agent that is still talking.
+        with suppress(ConnectionError):
+            for line in theirs.makefile("rb"):
+                word, sequence, *rest = line.decode().removesuffix("\n").split(" ", 2)
+                if word == "run":
+                    agent(int(sequence), rest[0].replace(NEWLINE, "\n"), theirs)
 
     serving = threading.Thread(target=serve)
     serving.start()
