@@ -44,8 +44,9 @@ LOOK_SECONDS, LOOKS = 0.25, 12
 #: A run that takes longer hangs.
 LONGEST_SECONDS = 3600.0
 GOOD = ("holds", "deviates", "unavailable")
-#: Computes in bursts, and ends when it has another parent than at first.
-BURN = "import os\nparent = os.getppid()\nwhile os.getppid() == parent:\n    sum(range(2_000_000))"
+#: Computes in bursts, and ends when it has another parent than the one it is told: on a busy machine that one may be
+#: gone before this begins.
+BURN = "import os, sys\nwhile os.getppid() == int(sys.argv[1]):\n    sum(range(2_000_000))"
 KILL = 9
 
 
@@ -69,7 +70,7 @@ class Load:
         missing = round(self.wanted - sum(self._since_change) / len(self._since_change))
         self._since_change.clear()
         for _ in range(missing):
-            self._own.append(subprocess.Popen([sys.executable, "-c", BURN]))
+            self._own.append(subprocess.Popen([sys.executable, "-c", BURN, str(os.getpid())]))
         for _ in range(min(-missing, len(self._own))):
             self._end(self._own.pop())
 

@@ -1,7 +1,9 @@
 """The script that runs whole runs on a busy machine: what it keeps, and that nothing of it outlives it."""
 
 import os
+import runpy
 import signal
+import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -58,15 +60,25 @@ def test_nothing_outlives_a_script_that_is_killed(folder: Path) -> None:
     run = script(folder, "--runs", "1", "--", "user/*", more=8)
     try:
         computing = Deadline(limit(120), "programs that compute, and guests")
-        computing.wait_until(
-            lambda: {"burns", "guest"} <= {_kind(process.words) for process in run.processes()}, interval_seconds=0.2
-        )
+        computing.wait_until(lambda: _computes(run), interval_seconds=0.2)
         run.note()
         os.kill(run.process.pid, signal.SIGKILL)
         run.process.wait()
         assert run.leaves_nothing(within_seconds=10), run.leftovers()
     finally:
         run.end()
+
+
+def test_a_program_that_begins_after_its_script_was_killed_ends_at_once() -> None:
+    burn = runpy.run_path(str(SCRIPT))["BURN"]
+    gone = subprocess.Popen(["true"])
+    gone.wait()
+    assert subprocess.run([sys.executable, "-c", burn, str(gone.pid)], timeout=limit(10), check=False).returncode == 0
+
+
+def _computes(run: Run) -> bool:
+    assert run.process.poll() is None, run.output
+    return {"burns", "guest"} <= {_kind(process.words) for process in run.processes()}
 
 
 def _kind(words: tuple[str, ...]) -> str:
