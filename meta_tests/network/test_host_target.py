@@ -57,7 +57,9 @@ def test_a_broken_host_is_told_its_causes(machine: HostMachine) -> None:
 
 
 def test_a_peer_at_which_nobody_listens_was_reached(machine: HostMachine) -> None:
-    asked = ("bridge/reach-lan", "user/reach-lan-tcp", SENTINEL)
+    # As Debian 13 has it: a copy without the capability that makes it everybody's.
+    machine.type("touch /mnt/ping; cp $(command -v ping) /mnt/ping; mount --bind /mnt/ping $(command -v ping)")
+    asked = ("bridge/reach-lan", "user/reach-lan-tcp", SENTINEL, "bridge/reachable-ping")
     verdicts = machine.run("--bridge", "br0", "--peer", f"{LAN}:7008", *asked)
     for claim in asked[:2]:
         assert verdicts[claim]["reason"] == f"{LAN} was reached and refuses: nobody listens at its port 7008", (
@@ -67,6 +69,10 @@ def test_a_peer_at_which_nobody_listens_was_reached(machine: HostMachine) -> Non
             "start the echo service there: socat TCP-LISTEN:7008,fork,reuseaddr EXEC:cat"
         )
     assert verdicts[SENTINEL]["verdict"] == "holds"
+    if machine.made_by_root:
+        unable = verdicts["bridge/reachable-ping"]
+        assert (unable["verdict"], "may not ping" in str(unable["reason"])) == ("unavailable", True), machine.said
+        assert unable["remedy"] == 'sudo sysctl -w net.ipv4.ping_group_range="0 2147483647"'
 
 
 def test_a_peer_that_is_the_host_itself_is_refused(machine: HostMachine) -> None:

@@ -5,7 +5,7 @@ import socket
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from qemunet_tests.errors import HarnessError
+from qemunet_tests.errors import HarnessError, Unavailable
 from qemunet_tests.guest.guest import Guest
 from qemunet_tests.host import icmp
 from qemunet_tests.host.credentials import CAP_NET_RAW
@@ -21,6 +21,11 @@ if TYPE_CHECKING:
     from qemunet_tests.guest.peer import Peer
 
 RECEIVED = re.compile(r"(\d+) packets transmitted, (\d+)(?: packets)? received")
+#: What iputils says where neither ping nor its user may open a socket for ICMP, and who is to be let.
+NO_SOCKET = re.compile(r"\bsocket: (?:Operation not permitted|Permission denied)")
+PERMITTING = 'sudo sysctl -w net.ipv4.ping_group_range="0 2147483647"'
+#: A shell's statuses of a program that it may not execute, and of one that is not there.
+NOT_RUN = (126, 127)
 #: IPv4 and ICMP. RFC 791: packets of 68 bytes pass everywhere.
 PING_HEADERS_BYTES, SMALLEST_BYTES = 28, 68
 #: Close enough to be recognised.
@@ -51,7 +56,8 @@ def ping(place: Place, address: str, count: int = 3, wait_seconds: int = 2, size
     """Send ICMP echo requests from a place.
 
     Where not all are answered they are sent once more on a busy machine, with longer patience. Raises
-    HarnessError where ping does not run.
+    HarnessError where ping fails, and Unavailable where there is none or its user may not: Debian 13 took away its
+    capability.
     """
     seen = Ping(count, 0)
     for patience_seconds in turns(wait_seconds, again=False):
@@ -65,6 +71,10 @@ def _ping(place: Place, address: str, count: int, wait_seconds: int, size_bytes:
     command = f"ping -n -c {count} -i 0.3 -W {wait_seconds} -s {size_bytes} {address}"
     answer = place.run(command, within_seconds=count * 0.3 + wait_seconds + 5)
     match = RECEIVED.search(answer.text)
+    if match is None and NO_SOCKET.search(answer.complaint):
+        raise Unavailable("this user may not ping here: ping gets no socket", PERMITTING)
+    if answer.status in NOT_RUN:
+        raise Unavailable(f"ping cannot be run here: {answer.complaint}", "sudo apt-get install iputils-ping")
     # An unreachable network is an answer; no ping program is none.
     if match is None and "unreachable" not in answer.complaint:
         raise HarnessError(f"ping did not run: {answer.complaint or answer.text}")

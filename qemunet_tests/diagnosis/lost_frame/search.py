@@ -6,6 +6,7 @@ ARP, DNS, TCP and ICMP, and needs no list of faults.
 
 import functools
 from collections.abc import Iterator
+from contextlib import suppress
 
 from qemunet_tests.diagnosis.failure import Failure
 from qemunet_tests.diagnosis.lost_frame import probes
@@ -40,14 +41,17 @@ def _followed(scene: Failure, _: int) -> Trail | None:
         return None
     # Whatever a real host does not let us know keeps only its own question from being asked.
     for exchange, links, aside in (_over_the_lan if scene.on_lan else _through_qemu)(scene, guest):
-        # Twice, because a single question may get lost, and nothing be wrong.
-        for _ in range(2):
-            trail = follow(exchange, guest, scene.bench.station, links, aside, countable=scene.on_lan)
-            if trail.complete:
-                break
-        else:
-            return trail
+        with suppress(Unavailable):
+            if not (trail := _asked(scene, guest, exchange, links, aside)).complete:
+                return trail
     return None
+
+
+def _asked(scene: Failure, guest: Guest, exchange: Exchange, links: list[str], aside: list[str]) -> Trail:
+    """Twice, because a single question may get lost, and nothing be wrong."""
+    ask = functools.partial(follow, exchange, guest, scene.bench.station, links, aside, countable=scene.on_lan)
+    first = ask()
+    return first if first.complete else ask()
 
 
 def _runs(guest: Guest) -> bool:
