@@ -18,7 +18,7 @@ DOCTOR = [sys.executable, "-m", "qemunet_tests", "doctor"]
 HOST = """
 import json, os, pathlib, subprocess, sys
 from qemunet_tests.isolation.syscalls import CLONE_NEWNET, CLONE_NEWNS, CLONE_NEWUSER, mount, unshare
-from qemunet_tests.isolation.syscalls import MS_BIND, MS_PRIVATE, MS_REC
+from qemunet_tests.isolation.syscalls import MS_BIND, MS_PRIVATE, MS_RDONLY, MS_REC
 uid, gid = os.getuid(), os.getgid()
 try:
     unshare(CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWNET)
@@ -28,7 +28,7 @@ except OSError as refused:
 for name, text in (("setgroups", "deny"), ("uid_map", f"0 {uid} 1"), ("gid_map", f"0 {gid} 1")):
     pathlib.Path("/proc/self", name).write_text(text)
 mount("none", "/", None, MS_REC | MS_PRIVATE)
-mount("none", "/sys", "sysfs")
+mount("none", "/sys", "sysfs", MS_RDONLY)
 mount("none", "/mnt", "tmpfs")
 os.mkdir("/mnt/etc")
 mount("/etc", "/mnt/etc", None, MS_BIND | MS_REC)

@@ -69,7 +69,8 @@ FOR_A_USER = (
            "sysctl -w net.ipv4.ping_group_range='1 0'"),
     broken("subnet", "caution", r"a route to 10\.0\.2\.0/24 by br0 meets", "net=10.0.3.0/24",
            "ip addr add 10.0.2.9/24 dev br0", "ip addr del 10.0.2.9/24 dev br0"),
-    broken("tun", "not", "no /dev/net/tun", "/dev/net/tun", "mount -t tmpfs none /dev/net", "umount /dev/net"),
+    broken("tun", "not", "no /dev/net/tun", "/dev/net/tun|modprobe tun", "mount -t tmpfs none /dev/net",
+           "umount /dev/net"),
     broken("smb", "caution", "there is no /usr/sbin/smbd", "samba", f"{NOTHING} /usr/sbin/smbd",
            "umount /usr/sbin/smbd"),
 )  # fmt: skip

@@ -37,9 +37,9 @@ HOST, LAN, PEER = "192.168.77.2", "192.168.77.1", "192.168.77.1:7007"
 ADMINISTRATORS = {**os.environ, "PATH": f"{os.environ.get('PATH', '')}:{SYSTEM_PATH}"}
 #: Like every first process it has to bury orphans, which a shell that waits does.
 FIRST_PROCESS = "echo ready; while sleep 3600; do :; done"
-#: Typed at the machine when it is new.
+#: Typed at the machine when it is new. Where /sys is read-only, as in a container, no user gets another.
 MACHINE = f"""
-mount -t sysfs sysfs /sys
+mount -t sysfs -o ro sysfs /sys
 mount -t tmpfs none /dev/shm && chmod 1777 /dev/shm
 mount -t tmpfs none /mnt
 mkdir /mnt/etc && mount --rbind /etc /mnt/etc && mount -t tmpfs none /etc && chmod 755 /etc
