@@ -37,9 +37,10 @@ HOST, LAN, PEER = "192.168.77.2", "192.168.77.1", "192.168.77.1:7007"
 ADMINISTRATORS = {**os.environ, "PATH": f"{os.environ.get('PATH', '')}:{SYSTEM_PATH}"}
 #: Like every first process it has to bury orphans, which a shell that waits does.
 FIRST_PROCESS = "echo ready; while sleep 3600; do :; done"
-#: Typed at the machine when it is new. Where /sys is read-only, as in a container, no user gets another.
+#: Typed at the machine when it is new. Where /sys is read-only, as in a container, a user gets no other, not even for
+#: the moment that mount(8) takes to make it read-only where it uses the new calls.
 MACHINE = f"""
-mount -t sysfs -o ro sysfs /sys
+LIBMOUNT_FORCE_MOUNT2=always mount -t sysfs -o ro sysfs /sys
 mount -t tmpfs none /dev/shm && chmod 1777 /dev/shm
 mount -t tmpfs none /mnt
 mkdir /mnt/etc && mount --rbind /etc /mnt/etc && mount -t tmpfs none /etc && chmod 755 /etc
@@ -251,7 +252,7 @@ class HostMachine:
         self.dhcp = self.start_at_lan(shlex.split(f"{usual} {options}"))
         self._wait_for_lan()
 
-    def qemunet(self, *words: str, uid: int | None = None, timeout: float = 400) -> "subprocess.CompletedProcess[str]":
+    def qemunet(self, *words: str, uid: int | None = None, timeout: float = limit(100)) -> "subprocess.CompletedProcess[str]":
         """Run the command at the machine: as an ordinary user where there can be one, else as its only one, root."""
         return subprocess.run(
             self._command(words, uid), cwd=CHECKOUT, capture_output=True, text=True, check=False, timeout=timeout
