@@ -1,13 +1,20 @@
 """Observers say no when it is no: each is shown what is there, and what is not."""
 
+import shutil
 import socket
+import subprocess
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
-from qemunet_tests.errors import HarnessError
+from meta_tests.patience import limit
+from meta_tests.user_accounts import accounts
+from qemunet_tests.errors import HarnessError, Unavailable
 from qemunet_tests.guest.bench import Bench
 from qemunet_tests.guest.guest import Guest
+from qemunet_tests.host.search_path import SYSTEM_PATH, search_path
+from qemunet_tests.isolation.processes import Completed
 from qemunet_tests.modes.bridge import BridgeNetdev
 from qemunet_tests.modes.user import UserNetdev
 from qemunet_tests.network import Lab, lab_addresses
@@ -94,6 +101,32 @@ def test_ping(guest: Guest, lab: Lab) -> None:
     assert ping(lab.switch, lab_addresses.OUTSIDE).received == 0
     with pytest.raises(HarnessError, match="ping did not run"):
         ping(lab.neighbour, "no such address")
+
+
+class ShellOfAUser:
+    """An ordinary user's, in a network where nobody may ping, who finds no program but those in a folder."""
+
+    def __init__(self, programs: Path) -> None:
+        self._programs = programs
+
+    def run(self, command: str, within_seconds: float = 10.0) -> Completed:
+        user = accounts()[-1].values[0]
+        apart = [*user.prefix, "unshare", "--user", "--map-current-user", "--net"]
+        words = [*apart, "sh", "-c", f"PATH={self._programs}; {command}"]
+        done = subprocess.run(words, capture_output=True, check=False, timeout=limit(within_seconds))
+        return Completed(done.returncode, done.stdout, done.stderr)
+
+
+def test_who_may_not_ping_or_has_no_ping_is_told(open_folder: Path) -> None:
+    with pytest.raises(Unavailable) as lacking:
+        ping(ShellOfAUser(open_folder), "127.0.0.1", count=1)
+    assert "not found" in lacking.value.reason
+    assert "iputils-ping" in lacking.value.remedy
+    # A copy has no capability, as everybody's ping in Debian 13.
+    shutil.copy(shutil.which("ping", path=search_path(SYSTEM_PATH)) or "ping", open_folder)
+    with pytest.raises(Unavailable, match="may not ping here") as forbidden:
+        ping(ShellOfAUser(open_folder), "127.0.0.1", count=1)
+    assert forbidden.value.remedy == 'sudo sysctl -w net.ipv4.ping_group_range="0 2147483647"'
 
 
 @pytest.mark.parametrize("protocol", ["TCP", "UDP"])

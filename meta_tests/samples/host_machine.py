@@ -252,7 +252,9 @@ class HostMachine:
         self.dhcp = self.start_at_lan(shlex.split(f"{usual} {options}"))
         self._wait_for_lan()
 
-    def qemunet(self, *words: str, uid: int | None = None, timeout: float = limit(100)) -> "subprocess.CompletedProcess[str]":
+    def qemunet(
+        self, *words: str, uid: int | None = None, timeout: float = limit(100)
+    ) -> "subprocess.CompletedProcess[str]":
         """Run the command at the machine: as an ordinary user where there can be one, else as its only one, root."""
         return subprocess.run(
             self._command(words, uid), cwd=CHECKOUT, capture_output=True, text=True, check=False, timeout=timeout
