@@ -47,6 +47,8 @@ class Guest:
         self.pace = pace
         #: Seconds on the monotonic clock when QEMU was started; the benchmarks count from here.
         self.started_seconds = qemu.started_seconds
+        #: The same moment by the clock that its captures are dated by.
+        self.started_at_seconds = qemu.started_at_seconds
         #: What it was asked to run last, for whoever wants to ask again.
         self.last_command: str | None = None
         #: What its template wrote on the console before this guest was thawed from it.

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Literal
 
 from qemunet_tests.deadline import Deadline
-from qemunet_tests.errors import TimedOut
+from qemunet_tests.errors import HarnessError, TimedOut
 from qemunet_tests.guest.guest import Guest
 from qemunet_tests.isolation.station import Station
 from qemunet_tests.observe.capture import ETH_P_ALL, whole_capture
@@ -125,6 +125,10 @@ def _sum(content: bytes) -> int:
     return total
 
 
+#: QEMU dates captures from a whole second, and counts on from when the guest was frozen.
+_WHOLE_SECONDS, _FROZEN_SECONDS = 2.0, 600.0
+
+
 @dataclass(frozen=True)
 class Delay:
     """Seconds from the start of a guest's QEMU, which is when its tap joins the bridge.
@@ -146,12 +150,14 @@ class Delay:
 
 
 def delay(guest: Guest) -> Delay:
-    """What is known so far of a guest."""
-    # The capture has the host's clock, which is wound back to the start of QEMU here.
-    started = time.time() - (time.monotonic() - guest.started_seconds)
+    """What is known so far of a guest. Raises HarnessError where its capture has other times than it can have."""
     times: dict[str, float] = {}
     for kind, at_seconds in timed_dhcp_messages(guest):
-        times.setdefault(kind, at_seconds - started)
+        # QEMU asks the host's clock once, when it starts, and counts from there.
+        times.setdefault(kind, at_seconds - guest.started_at_seconds)
+    alive_seconds = time.monotonic() - guest.started_seconds
+    if any(not -_WHOLE_SECONDS <= each <= alive_seconds + _FROZEN_SECONDS for each in times.values()):
+        raise HarnessError("what a guest sent is dated before it was started, or later than now: the clock was set")
     return Delay(times.get("discover"), times.get("offer"))
 
 

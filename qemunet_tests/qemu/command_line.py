@@ -85,7 +85,8 @@ class QemuProcess:
         self._tried = list(words)
         self._require = require
         self.words = [*words, *self._plumbing(descriptors, serial_ports)]
-        self.started_seconds = time.monotonic()
+        #: By a clock that only runs, and by the one that captures are dated by.
+        self.started_seconds, self.started_at_seconds = time.monotonic(), time.time()
         with self._stderr.open("wb") as stderr:
             self.process = start(self.words, stderr=stderr, pass_fds=descriptors)
         for end in theirs:

@@ -74,8 +74,9 @@ class Starter:
 
         def start(command: Sequence[str], **options: object) -> Process:
             # The server of `smb=` keeps its files where this says: nothing is to be left on the machine.
-            # And QEMU looks for its firmware in the current folder first, whoever put a file there.
-            changed = [f"TMPDIR={folder / OWN}"]
+            # It dates captures by mktime(3) of gmtime(3), which is right in UTC alone (net/dump.c).
+            # And it looks for its firmware in the current folder first, whoever put a file there.
+            changed = [f"TMPDIR={folder / OWN}", "TZ=UTC"]
             return self.start_qemu(command, changed, capabilities=capabilities, **{"cwd": folder, **options})
 
         try:

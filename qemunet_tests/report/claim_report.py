@@ -7,6 +7,7 @@ from typing import TypeVar
 from qemunet_tests.claims import Claim, Deviation, Installed
 from qemunet_tests.errors import HarnessError
 from qemunet_tests.host.obstacle import Obstacle
+from qemunet_tests.host.wall_clock import WallClock
 from qemunet_tests.isolation.cpu_time import spent_seconds
 from qemunet_tests.report.verdict import judge, one_line
 from qemunet_tests.report.verdict_of_test import Verdict, VerdictOfTest, worst
@@ -38,6 +39,7 @@ class ClaimReport:
         self._endings: list[tuple[Verdict, Obstacle]] = []
         self._seconds = 0.0
         self._cpu_seconds_before: float | None = None
+        self._clock = WallClock()
 
     def expects(self, text: str) -> str:
         """On this target the promise amounts to `text`, which is returned."""
@@ -89,9 +91,8 @@ class ClaimReport:
     def _explained(
         self, seen: Obstacle, phase: str, error: BaseException, fixtures: Mapping[str, object]
     ) -> tuple[Verdict, Obstacle]:
-        if failing := _failing_service(fixtures):
-            reason = f"in the lab, {failing}; without it the test saw: {seen.reason}"
-            return Verdict.INCONCLUSIVE, Obstacle(reason)
+        if why := self._why_nothing_was_learned(fixtures):
+            return Verdict.INCONCLUSIVE, Obstacle(f"{why} the test saw: {seen.reason}")
         complaint = ""
         if phase != "teardown":
             try:
@@ -104,6 +105,13 @@ class ClaimReport:
                 complaint = f" (looking for the cause failed: {one_line(failure)})"
         blamed = self._blamed or seen
         return Verdict.BROKEN, replace(blamed, reason=blamed.reason + complaint)
+
+    def _why_nothing_was_learned(self, fixtures: Mapping[str, object]) -> str | None:
+        """What happened that is no fault of what is tried: the beginning of a sentence."""
+        if failing := _failing_service(fixtures):
+            return f"in the lab, {failing}; without it"
+        change = self._clock.change()
+        return change and f"the clock of this host {change} meanwhile;"
 
     def verdict(self) -> VerdictOfTest:
         """What was found out, once all phases have ended."""
