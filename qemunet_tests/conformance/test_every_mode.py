@@ -14,7 +14,8 @@ from qemunet_tests.observe.reach import echoes
 @pytest.mark.parametrize("told", [promise("user/address", "interface"), promise("bridge/lease-address", "address")])
 def test_dhcp_gives_an_address_of_the_network(guest, network, claim, told):
     claim.expects(network.pool)
-    assert network.leases(claim.sees(getattr(lease_of(guest), told)))
+    given = claim.sees(getattr(lease_of(guest), told))
+    assert network.leases(given), f"{given} is no address that the network gives"
 
 
 @pytest.mark.parametrize(
@@ -39,7 +40,7 @@ def test_the_documented_nic_works(guest, network, claim, nic_model, told):
     address = getattr(lease_of(guest), told)
     claim.sees(f"{driver(guest)} {address}")
     assert driver(guest) == nic_model
-    assert network.leases(address)
+    assert network.leases(address), f"{address} is no address that the network gives"
 
 
 @pytest.mark.parametrize(
