@@ -45,13 +45,18 @@ def _echoes(guest: Place, protocol: str, service: Endpoint, wait_seconds: int) -
 
 @dataclass(frozen=True)
 class BannerAnswer:
-    """The word that was read, or what kept us from reading one."""
+    """What became of a call: `answered` by anybody at all, and what kept us from hearing the guest's own word."""
 
-    word: str
+    answered: bool
     trouble: str = ""
 
+    @property
+    def right(self) -> bool:
+        """Whether it was the guest, with the word that was asked for."""
+        return self.answered and not self.trouble
+
     def __str__(self) -> str:
-        return "answers" if self.word else self.trouble
+        return self.trouble or "answers"
 
 
 def put_up(guest: Guest, port: int, protocol: str = "TCP") -> str:
@@ -66,27 +71,37 @@ def put_up(guest: Guest, port: int, protocol: str = "TCP") -> str:
 
 
 def read_at(
-    station: Station, address: str, port: int, protocol: str = "TCP", wait_seconds: float = 10.0
+    word: str, station: Station, address: str, port: int, protocol: str = "TCP", wait_seconds: float = 10.0
 ) -> BannerAnswer:
-    """What is said at an address and port to somebody who calls from a station: without an answer, he calls again."""
-    answer = BannerAnswer("", NO_ANSWER)
+    """Whether a word is said at an address and port to somebody who calls from a station, and to him once more.
+
+    Without an answer, he calls again.
+    """
+    first = _called(word, station, address, port, protocol, wait_seconds)
+    return _called(word, station, address, port, protocol, wait_seconds) if first.right else first
+
+
+def _called(word: str, station: Station, address: str, port: int, protocol: str, wait_seconds: float) -> BannerAnswer:
+    answer = BannerAnswer(False, NO_ANSWER)
     for patience_seconds in turns(wait_seconds):
-        answer = _read_at(station, address, port, protocol, patience_seconds)
+        answer = _read_at(word, station, address, port, protocol, patience_seconds)
         if answer.trouble != NO_ANSWER:
             break
     return answer
 
 
-def _read_at(station: Station, address: str, port: int, protocol: str, wait_seconds: float) -> BannerAnswer:
+def _read_at(word: str, station: Station, address: str, port: int, protocol: str, wait_seconds: float) -> BannerAnswer:
     with station.open_socket(SOCKETS[protocol]) as caller:
         caller.settimeout(wait_seconds)
         try:
             caller.connect((address, port))
             if protocol == "UDP":
                 caller.send(b"who is there?")
-            word = caller.recv(64).decode(errors="replace").strip()
+            said = caller.recv(64).decode(errors="replace").strip()
         except TimeoutError:
-            return BannerAnswer("", NO_ANSWER)
+            return BannerAnswer(False, NO_ANSWER)
         except OSError as refusal:
-            return BannerAnswer("", refusal.strerror or str(refusal))
-    return BannerAnswer(word) if word else BannerAnswer("", "hangs up without a word")
+            return BannerAnswer(False, refusal.strerror or str(refusal))
+    if not said:
+        return BannerAnswer(False, "hangs up without a word")
+    return BannerAnswer(True, "" if said == word else "another service answers")
