@@ -4,7 +4,7 @@ import re
 import socket
 
 from meta_tests.faults.fault import BRIDGE_SENTINELS, USER_SENTINELS, fault
-from meta_tests.faults.wrapper import alter_netdev, alter_qemu, without_pair
+from meta_tests.faults.wrapper import alter_netdev, alter_qemu, as_bridged, is_literal, without_pair
 from qemunet_tests.errors import HarnessError
 from qemunet_tests.guest.bench import Bench
 from qemunet_tests.guest.guest import Guest
@@ -14,11 +14,6 @@ from qemunet_tests.modes.user import UserNetdev
 from qemunet_tests.network import Lab, private_etc
 
 _held: list[socket.socket] = []
-
-
-def is_literal(words: list[str]) -> bool:
-    """Whether this is a command line of the post's own."""
-    return "-nographic" in words
 
 
 def filter_packets(station: Station, chains: str) -> None:
@@ -114,14 +109,7 @@ def qemu_with_capability(lab: Lab) -> None:
        sentinels=(*BRIDGE_SENTINELS, "user/hostfwd-udp"))  # fmt: skip
 def bridged_instead(lab: Lab) -> None:
     """A management tool plugs guests into the host's bridge that were to have user networking."""
-    keep = {"--inh-caps=-all": "--inh-caps=-all,+net_admin", "--ambient-caps=-all": "--ambient-caps=-all,+net_admin"}
-
-    def alter(words: list[str]) -> list[str]:
-        if "user,id=net0" not in words or "-device" not in words or is_literal(words):
-            return words
-        return [keep.get(word, word).replace("user,id=net0", "bridge,id=net0,br=br0") for word in words]
-
-    alter_qemu(lab, alter)
+    as_bridged(lab)
 
 
 @fault("user/gateway", "user/dns-offered", "user/dns-resolves", "user/reach-lan-tcp", "user/reach-outside-udp",
@@ -132,7 +120,8 @@ def restricted(lab: Lab) -> None:
     alter_netdev(lab, lambda word: f"{word},restrict=on")
 
 
-@fault("user/reach-lan-tcp", "user/reach-lan-udp", cause=r"the host itself does not reach 192\.168\.1\.10",
+@fault("user/reach-lan-tcp", "user/reach-lan-udp", "user/bulk-both-ways",
+       cause=r"the host itself does not reach 192\.168\.1\.10",
        sentinels=(*BRIDGE_SENTINELS, "user/reach-outside-tcp"))  # fmt: skip
 def neighbour_off(lab: Lab) -> None:
     """The machine on the LAN is switched off."""

@@ -34,6 +34,23 @@ def alter_netdev(lab: Lab, change: Callable[[str], str]) -> None:
     alter_qemu(lab, alter)
 
 
+def is_literal(words: list[str]) -> bool:
+    """Whether this is a command line of the post's own."""
+    return "-nographic" in words
+
+
+def as_bridged(lab: Lab) -> None:
+    """Put guests into the host's bridge that were to have user networking."""
+    keep = {"--inh-caps=-all": "--inh-caps=-all,+net_admin", "--ambient-caps=-all": "--ambient-caps=-all,+net_admin"}
+
+    def alter(words: list[str]) -> list[str]:
+        if "user,id=net0" not in words or "-device" not in words or is_literal(words):
+            return words
+        return [keep.get(word, word).replace("user,id=net0", "bridge,id=net0,br=br0") for word in words]
+
+    alter_qemu(lab, alter)
+
+
 def without_pair(words: list[str], option: str) -> list[str]:
     """A command line without an option and its value."""
     at = words.index(option)

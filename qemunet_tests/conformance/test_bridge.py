@@ -41,13 +41,17 @@ def test_without_the_setuid_bit_an_ordinary_user_gets_no_tap(bench, target, clai
 
 
 @pytest.mark.claim("bridge/backend-is-tap-in-bridge")
-def test_the_backend_is_a_tap_in_the_bridge(guest, target, claim):
-    claim.expects(f"a tap in {target.bridge}")
+def test_the_backend_is_a_tap_in_the_bridge(guest, bench, target, claim):
+    claim.expects(f"a tap in {target.bridge}, gone with QEMU")
     (backend,) = backends(guest)
     tap = tap_of(guest)
     bridge = tap and bridge_of(target.host, tap)
     claim.sees(f"a {backend.kind} in {bridge or 'no bridge'}")
     assert (backend.kind, bridge) == ("tap", target.bridge)
+    bench.discard(guest)
+    gone = target.host.index(tap) is None
+    claim.sees(f"a tap in {bridge}, {'gone with QEMU' if gone else 'there without QEMU'}")
+    assert gone, f"{tap} is still there, and QEMU has ended"
 
 
 @pytest.mark.claim("bridge/lease-known-to-server")

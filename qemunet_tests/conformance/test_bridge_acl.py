@@ -15,18 +15,27 @@ DENIED = "access denied by acl file"
 
 @pytest.mark.parametrize(
     ("bridge", "expected"),
-    [promise("bridge/acl-allow", None, STARTED), promise("bridge/acl-not-listed", "br-unlisted", DENIED)],
+    [
+        promise("bridge/acl-allow", "{}", STARTED),
+        promise("bridge/acl-not-listed", "br-unlisted", DENIED),
+    ],
 )
 def test_only_a_bridge_that_is_listed_may_be_used(bench, target, claim, bridge, expected):
-    """Without a name, the bridge that is tried."""
-    attempt = bench.attempt(netdevs=[netdev(bridge or target.bridge)])
-    assert claim.sees(helper_answer(attempt)) == claim.expects(expected)
+    """{} is the bridge that is tried."""
+    said = claim.sees(helper_answer(bench.attempt(netdevs=[netdev(bridge.format(target.bridge))])))
+    assert said == claim.expects(expected), f"asked for {bridge.format(target.bridge)}: {said}"
 
 
 @pytest.mark.usefixtures("access_list")
 @pytest.mark.parametrize(
     ("rules", "included", "expected"),
     [
+        promise("bridge/acl-allow", "# who may\n\n  allow   {0}  \n\n#deny {0}\n", "", STARTED),
+        promise("bridge/acl-allow", "allow {0}x\nallow {0}\n", "", STARTED),
+        promise("bridge/acl-allow", "allow all\n", "", STARTED),
+        promise("bridge/acl-not-listed", "", "", DENIED),
+        promise("bridge/acl-not-listed", "# allow {0}\n", "", DENIED),
+        promise("bridge/acl-not-listed", "allow {0}x\nallow x{0}\nallow {2}\n", "", DENIED),
         promise("bridge/acl-deny", "allow {0}\ndeny {0}\n", "", DENIED),
         promise("bridge/acl-deny", "deny {0}\nallow {0}\n", "", DENIED),
         promise("bridge/acl-deny", "deny all\nallow {0}\n", "", DENIED),
@@ -35,11 +44,11 @@ def test_only_a_bridge_that_is_listed_may_be_used(bench, target, claim, bridge, 
     ],
 )
 def test_what_the_rules_decide(bench, target, claim, rules, included, expected):
-    """Of the bridge {0}, with a file {1} that may be included."""
+    """Of the bridge {0}, with a file {1} that may be included; {2} is how the bridge's name begins."""
     other = private_etc.replace("qemu/more.conf", included.format(target.bridge))
-    private_etc.replace("qemu/bridge.conf", rules.format(target.bridge, other))
-    attempt = bench.attempt(netdevs=[netdev(target.bridge)])
-    assert claim.sees(helper_answer(attempt)) == claim.expects(expected)
+    private_etc.replace("qemu/bridge.conf", rules.format(target.bridge, other, target.bridge[:-1]))
+    said = claim.sees(helper_answer(bench.attempt(netdevs=[netdev(target.bridge)])))
+    assert said == claim.expects(expected), f"with the list {' '.join(rules.split())}: {said}"
 
 
 @pytest.mark.claim("bridge/acl-missing")

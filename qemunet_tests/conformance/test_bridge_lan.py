@@ -34,4 +34,4 @@ def test_packets_of_full_size_reach_the_gateway(leased_guest, claim):
     gateway = lease_of(leased_guest).gateway
     small, full = (ping(leased_guest, gateway, size_bytes=size) for size in (56, FULL_SIZE_BYTES))
     claim.sees(f"of 56 bytes {small.received} of 3, of {FULL_SIZE_BYTES} bytes {full.received} of 3 answered")
-    assert (small.received, full.received) == (3, 3)
+    assert (small.whole, full.whole) == (True, True), f"of 56 bytes {small}, of {FULL_SIZE_BYTES} bytes {full}"

@@ -9,6 +9,7 @@ from qemunet_tests.conformance.promises import promise
 from qemunet_tests.observe.lease import lease_of
 from qemunet_tests.observe.nic import driver
 from qemunet_tests.observe.reach import echoes
+from qemunet_tests.observe.tcp import bulk
 
 
 @pytest.mark.parametrize("told", [promise("user/address", "interface"), promise("bridge/lease-address", "address")])
@@ -61,3 +62,12 @@ def test_the_guest_reaches_others(leased_guest, target, claim, place, protocols)
     answered = [protocol for protocol in asked if echoes(leased_guest, protocol, service)]
     claim.sees(f"{service} {'answers' if answered else 'does not answer'} by {' and '.join(answered or asked)}")
     assert answered == asked
+
+
+@pytest.mark.lengthy
+@pytest.mark.parametrize(
+    "size_bytes", [promise("user/bulk-both-ways", 10 * 1024 * 1024), promise("bridge/bulk-both-ways", 1024 * 1024)]
+)
+def test_bulk_data_passes_both_ways(leased_guest, target, claim, size_bytes):
+    transfer = claim.sees(bulk(leased_guest, target.neighbour_echo.by("TCP"), size_bytes))
+    assert transfer.intact, str(transfer)

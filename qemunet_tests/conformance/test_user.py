@@ -5,6 +5,7 @@ import pytest
 from qemunet_tests.errors import HarnessError
 from qemunet_tests.network.lab_firewall import rejecting, ruleset
 from qemunet_tests.network.target import Endpoint
+from qemunet_tests.observe.capture import ARP, UDP, GuestWire
 from qemunet_tests.observe.dns import ask_from, ask_in, told, used_by_qemu
 from qemunet_tests.observe.lease import ENOUGH_QUESTIONS, lease_of
 from qemunet_tests.observe.nic import address_given, addresses
@@ -34,16 +35,20 @@ def test_qemu_needs_no_privilege(guest, target, claim):
 
 
 @pytest.mark.claim("user/gateway-is-host-loopback")
-def test_the_gateway_is_the_hosts_loopback(leased_guest, target, claim):
+def test_the_gateway_is_the_hosts_loopback(leased_guest, network, target, claim):
     with target.host.open_socket() as on_the_lan:
         on_the_lan.bind((target.address, 0))
         on_the_lan.listen()
         port = on_the_lan.getsockname()[1]
-        beside = refusal(leased_guest, Endpoint("10.0.2.2", port))
+        beside = refusal(leased_guest, Endpoint(network.gateway, port))
         direct = refusal(leased_guest, Endpoint(target.address, port))
-    behind = echoes(leased_guest, "TCP", Endpoint("10.0.2.2", target.loopback_echo.port))
-    claim.sees(f"127.0.0.1: {'reached' if behind else 'not reached'}; LAN address only: {beside or 'reached'}")
-    assert behind, f"what listens on {target.loopback_echo} is not reached at 10.0.2.2"
+    service = Endpoint(network.gateway, target.loopback_echo.port)
+    behind = {protocol: echoes(leased_guest, protocol, service) for protocol in ("TCP", "UDP")}
+    reached = " and ".join(protocol for protocol, answered in behind.items() if answered)
+    there = f"reached by {reached}" if reached else "not reached"
+    claim.sees(f"127.0.0.1: {there}; LAN address only: {beside or 'reached'}")
+    for protocol, answered in behind.items():
+        assert answered, f"what listens on {target.loopback_echo} is not reached at {network.gateway} by {protocol}"
     assert (beside, direct) == ("Connection refused", "")
 
 
@@ -53,13 +58,19 @@ def test_a_lease_lasts_a_day(guest, claim):
 
 
 @pytest.mark.claim("user/dns-resolves")
-def test_the_resolver_gives_the_hosts_answer(leased_guest, target, claim):
-    hosts = {name: ask_from(target.host, used_by_qemu(), name) for name in target.names}
+def test_the_resolver_gives_the_hosts_answer(leased_guest, network, target, claim):
+    def answers(protocols, ask, *of):
+        return {by: {name: ask(*of, name, protocol=by) for name in target.names} for by in protocols}
+
+    hosts = answers(("UDP", "TCP"), ask_from, target.host, used_by_qemu())
+    # Not every resolver serves TCP.
+    if not all(hosts["TCP"].values()):
+        del hosts["TCP"]
     claim.expects(told(hosts))
-    assert all(hosts.values()), "the resolver gives the host itself no answer"
-    guests = {name: ask_in(leased_guest, "10.0.2.3", name) for name in target.names}
+    assert all(hosts["UDP"].values()), "the resolver gives the host itself no answer"
+    guests = answers(hosts, ask_in, leased_guest, network.resolver)
     claim.sees(told(guests))
-    assert guests == hosts
+    assert guests == hosts, f"the guest is told otherwise than the host: {told(guests)}"
 
 
 @pytest.mark.claim("user/host-firewall-applies")
@@ -76,6 +87,7 @@ def test_a_firewall_of_the_host_holds_for_the_guest(leased_guest, lab, target, c
 @pytest.mark.claim("user/other-protocols-dropped")
 def test_no_other_protocol_leaves_qemu(leased_guest, target, claim):
     address = target.neighbour_echo.address
+    wire = GuestWire(leased_guest)
     with RawListener(target.neighbour) as ear:
         send_from_guest(leased_guest, address, b"qemunet1")
         # libslirp takes frames as they come: when this answer is here, it has dealt with all before.
@@ -84,8 +96,12 @@ def test_no_other_protocol_leaves_qemu(leased_guest, target, claim):
         assert ear.hears_all(b"qemunet2"), "they do not arrive from the host either"
         arrived = ear.heard(b"qemunet1")
     assert left_the_guest(leased_guest, b"qemunet1"), "the guest sent none"
-    claim.sees(f"{', '.join(arrived) or 'none'} of {', '.join(PROTOCOLS)} arrived")
+    came = [each for each in wire.packets() if each.source_mac != leased_guest.macs[0]]
+    answers = [each for each in came if each.kind not in (ARP, UDP)]
+    told_so = ", and the guest is told" if answers else ""
+    claim.sees(f"{', '.join(arrived) or 'none'} of {', '.join(PROTOCOLS)} arrived{told_so}")
     assert arrived == []
+    assert answers == [], "they are not dropped without a word"
 
 
 @pytest.mark.claim("user/netdev-without-device")

@@ -6,28 +6,31 @@ import pytest
 
 from qemunet_tests.observe.arp import answers_arp
 from qemunet_tests.observe.lease import lease_of
-from qemunet_tests.observe.smb import MOUNT_POINT, arrived_in, mount
+from qemunet_tests.observe.smb import MOUNT_POINT, Content, arrived_in, content_in, mount
 
 SERVER = "10.0.2.4"
+#: Many times what one request carries.
+SIZE_BYTES = 1024 * 1024
 
 
 @pytest.mark.claim("user/smb-server")
 @pytest.mark.lengthy
 def test_a_folder_of_the_host_is_read_and_written(user_guest_with, shared_folder, claim):
-    to_guest, to_host = secrets.token_bytes(20_000), secrets.token_bytes(20_000)
+    to_guest = secrets.token_bytes(SIZE_BYTES)
     (shared_folder / "to-guest").write_bytes(to_guest)
     guest = user_guest_with(options=(f"smb={shared_folder}",))
     assert lease_of(guest)
     trouble = mount(guest, SERVER)
     assert not trouble, claim.sees(trouble)
-    arrived = guest.run(f"cat {MOUNT_POINT}/to-guest").stdout
-    guest.put("/tmp/to-host", to_host)
+    read = content_in(guest, f"{MOUNT_POINT}/to-guest")
+    guest.check(f"dd if=/dev/urandom of=/tmp/to-host bs=1k count={SIZE_BYTES // 1024} 2>/dev/null")
+    sent = content_in(guest, "/tmp/to-host")
     written = guest.run(f"cp /tmp/to-host {MOUNT_POINT} && umount {MOUNT_POINT}")
     assert written.succeeded, claim.sees(written.complaint)
-    kept = arrived_in(shared_folder, "to-host") or b""
-    claim.sees(f"read {len(arrived)} bytes, wrote {len(kept)}")
-    assert arrived == to_guest, "what the guest read is not what the host wrote"
-    assert kept == to_host, "what the host got is not what the guest wrote"
+    kept = Content.of(arrived_in(shared_folder, "to-host") or b"")
+    claim.sees(f"read {read.size_bytes} bytes, wrote {kept.size_bytes}")
+    assert read == Content.of(to_guest), "what the guest read is not what the host wrote"
+    assert kept == sent, "what the host got is not what the guest wrote"
 
 
 @pytest.mark.claim("user/smb-absent")

@@ -50,7 +50,9 @@ class LivingGuests:
                 self.discard(guest)
 
     def discard(self, guest: Guest) -> None:
-        """End a guest, and forget everything it wrote."""
+        """End a guest, and forget everything it wrote. Nothing is to be done where that was done."""
+        if guest not in self._live:
+            return
         self._live.remove(guest)
         self._before_discard(guest)
         guest.close()

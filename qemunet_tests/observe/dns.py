@@ -15,6 +15,13 @@ from qemunet_tests.timeouts import turns, whole
 
 ANSWER = re.compile(r"^Address(?: \d+)?:\s+(\d+\.\d+\.\d+\.\d+)\s*$", re.MULTILINE)
 
+SOCKETS = {"UDP": socket.SOCK_DGRAM, "TCP": socket.SOCK_STREAM}
+#: How a guest's socat calls: by TCP it does not say that it has asked all it will, for which some hang up.
+CALLERS = {"UDP": "UDP4:{server}:53", "TCP": "TCP4:{server}:53,shut-none"}
+MOST_BYTES = 4096
+#: RFC 1035, 4.2.2: by TCP a message follows its length.
+LENGTH_BYTES = 2
+
 #: RFC 1035, 4.1.1.
 CODES = {0: "no address", 1: "FORMERR", 2: "SERVFAIL", 3: "NXDOMAIN", 4: "NOTIMP", 5: "REFUSED"}
 
@@ -46,14 +53,20 @@ def used_by_qemu() -> str:
     return resolver.read().used or "127.0.0.1"
 
 
-def told(answers: Mapping[str, DnsAnswer | None]) -> str:
-    """For people."""
+def told(answers: Mapping[str, Mapping[str, DnsAnswer | None]]) -> str:
+    """For people: by protocol, where the answers by UDP and TCP are not the same."""
+    if len(set(map(_listed, answers.values()))) == 1:
+        return f"{_listed(next(iter(answers.values())))}, by {' and '.join(answers)}"
+    return "; ".join(f"by {protocol} {_listed(answered)}" for protocol, answered in answers.items())
+
+
+def _listed(answers: Mapping[str, DnsAnswer | None]) -> str:
     return ", ".join(f"{name} is {answer or 'not answered'}" for name, answer in answers.items())
 
 
 def answers_user(station: Station, identity: Identity, server: str, name: str) -> bool:
     """Whether a resolver answers a question that a user puts from a station."""
-    asking = [*identity.prefix(), "python3", "-I", "-c", _ASK, server, _question(name).hex()]
+    asking = [*identity.prefix(), "python3", "-I", "-c", _ASK, server, _question(name, "UDP").hex()]
     return station.ask(asking).succeeded
 
 
@@ -67,15 +80,18 @@ asking.recv(4096)
 """
 
 
-def ask_from(station: Station, server: str, name: str, wait_seconds: float = 2.0) -> DnsAnswer | None:
+def ask_from(
+    station: Station, server: str, name: str, wait_seconds: float = 2.0, protocol: str = "UDP"
+) -> DnsAnswer | None:
     """What a resolver answers to a question from a station; None when it does not, asked twice."""
-    with station.open_socket(socket.SOCK_DGRAM) as asking:
-        for patience_seconds in turns(wait_seconds):
+    for patience_seconds in turns(wait_seconds):
+        with station.open_socket(SOCKETS[protocol]) as asking:
             asking.settimeout(patience_seconds)
             try:
                 asking.connect((server, 53))
-                asking.send(_question(name))
-                return _answer(asking.recv(4096))
+                asking.send(_question(name, protocol))
+                if answer := _answer(_received(asking, protocol)):
+                    return answer
             except OSError:
                 continue
     return None
@@ -86,33 +102,43 @@ def host_answers(station: Station, server: str, name: str, wait_seconds: float =
     return ask_from(station, server, name, wait_seconds) is not None
 
 
-def ask_in(guest: Guest, server: str, name: str, wait_seconds: int = 5) -> DnsAnswer | None:
+def ask_in(guest: Guest, server: str, name: str, wait_seconds: int = 5, protocol: str = "UDP") -> DnsAnswer | None:
     """The same from inside a guest."""
-    guest.put("/tmp/question", _question(name))
+    guest.put("/tmp/question", _question(name, protocol))
     for patience_seconds in turns(wait_seconds):
         wait = whole(patience_seconds)
-        # UDP knows no end of a conversation, so the answer is watched for.
-        ask = f"socat -t {wait} - UDP4:{server}:53 </tmp/question >/tmp/answer 2>/dev/null &"
-        watch = f"n=0; until [ -s /tmp/answer ] || [ $n = {wait * 10} ]; do n=$((n+1)); sleep 0.1; done"
+        # Nobody ends the conversation, so the answer is watched for.
+        caller = CALLERS[protocol].format(server=server)
+        ask = f"socat -t {wait} - {caller} </tmp/question >/tmp/answer 2>/dev/null &"
+        enough = f"[ $(wc -c </tmp/answer) -gt {LENGTH_BYTES} ]"
+        watch = f"n=0; until {enough} || [ $n = {wait * 10} ]; do n=$((n+1)); sleep 0.1; done"
         said = guest.run(f": >/tmp/answer; {ask} {watch}; cat /tmp/answer", wait + 5).stdout
-        if answer := _answer(said):
+        if answer := _answer(said[LENGTH_BYTES:] if protocol == "TCP" else said):
             return answer
     return None
 
 
-def _question(name: str) -> bytes:
+def _question(name: str, protocol: str) -> bytes:
     from scapy.layers.dns import DNS, DNSQR
 
-    return bytes(DNS(id=secrets.randbits(16), rd=1, qd=DNSQR(qname=name)))
+    asked = bytes(DNS(id=secrets.randbits(16), rd=1, qd=DNSQR(qname=name)))
+    return len(asked).to_bytes(LENGTH_BYTES) + asked if protocol == "TCP" else asked
 
 
-def _answer(datagram: bytes) -> DnsAnswer | None:
+def _received(asking: socket.socket, protocol: str) -> bytes:
+    if protocol == "UDP":
+        return asking.recv(MOST_BYTES)
+    length = int.from_bytes(asking.recv(LENGTH_BYTES, socket.MSG_WAITALL))
+    return asking.recv(length, socket.MSG_WAITALL)
+
+
+def _answer(message: bytes) -> DnsAnswer | None:
     from scapy.layers.dns import DNS
 
     header_bytes, a_record = 12, 1
-    if len(datagram) < header_bytes:
+    if len(message) < header_bytes:
         return None
-    said = DNS(datagram)
+    said = DNS(message)
     records = [said.an[n] for n in range(said.ancount)] if said.ancount else []
     return DnsAnswer(
         CODES.get(said.rcode, f"response code {said.rcode}"),

@@ -2,6 +2,7 @@
 
 import re
 import socket
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -11,6 +12,7 @@ from qemunet_tests.host import icmp
 from qemunet_tests.host.credentials import CAP_NET_RAW
 from qemunet_tests.isolation.station import Station
 from qemunet_tests.observe.arp import who_has
+from qemunet_tests.observe.capture import ICMP, GuestWire, Packet
 from qemunet_tests.observe.command_place import Place
 from qemunet_tests.observe.lease import lease
 from qemunet_tests.observe.process import privileges
@@ -32,7 +34,7 @@ PING_HEADERS_BYTES, SMALLEST_BYTES = 28, 68
 EXACT_TO_BYTES = 4
 #: linux/if_ether.h: what a guest believes that the LAN carries, less the headers of IPv4 and ICMP.
 FULL_SIZE_BYTES = 1500 - 28
-ECHO_REPLY = 0
+ECHO_REPLY, ECHO_REQUEST = 0, 8
 HOP = re.compile(r"^\s*\d+\s+(\S+)", re.MULTILINE)
 #: traceroute's option for each protocol it can send its probes by.
 PROBES = {"udp": "", "icmp": "-I", "tcp": "-T"}
@@ -43,17 +45,32 @@ FIRST_WITH_RAW = (4, 7)
 
 @dataclass(frozen=True)
 class Ping:
-    """How many echo requests were sent, and how many replies came back."""
+    """How many echo requests were sent, and how many were answered: by whom they went to, with what they carried.
+
+    `wrong` are replies of any other kind, which ping(1) may well count: another sender, number or content, or one more.
+    """
 
     sent: int
     received: int
+    wrong: int = 0
+
+    @property
+    def whole(self) -> bool:
+        """Whether every request was answered, and nothing else came."""
+        return self.received == self.sent and not self.wrong
+
+    @property
+    def silent(self) -> bool:
+        """Whether nothing came that calls itself a reply."""
+        return not self.received and not self.wrong
 
     def __str__(self) -> str:
-        return f"{self.received} of {self.sent} echo requests answered"
+        wrong = f", {self.wrong} replies are wrong" if self.wrong else ""
+        return f"{self.received} of {self.sent} echo requests answered{wrong}"
 
 
 def ping(place: Place, address: str, count: int = 3, wait_seconds: int = 2, size_bytes: int = 56) -> Ping:
-    """Send ICMP echo requests from a place.
+    """Send ICMP echo requests from a place; a guest's are compared with their replies on its wire.
 
     Where not all are answered they are sent once more on a busy machine, with longer patience. Raises
     HarnessError where ping fails, and Unavailable where there is none or its user may not: Debian 13 took away its
@@ -69,6 +86,7 @@ def ping(place: Place, address: str, count: int = 3, wait_seconds: int = 2, size
 
 def _ping(place: Place, address: str, count: int, wait_seconds: int, size_bytes: int) -> Ping:
     command = f"ping -n -c {count} -i 0.3 -W {wait_seconds} -s {size_bytes} {address}"
+    wires = [GuestWire(place, number) for number in range(len(place.nics))] if isinstance(place, Guest) else []
     answer = place.run(command, within_seconds=count * 0.3 + wait_seconds + 5)
     match = RECEIVED.search(answer.text)
     if match is None and NO_SOCKET.search(answer.complaint):
@@ -78,7 +96,21 @@ def _ping(place: Place, address: str, count: int, wait_seconds: int, size_bytes:
     # An unreachable network is an answer; no ping program is none.
     if match is None and "unreachable" not in answer.complaint:
         raise HarnessError(f"ping did not run: {answer.complaint or answer.text}")
-    return Ping(int(match[1]), int(match[2])) if match else Ping(count, 0)
+    seen = Ping(int(match[1]), int(match[2])) if match else Ping(count, 0)
+    return compared(seen, address, [packet for wire in wires for packet in wire.packets()]) if wires else seen
+
+
+def compared(seen: Ping, address: str, packets: Sequence[Packet]) -> Ping:
+    """What ping(1) counted, by the packets of its guest's wire.
+
+    What a packet carries behind type, code and checksum is identifier, sequence number and data.
+    """
+    echoed = [each for each in packets if each.kind == ICMP and each.first in (ECHO_REQUEST, ECHO_REPLY)]
+    asked = [each for each in echoed if (each.first, each.target) == (ECHO_REQUEST, address)]
+    carried, guests = {each.payload for each in asked}, {each.source_mac for each in asked}
+    replies = [each for each in echoed if each.first == ECHO_REPLY and each.source_mac not in guests]
+    right = {each.payload for each in replies if each.source == address} & carried
+    return Ping(seen.sent, min(seen.received, len(right)), len(replies) - len(right))
 
 
 def largest_answered(guest: Guest, address: str, below_bytes: int) -> int:
@@ -199,4 +231,8 @@ def echo_reply(peer: "Peer", address: str, within_seconds: float = 1.0) -> bool:
         return False
     request = Ether(src=peer.mac, dst=owner.mac) / IP(src="10.0.2.15", dst=address) / ICMP(id=7, seq=1) / b"qemunet"
     answer = peer.ask(request, lambda frame: ICMP in frame and frame[ICMP].type == 0, within_seconds)
-    return answer is not None and answer[IP].src == address and bytes(answer[ICMP].payload)[:7] == b"qemunet"
+    if answer is None or (answer[IP].src, answer[IP].len) != (address, len(request[IP])):
+        return False
+    # Behind type, code and checksum; behind that may be what fills a frame.
+    carried = bytes(request[ICMP])[4:]
+    return bytes(answer[ICMP])[4:][: len(carried)] == carried

@@ -1,5 +1,7 @@
 """The host's folder that QEMU's `smb=` serves, seen from a guest."""
 
+import hashlib
+from dataclasses import dataclass
 from pathlib import Path
 
 from qemunet_tests.guest.guest import Guest
@@ -34,6 +36,24 @@ def _mount(guest: Guest, server: str, wait_seconds: int) -> str:
     if ended.status == KILLED:
         return f"the server does not get ready within {wait_seconds} s"
     return "" if ended.succeeded else ended.complaint or f"mount ended with status {ended.status}"
+
+
+@dataclass(frozen=True)
+class Content:
+    """What is in a file: how much, and its MD5 in hexadecimal digits."""
+
+    size_bytes: int
+    digest: str
+
+    @classmethod
+    def of(cls, content: bytes) -> "Content":
+        return cls(len(content), hashlib.md5(content, usedforsecurity=False).hexdigest())
+
+
+def content_in(guest: Guest, path: str) -> Content:
+    """What a guest reads in a file. What cannot be read to its end is something else, and no error."""
+    words = guest.run(f"cat {path} > /tmp/read; wc -c < /tmp/read; md5sum < /tmp/read", within_seconds=60).text.split()
+    return Content(int(words[0]), words[1])
 
 
 def arrived_in(shared: Path, name: str) -> bytes | None:

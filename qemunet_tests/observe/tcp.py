@@ -1,7 +1,5 @@
 """TCP: whether a connection opens, with which error it does not, and whether bulk data passes both ways."""
 
-import hashlib
-import secrets
 from dataclasses import dataclass
 
 from qemunet_tests.guest.guest import Guest
@@ -10,6 +8,7 @@ from qemunet_tests.timeouts import turns, whole
 
 #: What is said where nobody says anything: by connect(2), and where the program does not give a reason.
 NO_ANSWER = ("Connection timed out", "no answer")
+BLOCK_BYTES = 4096
 
 
 def refusal(guest: Guest, service: Endpoint, wait_seconds: int = 5) -> str:
@@ -47,8 +46,7 @@ class Bulk:
 def bulk(guest: Guest, service: Endpoint, size_bytes: int, wait_seconds: int = 20) -> Bulk:
     """Send `size_bytes` random bytes by TCP to a service that returns them, and compare.
 
-    A ping passes on many a host where this stalls. What is not back in
-    time is sent once more with longer patience.
+    A ping passes on many a host where this stalls. What is not back in time is sent once more with longer patience.
     """
     seen = Bulk(size_bytes, 0, False)
     for patience_seconds in turns(wait_seconds):
@@ -59,13 +57,11 @@ def bulk(guest: Guest, service: Endpoint, size_bytes: int, wait_seconds: int = 2
 
 
 def _bulk(guest: Guest, service: Endpoint, size_bytes: int, wait_seconds: int) -> Bulk:
-    block = secrets.token_bytes(4096)
-    content = block * (size_bytes // len(block))
-    guest.put("/tmp/block", block)
-    # Made in the guest, because the way in is a serial line; `yes` repeats the name once for every block.
-    fill = f"cat $(yes /tmp/block | head -n {size_bytes // len(block)}) > /tmp/there"
+    # Made in the guest, because the way in is a serial line; no part of it is like another, which could take its place.
+    make = f"dd if=/dev/urandom bs={BLOCK_BYTES} count={size_bytes // BLOCK_BYTES} of=/tmp/there 2>/dev/null"
+    guest.check(make, within_seconds=wait_seconds + 5)
     send = f"socat -t {wait_seconds} - TCP4:{service.address}:{service.port},connect-timeout={wait_seconds}"
-    command = f"{fill}; timeout {wait_seconds} {send} < /tmp/there > /tmp/back; wc -c < /tmp/back; md5sum < /tmp/back"
-    answer = guest.run(command, within_seconds=wait_seconds + 5).text.split()
-    digest = hashlib.md5(content, usedforsecurity=False).hexdigest()
-    return Bulk(len(content), int(answer[0]), answer[1] == digest)
+    guest.run(f"timeout {wait_seconds} {send} < /tmp/there > /tmp/back", within_seconds=wait_seconds + 5)
+    compare = "wc -c < /tmp/back; cmp -s /tmp/there /tmp/back && echo same; rm -f /tmp/there /tmp/back"
+    answer = guest.run(compare, within_seconds=wait_seconds + 5).text.split()
+    return Bulk(size_bytes, int(answer[0]), answer[1:] == ["same"])

@@ -1,0 +1,75 @@
+"""A reply to a ping is one to what was sent, by whom it went to: nothing else is counted, whatever ping(1) says."""
+
+from dataclasses import replace
+
+import pytest
+
+from qemunet_tests.observe.capture import ICMP, Packet
+from qemunet_tests.observe.icmp import ECHO_REPLY, ECHO_REQUEST, Ping, compared
+
+GUEST, GATEWAY = "10.0.2.15", "10.0.2.2"
+
+
+def request(number: int) -> Packet:
+    return Packet("52:54:00:00:00:01", "52:55:0a:00:02:02", ICMP, GUEST, GATEWAY, ECHO_REQUEST, 0,
+                  b"id" + number.to_bytes(2) + b"content", 84)  # fmt: skip
+
+
+def reply(number: int) -> Packet:
+    asked = request(number)
+    return replace(asked, source_mac=asked.target_mac, target_mac=asked.source_mac, source=GATEWAY, target=GUEST,
+                   first=ECHO_REPLY)  # fmt: skip
+
+
+REQUESTS = [request(number) for number in (1, 2, 3)]
+REPLIES = [reply(number) for number in (1, 2, 3)]
+
+
+@pytest.mark.parametrize(
+    ("replies", "received", "wrong"),
+    [
+        (REPLIES, 3, 0),
+        ([], 0, 0),
+        (REPLIES[:2], 2, 0),
+        ([*REPLIES, REPLIES[0]], 3, 1),
+        ([replace(each, source="10.0.2.3") for each in REPLIES], 0, 3),
+        ([replace(each, payload=each.payload[:-1] + b"?") for each in REPLIES], 0, 3),
+        ([replace(each, payload=each.payload[:-1]) for each in REPLIES], 0, 3),
+        ([replace(each, payload=each.payload + b"more") for each in REPLIES], 0, 3),
+        ([replace(each, payload=b"id\0\x09" + each.payload[4:]) for each in REPLIES], 0, 3),
+        ([replace(each, payload=b"ID" + each.payload[2:]) for each in REPLIES], 0, 3),
+        ([REPLIES[0], replace(REPLIES[1], payload=REPLIES[0].payload), REPLIES[2]], 2, 1),
+    ],
+    ids=[
+        "right",
+        "silent",
+        "two",
+        "one more",
+        "sender",
+        "content",
+        "shorter",
+        "longer",
+        "number",
+        "identifier",
+        "again",
+    ],
+)
+def test_only_what_was_sent_and_came_back_counts(replies: list[Packet], received: int, wrong: int) -> None:
+    found = compared(Ping(3, 3), GATEWAY, [*REQUESTS, *replies])
+    assert found == Ping(3, received, wrong)
+    assert found.whole == (received == 3 and not wrong)
+    assert found.silent == (not replies)
+
+
+def test_a_reply_that_the_guest_did_not_take_is_none() -> None:
+    assert compared(Ping(3, 1), GATEWAY, [*REQUESTS, *REPLIES]) == Ping(3, 1, 0)
+
+
+def test_what_the_guest_itself_answers_is_no_reply_to_it() -> None:
+    others = [replace(each, source=GUEST, target="192.168.1.10", source_mac=REQUESTS[0].source_mac) for each in REPLIES]
+    assert compared(Ping(3, 0), GATEWAY, [*REQUESTS, *others]) == Ping(3, 0, 0)
+
+
+def test_wrong_replies_are_told() -> None:
+    assert str(Ping(3, 3)) == "3 of 3 echo requests answered"
+    assert str(Ping(3, 0, 3)) == "0 of 3 echo requests answered, 3 replies are wrong"
