@@ -45,7 +45,7 @@ def test_what_a_mode_lacks_makes_it_impossible(mode: str, tmp_path: Path, monkey
     healthy = host(tmp_path, {})
     assert healthy.qemu
     facts = dataclasses.replace(healthy, qemu=dataclasses.replace(healthy.qemu, netdevs=frozenset({"user", "bridge"})))
-    missing = modes.every()[mode].missing(facts.qemu)
+    missing = modes.every()[mode].plain.missing(facts.qemu)
     outcome = {one.check.id: one for one in checks.look(facts)}
     finding = outcome[f"{mode}-mode"].finding
     if missing:

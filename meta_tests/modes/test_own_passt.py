@@ -25,7 +25,7 @@ def own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 
 def test_the_passt_that_was_chosen_serves(own: Path, lab: Lab, bench: Bench) -> None:
-    wiring = MODE.wired(lab, bench.identity, bench.qemu)
+    wiring = MODE.plain.wired(lab, bench.identity, bench.qemu)
     try:
         (process,) = wiring.helpers
         assert Path(f"/proc/{process.pid}/exe").read_bytes() == own.read_bytes()
@@ -38,4 +38,4 @@ def test_another_passt_is_found_out(own: Path, lab: Lab, bench: Bench, monkeypat
     # As passt does where passt.avx2 lies beside it.
     monkeypatch.setattr("qemunet_tests.modes.passt._program", iter([passt.installed_path(), str(own)]).__next__)
     with pytest.raises(HarnessError, match="which was to be tried"):
-        MODE.wired(lab, bench.identity, bench.qemu)
+        MODE.plain.wired(lab, bench.identity, bench.qemu)

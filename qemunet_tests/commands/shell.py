@@ -125,7 +125,7 @@ def _wired(mode: modes.Mode, bench: "Bench", lab: "Lab") -> Iterator[modes.Wirin
     """The mode with everything at the other end, a second guest included where that is it."""
     from qemunet_tests.isolation.processes import stop
 
-    wiring = mode.wired(lab, bench.identity, bench.qemu)
+    wiring = mode.plain.wired(lab, bench.identity, bench.qemu)
     try:
         if wiring.far:
             far = bench.boot(Nic(wiring.far), network=False)

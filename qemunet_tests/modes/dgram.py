@@ -64,8 +64,11 @@ def _announced(_bridge: str | None, _peer: str) -> Sequence[str]:
 
 MODE = Mode(
     "dgram",
-    ways={"dgram": Way("-netdev dgram between two guests, by UDP", "dgram", _between_guests, between_guests=True)},
+    ways={
+        "dgram": Way(
+            "-netdev dgram between two guests, by UDP", "dgram", _between_guests, between_guests=True, missing=_missing
+        )
+    },
     rank=5,
-    missing=_missing,
     announced=_announced,
 )

@@ -47,13 +47,18 @@ class InnerNetwork:
         return interface == self.pool
 
 
+def nothing_missing(qemu: Qemu) -> Obstacle | None:  # noqa: ARG001
+    """Of what every QEMU has and that needs nothing else."""
+    return None
+
+
 @dataclass(frozen=True)
 class Way:
     """A configuration of a mode that can be measured, and how it is wired in the lab.
 
     `backend` is what QEMU's monitor calls it. `server` is where the guest finds the host, None for the host's own
     address. `forwards`: a service in the guest is reached through a port of the host that QEMU forwards. `answers`:
-    the host can open connections to the guest at all.
+    the host can open connections to the guest at all. `missing` says why it cannot be had with a QEMU on this machine.
     """
 
     about: str
@@ -63,11 +68,13 @@ class Way:
     server: str | None = None
     forwards: bool = False
     answers: bool = True
+    missing: Callable[[Qemu], Obstacle | None] = nothing_missing
 
-
-def nothing_missing(qemu: Qemu) -> Obstacle | None:  # noqa: ARG001
-    """Of a mode that every QEMU has and that needs nothing else."""
-    return None
+    def wired(self, lab: "Lab", identity: "Identity", qemu: Qemu) -> Wiring:
+        """The netdev and everything at its other end. Raises Unavailable with the words of `missing`."""
+        if obstacle := self.missing(qemu):
+            raise obstacle.unavailable()
+        return self.wire(lab, identity)
 
 
 @dataclass(frozen=True)
@@ -76,9 +83,8 @@ class Mode:
 
     `word` names it everywhere: on the command line, in claim ids, files and fixtures. `rank` puts those that people
     meet first in front. `shares_network`: guests are on a LAN with others, with MAC addresses and leases of their own.
-    `network` is the one in which a guest finds itself. `missing` says why it cannot be had with a QEMU on this machine.
-    `announced` are the lines of `--dry-run`: which packets and MAC addresses will appear on a real network, given the
-    bridge that was named and who the peer is.
+    `network` is the one in which a guest finds itself. `announced` are the lines of `--dry-run`: which packets and MAC
+    addresses will appear on a real network, given the bridge that was named and who the peer is.
     """
 
     word: str
@@ -86,11 +92,9 @@ class Mode:
     rank: int = 100
     shares_network: bool = False
     network: "Callable[[Target], Lan]" = lambda target: target.lan
-    missing: Callable[[Qemu], Obstacle | None] = nothing_missing
     announced: Callable[[str | None, str], Sequence[str]] = field(default=lambda _bridge, _peer: ())
 
-    def wired(self, lab: "Lab", identity: "Identity", qemu: Qemu) -> Wiring:
-        """The mode as it is when nothing is said about it. Raises Unavailable with the words of `missing`."""
-        if obstacle := self.missing(qemu):
-            raise obstacle.unavailable()
-        return next(iter(self.ways.values())).wire(lab, identity)
+    @property
+    def plain(self) -> Way:
+        """The mode as it is when nothing is said about it."""
+        return next(iter(self.ways.values()))

@@ -52,7 +52,10 @@ def _between_guests(lab: "Lab", _identity: "Identity") -> Wiring:
 
 MODE = Mode(
     "stream",
-    ways={"stream": Way("-netdev stream between two guests", "stream", _between_guests, between_guests=True)},
+    ways={
+        "stream": Way(
+            "-netdev stream between two guests", "stream", _between_guests, between_guests=True, missing=missing
+        )
+    },
     rank=4,
-    missing=missing,
 )

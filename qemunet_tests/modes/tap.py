@@ -4,7 +4,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from qemunet_tests.errors import Unavailable
 from qemunet_tests.host.obstacle import Obstacle
 from qemunet_tests.modes.mode import Mode, Way, Wiring
 from qemunet_tests.qemu.netdev import Netdev
@@ -52,24 +51,29 @@ def _missing(_qemu: Qemu) -> Obstacle | None:
     return None if TUN.exists() else Obstacle(f"there is no {TUN}, by which taps are made", "modprobe tun")
 
 
-def _by_the_kernel(lab: "Lab", identity: "Identity") -> Wiring:
-    if not VHOST.exists():
-        raise Unavailable("there is no /dev/vhost-net, so vhost cannot be measured", "modprobe vhost_net")
-    return _in_the_bridge(lab, identity, "vhost=on")
+def _without_vhost(qemu: Qemu) -> Obstacle | None:
+    if VHOST.exists():
+        return _missing(qemu)
+    return Obstacle(f"there is no {VHOST}, so vhost cannot be measured", "modprobe vhost_net")
 
 
 MODE = Mode(
     "tap",
     ways={
-        "tap": Way("-netdev tap: a tap on br0 that was made beforehand", "tap", _in_the_bridge),
+        "tap": Way("-netdev tap: a tap on br0 that was made beforehand", "tap", _in_the_bridge, missing=_missing),
         "tap-plain": Way(
             "-netdev tap,vnet_hdr=off: every packet is cut and summed by the guest",
             "tap",
             lambda lab, identity: _in_the_bridge(lab, identity, "vnet_hdr=off"),
+            missing=_missing,
         ),
-        "tap-vhost": Way("-netdev tap,vhost=on: packets are moved by the kernel", "tap", _by_the_kernel),
+        "tap-vhost": Way(
+            "-netdev tap,vhost=on: packets are moved by the kernel",
+            "tap",
+            lambda lab, identity: _in_the_bridge(lab, identity, "vhost=on"),
+            missing=_without_vhost,
+        ),
     },
     rank=2,
-    missing=_missing,
     shares_network=True,
 )

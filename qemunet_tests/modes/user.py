@@ -53,11 +53,14 @@ MODE = Mode(
     "user",
     ways={
         "user": Way(
-            "-netdev user: libslirp inside QEMU", "user", lambda _lab, _identity: Wiring(netdev()), forwards=True
+            "-netdev user: libslirp inside QEMU",
+            "user",
+            lambda _lab, _identity: Wiring(netdev()),
+            forwards=True,
+            missing=netdev().missing,
         )
     },
     rank=0,
     network=lambda _target: NETWORK,
-    missing=netdev().missing,
     announced=_announced,
 )

@@ -1,7 +1,6 @@
 """What a session learned about the machine and spent on it, apart from verdicts."""
 
 import os
-import platform
 import shlex
 import sys
 from collections.abc import Iterable
@@ -11,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from qemunet_tests.host.machine_identity import machine_id, machine_name
+from qemunet_tests.host.system import os_release
 
 GUEST_KINDS = ("booted", "thawed", "peers")
 PHASES = ("image", "templates", "tests")
@@ -111,15 +111,8 @@ def this_host() -> dict[str, Any]:
         "id": machine_id(),
         "name": machine_name(),
         "kernel": os.uname().release,
-        "distribution": _distribution(),
+        "distribution": os_release().get("PRETTY_NAME", "an unnamed distribution"),
         "architecture": os.uname().machine,
         "cpus": len(os.sched_getaffinity(0)),
         "memory_mb": os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2**20,
     }
-
-
-def _distribution() -> str:
-    try:
-        return platform.freedesktop_os_release()["PRETTY_NAME"]
-    except (OSError, KeyError):
-        return "an unnamed distribution"

@@ -86,7 +86,7 @@ def discard(bench: Bench, subjects: Sequence[ResidentGuest]) -> None:
 
 def _start(bench: Bench, lab: Lab, arm: Arm, baseline: Qemu | None, cold: bool) -> ResidentGuest:
     """Start what an arm needs. The far guest comes first: the near one calls it."""
-    wiring = arm.configuration.wire(lab, bench.identity)
+    wiring = arm.configuration.wired(lab, bench.identity, bench.qemu)
     try:
         with bench.varied(qemu=baseline if arm.is_baseline else None):
             start = bench.start_cold if cold else partial(bench.boot, network=False)

@@ -27,16 +27,19 @@ def remedy(facts: Facts, bridge: str) -> str:
 
 def _without_uplink(facts: Facts, bridge: str) -> str:
     """Nothing has a default route by wire, so nobody comes that way either."""
-    made = any(each.name == bridge for each in facts.bridges)
     make = f"{facts.sudo}ip link add {bridge} type bridge stp_state 0 && {facts.sudo}ip link set {bridge} up"
     put = f"{facts.sudo}ip link set INTERFACE master {bridge}, with a wired one that has no address"
-    return put if made else f"{make}; and then {put}"
+    return put if _is_made(facts, bridge) else f"{make}; and then {put}"
+
+
+def _is_made(facts: Facts, bridge: str) -> bool:
+    return any(each.name == bridge for each in facts.bridges)
 
 
 def _by_hand(facts: Facts, uplink: Uplink, bridge: str) -> str:
     """The addresses are on both at first, so that a step that fails leaves the host as reachable as it was."""
     name, steps = uplink.name, []
-    if not any(each.name == bridge for each in facts.bridges):
+    if not _is_made(facts, bridge):
         mac = f"address {uplink.mac} " if uplink.mac else ""
         steps = [f"ip link add {bridge} {mac}type bridge stp_state 0"]
     steps.append(f"ip link set {bridge} up")

@@ -12,7 +12,7 @@ def _asked(mode: Mode) -> Callable[[Facts], CheckResult | None]:
     def look(facts: Facts) -> CheckResult | None:
         if facts.qemu is None:
             return None
-        missing = mode.missing(facts.qemu)
+        missing = mode.plain.missing(facts.qemu)
         return impossible(missing) if missing else ok(f"nothing that {mode.word} mode needs is missing")
 
     return look
