@@ -22,6 +22,7 @@ from typing import Any
 
 from qemunet_tests.__main__ import exit_code
 from qemunet_tests.throughput import recording
+from qemunet_tests.throughput.recording_shapes import Run
 
 RECORD = ["record", "--arms", "bridge,user", "--nics", "virtio-net", "--directions", "g2h", "--extras", "none"]
 BLOCKS, COMPARISONS = 8, 20
@@ -42,15 +43,17 @@ def recorded(out: Path, blocks: int) -> None:
 
 def cut(whole: recording.Recording, blocks: int, folder: Path) -> list[Path]:
     """Recordings of so many blocks each, as if each had been made by itself. Boots stay what they were."""
-    parts: dict[int, list[Any]] = {}
+    parts: dict[int, list[Run]] = {}
     for run in whole.runs:
-        if run["block"]:
-            parts.setdefault((run["block"] - 1) // blocks, []).append(run)
+        if run.block:
+            parts.setdefault((run.block - 1) // blocks, []).append(run)
     paths = []
     for number, runs in sorted(parts.items()):
-        if len({run["block"] for run in runs}) == blocks:
+        if len({run.block for run in runs}) == blocks:
             paths.append(folder / f"part-{number + 1}.jsonl")
-            paths[-1].write_text("".join(json.dumps(row) + "\n" for row in [whole.session, *runs]))
+            paths[-1].write_text(
+                "".join(row.model_dump_json(by_alias=True, exclude_unset=True) + "\n" for row in [whole.session, *runs])
+            )
     return paths
 
 
@@ -77,7 +80,7 @@ def own_arm(path: Path) -> dict[str, Any]:
 
     read = recording.read(path)
     machine = verdicts.health(read)
-    twin = next(each for each in verdicts.summarise(read) if each.twin and each.metric == METRIC)
+    twin = next(each for each in verdicts.summarise(read, machine) if each.twin and each.metric == METRIC)
     # As if the machine were healthy: else a bad one would hide what it gets wrong.
     healthy = verdicts.Health(True, "", min(machine.half_width, verdicts.USABLE))
     verdict, _ = verdicts.judge(twin.ratio, True, healthy)
@@ -98,9 +101,9 @@ def judged(whole: recording.Recording, blocks: int, wanted: int) -> dict[str, An
     wrong_arms = sum(each["verdict"] in WRONG for each in arms)
     return {
         "schema": 1,
-        "accel": whole.session["accel"]["used"],
-        "qemu": whole.session["qemu"]["version"],
-        "placed": whole.session["placed"],
+        "accel": whole.session.accel.used,
+        "qemu": whole.session.qemu.version,
+        "placed": whole.session.placed,
         "blocks_each": blocks,
         "comparisons": {"made": len(comparisons), "wrong": wrong, "undecided": undecided, "each": comparisons},
         "again_arms": {"made": len(arms), "wrong": wrong_arms, "each": arms},

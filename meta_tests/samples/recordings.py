@@ -4,6 +4,8 @@ import json
 import random
 from pathlib import Path
 
+from qemunet_tests.throughput.recording_shapes import LINES
+
 NIC = "virtio-net-pci"
 GUEST = {
     "arm": "bridge",
@@ -83,6 +85,15 @@ def runs(rates=RATES, blocks=8, noise=0.05, seed=1, guest=GUEST, drift=0.0, on_p
                     "why_invalid": None,
                     "intervals": [[0, 0.25, 1000], [0.25, 0.5, 2000]],
                 }
+
+
+def shaped(row):
+    """The same as whoever measures hands it over."""
+    return LINES["recording"].validate_python(row)
+
+
+def measured_runs(**changes):
+    return map(shaped, runs(**changes))
 
 
 END = {

@@ -52,7 +52,7 @@ def read(tmp_path, about=None, lines=None, end=recordings.END):
 
 def shown(recorded):
     console = Console(width=100, file=io.StringIO(), record=True)
-    table.show(console, recorded, verdicts.summarise(recorded), verdicts.health(recorded))
+    table.show(console, recorded, verdicts.summarise(recorded, verdicts.health(recorded)), verdicts.health(recorded))
     return console.export_text()
 
 
@@ -87,7 +87,7 @@ def test_a_machine_that_cannot_measure_gives_no_verdict(tmp_path):
     rates = {**recordings.RATES, "user-again": 900.0}
     recorded = read(tmp_path, lines=list(recordings.runs(rates)))
     assert not verdicts.health(recorded).usable
-    assert {each.verdict for each in verdicts.summarise(recorded)} == {"inconclusive"}
+    assert {each.verdict for each in verdicts.summarise(recorded, verdicts.health(recorded))} == {"inconclusive"}
     assert shown(recorded).startswith("This machine cannot measure")
 
 
@@ -97,7 +97,7 @@ def test_invalid_rows_are_counted_and_not_used(tmp_path):
         if line["arm"] == "bridge" and line["block"] == 3:
             line["valid"], line["why_invalid"] = False, "wrong backend: the monitor shows user, not tap"
     recorded = read(tmp_path, lines=lines)
-    found = next(each for each in verdicts.summarise(recorded) if each.metric == "tcp.g2h")
+    found = next(each for each in verdicts.summarise(recorded, verdicts.health(recorded)) if each.metric == "tcp.g2h")
     assert len(found.ratio.blocks) == 7
     assert "2 of 48 rows are invalid: wrong backend" in shown(recorded)
 
@@ -113,13 +113,15 @@ def test_precision_that_was_not_reached_is_said_loudly(tmp_path):
 @pytest.mark.parametrize(("speed", "words"), [(1000, "it matters"), (100, "costs CPU"), (None, "does not say")])
 def test_whether_it_matters_depends_on_the_uplink(tmp_path, speed, words):
     recorded = read(tmp_path, recordings.session(uplink={"name": "eth0", "mbit_per_second": speed}))
-    said = headline.answer(recorded, verdicts.summarise(recorded), verdicts.health(recorded))
+    said = headline.answer(recorded, verdicts.summarise(recorded, verdicts.health(recorded)), verdicts.health(recorded))
     assert words in said
 
 
 def test_plots_are_drawn_as_svg_and_png(tmp_path):
     recorded = read(tmp_path)
-    drawn = draw(recorded, verdicts.summarise(recorded), tmp_path / "plots")
+    drawn = draw(
+        recorded, verdicts.summarise(recorded, verdicts.health(recorded)), verdicts.health(recorded), tmp_path / "plots"
+    )
     assert {path.name for path in drawn} >= {"ratios.svg", "ratios.png", "rates.svg", "intervals.png"}
     assert "TCG, all on CPU 1" in (tmp_path / "plots" / "ratios.svg").read_text() or drawn[0].stat().st_size > 1000
 
@@ -132,7 +134,12 @@ def panels(file):
 def test_plots_have_no_panel_of_what_was_not_measured(tmp_path):
     one_way = [run for run in recordings.runs() if run["measures"] == "tcp.g2h"]
     recorded = read(tmp_path, lines=one_way)
-    names = {path.name for path in draw(recorded, verdicts.summarise(recorded), tmp_path)}
+    names = {
+        path.name
+        for path in draw(
+            recorded, verdicts.summarise(recorded, verdicts.health(recorded)), verdicts.health(recorded), tmp_path
+        )
+    }
     assert "latency.svg" not in names
     assert panels(tmp_path / "rates.svg") == [
         "TCP guest to host, Mbit/s: more is better", "CPU guest to host, s/GB: less is better"
@@ -146,7 +153,9 @@ def test_plots_have_no_panel_of_what_was_not_measured(tmp_path):
 )
 def test_plots_carry_the_verdict_of_the_a_a_arm(tmp_path, rates, said):
     recorded = read(tmp_path, lines=list(recordings.runs({**recordings.RATES, **rates})))
-    for path in draw(recorded, verdicts.summarise(recorded), tmp_path):
+    for path in draw(
+        recorded, verdicts.summarise(recorded, verdicts.health(recorded)), verdicts.health(recorded), tmp_path
+    ):
         assert path.suffix == ".png" or said in path.read_text()
     ratios = (tmp_path / "ratios.svg").read_text()
     assert "bridge is better right of 1" in ratios

@@ -91,14 +91,14 @@ SHORT = ("--arms", "user", "--blocks", "2", "--directions", "g2h", "--extras", "
 
 def test_a_block_with_an_invalid_row_is_measured_again(recorded):
     read = recording.read(recorded("invalid=2", *SHORT))
-    assert [run["block"] for run in read.invalid_runs if run["why_invalid"] == "planted"] == [1]
-    assert read.ended["reason"] == "complete"
-    assert read.ended["blocks"] >= 3
-    (twins,) = [each for each in read.summaries if each["again"] and each["metric"] == "tcp.g2h"]
+    assert [run.block for run in read.invalid_runs if run.why_invalid == "planted"] == [1]
+    assert read.ended.reason == "complete"
+    assert read.ended.blocks >= 3
+    (twins,) = [each for each in read.summaries if each.again and each.metric == "tcp.g2h"]
     assert len(twins["blocks"]) >= 2
 
 
 def test_what_is_never_valid_is_not_measured_for_ever(recorded):
     read = recording.read(recorded("invalid=all", *SHORT))
-    assert not any(run["valid"] for run in read.runs if run["arm"])
-    assert read.ended["blocks"] == 3
+    assert not any(run.valid for run in read.runs if run.arm)
+    assert read.ended.blocks == 3

@@ -45,14 +45,18 @@ def test_the_interface_is_what_the_schemas_demand():
 def test_what_is_written_is_what_the_schema_says(tmp_path):
     path = tmp_path / "a.jsonl"
     writer = recording.Writer(path)
-    book = RunningRatios(writer, recordings.session())
-    for run in recordings.runs():
-        book.keep({name: value for name, value in run.items() if name not in ("kind", "schema", "run")})
+    book = RunningRatios(writer, recordings.shaped(recordings.session()))
+    for run in recordings.measured_runs():
+        book.keep(run)
     book.end("interrupted by Ctrl-C", 1.0, ["blocks 9 to 10"])
     writer.close()
     rows = [json.loads(line) for line in path.read_text().splitlines()]
     assert {row["kind"] for row in rows} == {"session", "run", "summary", "end"}
     assert complaints("recording", rows) == []
+    # To the letter: what was measured as a whole number stays one, and what a row does not say is not in its line.
+    measured = [recordings.session(), *recordings.runs()]
+    assert rows[: len(measured)] == measured
+    assert [type(row["values"]["retransmits"]) for row in rows if row["kind"] == "run"] == [int] * 48
 
 
 @pytest.mark.parametrize("change", [{"valid": "yes"}, {"values": None}, {"kind": "walk"}, {"schema": 2}])

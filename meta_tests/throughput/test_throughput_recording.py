@@ -57,22 +57,22 @@ def test_a_full_disk_keeps_whole_lines():
     writer.path = "/dev/full"
     writer._descriptor = os.open("/dev/full", os.O_WRONLY)
     with pytest.raises(recording.Full, match="no space is left"):
-        writer.append("run", {"values": {}})
+        writer.append(next(recordings.measured_runs()))
 
 
 def test_every_row_is_in_the_file_before_the_next_is_measured(tmp_path):
     path = tmp_path / "a.jsonl"
     writer = recording.Writer(path)
-    book = RunningRatios(writer, recordings.session())
+    book = RunningRatios(writer, recordings.shaped(recordings.session()))
     assert writer.empty
-    for number, run in enumerate(recordings.runs(blocks=2)):
-        book.keep({name: value for name, value in run.items() if name not in ("kind", "schema")})
+    for number, run in enumerate(recordings.measured_runs(blocks=2)):
+        book.keep(run)
         assert len(recording.read(path).runs) == number + 1
     book.end("interrupted by Ctrl-C", 1.0)
     writer.close()
     read = recording.read(path)
-    assert read.ended["reason"] == "interrupted by Ctrl-C"
-    assert {summary["metric"] for summary in read.summaries} >= {"tcp.g2h", "tcp.h2g", "cpu.g2h"}
+    assert read.ended.reason == "interrupted by Ctrl-C"
+    assert {summary.metric for summary in read.summaries} >= {"tcp.g2h", "tcp.h2g", "cpu.g2h"}
     kinds = [json.loads(line)["kind"] for line in path.read_text().splitlines()]
     assert kinds[0] == "session"
     assert kinds[-1] == "end"
@@ -90,9 +90,9 @@ def test_the_latest_of_this_machine_and_qemu_is_found(tmp_path, monkeypatch):
     }.items():
         recordings.write(folder / f"{name}.jsonl", recordings.session(**changes))
     recordings.write(folder / "cut.jsonl", recordings.session(at="2026-04-01T00:00:00+00:00"), end=None)
-    found = latest_recording.latest("m", {"binary": "1-2"}, "tcg", {"user", "bridge"})
+    found = latest_recording.latest("m", "1-2", "tcg", {"user", "bridge"})
     assert found.path.stem == "new"
-    assert latest_recording.latest("m", {"binary": "3-4"}, "tcg", {"user", "bridge"}) is None
+    assert latest_recording.latest("m", "3-4", "tcg", {"user", "bridge"}) is None
 
 
 def nested(depth):
@@ -177,7 +177,7 @@ def test_a_damaged_recording_in_the_cache_is_passed_over_with_a_note(tmp_path, m
     bad = tmp_path / latest_recording.FOLDER / "bad.jsonl"
     bad.write_text(good.read_text().replace('"valid": true', '"valid": 7', 1))
     notes = []
-    found = latest_recording.latest("m", {"binary": "1-2"}, "tcg", {"user", "bridge"}, notes.append)
+    found = latest_recording.latest("m", "1-2", "tcg", {"user", "bridge"}, notes.append)
     assert found.path == good
     assert len(notes) == 1
     assert notes[0].startswith(f"a recording in the cache is passed over: {bad} is damaged: line 2: ")

@@ -1,7 +1,6 @@
 """`qemunet compare`: a regression, or noise."""
 
 import argparse
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -89,19 +88,8 @@ def _print(found: "Comparison") -> None:
 
 
 def _print_lines(found: "Comparison") -> None:
-    for line in found.lines:
-        print(json.dumps(line.as_summary()))
-    end = {
-        "kind": "end",
-        "schema": 1,
-        "verdict": found.verdict,
-        "reason": found.reason,
-        "exit": found.exit_code,
-        "undeclared": [str(each) for each in found.undeclared],
-        "declared": [str(each) for each in found.declared],
-        "warnings": list(found.warnings),
-    }
-    print(json.dumps(end))
+    for line in (*(each.as_summary() for each in found.lines), found.as_end()):
+        print(line.model_dump_json(by_alias=True))
 
 
 def _write(path: Path, found: "Comparison", heading: str) -> None:

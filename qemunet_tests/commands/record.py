@@ -4,7 +4,6 @@ import argparse
 import contextlib
 import random
 import time
-from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +18,7 @@ if TYPE_CHECKING:
     from qemunet_tests.qemu.qemu_facts import Qemu
     from qemunet_tests.throughput.recorder import Effort
     from qemunet_tests.throughput.recording import Writer
+    from qemunet_tests.throughput.recording_shapes import Session
     from qemunet_tests.throughput.variants import Plan
 
 DEFAULT_BLOCKS, DEFAULT_LIMIT, BOOTS = 8, 16, 2
@@ -119,14 +119,10 @@ def _record(
     machine = workbench.machine_of(settings, accel, Counting if arguments.guest_time else GuestMachine)
     baseline = qemu_facts.find(arguments.baseline) if arguments.baseline else None
     placement = Placement(arguments.placement)
-    link = session.uplink()
-    about = {
-        **session.describe(plan, machine.qemu, machine.image, accel, placement, baseline),
-        "seed": seed,
-        "seconds": effort.transfer_seconds,
-        "guest_time": bool(arguments.guest_time),
-        "uplink": {"name": link.name, "mbit_per_second": link.mbit_per_second},
-    }
+    about = session.describe(
+        plan, machine.qemu, machine.image, accel, placement, baseline,
+        seed, effort.transfer_seconds, bool(arguments.guest_time),
+    )  # fmt: skip
     out = arguments.out or _own_place(about)
     writer = Writer(out)
     try:
@@ -140,7 +136,7 @@ def _record(
 
 def _measure(
     console: "Console", machine: "GuestMachine", plan: "Plan", effort: "Effort", placement: Any, seed: int,
-    about: Mapping[str, Any], writer: "Writer", baseline: "Qemu | None",
+    about: "Session", writer: "Writer", baseline: "Qemu | None",
 ) -> str:  # fmt: skip
     """Record. Answers with why it ended: `complete`, or what happened before."""
     from qemunet_tests import workbench
@@ -181,7 +177,8 @@ def _show(console: "Console", out: Path, plots: Path | None, reason: str) -> int
     from qemunet_tests.throughput.showing import table
 
     recorded = recording.read(out)
-    machine, judged = verdicts.health(recorded), verdicts.summarise(recorded)
+    machine = verdicts.health(recorded)
+    judged = verdicts.summarise(recorded, machine)
     table.show(console, recorded, judged, machine)
     if recorded.ended is None:
         console.print(f"The recording ended early: {reason}.", highlight=False, soft_wrap=True, markup=False)
@@ -189,12 +186,12 @@ def _show(console: "Console", out: Path, plots: Path | None, reason: str) -> int
     if plots:
         from qemunet_tests.throughput.showing.plots import draw
 
-        for drawn in draw(recorded, judged, plots):
+        for drawn in draw(recorded, judged, machine, plots):
             console.print(f"drawn: {drawn}", highlight=False, soft_wrap=True, markup=False)
     return 0 if machine.usable and reason == "complete" else 3
 
 
-def _own_place(about: Mapping[str, Any]) -> Path:
+def _own_place(about: "Session") -> Path:
     from qemunet_tests.throughput.latest_recording import new_place
 
     return new_place(about)

@@ -2,10 +2,10 @@
 
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
-from typing import Any
 
 from qemunet_tests.modes import Way
 from qemunet_tests.throughput.latency import latency
+from qemunet_tests.throughput.recording_shapes import Measurement
 from qemunet_tests.throughput.resident_guest import ResidentGuest
 from qemunet_tests.throughput.transfer import TransferPlan
 from qemunet_tests.throughput.udp import zero_loss
@@ -18,7 +18,7 @@ class Extra:
 
     word: str
     name: str
-    measure: Callable[[TransferPlan, ResidentGuest], Iterable[tuple[str, dict[str, Any]]]]
+    measure: Callable[[TransferPlan, ResidentGuest], Iterable[tuple[str, Measurement]]]
     seconds: float
     #: Whether it is measured once a recording and not once a boot, because it takes long.
     once: bool = False

@@ -10,12 +10,12 @@ import contextlib
 import socket
 import time
 from collections.abc import Callable, Iterator
-from typing import Any
 
 from qemunet_tests.deadline import Deadline
 from qemunet_tests.errors import HarnessError
+from qemunet_tests.throughput.recording_shapes import Measurement, Proof
 from qemunet_tests.throughput.resident_guest import ResidentGuest
-from qemunet_tests.throughput.transfer import TransferPlan
+from qemunet_tests.throughput.transfer import TransferPlan, invalid
 
 SECONDS = 1.0
 GUEST_PORT, FORWARDED_PORT = 7100, 7101
@@ -25,33 +25,33 @@ SERVE = f"({LISTEN} >/dev/null 2>&1 </dev/null & echo $! >/run/echo.pid)"
 PERCENTILES = (50, 90, 99)
 
 
-def latency(way: TransferPlan, subject: ResidentGuest) -> Iterator[tuple[str, dict[str, Any]]]:
+def latency(way: TransferPlan, subject: ResidentGuest) -> Iterator[tuple[str, Measurement]]:
     """Rows for `tcp.rr` and `tcp.crr` of an arm whose guest the host can open a connection to."""
     with _service(way, subject) as connect:
         yield "tcp.rr", _row("tcp.rr", subject, lambda: _request_response(connect))
         yield "tcp.crr", _row("tcp.crr", subject, lambda: _connect_request_response(connect))
 
 
-def _row(metric: str, subject: ResidentGuest, measure: Callable[[], list[float]]) -> dict[str, Any]:
+def _row(metric: str, subject: ResidentGuest, measure: Callable[[], list[float]]) -> Measurement:
     began = time.monotonic()
     try:
         taken = measure()
     except OSError as error:
-        return {"values": {}, "valid": False, "why_invalid": f"{metric}: {error}", "seconds": time.monotonic() - began}
+        return invalid(f"{metric}: {error}", began)
     expected, found = subject.arm.configuration.backend, subject.backend_kind()
     why = None if found == expected else f"wrong backend: the monitor shows {found or 'none'}, not {expected}"
     ordered = sorted(taken)
     at = {f"{metric}.p{percent}_us": _percentile(ordered, percent) for percent in PERCENTILES}
-    return {
-        "values": {metric: round(len(taken) / sum(taken), 3), **at},
-        "valid": why is None,
-        "why_invalid": why,
-        "proof": {"expected": expected, "found": found},
-        "initiator": "host",
-        "exchanges": len(taken),
-        "us": [round(seconds * 1e6, 1) for seconds in taken],
-        "seconds": round(time.monotonic() - began, 3),
-    }
+    return Measurement(
+        values={metric: round(len(taken) / sum(taken), 3), **at},
+        valid=why is None,
+        why_invalid=why,
+        proof=Proof(expected=expected, found=found),
+        initiator="host",
+        exchanges=len(taken),
+        us=[round(seconds * 1e6, 1) for seconds in taken],
+        seconds=round(time.monotonic() - began, 3),
+    )
 
 
 def _percentile(ordered: list[float], percent: int) -> float:

@@ -1,20 +1,20 @@
 """Where recordings are kept when nobody says where, and which of them is the latest of this host and QEMU."""
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 from qemunet_tests import cache, trust
 from qemunet_tests.errors import UsageError
 from qemunet_tests.throughput.recording import Recording, read
+from qemunet_tests.throughput.recording_shapes import Session
 
 FOLDER = "recordings"
 
 
-def new_place(about: Mapping[str, Any]) -> Path:
+def new_place(about: Session) -> Path:
     """A file of its own for a session, named by its moment."""
-    moment = re.sub(r"[^0-9T]", "", str(about["at"]).split("+")[0])
+    moment = re.sub(r"[^0-9T]", "", about.at.split("+")[0])
     folder = cache.cache_root() / FOLDER
     number = 1
     while (place := folder / f"{moment}-{number}.jsonl").exists():
@@ -23,7 +23,7 @@ def new_place(about: Mapping[str, Any]) -> Path:
 
 
 def latest(
-    machine: str, qemu: Mapping[str, Any], accel: str, ways: set[str], note: Callable[[str], None] = lambda _: None
+    machine: str, binary: str, accel: str, ways: set[str], note: Callable[[str], None] = lambda _: None
 ) -> Recording | None:
     """The youngest whole recording of this machine, QEMU and accelerator that has all these arms.
 
@@ -38,8 +38,8 @@ def latest(
             note(f"a recording in the cache is passed over: {error}")
             continue
         session = recording.session
-        same = session["machine"]["id"] == machine and session["accel"]["used"] == accel
-        same = same and session["qemu"]["binary"] == qemu["binary"] and not session.get("guest_time")
-        if same and recording.ended and ways <= {arm["name"] for arm in session["arms"]}:
+        same = session.machine.id == machine and session.accel.used == accel
+        same = same and session.qemu.binary == binary and not session.guest_time
+        if same and recording.ended and ways <= {arm.name for arm in session.arms}:
             found.append(recording)
-    return max(found, key=lambda recording: str(recording.session["at"]), default=None)
+    return max(found, key=lambda recording: recording.session.at, default=None)

@@ -4,16 +4,17 @@ from pathlib import Path
 
 from qemunet_tests.isolation.station import Station
 from qemunet_tests.network import lab_addresses
+from qemunet_tests.throughput.recording_shapes import OnPath
 
 
-def of_tap(station: Station, tap: str) -> dict[str, str]:
+def of_tap(station: Station, tap: str) -> OnPath:
     """MTU, queue discipline and flags of a tap, and the MTU of the bridge it is in."""
-    return {
-        "tap_mtu": _mtu(station, tap),
-        "bridge_mtu": _mtu(station, lab_addresses.BRIDGE),
-        "qdisc": _qdiscs(station, tap),
-        "tun_flags": Path(f"/sys/class/net/{tap}/tun_flags").read_text().strip(),
-    }
+    return OnPath(
+        tap_mtu=_mtu(station, tap),
+        bridge_mtu=_mtu(station, lab_addresses.BRIDGE),
+        qdisc=_qdiscs(station, tap),
+        tun_flags=Path(f"/sys/class/net/{tap}/tun_flags").read_text().strip(),
+    )
 
 
 def _qdiscs(station: Station, link: str) -> str:

@@ -5,8 +5,7 @@ the backend's own counters say, and a row whose counters disagree is invalid: ke
 """
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
 
 #: How far counters may be from what iperf3 moved.
 TOLERANCE = 0.05
@@ -69,9 +68,6 @@ class Evidence:
     nics: Mapping[str, int] | None = None
     #: What the sender sent again, as far as it is seen by who counts packets; sockets count nothing twice.
     again_bytes: int = 0
-
-    def as_dict(self) -> dict[str, Any]:
-        return asdict(self)
 
 
 def objection(evidence: Evidence) -> str | None:

@@ -7,9 +7,8 @@ Between the two nothing is known.
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from qemunet_tests.errors import ControlFailed
 from qemunet_tests.guest.bench import Bench
@@ -20,6 +19,7 @@ from qemunet_tests.throughput.judging import verdicts
 from qemunet_tests.throughput.judging.statistics import ratio
 from qemunet_tests.throughput.placement import Placement
 from qemunet_tests.throughput.recorder import Effort, Recorder
+from qemunet_tests.throughput.recording_shapes import Run
 from qemunet_tests.throughput.variants import AGAIN, Arm, Pair, Plan
 
 NIC = "virtio-net-pci"
@@ -89,23 +89,23 @@ class _Silent:
 
 def recorded(bench: Bench) -> Beside | None:
     """What the latest recording of this machine, QEMU and accelerator says; None without one that says anything."""
-    qemu, accel = session.describe_qemu(bench.qemu), bench.machine.accel.used
-    found = latest_recording.latest(machine_id(), qemu, accel, {"user", "bridge"}, bench.note)
-    if found is None or not found.ended or not found.ended.get("usable"):
+    binary, accel = session.describe_qemu(bench.qemu).binary, bench.machine.accel.used
+    found = latest_recording.latest(machine_id(), binary, accel, {"user", "bridge"}, bench.note)
+    if found is None or not found.ended or not found.ended.usable:
         return None
     for summary in found.summaries:
-        if (summary["metric"], summary["nic"], summary["arms"]) == (METRIC, NIC, ["bridge", "user"]):
-            slower = _slower(summary["verdict"], summary["high"])
-            blocks = tuple(1 / block for block in summary["blocks"])
-            source = f"recorded {found.session['at'][:10]}, {found.session['placed']}"
-            return None if slower is None else Beside(blocks, source, slower, summary["reason"])
+        if (summary.metric, summary.nic, summary.arms) == (METRIC, NIC, ["bridge", "user"]):
+            slower = _slower(summary.verdict, summary.high)
+            blocks = tuple(1 / block for block in summary.blocks)
+            source = f"recorded {found.session.at[:10]}, {found.session.placed}"
+            return None if slower is None else Beside(blocks, source, slower, summary.reason)
     return None
 
 
 def measured(bench: Bench, lab: Lab) -> Beside:
     """Blocks of one transfer an arm, about 6 s each under TCG. Raises ControlFailed where none is valid."""
     bridge, user, again = Arm("bridge", NIC), Arm("user", NIC), Arm("user", NIC, AGAIN)
-    rows: list[Mapping[str, Any]] = []
+    rows: list[Run] = []
 
     def judged() -> tuple[bool | None, str]:
         return judge(_ratios(rows, bridge, user), _ratios(rows, again, user))
@@ -118,14 +118,14 @@ def measured(bench: Bench, lab: Lab) -> Beside:
         Recorder(bench, lab, plan, EFFORT, placement, 0, rows.append, known, _Silent()).record()
     faster = _ratios(rows, bridge, user)
     if not faster:
-        whys = [str(row["why_invalid"]) for row in rows if not row["valid"]]
+        whys = [str(row.why_invalid) for row in rows if not row.valid]
         raise ControlFailed(f"no block was valid, for {len(whys)} transfers: {whys[-1]}")
     return Beside(tuple(1 / each for each in faster), f"measured now, {placement}", *judged())
 
 
-def _ratios(rows: Sequence[Mapping[str, Any]], upper: Arm, lower: Arm) -> list[float]:
+def _ratios(rows: Sequence[Run], upper: Arm, lower: Arm) -> list[float]:
     """Of every block in which both arms have a valid row."""
-    rates = {(row["block"], row["arm"]): row["values"][METRIC] for row in rows if row["valid"] and row["arm"]}
+    rates = {(row.block, row.arm): row.values[METRIC] or 0.0 for row in rows if row.valid and row.arm}
     blocks = sorted({block for block, _ in rates})
     return [
         rates[block, upper.name] / rates[block, lower.name]

@@ -3,9 +3,9 @@
 import contextlib
 import random
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol
 
 from qemunet_tests.errors import HarnessError
 from qemunet_tests.guest.bench import Bench
@@ -15,6 +15,7 @@ from qemunet_tests.qemu.qemu_facts import Qemu
 from qemunet_tests.throughput import extras, iperf, schedule, versions
 from qemunet_tests.throughput.booting import boot, discard
 from qemunet_tests.throughput.placement import Placement
+from qemunet_tests.throughput.recording_shapes import Measurement, Run
 from qemunet_tests.throughput.resident_guest import ResidentGuest
 from qemunet_tests.throughput.sockets import Account
 from qemunet_tests.throughput.transfer import TransferPlan, ceiling, transfer
@@ -66,7 +67,7 @@ class Recorder:
         effort: Effort,
         placement: Placement,
         seed: int,
-        keep: Callable[[Mapping[str, Any]], None],
+        keep: Callable[[Run], None],
         precise: Callable[[], bool],
         steps: RecordingProgress,
         baseline: Qemu | None = None,
@@ -78,7 +79,7 @@ class Recorder:
         self._host_iperf = iperf.require(lab.host)
         self._subjects: dict[Arm, ResidentGuest] = {}
         self._extras = [extra for extra in extras.EXTRAS if extra.word in effort.extras]
-        self._boot = self._block = self._whole_blocks = self._position = self._again = 0
+        self._boot = self._block = self._whole_blocks = self._position = self._again = self._kept = 0
         #: Arms and directions that were valid and invalid at least once.
         self._valid: set[tuple[Arm, str]] = set()
         self._spoilt: set[tuple[Arm, str]] = set()
@@ -203,7 +204,7 @@ class Recorder:
             self._show(said, self._transfer_seconds)
             with _named(arm):
                 row = transfer(way, self._subjects[arm], direction)
-            (self._valid if row["valid"] else spoilt).add((arm, direction))
+            (self._valid if row.valid else spoilt).add((arm, direction))
             self._keep_row(arm, f"{lane}.{direction}", row)
         if self._effort.full:
             self._measure_extras(way)
@@ -225,13 +226,23 @@ class Recorder:
                     self._keep_row(arm, metric, row)
             self._extras_done.add((extra.word, self._boot))
 
-    def _keep_row(self, arm: Arm | None, measures: str, row: Mapping[str, Any]) -> None:
-        place: dict[str, Any] = {"boot": self._boot, "block": self._block, "position": self._position}
-        if arm:
-            place |= {"arm": arm.name, "nic": arm.nic, "guest": self._subjects[arm].describe()}
-        else:
-            place |= {"arm": None, "nic": None}
-        self._keep({"measures": measures, **place, **row})
+    def _keep_row(self, arm: Arm | None, measures: str, found: Measurement) -> None:
+        self._kept += 1
+        self._keep(
+            Run(
+                kind="run",
+                version=1,
+                run=self._kept,
+                measures=measures,
+                boot=self._boot,
+                block=self._block,
+                position=self._position,
+                arm=arm and arm.name,
+                nic=arm and arm.nic,
+                **({"guest": self._subjects[arm].describe()} if arm else {}),
+                **found.said,
+            )
+        )
 
     def _show(self, text: str, seconds: float) -> None:
         """Say what is done now; `seconds` is what it usually takes under TCG, scaled by the pace seen so far."""

@@ -8,16 +8,14 @@ import errno
 import json
 import os
 import stat
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from pydantic import ValidationError
 
 from qemunet_tests import named_file
 from qemunet_tests.errors import HarnessError, UsageError
-from qemunet_tests.throughput.recording_shapes import LINES
+from qemunet_tests.throughput.recording_shapes import LINES, End, Line, Run, Session, Summary
 
 SCHEMA = 1
 #: Hundreds of times what a long recording takes.
@@ -49,9 +47,9 @@ class Writer:
             return "it is no regular file"
         return None if self.empty else "there is a recording already, which is not overwritten"
 
-    def append(self, kind: str, values: Mapping[str, Any]) -> None:
+    def append(self, said: Line) -> None:
         """One line in one write. Raises Full, having taken back what of the line was written."""
-        line = json.dumps({"kind": kind, "schema": SCHEMA, **values}, separators=(",", ":")).encode() + b"\n"
+        line = said.model_dump_json(by_alias=True, exclude_unset=True).encode() + b"\n"
         before = os.fstat(self._descriptor).st_size
         try:
             written = os.write(self._descriptor, line)
@@ -77,19 +75,24 @@ class Recording:
     """What a file holds. `ended` is its last line, None where it was cut off; `lost_lines` (0 or 1) are half there."""
 
     path: Path
-    session: Mapping[str, Any]
-    runs: tuple[Mapping[str, Any], ...]
-    summaries: tuple[Mapping[str, Any], ...] = ()
-    ended: Mapping[str, Any] | None = None
+    session: Session
+    runs: tuple[Run, ...]
+    summaries: tuple[Summary, ...] = ()
+    ended: End | None = None
     lost_lines: int = 0
 
     @property
-    def valid_runs(self) -> list[Mapping[str, Any]]:
-        return [run for run in self.runs if run.get("valid")]
+    def valid_runs(self) -> list[Run]:
+        return [run for run in self.runs if run.valid]
 
     @property
-    def invalid_runs(self) -> list[Mapping[str, Any]]:
-        return [run for run in self.runs if not run.get("valid")]
+    def invalid_runs(self) -> list[Run]:
+        return [run for run in self.runs if not run.valid]
+
+    def rates(self, metric: str, arm: str | None, nic: str | None) -> list[float]:
+        """What the valid rows of an arm say, in their order."""
+        rows = [run for run in self.valid_runs if (run.arm, run.nic) == (arm, nic)]
+        return [float(value) for run in rows if (value := run.values.get(metric))]
 
 
 def read(path: Path, opened: Path | None = None) -> Recording:
@@ -98,28 +101,30 @@ def read(path: Path, opened: Path | None = None) -> Recording:
     Only the last line may be half there, as whatever ended the recording has left it.
     """
     *whole, torn = _content(path, opened or path).split(b"\n")
-    lines: dict[str, list[dict[str, Any]]] = {}
+    lines: list[Line] = []
     lost = 0
     for number, row in enumerate(whole, 1):
         if not lines:
             _require_session(path, row)
         if row:
-            said = _line(row, f"{path} is damaged: line {number}")
-            lines.setdefault(said["kind"], []).append(said)
+            lines.append(_line(row, f"{path} is damaged: line {number}"))
     if torn:
         try:
-            said = _line(torn, "")
-            lines.setdefault(said["kind"], []).append(said)
+            lines.append(_line(torn, ""))
         except UsageError:
             lost = 1
-    if "session" not in lines:
+    sessions, ends = (
+        [each for each in lines if isinstance(each, Session)],
+        [each for each in lines if isinstance(each, End)],
+    )
+    if not sessions:
         raise UsageError(_NO_RECORDING.format(path))
     return Recording(
         path,
-        lines["session"][0],
-        tuple(lines.get("run", [])),
-        tuple(lines.get("summary", [])),
-        lines["end"][-1] if "end" in lines else None,
+        sessions[0],
+        tuple(each for each in lines if isinstance(each, Run)),
+        tuple(each for each in lines if isinstance(each, Summary)),
+        ends[-1] if ends else None,
         lost,
     )
 
@@ -146,12 +151,11 @@ def _require_session(path: Path, row: bytes) -> None:
         raise UsageError(f"{path} has schema {said.get('schema')!r}; this qemunet reads {SCHEMA}")
 
 
-def _line(row: bytes, place: str) -> dict[str, Any]:
+def _line(row: bytes, place: str) -> Line:
     """One line, which is what its shape says. Raises UsageError, beginning with `place`."""
     try:
         # It refuses what is nested too deeply for anybody to read, too.
-        LINES["recording"].validate_json(row, strict=True)
-        said: dict[str, Any] = json.loads(row)
+        said: Line = LINES["recording"].validate_json(row, strict=True)
     except ValidationError as error:
         first = error.errors(include_url=False, include_context=False)[0]
         where = ".".join(map(str, first["loc"]))

@@ -10,12 +10,12 @@ from pydantic import ConfigDict, Field, TypeAdapter
 
 from qemunet_tests.shape import Accelerator, BootedImage, Shape
 
-Verdict = Literal["faster", "slower", "no difference", "inconclusive"]
+ThroughputVerdict = Literal["faster", "slower", "no difference", "inconclusive"]
 Number = float | int | None
 #: As the kernel shows them of a tap.
 Flags = Annotated[str, Field(pattern="^(0x)?[0-9a-fA-F]{1,8}$")]
 #: Rates and costs: beyond these limits something else than a network was measured.
-Measured = Annotated[float, Field(ge=0, le=1e15)]
+Measured = Annotated[int, Field(ge=0, le=10**15)] | Annotated[float, Field(ge=0, le=1e15)]
 #: Of two rates.
 Quotient = Annotated[float, Field(gt=0, le=1e15)]
 
@@ -68,6 +68,9 @@ class MeasuredArm(Shape):
     way: str
     again: bool
     far_end: str
+
+    def __str__(self) -> str:
+        return f"{self.name} {self.nic}"
 
 
 class MeasuredPair(Shape):
@@ -154,8 +157,12 @@ class Meanwhile(Shape):
     model_config = ConfigDict(extra="allow")
 
     user: Number
+    nice: Number = None
     system: Number
     idle: Number
+    iowait: Number = None
+    irq: Number = None
+    softirq: Number = None
     steal: Number
     others_cpus: float
     load: float
@@ -169,20 +176,22 @@ class Iperf3(Shape):
     server: dict[str, Any]
 
 
-class Run(Line):
-    """One measurement. Without arm it is the ceiling, which has no guest. An invalid one says why."""
+class UdpTrial(Shape):
+    """A second of datagrams at one rate."""
 
-    model_config = ConfigDict(extra="allow")
+    mbit_per_second: int
+    sent_mbit_per_second: float
+    lost_percent: float
+    packets: int | None
+    jitter_ms: float
+    iperf3: Iperf3
 
-    kind: Literal["run"]
-    run: Annotated[int, Field(ge=1)]
-    measures: str
-    boot: int
-    block: int
-    position: int
-    arm: str | None
-    nic: str | None
-    guest: MeasuredGuest | None = None
+
+class Measurement(Shape):
+    """What one measurement found. An invalid one says why."""
+
+    model_config = ConfigDict(extra="allow", allow_inf_nan=False)
+
     values: dict[str, Measured | None]
     valid: bool
     why_invalid: str | None
@@ -193,6 +202,34 @@ class Run(Line):
     ticks: list[Annotated[list[float | int], Field(min_length=4, max_length=4)]] | None = None
     machine: Meanwhile | None = None
     iperf3: Iperf3 | None = None
+    congestion: str | None = None
+    host_time: dict[str, Measured | None] | None = None
+    initiator: str | None = None
+    exchanges: int | None = None
+    us: list[float] | None = None
+    trials: list[UdpTrial] | None = None
+
+    @property
+    def said(self) -> dict[str, Any]:
+        """All that it says, and nothing that it leaves out."""
+        return {name: getattr(self, name) for name in self.model_fields_set}
+
+
+class Run(Measurement, Line):
+    """A measurement in its place. Without arm it is the ceiling, which has no guest."""
+
+    kind: Literal["run"]
+    run: Annotated[int, Field(ge=1)]
+    measures: str
+    boot: int
+    block: int
+    position: int
+    arm: str | None
+    nic: str | None
+    guest: MeasuredGuest | None = None
+
+    def of(self, arm: MeasuredArm) -> bool:
+        return (self.arm, self.nic) == (arm.name, arm.nic)
 
 
 class Summary(Line):
@@ -206,7 +243,7 @@ class Summary(Line):
     low: float | None
     high: float | None
     p: float | None
-    verdict: Verdict
+    verdict: ThroughputVerdict
     reason: str
     blocks: list[Quotient]
     agreement: float
@@ -242,7 +279,7 @@ class ComparedLine(Line):
     high: float | None
     p: float | None
     agreement: float
-    verdict: Verdict
+    verdict: ThroughputVerdict
     reason: str
     subject: str | None
 
@@ -251,7 +288,7 @@ class ComparedEnd(Line):
     """The answer as a whole."""
 
     kind: Literal["end"]
-    verdict: Verdict | Literal["invalid comparison"]
+    verdict: ThroughputVerdict | Literal["invalid comparison"]
     reason: str
     exit: Literal[0, 1, 3]
     undeclared: list[str]

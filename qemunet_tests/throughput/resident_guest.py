@@ -4,7 +4,6 @@ import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from qemunet_tests.guest.guest import Guest
 from qemunet_tests.isolation.processes import Process
@@ -12,6 +11,7 @@ from qemunet_tests.isolation.station import Station
 from qemunet_tests.network import lab_addresses
 from qemunet_tests.observe import process
 from qemunet_tests.throughput import on_path, path_proof
+from qemunet_tests.throughput.recording_shapes import MeasuredGuest, OnPath
 from qemunet_tests.throughput.variants import Arm
 
 #: One shell command that tells what of the guest's network bears on throughput.
@@ -94,15 +94,16 @@ class ResidentGuest:
         kinds = [", ".join(each.kind for each in process.backends(guest)) for guest in self.guests]
         return " and ".join(dict.fromkeys(kinds))
 
-    def on_path(self) -> dict[str, str]:
+    def on_path(self) -> OnPath:
         """What lies in the path on the host now."""
         name = process.tap_of(self.guest)
-        return on_path.of_tap(self.station, name) if name else {}
+        return on_path.of_tap(self.station, name) if name else OnPath()
 
-    def describe(self) -> dict[str, Any]:
+    def describe(self) -> MeasuredGuest:
         """For every row: how QEMU was started, and what host and guest negotiated."""
         far = {"far_argv": self.far.qemu.words} if self.far else {}
-        return {"arm": self.arm.name, "nic": self.arm.nic, "argv": self.guest.qemu.words, **far, **self.facts}
+        said = {"arm": self.arm.name, "nic": self.arm.nic, "argv": self.guest.qemu.words, **far, **self.facts}
+        return MeasuredGuest.model_validate(said)
 
     def look(self) -> None:
         """Wait for addresses and ask for the facts. Raises HarnessError, and TimedOut without a lease."""
@@ -111,7 +112,8 @@ class ResidentGuest:
         said = self.guest.check(ASK, 12)
         self.facts = {name: rest for name, _, rest in (line.partition(" ") for line in said.splitlines())}
         self.facts["network"] = " ".join(self.guest.monitor.ask("info network").split())
-        self.facts |= {name: value for name, value in self.on_path().items() if name == "tun_flags"}
+        if flags := self.on_path().tun_flags:
+            self.facts["tun_flags"] = flags
 
     def _address_of(self, guest: Guest, given: str | None) -> str:
         return guest.check(STATIC.format(address=given) if given else LEASE, 12)

@@ -14,6 +14,7 @@ from qemunet_tests.qemu.accel import Accel
 from qemunet_tests.qemu.built_image import Image
 from qemunet_tests.qemu.qemu_facts import Qemu
 from qemunet_tests.throughput.placement import Placement
+from qemunet_tests.throughput.recording_shapes import MeasuredQemu, Session
 from qemunet_tests.throughput.variants import Plan
 
 
@@ -50,42 +51,54 @@ def _governor() -> str | None:
         return None
 
 
-def describe_qemu(qemu: Qemu) -> dict[str, Any]:
+def describe_qemu(qemu: Qemu) -> MeasuredQemu:
     found = qemu.path.resolve().stat()
-    return {
-        **qemu.describe(),
-        "version_line": qemu.version_line,
-        "machine": qemu.machine,
-        "binary": f"{found.st_size}-{found.st_mtime_ns}",
-    }
+    return MeasuredQemu.model_validate(
+        {
+            **qemu.describe(),
+            "version_line": qemu.version_line,
+            "machine": qemu.machine,
+            "binary": f"{found.st_size}-{found.st_mtime_ns}",
+        }
+    )
 
 
 def describe(
-    plan: Plan, qemu: Qemu, image: Image, accel: Accel, placement: Placement, baseline: Qemu | None
-) -> dict[str, Any]:
-    """The part of the session's line that is known before anything was measured."""
-    return {
-        "at": datetime.now(UTC).isoformat(timespec="seconds"),
-        "machine": describe_machine(),
-        "qemu": describe_qemu(qemu),
-        "baseline_qemu": describe_qemu(baseline) if baseline else None,
-        "accel": accel.describe(),
-        "image": image.describe(),
-        "placement": placement.describe(),
-        "placed": str(placement),
-        "arms": [
-            {
-                "name": arm.name,
-                "nic": arm.nic,
-                "way": arm.way,
-                "again": arm.is_again,
-                "far_end": "another guest" if arm.between_guests else "the host",
-            }
-            for arm in plan.arms
-        ],
-        "pairs": [
-            {"nic": pair.lower.nic, "arms": [pair.upper.name, pair.lower.name], "twin": pair.is_twin}
-            for pair in plan.pairs
-        ],
-        "path": "guest to the host that QEMU runs on, one TCP stream that the guest opens",
-    }
+    plan: Plan, qemu: Qemu, image: Image, accel: Accel, placement: Placement, baseline: Qemu | None,
+    seed: int, transfer_seconds: int, guest_time: bool,
+) -> Session:  # fmt: skip
+    """The session's line: all that is known before anything was measured. To be asked before the lab is entered."""
+    link = uplink()
+    return Session.model_validate(
+        {
+            "kind": "session",
+            "schema": 1,
+            "at": datetime.now(UTC).isoformat(timespec="seconds"),
+            "machine": describe_machine(),
+            "qemu": describe_qemu(qemu),
+            "baseline_qemu": describe_qemu(baseline) if baseline else None,
+            "accel": accel.describe(),
+            "image": image.describe(),
+            "placement": placement.describe(),
+            "placed": str(placement),
+            "arms": [
+                {
+                    "name": arm.name,
+                    "nic": arm.nic,
+                    "way": arm.way,
+                    "again": arm.is_again,
+                    "far_end": "another guest" if arm.between_guests else "the host",
+                }
+                for arm in plan.arms
+            ],
+            "pairs": [
+                {"nic": pair.lower.nic, "arms": [pair.upper.name, pair.lower.name], "twin": pair.is_twin}
+                for pair in plan.pairs
+            ],
+            "path": "guest to the host that QEMU runs on, one TCP stream that the guest opens",
+            "seed": seed,
+            "seconds": transfer_seconds,
+            "guest_time": guest_time,
+            "uplink": {"name": link.name, "mbit_per_second": link.mbit_per_second},
+        }
+    )

@@ -1,9 +1,8 @@
 """One measurement: a TCP transfer between a resident guest and the lab's host, or another guest."""
 
 import time
-from collections.abc import Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from qemunet_tests.errors import HarnessError
@@ -12,6 +11,7 @@ from qemunet_tests.isolation.station import Station
 from qemunet_tests.throughput import clock, cpu, far_end, iperf, path_proof
 from qemunet_tests.throughput.far_end import Server
 from qemunet_tests.throughput.placement import Placement
+from qemunet_tests.throughput.recording_shapes import Iperf3, Meanwhile, Measurement, Proof
 from qemunet_tests.throughput.resident_guest import ResidentGuest
 from qemunet_tests.throughput.sampler import Sampler, cpu_seconds_per_gb
 from qemunet_tests.throughput.sockets import Account
@@ -36,8 +36,8 @@ class TransferPlan:
         return far_end.in_guest(subject.far) if subject.far else far_end.at_host(self.server, self.placement)
 
 
-def transfer(way: TransferPlan, subject: ResidentGuest, direction: str) -> dict[str, Any]:
-    """Measure once. The row says itself whether it is valid; raises GuestDied where there is no guest any more."""
+def transfer(way: TransferPlan, subject: ResidentGuest, direction: str) -> Measurement:
+    """Measure once. It says itself whether it is valid; raises GuestDied where there is no guest any more."""
     probe = cpu.probe_us(way.placement.main_cpus)
     meter, began = cpu.Meter(), time.monotonic()
     try:
@@ -52,37 +52,43 @@ def transfer(way: TransferPlan, subject: ResidentGuest, direction: str) -> dict[
             raise GuestDied(f"the guest ended: QEMU ended, {ended}") from error
         if ended or isinstance(error, OSError):
             raise
-        return {"values": {}, "valid": False, "why_invalid": str(error), "seconds": time.monotonic() - began}
+        return invalid(str(error), began)
     why = path_proof.objection(evidence)
     if not way.guest_time:
         why = why or clock.objection(iperf.seconds(client), iperf.seconds(server))
     why = why or iperf.objection(flow, SKIP_SECONDS)
     values, host_time = _values(way, subject, direction, client, flow, watch)
-    return {
-        "values": {**values, "retransmits": flow.retransmits, "stalls": flow.stalls},
+    mss = str(client["start"].get("tcp_mss_default", ""))
+    return Measurement(
+        values={**values, "retransmits": flow.retransmits, "stalls": flow.stalls},
         **({"host_time": host_time} if way.guest_time else {}),
-        "valid": why is None,
-        "why_invalid": why,
-        "proof": {**evidence.as_dict(), "final": watch.complete},
-        "on_path": {**on_path, "mss": str(client["start"].get("tcp_mss_default", ""))},
-        "intervals": [list(interval) for interval in flow.intervals],
-        "congestion": flow.congestion,
-        "ticks": _ticks(watch, began),
-        "machine": {**meter.since(watch.ours_cpu_seconds), "probe_us": probe},
-        "seconds": round(time.monotonic() - began, 3),
-        "iperf3": {"client": client, "server": server},
-    }
+        valid=why is None,
+        why_invalid=why,
+        proof=Proof(**asdict(evidence), final=watch.complete),
+        on_path=on_path.model_copy(update={"mss": mss}),
+        intervals=[list(interval) for interval in flow.intervals],
+        congestion=flow.congestion,
+        ticks=_ticks(watch, began),
+        machine=Meanwhile(**meter.since(watch.ours_cpu_seconds), probe_us=probe),
+        seconds=round(time.monotonic() - began, 3),
+        iperf3=Iperf3(client=client, server=server),
+    )
+
+
+def invalid(why: str, began_seconds: float) -> Measurement:
+    """Nothing was found, and why. `began_seconds` is monotonic time."""
+    return Measurement(values={}, valid=False, why_invalid=why, seconds=time.monotonic() - began_seconds)
 
 
 def _values(
     way: TransferPlan, subject: ResidentGuest, direction: str, client: dict[str, Any], flow: iperf.Flow, watch: Sampler
-) -> tuple[dict[str, Any], dict[str, Any]]:
+) -> tuple[dict[str, float | int | None], dict[str, float | int | None]]:
     """What is judged, and in the lane of guest time what the host's clock says beside it."""
     cost = cpu_seconds_per_gb(watch.ticks, SKIP_SECONDS)
     if cost is not None and subject.far and flow.received_bytes:
         # Between guests the watch sees packets with their headers.
         cost *= watch.ticks[-1].moved_bytes / flow.received_bytes
-    values: dict[str, Any] = {
+    values: dict[str, float | int | None] = {
         f"tcp.{direction}": round(flow.mbit_per_second, 3),
         f"cpu.{direction}": None if cost is None else round(cost, 4),
     }
@@ -132,19 +138,19 @@ def _evidence(
     return path_proof.Evidence(expected, found, counter, counted, flow.sent_bytes, flow.received_bytes, nics, again)
 
 
-def _ticks(watch: Sampler, began: float) -> list[Sequence[float]]:
+def _ticks(watch: Sampler, began: float) -> list[list[float | int]]:
     return [
-        (
+        [
             round(tick.at_seconds - began, 4),
             round(tick.subject_cpu_seconds - watch.ticks[0].subject_cpu_seconds, 5),
             round(tick.server_cpu_seconds - watch.ticks[0].server_cpu_seconds, 5),
             tick.moved_bytes,
-        )
+        ]
         for tick in watch.ticks
     ]
 
 
-def ceiling(way: TransferPlan, neighbour: Station, address: str) -> dict[str, Any]:
+def ceiling(way: TransferPlan, neighbour: Station, address: str) -> Measurement:
     """What the same two programs move between two namespaces of the lab, without any guest: the row above all."""
     began = time.monotonic()
     words = [*way.placement.prefix(), *iperf.client_words(address, "g2h", way.seconds)]
@@ -154,12 +160,12 @@ def ceiling(way: TransferPlan, neighbour: Station, address: str) -> dict[str, An
             client, said = iperf.parse(done.text, "neighbour"), server.said()
         flow = iperf.flow(client, said, "g2h", SKIP_SECONDS)
     except HarnessError as error:
-        return {"values": {}, "valid": False, "why_invalid": str(error), "seconds": time.monotonic() - began}
+        return invalid(str(error), began)
     why = iperf.objection(flow, SKIP_SECONDS)
-    return {
-        "values": {"ceiling": round(flow.mbit_per_second, 3)},
-        "valid": why is None,
-        "why_invalid": why,
-        "seconds": round(time.monotonic() - began, 3),
-        "iperf3": {"client": client, "server": said},
-    }
+    return Measurement(
+        values={"ceiling": round(flow.mbit_per_second, 3)},
+        valid=why is None,
+        why_invalid=why,
+        seconds=round(time.monotonic() - began, 3),
+        iperf3=Iperf3(client=client, server=said),
+    )

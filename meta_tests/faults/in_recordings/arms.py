@@ -12,6 +12,7 @@ from qemunet_tests.modes.tap import TapNetdev
 from qemunet_tests.observe.process import tap_of
 from qemunet_tests.throughput import recorder, recording
 from qemunet_tests.throughput.judging import verdicts
+from qemunet_tests.throughput.recording_shapes import Measurement
 from qemunet_tests.throughput.resident_guest import ResidentGuest
 
 TAPS = ("tap", "tap-plain")
@@ -79,9 +80,10 @@ def invalid(value: str) -> None:
     """The transfer with this number is not valid, or `all` are not."""
     transfer, count = recorder.transfer, itertools.count(1)
 
-    def spoilt(*arguments: Any) -> dict[str, Any]:
+    def spoilt(*arguments: Any) -> Measurement:
         row = transfer(*arguments)
-        return {**row, "valid": False, "why_invalid": "planted"} if value in ("all", str(next(count))) else row
+        spoils = value in ("all", str(next(count)))
+        return row.model_copy(update={"valid": False, "why_invalid": "planted"}) if spoils else row
 
     recorder.transfer = spoilt
 

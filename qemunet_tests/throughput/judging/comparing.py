@@ -6,8 +6,7 @@ blocks. For a baseline of the same run every boot must say so: one is the repeat
 """
 
 import math
-from collections.abc import Collection, Iterator, Mapping
-from typing import Any
+from collections.abc import Collection, Iterator
 
 from qemunet_tests.errors import UsageError
 from qemunet_tests.throughput.judging import verdicts
@@ -17,6 +16,7 @@ from qemunet_tests.throughput.judging.statistics import Ratio, quotient, ratio
 from qemunet_tests.throughput.judging.unusual_settings import oddities
 from qemunet_tests.throughput.judging.verdicts import FASTER, INVALID, SAME, SLOWER, UNKNOWN, Health
 from qemunet_tests.throughput.recording import Recording
+from qemunet_tests.throughput.recording_shapes import MeasuredPair, ThroughputVerdict
 
 METRICS = (*verdicts.GOODPUT, "cpu.g2h", "cpu.h2g", *verdicts.GUEST_TIME)
 #: What guest time shows of an arm; slirp's waiting makes user mode less steady.
@@ -32,7 +32,7 @@ def compare(before: Recording, after: Recording, factors: Collection[str]) -> Co
     undeclared = tuple(each for each in found if each.factor not in factors and "any" not in factors)
     declared = tuple(each for each in found if each not in undeclared)
     machines = verdicts.health(before), verdicts.health(after)
-    of_lane = _lines_of_guest_time if before.session.get("guest_time") else _lines_of_two
+    of_lane = _lines_of_guest_time if before.session.guest_time else _lines_of_two
     lines = tuple(of_lane(before, after, machines))
     warnings = tuple(_warnings(before, after))
     unproven = [*_unproven(before), *_unproven(after)]
@@ -61,23 +61,15 @@ def _invalid(lines: Collection[OutcomeLine], unproven: Collection[str], undeclar
 
 def _unproven(recording: Recording) -> Iterator[str]:
     """Arms of which not one transfer can be used."""
-    for arm in recording.session["arms"]:
-        rows = [
-            run
-            for run in recording.runs
-            if (run["arm"], run["nic"]) == (arm["name"], arm["nic"]) and run["measures"].startswith(TRANSFERS)
-        ]
-        if rows and not any(run["valid"] for run in rows):
-            whys = dict.fromkeys(str(run["why_invalid"]) for run in rows)
-            yield (
-                f"in {recording.path.name} all {len(rows)} transfers of {arm['name']} {arm['nic']} are invalid: "
-                f"{next(iter(whys))}"
-            )
+    for arm in recording.session.arms:
+        rows = [run for run in recording.runs if run.of(arm) and run.measures.startswith(TRANSFERS)]
+        if rows and not any(run.valid for run in rows):
+            yield f"in {recording.path.name} all {len(rows)} transfers of {arm} are invalid: {rows[0].why_invalid}"
 
 
 def against_baseline(recording: Recording) -> Comparison:
     """The recording's QEMU against the one it names as baseline. Raises UsageError where it names none."""
-    pairs = [pair for pair in recording.session["pairs"] if pair["arms"][1].endswith("-baseline")]
+    pairs = [pair for pair in recording.session.pairs if pair.arms[1].endswith("-baseline")]
     if not pairs:
         raise UsageError(f"{recording.path} has no baseline: make one with `qemunet record --baseline PATH`")
     machine = verdicts.health(recording)
@@ -87,7 +79,7 @@ def against_baseline(recording: Recording) -> Comparison:
     return Comparison(lines, (), (), *_whole(lines))
 
 
-def _whole(lines: Collection[OutcomeLine]) -> tuple[str, str]:
+def _whole(lines: Collection[OutcomeLine]) -> tuple[ThroughputVerdict, str]:
     for verdict in (SLOWER, UNKNOWN, FASTER):
         of_these = [line for line in lines if line.verdict == verdict]
         if of_these:
@@ -99,11 +91,11 @@ def _whole(lines: Collection[OutcomeLine]) -> tuple[str, str]:
 
 
 def _lines_of_two(before: Recording, after: Recording, machines: tuple[Health, Health]) -> Iterator[OutcomeLine]:
-    for pair in before.session["pairs"]:
-        if pair["twin"] or pair not in after.session["pairs"]:
+    for pair in before.session.pairs:
+        if pair.twin or pair not in after.session.pairs:
             continue
         for metric in METRICS:
-            place = (metric, pair["nic"], *pair["arms"])
+            place = (metric, pair.nic, *pair.arms)
             left, right = verdicts.ratios_by_boot(before, *place), verdicts.ratios_by_boot(after, *place)
             change, old, new = quotient(left, right), ratio(left), ratio(right)
             if change is None or old is None or new is None:
@@ -111,59 +103,54 @@ def _lines_of_two(before: Recording, after: Recording, machines: tuple[Health, H
             noise = max(machine.half_width for machine in machines)
             same = left == right
             verdict, reason, subject = _judge_two(before, after, pair, metric, change, noise, same)
-            yield OutcomeLine(
-                metric, pair["nic"], tuple(pair["arms"]), old.point, new.point, change, verdict, reason, subject
-            )
+            yield OutcomeLine(metric, pair.nic, _both(pair), old.point, new.point, change, verdict, reason, subject)
 
 
 def _lines_of_guest_time(before: Recording, after: Recording, _: tuple[Health, Health]) -> Iterator[OutcomeLine]:
     """Guest time is not subject to the machine's moods: every arm is compared with itself."""
-    for arm in before.session["arms"]:
-        if arm["again"] or arm not in after.session["arms"]:
+    for arm in before.session.arms:
+        if arm.again or arm not in after.session.arms:
             continue
         for metric in verdicts.GUEST_TIME:
-            left, right = (_rates(recording, metric, arm) for recording in (before, after))
+            left, right = (recording.rates(metric, arm.name, arm.nic) for recording in (before, after))
             change = quotient([left], [right])
             if change is None:
                 continue
             verdict, reason = _not_significant(change)
-            floor = GUEST_TIME_EFFECT_OF_USER if arm["way"] == "user" else GUEST_TIME_EFFECT
+            floor = GUEST_TIME_EFFECT_OF_USER if arm.way == "user" else GUEST_TIME_EFFECT
             if left == right:
                 verdict, reason = SAME, IDENTICAL
             elif change.p is not None and change.p < verdicts.SIGNIFICANT and change.effect > floor:
-                verdict, reason = (FASTER if change.point > 1 else SLOWER), f"{arm['name']} {change.point:.3g} times"
-            old = verdicts.median(before, metric, arm["name"], arm["nic"]) or 0.0
-            new = verdicts.median(after, metric, arm["name"], arm["nic"]) or 0.0
-            name = arm["name"]
-            yield OutcomeLine(metric, arm["nic"], (name, name), old, new, change, verdict, reason, name)
+                verdict, reason = (FASTER if change.point > 1 else SLOWER), f"{arm.name} {change.point:.3g} times"
+            old = verdicts.median(before, metric, arm.name, arm.nic) or 0.0
+            new = verdicts.median(after, metric, arm.name, arm.nic) or 0.0
+            both = arm.name, arm.name
+            yield OutcomeLine(metric, arm.nic, both, old, new, change, verdict, reason, arm.name)
 
 
-def _rates(recording: Recording, metric: str, arm: Mapping[str, Any]) -> list[float]:
-    return [
-        float(run["values"][metric])
-        for run in recording.valid_runs
-        if (run["arm"], run["nic"]) == (arm["name"], arm["nic"]) and run["values"].get(metric)
-    ]
+def _both(pair: MeasuredPair) -> tuple[str, str]:
+    upper, lower = pair.arms
+    return upper, lower
 
 
 def _judge_two(
-    before: Recording, after: Recording, pair: Mapping[str, Any], metric: str, change: Ratio, noise: float, same: bool
-) -> tuple[str, str, str | None]:
+    before: Recording, after: Recording, pair: MeasuredPair, metric: str, change: Ratio, noise: float, same: bool
+) -> tuple[ThroughputVerdict, str, str | None]:
     if same:
         return SAME, IDENTICAL, None
     if not _significant(change, metric, noise):
         return *_not_significant(change), None
-    moved = {arm: _change(before, after, metric, arm, pair["nic"]) for arm in pair["arms"]}
+    moved = {arm: _change(before, after, metric, arm, pair.nic) for arm in pair.arms}
     subject = max(moved, key=lambda arm: abs(math.log(moved[arm])))
     better = (moved[subject] > 1) == verdicts.METRICS[metric][2]
     said = ", ".join(f"{arm} {factor:.2f} times" for arm, factor in moved.items())
-    reason = f"{'/'.join(pair['arms'])} changed {change.point:.3g} times ({said})"
+    reason = f"{'/'.join(pair.arms)} changed {change.point:.3g} times ({said})"
     return (FASTER if better else SLOWER), reason, subject
 
 
-def _lines_of_one(recording: Recording, pair: Mapping[str, Any], machine: Health) -> Iterator[OutcomeLine]:
+def _lines_of_one(recording: Recording, pair: MeasuredPair, machine: Health) -> Iterator[OutcomeLine]:
     for metric in METRICS:
-        boots = verdicts.ratios_by_boot(recording, metric, pair["nic"], *pair["arms"])
+        boots = verdicts.ratios_by_boot(recording, metric, pair.nic, *pair.arms)
         found = ratio(boots)
         if found is None:
             continue
@@ -174,9 +161,7 @@ def _lines_of_one(recording: Recording, pair: Mapping[str, Any], machine: Health
             confirmed = len(repeats) > 1 and all(each and (each.point > 1) == (found.point > 1) for each in repeats)
             verdict = (FASTER if better else SLOWER) if confirmed else UNKNOWN
             reason = f"{found.point:.3g} times, {'in every boot' if confirmed else 'not confirmed by a second boot'}"
-        yield OutcomeLine(
-            metric, pair["nic"], tuple(pair["arms"]), 1.0, found.point, found, verdict, reason, pair["arms"][0]
-        )
+        yield OutcomeLine(metric, pair.nic, _both(pair), 1.0, found.point, found, verdict, reason, pair.arms[0])
 
 
 def _significant(change: Ratio, metric: str, noise: float) -> bool:
@@ -187,7 +172,7 @@ def _significant(change: Ratio, metric: str, noise: float) -> bool:
     return change.effect > floor
 
 
-def _not_significant(change: Ratio) -> tuple[str, str]:
+def _not_significant(change: Ratio) -> tuple[ThroughputVerdict, str]:
     if change.low is None or change.high is None:
         return UNKNOWN, "too few blocks"
     shown = verdicts.largest(change)
@@ -205,8 +190,8 @@ def _warnings(before: Recording, after: Recording) -> Iterator[str]:
     """What is odd in either, and absolute rates, which never fail a comparison: machines change their speed."""
     for recording in (before, after) if before.path != after.path else (before,):
         yield from (f"{recording.path.name}: {oddity}" for oddity in oddities(recording))
-    for arm in before.session["arms"]:
+    for arm in before.session.arms:
         for metric in ("tcp.g2h", "tcp.h2g"):
-            change = _change(before, after, metric, arm["name"], arm["nic"])
+            change = _change(before, after, metric, arm.name, arm.nic)
             if change < 1 / (1 + verdicts.SHOWN):
-                yield f"{arm['name']} {arm['nic']} {metric} is {change:.2f} times what it was, in absolute terms"
+                yield f"{arm} {metric} is {change:.2f} times what it was, in absolute terms"

@@ -8,6 +8,7 @@ from typing import Any
 
 from qemunet_tests.throughput.judging import offloads
 from qemunet_tests.throughput.recording import Recording
+from qemunet_tests.throughput.recording_shapes import MeasuredGuest, Session
 
 #: Words that `--factor` takes, and what each stands for.
 FACTORS = {
@@ -75,29 +76,29 @@ def differences(before: Recording, after: Recording) -> list[Difference]:
     return sorted(found, key=lambda each: (list(FACTORS).index(each.factor), each.where))
 
 
-def _session(said: Mapping[str, Any]) -> dict[str, Any]:
-    machine, qemu = said["machine"], said["qemu"]
+def _session(said: Session) -> dict[str, Any]:
+    machine, qemu = said.machine, said.qemu
     return {
-        "machine": [machine.get(name) for name in ("id", "processor", "cpus", "architecture")],
-        "kernel": machine.get("kernel"),
-        "qemu": [qemu.get(name) for name in ("version_line", "slirp", "binary")],
-        "accel": said["accel"].get("used"),
-        "image": said["image"].get("digest"),
-        "placement": said["placement"],
-        "method": [said.get("seconds"), said.get("guest_time"), said.get("path")],
+        "machine": [machine.id, machine.processor, machine.cpus, machine.architecture],
+        "kernel": machine.kernel,
+        "qemu": [qemu.version_line, qemu.slirp, qemu.binary],
+        "accel": said.accel.used,
+        "image": said.image.digest,
+        "placement": said.placement.model_dump(),
+        "method": [said.seconds, said.guest_time, said.path],
     }
 
 
-def _guests(recording: Recording) -> dict[str, Mapping[str, Any]]:
-    return {f"{run['arm']} {run['nic']}": run["guest"] for run in recording.runs if run.get("guest")}
+def _guests(recording: Recording) -> dict[str, MeasuredGuest]:
+    return {f"{run.arm} {run.nic}": run.guest for run in recording.runs if run.guest}
 
 
 def _paths(recording: Recording) -> dict[str, dict[str, str]]:
     """For every arm and NIC all that any row found on its path."""
     found: dict[str, dict[str, set[str]]] = {}
     for run in recording.runs:
-        names = found.setdefault(f"{run['arm']} {run['nic']}", {})
-        for name, value in (run.get("on_path") or {}).items():
+        names = found.setdefault(f"{run.arm} {run.nic}", {})
+        for name, value in (run.on_path.model_dump(exclude_unset=True) if run.on_path else {}).items():
             names.setdefault(name, set()).add(str(value))
     return {
         where: {name: ", ".join(sorted(values)) for name, values in names.items()} for where, names in found.items()
@@ -111,7 +112,7 @@ def _of_paths(where: str, left: Mapping[str, str], right: Mapping[str, str]) -> 
             yield Difference(factor, where, f"{words} {left[name]}", right[name])
 
 
-def _of_guests(where: str, left: Mapping[str, Any], right: Mapping[str, Any]) -> Iterator[Difference]:
+def _of_guests(where: str, left: MeasuredGuest, right: MeasuredGuest) -> Iterator[Difference]:
     for factor, name in {
         "mtu": "mtu",
         "driver": "driver",
@@ -119,16 +120,17 @@ def _of_guests(where: str, left: Mapping[str, Any], right: Mapping[str, Any]) ->
         "congestion": "congestion",
         "iperf3": "iperf3",
     }.items():
-        if left.get(name) != right.get(name):
+        before, after = getattr(left, name), getattr(right, name)
+        if before != after:
             kind = "driver" if factor == "kernel" else factor
-            yield Difference(kind, where, f"{name} {left.get(name)}", str(right.get(name)))
-    if left.get("features") != right.get("features"):
-        yield Difference("offloads", where, *offloads.changed(left.get("features"), right.get("features")))
-    if left.get("tun_flags") != right.get("tun_flags"):
-        flags = [offloads.spelled(each.get("tun_flags")) for each in (left, right)]
+            yield Difference(kind, where, f"{name} {before}", str(after))
+    if left.features != right.features:
+        yield Difference("offloads", where, *offloads.changed(left.features, right.features))
+    if left.tun_flags != right.tun_flags:
+        flags = [offloads.spelled(each.tun_flags) for each in (left, right)]
         yield Difference("offloads", where, *flags)
     for words in ("argv", "far_argv"):
-        said = [[OF_ONE_GUEST.sub("", word) for word in (each.get(words) or [])[1:]] for each in (left, right)]
+        said = [[OF_ONE_GUEST.sub("", word) for word in (getattr(each, words) or [])[1:]] for each in (left, right)]
         if said[0] != said[1]:
             only = [" ".join(word for word in said[n] if word not in said[1 - n]) or "-" for n in (0, 1)]
             yield Difference("arguments", where, only[0], only[1])

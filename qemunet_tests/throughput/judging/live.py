@@ -1,11 +1,11 @@
 """A recording while it is made: every row goes to the file at once, and its summary follows at the end."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 from qemunet_tests.throughput.judging import verdicts
 from qemunet_tests.throughput.recording import Recording, Writer
+from qemunet_tests.throughput.recording_shapes import End, Run, Session
 
 
 @dataclass
@@ -13,15 +13,15 @@ class RunningRatios:
     """Keeps rows without their bulk, to judge whether they suffice."""
 
     writer: Writer
-    about: Mapping[str, Any]
-    runs: list[Mapping[str, Any]] = field(default_factory=list)
+    about: Session
+    runs: list[Run] = field(default_factory=list)
 
-    def keep(self, row: Mapping[str, Any]) -> None:
+    def keep(self, row: Run) -> None:
         """Append a row. The session's line precedes the first, so that a session that measured nothing leaves none."""
         if not self.runs:
-            self.writer.append("session", self.about)
-        self.writer.append("run", {"run": len(self.runs) + 1, **row})
-        self.runs.append({name: value for name, value in row.items() if name not in ("iperf3", "ticks")})
+            self.writer.append(self.about)
+        self.writer.append(row)
+        self.runs.append(row.model_copy(update={"iperf3": None, "ticks": None}))
 
     def precise(self) -> bool:
         return verdicts.precise(self._recording())
@@ -31,22 +31,23 @@ class RunningRatios:
         if not self.runs:
             return
         recording = self._recording()
-        for judged in verdicts.summarise(recording):
-            self.writer.append("summary", judged.as_summary())
         machine = verdicts.health(recording)
+        for judged in verdicts.summarise(recording, machine):
+            self.writer.append(judged.as_summary())
         self.writer.append(
-            "end",
-            {
-                "reason": reason,
-                "missing": list(missing),
-                "seconds": seconds,
-                "runs": len(self.runs),
-                "invalid": len(recording.invalid_runs),
-                "blocks": max(run["block"] for run in self.runs),
-                "usable": machine.usable,
-                "why_unusable": machine.reason or None,
-                "precise": verdicts.precise(recording),
-            },
+            End(
+                kind="end",
+                version=1,
+                reason=reason,
+                missing=list(missing),
+                seconds=seconds,
+                runs=len(self.runs),
+                invalid=len(recording.invalid_runs),
+                blocks=max(run.block for run in self.runs),
+                usable=machine.usable,
+                why_unusable=machine.reason or None,
+                precise=verdicts.precise(recording),
+            )
         )
 
     def _recording(self) -> Recording:

@@ -1,11 +1,12 @@
 """What became of a comparison, line by line and as a whole."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Literal
 
 from qemunet_tests.throughput.judging.factors import Difference
 from qemunet_tests.throughput.judging.statistics import Ratio
 from qemunet_tests.throughput.judging.verdicts import FASTER, SAME, SLOWER
+from qemunet_tests.throughput.recording_shapes import ComparedEnd, ComparedLine, ThroughputVerdict
 
 
 @dataclass(frozen=True)
@@ -18,29 +19,29 @@ class OutcomeLine:
     before: float
     after: float
     change: Ratio
-    verdict: str
+    verdict: ThroughputVerdict
     reason: str
     subject: str | None = None
 
-    def as_summary(self) -> dict[str, Any]:
+    def as_summary(self) -> ComparedLine:
         found = self.change
-        return {
-            "kind": "summary",
-            "schema": 1,
-            "metric": self.metric,
-            "nic": self.nic,
-            "arms": list(self.arms),
-            "before": round(self.before, 4),
-            "after": round(self.after, 4),
-            "ratio": round(found.point, 4),
-            "low": found.low and round(found.low, 4),
-            "high": found.high and round(found.high, 4),
-            "p": found.p and round(found.p, 6),
-            "agreement": round(found.agreement, 3),
-            "verdict": self.verdict,
-            "reason": self.reason,
-            "subject": self.subject,
-        }
+        return ComparedLine(
+            kind="summary",
+            version=1,
+            metric=self.metric,
+            nic=self.nic,
+            arms=list(self.arms),
+            before=round(self.before, 4),
+            after=round(self.after, 4),
+            ratio=round(found.point, 4),
+            low=found.low and round(found.low, 4),
+            high=found.high and round(found.high, 4),
+            p=found.p and round(found.p, 6),
+            agreement=round(found.agreement, 3),
+            verdict=self.verdict,
+            reason=self.reason,
+            subject=self.subject,
+        )
 
 
 @dataclass(frozen=True)
@@ -50,10 +51,24 @@ class Comparison:
     lines: tuple[OutcomeLine, ...]
     undeclared: tuple[Difference, ...]
     declared: tuple[Difference, ...]
-    verdict: str
+    verdict: ThroughputVerdict | Literal["invalid comparison"]
     reason: str
     warnings: tuple[str, ...] = ()
 
+    def as_end(self) -> ComparedEnd:
+        return ComparedEnd(
+            kind="end",
+            version=1,
+            verdict=self.verdict,
+            reason=self.reason,
+            exit=self.exit_code,
+            undeclared=[str(each) for each in self.undeclared],
+            declared=[str(each) for each in self.declared],
+            warnings=list(self.warnings),
+        )
+
     @property
-    def exit_code(self) -> int:
-        return {SAME: 0, FASTER: 0, SLOWER: 1}.get(self.verdict, 3)
+    def exit_code(self) -> Literal[0, 1, 3]:
+        if self.verdict == SLOWER:
+            return 1
+        return 0 if self.verdict in (SAME, FASTER) else 3

@@ -5,11 +5,11 @@ tables of others: MTU, offloads, queue disciplines, and the backend itself.
 """
 
 import re
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Iterator
 
 from qemunet_tests.throughput.judging import offloads
 from qemunet_tests.throughput.recording import Recording
+from qemunet_tests.throughput.recording_shapes import MeasuredArm, OnPath, Run
 
 USUAL_MTU = "1500"
 _NUMBER = re.compile("[0-9]{1,9}")
@@ -24,27 +24,26 @@ PLAIN = "tap-plain"
 def oddities(recording: Recording) -> list[str]:
     """A sentence for each, with the arm it is about."""
     said = []
-    for arm in recording.session["arms"]:
-        runs = [run for run in recording.runs if (run["arm"], run["nic"]) == (arm["name"], arm["nic"])]
-        for run in runs:
-            said += [f"{arm['name']} {arm['nic']}: {what}" for what in _of(arm, run)]
+    for arm in recording.session.arms:
+        for run in (run for run in recording.runs if run.of(arm)):
+            said += [f"{arm}: {what}" for what in _of(arm, run)]
     return list(dict.fromkeys(said))
 
 
-def _of(arm: Mapping[str, Any], run: Mapping[str, Any]) -> Iterator[str]:
-    found, guest = run.get("on_path") or {}, run.get("guest") or {}
-    mtu = guest.get("mtu", USUAL_MTU)
-    for where, value in (("its tap", found.get("tap_mtu")), ("the bridge", found.get("bridge_mtu"))):
+def _of(arm: MeasuredArm, run: Run) -> Iterator[str]:
+    found, guest = run.on_path or OnPath(), run.guest
+    mtu = guest.mtu if guest else USUAL_MTU
+    for where, value in (("its tap", found.tap_mtu), ("the bridge", found.bridge_mtu)):
         if value and value != USUAL_MTU:
             yield f"the MTU of {where} is {value}, not {USUAL_MTU}"
     if mtu != USUAL_MTU:
         yield f"the MTU in the guest is {mtu}, not {USUAL_MTU}"
-    segment = int(found.get("mss") or 0)
+    segment = int(found.mss or 0)
     if segment and _NUMBER.fullmatch(mtu) and segment < int(mtu) - HEADERS_BYTES:
         yield f"TCP sends segments of {segment} bytes where an MTU of {mtu} allows {int(mtu) - HEADERS_BYTES}"
-    for qdisc in (found.get("qdisc") or "").split():
+    for qdisc in (found.qdisc or "").split():
         if qdisc not in USUAL_QDISCS:
             yield f"the queue discipline {qdisc} is on its tap"
-    flags = found.get("tun_flags") or guest.get("tun_flags")
-    if flags and arm["way"] != PLAIN and not offloads.has_vnet_hdr(flags):
+    flags = found.tun_flags or (guest and guest.tun_flags)
+    if flags and arm.way != PLAIN and not offloads.has_vnet_hdr(flags):
         yield "its tap has no vnet_hdr, so that the guest cuts and sums every packet itself"

@@ -3,12 +3,17 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Literal
 
 from qemunet_tests.throughput.judging.statistics import Ratio, ratio
 from qemunet_tests.throughput.recording import Recording
+from qemunet_tests.throughput.recording_shapes import Summary, ThroughputVerdict
 
-FASTER, SLOWER, SAME, UNKNOWN, INVALID = "faster", "slower", "no difference", "inconclusive", "invalid comparison"
+FASTER: Literal["faster"] = "faster"
+SLOWER: Literal["slower"] = "slower"
+SAME: Literal["no difference"] = "no difference"
+UNKNOWN: Literal["inconclusive"] = "inconclusive"
+INVALID: Literal["invalid comparison"] = "invalid comparison"
 
 SIGNIFICANT = 0.01
 #: What is wanted of an interval, and what an A/A arm may reach at most.
@@ -47,27 +52,28 @@ class Judged:
     upper: str
     lower: str
     ratio: Ratio
-    verdict: str
+    verdict: ThroughputVerdict
     reason: str
     twin: bool = False
 
-    def as_summary(self) -> dict[str, Any]:
-        """A line of kind `summary`."""
+    def as_summary(self) -> Summary:
         found = self.ratio
-        return {
-            "metric": self.metric,
-            "nic": self.nic,
-            "arms": [self.upper, self.lower],
-            "ratio": _rounded(found.point),
-            "low": _rounded(found.low),
-            "high": _rounded(found.high),
-            "p": _rounded(found.p, 6),
-            "verdict": self.verdict,
-            "reason": self.reason,
-            "blocks": [_rounded(block) for block in found.blocks],
-            "agreement": _rounded(found.agreement),
-            "again": self.twin,
-        }
+        return Summary(
+            kind="summary",
+            version=1,
+            metric=self.metric,
+            nic=self.nic,
+            arms=[self.upper, self.lower],
+            ratio=round(found.point, 4),
+            low=_rounded(found.low),
+            high=_rounded(found.high),
+            p=_rounded(found.p, 6),
+            verdict=self.verdict,
+            reason=self.reason,
+            blocks=[round(block, 4) for block in found.blocks],
+            agreement=round(found.agreement, 4),
+            again=self.twin,
+        )
 
 
 @dataclass(frozen=True)
@@ -81,16 +87,16 @@ class Health:
 
 def deciding(recording: Recording) -> tuple[str, ...]:
     """The metrics by which a recording says whether it can be relied on, and is long enough."""
-    return GUEST_TIME if recording.session.get("guest_time") else GOODPUT
+    return GUEST_TIME if recording.session.guest_time else GOODPUT
 
 
 def ratios_by_boot(recording: Recording, metric: str, nic: str, upper: str, lower: str) -> list[list[float]]:
     """For every boot the ratios of its blocks, where both arms have a valid row."""
     found: dict[tuple[int, int], dict[str, list[float]]] = {}
     for run in recording.valid_runs:
-        value = run["values"].get(metric)
-        if run["nic"] == nic and value and run["arm"] in (upper, lower):
-            found.setdefault((run["boot"], run["block"]), {}).setdefault(run["arm"], []).append(float(value))
+        value = run.values.get(metric)
+        if run.nic == nic and value and run.arm in (upper, lower):
+            found.setdefault((run.boot, run.block), {}).setdefault(run.arm, []).append(float(value))
     boots: dict[int, list[float]] = {}
     for (boot, _), arms in sorted(found.items()):
         if upper in arms and lower in arms:
@@ -101,8 +107,8 @@ def ratios_by_boot(recording: Recording, metric: str, nic: str, upper: str, lowe
 def health(recording: Recording) -> Health:
     """The A/A arm: the same configuration twice. It must not differ from itself, and be known to ±25 %."""
     return healthy({
-        metric: ratios_by_boot(recording, metric, pair["nic"], *pair["arms"])
-        for pair in recording.session["pairs"] if pair["twin"] for metric in deciding(recording)
+        metric: ratios_by_boot(recording, metric, pair.nic, *pair.arms)
+        for pair in recording.session.pairs if pair.twin for metric in deciding(recording)
     })  # fmt: skip
 
 
@@ -129,7 +135,7 @@ def healthy(again: Mapping[str, Sequence[Sequence[float]]]) -> Health:
     return Health(not reasons, "; ".join(reasons), widest)
 
 
-def judge(found: Ratio, higher_is_better: bool, machine: Health) -> tuple[str, str]:
+def judge(found: Ratio, higher_is_better: bool, machine: Health) -> tuple[ThroughputVerdict, str]:
     """A verdict about the first arm against the second, and why."""
     if not machine.usable:
         return UNKNOWN, f"A/A failed: {machine.reason}"
@@ -151,26 +157,25 @@ def largest(found: Ratio) -> float:
     return max((found.high or math.inf) - 1, 1 / (found.low or 1e-9) - 1)
 
 
-def summarise(recording: Recording) -> list[Judged]:
-    """Every pair of arms in every metric that was measured."""
-    machine = health(recording)
+def summarise(recording: Recording, machine: Health) -> list[Judged]:
+    """Every pair of arms in every metric that was measured; `machine` is the recording's own health."""
     judged = []
-    for pair in recording.session["pairs"]:
+    for pair in recording.session.pairs:
         for metric, (_, _, higher_is_better) in METRICS.items():
-            found = ratio(ratios_by_boot(recording, metric, pair["nic"], *pair["arms"]))
+            found = ratio(ratios_by_boot(recording, metric, pair.nic, *pair.arms))
             if found is None:
                 continue
             verdict, reason = judge(found, higher_is_better, machine)
-            upper, lower = pair["arms"]
-            judged.append(Judged(metric, pair["nic"], upper, lower, found, verdict, reason, pair["twin"]))
+            upper, lower = pair.arms
+            judged.append(Judged(metric, pair.nic, upper, lower, found, verdict, reason, pair.twin))
     return judged
 
 
 def precise(recording: Recording) -> bool:
     """Whether every ratio of TCP goodput is known to ±15 %."""
-    for pair in recording.session["pairs"]:
+    for pair in recording.session.pairs:
         for metric in deciding(recording):
-            found = ratio(ratios_by_boot(recording, metric, pair["nic"], *pair["arms"]))
+            found = ratio(ratios_by_boot(recording, metric, pair.nic, *pair.arms))
             if found and found.half_width > PRECISE:
                 return False
     return True
@@ -178,11 +183,7 @@ def precise(recording: Recording) -> bool:
 
 def median(recording: Recording, metric: str, arm: str | None, nic: str | None) -> float | None:
     """The median of an arm's valid rows."""
-    values = sorted(
-        float(run["values"][metric])
-        for run in recording.valid_runs
-        if run["arm"] == arm and run["nic"] == nic and run["values"].get(metric)
-    )
+    values = sorted(recording.rates(metric, arm, nic))
     if not values:
         return None
     middle = len(values) // 2

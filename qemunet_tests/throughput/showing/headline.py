@@ -16,8 +16,8 @@ WHERE = {
 def title(recording: Recording) -> str:
     """What every table and plot is headed with: rates mean nothing without accelerator and placement."""
     session = recording.session
-    lane = "guest time (icount), " if session.get("guest_time") else ""
-    return f"QEMU {session['qemu']['version']}, {lane}{session['accel']['used'].upper()}, {session['placed']}"
+    lane = "guest time (icount), " if session.guest_time else ""
+    return f"QEMU {session.qemu.version}, {lane}{str(session.accel.used).upper()}, {session.placed}"
 
 
 def answer(recording: Recording, judged: Sequence[Judged], machine: Health) -> str:
@@ -54,11 +54,10 @@ def _words(each: Judged) -> str:
 
 
 def _matters(recording: Recording, each: Judged) -> str:
-    if recording.session.get("guest_time"):
+    if recording.session.guest_time:
         return "guest time counts the guest's instructions and none of the host's: it is no rate that anybody sees"
     rate = median(recording, "tcp.g2h", "user", each.nic) or 0.0
-    link = recording.session.get("uplink") or {}
-    speed = link.get("mbit_per_second")
+    speed = recording.session.uplink.mbit_per_second
     if not speed:
         return (
             f"it carries {rate:.0f} Mbit/s, which matters for this host only where guests move more than that "

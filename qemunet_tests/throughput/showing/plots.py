@@ -1,21 +1,22 @@
 """Plots of a recording, by matplotlib, as SVG and PNG. Every title names accelerator and placement."""
 
 import contextlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from qemunet_tests.errors import UsageError
 from qemunet_tests.isolation.folder import Folder, opened
-from qemunet_tests.throughput.judging.verdicts import METRICS, Judged, health, median
+from qemunet_tests.throughput.judging.verdicts import METRICS, Health, Judged, median
 from qemunet_tests.throughput.recording import Recording
+from qemunet_tests.throughput.recording_shapes import MeasuredArm, Run
 from qemunet_tests.throughput.showing.headline import title
 
 FORMATS = ("svg", "png")
 SHOWN_RUNS = 6
 
 
-def draw(recording: Recording, judged: Sequence[Judged], folder: Path) -> list[Path]:
+def draw(recording: Recording, judged: Sequence[Judged], machine: Health, folder: Path) -> list[Path]:
     """Forest plot, rates with CPU cost, intervals over time, latencies. Raises UsageError for an unwritable folder."""
     folder = folder.absolute()
     # It would take its settings from the folder that the caller is in.
@@ -28,7 +29,7 @@ def draw(recording: Recording, judged: Sequence[Judged], folder: Path) -> list[P
                 path
                 for name, plot in PLOTS.items()
                 if plot(figure := Figure(figsize=(9, 6), layout="constrained"), recording, judged)
-                for path in _save(figure, f"{name}: {title(recording)}\n{_again(recording)}", name, place)
+                for path in _save(figure, f"{name}: {title(recording)}\n{_again(machine)}", name, place)
             ]
     except OSError as error:
         raise UsageError(f"--plots {folder}: {error.strerror}") from error
@@ -42,9 +43,8 @@ def _save(figure: Any, heading: str, name: str, place: Folder) -> Iterator[Path]
         yield place.path / f"{name}.{kind}"
 
 
-def _again(recording: Recording) -> str:
+def _again(machine: Health) -> str:
     """What the A/A arm says of all that is shown."""
-    machine = health(recording)
     if machine.usable:
         return f"A/A: the same configuration twice is the same, to ±{machine.half_width:.0%}"
     return f"A/A FAILED, no verdict: {machine.reason}"
@@ -66,7 +66,7 @@ def _panels(figure: Any, metrics: Sequence[str]) -> Iterator[tuple[Any, str]]:
 
 def _measured(recording: Recording, metrics: Sequence[str]) -> list[str]:
     """Those of which there is a valid row of an arm."""
-    return [metric for metric in metrics if any(_runs(recording, arm, metric) for arm in recording.session["arms"])]
+    return [metric for metric in metrics if any(_runs(recording, arm, metric) for arm in recording.session.arms)]
 
 
 def _forest(figure: Any, _: Recording, judged: Sequence[Judged]) -> bool:
@@ -98,13 +98,13 @@ def _forest(figure: Any, _: Recording, judged: Sequence[Judged]) -> bool:
 
 def _rates(figure: Any, recording: Recording, _: Sequence[Judged]) -> bool:
     """Median rates beside what a gigabyte costs."""
-    arms = recording.session["arms"]
+    arms = recording.session.arms
     metrics = _measured(recording, ("tcp.g2h", "tcp.h2g", "guest_time.g2h", "guest_time.h2g", "cpu.g2h", "cpu.h2g"))
     for axes, metric in _panels(figure, metrics):
-        values = [median(recording, metric, arm["name"], arm["nic"]) or 0.0 for arm in arms]
+        values = [median(recording, metric, arm.name, arm.nic) or 0.0 for arm in arms]
         axes.bar(range(len(arms)), values, color="tab:red" if metric.startswith("cpu") else "tab:blue")
         for number, arm in enumerate(arms):
-            points = [run["values"][metric] for run in _runs(recording, arm, metric)]
+            points = recording.rates(metric, arm.name, arm.nic)
             axes.plot([number] * len(points), points, ".", color="black", markersize=3)
         axes.set_xticks(range(len(arms)), [_label(arm) for arm in arms], rotation=25, fontsize=6)
     return bool(metrics)
@@ -114,10 +114,10 @@ def _intervals(figure: Any, recording: Recording, _: Sequence[Judged]) -> bool:
     """What arrived in every quarter of a second, of each arm's first transfers."""
     metrics = _measured(recording, ("tcp.g2h", "tcp.h2g"))
     for axes, metric in _panels(figure, metrics):
-        for colour, arm in enumerate(recording.session["arms"]):
+        for colour, arm in enumerate(recording.session.arms):
             for number, run in enumerate(_runs(recording, arm, metric)[:SHOWN_RUNS]):
                 spans = [
-                    (end, moved * 8 / (end - start) / 1e6) for start, end, moved in run["intervals"] if end > start
+                    (end, moved * 8 / (end - start) / 1e6) for start, end, moved in run.intervals or () if end > start
                 ]
                 label = _label(arm) if number == 0 else None
                 axes.plot(*zip(*spans, strict=True), color=f"C{colour}", alpha=0.6, linewidth=0.9, label=label)
@@ -131,8 +131,8 @@ def _latency(figure: Any, recording: Recording, _: Sequence[Judged]) -> bool:
     metrics = _measured(recording, ("tcp.rr", "tcp.crr"))
     for number, metric in enumerate(metrics, 1):
         axes = figure.add_subplot(1, len(metrics), number)
-        for arm in recording.session["arms"]:
-            taken = sorted(each for run in _runs(recording, arm, metric) for each in run["us"])
+        for arm in recording.session.arms:
+            taken = sorted(each for run in _runs(recording, arm, metric) for each in run.us or ())
             if taken:
                 axes.plot(taken, [number / len(taken) for number in range(len(taken))], label=_label(arm))
         axes.set_xscale("log")
@@ -142,16 +142,12 @@ def _latency(figure: Any, recording: Recording, _: Sequence[Judged]) -> bool:
     return bool(metrics)
 
 
-def _runs(recording: Recording, arm: Mapping[str, Any], metric: str) -> list[Mapping[str, Any]]:
-    return [
-        run
-        for run in recording.valid_runs
-        if (run["arm"], run["nic"]) == (arm["name"], arm["nic"]) and run["values"].get(metric)
-    ]
+def _runs(recording: Recording, arm: MeasuredArm, metric: str) -> list[Run]:
+    return [run for run in recording.valid_runs if run.of(arm) and run.values.get(metric)]
 
 
-def _label(arm: Mapping[str, Any]) -> str:
-    return f"{arm['name']} {arm['nic'].removesuffix('-pci')}"
+def _label(arm: MeasuredArm) -> str:
+    return str(arm).removesuffix("-pci")
 
 
 PLOTS = {"ratios": _forest, "rates": _rates, "intervals": _intervals, "latency": _latency}

@@ -1,8 +1,7 @@
 """A recording on the terminal."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from rich.console import Console
 from rich.table import Table
@@ -10,6 +9,7 @@ from rich.table import Table
 from qemunet_tests.throughput.judging.unusual_settings import oddities
 from qemunet_tests.throughput.judging.verdicts import LEAST_BLOCKS, METRICS, SAME, Health, Judged, median
 from qemunet_tests.throughput.recording import Recording
+from qemunet_tests.throughput.recording_shapes import Meanwhile
 from qemunet_tests.throughput.showing.headline import answer, title
 
 STYLES = {"faster": "green", "slower": "red", "no difference": "", "inconclusive": "yellow"}
@@ -28,12 +28,12 @@ def show(console: Console, recording: Recording, judged: Sequence[Judged], machi
 
 def rates(recording: Recording) -> Table:
     """Medians of what every arm reached, an arm a column."""
-    arms = recording.session["arms"]
+    arms = recording.session.arms
     table = Table("median of", box=None, padding=(0, 1))
     for arm in arms:
-        table.add_column(f"{arm['name']}\n{_short(arm['nic'])}", justify="right")
+        table.add_column(f"{arm.name}\n{_short(arm.nic)}", justify="right")
     for metric, (_, unit, _) in METRICS.items():
-        found = [median(recording, metric, arm["name"], arm["nic"]) for arm in arms]
+        found = [median(recording, metric, arm.name, arm.nic) for arm in arms]
         if any(found):
             table.add_row(f"{metric}  {unit}", *(_number(value) for value in found))
     top = median(recording, "ceiling", None, None)
@@ -84,48 +84,50 @@ def remarks(recording: Recording, machine: Health) -> list[str]:
         said.append(f"A/A: the same configuration twice is the same, to ±{machine.half_width:.0%}.")
     else:
         said.append(f"A/A FAILED, no verdict: {machine.reason}.")
-    whys = Counter(str(run["why_invalid"]) for run in recording.invalid_runs)
+    whys = Counter(str(run.why_invalid) for run in recording.invalid_runs)
     said += [f"{count} of {len(recording.runs)} rows are invalid: {why}" for why, count in whys.items()]
     said += [f"Odd: {oddity}." for oddity in oddities(recording)]
     said += _company(recording)
-    for arm in recording.session["arms"]:
-        stalled = sum(run["values"].get("stalls") or 0 for run in recording.valid_runs if _of(run, arm))
+    for arm in recording.session.arms:
+        stalled = sum(run.values.get("stalls") or 0 for run in recording.valid_runs if run.of(arm))
         if stalled:
-            said.append(f"{arm['name']} {arm['nic']} stalled: {stalled} intervals of 0.25 s in which nothing arrived.")
+            said.append(f"{arm} stalled: {stalled} intervals of 0.25 s in which nothing arrived.")
     ended = recording.ended
     if ended is None:
         said.append("The recording was cut off: it has no last line.")
-    elif ended.get("reason") != "complete":
-        said.append(f"The recording ended early: {ended.get('reason')}.")
-        if ended.get("missing"):
-            said.append(f"Not measured: {'; '.join(ended['missing'])}.")
-    if ended and not ended.get("precise", True):
+    elif ended.reason != "complete":
+        said.append(f"The recording ended early: {ended.reason}.")
+        if ended.missing:
+            said.append(f"Not measured: {'; '.join(ended.missing)}.")
+    if ended and not ended.precise:
         said.append("PRECISION NOT REACHED: the limit of blocks came before every ratio was known to ±15 %.")
-    if recording.session["accel"]["used"] == "tcg":
+    if recording.session.accel.used == "tcg":
         said.append("In software (TCG) NIC models rank otherwise than under KVM: do not carry the order over.")
     return said
 
 
 def _company(recording: Recording) -> list[str]:
     """What else the machine did meanwhile."""
-    seen = [run["machine"] for run in recording.runs if "others_cpus" in run.get("machine", {})]
+    seen = [run.machine for run in recording.runs if run.machine]
     if not seen:
         return []
-    others = sorted(each["others_cpus"] for each in seen)
-    stolen = sum(each.get("steal", 0) for each in seen) / max(sum(map(_ticks, seen)), 1)
-    probes = sorted(each["probe_us"] for each in seen)
+    others = sorted(each.others_cpus for each in seen)
+    stolen = sum(each.steal or 0 for each in seen) / max(sum(map(_ticks, seen)), 1)
+    probes = sorted(each.probe_us for each in seen)
     return [
         f"Meanwhile others used {others[len(others) // 2]:.1f} CPUs (at most {others[-1]:.1f}), "
         f"{stolen:.0%} was stolen; fixed work took {probes[0] / 1000:.1f} to {probes[-1] / 1000:.1f} ms."
     ]
 
 
-def _ticks(machine: Mapping[str, float]) -> float:
-    return sum(machine.get(use, 0) for use in ("user", "nice", "system", "idle", "iowait", "irq", "softirq", "steal"))
-
-
-def _of(run: Mapping[str, Any], arm: Mapping[str, Any]) -> bool:
-    return (run["arm"], run["nic"]) == (arm["name"], arm["nic"])
+def _ticks(machine: Meanwhile) -> float:
+    return sum(
+        each or 0
+        for each in (
+            machine.user, machine.nice, machine.system, machine.idle,
+            machine.iowait, machine.irq, machine.softirq, machine.steal,
+        )
+    )  # fmt: skip
 
 
 def _number(value: float | None) -> str:
