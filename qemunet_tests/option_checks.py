@@ -4,7 +4,7 @@ import os
 import shutil
 import socket
 import tempfile
-from ipaddress import IPv4Address
+from ipaddress import IPv6Address, ip_address
 from pathlib import Path
 
 from qemunet_tests.errors import UsageError
@@ -48,9 +48,14 @@ def bridge(name: str, flag: str) -> None:
 
 
 def another_machine(address: str, flag: str) -> None:
-    """An IPv4 address that can be another machine's."""
-    if not _is_ipv4(address):
-        raise UsageError(f"{flag}: {address!r} is not an IPv4 address of one machine")
+    """An address that can be another machine's, in the same network or not."""
+    if not _of_one_machine(address):
+        raise UsageError(f"{flag}: {address!r} is not an IPv4 address of one machine, nor an IPv6 address")
+    found = ip_address(address)
+    if isinstance(found, IPv6Address) and found.ipv4_mapped:
+        raise UsageError(f"{flag}: {address} is an IPv4 address: write {found.ipv4_mapped}")
+    if isinstance(found, IPv6Address) and found.is_link_local:
+        raise UsageError(f"{flag}: {address} is another machine on every link: name an address that is not link-local")
     if _is_of_this_host(address):
         raise UsageError(
             f"{flag}: {address} is this host itself, and what guests reach there says "
@@ -58,16 +63,17 @@ def another_machine(address: str, flag: str) -> None:
         )
 
 
-def _is_ipv4(text: str) -> bool:
+def _of_one_machine(text: str) -> bool:
     try:
-        return not IPv4Address(text).is_multicast
+        return not ip_address(text).is_multicast and "%" not in text
     except ValueError:
         return False
 
 
 def _is_of_this_host(address: str) -> bool:
     """Whether the kernel binds a socket to it, as it does to its own."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asking:
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    with socket.socket(family, socket.SOCK_DGRAM) as asking:
         try:
             asking.bind((address, 0))
         except OSError:

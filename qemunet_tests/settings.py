@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable, Mapping
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any, Literal
 
@@ -20,6 +21,10 @@ LAB_BRIDGE = "br0"
 
 #: Options whose names Python cannot have.
 _FIELDS = {"as": "as_user"}
+
+
+#: An IPv6 address stands in brackets, because colons are its own (RFC 3986, 3.2.2).
+PEER = re.compile(r"(?:\[(?P<bracketed>[0-9A-Fa-f:.]+)\]|(?P<plain>[^\[\]:]+)):(?P<port>[0-9]{1,5})")
 
 
 class LanPeer(BaseModel):
@@ -65,10 +70,10 @@ class Settings(BaseModel):
     def _parse_peer(cls, value: object) -> object:
         if not isinstance(value, str):
             return value
-        host, colon, port = value.rpartition(":")
-        if not (colon and host and port.isdecimal() and 0 < int(port) < 65536):
-            raise ValueError(f"{value!r} is not ADDR:PORT, for instance 192.168.1.7:7777")
-        return LanPeer(host=host.strip("[]"), port=int(port))
+        found = PEER.fullmatch(value)
+        if found is None or not 0 < int(found["port"]) < 65536:
+            raise ValueError(f"{value!r} is not ADDR:PORT, for instance 192.168.1.7:7777 or [2001:db8::7]:7777")
+        return LanPeer(host=_written_alike(found["bracketed"] or found["plain"]), port=int(found["port"]))
 
     @field_validator("qemu", mode="before")
     @classmethod
@@ -95,6 +100,14 @@ class Settings(BaseModel):
 
 def _field(option: str) -> str:
     return _FIELDS.get(option, option.replace("-", "_"))
+
+
+def _written_alike(host: str) -> str:
+    """An address in the one way it is compared in: 2001:DB8:0::7 is 2001:db8::7. What is none is refused elsewhere."""
+    try:
+        return str(ip_address(host))
+    except ValueError:
+        return host
 
 
 def from_options(given: Mapping[str, object], flag: Callable[[str], str]) -> Settings:

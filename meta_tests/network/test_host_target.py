@@ -175,6 +175,8 @@ def test_a_dry_run_says_what_would_appear() -> None:
     assert said.returncode == 0, said.stderr
     assert "no bridge was named" in said.stdout
     assert "echo requests to 192.0.2.7:7007" in said.stdout
+    said = qemunet("run", "--target", "host", "--dry-run", "--peer", "[2001:DB8:0::7]:7007")
+    assert "echo requests to [2001:db8::7]:7007" in said.stdout, said.stderr
 
 
 @pytest.mark.parametrize(
@@ -186,6 +188,17 @@ def test_a_dry_run_says_what_would_appear() -> None:
         (["--peer", "224.0.0.1:7"], "--peer: '224.0.0.1' is not an IPv4 address of one machine"),
         (["--peer", "127.0.0.1:7"], "--peer: 127.0.0.1 is this host itself"),
         (["--peer", "0.0.0.0:7"], "--peer: 0.0.0.0 is this host itself"),
+        (["--peer", "2001:db8::7:7"], "--peer: '2001:db8::7:7' is not ADDR:PORT, for instance 192.168.1.7:7777 or ["),
+        (["--peer", "[2001:db8::7]"], "is not ADDR:PORT"),
+        (["--peer", "[2001:db8::7]:0"], "is not ADDR:PORT"),
+        (["--peer", "[2001:db8::7:7"], "is not ADDR:PORT"),
+        (["--peer", "[2001:db8:::7]:7"], "--peer: '2001:db8:::7' is not an IPv4 address of one machine, nor an IPv6"),
+        (["--peer", "[ff02::1]:7"], "--peer: 'ff02::1' is not an IPv4 address of one machine, nor an IPv6 address"),
+        (["--peer", "[fe80::1]:7"], "--peer: fe80::1 is another machine on every link"),
+        (["--peer", "[fe80::1%br0]:7"], "is not ADDR:PORT"),
+        (["--peer", "[::1]:7"], "--peer: ::1 is this host itself"),
+        (["--peer", "[::]:7"], "--peer: :: is this host itself"),
+        (["--peer", "[::ffff:192.0.2.7]:7"], "is an IPv4 address: write 192.0.2.7"),
     ],
 )
 def test_errors_of_use(words: list[str], complaint: str) -> None:

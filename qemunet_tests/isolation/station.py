@@ -41,10 +41,10 @@ class Station:
         with self.entered():
             return IPRoute()
 
-    def open_socket(self, kind: socket.SocketKind = socket.SOCK_STREAM) -> socket.socket:
-        """An IPv4 socket of this station."""
+    def open_socket(self, kind: socket.SocketKind = socket.SOCK_STREAM, to: str = "") -> socket.socket:
+        """A socket of this station for addresses of the family of `to`, IPv4 without any."""
         with self.entered():
-            return socket.socket(socket.AF_INET, kind)
+            return socket.socket(socket.AF_INET6 if ":" in to else socket.AF_INET, kind)
 
     def connect(self, address: str, port: int, within_seconds: float = 5.0) -> socket.socket:
         """A TCP connection from here, tried again where there is no answer. Raises OSError, TimeoutError included."""
@@ -57,7 +57,7 @@ class Station:
         raise late
 
     def _connect(self, address: str, port: int, within_seconds: float) -> socket.socket:
-        connection = self.open_socket()
+        connection = self.open_socket(to=address)
         try:
             connection.settimeout(within_seconds)
             connection.connect((address, port))

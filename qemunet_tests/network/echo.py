@@ -40,7 +40,7 @@ class EchoService:
         """Listen for TCP and UDP at one address of a station."""
         self.places.append((station, address, port))
         for kind in (socket.SOCK_STREAM, socket.SOCK_DGRAM):
-            listener = station.open_socket(kind)
+            listener = station.open_socket(kind, address)
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             listener.bind((address, port))
             if kind == socket.SOCK_STREAM:
@@ -68,7 +68,7 @@ class EchoService:
                     self._answer_stream(served)
 
     def _accept(self, listener: socket.socket, station: str) -> None:
-        connection, (address, port) = listener.accept()
+        connection, (address, port, *_) = listener.accept()
         self.callers.append(Caller(station, "tcp", address, port))
         # A client that sends faster than it reads is held back by its own window: answers are sent blocking.
         connection.settimeout(SENDING_SECONDS)
@@ -76,9 +76,9 @@ class EchoService:
 
     def _answer_datagram(self, served: socket.socket, station: str) -> None:
         with contextlib.suppress(OSError):
-            datagram, (address, port) = served.recvfrom(CHUNK_BYTES)
-            self.callers.append(Caller(station, "udp", address, port))
-            served.sendto(datagram, (address, port))
+            datagram, sender = served.recvfrom(CHUNK_BYTES)
+            self.callers.append(Caller(station, "udp", *sender[:2]))
+            served.sendto(datagram, sender)
 
     def _answer_stream(self, connection: socket.socket) -> None:
         try:

@@ -7,7 +7,7 @@ the LAN by `--peer`. `note` is told where every expected value comes from.
 import socket
 from collections.abc import Callable
 from functools import cached_property
-from ipaddress import IPv4Address, IPv4Interface
+from ipaddress import IPv4Interface, IPv6Interface, ip_address, ip_interface
 from typing import Any
 
 from pyroute2.netlink.exceptions import NetlinkError
@@ -17,7 +17,7 @@ from qemunet_tests.host import resolver
 from qemunet_tests.isolation.station import Station
 from qemunet_tests.network.dnsmasq import ServerLease
 from qemunet_tests.network.echo import EchoService
-from qemunet_tests.network.expect_file import Expectation
+from qemunet_tests.network.expect_file import Expectation, of_version
 from qemunet_tests.network.target import Endpoint, Lan
 from qemunet_tests.qemu.setuid_helper import IN_THE_LAB
 
@@ -26,7 +26,6 @@ LOCAL_NAME = "localhost"
 NAME_A_PEER = "name a service on another machine that echoes: --peer ADDR:PORT"
 #: Documentation, RFC 5737. A UDP socket that is connected to it sends nothing, and has a source address.
 ANYWHERE = ("192.0.2.1", 9)
-LOCAL_LINK = "169.254."
 
 
 class HostTarget:
@@ -127,7 +126,8 @@ class HostTarget:
     def _peer_is_on_the_lan(self) -> bool:
         if self._peer is None:
             return False
-        if any(IPv4Address(self._peer.address) in each.network for each in addresses(self.host)):
+        peer = ip_address(self._peer.address)
+        if any(peer in each.network for each in addresses(self.host, version=peer.version)):
             return True
         try:
             (route,) = self.host.netlink.route("get", dst=self._peer.address)
@@ -153,31 +153,32 @@ class HostLan:
 
     @cached_property
     def pool(self) -> str:
-        asked, own = self._expected, addresses(self._host, self._bridge)
-        if asked.first_lease:
-            return self._known("leases from", f"{asked.first_lease} to {asked.last_lease}", asked.source)
+        asked, own = self._expected.range_of(4), addresses(self._host, self._bridge)
+        if asked:
+            return self._known("leases from", str(asked), self._expected.source)
         if own:
             return self._known("leases in", str(own[0].network), f"this host's own network on {self._bridge}")
         return self._known("leases in", "any network", f"this host has no address on {self._bridge}, see --expect")
 
     def leases(self, address: str) -> bool:
-        asked, own = self._expected, addresses(self._host, self._bridge)
-        if asked.first_lease and asked.last_lease:
-            return asked.first_lease <= IPv4Address(address) <= asked.last_lease
+        given = ip_address(address)
+        asked, own = self._expected.range_of(given.version), addresses(self._host, self._bridge, given.version)
+        if asked:
+            return address in asked
         if own:
-            return IPv4Address(address) in own[0].network and address != str(own[0].ip)
-        return not address.startswith(LOCAL_LINK)
+            return given in own[0].network and given not in [each.ip for each in own]
+        return not given.is_link_local
 
     @cached_property
     def server(self) -> str:
-        if self._expected.server:
-            return self._known("the DHCP server", self._expected.server, self._expected.source)
+        for server in of_version(self._expected.servers, 4):
+            return self._known("the DHCP server", server, self._expected.source)
         raise Unavailable("which DHCP server the LAN should have is not known", 'say it: --expect FILE, server = "…"')
 
     @cached_property
     def gateway(self) -> str:
-        if self._expected.gateway:
-            return self._known("the gateway", self._expected.gateway, self._expected.source)
+        for gateway in of_version(self._expected.gateways, 4):
+            return self._known("the gateway", gateway, self._expected.source)
         index = self._host.index(self._bridge)
         for route in self._host.netlink.get_default_routes(family=socket.AF_INET):
             if route.get("oif") == index and route.get("gateway"):
@@ -190,10 +191,10 @@ class HostLan:
 
     @cached_property
     def resolver(self) -> str:
-        if self._expected.dns:
-            return self._known("the resolver", " ".join(self._expected.dns), self._expected.source)
+        if expected := of_version(self._expected.dns, 4):
+            return self._known("the resolver", " ".join(expected), self._expected.source)
         own = addresses(self._host, self._bridge)
-        used = [each for each in resolver.read().ipv4 if own and IPv4Address(each) in own[0].network]
+        used = [each for each in resolver.read().ipv4 if own and ip_address(each) in own[0].network]
         if used:
             return self._known("the resolver", used[0], "it is the one in this host's /etc/resolv.conf on that LAN")
         raise Unavailable(
@@ -202,14 +203,18 @@ class HostLan:
         )
 
 
-def addresses(host: Station, link: str | None = None) -> list[IPv4Interface]:
-    """The IPv4 addresses of a link, or of all links, with their networks; the loopback's are nobody else's."""
+def addresses(host: Station, link: str | None = None, version: int = 4) -> list[IPv4Interface] | list[IPv6Interface]:
+    """The addresses of a link, or of all links, with their networks.
+
+    Those of the loopback are nobody else's, and those of IPv6 that are of one link alone say nothing of a network.
+    """
     index = host.index(link) if link else None
     if link and index is None:
         return []
-    found: list[Any] = host.netlink.get_addr(index=index, family=socket.AF_INET)
-    given = [IPv4Interface(f"{each.get('address')}/{each['prefixlen']}") for each in found]
-    return given if link else [each for each in given if not each.is_loopback]
+    family = socket.AF_INET6 if version == 6 else socket.AF_INET
+    found: list[Any] = host.netlink.get_addr(index=index, family=family)
+    given: list[Any] = [ip_interface(f"{each.get('address')}/{each['prefixlen']}") for each in found]
+    return [each for each in given if not (each.is_loopback and not link) and not (version == 6 and each.is_link_local)]
 
 
 def _source_address(host: Station) -> str:
@@ -225,7 +230,7 @@ def _source_address(host: Station) -> str:
 
 
 def _udp_if_answered(host: Station, peer: Endpoint, wait_seconds: float = 1.0) -> tuple[str, ...]:
-    with host.open_socket(socket.SOCK_DGRAM) as asking:
+    with host.open_socket(socket.SOCK_DGRAM, peer.address) as asking:
         asking.settimeout(wait_seconds)
         try:
             asking.connect((peer.address, peer.port))

@@ -1,25 +1,40 @@
 """What is judged, and what is expected of it: by the lab's own plan, or by what a real host says of itself."""
 
 from dataclasses import dataclass
-from ipaddress import IPv4Address
+from ipaddress import ip_address
 from typing import Protocol
 
 from qemunet_tests.errors import Unavailable
 from qemunet_tests.isolation.station import Station
 from qemunet_tests.network import Lab, lab_addresses
 from qemunet_tests.network.dnsmasq import ServerLease
+from qemunet_tests.network.expect_file import AddressRange
 
 
 @dataclass(frozen=True)
 class Endpoint:
-    """A service that sends back what it gets, by these protocols."""
+    """A service that sends back what it gets, by these protocols, at an address of either family."""
 
     address: str
     port: int
     protocols: tuple[str, ...] = ("TCP", "UDP")
 
     def __str__(self) -> str:
-        return f"{self.address}:{self.port}"
+        return f"{self.host}:{self.port}"
+
+    @property
+    def version(self) -> int:
+        """Of the Internet Protocol: 4 or 6."""
+        return ip_address(self.address).version
+
+    @property
+    def host(self) -> str:
+        """The address as it is written before a port (RFC 3986, 3.2.2)."""
+        return f"[{self.address}]" if self.version == 6 else self.address
+
+    def dialled(self, protocol: str) -> str:
+        """The service as socat(1) calls it."""
+        return f"{protocol}{self.version}:{self}"
 
     def by(self, protocol: str) -> "Endpoint":
         """The service itself. Raises Unavailable where it does not speak this protocol."""
@@ -119,18 +134,17 @@ class Target(Protocol):
 class LabLan:
     """The LAN of the lab's plan."""
 
-    first_lease: IPv4Address
-    last_lease: IPv4Address
+    handed_out: AddressRange
     server: str
     gateway: str
     resolver: str
 
     @property
     def pool(self) -> str:
-        return f"{self.first_lease} to {self.last_lease}"
+        return str(self.handed_out)
 
     def leases(self, address: str) -> bool:
-        return self.first_lease <= IPv4Address(address) <= self.last_lease
+        return address in self.handed_out
 
 
 @dataclass(frozen=True)
@@ -166,8 +180,7 @@ def lab_target(lab: Lab) -> LabTarget:
         bridge=lab_addresses.BRIDGE,
         address=lab_addresses.HOST,
         lan=LabLan(
-            IPv4Address(lab_addresses.FIRST_LEASE),
-            IPv4Address(lab_addresses.LAST_LEASE),
+            AddressRange(ip_address(lab_addresses.FIRST_LEASE), ip_address(lab_addresses.LAST_LEASE)),
             lab_addresses.ROUTER,
             lab_addresses.ROUTER,
             lab_addresses.ROUTER,

@@ -12,8 +12,10 @@ from typing import Protocol
 from qemunet_tests.guest.guest import Guest
 from qemunet_tests.isolation.station import Station
 
-ARP, IPV4, VLAN = 0x0806, 0x0800, 0x8100
-TCP, UDP, ICMP = socket.IPPROTO_TCP, socket.IPPROTO_UDP, socket.IPPROTO_ICMP
+ARP, IPV4, IPV6, VLAN = 0x0806, 0x0800, 0x86DD, 0x8100
+TCP, UDP, ICMP, ICMPV6 = socket.IPPROTO_TCP, socket.IPPROTO_UDP, socket.IPPROTO_ICMP, socket.IPPROTO_ICMPV6
+#: RFC 8200, 3; behind it lie others, which none of what is followed here has.
+IPV6_HEADER_BYTES = 40
 #: QEMU before 8.0 writes the virtio header, of either length, in front of every frame of its capture.
 VIRTIO_HEADERS_BYTES = (0, 12, 10)
 #: linux/if_ether.h, asm/socket.h and linux/if_packet.h.
@@ -28,7 +30,7 @@ PCAP_HEADER_BYTES, RECORD_HEADER_BYTES = 24, 16
 class Packet:
     """One packet. `kind` is ARP or the number of the IP protocol; of ARP, addresses are who asks or says for whom.
 
-    `first` and `second` are the ports of TCP and UDP, type and code of ICMP, the operation and 0 of ARP.
+    `first` and `second` are the ports of TCP and UDP, type and code of ICMP and ICMPv6, the operation and 0 of ARP.
     """
 
     source_mac: str
@@ -57,7 +59,12 @@ def _at(frame: bytes) -> Packet | None:
     if kind == ARP and len(body) >= 28 and body[:6] == b"\0\1\x08\0\6\4":
         source, target = socket.inet_ntoa(body[14:18]), socket.inet_ntoa(body[24:28])
         return Packet(source_mac, target_mac, ARP, source, target, body[7], 0, b"", len(body))
-    if kind != IPV4 or len(body) < 24 or body[0] >> 4 != 4:
+    parsed = {IPV4: _of_ipv4, IPV6: _of_ipv6}.get(kind)
+    return parsed(source_mac, target_mac, body) if parsed else None
+
+
+def _of_ipv4(source_mac: str, target_mac: str, body: bytes) -> Packet | None:
+    if len(body) < 24 or body[0] >> 4 != 4:
         return None
     header_bytes, size_bytes, fragment = (body[0] & 15) * 4, *struct.unpack_from(">H2xH", body, 2)
     if (size_bytes > len(body) and len(body) < 60) or fragment & 0x1FFF:
@@ -68,6 +75,16 @@ def _at(frame: bytes) -> Packet | None:
     source, target = socket.inet_ntoa(body[12:16]), socket.inet_ntoa(body[16:20])
     first, second = (inner[0], inner[1]) if body[9] == ICMP else struct.unpack_from(">HH", inner)
     return Packet(source_mac, target_mac, body[9], source, target, first, second, inner[4:], size_bytes)
+
+
+def _of_ipv6(source_mac: str, target_mac: str, body: bytes) -> Packet | None:
+    inner = body[IPV6_HEADER_BYTES:]
+    if len(inner) < 4 or body[0] >> 4 != 6 or body[6] not in (TCP, UDP, ICMPV6):
+        return None
+    source, target = (socket.inet_ntop(socket.AF_INET6, body[at : at + 16]) for at in (8, 24))
+    first, second = (inner[0], inner[1]) if body[6] == ICMPV6 else struct.unpack_from(">HH", inner)
+    size_bytes = IPV6_HEADER_BYTES + struct.unpack_from(">H", body, 4)[0]
+    return Packet(source_mac, target_mac, body[6], source, target, first, second, inner[4:], size_bytes)
 
 
 class Wiretap(Protocol):

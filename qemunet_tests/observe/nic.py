@@ -22,15 +22,33 @@ def carrier(guest: Guest, interface: str = "eth0") -> bool | None:
     return {"1": True, "0": False}.get(guest.run(f"cat /sys/class/net/{interface}/carrier").text)
 
 
-def address_on(place: Place, interface: str, wait_seconds: int = 20) -> str:
-    """The IPv4 address with prefix on an interface, waited for; empty when none came."""
-    show = f"ip -4 -o addr show dev {interface} scope global"
+#: A guest's addresses by which others can be called. Those that libslirp announces, fec0::/64, are of scope site; one
+#: that is still tentative (RFC 4862, 5.4) may not be used.
+USABLE = {
+    4: "ip -4 -o addr show {of} scope global",
+    6: "ip -6 -o addr show {of} | grep -v -e 'scope link' -e 'scope host' -e tentative",
+}
+
+
+def family_awaited(version: int, wait_seconds: int) -> str:
+    """A command, to be put before one that calls others: it ends when an address of that IP is there, or in the end.
+
+    A lease is awaited otherwise; what a router announces comes seconds after it.
+    """
+    usable = USABLE[version].format(of="")
+    awaited = f"n=0; until {usable} | grep -q inet || [ $n = {wait_seconds * 2} ]; do n=$((n+1)); sleep 0.5; done; "
+    return awaited if version == 6 else ""
+
+
+def address_on(place: Place, interface: str, wait_seconds: int = 20, version: int = 4) -> str:
+    """The address with prefix on an interface, of IPv4 or IPv6, waited for; empty when none came."""
+    show = USABLE[version].format(of=f"dev {interface}")
     for patience_seconds in turns(wait_seconds):
         wait = whole(patience_seconds)
         command = f"n=0; until {show} | grep inet || [ $n = {wait} ]; do n=$((n+1)); sleep 1; done"
         words = place.run(command, within_seconds=wait + 5).text.split()
-        if "inet" in words:
-            return words[words.index("inet") + 1]
+        if (word := "inet6" if version == 6 else "inet") in words:
+            return words[words.index(word) + 1]
     return ""
 
 
@@ -51,13 +69,13 @@ def address_given(place: Place, interface: str, least_questions: int, wait_secon
     return ""
 
 
-def addresses(place: Place, wait_seconds: int = 8) -> dict[str, str]:
-    """The IPv4 address of every interface but loopback, empty where it has none, a moment after one got the first.
+def addresses(place: Place, wait_seconds: int = 8, version: int = 4) -> dict[str, str]:
+    """The address of every interface but loopback, empty where it has none, a moment after one got the first.
 
     Their DHCP clients start together: who has none by then has nobody to ask. The moment is a second, and longer as the
     machine is slower.
     """
-    show = "ip -4 -o addr show scope global"
+    show = USABLE[version].format(of="")
     found: dict[str, str] = {}
     for patience_seconds in turns(wait_seconds):
         wait, more = whole(patience_seconds), whole(timeouts.crowding())

@@ -12,14 +12,12 @@ from qemunet_tests.guest.guest import Guest
 from qemunet_tests.isolation.station import Station
 from qemunet_tests.network.target import Endpoint
 from qemunet_tests.observe.command_place import Place
+from qemunet_tests.observe.nic import family_awaited
 from qemunet_tests.timeouts import turns, whole
 
 #: A program of the guest that sends what it is given and prints what comes back. In software busybox's own starts in
 #: half of socat's time, and is on the post's disk; it speaks no UDP.
-SENDERS = {
-    "TCP": "nc -w {wait_seconds} {address} {port}",
-    "UDP": "socat -t {wait_seconds} - UDP4:{address}:{port}",
-}
+SENDERS = {"TCP": "nc -w {wait_seconds} {address} {port}", "UDP": "socat -t {wait_seconds} - {dialled}"}
 LISTEN = {"TCP": "TCP4-LISTEN:{port},fork,reuseaddr", "UDP": "UDP4-RECVFROM:{port},fork"}
 #: Where a word has come in, it is taken first: socat answers nothing where it cannot hand it on.
 SAY = {"TCP": "echo {word}", "UDP": "read -r -n 1 _; echo {word}"}
@@ -34,13 +32,15 @@ def echoes(guest: Place, protocol: str, service: Endpoint, wait_seconds: int = 5
 
 def _echoes(guest: Place, protocol: str, service: Endpoint, wait_seconds: int) -> bool:
     word = secrets.token_hex(8)
-    sender = SENDERS[protocol].format(wait_seconds=wait_seconds, address=service.address, port=service.port)
+    sender = SENDERS[protocol].format(
+        wait_seconds=wait_seconds, address=service.address, port=service.port, dialled=service.dialled(protocol)
+    )
     # UDP knows no end of a conversation, so the answer is watched for instead of waiting for the sender to end.
     command = (
-        f"echo {word} | {sender} > /tmp/{word} & n=0; "
+        f"{family_awaited(service.version, wait_seconds)}echo {word} | {sender} > /tmp/{word} & n=0; "
         f"until [ -s /tmp/{word} ] || [ $n = {wait_seconds * 10} ]; do n=$((n+1)); sleep 0.1; done; cat /tmp/{word}"
     )
-    return guest.run(command, within_seconds=wait_seconds + 5).text == word
+    return guest.run(command, within_seconds=2 * wait_seconds + 5).text == word
 
 
 @dataclass(frozen=True)
@@ -91,7 +91,7 @@ def _called(word: str, station: Station, address: str, port: int, protocol: str,
 
 
 def _read_at(word: str, station: Station, address: str, port: int, protocol: str, wait_seconds: float) -> BannerAnswer:
-    with station.open_socket(SOCKETS[protocol]) as caller:
+    with station.open_socket(SOCKETS[protocol], address) as caller:
         caller.settimeout(wait_seconds)
         try:
             caller.connect((address, port))

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from qemunet_tests.guest.guest import Guest
 from qemunet_tests.network.target import Endpoint
+from qemunet_tests.observe.nic import family_awaited
 from qemunet_tests.timeouts import turns, whole
 
 #: What is said where nobody says anything: by connect(2), and where the program does not give a reason.
@@ -25,9 +26,9 @@ def refusal(guest: Guest, service: Endpoint, wait_seconds: int = 5) -> str:
 
 
 def _refusal(guest: Guest, service: Endpoint, wait_seconds: int) -> str:
-    options = f"connect-timeout={wait_seconds}"
-    command = f"socat -u OPEN:/dev/null TCP4:{service.address}:{service.port},{options}"
-    ended = guest.run(command, within_seconds=wait_seconds + 5)
+    options, ready = f"connect-timeout={wait_seconds}", family_awaited(service.version, wait_seconds)
+    command = f"{ready}socat -u OPEN:/dev/null {service.dialled('TCP')},{options}"
+    ended = guest.run(command, within_seconds=2 * wait_seconds + 5)
     return "" if ended.succeeded else ended.complaint.rpartition(": ")[2] or "no answer"
 
 
@@ -60,8 +61,10 @@ def _bulk(guest: Guest, service: Endpoint, size_bytes: int, wait_seconds: int) -
     # Made in the guest, because the way in is a serial line; no part of it is like another, which could take its place.
     make = f"dd if=/dev/urandom bs={BLOCK_BYTES} count={size_bytes // BLOCK_BYTES} of=/tmp/there 2>/dev/null"
     guest.check(make, within_seconds=wait_seconds + 5)
-    send = f"socat -t {wait_seconds} - TCP4:{service.address}:{service.port},connect-timeout={wait_seconds}"
-    guest.run(f"timeout {wait_seconds} {send} < /tmp/there > /tmp/back", within_seconds=wait_seconds + 5)
+    send = f"socat -t {wait_seconds} - {service.dialled('TCP')},connect-timeout={wait_seconds}"
+    ready = family_awaited(service.version, wait_seconds)
+    there_and_back = f"{ready}timeout {wait_seconds} {send} < /tmp/there > /tmp/back"
+    guest.run(there_and_back, within_seconds=2 * wait_seconds + 5)
     compare = "wc -c < /tmp/back; cmp -s /tmp/there /tmp/back && echo same; rm -f /tmp/there /tmp/back"
     answer = guest.run(compare, within_seconds=wait_seconds + 5).text.split()
     return Bulk(size_bytes, int(answer[0]), answer[1:] == ["same"])

@@ -51,23 +51,29 @@ def _unreachable(scene: Failure, service: Endpoint) -> Obstacle | None:
         reason = f"the host itself does not reach {service.address} ({error.strerror or error})"
         hop = next_hop(scene.target.host.ask, service.address)
         if hop and hop.failed:
-            nobody = f"{reason}: nobody on {hop.link} answers ARP for {hop.address}"
+            nobody = f"{reason}: nobody on {hop.link} answers {_asking(hop.address)} for {hop.address}"
             return Obstacle(nobody, f"see whether {hop.address} is there and running")
         if hop and hop.mac:
             return Obstacle(
-                f"{reason}, though {hop.address} is there and answers ARP: a firewall, of this host or of that one, "
-                "drops what it is sent",
+                f"{reason}, though {hop.address} is there and answers {_asking(hop.address)}: a firewall, of this host "
+                "or of that one, drops what it is sent",
                 "look at both: sudo nft list ruleset",
             )
         return Obstacle(reason, "mend the host's own route and its router first")
     return None
 
 
+def _asking(address: str) -> str:
+    """How a machine is asked whose address that is."""
+    return "neighbour solicitations" if ":" in address else "ARP"
+
+
 def refused_by(service: Endpoint) -> Obstacle:
     """Whoever refuses was reached."""
+    listen = "TCP6" if service.version == 6 else "TCP"
     return Obstacle(
         f"{service.address} was reached and refuses: nobody listens at its port {service.port}",
-        f"start the echo service there: socat TCP-LISTEN:{service.port},fork,reuseaddr EXEC:cat",
+        f"start the echo service there: socat {listen}-LISTEN:{service.port},fork,reuseaddr EXEC:cat",
     )
 
 

@@ -77,7 +77,7 @@ def tcp(guest: Guest, service: Endpoint, seen_as: str | None = None) -> Exchange
     # A port of its own tells it from earlier attempts, about which something may still be said. QEMU's has another.
     own_port, got = 40000 + secrets.randbelow(20000), lease(guest, within_seconds=0.0)
     own = got.address if got else ""
-    connect = f"socat -u OPEN:/dev/null TCP4:{service.address}:{port},sourceport={own_port}"
+    connect = f"socat -u OPEN:/dev/null {service.dialled('TCP')},sourceport={own_port}"
     return Exchange(
         f"TCP connection to {service}",
         "SYN-ACK",

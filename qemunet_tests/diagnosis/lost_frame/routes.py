@@ -1,6 +1,6 @@
 """Causes in the host's own routing and among its neighbours, which guests in user mode share."""
 
-from ipaddress import IPv4Address, IPv4Interface
+from ipaddress import IPv4Interface, ip_address
 
 from qemunet_tests.diagnosis.failure import Failure
 from qemunet_tests.errors import Unavailable
@@ -59,7 +59,7 @@ def same_network(scene: Failure) -> Obstacle | None:
     """libslirp's network may be the LAN's own: the guest then looks for the LAN's machines beside itself."""
     address = asked_for(scene)
     got = lease(scene.guest, within_seconds=0.0) if scene.guest and address and OF_NAMES not in scene.topics else None
-    if got is None or address is None or IPv4Address(address) not in IPv4Interface(got.interface).network:
+    if got is None or address is None or ip_address(address) not in IPv4Interface(got.interface).network:
         return None
     network = IPv4Interface(got.interface).network
     return Obstacle(

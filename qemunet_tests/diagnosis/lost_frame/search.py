@@ -67,7 +67,9 @@ def _over_the_lan(scene: Failure, guest: Guest) -> Iterator[tuple[Exchange, list
     if got is None:
         yield probes.dhcp(guest), outside, [bridge]
         return
-    services = [each for name in ("neighbour_echo", "far_echo") if (each := _known(scene, name))]
+    # Whom a guest asks for a machine's MAC by IPv6, and whether it asks at all, is not followed.
+    known = [each for name in ("neighbour_echo", "far_echo") if (each := _known(scene, name))]
+    services = [each for each in known if each.version == 4]
     for service in services[:1]:
         yield probes.arp(guest, service.address), outside, []
     for service in services:
