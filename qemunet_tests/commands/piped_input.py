@@ -9,9 +9,8 @@ from collections.abc import Callable
 
 from qemunet_tests.deadline import Deadline
 
-PROMPT = b"guest# "
-#: The prompt, or the one for the rest of a command that goes over several lines.
-ANY_PROMPT = re.compile(rb"(?:guest# |[\r\n]> )$")
+#: For the rest of a command that goes over several lines.
+SECOND_PROMPT = re.compile(rb"[\r\n]> $")
 END_OF_INPUT = b"\x04"
 #: The guest's shell asks its terminal where the cursor is. A terminal would answer to whoever reads its keys, and
 #: that is not us.
@@ -32,8 +31,8 @@ class Typist:
     """Types a line when the shell asks for one, because a serial line that nobody reads loses characters.
 
     A program that has said nothing for `patience_seconds` may be reading the console itself: it gets the next line
-    unasked. `source` is a file descriptor, read to its end; `first` is typed before it;
-    `show` is called with all that the guest writes.
+    unasked. `prompt` is what the shell says when it takes a line. `source` is a file descriptor, read to its end;
+    `first` is typed before it; `show` is called with all that the guest writes.
     """
 
     def __init__(
@@ -42,12 +41,14 @@ class Typist:
         source: int,
         show: Callable[[bytes], object],
         patience_seconds: float,
+        prompt: bytes,
         first: bytes = b"",
     ) -> None:
         self._console = console
         self._source = source
         self._show = show
         self._patience_seconds = patience_seconds
+        self._prompt = prompt
         self._unread = first
         self._source_ended = False
         self._tail = b""
@@ -72,7 +73,7 @@ class Typist:
             self._wait_for_turn()
             if line := self._next_line():
                 self._type(line)
-            elif self._tail.endswith(PROMPT):
+            elif self._tail.endswith(self._prompt):
                 return
             else:
                 self._type(END_OF_INPUT)
@@ -85,14 +86,14 @@ class Typist:
             self._console.sendall(LEAVE)
 
     def _wait_for_prompt(self, deadline: Deadline) -> None:
-        while not (self._guest_ended or self._tail.endswith(PROMPT)):
+        while not (self._guest_ended or self._tail.endswith(self._prompt)):
             self._listen(deadline.remaining_seconds)
             deadline.check()
 
     def _wait_for_turn(self) -> None:
         """Wait for a prompt; once something was typed unasked, for silence, since prompts may belong to that."""
         while not self._guest_ended:
-            prompted = bool(ANY_PROMPT.search(self._tail))
+            prompted = self._tail.endswith(self._prompt) or bool(SECOND_PROMPT.search(self._tail))
             if prompted and not self._unasked:
                 return
             if not self._listen(self._patience_seconds):
@@ -133,7 +134,7 @@ class Typist:
         self._guest_ended = not chunk
         text, self._withheld = without_questions(self._withheld + chunk)
         self._show(text)
-        self._tail = (self._tail + text)[-len(PROMPT) :]
+        self._tail = (self._tail + text)[-len(self._prompt) :]
 
 
 def without_questions(output: bytes) -> tuple[bytes, bytes]:

@@ -166,7 +166,8 @@ def _type_what_is_piped(bench: "Bench", nics: tuple[Nic, ...], words: list[str],
     with theirs:
         process = bench.attach_terminal(nics, words, stdin=theirs.fileno(), stdout=theirs.fileno(), stderr=2)
     with ours, _stopped(process):
-        typist = Typist(ours, 0, functools.partial(_write_all, 1), bench.pace.seconds(PATIENCE_SECONDS), first)
+        prompt, patience_seconds = bench.machine.image.guest.control.prompt, bench.pace.seconds(PATIENCE_SECONDS)
+        typist = Typist(ours, 0, functools.partial(_write_all, 1), patience_seconds, prompt.encode(), first)
         typist.wait_for_shell(bench.pace.seconds(BOOT_SECONDS))
         typist.type_everything()
         typist.leave()

@@ -59,7 +59,7 @@ class LiteralGuests:
         with theirs:
             command = [str(qemu.path), *usable]
             process = self._starter.start_qemu(command, cwd=folder, stdin=theirs.fileno(), stdout=theirs.fileno())
-        login = Login(ours, self._pace)
+        login = Login(ours, self._pace, self._machine.image.guest.control.prompt)
         self._booted[process] = login, folder
         self._count("booted")
         return login, process

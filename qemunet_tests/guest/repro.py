@@ -20,7 +20,7 @@ LIMIT_BYTES = 1 << 20
 #: Starts QEMU, types a command when the guest's shell asks for one, and hands the console over: with Python alone.
 DRIVER = """\
 import os, pty, select, sys, time, tty, termios
-command, words = sys.argv[1], sys.argv[2:]
+command, prompt, words = sys.argv[1], sys.argv[2].encode(), sys.argv[3:]
 lease = ("n=0; for nic in /sys/class/net/e*; do until [ -s /run/qemunet/lease.${nic##*/} ] || [ $((n+=1)) -gt 50 ]; "
          "do sleep 0.2; done; done")
 waiting = [line.encode() + b"\\n" for line in ((lease, command) if command else ())]
@@ -44,7 +44,7 @@ try:
                 break
             os.write(1, said)
             tail = (tail + said.replace(b"\\x1b[6n", b""))[-64:]
-            if tail.endswith(b"guest# "):
+            if tail.endswith(prompt):
                 if waiting:
                     tail = b""
                     os.write(console, waiting.pop(0))
@@ -58,7 +58,7 @@ try:
                 tail = b""
             else:
                 source = []
-                if tail.endswith(b"guest# "):
+                if tail.endswith(prompt):
                     left = True
                     os.write(console, b"\\x01x")
         elif 0 in ready:
@@ -123,7 +123,8 @@ def script(guest: str, words: Sequence[str], image: Image, again: Again, in_lab:
             'here=$(cd "$(dirname "$0")" && pwd)',
             *(_lab(again) if in_lab else []),
             *_image(image),
-            f"exec python3 -c {shlex.quote(DRIVER)} {shlex.quote(one_line(again.command or ''))} {spelled}",
+            f"exec python3 -c {shlex.quote(DRIVER)} {shlex.quote(one_line(again.command or ''))} "
+            f"{shlex.quote(image.guest.control.prompt)} {spelled}",
             "",
         ]
     )

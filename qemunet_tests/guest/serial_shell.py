@@ -19,8 +19,7 @@ from qemunet_tests.guest.panic import died, panic_in
 from qemunet_tests.host.asking import Completed
 from qemunet_tests.timeouts import Pace
 
-PROMPT = "guest# "
-PROMPT_OR_PANIC = re.compile(re.escape(PROMPT.encode()) + rb"|Kernel panic - not syncing: [^\r\n]*(?=[\r\n])")
+PANIC = rb"Kernel panic - not syncing: [^\r\n]*(?=[\r\n])"
 ANSWER = re.compile(rb"#QN (\d+) (\d+) ([0-9a-f]{32}) ([A-Za-z0-9+/=]*) ([A-Za-z0-9+/=]*) #")
 #: busybox's line editor takes no more than 1024 characters in a line.
 LONGEST_COMMAND_BYTES = 600
@@ -30,10 +29,11 @@ PATIENCE_SECONDS = 0.5
 
 
 class Login:
-    """A shell on the guest's only serial port."""
+    """A shell on the guest's only serial port, which says `prompt` when it takes a command."""
 
-    def __init__(self, connection: socket.socket, pace: Pace) -> None:
+    def __init__(self, connection: socket.socket, pace: Pace, prompt: str) -> None:
         self.pace = pace
+        self._prompt = prompt.encode()
         self._spawn = SocketSpawn(connection, timeout=None, encoding=None)
         # Anywhere, so that nothing a guest prints passes for an answer.
         self._sequence = secrets.randbelow(1 << 32)
@@ -46,8 +46,10 @@ class Login:
         """Wait until the guest has booted to a shell. Raises TimedOut, GuestDied, HarnessError when QEMU ends."""
         deadline = Deadline(self.pace.seconds(within_seconds), "the guest's shell prompt")
         while not deadline.passed:
-            found = self._comes(PROMPT_OR_PANIC, deadline.remaining_seconds, deadline)
-            if found and found[0] == PROMPT.encode():
+            found = self._comes(
+                re.compile(re.escape(self._prompt) + b"|" + PANIC), deadline.remaining_seconds, deadline
+            )
+            if found and found[0] == self._prompt:
                 return
             if found:
                 panic = panic_in(found[0].decode(errors="replace"))
