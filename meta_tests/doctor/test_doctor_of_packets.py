@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from meta_tests.doctor.test_doctor_on_a_machine import Broken, as_typed, begin, bound, examine
+from meta_tests.doctor.test_doctor_on_a_machine import as_typed, begin, bound, broken, examine
 from meta_tests.planted import link_program
 from meta_tests.samples.host_machine import LAN, HostMachine
 
@@ -48,42 +48,43 @@ ip rule add pref 30 lookup main suppress_prefixlength 0
 ip xfrm policy add dir out src 192.168.77.0/24 dst 10.77.0.0/16 tmpl src 192.168.77.2 dst {LAN} proto esp mode tunnel
 """
 ATTACH = f"{sys.executable} {link_program.__file__} up0"
-BOTH = "echo 1 > /proc/sys/net/bridge/bridge-nf-call-iptables"
+BRIDGED_TOO = "/proc/sys/net/bridge/bridge-nf-call-iptables"
+BOTH = f"echo 1 > {BRIDGED_TOO}"
 #: Where the kernel has that at all, it is on until somebody turns it off.
-NOT_BOTH = f"test ! -e {BOTH.rsplit(maxsplit=1)[-1]} || echo 0 > {BOTH.rsplit(maxsplit=1)[-1]}; "
+NOT_BOTH = f"test ! -e {BRIDGED_TOO} || echo 0 > {BRIDGED_TOO}; "
 
 ROUNDS = {
     "a VPN over the LAN": (
-        Broken("qemu-routes", "caution", rf"to {LAN} leaves by tun0, though the network of {LAN} is at br0: by rule "
+        broken("qemu-routes", "caution", rf"to {LAN} leaves by tun0, though the network of {LAN} is at br0: by rule "
                r"5270: from all lookup 52, where table 52 has 192\.168\.77\.0/24 dev tun0",
                "^sudo ip route del 192.168.77.0/24 dev tun0 table 52;|^ip route del 192.168.77.0/24 dev tun0 table 52;",
                "ip link add tun0 type veth peer name tun1; ip link set tun1 up; ip link set tun0 up;"
                "ip route add 192.168.77.0/24 dev tun0 table 52; ip rule add pref 5270 lookup 52"),
-        Broken("translation", "caution", r"TCP port 2222 from this host meets table ip swap, chain OUTPUT: tcp",
+        broken("translation", "caution", r"TCP port 2222 from this host meets table ip swap, chain OUTPUT: tcp",
                "forward another port, or nft delete rule ip swap OUTPUT handle",
                "nft 'table ip swap { chain OUTPUT { type nat hook output priority -100; tcp dport 2222 fib daddr type "
                "local dnat to 10.244.0.5:22; }; }'", "nft delete table ip swap"),
-        Broken("localhost", "caution", "/etc/hosts says that localhost is ::1", "echo '127.0.0.1 localhost'",
+        broken("localhost", "caution", "/etc/hosts says that localhost is ::1", "echo '127.0.0.1 localhost'",
                "echo ::1 localhost > /etc/hosts"),
-        Broken("ipsec", "caution", r"takes what this host sends to the world .* encrypted for 203\.0\.113\.9",
+        broken("ipsec", "caution", r"takes what this host sends to the world .* encrypted for 203\.0\.113\.9",
                "^ip xfrm policy delete src 192.168.77.2/32 dst 0.0.0.0/0 dir out, or start",
                "ip xfrm policy add dir out src 192.168.77.2/32 dst 0.0.0.0/0 tmpl src 192.168.77.2 dst 203.0.113.9 "
                "proto esp mode tunnel"),
     ),
     "a container network over a resolver": (
-        Broken("qemu-routes", "caution", r"172\.18\.0\.53 is looked for at the bridge x, this host's own network "
+        broken("qemu-routes", "caution", r"172\.18\.0\.53 is looked for at the bridge x, this host's own network "
                r"172\.18\.0\.0/16, and nothing is plugged in there", f"ip route add 172.18.0.53/32 via {LAN}, or",
                "ip link add x type bridge; ip addr add 172.18.0.1/16 dev x; ip link set x up;"
                "echo nameserver 172.18.0.53 > /etc/resolv.conf"),
-        Broken("translation", "caution", r"questions to the resolver 172\.18\.0\.53 meet table ip dns, chain OUTPUT",
+        broken("translation", "caution", r"questions to the resolver 172\.18\.0\.53 meet table ip dns, chain OUTPUT",
                "nft delete rule ip dns OUTPUT handle",
                "nft 'table ip dns { chain OUTPUT { type nat hook output priority -100; "
                "udp dport 53 redirect to :5353; }; }'"),
-        Broken("programs", "caution", r"programs in the kernel decide at up0: deny_all \(what goes out\)",
+        broken("programs", "caution", r"programs in the kernel decide at up0: deny_all \(what goes out\)",
                "bpftool net show dev up0", ATTACH, "ip link set up0 nomaster; ip link set up0 master br0"),
     ),
     "frames that are translated": (
-        Broken("translation", "caution", r"frames in br0 pass the packet filter .* tcp dport 7777 redirect",
+        broken("translation", "caution", r"frames in br0 pass the packet filter .* tcp dport 7777 redirect",
                "nft insert rule ip nat PREROUTING iifname br0 accept",
                f"{BOTH}; nft 'table ip nat {{ chain PREROUTING {{ type nat hook prerouting priority -100; "
                "tcp dport 7777 redirect to :20559; }; }'"),
@@ -102,21 +103,21 @@ def machine() -> Iterator[HostMachine]:
 @pytest.mark.parametrize("name", ROUNDS)
 def test_what_is_wrong_is_named_and_mended_by_its_remedy(machine: HostMachine, name: str, with_firewall: bool) -> None:
     machine.type(FIREWALL + NEIGHBOURS if with_firewall else "true")
-    if BOTH in ROUNDS[name][0].typed and machine.type(f"test -e {BOTH.rsplit(maxsplit=1)[-1]} || echo no").strip():
+    if BOTH in ROUNDS[name][0].planting.typed and machine.type(f"test -e {BRIDGED_TOO} || echo no").strip():
         pytest.skip("this kernel has no br_netfilter")
     for fault in ROUNDS[name]:
-        machine.type(fault.typed)
+        machine.type(fault.planting.typed)
     ill = examine(machine, 0)
     for fault in ROUNDS[name]:
-        found = ill[fault.check]
-        assert found["state"] == fault.state, found
-        assert re.search(fault.reason, found["reason"]), found
-        assert re.search(fault.remedy, found["remedy"]), found
-        machine.type(as_typed(found["remedy"]).partition("; ")[0] if fault.mended is None else fault.mended)
+        (check,), planted = fault.breaks, fault.planting
+        assert ill[check]["state"] == planted.state, ill[check]
+        assert fault.is_named_in(ill[check]), ill[check]
+        machine.type(as_typed(ill[check]["remedy"]).partition("; ")[0] if planted.mended is None else planted.mended)
     well = examine(machine, 0)
     for fault in ROUNDS[name]:
-        if fault.check != "programs":  # what is attached to a link goes with the link
-            assert not re.search(fault.reason, well[fault.check]["reason"]), well[fault.check]
+        (check,) = fault.breaks
+        if check != "programs":  # what is attached to a link goes with the link
+            assert not re.search(fault.cause, well[check]["reason"]), well[check]
 
 
 def alarms(found: dict[str, dict[str, Any]]) -> dict[str, str]:
