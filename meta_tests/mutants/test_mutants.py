@@ -1,6 +1,7 @@
 """Mutants of libslirp and of the bridge helper: the data, and a core that is built and killed in every run."""
 
 import itertools
+import os
 from collections import Counter
 from pathlib import Path
 
@@ -68,7 +69,7 @@ def test_what_ought_to_kill_an_edit_is_a_claim_that_is_tried_on_its_file() -> No
 
 
 def test_the_claims_are_chosen_by_the_file_alone() -> None:
-    assert claims_concerned("libslirp", "tcp_input.c") == claims_concerned("libslirp", "tcp_output.c")
+    assert claims_concerned("libslirp", "tcp_input.c") == claims_concerned("libslirp", "tcp_subr.c")
     assert claims_concerned("helper", "qemu-bridge-helper.c")
     assert set(
         itertools.chain(*(claims_concerned("libslirp", each.file) for each in edits() if each.program == "libslirp"))
@@ -135,6 +136,8 @@ def test_what_became_of_an_edit() -> None:
 
 @pytest.mark.parametrize("each", [each for each in edits() if each.core], ids=lambda each: each.name)
 def test_the_core_is_killed_by_the_right_claims(each: Edit, trees: Trees) -> None:
+    if each.program == "helper" and os.geteuid() != 0:
+        pytest.skip("an ordinary user's helper has no setuid bit to misuse")
     found = tried(each, trees)
     assert not found.untried
     assert set(each.killed_by) <= set(found.broken), (found.broken, found.inconclusive)
