@@ -69,6 +69,7 @@ PATH: tuple[Check, ...] = (
 
 #: When all else is said: the question left this host, or nobody may see whether it did.
 LAST: tuple[Check, ...] = (
+    qemu_itself.addresses_otherwise,
     qemu_itself.passes_nothing_on,
     qemu_itself.answers_no_ping,
     where_lost.lost_somewhere,

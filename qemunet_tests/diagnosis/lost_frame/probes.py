@@ -97,6 +97,25 @@ def tcp(guest: Guest, service: Endpoint, seen_as: str | None = None) -> Exchange
     )
 
 
+def udp(guest: Guest, service: Endpoint) -> Exchange:
+    """A word to a service that sends it back."""
+    word = secrets.token_hex(8)
+    send = f"echo {word} | socat -t {_patience(2)} - UDP4:{service.address}:{service.port}"
+    return Exchange(
+        f"UDP datagram to {service}",
+        "answer",
+        lambda: guest.run(send, within_seconds=6),
+        lambda packet: (
+            (packet.kind, packet.target, packet.second) == (UDP, service.address, service.port)
+            and word.encode() in packet.payload
+        ),
+        lambda packet: (
+            (packet.kind, packet.source, packet.first) == (UDP, service.address, service.port)
+            and word.encode() in packet.payload
+        ),
+    )
+
+
 def _flags(packet: Packet, wanted: int) -> bool:
     # Behind the ports: sequence and acknowledgement numbers, the length of the header, and then the flags.
     return len(packet.payload) > 9 and packet.payload[9] & wanted == wanted

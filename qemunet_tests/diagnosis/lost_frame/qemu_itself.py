@@ -13,9 +13,10 @@ from qemunet_tests.diagnosis.lost_frame import probes, search
 from qemunet_tests.diagnosis.lost_frame.frame_path import Trail, follow
 from qemunet_tests.guest.guest import Guest
 from qemunet_tests.host.obstacle import Obstacle
-from qemunet_tests.observe.capture import ICMP, GuestWire
+from qemunet_tests.observe.capture import ICMP, TCP, GuestWire, packet, whole_capture
 from qemunet_tests.observe.dhcp import dhcp_messages, told_by_dhcp
 from qemunet_tests.observe.dns import answers_user, used_by_qemu
+from qemunet_tests.observe.lease import lease
 
 _NETWORK = "QEMU's user network"
 _ANOTHER = (
@@ -62,6 +63,23 @@ def tells_otherwise(scene: Failure) -> Obstacle | None:
         if told and told.get(name) != value
     ]
     return Obstacle(f"{_NETWORK} told the guest by DHCP: {'; '.join(differences)}", _ANOTHER) if differences else None
+
+
+def addresses_otherwise(scene: Failure) -> Obstacle | None:
+    """Packets for the guest that bear another hardware address than the guest's: its kernel does not take them."""
+    guest = _guest_of(scene)
+    got = lease(guest, within_seconds=0.0) if guest else None
+    if guest is None or got is None:
+        return None
+    packets = [found for frame in whole_capture(guest) if (found := packet(frame)) and found.target == got.address]
+    wrong = {each.target_mac for each in packets if each.kind == TCP} - set(guest.macs)
+    if not wrong:
+        return None
+    return Obstacle(
+        f"{_NETWORK} sends what is for {got.address} to the hardware address {' and '.join(sorted(wrong))}, though the "
+        f"guest asks from {guest.macs[0]}",
+        _ANOTHER,
+    )
 
 
 def answers_no_ping(scene: Failure) -> Obstacle | None:
@@ -111,13 +129,20 @@ def _host_is_answered(scene: Failure, trail: Trail) -> bool:
     if trail.exchange.question.startswith("DNS"):
         station, identity = scene.bench.station, scene.bench.identity
         return all(answers_user(station, identity, used_by_qemu(), name) for name in scene.target.names)
-    service = re.fullmatch(r"TCP connection to (\S+):(\d+)", trail.exchange.question)
-    return service is not None and _connects(scene, service[1], service[2])
-
-
-def _connects(scene: Failure, address: str, port: str) -> bool:
-    words = [*scene.bench.identity.prefix(), "python3", "-I", "-c", _CONNECT, address, port]
+    service = re.fullmatch(r"(TCP|UDP) \w+ to (\S+):(\d+)", trail.exchange.question)
+    if service is None:
+        return False
+    words = [*scene.bench.identity.prefix(), "python3", "-I", "-c", _ASK, *service.groups()]
     return scene.bench.station.ask(words).succeeded
 
 
-_CONNECT = "import socket, sys; socket.create_connection((sys.argv[1], int(sys.argv[2])), 3)"
+#: The lab's services send back what they get.
+_ASK = """
+import socket, sys
+kind = {"TCP": socket.SOCK_STREAM, "UDP": socket.SOCK_DGRAM}[sys.argv[1]]
+asking = socket.socket(socket.AF_INET, kind)
+asking.settimeout(3)
+asking.connect((sys.argv[2], int(sys.argv[3])))
+asking.send(b"qemunet")
+sys.exit(asking.recv(100) != b"qemunet")
+"""

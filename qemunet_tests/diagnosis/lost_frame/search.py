@@ -102,6 +102,7 @@ def _through_qemu(scene: Failure, guest: Guest) -> Iterator[tuple[Exchange, list
     service = _known(scene, "neighbour_echo" if "reach-lan" in scene.topics else "far_echo")
     if service and not any(topic.startswith("ping") for topic in scene.topics):
         yield probes.tcp(guest, service), way_to(service.address), []
+        yield probes.udp(guest, service), way_to(service.address), []
 
 
 def _known(scene: Failure, name: str):  # type: ignore[no-untyped-def]
