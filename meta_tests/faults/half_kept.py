@@ -64,7 +64,7 @@ def two_forwards_to_one_service(lab: Lab) -> None:
     alter_netdev(lab, lambda word: word.replace("tcp::2223-:7008", "tcp::2223-:7007"))
 
 
-@fault("user/hostfwd-loopback-only", "user/hostfwd-any-address", cause="no answer",
+@fault("user/hostfwd-loopback-only", cause="no answer",
        sentinels=(*USER_SENTINELS, "user/hostfwd-bad-syntax"))  # fmt: skip
 def second_calls_dropped(lab: Lab) -> None:
     """Something lets the first connection to a port pass, and no second one for an hour."""

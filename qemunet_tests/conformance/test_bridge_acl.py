@@ -46,9 +46,10 @@ def test_only_a_bridge_that_is_listed_may_be_used(bench, target, claim, bridge, 
 def test_what_the_rules_decide(bench, target, claim, rules, included, expected):
     """Of the bridge {0}, with a file {1} that may be included; {2} is how the bridge's name begins."""
     other = private_etc.replace("qemu/more.conf", included.format(target.bridge))
-    private_etc.replace("qemu/bridge.conf", rules.format(target.bridge, other, target.bridge[:-1]))
+    written = rules.format(target.bridge, other, target.bridge[:-1])
+    private_etc.replace("qemu/bridge.conf", written)
     said = claim.sees(helper_answer(bench.attempt(netdevs=[netdev(target.bridge)])))
-    assert said == claim.expects(expected), f"with the list {' '.join(rules.split())}: {said}"
+    assert said == claim.expects(expected), f"with the list {' '.join(written.split())}: {said}"
 
 
 @pytest.mark.claim("bridge/acl-missing")
