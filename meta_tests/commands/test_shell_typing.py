@@ -12,7 +12,7 @@ from collections.abc import Iterator
 import pytest
 
 from qemunet_tests.commands import piped_input
-from qemunet_tests.commands.piped_input import LEAVE, Typist, without_questions
+from qemunet_tests.commands.piped_input import LEAVE, PipedTyping, without_questions
 from qemunet_tests.errors import TimedOut
 
 PATIENCE_SECONDS = 0.3
@@ -64,7 +64,7 @@ def console() -> Iterator[Console]:
 def transcript(console: Console, source: int) -> str:
     """What a reader sees of a whole session."""
     seen = bytearray()
-    typing = Typist(console.socket, source, seen.extend, PATIENCE_SECONDS, b"guest# ")
+    typing = PipedTyping(console.socket, source, seen.extend, PATIENCE_SECONDS, b"guest# ")
     typing.wait_for_shell(10)
     typing.type_everything()
     typing.leave()
@@ -141,7 +141,9 @@ def test_a_guest_without_a_shell() -> None:
     console = Console("sleep 60")
     try:
         with pytest.raises(TimedOut, match=r"gave up after [0-9.]+ s waiting for the guest's shell prompt"):
-            Typist(console.socket, piped(""), lambda output: None, PATIENCE_SECONDS, b"guest# ").wait_for_shell(0.2)
+            PipedTyping(console.socket, piped(""), lambda output: None, PATIENCE_SECONDS, b"guest# ").wait_for_shell(
+                0.2
+            )
     finally:
         console.close()
 

@@ -50,8 +50,8 @@ def test_only_what_is_lost_and_has_risen_counts(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("counter", "cause"),
     [
-        ("nf_conntrack.drop", "more connections than its table holds"),  # F50, from a recording
-        ("arp_cache.table_fulls", "table of neighbours is full"),  # F50
+        ("nf_conntrack.drop", "more connections than its table holds"),
+        ("arp_cache.table_fulls", "table of neighbours is full"),
         ("TcpExt.IPReversePathFilter", "reverse path filter"),
         ("br0.rx_nohandler", None),
     ],

@@ -24,10 +24,10 @@ ROOM_TO_GROW_MIB = 16
 @pytest.fixture(scope="module")
 def booted(bench: Bench) -> Iterator[tuple[Login, Process]]:
     """The disk, booted with the post's own words."""
-    login, process = bench.literal.boot("-enable-kvm", "-nographic", "-hda", "./vdisk.img", "-nic", "none")
+    login, process = bench.documented.boot("-enable-kvm", "-nographic", "-hda", "./vdisk.img", "-nic", "none")
     login.wait_for_prompt(2 * BOOT_SECONDS)
     yield login, process
-    bench.literal.end(process)
+    bench.documented.end(process)
 
 
 @pytest.fixture
@@ -83,20 +83,20 @@ def test_a_command_that_does_not_fit_is_not_run_by_halves(login: Login) -> None:
 
 def test_a_kernel_that_qemu_loads_boots_without_a_word_of_memory(bench: Bench) -> None:
     """In less than the 128 MiB that QEMU gives a guest by itself, because kernels grow."""
-    login, process = bench.literal.boot_diskless("-nographic", "-nic", "none", "-m", f"{128 - ROOM_TO_GROW_MIB}M")
+    login, process = bench.documented.boot_diskless("-nographic", "-nic", "none", "-m", f"{128 - ROOM_TO_GROW_MIB}M")
     login.wait_for_prompt(BOOT_SECONDS)
     assert login.run("uname").stdout == b"Linux\n"
-    bench.literal.end(process)
+    bench.documented.end(process)
 
 
 def test_qemu_is_killed_half_way(bench: Bench) -> None:
-    login, process = bench.literal.boot("-nographic", "-hda", "./vdisk.img", "-nic", "none")
+    login, process = bench.documented.boot("-nographic", "-hda", "./vdisk.img", "-nic", "none")
     os.kill(process.pid, signal.SIGKILL)
     with pytest.raises(HarnessError, match="QEMU ended while we waited for the guest's shell prompt"):
         login.wait_for_prompt(BOOT_SECONDS)
     with pytest.raises(HarnessError, match="QEMU ended"):
         login.run("true")
-    bench.literal.end(process)
+    bench.documented.end(process)
 
 
 def test_a_disk_that_does_not_boot(bench: Bench) -> None:
@@ -104,16 +104,16 @@ def test_a_disk_that_does_not_boot(bench: Bench) -> None:
     empty = scratch() / "empty.img"
     empty.write_bytes(bytes(1 << 20))
     bench.identity.owns(empty)
-    login, process = bench.literal.boot("-nographic", "-nic", "none", "-hda", str(empty))
+    login, process = bench.documented.boot("-nographic", "-nic", "none", "-hda", str(empty))
     with pytest.raises(TimedOut, match=r"shell prompt; last on its console: \w+"):
         login.wait_for_prompt(3 / login.pace.slowdown)
-    bench.literal.end(process)
+    bench.documented.end(process)
     empty.unlink()
 
 
 def test_no_address_means_something_only_where_the_guest_has_asked_for_one(bench: Bench) -> None:
     """On a cable to nobody: first its client asks again and again, and then it is gone before it has asked often."""
-    login, process = bench.literal.boot_diskless("-nographic", "-nic", "hubport,hubid=7")
+    login, process = bench.documented.boot_diskless("-nographic", "-nic", "hubport,hubid=7")
     try:
         login.wait_for_prompt(BOOT_SECONDS)
         assert address_given(login, "eth0", ENOUGH_QUESTIONS, wait_seconds=10) == ""
@@ -123,4 +123,4 @@ def test_no_address_means_something_only_where_the_guest_has_asked_for_one(bench
         ):
             address_given(login, "eth0", ENOUGH_QUESTIONS, wait_seconds=1)
     finally:
-        bench.literal.end(process)
+        bench.documented.end(process)

@@ -81,13 +81,13 @@ def test_nothing_moves_through_a_link(folder: Path, tmp_path_factory: pytest.Tem
 
 
 def test_what_is_known_of_an_interrupted_run_is_not_named(tmp_path: Path) -> None:
-    book = SessionResults()
-    book.findings.append(VerdictOfTest("user/address", Verdict.HOLDS, "test"))
-    book.interrupted = True
-    said = book.results("lab")
+    session = SessionResults()
+    session.findings.append(VerdictOfTest("user/address", Verdict.HOLDS, "test"))
+    session.interrupted = True
+    said = session.results("lab")
     assert said.notes == ["interrupted before it was known: qemu, accel"]
-    book.interrupted = False
-    assert book.results("lab").notes == []
+    session.interrupted = False
+    assert session.results("lab").notes == []
 
 
 @pytest.mark.parametrize("workers", ["0", "2"])

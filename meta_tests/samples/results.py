@@ -31,10 +31,10 @@ SAYS = {"user/dns-resolves": "10.0.2.3 resolves names.", "bridge/acl-allow": "Th
 
 
 def results_of(*findings: VerdictOfTest, **facts: Any) -> Results:
-    book = SessionResults()
-    book.findings.extend(findings)
-    book.facts["gw0"] = SessionFacts(**facts)
-    return book.results("lab")
+    session = SessionResults()
+    session.findings.extend(findings)
+    session.facts["gw0"] = SessionFacts(**facts)
+    return session.results("lab")
 
 
 def verdict_of(verdict: Verdict, slug: str = "address", reason: str | None = None) -> VerdictOfTest:

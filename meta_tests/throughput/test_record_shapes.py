@@ -45,10 +45,10 @@ def test_the_interface_is_what_the_schemas_demand():
 def test_what_is_written_is_what_the_schema_says(tmp_path):
     path = tmp_path / "a.jsonl"
     writer = recording.Writer(path)
-    book = RunningRatios(writer, recordings.shaped(recordings.session()))
+    kept = RunningRatios(writer, recordings.shaped(recordings.session()))
     for run in recordings.measured_runs():
-        book.keep(run)
-    book.end("interrupted by Ctrl-C", 1.0, ["blocks 9 to 10"])
+        kept.keep(run)
+    kept.end("interrupted by Ctrl-C", 1.0, ["blocks 9 to 10"])
     writer.close()
     rows = [json.loads(line) for line in path.read_text().splitlines()]
     assert {row["kind"] for row in rows} == {"session", "run", "summary", "end"}

@@ -63,12 +63,12 @@ def test_a_full_disk_keeps_whole_lines():
 def test_every_row_is_in_the_file_before_the_next_is_measured(tmp_path):
     path = tmp_path / "a.jsonl"
     writer = recording.Writer(path)
-    book = RunningRatios(writer, recordings.shaped(recordings.session()))
+    kept = RunningRatios(writer, recordings.shaped(recordings.session()))
     assert writer.empty
     for number, run in enumerate(recordings.measured_runs(blocks=2)):
-        book.keep(run)
+        kept.keep(run)
         assert len(recording.read(path).runs) == number + 1
-    book.end("interrupted by Ctrl-C", 1.0)
+    kept.end("interrupted by Ctrl-C", 1.0)
     writer.close()
     read = recording.read(path)
     assert read.ended.reason == "interrupted by Ctrl-C"

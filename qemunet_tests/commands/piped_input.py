@@ -27,7 +27,7 @@ LEAVE = b"\x01x"
 CHUNK_BYTES = 65536
 
 
-class Typist:
+class PipedTyping:
     """Types a line when the shell asks for one, because a serial line that nobody reads loses characters.
 
     A program that has said nothing for `patience_seconds` may be reading the console itself: it gets the next line

@@ -52,7 +52,7 @@ class Watcher:
 
     def code_so_far(self) -> int:
         """The exit code of a session that ends now: it is not complete."""
-        findings = plugin.reporter(self.config).book.findings if self.config else []
+        findings = plugin.reporter(self.config).session.findings if self.config else []
         return 1 if any(finding.verdict is Verdict.BROKEN for finding in findings) else 3
 
     def pytest_configure(self, config: pytest.Config) -> None:
@@ -142,7 +142,7 @@ def _run_pytest(arguments: list[str], watcher: Watcher) -> int:
 def _report(console: Console, config: pytest.Config, ended: int) -> int:
     reporter = plugin.reporter(config)
     results = reporter.results()
-    trouble = reporter.book.complaints
+    trouble = reporter.session.complaints
     if ended == pytest.ExitCode.NO_TESTS_COLLECTED:
         trouble.append("the claims that were asked for have no tests; `qemunet claims` says why")
     code = exit_code(results, bool(trouble))

@@ -149,25 +149,25 @@ def _measure(
     with workbench.in_a_lab(machine, cold=True, captures=False) as (bench, lab), shown_steps(console) as steps:
         from qemunet_tests.throughput.judging.live import RunningRatios
 
-        book = RunningRatios(writer, about)
+        ratios = RunningRatios(writer, about)
         recorder = Recorder(
-            bench, lab, plan, effort, placement, seed, book.keep, book.precise, steps, baseline
+            bench, lab, plan, effort, placement, seed, ratios.keep, ratios.precise, steps, baseline
         )  # fmt: skip
         placement.step_aside()
         reason = "complete"
         try:
             recorder.record()
         except KeyboardInterrupt:
-            if not book.runs:
+            if not ratios.runs:
                 raise HarnessError("interrupted before anything was measured, so nothing was recorded") from None
             reason = "interrupted by Ctrl-C"
         except (HarnessError, Unavailable, OSError) as error:
-            if not book.runs:
+            if not ratios.runs:
                 raise
             reason = " ".join(str(error).split())
         # A disk that is full takes no last line either; what it has taken is a recording.
         with contextlib.suppress(Full):
-            book.end(reason, round(time.monotonic() - began, 1), recorder.unmeasured())
+            ratios.end(reason, round(time.monotonic() - began, 1), recorder.unmeasured())
         return reason
 
 

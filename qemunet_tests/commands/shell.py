@@ -159,7 +159,7 @@ def _hand_over_terminal(bench: "Bench", nics: tuple[Nic, ...], words: list[str])
 
 
 def _type_what_is_piped(bench: "Bench", nics: tuple[Nic, ...], words: list[str], first: bytes = b"") -> int:
-    from qemunet_tests.commands.piped_input import Typist
+    from qemunet_tests.commands.piped_input import PipedTyping
     from qemunet_tests.guest.guest import BOOT_SECONDS
 
     ours, theirs = socket.socketpair()
@@ -167,10 +167,10 @@ def _type_what_is_piped(bench: "Bench", nics: tuple[Nic, ...], words: list[str],
         process = bench.attach_terminal(nics, words, stdin=theirs.fileno(), stdout=theirs.fileno(), stderr=2)
     with ours, _stopped(process):
         prompt, patience_seconds = bench.machine.image.guest.control.prompt, bench.pace.seconds(PATIENCE_SECONDS)
-        typist = Typist(ours, 0, functools.partial(_write_all, 1), patience_seconds, prompt.encode(), first)
-        typist.wait_for_shell(bench.pace.seconds(BOOT_SECONDS))
-        typist.type_everything()
-        typist.leave()
+        typing = PipedTyping(ours, 0, functools.partial(_write_all, 1), patience_seconds, prompt.encode(), first)
+        typing.wait_for_shell(bench.pace.seconds(BOOT_SECONDS))
+        typing.type_everything()
+        typing.leave()
         return process.wait(END_SECONDS)
 
 

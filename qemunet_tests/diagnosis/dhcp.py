@@ -66,7 +66,7 @@ def own_server_kept_out(scene: Failure) -> Obstacle | None:
         kept_by = found[0].obstacle
         return Obstacle(f"{serves} and its own firewall keeps requests from it: {kept_by.reason}", kept_by.remedy)
     return Obstacle(f"{serves} and answers nothing: see its log, and whether its own firewall lets requests in",
-                 AS_ROOT if trail.deaf else "sudo nft list ruleset")  # fmt: skip
+                 AS_ROOT if trail.unheard else "sudo nft list ruleset")  # fmt: skip
 
 
 def slow_server(scene: Failure) -> Obstacle | None:
@@ -104,7 +104,7 @@ def tagged(scene: Failure) -> Obstacle | None:
 def macs_filtered(scene: Failure) -> Obstacle | None:
     """A switch that drops whatever does not bear the address of the machine at its port."""
     trail = _unanswered(scene)
-    if trail is None or trail.deaf or scene.guest is None:
+    if trail is None or trail.unheard or scene.guest is None:
         return None
     uplink = trail.places[-1]
     if not offered_to_the_uplink(scene.target.host, uplink, scene.guest.macs[0]):
@@ -123,7 +123,7 @@ def macs_filtered(scene: Failure) -> Obstacle | None:
 def server_declines(scene: Failure) -> Obstacle | None:
     """A server that is there and has nothing for this guest."""
     trail = _unanswered(scene)
-    own = addresses(scene.target.host, scene.target.bridge) if trail and not trail.deaf else []
+    own = addresses(scene.target.host, scene.target.bridge) if trail and not trail.unheard else []
     if trail is None or not own or scene.guest is None:
         return None
     server = server_that_informs(scene.target.host, trail.places[-1], str(own[0].ip))
@@ -144,7 +144,7 @@ def no_server(scene: Failure) -> Obstacle | None:
         return None
     prefixes = announced_prefixes(scene.guest)
     by_ipv6 = f"; a router there announces {', '.join(prefixes)}: the LAN may speak IPv6 alone" if prefixes else ""
-    log = f"; if one runs, see in its log what it has against {scene.guest.macs[0]}" if trail.deaf else ""
+    log = f"; if one runs, see in its log what it has against {scene.guest.macs[0]}" if trail.unheard else ""
     return Obstacle(
         f"no DHCP server answers on the LAN behind {scene.target.bridge}: the guest asked {seen.count('discover')} "
         f"times, its frames leave the host at {trail.places[-1]}, and no offer came in there{by_ipv6}",

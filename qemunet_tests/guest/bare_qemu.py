@@ -31,11 +31,11 @@ class LaunchAttempt:
 
 def attempt(launcher: GuestLauncher, words: Sequence[str], netdevs: Sequence[Netdev]) -> LaunchAttempt:
     """Start QEMU, see whether it starts, and end it again. `words` are added to a machine that has nothing."""
-    _, folder = launcher.starter.new_folder("attempt")
+    _, folder = launcher.launcher.new_folder("attempt")
     names = [f"net{number}" for number, _ in enumerate(netdevs)]
     spelled = [word for name, netdev in zip(names, netdevs, strict=True) for word in ("-netdev", netdev.spell(name))]
     whole = [*_without_machine(launcher.machine.qemu), *spelled, *words]
-    qemu = launcher.starter.launch(whole, folder, netdevs, serial_ports=0)
+    qemu = launcher.launcher.launch(whole, folder, netdevs, serial_ports=0)
     try:
         qemu.wait_until_running(launcher.pace.seconds(4.0))
         return LaunchAttempt(True, None, qemu.said, qemu.complaints)
@@ -52,14 +52,14 @@ def attach(launcher: GuestLauncher, netdev: Netdev) -> "Peer":
     # scapy reads the interfaces of wherever it is imported.
     from qemunet_tests.guest.peer import Peer, joined
 
-    _, folder = launcher.starter.new_folder("peer")
+    _, folder = launcher.launcher.new_folder("peer")
     try:
         peer = Peer(folder)
     except OSError as error:
         shutil.rmtree(folder, ignore_errors=True)
         raise HarnessError(f"no socket can be made in {folder}: {error.strerror or error}") from error
     words = [*_without_machine(launcher.machine.qemu), "-netdev", netdev.spell("net0"), *joined(folder)]
-    peer.qemu = launcher.starter.launch(words, folder, [netdev], serial_ports=0)
+    peer.qemu = launcher.launcher.launch(words, folder, [netdev], serial_ports=0)
     try:
         peer.qemu.wait_until_running(launcher.pace.seconds(4.0))
     except HarnessError:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from qemunet_tests.errors import HarnessError
 from qemunet_tests.guest.bare_qemu import LaunchAttempt, attach, attempt
-from qemunet_tests.guest.documented_command_line import LiteralGuests
+from qemunet_tests.guest.documented_command_line import DocumentedGuests
 from qemunet_tests.guest.guest import BOOT_SECONDS, Guest
 from qemunet_tests.guest.guest_launcher import ChooseMac, GuestLauncher, MacPool
 from qemunet_tests.guest.living_guests import LivingGuests
@@ -23,7 +23,7 @@ from qemunet_tests.isolation.processes import Process
 from qemunet_tests.isolation.station import Station
 from qemunet_tests.qemu.command_line import NetdevRefused
 from qemunet_tests.qemu.guest_machine import GuestMachine
-from qemunet_tests.qemu.launcher import Starter
+from qemunet_tests.qemu.launcher import Launcher
 from qemunet_tests.qemu.netdev import Netdev, Nic
 from qemunet_tests.qemu.qemu_facts import Qemu
 from qemunet_tests.qemu.setuid_helper import BridgeHelper, HostHelper
@@ -70,14 +70,14 @@ class Bench:
     ) -> None:
         # The cache may lie in a home that is closed to the user QEMU runs as.
         placed = replace(machine, image=machine.image.placed(scratch() / f"image-{machine.image.name}"))
-        starter = Starter(machine.qemu, station, identity or unprivileged(), helper)
+        launcher = Launcher(machine.qemu, station, identity or unprivileged(), helper)
         self.pace, self._events, pool = Pace(machine.accel.slowdown), events, MacPool()
         self._launcher = GuestLauncher(
-            placed, machine, starter, self.pace, captures, choose_mac or pool.choose, pool, events.note
+            placed, machine, launcher, self.pace, captures, choose_mac or pool.choose, pool, events.note
         )
         self._living = LivingGuests(machine, events.before_discard)
-        self.literal = LiteralGuests(placed, machine.image.vdisk, starter, self.pace, events.count)
-        self._templates = None if cold else Templates(placed, starter.identity, self._make_template, events.note)
+        self.documented = DocumentedGuests(placed, machine.image.vdisk, launcher, self.pace, events.count)
+        self._templates = None if cold else Templates(placed, launcher.identity, self._make_template, events.note)
 
     @property
     def machine(self) -> GuestMachine:
@@ -90,17 +90,17 @@ class Bench:
     @property
     def station(self) -> Station:
         """Where guests are made."""
-        return self._launcher.starter.station
+        return self._launcher.launcher.station
 
     @property
     def identity(self) -> Identity:
         """Whom QEMU runs as."""
-        return self._launcher.starter.identity
+        return self._launcher.launcher.identity
 
     @property
     def helper(self) -> HostHelper | BridgeHelper:
         """The bridge helper that QEMU calls."""
-        return self._launcher.starter.helper
+        return self._launcher.launcher.helper
 
     @property
     def note(self) -> Callable[[str], None]:

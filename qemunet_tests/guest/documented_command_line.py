@@ -9,32 +9,32 @@ from qemunet_tests.guest.serial_shell import Login
 from qemunet_tests.isolation.processes import Process, stop
 from qemunet_tests.qemu.built_image import copy_believed
 from qemunet_tests.qemu.guest_machine import GuestMachine
-from qemunet_tests.qemu.launcher import Starter
+from qemunet_tests.qemu.launcher import Launcher
 from qemunet_tests.timeouts import Pace
 
 
-class LiteralGuests:
+class DocumentedGuests:
     """QEMU's standard input and output are a shell, which has not booted yet when it is returned.
 
     `vdisk` is the disk to boot from. Where KVM is unusable `-enable-kvm` is left out. Whoever boots one ends it.
     """
 
     def __init__(
-        self, machine: GuestMachine, vdisk: Path, starter: Starter, pace: Pace, count: Callable[[str], None]
+        self, machine: GuestMachine, vdisk: Path, launcher: Launcher, pace: Pace, count: Callable[[str], None]
     ) -> None:
         self._machine = machine
         self._vdisk = vdisk
-        self._starter = starter
+        self._launcher = launcher
         self._pace = pace
         self._count = count
         self._booted: dict[Process, tuple[Login, Path]] = {}
 
     def boot(self, *words: str) -> tuple[Login, Process]:
         """Boot with these words alone, typed in the folder where `vdisk.img` lies."""
-        _, folder = self._starter.new_folder("literal")
+        _, folder = self._launcher.new_folder("literal")
         try:
             copy_believed(self._vdisk, folder / "vdisk.img")
-            self._starter.identity.owns(folder / "vdisk.img")
+            self._launcher.identity.owns(folder / "vdisk.img")
             return self._start(folder, words)
         except BaseException:
             shutil.rmtree(folder, ignore_errors=True)
@@ -42,7 +42,7 @@ class LiteralGuests:
 
     def boot_diskless(self, *words: str) -> tuple[Login, Process]:
         """The same with the kernel loaded by QEMU: BIOS and boot loader take as long again, and say nothing of NICs."""
-        _, folder = self._starter.new_folder("literal")
+        _, folder = self._launcher.new_folder("literal")
         try:
             return self._start(folder, [*self._machine.kernel_in_default_memory(), *words])
         except BaseException:
@@ -58,7 +58,7 @@ class LiteralGuests:
         ours, theirs = socket.socketpair()
         with theirs:
             command = [str(qemu.path), *usable]
-            process = self._starter.start_qemu(command, cwd=folder, stdin=theirs.fileno(), stdout=theirs.fileno())
+            process = self._launcher.start_qemu(command, cwd=folder, stdin=theirs.fileno(), stdout=theirs.fileno())
         login = Login(ours, self._pace, self._machine.image.guest.control.prompt)
         self._booted[process] = login, folder
         self._count("booted")
@@ -66,7 +66,7 @@ class LiteralGuests:
 
     def require_own_libslirp(self, process: Process) -> None:
         """Raises HarnessError where a QEMU that has begun has not the libslirp that is tried."""
-        self._starter.require_own_libslirp(process)
+        self._launcher.require_own_libslirp(process)
 
     def end(self, process: Process) -> None:
         """End one, and throw its disk away."""

@@ -75,8 +75,8 @@ class Guest:
     def start_network(self, thawed: bool, network: bool) -> None:
         """Get a guest going that waits where every guest waits before it configures its network.
 
-        A thawed guest believes that it is still the moment of its freezing: its clock stands, and its random numbers
-        are its template's. With `network` its DHCP clients start, on NICs with the MAC addresses that are its own.
+        A thawed guest believes that it is still the moment at which it was saved: its clock stands, and its random
+        numbers are its template's. With `network` its DHCP clients start, on NICs with the MAC addresses of its own.
         Raises GuestDied, TimedOut, HarnessError.
         """
         epoch_seconds = int(time.time()) if thawed else 0

@@ -13,7 +13,7 @@ from qemunet_tests.isolation.processes import Process
 from qemunet_tests.isolation.station import Station
 from qemunet_tests.qemu.command_line import QemuProcess
 from qemunet_tests.qemu.guest_machine import GuestMachine
-from qemunet_tests.qemu.launcher import Starter
+from qemunet_tests.qemu.launcher import Launcher
 from qemunet_tests.qemu.netdev import Nic
 from qemunet_tests.qemu.qemu_facts import Qemu
 from qemunet_tests.timeouts import Pace
@@ -54,7 +54,7 @@ class GuestLauncher:
 
     machine: GuestMachine
     as_built: GuestMachine
-    starter: Starter
+    launcher: Launcher
     pace: Pace
     captures: bool
     choose_mac: ChooseMac
@@ -66,7 +66,7 @@ class GuestLauncher:
         return replace(
             self,
             machine=replace(self.machine, qemu=qemu) if qemu else self.machine,
-            starter=self.starter.at(station) if station else self.starter,
+            launcher=self.launcher.at(station) if station else self.launcher,
             captures=self.captures if captures is None else captures,
         )
 
@@ -74,15 +74,15 @@ class GuestLauncher:
         self, nics: tuple[Nic, ...], machine_words: Sequence[str], household: Household, thawed: bool = False
     ) -> Guest:
         """Start a guest and put it among the living. Raises NetdevRefused, LaunchFailed, TimedOut, Unavailable."""
-        name, folder = self.starter.new_folder("guest")
+        name, folder = self.launcher.new_folder("guest")
         macs = tuple(nic.mac or self.choose_mac(nic, number) for number, nic in enumerate(nics))
         words = [*self.machine.words(name), *machine_words]
         for number, (nic, mac) in enumerate(zip(nics, macs, strict=True)):
             words += _thawed(nic, number, mac) if thawed else nic.spell(f"net{number}", mac)
             if self.captures:
-                capture = self.starter.give(folder / f"net{number}.pcap")
+                capture = self.launcher.give(folder / f"net{number}.pcap")
                 words += ["-object", f"filter-dump,id=wire{number},netdev=net{number},file={capture}"]
-        qemu = self.starter.launch(words, folder, [nic.netdev for nic in nics])
+        qemu = self.launcher.launch(words, folder, [nic.netdev for nic in nics])
         guest = Guest(name, qemu, nics, macs, self.pace)
         household.add(guest)
         try:
@@ -101,12 +101,12 @@ class GuestLauncher:
 
     def attach_terminal(self, nics: tuple[Nic, ...], words: Sequence[str], **streams: object) -> Process:
         """Boot a guest whose console and monitor are QEMU's standard streams. The caller ends the process."""
-        name, folder = self.starter.new_folder("shell")
+        name, folder = self.launcher.new_folder("shell")
         # His own words may name files where he is; else nothing that lies there is to be taken for firmware.
         streams = streams if words else {"cwd": folder, **streams}
         guest_words = by_hand(self.as_built, name, nics, tuple(nic.mac or self.pool.new() for nic in nics))
-        capabilities = self.starter.capabilities([nic.netdev for nic in nics])
-        return self.starter.start([*guest_words, *words], capabilities, **streams)
+        capabilities = self.launcher.capabilities([nic.netdev for nic in nics])
+        return self.launcher.start([*guest_words, *words], capabilities, **streams)
 
 
 def _thawed(nic: Nic, number: int, mac: str) -> list[str]:

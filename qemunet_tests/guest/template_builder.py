@@ -29,11 +29,11 @@ class Freezer:
 
     def freeze(self, models: tuple[str, ...]) -> Path:
         """The folder with memory and state of a guest with these NICs. Raises HarnessError."""
-        starter = self._launcher.starter
-        name, folder = starter.new_folder("template")
+        launcher = self._launcher.launcher
+        name, folder = launcher.new_folder("template")
         try:
             # A template has none of a libslirp's state, and a build that gives no lease is not to spoil it.
-            with starter.with_installed_libslirp():
+            with launcher.with_installed_libslirp():
                 despite_its_timer(lambda: self._save(name, folder, models), self._launcher.note)
                 self._prove(Template(folder, models))
         except BaseException:
@@ -43,11 +43,11 @@ class Freezer:
         return folder
 
     def _save(self, name: str, folder: Path, models: tuple[str, ...]) -> None:
-        machine, starter, pace = self._launcher.machine, self._launcher.starter, self._launcher.pace
+        machine, launcher, pace = self._launcher.machine, self._launcher.launcher, self._launcher.pace
         for file in (MEMORY, STATE):
-            starter.give(folder / file)
+            launcher.give(folder / file)
         backed = machine.backed(folder / MEMORY, shared=True, network=NETWORK)
-        qemu = starter.launch([*machine.words(name), *backed, *nic_words(models)], folder, [])
+        qemu = launcher.launch([*machine.words(name), *backed, *nic_words(models)], folder, [])
         guest = Guest(name, qemu, (), (), pace)
         try:
             qemu.wait_until_running(pace.seconds(4.0))

@@ -18,7 +18,7 @@ def words(program: Sequence[str]) -> list[str]:
 
 def _become(program: list[str]) -> None:
     try:
-        namespaces.cut_off()
+        namespaces.leave_network()
         os.execvp(program[0], program)
     except Unavailable as why:
         sys.exit(f"{why.reason} ({why.remedy})")

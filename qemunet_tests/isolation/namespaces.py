@@ -42,7 +42,7 @@ _scratch: list[Path] = [SCRATCH]
 
 
 def scratch() -> Path:
-    """Where this run writes: SCRATCH, or where no file system may be mounted there, a folder that `staying` made."""
+    """Where this run writes: SCRATCH, or, where none may be mounted there, a folder that `on_real_host` made."""
     return _scratch[0]
 
 
@@ -84,7 +84,7 @@ def enter() -> None:
             raise _forbidden(stage, error) from error
 
 
-def cut_off() -> None:
+def leave_network() -> None:
     """Move this process into a network namespace of its own; it keeps the machine's mounts. Raises as `enter` does."""
     _unshare(CLONE_NEWNET)
 

@@ -93,7 +93,7 @@ def _keep(controller_pid: int) -> None:
 
 
 def _be_first(reaper: int) -> None:
-    """Be process 1: die with the reaper, and bury orphans."""
+    """Be process 1: die with the reaper, and wait for orphans."""
     die_with_parent(signal.SIGKILL)
     # Where it was gone before we asked to go with it, nobody tells us.
     if select.select([reaper], [], [], 0)[0]:

@@ -48,7 +48,7 @@ class IdMapper:
         ids = ["0", lent, "1", str(uid), str(uid), "1"]
         return ['read -r _ && exec newuidmap "$@"', "newuidmap", process_id, *ids]
 
-    def lends(self) -> bool:
+    def maps(self) -> bool:
         """Map the ids now that the process is inside; whether that was done. If not, no map is written."""
         if self._mapper is None:
             return False

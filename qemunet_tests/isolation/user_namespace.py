@@ -38,10 +38,10 @@ def enter() -> None:
         pass_on_capabilities()
         return
     try:
-        with IdMapper(os.getpid()) as lender:
+        with IdMapper(os.getpid()) as mapper:
             uid, gid = os.getuid(), os.getgid()
             unshare(CLONE_NEWUSER)
-            _map_ids("self", uid, gid, lender)
+            _map_ids("self", uid, gid, mapper)
     except OSError as error:
         raise forbidden(NamespaceAttempt("user namespace", error.errno or 0)) from error
     pass_on_capabilities()
@@ -55,9 +55,9 @@ def forbidden(tried: NamespaceAttempt) -> Unavailable:
     return why.unavailable()
 
 
-def _map_ids(process: int | str, uid: int, gid: int, lender: IdMapper) -> None:
+def _map_ids(process: int | str, uid: int, gid: int, mapper: IdMapper) -> None:
     if uid == 0:
-        if not lender.lends():
+        if not mapper.maps():
             raise Unavailable(
                 "root has no other user here that QEMU could run as",
                 "be an ordinary user in the container: --user 1000",
@@ -65,7 +65,7 @@ def _map_ids(process: int | str, uid: int, gid: int, lender: IdMapper) -> None:
         return
     folder = Path(f"/proc/{process}")
     (folder / "setgroups").write_text("deny")
-    if not lender.lends():
+    if not mapper.maps():
         (folder / "uid_map").write_text(f"{uid} {uid} 1")
     (folder / "gid_map").write_text(f"{gid} {gid} 1")
 
@@ -85,8 +85,8 @@ def _enter_by_sudo() -> bool:
         pid = _first_line(holder)
         if not pid.isdigit():
             return False
-        with IdMapper(int(pid)) as lender:
-            _map_ids(int(pid), os.getuid(), os.getgid(), lender)
+        with IdMapper(int(pid)) as mapper:
+            _map_ids(int(pid), os.getuid(), os.getgid(), mapper)
         namespace = os.open(f"/proc/{int(pid)}/ns/user", os.O_RDONLY)
         try:
             setns(namespace, CLONE_NEWUSER)

@@ -1,4 +1,4 @@
-"""The network of the post, made of namespaces: host, router, neighbour, and a world outside."""
+"""The network of the post, "Basic networking with QEMU", made of namespaces: host, router, neighbour and outside."""
 
 from qemunet_tests.network.lab_network import Lab
 

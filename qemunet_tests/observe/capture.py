@@ -168,17 +168,17 @@ def _tag(data: bytes) -> int:
 
 
 class Wiretaps:
-    """Taps at the guest and at these links; `deaf` are the links that we may not listen at."""
+    """Taps at the guest and at these links; `unheard` are the links that we may not listen at."""
 
     def __init__(self, guest: Guest, station: Station, links: list[str]) -> None:
         self.guest = GuestWire(guest)
         self.links: dict[str, LinkTap] = {}
-        self.deaf: list[str] = []
+        self.unheard: list[str] = []
         for link in links:
             try:
                 self.links[link] = LinkTap(station, link)
             except OSError:  # not permitted, or gone
-                self.deaf.append(link)
+                self.unheard.append(link)
 
     def __enter__(self) -> "Wiretaps":
         return self

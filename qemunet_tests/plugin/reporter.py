@@ -32,9 +32,9 @@ class Reporter:
     """
 
     def __init__(self, config: pytest.Config, facts: SessionFacts, settings: "Callable[[], Settings]") -> None:
-        self.book = SessionResults()
+        self.session = SessionResults()
         self.folder: Path | None = None
-        self.book.facts["this process"] = facts
+        self.session.facts["this process"] = facts
         self._config = config
         self._written: list[Path] = []
         #: What earlier runs could try and this one could not: said last.
@@ -44,18 +44,18 @@ class Reporter:
 
     def results(self) -> "Results":
         """The session so far, as the document that results.json holds."""
-        return self.book.results(self._settings().target)
+        return self.session.results(self._settings().target)
 
     def pytest_runtest_logstart(self) -> None:
-        self.book.tests_began()
+        self.session.tests_began()
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         self._believe(workers.facts_in(report))
         if report.when in ("setup", "call", "teardown"):
-            self.book.uncited.take(_phase(report))
+            self.session.uncited.take(_phase(report))
         if report.when == "teardown":
             if finding := workers.verdict_in(report):
-                self.book.findings.append(finding)
+                self.session.findings.append(finding)
                 self._write_so_far()
         elif report.when not in ("setup", "call"):
             self._worker_died(report)
@@ -65,21 +65,21 @@ class Reporter:
 
         claim = claim_of_location(report.nodeid, self._config.rootpath)
         if claim is None:
-            self.book.trouble.append(f"a process died in {report.nodeid}")
+            self.session.trouble.append(f"a process died in {report.nodeid}")
             return
         reason = "the process that ran the test died"
-        self.book.findings.append(VerdictOfTest(claim, Verdict.INCONCLUSIVE, report.nodeid, reason=reason))
+        self.session.findings.append(VerdictOfTest(claim, Verdict.INCONCLUSIVE, report.nodeid, reason=reason))
 
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
         if report.failed:
-            self.book.trouble.append(f"{report.nodeid or 'the tests'} could not be loaded: {_last_error(report)}")
+            self.session.trouble.append(f"{report.nodeid or 'the tests'} could not be loaded: {_last_error(report)}")
 
     def pytest_internalerror(self, excinfo: pytest.ExceptionInfo[BaseException]) -> None:
-        self.book.trouble.append(f"pytest stopped: {one_line(excinfo.value)}")
+        self.session.trouble.append(f"pytest stopped: {one_line(excinfo.value)}")
 
     def pytest_keyboard_interrupt(self, excinfo: pytest.ExceptionInfo[BaseException]) -> None:
         # pytest ends a session that could not load its tests in the same way.
-        self.book.interrupted = not isinstance(excinfo.value, pytest.Session.Interrupted)
+        self.session.interrupted = not isinstance(excinfo.value, pytest.Session.Interrupted)
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_testnodedown(self, node: Any) -> None:
@@ -88,7 +88,7 @@ class Reporter:
     def _believe(self, told: tuple[str, SessionFacts] | None) -> None:
         if told:
             worker, facts = told
-            self.book.facts[worker] = facts
+            self.session.facts[worker] = facts
 
     # Inside of what prints the summary, which names what was written.
     @pytest.hookimpl(wrapper=True, trylast=True)
@@ -96,7 +96,7 @@ class Reporter:
         with self._junit_kept_back() as junit:
             ended = yield
             # Most sessions of pytest are not about qemunet.
-            if self.folder or self.book.findings:
+            if self.folder or self.session.findings:
                 self._write(junit)
         return ended
 
@@ -131,7 +131,7 @@ class Reporter:
 
         self.missed = missed(self.results())
         for sentence in self.missed:
-            self.book.facts["this process"].note(sentence)
+            self.session.facts["this process"].note(sentence)
         results = self.results()
         summary = markdown(results, _says())
         if self.folder:
@@ -143,15 +143,15 @@ class Reporter:
                         write_whole(self.folder / JUNIT_FILE, in_words_of_claims(junit.read_text("utf-8")))
                     )
             except OSError as error:
-                self.book.trouble.append(f"{self.folder} could not be written: {error.strerror}")
+                self.session.trouble.append(f"{self.folder} could not be written: {error.strerror}")
         try:
             append_for_the_job(summary)
         except OSError as error:
-            self.book.facts["this process"].note(f"the job's page has no summary: {error}")
+            self.session.facts["this process"].note(f"the job's page has no summary: {error}")
 
     @pytest.hookimpl
     def pytest_terminal_summary(self, terminalreporter: Any) -> None:
-        if not self.book.findings:
+        if not self.session.findings:
             self._name_uncited(terminalreporter)
             return
         from rich.console import Console
@@ -169,12 +169,14 @@ class Reporter:
         """Most sessions of pytest are not about qemunet, and those tests are nobody's business here."""
         from qemunet_tests.report.uncited import lines
 
-        if self.book.uncited.empty or not (self.folder or self.book.findings or self.book.uncited.has_artifacts):
+        if self.session.uncited.empty or not (
+            self.folder or self.session.findings or self.session.uncited.has_artifacts
+        ):
             return
         if heading:
             terminalreporter.section("qemunet")
         for line in [
-            *lines(self.book.uncited.summed()),
+            *lines(self.session.uncited.summed()),
             *([f"written: {self.folder}"] if heading and self.folder else []),
         ]:
             terminalreporter.write_line(line)

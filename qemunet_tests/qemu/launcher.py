@@ -26,7 +26,7 @@ OWN = "qemu"
 LIMIT_BYTES = 512 << 20
 
 
-class Starter:
+class Launcher:
     """Starts one QEMU at a station, as `identity`, with the bridge helper that serves it there."""
 
     def __init__(self, qemu: Qemu, station: Station, identity: Identity, helper: HostHelper | None) -> None:
@@ -39,7 +39,7 @@ class Starter:
         self._own_libslirp = OwnLibslirp(qemu.own_libslirp.path) if qemu.own_libslirp else None
         self._numbers = itertools.count(1)
 
-    def at(self, station: Station) -> "Starter":
+    def at(self, station: Station) -> "Launcher":
         """The same at another station."""
         other = copy.copy(self)
         other.station = station

@@ -37,9 +37,9 @@ def _begin(folder: Path, target: str) -> None:
             place.remove(unfinished)
         if any(name in names for name in OF_A_RUN):
             _move_away(place)
-    book = SessionResults()
-    book.interrupted = True
-    write_results(book.results(target), folder)
+    session = SessionResults()
+    session.interrupted = True
+    write_results(session.results(target), folder)
 
 
 def _move_away(place: Folder) -> None:

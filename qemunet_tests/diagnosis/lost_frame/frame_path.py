@@ -24,18 +24,18 @@ SOURCES = (slice(6, 12), slice(16, 22), slice(18, 24))
 class Trail:
     """`places` lie in the order in which the question passes them; `asked` and `answered` say how often each saw it.
 
-    `aside` are further places that saw the question, as a bridge sees a broadcast. `largest_bytes` is the size of the
-    largest question. `deaf` are the places that we may not listen at: of those only the kernel's counters are known,
-    and `silent` says whether nothing at all that might be an answer came in meanwhile at the last of them. `tags` are
-    the VLANs whose tags were seen there, and `dropped` is what the host's kernel threw away meanwhile.
+    `off_path` are further places that saw the question, as a bridge sees a broadcast. `largest_bytes` is the size of
+    the largest question. `unheard` are the places that we may not listen at: of those only the kernel's counters are
+    known, and `silent` says whether nothing at all that might be an answer came in meanwhile at the last of them.
+    `tags` are the VLANs whose tags were seen there, and `dropped` is what the host's kernel threw away meanwhile.
     """
 
     exchange: Exchange
     places: tuple[str, ...]
     asked: tuple[int, ...]
     answered: tuple[int, ...]
-    aside: tuple[str, ...]
-    deaf: tuple[str, ...]
+    off_path: tuple[str, ...]
+    unheard: tuple[str, ...]
     largest_bytes: int
     silent: bool = False
     tags: tuple[int, ...] = ()
@@ -64,7 +64,7 @@ class Trail:
     @property
     def unanswered(self) -> bool:
         """Whether the question left at the last place, and no answer came in there."""
-        return all(self.asked) and not any(self.answered) and (self.silent or not self.deaf)
+        return all(self.asked) and not any(self.answered) and (self.silent or not self.unheard)
 
 
 def follow(
@@ -72,7 +72,7 @@ def follow(
     guest: Guest,
     station: Station,
     links: Sequence[str],
-    aside: Sequence[str],
+    off_path: Sequence[str],
     countable: bool = True,
 ) -> Trail:
     """Ask once and see where it passes. `links` are the places on the host beyond the guest, nearest first.
@@ -81,16 +81,16 @@ def follow(
     for what we may not listen to.
     """
     before = counters(station, links)
-    with Wiretaps(guest, station, [*links, *aside]) as taps:
-        if taps.deaf and countable and not exchange.inward:
-            trail = _counted(exchange, guest, links, taps.deaf)
+    with Wiretaps(guest, station, [*links, *off_path]) as taps:
+        if taps.unheard and countable and not exchange.inward:
+            trail = _counted(exchange, guest, links, taps.unheard)
             for _ in range(QUIET_ATTEMPTS - 1):
                 if trail.complete or trail.silent or trail.gap:
                     break
-                trail = _counted(exchange, guest, links, taps.deaf)
+                trail = _counted(exchange, guest, links, taps.unheard)
         else:
             exchange.provoke()
-            trail = _settled(lambda: _heard(exchange, taps, links, aside), guest)
+            trail = _settled(lambda: _heard(exchange, taps, links, off_path), guest)
     return replace(trail, dropped=risen(before, counters(station, links)))
 
 
@@ -106,7 +106,7 @@ def _settled(look: Callable[[], Trail], guest: Guest) -> Trail:
     return seen[0]
 
 
-def _heard(exchange: Exchange, taps: Wiretaps, links: Sequence[str], aside: Sequence[str]) -> Trail:
+def _heard(exchange: Exchange, taps: Wiretaps, links: Sequence[str], off_path: Sequence[str]) -> Trail:
     on_the_way: list[Wiretap] = [taps.guest, *(taps.links[link] for link in links if link in taps.links)]
     if exchange.inward:
         on_the_way.reverse()
@@ -119,8 +119,8 @@ def _heard(exchange: Exchange, taps: Wiretaps, links: Sequence[str], aside: Sequ
         tuple(tap.place for tap in on_the_way),
         tuple(map(len, questions)),
         tuple(map(len, answers)),
-        tuple(link for link in aside if link in taps.links and _matching(taps.links[link], exchange.asks)),
-        tuple(taps.deaf),
+        tuple(link for link in off_path if link in taps.links and _matching(taps.links[link], exchange.asks)),
+        tuple(taps.unheard),
         max((packet.size_bytes for found in questions for packet in found), default=0),
         tags=tuple(sorted(last.tags)) if last else (),
     )
@@ -130,7 +130,7 @@ def _matching(tap: Wiretap, wanted: Callable[[Packet], bool]) -> list[Packet]:
     return [each for each in tap.packets() if wanted(each)]
 
 
-def _counted(exchange: Exchange, guest: Guest, links: Sequence[str], deaf: Sequence[str]) -> Trail:
+def _counted(exchange: Exchange, guest: Guest, links: Sequence[str], unheard: Sequence[str]) -> Trail:
     """The same by counters: what came in from the guest at its tap, and what went out behind."""
     # Read outside of what the guest's wire shows, so that whatever is seen there is counted.
     before = [_counters(link) for link in links]
@@ -150,7 +150,7 @@ def _counted(exchange: Exchange, guest: Guest, links: Sequence[str], deaf: Seque
             (len(questions), *(count if count >= len(questions) else 0 for count in passed)),
             (answers,) * (len(links) + 1),
             (),
-            tuple(deaf),
+            tuple(unheard),
             max((packet.size_bytes for packet in questions), default=0),
             # What came in and went on to the guest was no answer: that would have been seen there.
             silent=bool(more) and back <= _arrived(guest, wire, links),

@@ -40,16 +40,16 @@ def _followed(scene: Failure, _: int) -> Trail | None:
     if guest is None or not guest.nics or any(topic in NOT_OF_FRAMES for topic in scene.topics) or not _runs(guest):
         return None
     # Whatever a real host does not let us know keeps only its own question from being asked.
-    for exchange, links, aside in (_over_the_lan if scene.on_lan else _through_qemu)(scene, guest):
+    for exchange, links, off_path in (_over_the_lan if scene.on_lan else _through_qemu)(scene, guest):
         with suppress(Unavailable):
-            if not (trail := _asked(scene, guest, exchange, links, aside)).complete:
+            if not (trail := _asked(scene, guest, exchange, links, off_path)).complete:
                 return trail
     return None
 
 
-def _asked(scene: Failure, guest: Guest, exchange: Exchange, links: list[str], aside: list[str]) -> Trail:
+def _asked(scene: Failure, guest: Guest, exchange: Exchange, links: list[str], off_path: list[str]) -> Trail:
     """Twice, because a single question may get lost, and nothing be wrong."""
-    ask = functools.partial(follow, exchange, guest, scene.bench.station, links, aside, countable=scene.on_lan)
+    ask = functools.partial(follow, exchange, guest, scene.bench.station, links, off_path, countable=scene.on_lan)
     first = ask()
     return first if first.complete else ask()
 

@@ -36,11 +36,11 @@ def _lost(scene: Failure) -> tuple[Obstacle, bool] | None:
         return None
     before, after, of_answer = gap
     what = trail.exchange.answer if of_answer else trail.exchange.question
-    seen_aside = f", though {' and '.join(trail.aside)} itself got it" if trail.aside and not of_answer else ""
-    means = ", by the kernel's counters," if trail.deaf else ""
-    lost = f"the {what} was{means} seen at {before} and not at {after}{seen_aside}: it is lost between them"
+    seen_off_path = f", though {' and '.join(trail.off_path)} itself got it" if trail.off_path and not of_answer else ""
+    means = ", by the kernel's counters," if trail.unheard else ""
+    lost = f"the {what} was{means} seen at {before} and not at {after}{seen_off_path}: it is lost between them"
     found = list(_standing_between(scene, trail, before, after, of_answer))
-    if not found and trail.deaf:
+    if not found and trail.unheard:
         return Obstacle(f"{lost}, by something that only root may see{_counted(trail)}", AS_ROOT), False
     if not found:
         look = LOOK.format(_link_of(before, after))
@@ -83,7 +83,7 @@ def host_silent(scene: Failure) -> Obstacle | None:
     ]
     reached = f"the {trail.exchange.question} reached {last}, and this host gave no answer"
     if not found:
-        return Obstacle(f"{reached}{_counted(trail)}", AS_ROOT if trail.deaf else LOOK.format(last))
+        return Obstacle(f"{reached}{_counted(trail)}", AS_ROOT if trail.unheard else LOOK.format(last))
     return Obstacle(
         f"{reached}, where this stands: {'; and '.join(each.reason for each in found[:REST])}", found[0].remedy
     )
@@ -113,11 +113,11 @@ def unanswered(scene: Failure) -> Obstacle | None:
 def unseen(scene: Failure) -> Obstacle | None:
     """An ordinary user may listen at his own guest, and at no interface of the host."""
     trail = search.trail_of(scene)
-    if trail is None or trail.complete or not trail.deaf or not trail.asked[0]:
+    if trail is None or trail.complete or not trail.unheard or not trail.asked[0]:
         return None
     return Obstacle(
         f"the {trail.exchange.question} left {trail.places[0]}, and no answer came back to it; how far it got on "
-        f"{', '.join(trail.deaf)} only root may see",
+        f"{', '.join(trail.unheard)} only root may see",
         AS_ROOT,
     )
 
