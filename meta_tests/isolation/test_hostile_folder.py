@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from meta_tests.isolation.hostile import HostileFolder
+from meta_tests.isolation.hostile import FIRMWARE, HostileFolder
 from meta_tests.qemunet_command import clean_environment
 from meta_tests.user_accounts import CHECKOUT
 from qemunet_tests.host.search_path import search_path
@@ -84,6 +84,24 @@ def test_a_shell_executes_nothing_of_it(hostile: HostileFolder) -> None:
     done = in_folder(hostile, str(CHECKOUT / "bootstrap"), "qemunet", "shell", "user", **CARELESS)
     assert not hostile.executed
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("mode", [0o755, 0o1777])
+def test_a_shell_with_words_takes_no_firmware_that_others_put_there(open_folder: Path, mode: int) -> None:
+    """QEMU looks in the folder it is in first; the words may name files there where nobody else can put any."""
+    hostile = HostileFolder(open_folder)
+    hostile.folder.chmod(mode)
+    script = hostile.folder / "device.conf"
+    script.write_text('[device "mine"]\n  driver = "virtio-rng-pci"\n')
+    if mode == 0o755:
+        for name in FIRMWARE:
+            (hostile.folder / name).unlink()
+    words = ["-readconfig", script.name if mode == 0o755 else str(script)]
+    done = in_folder(hostile, str(CHECKOUT / "bootstrap"), "qemunet", "shell", "user", "--", *words, **CARELESS)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert ("have to be named in full" in done.stderr) == (mode == 0o1777)
+    assert not hostile.executed
 
 
 @pytest.mark.slow

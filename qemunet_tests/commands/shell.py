@@ -14,7 +14,7 @@ from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING
 
-from qemunet_tests import images, modes
+from qemunet_tests import images, modes, trust
 from qemunet_tests.errors import HarnessError, UsageError
 from qemunet_tests.qemu.netdev import Nic
 
@@ -153,7 +153,7 @@ def _bench(settings: "Settings") -> Iterator[tuple["Bench", "Lab"]]:
 
 def _hand_over_terminal(bench: "Bench", nics: tuple[Nic, ...], words: list[str]) -> int:
     with _restored(0), _restored(1):
-        process = bench.attach_terminal(nics, words, stdin=0, stdout=1, stderr=2)
+        process = bench.attach_terminal(nics, words, stdin=0, stdout=1, stderr=2, **_place(bench, words))
         with _stopped(process):
             return process.wait()
 
@@ -164,7 +164,8 @@ def _type_what_is_piped(bench: "Bench", nics: tuple[Nic, ...], words: list[str],
 
     ours, theirs = socket.socketpair()
     with theirs:
-        process = bench.attach_terminal(nics, words, stdin=theirs.fileno(), stdout=theirs.fileno(), stderr=2)
+        streams = {"stdin": theirs.fileno(), "stdout": theirs.fileno(), "stderr": 2, **_place(bench, words)}
+        process = bench.attach_terminal(nics, words, **streams)
     with ours, _stopped(process):
         prompt, patience_seconds = bench.machine.image.guest.control.prompt, bench.pace.seconds(PATIENCE_SECONDS)
         typing = PipedTyping(ours, 0, functools.partial(_write_all, 1), patience_seconds, prompt.encode(), first)
@@ -172,6 +173,20 @@ def _type_what_is_piped(bench: "Bench", nics: tuple[Nic, ...], words: list[str],
         typing.type_everything()
         typing.leave()
         return process.wait(END_SECONDS)
+
+
+def _place(bench: "Bench", words: list[str]) -> dict[str, object]:
+    """Where QEMU looks for files that the words name, and for its firmware: where the caller is, if only he puts them.
+
+    To be asked on behalf of the user that QEMU runs as: by sudo, that is the caller.
+    """
+    here = Path()
+    if not words:
+        return {}
+    if why := trust.against(here, here.stat(), bench.identity.uid):
+        _say(f"files in QEMU-ARGS have to be named in full: of the folder you are in, {why}")
+        return {}
+    return {"cwd": here.absolute()}
 
 
 def _write_all(descriptor: int, content: bytes) -> None:

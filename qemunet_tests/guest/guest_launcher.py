@@ -100,10 +100,12 @@ class GuestLauncher:
                 self.note(f"QEMU {self.machine.qemu.version} warns: {warning}")
 
     def attach_terminal(self, nics: tuple[Nic, ...], words: Sequence[str], **streams: object) -> Process:
-        """Boot a guest whose console and monitor are QEMU's standard streams. The caller ends the process."""
+        """Boot a guest whose console and monitor are QEMU's standard streams. The caller ends the process.
+
+        Without another `cwd` it is in a folder of its own, where nothing is taken for firmware.
+        """
         name, folder = self.launcher.new_folder("shell")
-        # His own words may name files where he is; else nothing that lies there is to be taken for firmware.
-        streams = streams if words else {"cwd": folder, **streams}
+        streams = {"cwd": folder, **streams}
         guest_words = by_hand(self.as_built, name, nics, tuple(nic.mac or self.pool.new() for nic in nics))
         capabilities = self.launcher.capabilities([nic.netdev for nic in nics])
         return self.launcher.start([*guest_words, *words], capabilities, **streams)
