@@ -1,9 +1,10 @@
-"""`qemunet compare`: a regression, or noise."""
+"""`qemunet compare`: a regression or noise between recordings, and what became of each claim between runs."""
 
 import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from qemunet_tests.commands.claim_changes import compare_results
 from qemunet_tests.errors import UsageError
 
 if TYPE_CHECKING:
@@ -15,10 +16,12 @@ examples:
   qemunet compare before.jsonl after.jsonl --factor qemu     QEMU was updated in between: that is the question
   qemunet compare today.jsonl --baseline                     two QEMUs in one recording, the surest way
   qemunet compare a.jsonl b.jsonl --markdown "$GITHUB_STEP_SUMMARY"
+  qemunet compare out/before out                             two runs: which claims changed their verdict
 
 A recording that differs in anything but the declared factors is refused, with a list of what differs.
 exit codes: 0 no regression; 1 a regression; 2 wrong usage; 3 inconclusive: the comparison is not valid, an A/A arm
-failed, or the measurements are not precise enough
+failed, or the measurements are not precise enough; of two runs, 1 where a claim took a turn for the worse, 3 where
+they have no claim in common
 """
 
 
@@ -26,13 +29,13 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     """Describe the command."""
     parser = subparsers.add_parser(
         "compare",
-        help="tell a regression of throughput from noise",
-        description="Compare two recordings, or one recording's QEMU with its baseline.",
+        help="tell a regression from noise, or what became of each claim",
+        description="Compare two recordings, one recording's QEMU with its baseline, or the results of two runs.",
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
-    parser.add_argument("before", metavar="A", type=Path, help="a recording")
+    parser.add_argument("before", metavar="A", type=Path, help="a recording, or a report's folder or results.json")
     parser.add_argument("after", metavar="B", type=Path, nargs="?", help="another, made later")
     parser.add_argument("--baseline", action="store_true", help="compare within A: its QEMU with its baseline")
     parser.add_argument("--factor", metavar="NAME", action="append", default=[], help="what may differ, or any")
@@ -47,10 +50,12 @@ def execute(arguments: argparse.Namespace) -> int:
     from qemunet_tests.throughput.judging.factors import FACTORS
 
     if arguments.baseline == bool(arguments.after):
-        raise UsageError("compare takes two recordings, or one and --baseline")
+        raise UsageError("compare takes two recordings or two results, or one recording and --baseline")
     for factor in arguments.factor:
         if factor not in FACTORS:
             raise UsageError(f"--factor: there is no {factor!r}; there are {', '.join(FACTORS)}")
+    if (code := compare_results(arguments)) is not None:
+        return code
     before = recording.read(arguments.before)
     if arguments.baseline:
         found, heading = comparing.against_baseline(before), f"{arguments.before} against its baseline"

@@ -5,9 +5,9 @@ Fields may be added, never renamed.
 
 import json
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import ConfigDict, Field
+from pydantic import ConfigDict, Field, TypeAdapter
 
 from qemunet_tests.claims import Source
 from qemunet_tests.report.verdict_of_test import Verdict
@@ -161,12 +161,56 @@ class DoctorReport(Versioned):
     modes: dict[str, ModeAnswer]
 
 
+#: What became of a claim from one run to another.
+Turn = Literal["worse", "better", "other", "new", "gone"]
+
+
+class ChangeLine(Shape):
+    """A line of `qemunet compare --json` about two runs."""
+
+    version: Literal[1] = Field(alias="schema")
+
+
+class ChangedClaim(ChangeLine):
+    """A claim of which the verdict changed; null where a run does not have it. `reason` is the later one's."""
+
+    kind: Literal["claim"]
+    claim: str
+    turn: Turn
+    before: Verdict | None
+    after: Verdict | None
+    observed_before: str | None
+    observed: str | None
+    reason: str | None
+    remedy: str | None
+
+
+class ChangesEnd(ChangeLine):
+    """The answer as a whole. `common` is how many claims both runs have."""
+
+    kind: Literal["end"]
+    reason: str
+    exit: Literal[0, 1, 3]
+    common: int
+    differences: list[str]
+    notes: list[str]
+
+
 DOCUMENTS: dict[str, type[Versioned]] = {"results": Results, "claims": ClaimsListing, "doctor": DoctorReport}
 
 
+#: A line of what `compare` says of two runs.
+CHANGES: TypeAdapter[ChangedClaim | ChangesEnd] = TypeAdapter(
+    Annotated[ChangedClaim | ChangesEnd, Field(discriminator="kind")]
+)
+
+
 def schema(document: str) -> dict[str, Any]:
-    """The JSON schema of a document, made from its model."""
-    made = DOCUMENTS[document].model_json_schema(by_alias=True, mode="serialization")
+    """The JSON schema of a document, made from its model; `changes` is that of one line."""
+    if document == "changes":
+        made = CHANGES.json_schema(by_alias=True, mode="serialization")
+    else:
+        made = DOCUMENTS[document].model_json_schema(by_alias=True, mode="serialization")
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **made}
 
 

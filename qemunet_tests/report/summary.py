@@ -43,7 +43,7 @@ def _lines(results: Results, says: Mapping[str, str]) -> Iterator[str]:
     yield f"## qemunet: {_headline(results)}"
     yield ""
     if found:
-        yield from _table(list(Verdict), [[str(found.count(verdict)) for verdict in Verdict]])
+        yield from table(list(Verdict), [[str(found.count(verdict)) for verdict in Verdict]])
     for mode in dict.fromkeys(each.mode for each in results.verdicts):
         yield f"- {_plain(mode_summary(mode, [each for each in results.verdicts if each.mode == mode]))}"
     for note in results.notes:
@@ -88,7 +88,7 @@ def _failures(verdict: Verdict, results: Results, says: Mapping[str, str]) -> It
             "remedy": each.remedy,
             "artifacts": "\n".join(each.artifacts),
         }
-        yield from _table([f"`{each.claim}`", verdict], [[name, text] for name, text in details.items() if text])
+        yield from table([f"`{each.claim}`", verdict], [[name, text] for name, text in details.items() if text])
 
 
 def _uncited(uncited: Uncited) -> Iterator[str]:
@@ -100,7 +100,7 @@ def _uncited(uncited: Uncited) -> Iterator[str]:
     yield ""
     rows = [[each.test, each.reason, "\n".join(each.artifacts)] for each in uncited.failures]
     if rows:
-        yield from _table(["failed", "reason", "artifacts"], rows)
+        yield from table(["failed", "reason", "artifacts"], rows)
 
 
 def _deviations(verdicts: Sequence[ClaimVerdict]) -> Iterator[str]:
@@ -111,14 +111,14 @@ def _deviations(verdicts: Sequence[ClaimVerdict]) -> Iterator[str]:
     ]
     if rows:
         yield from _section(_HEADINGS[Verdict.DEVIATES])
-        yield from _table(["claim", "expected", "observed", "why"], rows)
+        yield from table(["claim", "expected", "observed", "why"], rows)
 
 
 def _untried(verdicts: Sequence[ClaimVerdict]) -> Iterator[str]:
     rows = [[f"`{each.claim}`", each.reason, each.remedy] for each in verdicts if each.verdict is Verdict.UNAVAILABLE]
     if rows:
         yield from _section(_HEADINGS[Verdict.UNAVAILABLE])
-        yield from _table(["claim", "why", "remedy"], rows)
+        yield from table(["claim", "why", "remedy"], rows)
 
 
 def _holding(verdicts: Sequence[ClaimVerdict]) -> Iterator[str]:
@@ -126,7 +126,7 @@ def _holding(verdicts: Sequence[ClaimVerdict]) -> Iterator[str]:
     if rows:
         yield f"<details><summary>What holds: {_claims(len(rows))}</summary>"
         yield ""
-        yield from _table(["claim", "observed"], rows)
+        yield from table(["claim", "observed"], rows)
         yield "</details>"
         yield ""
 
@@ -139,7 +139,7 @@ def _timing(results: Results) -> Iterator[str]:
     yield ""
     slowest = sorted(results.verdicts, key=lambda each: each.seconds, reverse=True)[:_SLOWEST]
     if slowest:
-        yield from _table(["slowest", "seconds"], [[f"`{each.claim}`", f"{each.seconds:.1f}"] for each in slowest])
+        yield from table(["slowest", "seconds"], [[f"`{each.claim}`", f"{each.seconds:.1f}"] for each in slowest])
 
 
 def _bench(results: Results) -> Iterator[str]:
@@ -151,7 +151,7 @@ def _bench(results: Results) -> Iterator[str]:
         "QEMU": ", ".join(filter(None, [qemu.version, qemu.slirp and f"libslirp {qemu.slirp}", qemu.path])),
         "accelerator": ": ".join(filter(None, [accel.used, accel.reason])),
     }
-    yield from _table(["", ""], [[name, text] for name, text in entries.items() if text])
+    yield from table(["", ""], [[name, text] for name, text in entries.items() if text])
 
 
 def _section(heading: str) -> Iterator[str]:
@@ -159,16 +159,16 @@ def _section(heading: str) -> Iterator[str]:
     yield ""
 
 
-def _table(head: Sequence[str], rows: Sequence[Sequence[str | None]]) -> Iterator[str]:
+def table(head: Sequence[str], rows: Sequence[Sequence[str | None]]) -> Iterator[str]:
     """A head is our own words; so is a cell in backquotes. All else is shown as it is."""
     yield f"| {' | '.join(head)} |"
     yield "|" + " --- |" * len(head)
     for row in rows:
-        yield f"| {' | '.join(_cell(text) for text in row)} |"
+        yield f"| {' | '.join(cell(text) for text in row)} |"
     yield ""
 
 
-def _cell(text: str | None) -> str:
+def cell(text: str | None) -> str:
     if not text:
         return ""
     return text if re.fullmatch(r"`[\w/-]+`", text) else _plain(text)
