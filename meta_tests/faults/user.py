@@ -106,7 +106,7 @@ def qemu_with_capability(lab: Lab) -> None:
 
 @fault("user/address", "user/gateway", "user/dns-offered", "user/icmp-gateway", "user/icmp-predicted",
        "user/other-protocols-dropped", "user/gateway-is-host-loopback", cause="-netdev bridge,",
-       sentinels=(*BRIDGE_SENTINELS, "user/hostfwd-udp"))  # fmt: skip
+       sentinels=(*BRIDGE_SENTINELS, "user/hostfwd-ssh-2222"))  # fmt: skip
 def bridged_instead(lab: Lab) -> None:
     """A management tool plugs guests into the host's bridge that were to have user networking."""
     as_bridged(lab)
@@ -181,7 +181,7 @@ def icmp_errors_dropped(lab: Lab) -> None:
 
 
 @fault("user/hostfwd-any-address", cause="the host's firewall drops what comes from there",
-       sentinels=(*USER_SENTINELS, "user/hostfwd-udp", "user/hostfwd-ssh-2222"))  # fmt: skip
+       sentinels=(*USER_SENTINELS, "user/hostfwd-ssh-2222"))  # fmt: skip
 def firewall_against_the_lan(lab: Lab) -> None:
     """The host's firewall lets nobody on the LAN open connections to it."""
     rule = 'iifname "br0" tcp flags syn / syn,ack drop'
