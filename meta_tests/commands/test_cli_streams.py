@@ -21,7 +21,7 @@ LONG = GOOD + "".join(
 
 #: An error in what pytest calls, not in a test.
 CRASHING_REPORT = """
-from qemunet_tests.report import reporter
+from qemunet_tests.plugin import reporter
 
 def pytest_runtest_logreport(self, report):
     raise KeyError("oops")
