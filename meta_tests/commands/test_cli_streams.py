@@ -21,12 +21,12 @@ LONG = GOOD + "".join(
 
 #: An error in what pytest calls, not in a test.
 CRASHING_REPORT = """
-from qemunet_tests.plugin import reporter
+from qemunet_tests.plugin.reporter import Reporter
 
 def pytest_runtest_logreport(self, report):
     raise KeyError("oops")
 
-reporter.Reporter.pytest_runtest_logreport = pytest_runtest_logreport
+Reporter.pytest_runtest_logreport = pytest_runtest_logreport
 """
 
 

@@ -17,7 +17,7 @@ def test_a_leak_is_the_benchs_fault(start: Start) -> None:
     run = start("meta_tests.planted.leaking_bench", *CONFORMANCE, *citing(*CLAIMS))
     assert run.process.wait(limit(START_SECONDS)) == 3, run.output
     told = re.findall(r"^the bench did not clean up: (\w+).* left (.*)$", run.output, re.MULTILINE)
-    assert [culprit for culprit, _ in told] == ["test_the_guest_gets_the_documented_address"] * 4 + ["the"], told
+    assert [culprit for culprit, _ in told] == ["test_dhcp_gives_an_address_of_the_network"] * 4 + ["the"], told
     left = "\n".join(thing for _, thing in told)
     for thing in ("(sleep 1000)", "the socket forgotten.sock", "the folder guest-", "-name guest-", "(sleep 2000)"):
         assert thing in left, (thing, left)
