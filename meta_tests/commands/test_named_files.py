@@ -68,7 +68,8 @@ def test_plots_overwrite_nothing_by_a_link(theirs: Path, victim: Path, tmp_path:
     for name in ("ratios.svg", "ratios.png"):
         link(theirs / name, victim)
     made = recording.read(recorded(tmp_path))
-    drawn = draw(made, verdicts.summarise(made), theirs)
+    machine = verdicts.health(made)
+    drawn = draw(made, verdicts.summarise(made, machine), machine, theirs)
     assert victim.read_text() == "as it was"
     assert all(path.is_file() and not path.is_symlink() for path in drawn)
 
