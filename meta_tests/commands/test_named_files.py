@@ -153,7 +153,8 @@ def test_plots_take_no_settings_from_the_callers_folder(tmp_path: Path) -> None:
         "from qemunet_tests.throughput.judging import verdicts\n"
         "from qemunet_tests.throughput.showing.plots import draw\n"
         "made = recording.read(Path('a.jsonl'))\n"
-        "draw(made, verdicts.summarise(made), Path('plots'))\n"
+        "machine = verdicts.health(made)\n"
+        "draw(made, verdicts.summarise(made, machine), machine, Path('plots'))\n"
     )
     subprocess.run([sys.executable, "-I", "-c", drawing], cwd=tmp_path, check=True, timeout=limit(60))
     assert (tmp_path / "plots" / "ratios.svg").is_file()

@@ -24,8 +24,11 @@ _RANKS = (Verdict.BROKEN, Verdict.DEVIATES, Verdict.HOLDS)
 def results_in(path: Path) -> Results | None:
     """The results of a report's folder or of its results.json; None where the file is of another kind.
 
-    Raises UsageError where there is no such file, or its results are damaged.
+    A pipe can be read only once, and so is left to recordings. Raises UsageError where there is no such file, or its
+    results are damaged.
     """
+    if path.is_fifo():
+        return None
     file = path / RESULTS_FILE if path.is_dir() else path
     try:
         with named_file.to_read(file) as stream:
