@@ -130,7 +130,7 @@ def test_etc_is_the_labs_own(lab: Lab) -> None:
     etc, machine = Path("/etc"), SCRATCH / "machine-etc"
     assert (etc / "resolv.conf").read_text() == "nameserver 192.168.1.254\nsearch home\n"
     assert "192.168.1.2 host.home" in (etc / "hosts").read_text()
-    assert (etc / "qemu/bridge.conf").read_text() == "allow br0\n"
+    assert (etc / "qemu/bridge.conf").read_text() == "# the bridges that guests may join\n\nallow br0\n"
     for name in ("resolv.conf", "hosts", "qemu/bridge.conf"):
         theirs = machine / name
         assert not theirs.exists() or (theirs.stat().st_dev, theirs.stat().st_ino) != (

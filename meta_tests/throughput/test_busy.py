@@ -187,7 +187,7 @@ def test_a_guest_that_misses_its_timer_is_booted_again(bench: Bench, monkeypatch
     """The kernel's own panic, with the words of one that misses its timer."""
     noted: list[str] = []
     before, ready = bench.guests, Guest.wait_until_ready
-    monkeypatch.setattr(bench, "note", noted.append)
+    monkeypatch.setattr(Bench, "note", property(lambda _: noted.append))
 
     def panics_once(guest: Guest, within_seconds: float) -> None:
         ready(guest, within_seconds)
