@@ -73,9 +73,9 @@ def width_and_markup(terminalreporter: Any) -> tuple[int, bool]:
     return terminal.fullwidth, terminal.hasmarkup
 
 
-def fixtures_of(item: pytest.Item) -> dict[str, object]:
+def fixtures_of(item: pytest.Item) -> dict[str, Any]:
     """The values of the fixtures that a test asked for, as far as they were made."""
-    made: dict[str, object] = getattr(item, "funcargs", {})
+    made: dict[str, Any] = getattr(item, "funcargs", {})
     return made
 
 
