@@ -268,7 +268,7 @@ def test_a_strangers_recording_is_not_the_latest(chosen: Path) -> None:
     place = cache.make(recordings.FOLDER) / "20260101T0000-1.jsonl"
     made = samples.session()
     samples.write(place, made)
-    asked = (made["machine"]["id"], made["qemu"], made["accel"]["used"], set())
+    asked = (made["machine"]["id"], made["qemu"]["binary"], made["accel"]["used"], set())
     found = recordings.latest(*asked)
     assert found and found.path == place
     os.chown(place, STRANGER, -1)
