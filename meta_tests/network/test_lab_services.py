@@ -36,10 +36,11 @@ def test_a_server_that_hangs_or_dies(lab: Lab, tmp_path: Path) -> None:
     services = Services({"the DNS server": server.failing})
     assert services.failing() is None
     send(server, signal.SIGSTOP)
-    stopped = Deadline(5, "the server to be stopped")
+    # Asked before it has stopped, it is waited for as one that answers nothing.
+    stopped = Deadline(30, "the server to be stopped")
     assert stopped.sees(lambda: services.failing() == "the DNS server is stopped"), services.failing()
     send(server, signal.SIGCONT)
-    assert Deadline(5, "the server to go on").sees(lambda: services.failing() is None)
+    assert Deadline(30, "the server to go on").sees(lambda: services.failing() is None)
     send(server, signal.SIGKILL)
     assert services.failing() == "the DNS server has ended (status -9)"
     server.start()
