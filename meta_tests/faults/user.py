@@ -44,7 +44,7 @@ def port_taken(lab: Lab) -> None:
 
 
 @fault("user/address", "user/lease-time", "user/e1000", cause="the cable of the guest's NIC is unplugged",
-       sentinels=BRIDGE_SENTINELS, core=True)  # fmt: skip
+       sentinels=BRIDGE_SENTINELS)  # fmt: skip
 def nic_unplugged(guest: Guest, bench: Bench) -> None:
     """The cable was out when the guest configured its network."""
     if isinstance(guest.nics[0].netdev, UserNetdev):
@@ -204,7 +204,7 @@ def udp_forwards_lost(lab: Lab) -> None:
 
 @fault("user/hostfwd-ssh-2222", "user/hostfwd-guest-default", "user/hostfwd-udp",
        cause=r"a forward leads to 10\.0\.2\.\d+, and the guest has", catalogue="F56",
-       sentinels=("user/address", "user/not-reachable-unforwarded", "bridge/lease-address"), core=True)  # fmt: skip
+       sentinels=("user/address", "user/not-reachable-unforwarded", "bridge/lease-address"))  # fmt: skip
 def guest_with_static_address(guest: Guest, bench: Bench) -> None:
     """The guest has an address of its own choice, and the forward leads to another."""
     if not isinstance(guest.nics[0].netdev, UserNetdev) or not guest.nics[0].netdev.hostfwd:
