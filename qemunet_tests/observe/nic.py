@@ -1,7 +1,7 @@
 """Network interfaces, seen from inside a guest."""
 
 from qemunet_tests import timeouts
-from qemunet_tests.errors import ControlFailed
+from qemunet_tests.errors import HarnessError
 from qemunet_tests.guest.guest import Guest
 from qemunet_tests.observe.command_place import Place
 from qemunet_tests.timeouts import turns, whole
@@ -55,7 +55,7 @@ def address_on(place: Place, interface: str, wait_seconds: int = 20, version: in
 def address_given(place: Place, interface: str, least_questions: int, wait_seconds: int = 20) -> str:
     """The same, for a guest whose frames nobody captures; empty where it asked for an address and got none.
 
-    Raises ControlFailed where its own DHCP client asked less often, or its NIC sent fewer frames than that: whoever
+    Raises HarnessError where its own DHCP client asked less often, or its NIC sent fewer frames than that: whoever
     did not ask was not refused.
     """
     if address := address_on(place, interface, wait_seconds):
@@ -65,7 +65,7 @@ def address_given(place: Place, interface: str, least_questions: int, wait_secon
     counts = [int(word) for word in words if word.isdigit()]
     if len(counts) < 2 or min(counts) < least_questions:
         told = f"its DHCP client asked and its NIC sent {' and '.join(words) or 'nobody knows how many'} times"
-        raise ControlFailed(f"the guest has no address on {interface}, but did not ask often enough: {told}")
+        raise HarnessError(f"the guest has no address on {interface}, but did not ask often enough: {told}")
     return ""
 
 
