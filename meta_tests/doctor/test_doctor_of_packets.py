@@ -154,3 +154,14 @@ def test_a_host_of_ipv6_alone(machine: HostMachine) -> None:
     assert "IPv6 alone" in found["route"]["reason"]
     assert "have guests ask fd00:50::1, or fec0::3" in found["dns"]["remedy"]
     assert "nameserver ADDRESS" not in found["dns"]["remedy"]
+
+
+@pytest.mark.parametrize("uid", [0, None], ids=["root", "a user"])
+def test_programs_on_links_are_seen_where_control_groups_are_not(machine: HostMachine, uid: int | None) -> None:
+    """As in a container to which nobody mounted them."""
+    machine.type(f"mount -t tmpfs none /sys/fs/cgroup; mkdir -p /sys/fs/cgroup/unified; {ATTACH}")
+    found = examine(machine, uid)["programs"]
+    if uid is None:
+        assert found["state"] == "ok" and "only root may read it" in found["reason"]
+    else:
+        assert "programs in the kernel decide at up0: deny_all" in found["reason"]

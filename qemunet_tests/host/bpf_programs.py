@@ -5,6 +5,7 @@ SocketBindDeny= make. Sources: bpf(2), linux/bpf.h. Only who has CAP_NET_ADMIN i
 """
 
 import ctypes
+import errno
 import os
 import struct
 from collections.abc import Iterator
@@ -16,6 +17,9 @@ _GET_PROGRAM_BY_ID, _GET_INFO, _QUERY = 13, 15, 16
 _EFFECTIVE = 1
 _MOST_PROGRAMS = 64
 _ATTRIBUTE_BYTES, _INFO_BYTES = 128, 256
+#: What a kernel says that has no such kind (TCX came with 6.6) or no programs at all, and of a folder that is no
+#: control group's, as where nobody mounted them into a container.
+_HAS_NONE = {errno.EINVAL, errno.ENOSYS, errno.EBADF}
 #: Where linux/bpf.h has the count in a query's attribute, and the name in what is known of a program.
 _COUNT_AT, _NAME_AT, _NAME_BYTES = 24, 64, 16
 ON_LINKS = {46: "what comes in", 47: "what goes out"}
@@ -44,7 +48,7 @@ class KernelProgram:
 
 
 def on_link(index: int) -> tuple[KernelProgram, ...]:
-    """Those of a link, by its number. Raises OSError where we are not told, or the kernel is older than 6.6."""
+    """Those of a link, by its number. Raises OSError where we are not told."""
     return tuple(each for kind in ON_LINKS for each in _attached(index, kind, 0, ON_LINKS[kind]))
 
 
@@ -60,7 +64,12 @@ def on_group(path: str) -> tuple[KernelProgram, ...]:
 def _attached(target: int, kind: int, flags: int, decides: str) -> Iterator[KernelProgram]:
     numbers = (ctypes.c_uint32 * _MOST_PROGRAMS)()
     asked = struct.pack("=IIIIQI", target, kind, flags, 0, ctypes.addressof(numbers), _MOST_PROGRAMS)
-    _, said = _call(_QUERY, asked)
+    try:
+        _, said = _call(_QUERY, asked)
+    except OSError as error:
+        if error.errno in _HAS_NONE:
+            return
+        raise
     (count,) = struct.unpack_from("=I", said, _COUNT_AT)
     for number in numbers[:count]:
         yield KernelProgram(_name(number), decides)
