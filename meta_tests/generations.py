@@ -106,8 +106,8 @@ def read(path: Path) -> Results:
 def told(page: str) -> list[Generation]:
     """What a page that was written before says."""
     lines = page.splitlines()
-    found = [Generation(*said[:2], seen=said[2], codes=said[3].split(" and "))
-             for said in SUMMARY.findall(page)]  # fmt: skip
+    summaries = SUMMARY.findall(page)
+    found = [Generation(first, last, seen=seen, codes=codes.split(" and ")) for first, last, seen, codes in summaries]
     for claim, cells in (row.groups() for line in lines if (row := ROW.fullmatch(line))):
         for each, word in zip(found, cells.split(" | "), strict=True):
             each.words[claim] = word

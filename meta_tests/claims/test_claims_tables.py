@@ -12,6 +12,7 @@ import pytest
 from qemunet_tests.claims import load
 from qemunet_tests.claims.cause_words import cause_words
 from qemunet_tests.diagnosis import causes
+from qemunet_tests.diagnosis.failure import Failure
 from qemunet_tests.errors import UsageError
 
 CHECKOUT = Path(__file__).parents[2]
@@ -144,7 +145,7 @@ def test_every_cause_that_a_claim_names_is_looked_for_once_and_in_its_order(monk
     monkeypatch.setitem(causes.SPECIAL, "smb", (one, both))
     monkeypatch.setitem(causes.SPECIAL, "ping", (both, two))
     monkeypatch.setattr(causes, "LAST", (last,))
-    monkeypatch.setattr(causes.Failure, "of", lambda *_: object())
+    monkeypatch.setattr(Failure, "of", lambda *_: object())
     claim = load()["user/address"].model_copy(update={"diagnosis": ("smb", "ping")})
     assert causes.cause_of(claim, {}, AssertionError()) is None
     assert followed == ["one", "both", "two", "last"]

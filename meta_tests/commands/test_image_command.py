@@ -46,7 +46,7 @@ def entry(folder: Path, **different: object) -> images.StoredImage:
         "name": "tiny", "digest": DIGEST, "folder": folder, "size_bytes": 139_000_000, "age_seconds": 7300.0,
         "distribution": "debian-12", "current": True,
     }  # fmt: skip
-    return images.StoredImage(**{**ordinary, **different})  # type: ignore[arg-type]
+    return images.StoredImage(**{**ordinary, **different})
 
 
 @pytest.mark.parametrize(

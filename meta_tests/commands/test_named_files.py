@@ -3,7 +3,6 @@
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -24,7 +23,7 @@ STRANGER = 4711
 
 
 @pytest.fixture
-def theirs(open_folder: Path) -> Iterator[Path]:
+def theirs(open_folder: Path) -> Path:
     """A folder of somebody else, where there is somebody else."""
     folder = open_folder / "theirs"
     folder.mkdir()

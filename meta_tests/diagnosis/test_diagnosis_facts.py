@@ -60,7 +60,7 @@ def test_a_counter_that_rises_is_a_cause(counter: str, cause: str | None, monkey
     exchange: Any = SimpleNamespace(question="TCP connection")
     trail = SimpleNamespace(dropped=(kernel_counters.Drop(counter, 7),), exchange=exchange)
     monkeypatch.setattr(search, "trail_of", lambda scene: trail)
-    found = kernel_counts.dropped(SimpleNamespace())  # type: ignore[arg-type]
+    found = kernel_counts.dropped(SimpleNamespace())
     assert (found is None) == (cause is None)
     assert found is None or (cause is not None and cause in found.reason and f"{counter} 7" in found.reason)
 

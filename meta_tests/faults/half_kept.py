@@ -121,7 +121,7 @@ def long_streams_spoilt(lab: Lab) -> None:
             echo._selector.unregister(connection)
             connection.close()
 
-    echo._answer_stream = answer  # type: ignore[method-assign]
+    echo._answer_stream = answer
 
 
 @fault("bridge/acl-not-listed", "bridge/acl-allow",
@@ -139,7 +139,7 @@ def names_compared_by_their_beginnings(lab: Lab) -> None:
     _rewriting(lambda text: text.replace("allow br\n", "allow br0\n"))
 
 
-def _rewriting(change) -> None:  # type: ignore[no-untyped-def]
+def _rewriting(change) -> None:
     replace = private_etc.replace
     private_etc.replace = lambda name, text: replace(name, change(text) if name == "qemu/bridge.conf" else text)
 

@@ -3,6 +3,7 @@
 import pytest
 
 from meta_tests import faults
+from meta_tests.faults.fault import InLab
 from qemunet_tests.guest.bench import Bench
 from qemunet_tests.guest.guest import Guest
 from qemunet_tests.network import Lab
@@ -25,7 +26,9 @@ class Planter:
     """Breaks what its fault says, wherever a run offers it."""
 
     def __init__(self, name: str) -> None:
-        self.planting = faults.faults_in(faults)[name].planting
+        planting = faults.faults_in(faults)[name].planting
+        assert isinstance(planting, InLab)
+        self.planting = planting
 
     def pytest_qemunet_lab_built(self, lab: Lab) -> None:
         if self.planting.wants == "lab":

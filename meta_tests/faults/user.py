@@ -160,7 +160,7 @@ def firewall_flushed(lab: Lab) -> None:
             run("nft flush ruleset")
         return done
 
-    lab.host.run = flushing  # type: ignore[method-assign]
+    lab.host.run = flushing
 
 
 @fault("user/icmp-outside-open", "user/icmp-outside-raw", "user/icmp-outside-closed", "user/icmp-predicted",

@@ -19,7 +19,7 @@ def alter_qemu(lab: Lab, change: Change) -> None:
         is_qemu = any(Path(word).name.startswith("qemu-") for word in words)
         return start(change(list(words)) if is_qemu else words, **options)
 
-    lab.host.start = altered  # type: ignore[method-assign]
+    lab.host.start = altered
 
 
 def alter_netdev(lab: Lab, change: Callable[[str], str]) -> None:

@@ -13,8 +13,8 @@ from meta_tests.user_accounts import accounts
 from qemunet_tests.errors import HarnessError, Unavailable
 from qemunet_tests.guest.bench import Bench
 from qemunet_tests.guest.guest import Guest
+from qemunet_tests.host.asking import Completed
 from qemunet_tests.host.search_path import SYSTEM_PATH, search_path
-from qemunet_tests.isolation.processes import Completed
 from qemunet_tests.modes.bridge import BridgeNetdev
 from qemunet_tests.modes.user import UserNetdev
 from qemunet_tests.network import Lab, lab_addresses

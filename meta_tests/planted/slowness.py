@@ -32,7 +32,7 @@ def pytest_qemunet_lab_built() -> None:
             os.kill(guest.qemu.process.pid, signal.SIGCONT)
             sets_out(guest, thawed, network)
 
-        Guest.start_network = sets_out_late  # type: ignore[method-assign]
+        Guest.start_network = sets_out_late
 
 
 def pytest_qemunet_guest_booted(guest: "Guest") -> None:

@@ -12,8 +12,9 @@ import pytest
 from qemunet_tests import images
 from qemunet_tests.deadline import Deadline
 from qemunet_tests.errors import HarnessError, Unavailable, UsageError
+from qemunet_tests.host import kvm
 from qemunet_tests.host.obstacle import Obstacle
-from qemunet_tests.qemu import accel, kvm_probe, kvm_probe_cache
+from qemunet_tests.qemu import kvm_probe, kvm_probe_cache
 from qemunet_tests.qemu.accel import Accel, Observed, choose, decide
 from qemunet_tests.qemu.built_image import Image
 from qemunet_tests.qemu.kvm_probe import Boot, Trial, launch_here
@@ -72,7 +73,7 @@ def quick(monkeypatch: pytest.MonkeyPatch, open_folder: Path) -> None:
     monkeypatch.setenv("QEMUNET_CACHE", str(open_folder / "cache"))
     monkeypatch.setattr(kvm_probe, "LONGEST_KVM_SECONDS", 1.5)
     monkeypatch.setattr(kvm_probe, "SHORTEST_KVM_SECONDS", 0.3)
-    monkeypatch.setattr(accel.kvm, "obstacle", lambda *_: None)
+    monkeypatch.setattr(kvm, "obstacle", lambda *_: None)
 
 
 def stub(folder: Path, under_kvm: str, in_software: str = "echo QEMUNET READY 1; exec sleep 60") -> Qemu:

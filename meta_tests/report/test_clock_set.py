@@ -18,7 +18,6 @@ from meta_tests.patience import limit
 from meta_tests.qemunet_command import clean_environment
 from meta_tests.user_accounts import CHECKOUT
 from qemunet_tests.deadline import Deadline
-from qemunet_tests.host import wall_clock
 from qemunet_tests.host.wall_clock import WallClock
 
 pytest_plugins = "pytester"
@@ -65,7 +64,7 @@ def test_a_deadline_does_not_notice(by_seconds: float, monkeypatch: pytest.Monke
 def test_what_was_done_to_a_clock(by_seconds: float, said: str | None, monkeypatch: pytest.MonkeyPatch) -> None:
     clock = WallClock()
     real = time.time
-    monkeypatch.setattr(wall_clock.time, "time", lambda: real() + by_seconds)
+    monkeypatch.setattr(time, "time", lambda: real() + by_seconds)
     assert clock.change() == said
 
 

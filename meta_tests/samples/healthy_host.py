@@ -118,23 +118,23 @@ def found(facts: Facts) -> dict[str, Capability]:
 
 
 def credentials(**changes: object) -> Change:
-    return lambda facts: replace(facts, credentials=replace(facts.credentials, **changes))  # type: ignore[arg-type]
+    return lambda facts: replace(facts, credentials=replace(facts.credentials, **changes))
 
 
 def helper(**changes: object) -> Change:
-    return lambda facts: replace(facts, helper=replace(facts.helper, **changes))  # type: ignore[arg-type]
+    return lambda facts: replace(facts, helper=replace(facts.helper, **changes))
 
 
 def kvm(**changes: object) -> Change:
-    return lambda facts: replace(facts, kvm=replace(facts.kvm, **changes), trial=None)  # type: ignore[arg-type]
+    return lambda facts: replace(facts, kvm=replace(facts.kvm, **changes), trial=None)
 
 
 def machine(**changes: object) -> Change:
-    return lambda facts: replace(facts, machine=replace(facts.machine, **changes))  # type: ignore[arg-type]
+    return lambda facts: replace(facts, machine=replace(facts.machine, **changes))
 
 
 def qemu(**changes: object) -> Change:
-    return lambda facts: replace(facts, qemu=replace(QEMU, **changes))  # type: ignore[arg-type]
+    return lambda facts: replace(facts, qemu=replace(QEMU, **changes))
 
 
 def both(*changes: Change) -> Change:

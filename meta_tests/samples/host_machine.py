@@ -28,7 +28,7 @@ from meta_tests.user_accounts import CHECKOUT, NOBODY, ORDINARY_PATH
 from qemunet_tests import images
 from qemunet_tests.cache import readable_caches
 from qemunet_tests.deadline import Deadline
-from qemunet_tests.isolation.processes import SYSTEM_PATH
+from qemunet_tests.host.search_path import SYSTEM_PATH
 from qemunet_tests.qemu import qemu_facts
 
 HOST, LAN, PEER = "192.168.77.2", "192.168.77.1", "192.168.77.1:7007"

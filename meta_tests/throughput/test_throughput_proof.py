@@ -6,6 +6,7 @@ import os
 import random
 import socket
 import time
+from typing import Any
 
 import pytest
 
@@ -79,7 +80,7 @@ def test_usable_versions():
     assert iperf.usable("iperf 3.18 (cJSON 1.7.15)", "this host's") == "3.18"
 
 
-def ends(received_bytes=(100, 200, 300, 400)):
+def ends(received_bytes: tuple[int, ...] = (100, 200, 300, 400)) -> tuple[dict[str, Any], dict[str, Any]]:
     intervals = [
         {"sum": {"start": n * 0.25, "end": (n + 1) * 0.25, "bytes": count}} for n, count in enumerate(received_bytes)
     ]

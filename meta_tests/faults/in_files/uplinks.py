@@ -105,5 +105,5 @@ FAULTS = (
 def with_port(facts: Facts, **changes: str) -> Facts:
     """The host with something else about the card in its bridge."""
     bridge = facts.bridges[0]
-    ports = tuple(replace(port, **changes) for port in bridge.ports)  # type: ignore[arg-type]
+    ports = tuple(replace(port, **changes) for port in bridge.ports)
     return replace(facts, bridges=(replace(bridge, ports=ports),))

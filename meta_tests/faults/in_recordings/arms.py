@@ -28,7 +28,7 @@ def in_guests(plant: Callable[[ResidentGuest, str], None]) -> Callable[[str], No
     """Plant it in every guest on a tap, once it is up."""
 
     def planted(value: str) -> None:
-        boot = recorder.boot
+        boot = recorder.boot  # type: ignore[attr-defined]
 
         def booted(*arguments: Any, **options: Any) -> list[ResidentGuest]:
             subjects = boot(*arguments, **options)
@@ -37,7 +37,7 @@ def in_guests(plant: Callable[[ResidentGuest, str], None]) -> Callable[[str], No
                     plant(subject, value)
             return subjects
 
-        recorder.boot = booted
+        recorder.boot = booted  # type: ignore[attr-defined]
 
     return planted
 
@@ -78,14 +78,15 @@ def no_vnet_hdr(_: str) -> None:
 
 def invalid(value: str) -> None:
     """The transfer with this number is not valid, or `all` are not."""
-    transfer, count = recorder.transfer, itertools.count(1)
+    transfer = recorder.transfer  # type: ignore[attr-defined]
+    count = itertools.count(1)
 
     def spoilt(*arguments: Any) -> Measurement:
         row = transfer(*arguments)
         spoils = value in ("all", str(next(count)))
         return row.model_copy(update={"valid": False, "why_invalid": "planted"}) if spoils else row
 
-    recorder.transfer = spoilt
+    recorder.transfer = spoilt  # type: ignore[attr-defined]
 
 
 def half(healthy: Path) -> str:
