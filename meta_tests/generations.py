@@ -3,7 +3,7 @@
 `python -m meta_tests.generations A/results.json B C D --out docs/generations.md`, where each is the report of a whole
 run, a results.json or the folder it lies in. Several runs on the same QEMU and libslirp are taken together, the latest
 word counting, and what the page said before counts where no report says anything: a claim that is new has to be tried
-alone.
+alone. Without any report a page is written on with rows for new claims, which say that they were not tried.
 """
 
 import argparse
@@ -168,7 +168,7 @@ def claims_in(page: str) -> list[str]:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description="Write docs/generations.md from reports of whole runs.")
-    parser.add_argument("report", nargs="+", type=Path, help="results.json, or the folder of --report")
+    parser.add_argument("report", nargs="*", type=Path, help="results.json, or the folder of --report")
     parser.add_argument("--out", type=Path, help="the page to write, or to write on; else standard output")
     chosen = parser.parse_args(arguments)
     try:

@@ -7,6 +7,7 @@ import pytest
 if TYPE_CHECKING:
     from qemunet_tests.guest.bench import Bench
     from qemunet_tests.guest.guest import Guest
+    from qemunet_tests.guest.peer import Peer
     from qemunet_tests.network import Lab
     from qemunet_tests.network.netplan import NetplanHost
 
@@ -19,6 +20,11 @@ def pytest_qemunet_lab_built(lab: "Lab") -> None:
 @pytest.hookspec
 def pytest_qemunet_guest_booted(guest: "Guest", bench: "Bench") -> None:
     """A guest took its first command; its test has not seen it yet."""
+
+
+@pytest.hookspec
+def pytest_qemunet_peer_attached(peer: "Peer") -> None:
+    """A peer is at the other end of a backend and has neither sent nor taken a frame: `peer.wire` may be replaced."""
 
 
 @pytest.hookspec

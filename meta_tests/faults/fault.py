@@ -28,8 +28,9 @@ HELPER_SENTINELS = ("bridge/helper-found", "bridge/acl-allow", "bridge/backend-i
 class InLab:
     """A function that breaks a lab; what it did goes with the lab.
 
-    `plant` takes `lab`, or `netplan_host`, or `guest` and `bench`: the lab or the second host before anything has
-    used it, or every guest after its first command. It raises Unavailable where it cannot be planted.
+    `plant` takes `lab`, or `netplan_host`, or `guest` and `bench`, or `wire`: the lab or the second host before
+    anything has used it, or every guest after its first command, or what is between QEMU and every peer (frames.py).
+    It raises Unavailable where it cannot be planted.
     `core` faults are planted in every run of the project's own tests, the others by `tox -e faults`.
     """
 
@@ -38,7 +39,7 @@ class InLab:
 
     @property
     def wants(self) -> str:
-        """`lab`, `netplan_host` or `guest`."""
+        """`lab`, `netplan_host`, `guest` or `wire`."""
         return next(iter(inspect.signature(self.plant).parameters))
 
 

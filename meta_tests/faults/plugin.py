@@ -1,13 +1,20 @@
 """Plants one fault in a run: `pytest -p meta_tests.faults.plugin --qemunet-fault NAME`."""
 
+from typing import TYPE_CHECKING
+
 import pytest
 
 from meta_tests import faults
 from meta_tests.faults.fault import InLab
+from meta_tests.faults.frames import FrameShim
 from qemunet_tests.guest.bench import Bench
 from qemunet_tests.guest.guest import Guest
 from qemunet_tests.network import Lab
 from qemunet_tests.network.netplan import NetplanHost
+
+if TYPE_CHECKING:
+    # scapy reads the machine's interfaces when it is imported: not before the lab has been entered.
+    from qemunet_tests.guest.peer import Peer
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -43,3 +50,9 @@ class Planter:
     def pytest_qemunet_guest_booted(self, guest: Guest, bench: Bench) -> None:
         if self.planting.wants == "guest":
             self.planting.plant(guest, bench)
+
+    def pytest_qemunet_peer_attached(self, peer: "Peer") -> None:
+        if self.planting.wants == "wire":
+            shim = FrameShim(peer.wire)
+            self.planting.plant(shim)
+            peer.wire = shim

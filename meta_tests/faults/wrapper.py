@@ -1,5 +1,6 @@
 """A wrapper in QEMU's place, as distributions and management tools have them, that changes its command line."""
 
+import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -22,16 +23,31 @@ def alter_qemu(lab: Lab, change: Change) -> None:
     lab.host.start = altered
 
 
-def alter_netdev(lab: Lab, change: Callable[[str], str]) -> None:
-    """Alter what follows `-netdev` where a guest has user networking."""
+def alter_netdev(lab: Lab, change: Callable[[str], str], everywhere: bool = False) -> None:
+    """Alter what follows `-netdev` where a guest has user networking.
+
+    With `everywhere` a QEMU without a machine counts as well: one with a peer, or one that is only tried.
+    """
 
     def alter(words: list[str]) -> list[str]:
-        if "-device" not in words:
+        if "-device" not in words and not everywhere:
             return words
         pairs = zip(["", *words], words, strict=False)
         return [change(word) if option == "-netdev" and word.startswith("user,") else word for option, word in pairs]
 
     alter_qemu(lab, alter)
+
+
+def set_user_option(lab: Lab, name: str, value: str | None) -> None:
+    """Every user networking has an option with this value, whatever it was to have; with None it never has it."""
+    alter_netdev(lab, lambda word: with_option(word, name, value), everywhere=True)
+
+
+def with_option(word: str, name: str, value: str | None) -> str:
+    """What follows `-netdev`, with an option as it is to be: given once, or with None not at all."""
+    # A comma in a value is written twice: qemu(1).
+    others = re.sub(rf",{re.escape(name)}=(?:[^,]|,,)*", "", word)
+    return others if value is None else f"{others},{name}={value}"
 
 
 def is_literal(words: list[str]) -> bool:

@@ -72,6 +72,14 @@ def test_a_page_that_was_written_before_is_written_on() -> None:
     assert generations.document(generations.generations([], page)) == page
 
 
+def test_a_page_is_written_on_without_a_report(tmp_path: Path) -> None:
+    page = tmp_path / "page.md"
+    page.write_text(generations.document(generations.generations([OLD])).replace("| user/gateway | not tried |\n", ""))
+    generations.main(["--out", str(page)])
+    assert "| user/gateway | not tried |" in page.read_text()
+    assert f"| {CLAIMS[0]} | holds |" in page.read_text()
+
+
 def test_what_is_no_report_is_said_in_a_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:
         generations.main([str(tmp_path)])

@@ -38,14 +38,15 @@ class BenchEvents:
     """Who is told of what happens on a bench.
 
     `note` of what a reader of the report should know, `announce` of what takes long, `count` of every guest, by its
-    kind. `on_ready` is called with every guest right after it took its first command, which is where faults are
-    planted, and `before_discard` before it is ended.
+    kind. `on_ready` is called with every guest right after it took its first command, and `on_attached` with every
+    peer before its first frame, which is where faults are planted, and `before_discard` before a guest is ended.
     """
 
     note: Callable[[str], None] = lambda _: None
     announce: Callable[[str], None] = lambda _: None
     count: Callable[[str], None] = lambda _: None
     on_ready: Callable[[Guest], None] = lambda _: None
+    on_attached: "Callable[[Peer], None]" = lambda _: None
     before_discard: Callable[[Guest], None] = lambda _: None
 
 
@@ -216,6 +217,7 @@ class Bench:
         """
         peer = attach(self._launcher, netdev)
         self._events.count("peers")
+        self._events.on_attached(peer)
         return peer
 
     def attach_terminal(self, nics: tuple[Nic, ...], words: Sequence[str], **streams: object) -> Process:

@@ -11,6 +11,7 @@ import stat
 from collections.abc import Callable
 from functools import cached_property
 from pathlib import Path
+from typing import Protocol
 
 from scapy.layers.l2 import Ether
 from scapy.packet import Packet
@@ -35,10 +36,11 @@ def joined(folder: Path) -> list[str]:
     ]  # fmt: skip
 
 
-class Peer:
-    """Sends and receives Ethernet frames."""
+class PeerSocket:
+    """The end of the wire at which a peer is: takes and puts whole Ethernet frames, as bytes.
 
-    mac = MAC
+    Whoever wants to see or alter what passes puts another in its place, with the same two methods.
+    """
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -46,14 +48,21 @@ class Peer:
         self._socket.bind(str(folder / "peer.sock"))
         # QEMU, which runs as somebody else, sends here.
         (folder / "peer.sock").chmod(0o666)
-        self.qemu: QemuProcess | None = None
 
-    def send(self, frame: Packet) -> None:
-        """Put a frame on the wire."""
+    def put(self, frame: bytes) -> None:
+        """Give QEMU a frame. Raises HarnessError where it takes none any more."""
         try:
-            self._socket.sendto(bytes(frame), f"/proc/self/fd/{self._qemus_socket}")
+            self._socket.sendto(frame, f"/proc/self/fd/{self._qemus_socket}")
         except OSError as error:
             raise HarnessError(f"QEMU does not take frames any more: {error.strerror}") from error
+
+    def take(self, within_seconds: float) -> bytes | None:
+        """The next frame from QEMU; None when none came in time."""
+        self._socket.settimeout(max(within_seconds, 0.001))
+        try:
+            return self._socket.recv(LARGEST_FRAME_BYTES)
+        except TimeoutError:
+            return None
 
     @cached_property
     def _qemus_socket(self) -> int:
@@ -64,16 +73,42 @@ class Peer:
             raise HarnessError("QEMU has put something else in the place of its socket")
         return descriptor
 
+    def close(self) -> None:
+        self._socket.close()
+        if "_qemus_socket" in vars(self):
+            os.close(self._qemus_socket)
+
+
+class Wire(Protocol):
+    """What a peer needs of the wire that it is at: `PeerSocket`, or something in front of it."""
+
+    def put(self, frame: bytes) -> None: ...
+
+    def take(self, within_seconds: float) -> bytes | None: ...
+
+    def close(self) -> None: ...
+
+
+class Peer:
+    """Sends and receives Ethernet frames."""
+
+    mac = MAC
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self.wire: Wire = PeerSocket(folder)
+        self.qemu: QemuProcess | None = None
+
+    def send(self, frame: Packet) -> None:
+        """Put a frame on the wire."""
+        self.wire.put(bytes(frame))
+
     def receive(self, wanted: Callable[[Packet], bool], within_seconds: float = 2.0) -> Packet | None:
         """The next frame that is `wanted`; None when none came in time."""
         deadline = Deadline(within_seconds, "a frame")
         while not deadline.passed:
-            self._socket.settimeout(max(deadline.remaining_seconds, 0.001))
-            try:
-                frame = Ether(self._socket.recv(LARGEST_FRAME_BYTES))
-            except TimeoutError:
-                continue
-            if wanted(frame):
+            taken = self.wire.take(deadline.remaining_seconds)
+            if taken is not None and wanted(frame := Ether(taken)):
                 return frame
         return None
 
@@ -91,7 +126,5 @@ class Peer:
     def close(self) -> None:
         if self.qemu:
             self.qemu.quit()
-        self._socket.close()
-        if "_qemus_socket" in vars(self):
-            os.close(self._qemus_socket)
+        self.wire.close()
         shutil.rmtree(self._folder, ignore_errors=True)

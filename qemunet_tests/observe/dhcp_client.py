@@ -1,0 +1,200 @@
+"""A DHCP or BOOTP client at a peer: what it asks, and every field of what it is answered.
+
+Sources: RFC 2131 (messages), RFC 2132 (options), RFC 951 (BOOTP).
+"""
+
+import itertools
+import socket
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from qemunet_tests.observe.arp import BROADCAST
+from qemunet_tests.observe.dhcp import CLIENT_PORT, DHCP_COOKIE, SERVER_PORT, TYPES
+from qemunet_tests.timeouts import turns
+
+if TYPE_CHECKING:
+    # scapy reads the machine's interfaces when it is imported: not before the lab has been entered.
+    from scapy.packet import Packet
+
+    from qemunet_tests.guest.peer import Peer
+
+EVERYBODY, NOBODY = "255.255.255.255", "0.0.0.0"
+#: RFC 2132: options by what they hold. All others are shown as hexadecimal digits.
+ADDRESSES, TEXTS, SECONDS = (1, 3, 6, 50, 54), (12, 15, 56, 60, 66, 67), (51, 58, 59)
+KIND, WISH, SERVER = 53, 50, 54
+PAD, END = 0, 255
+_NUMBERS = {name: number for number, name in TYPES.items()}
+_transactions = itertools.count(0x716D0000)
+
+
+@dataclass(frozen=True)
+class DhcpAnswer:
+    """What a server said. `options` are number and value, in their order, pads and end left out.
+
+    `source` and `destination` are those of the packet, and `destination_mac` of the frame; `address` is what the client
+    is to have, `server` the next server (siaddr), `bootp_bytes` what UDP carries.
+    """
+
+    source: str
+    destination: str
+    destination_mac: str
+    client_mac: str
+    address: str
+    server: str
+    file: str
+    options: tuple[tuple[int, str], ...]
+    bootp_bytes: int
+
+    @property
+    def kind(self) -> str:
+        """`offer`, `ack`, `nak`; empty for an answer of BOOTP's."""
+        return self.option(KIND)
+
+    def option(self, number: int) -> str:
+        """Every value of an option, empty where there is none."""
+        return " ".join(value for which, value in self.options if which == number)
+
+    def __str__(self) -> str:
+        return ", ".join([self.address, *(f"{number}: {value}" for number, value in self.options)])
+
+
+def ask_dhcp(
+    peer: "Peer",
+    kind: str,
+    *options: tuple[int, bytes],
+    mac: str | None = None,
+    own: str = NOBODY,
+    to: str = EVERYBODY,
+    within_seconds: float = 2.0,
+) -> DhcpAnswer | None:
+    """The first answer to a message, which is sent again where none comes; None where none does.
+
+    `kind` is `discover`, `request`, ...; without one the question is BOOTP's. `mac` is who asks, if not the peer,
+    `own` the address it has already, and `to` whom it asks.
+    """
+    question = message(peer, kind, *options, mac=mac, own=own, to=to)
+    answer = peer.ask(question, lambda frame: _answers(frame, question), within_seconds)
+    return _read(answer) if answer else None
+
+
+def answers_before(peer: "Peer", questions: Iterable["Packet"], within_seconds: float = 2.0) -> list[DhcpAnswer] | None:
+    """All answers to messages; None where it is not known whether they were looked at.
+
+    It is, when who comes after them is answered: a DISCOVER of the peer's own, which has its address by then.
+    """
+    asked = list(questions)
+    got: list[DhcpAnswer] = []
+
+    def is_control(frame: "Packet") -> bool:
+        got.extend(_read(frame) for question in asked if _answers(frame, question))
+        return _answers(frame, control)
+
+    control = message(peer, "discover")
+    for patience_seconds in turns(within_seconds):
+        for question in (*asked, control):
+            peer.send(question)
+        if peer.receive(is_control, patience_seconds):
+            return got
+    return None
+
+
+def message(
+    peer: "Peer",
+    kind: str,
+    *options: tuple[int, bytes],
+    mac: str | None = None,
+    own: str = NOBODY,
+    to: str = EVERYBODY,
+) -> "Packet":
+    """A message of a client's, with a transaction number of its own."""
+    from scapy.layers.dhcp import BOOTP
+    from scapy.layers.inet import IP, UDP
+    from scapy.layers.l2 import Ether
+
+    client = mac or peer.mac
+    given = [(KIND, bytes([_NUMBERS[kind]])), *options] if kind else options
+    coded = b"".join(bytes([number, len(value)]) + value for number, value in given)
+    return (
+        Ether(src=client, dst=BROADCAST)
+        / IP(src=own, dst=to)
+        / UDP(sport=CLIENT_PORT, dport=SERVER_PORT)
+        / BOOTP(chaddr=_raw_mac(client), xid=next(_transactions), ciaddr=own)
+        / (DHCP_COOKIE + coded + bytes([END])).ljust(64, bytes([PAD]))
+    )
+
+
+def wish(address: str) -> tuple[int, bytes]:
+    """The option by which a client asks for an address."""
+    return WISH, socket.inet_aton(address)
+
+
+def chosen_server(address: str) -> tuple[int, bytes]:
+    """The option by which a client says whose offer it takes."""
+    return SERVER, socket.inet_aton(address)
+
+
+def leases(peer: "Peer", macs: Sequence[str]) -> list[str]:
+    """What each of these clients is offered and then granted, in their turn; `-` for none."""
+    return [_leased(peer, mac) for mac in macs]
+
+
+def client_macs(count: int) -> list[str]:
+    """MAC addresses of as many clients, none of them the peer's."""
+    return [f"52:54:00:70:66:{number:02x}" for number in range(count)]
+
+
+def _leased(peer: "Peer", mac: str) -> str:
+    offered = ask_dhcp(peer, "discover", mac=mac)
+    if offered is None or offered.kind != "offer":
+        return "-"
+    granted = ask_dhcp(peer, "request", wish(offered.address), chosen_server(offered.option(SERVER)), mac=mac)
+    return granted.address if granted and granted.kind == "ack" else "-"
+
+
+def _answers(frame: "Packet", question: "Packet") -> bool:
+    from scapy.layers.dhcp import BOOTP
+
+    return BOOTP in frame and frame[BOOTP].op == 2 and frame[BOOTP].xid == question[BOOTP].xid
+
+
+def _read(frame: "Packet") -> DhcpAnswer:
+    from scapy.layers.dhcp import BOOTP
+    from scapy.layers.inet import IP, UDP
+
+    said = frame[BOOTP]
+    carried = bytes(frame[UDP].payload)
+    return DhcpAnswer(
+        source=frame[IP].src,
+        destination=frame[IP].dst,
+        destination_mac=frame.dst,
+        client_mac=":".join(f"{each:02x}" for each in said.chaddr[:6]),
+        address=said.yiaddr,
+        server=said.siaddr,
+        file=said.file.rstrip(b"\0").decode(errors="replace"),
+        options=tuple(_decoded(carried[carried.find(DHCP_COOKIE) + len(DHCP_COOKIE) :])),
+        bootp_bytes=frame[UDP].len - len(UDP()),
+    )
+
+
+def _decoded(left: bytes) -> Iterator[tuple[int, str]]:
+    while left and left[0] != END:
+        if left[0] == PAD:
+            left = left[1:]
+            continue
+        number, value, left = left[0], left[2 : 2 + left[1]], left[2 + left[1] :]
+        yield number, _shown(number, value)
+
+
+def _shown(number: int, value: bytes) -> str:
+    if number == KIND:
+        return TYPES.get(value[0], str(value[0]))
+    if number in ADDRESSES:
+        return " ".join(socket.inet_ntoa(value[at : at + 4]) for at in range(0, len(value), 4))
+    if number in SECONDS:
+        return str(int.from_bytes(value))
+    return value.decode(errors="replace") if number in TEXTS else value.hex()
+
+
+def _raw_mac(mac: str) -> bytes:
+    return bytes.fromhex(mac.replace(":", ""))
