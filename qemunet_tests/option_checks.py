@@ -1,5 +1,6 @@
 """Whether the things that options name are there on this machine. All raise UsageError, beginning with `flag`."""
 
+import errno
 import os
 import shutil
 import socket
@@ -7,8 +8,13 @@ import tempfile
 from ipaddress import IPv6Address, ip_address
 from pathlib import Path
 
-from qemunet_tests.errors import UsageError
+from qemunet_tests.errors import HarnessError, UsageError
 from qemunet_tests.host.search_path import search_path
+
+#: No fault of who named a folder: it takes files, but not now. Whatever else is wrong with one is wrong usage.
+_NO_ROOM = (
+    errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.ENOMEM, errno.EMFILE, errno.ENFILE, errno.ESTALE
+)  # fmt: skip
 
 
 def executable(path: Path, flag: str) -> Path:
@@ -31,14 +37,20 @@ def readable(path: Path, flag: str) -> Path:
 
 
 def writable_folder(path: Path, flag: str) -> Path:
-    """A folder's absolute path; it is made if it is not there."""
+    """A folder's absolute path; it is made if it is not there. Raises HarnessError where there is no room."""
     try:
         path.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=path):
             pass
     except OSError as error:
-        raise UsageError(f"{flag}: cannot write into {str(path)!r}: {error.strerror}") from None
+        raise refusal(path, flag, error) from None
     return path.absolute()
+
+
+def refusal(folder: Path, flag: str, error: OSError) -> UsageError | HarnessError:
+    """What to raise where nothing can be written into a folder: an error of use, unless it is only full or failing."""
+    kind = HarnessError if error.errno in _NO_ROOM else UsageError
+    return kind(f"{flag}: cannot write into {str(folder)!r}: {error.strerror}")
 
 
 def bridge(name: str, flag: str) -> None:

@@ -51,8 +51,9 @@ OPTIONS = (
     Option("passt", "the passt to test (default: the one that is installed)", "FILE"),
     Option("nic", "network devices where a test leaves the choice open", "MODEL", several=True),
     Option("cold", "boot every guest, thaw none"),
-    Option("report", "write junit.xml and results.json into this folder", "DIR"),
+    Option("report", "write junit.xml and results.json into this folder; another run there moves to DIR/before", "DIR"),
     Option("keep", "keep the artifacts of tests that passed, too"),
+    Option("durations", "after the card, list the N claims that took longest, with CPU seconds (0: all)", "N"),
 )  # fmt: skip
 
 CLAIMS = Option("claims", "only tests of claims whose id matches; may be repeated", "GLOB", several=True)

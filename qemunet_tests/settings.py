@@ -58,6 +58,7 @@ class Settings(BaseModel):
     cold: bool = False
     report: Path | None = None
     keep: bool = False
+    durations: int | None = None
     as_user: str | None = None
     claims: tuple[str, ...] = ()
 
@@ -87,6 +88,13 @@ class Settings(BaseModel):
         if not re.fullmatch(r"[^\s/]{1,15}", name):
             raise ValueError(f"{name!r} cannot be the name of a network interface")
         return name
+
+    @field_validator("durations", mode="before")
+    @classmethod
+    def _count(cls, value: object) -> object:
+        if isinstance(value, str) and not (value.isascii() and value.isdigit()):
+            raise ValueError(f"{value!r} is not a number of claims")
+        return value
 
     @field_validator("claims")
     @classmethod

@@ -109,6 +109,19 @@ def test_options(pytestconfig):
     assert "user: the one promise tried holds" in done.stdout.splitlines(), done.stdout + done.stderr
 
 
+def test_what_is_dear_is_listed_after_the_card(tmp_path: Path) -> None:
+    slow = BROKEN.replace('print("chatter")', "import time; time.sleep(0.3)")
+    for number, claims in (("1", ["user/gateway"]), ("0", ["user/gateway", "user/address", "user/e1000"])):
+        shown = conduct(tmp_path, slow, "-n", "0", "--durations", number).stdout.splitlines()
+        table = shown[shown.index("  seconds      CPU  claim") + 1 :]
+        assert sorted(line.split()[2] for line in table) == sorted(claims)
+        assert table[0].split()[2] == "user/gateway"
+        assert float(table[0].split()[0]) >= 0.3
+        assert shown.index("3 claims: 2 holds, 1 broken") < shown.index("  seconds      CPU  claim")
+    refused = conduct(tmp_path, slow, "--durations", "-1")
+    assert (refused.returncode, len(refused.stderr.splitlines())) == (2, 1)
+
+
 def test_a_host_where_the_lab_cannot_be_entered(tmp_path: Path) -> None:
     (tmp_path / "test_it.py").write_text(GOOD)
     closed = CONDUCT.replace('target = "host"', 'target = "lab"')

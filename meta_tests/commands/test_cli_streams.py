@@ -96,6 +96,39 @@ def test_a_reader_who_leaves_does_not_mend_what_is_broken(tmp_path: Path) -> Non
     assert (done.returncode, done.stderr) == (1, "")
 
 
+# A report that cannot be written
+
+#: A disk of the size of two results.json, which only this run sees, in folder `out`; what is said of it is kept.
+DISK = 'mkdir out && mount -t tmpfs -o size={size} none out && {before} {{ "$@"; }}; status=$?; ls -A out; exit $status'
+
+
+def with_disk(folder: Path, size: str, before: str, *words: str) -> Any:
+    line = DISK.format(size=size, before=before)
+    return through_shell(f"unshare --map-root-user --mount bash -c '{line}' sh \"$@\"", *words, cwd=folder)
+
+
+@pytest.mark.parametrize("filled", [True, False], ids=["full", "nearly-full"])
+@pytest.mark.parametrize(("tests", "code"), [(GOOD, 3), (BROKEN, 1)], ids=["good", "broken"])
+def test_a_disk_is_full_of_reports(tmp_path: Path, tests: str, code: int, filled: bool) -> None:
+    """A full one is told of before anything is tried; one that fills up after it, and worse is still said."""
+    before = "head -c 1M /dev/zero > out/ballast 2>/dev/null;" if filled else ""
+    done = with_disk(tmp_path, "4k", before, *conducting(tmp_path, tests, "-n", "0", "--report", "out"))
+    if filled:
+        said = f"qemunet: --report: cannot write into '{tmp_path}/out': No space left on device\n"
+        assert (done.returncode, done.stdout, done.stderr) == (3, "ballast\n", said)
+    else:
+        assert (done.returncode, done.stderr) == (code, "")
+        assert f"{tmp_path}/out could not be written: No space left on device" in " ".join(done.stdout.split())
+        assert f"{3 if code == 1 else 2} claims: 2 holds" in done.stdout
+
+
+def test_a_folder_that_takes_no_files_is_wrong_usage(tmp_path: Path) -> None:
+    words = conducting(tmp_path, GOOD, "-n", "0", "--report", "out")
+    done = with_disk(tmp_path, "1M", "mount -o remount,ro out;", *words)
+    said = "qemunet: --report: cannot write into 'out': Read-only file system\n"
+    assert (done.returncode, done.stderr) == (2, said)
+
+
 # Errors that nobody foresaw
 
 CRASH = """

@@ -3,13 +3,15 @@
 import json
 import os
 import signal
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from meta_tests.commands.test_cli_interrupts import running
-from meta_tests.qemunet_command import GOOD, conduct
+from meta_tests.qemunet_command import GOOD, clean_environment, conduct
 from qemunet_tests.errors import UsageError
 from qemunet_tests.report.place import BEFORE, OF_A_RUN, begin
 from qemunet_tests.report.session_results import SessionResults
@@ -53,6 +55,70 @@ def test_only_the_last_run_is_in_before(folder: Path) -> None:
     begin(folder, "lab", "--report")
     assert results(folder / BEFORE)["seconds"] == 2
     assert names(folder / BEFORE) == {"results.json"}
+
+
+STEPS = ("rename", "unlink", "rmdir", "mkdir")
+
+
+@pytest.mark.parametrize("more", [(), ("summary.md",)], ids=["the-same-files", "fewer-files"])
+def test_wherever_the_move_is_ended_the_next_run_completes_it(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, more: tuple[str, ...]
+) -> None:
+    """Ended before each of its steps, in which names change; what a run was is never mixed with another's."""
+    begin(folder, "lab", "--report")
+    ended = 0
+    while True:
+        fill(folder, f"new {ended}", leaving_out=more)
+        fill(folder / BEFORE, f"old {ended}")
+        if not ended_at(monkeypatch, ended, folder):
+            break
+        assert not (folder / "results.json").exists() or content(folder) == {f"new {ended}"}
+        begin(folder, "lab", "--report")
+        assert content(folder / BEFORE) == {f"new {ended}"}
+        assert names(folder / BEFORE) == set(OF_A_RUN) - set(more)
+        assert names(folder) == {"results.json", "before", "mine"}
+        ended += 1
+    assert ended > 8
+
+
+def fill(folder: Path, text: str, leaving_out: tuple[str, ...] = ()) -> None:
+    """With the files of one run."""
+    for name in set(OF_A_RUN) - {"artifacts", "results.json", *leaving_out}:
+        (folder / name).write_text(text)
+    (folder / "results.json").write_text(json.dumps({**GREEN, "said": text}))
+    (folder / "artifacts" / "test").mkdir(parents=True, exist_ok=True)
+    (folder / "artifacts" / "test" / "console.log").write_text(text)
+
+
+def content(folder: Path) -> set[str]:
+    """What the files of the run in it say."""
+    files = [path for name in OF_A_RUN for path in [folder / name, *(folder / name).rglob("*")] if path.is_file()]
+    return {json.loads(each.read_text())["said"] if each.suffix == ".json" else each.read_text() for each in files}
+
+
+def ended_at(monkeypatch: pytest.MonkeyPatch, step: int, folder: Path) -> bool:
+    """Begin, and be killed at that step; False where there are not so many."""
+    left = iter(range(step))
+
+    class Killed(BaseException):
+        pass
+
+    def counted(real: Any) -> Any:
+        def do(*words: Any, **named: Any) -> Any:
+            if next(left, None) is None:
+                raise Killed
+            return real(*words, **named)
+
+        return do
+
+    with monkeypatch.context() as patched:
+        for name in STEPS:
+            patched.setattr(os, name, counted(getattr(os, name)))
+        try:
+            begin(folder, "lab", "--report")
+        except Killed:
+            return True
+    return False
 
 
 def test_a_run_that_found_nothing_displaces_nothing(folder: Path) -> None:
@@ -111,6 +177,23 @@ def test_a_run_that_is_done_says_so(tmp_path: Path) -> None:
     assert results(tmp_path / "out")["interrupted"] is False
     assert results(tmp_path / "out" / BEFORE)["interrupted"] is False
     assert names(tmp_path / "out" / BEFORE) == {"results.json", "junit.xml", "summary.md"}
+
+
+def test_the_card_ends_with_the_line_that_compares(tmp_path: Path) -> None:
+    first, second = (conduct(tmp_path, GOOD, "-n", "0", "--report", "my out") for _ in range(2))
+    assert "compare" not in first.stdout
+    assert second.stdout.splitlines()[-1] == "qemunet compare 'my out/before' 'my out'"
+    done = subprocess.run(
+        second.stdout.splitlines()[-1].replace("qemunet", f"{sys.executable} -m qemunet_tests", 1),
+        shell=True, cwd=tmp_path, capture_output=True, text=True, check=False, env=clean_environment(),
+    )  # fmt: skip
+    assert (done.returncode, done.stderr) == (0, "")
+    elsewhere = conduct(tmp_path, GOOD, "-n", "0", "--report", "-odd")
+    assert elsewhere.returncode == 2, "an option is missing its value"
+    conduct(tmp_path, GOOD, "-n", "0", "--report=-odd")
+    assert conduct(tmp_path, GOOD, "-n", "0", "--report=-odd").stdout.splitlines()[-1] == (
+        "qemunet compare ./-odd/before ./-odd"
+    )
 
 
 def test_a_before_that_is_no_folder_is_wrong_usage(tmp_path: Path) -> None:

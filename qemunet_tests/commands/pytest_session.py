@@ -154,6 +154,8 @@ def _report(console: Console, config: pytest.Config, ended: int) -> int:
     with contextlib.suppress(BrokenPipeError):
         console.print()
         print_card(console, results, says, reporter.written(), reporter.missed)
+        for line in reporter.after_card():
+            console.print(line, soft_wrap=True, highlight=False, markup=False)
     return code
 
 

@@ -17,14 +17,15 @@ EXAMPLES = """\
 examples:
   qemunet run                                everything, in the lab; needs no root
   qemunet run 'user/*' --report out          one mode; out/results.json and out/junit.xml
+  qemunet compare out/before out             what changed since the run that was reported there before
   qemunet run user/address --nic e1000       one claim, on the NIC that the documentation uses
   qemunet run --qemu ~/qemu/build/qemu-system-x86_64
                                              a QEMU of your own
   qemunet run --target host --bridge br0     this host's own network instead of the lab
 
 exit codes: 0 nothing is broken; 1 something is; 2 wrong usage; 3 nothing is known to be broken, but
-something is inconclusive or nothing could be tried. Ctrl-C ends the run and prints what is known so
-far; a second one ends it at once.
+something is inconclusive, nothing could be tried, or the report could not be written.
+Ctrl-C ends the run and prints what is known so far; a second one ends it at once.
 """
 
 

@@ -69,10 +69,10 @@ class Folder:
                 raise FileNotFoundError(errno.ENOENT, "no regular file", name)
             return stream.read(most_bytes)
 
-    def move(self, name: str, target: "Folder") -> None:
-        """Move something to another folder, if it is there, under the same name."""
+    def move(self, name: str, target: "Folder", new_name: str | None = None) -> None:
+        """Move something to another folder, if it is there, under the same name or a new one."""
         with contextlib.suppress(FileNotFoundError):
-            os.rename(name, name, src_dir_fd=self.descriptor, dst_dir_fd=target.descriptor)
+            os.rename(name, new_name or name, src_dir_fd=self.descriptor, dst_dir_fd=target.descriptor)
 
     def write_whole(self, name: str, content: bytes, mode: int = 0o644) -> Path:
         """Write a file so that a reader never sees half of it."""

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from qemunet_tests import hookspecs
-from qemunet_tests.errors import UsageError
+from qemunet_tests.errors import HarnessError, UsageError
 from qemunet_tests.isolation import own_python
 from qemunet_tests.options import CLAIMS, OF_PYTEST, OPTIONS
 from qemunet_tests.plugin import lab_entry, pytest_internals, session_state, workers
@@ -87,7 +87,7 @@ def _configure_session(config: pytest.Config) -> None:
             _configure_worker(config)
         else:
             _configure_report(config, settings(config).report)
-    except UsageError as error:
+    except (UsageError, HarnessError) as error:
         raise pytest.UsageError(str(error)) from None
 
 

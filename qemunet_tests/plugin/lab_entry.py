@@ -33,6 +33,7 @@ def enter_once(config: pytest.Config) -> None:
 
 def _begin(config: pytest.Config) -> None:
     """As the process that reports."""
+    chosen: Settings | None = None
     try:
         chosen = session_state.settings(config)
         if chosen.target == "lab":
@@ -42,7 +43,7 @@ def _begin(config: pytest.Config) -> None:
     except (HarnessError, Unavailable) as error:
         if config.pluginmanager.has_plugin(session_state.RUN_PLUGIN):
             raise
-        raise pytest.UsageError(f"the lab cannot be entered: {error}") from None
+        raise pytest.UsageError(f"{'the lab cannot be entered: ' if chosen else ''}{error}") from None
     workers.announce_controller(chosen.target)
 
 

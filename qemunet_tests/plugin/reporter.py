@@ -163,6 +163,8 @@ class Reporter:
         print_card(console, self.results(), _says(), self.written(), self.missed)
         terminalreporter.section("qemunet")
         terminalreporter.write(stream.getvalue())
+        for line in self.after_card():
+            terminalreporter.write_line(line)
         self._name_uncited(terminalreporter, heading=False)
 
     def _name_uncited(self, terminalreporter: Any, heading: bool = True) -> None:
@@ -180,6 +182,17 @@ class Reporter:
             *([f"written: {self.folder}"] if heading and self.folder else []),
         ]:
             terminalreporter.write_line(line)
+
+    def after_card(self) -> Iterator[str]:
+        """What the card ends with: the line that compares with the run before, and what was dear."""
+        from qemunet_tests.report.durations import lines
+        from qemunet_tests.report.place import line_to_type
+
+        if self._written and self.folder and (line := line_to_type(self.folder)):
+            yield "what changed since the run before it:"
+            yield line
+        if (most := self._settings().durations) is not None:
+            yield from lines(self.results(), most)
 
     def written(self) -> list[Path]:
         """The files that the report went into."""
