@@ -26,7 +26,7 @@ from qemunet_tests.observe.icmp import ping
 from qemunet_tests.observe.lease import _parse, lease
 from qemunet_tests.observe.nic import address_on, carrier, driver, interfaces
 from qemunet_tests.observe.process import backends, listening_sockets, tap_of
-from qemunet_tests.observe.reach import echoes
+from qemunet_tests.observe.reach import echoes, put_up
 from qemunet_tests.observe.tcp import bulk
 from qemunet_tests.qemu.netdev import Nic
 
@@ -68,6 +68,16 @@ def test_backends_and_what_is_behind_them(guest: Guest, shared_guest: Guest, lab
     assert tap_of(shared_guest) is None
     assert bridge_of(lab.host, "lo") is None
     assert bridge_of(lab.host, "no-such-link") is None
+
+
+@pytest.mark.parametrize("protocol", ["TCP", "UDP"])
+def test_a_guests_service_that_is_silent_in_the_guest_is_no_witness(guest: Guest, protocol: str) -> None:
+    service = put_up(guest, 7009, protocol)
+    service.must_answer()
+    guest.check("killall -STOP socat")
+    with pytest.raises(HarnessError, match=f"given at {protocol} 7009 is silent in the guest"):
+        service.must_answer()
+    guest.check("killall -KILL socat")
 
 
 def test_who_listens(guest: Guest, shared_guest: Guest, lab: Lab) -> None:

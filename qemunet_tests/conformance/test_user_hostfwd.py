@@ -52,11 +52,11 @@ def the_lan(target):
 @pytest.mark.claim("user/hostfwd-udp")
 def test_datagrams_pass_a_udp_forward(user_guest_with, target, claim):
     guest = user_guest_with("udp::2222-:7007")
-    got, word = lease_of(guest), put_up(guest, SERVICE, "UDP")
+    got, service = lease_of(guest), put_up(guest, SERVICE, "UDP")
 
     def called_by(caller, wait_seconds=10.0):
         station, address = caller(target)
-        return read_at(word, station, address, 2222, "UDP", wait_seconds)
+        return read_at(service, station, address, 2222, wait_seconds)
 
     host, lan, wire = called_by(the_host), called_by(the_lan), GuestWire(guest)
     # Silence is what is known of some, and waited for no longer than it takes to be told from slowness.
@@ -90,9 +90,9 @@ def test_datagrams_pass_a_udp_forward(user_guest_with, target, claim):
 def test_whom_a_forward_lets_in(user_guest_with, target, claim, rule, gets_in, kept_out):
     guest = user_guest_with(rule)
     assert lease_of(guest)
-    word = put_up(guest, SERVICE)
+    service = put_up(guest, SERVICE)
     callers = {who: caller(target) for who, caller in (gets_in | kept_out).items()}
-    said = {who: read_at(word, station, address, 2222) for who, (station, address) in callers.items()}
+    said = {who: read_at(service, station, address, 2222) for who, (station, address) in callers.items()}
     claim.sees("; ".join(f"{who} {answer}" for who, answer in said.items()))
     for who in gets_in:
         assert said[who].right, said[who].trouble
@@ -104,9 +104,12 @@ def test_whom_a_forward_lets_in(user_guest_with, target, claim, rule, gets_in, k
 def test_one_of_several_addresses_is_forwarded(user_guest_with, second_address, target, claim):
     guest = user_guest_with(f"tcp:{second_address}:2222-:7007")
     assert lease_of(guest)
-    word = put_up(guest, SERVICE)
-    given = read_at(word, target.neighbour, second_address, 2222)
-    others = [read_at(word, target.host, "127.0.0.1", 2222), read_at(word, target.neighbour, target.address, 2222)]
+    service = put_up(guest, SERVICE)
+    given = read_at(service, target.neighbour, second_address, 2222)
+    others = [
+        read_at(service, target.host, "127.0.0.1", 2222),
+        read_at(service, target.neighbour, target.address, 2222),
+    ]
     claim.sees(f"{second_address}: {given}; 127.0.0.1: {others[0]}; {target.address}: {others[1]}")
     assert given.right, given.trouble
     assert not any(other.answered for other in others), "other addresses are forwarded too"
@@ -115,11 +118,11 @@ def test_one_of_several_addresses_is_forwarded(user_guest_with, second_address, 
 @pytest.mark.claim("user/hostfwd-guest-default")
 def test_without_a_guest_address_the_first_lease_is_meant(user_guest_with, target, claim):
     guest = user_guest_with("tcp::2222-:7007", "tcp::2223-10.0.2.77:7007", options=("dhcpstart=10.0.2.40",))
-    got, word = lease_of(guest), put_up(guest, SERVICE)
-    leased = claim.sees(read_at(word, target.host, "127.0.0.1", 2222))
+    got, service = lease_of(guest), put_up(guest, SERVICE)
+    leased = claim.sees(read_at(service, target.host, "127.0.0.1", 2222))
     assert (got.address, leased.trouble) == ("10.0.2.40", ""), leased.trouble
     guest.check("ip addr flush dev eth0 && ip addr add 10.0.2.77/24 dev eth0")
-    moved, there = (read_at(word, target.host, "127.0.0.1", port, wait_seconds=2.0) for port in (2222, 2223))
+    moved, there = (read_at(service, target.host, "127.0.0.1", port, wait_seconds=2.0) for port in (2222, 2223))
     claim.sees(f"with {got.address}: {leased}; with 10.0.2.77: {moved}")
     # Whoever looks for a cause is not to find what was moved here.
     guest.check(f"ip addr add {got.interface} dev eth0")
@@ -142,12 +145,12 @@ def test_a_guest_address_can_be_given(user_guest_with, target, claim):
 def test_several_forwards_work_at_once(user_guest_with, target, claim):
     guest = user_guest_with("tcp::2222-:7007", "tcp::2223-:7008", "udp::2222-:7009")
     assert lease_of(guest)
-    words = {
+    services = {
         ("TCP", 2222): put_up(guest, 7007),
         ("TCP", 2223): put_up(guest, 7008),
         ("UDP", 2222): put_up(guest, 7009, "UDP"),
     }
-    said = {way: read_at(word, target.host, "127.0.0.1", way[1], way[0]) for way, word in words.items()}
+    said = {way: read_at(service, target.host, "127.0.0.1", way[1]) for way, service in services.items()}
     wrong = "; ".join(f"{protocol} {port}: {answer}" for (protocol, port), answer in said.items() if not answer.right)
     claim.sees(f"{sum(answer.right for answer in said.values())} of 3 lead to the guest{wrong and f' ({wrong})'}")
     assert not wrong, wrong

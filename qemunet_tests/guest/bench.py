@@ -1,6 +1,7 @@
 """The bench: what can boot guests here, and cleans up behind them."""
 
 import contextlib
+import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,7 +13,7 @@ from qemunet_tests.guest.documented_command_line import DocumentedGuests
 from qemunet_tests.guest.guest import BOOT_SECONDS, Guest
 from qemunet_tests.guest.guest_launcher import ChooseMac, GuestLauncher, MacPool
 from qemunet_tests.guest.living_guests import LivingGuests
-from qemunet_tests.guest.panic import TimerMissed, despite_its_timer
+from qemunet_tests.guest.panic import TimerMissed, despite_its_timer, require_timekeeping
 from qemunet_tests.guest.template import NETWORK
 from qemunet_tests.guest.template_builder import Freezer, restored
 from qemunet_tests.guest.templates import Templates
@@ -175,9 +176,11 @@ class Bench:
         return guest
 
     def _booted(self, nics: tuple[Nic, ...]) -> Guest:
+        started = time.monotonic()
         guest = self.start_cold(*nics)
         try:
             guest.wait_until_ready(self.pace.seconds(BOOT_SECONDS))
+            require_timekeeping(guest.run, started)
         except TimerMissed:
             self.discard(guest)
             raise

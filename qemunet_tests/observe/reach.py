@@ -8,6 +8,7 @@ import secrets
 import socket
 from dataclasses import dataclass
 
+from qemunet_tests.errors import HarnessError
 from qemunet_tests.guest.guest import Guest
 from qemunet_tests.isolation.station import Station
 from qemunet_tests.network.target import Endpoint
@@ -18,10 +19,12 @@ from qemunet_tests.timeouts import turns, whole
 #: A program of the guest that sends what it is given and prints what comes back. In software busybox's own starts in
 #: half of socat's time, and is on the post's disk; it speaks no UDP.
 SENDERS = {"TCP": "nc -w {wait_seconds} {address} {port}", "UDP": "socat -t {wait_seconds} - {dialled}"}
-LISTEN = {"TCP": "TCP4-LISTEN:{port},fork,reuseaddr", "UDP": "UDP4-RECVFROM:{port},fork"}
+#: Not socat's UDP4-RECVFROM with fork: it waits for its child in a way that misses the child's signal now and then, and
+#: then says nothing to anybody any more (1.7.4, seen after some 30 callers on a busy machine).
+LISTEN = {"TCP": "TCP4-LISTEN:{port},fork,reuseaddr", "UDP": "UDP4-LISTEN:{port},fork,reuseaddr"}
 #: Where a word has come in, it is taken first: socat answers nothing where it cannot hand it on.
 SAY = {"TCP": "echo {word}", "UDP": "read -r -n 1 _; echo {word}"}
-NO_ANSWER = "no answer"
+NO_ANSWER, NO_WORD = "no answer", "hangs up without a word"
 SOCKETS = {"TCP": socket.SOCK_STREAM, "UDP": socket.SOCK_DGRAM}
 
 
@@ -59,43 +62,70 @@ class BannerAnswer:
         return self.trouble or "answers"
 
 
-def put_up(guest: Guest, port: int, protocol: str = "TCP") -> str:
-    """Have the guest say a word at a port, to everybody who comes; returns the word. `protocol` is TCP or UDP."""
+@dataclass(frozen=True)
+class BannerService:
+    """A service of a guest that says `word` to everybody who comes."""
+
+    guest: Guest
+    port: int
+    protocol: str
+    word: str
+
+    def must_answer(self) -> None:
+        """Raises HarnessError where it is silent in the guest itself: whoever called it there is no witness then."""
+        dialled = f"{self.protocol}4:127.0.0.1:{self.port}"
+        for patience_seconds in turns(5):
+            wait = whole(patience_seconds)
+            heard = self.guest.run(
+                f"echo | timeout {wait + 1} socat -t {wait} - {dialled}", within_seconds=2 * wait + 5
+            )
+            if heard.text.strip() == self.word:
+                return
+        raise HarnessError(
+            f"the service that the guest was given at {self.protocol} {self.port} is silent in the guest"
+        )
+
+
+def put_up(guest: Guest, port: int, protocol: str = "TCP") -> BannerService:
+    """Have the guest say a word at a port, to everybody who comes. `protocol` is TCP or UDP."""
     word = secrets.token_hex(8)
     listen = LISTEN[protocol].format(port=port)
     say = SAY[protocol].format(word=word)
     guest.check(f"setsid socat {listen} SYSTEM:'{say}' >/dev/null 2>&1 </dev/null &")
     table = f"/proc/net/{protocol.lower()}"
     guest.check(f"until grep -q ':{port:04X} 00000000:0000' {table}; do usleep 20000; done")
-    return word
+    return BannerService(guest, port, protocol, word)
 
 
 def read_at(
-    word: str, station: Station, address: str, port: int, protocol: str = "TCP", wait_seconds: float = 10.0
+    service: BannerService, station: Station, address: str, port: int, wait_seconds: float = 10.0
 ) -> BannerAnswer:
-    """Whether a word is said at an address and port to somebody who calls from a station, and to him once more.
+    """What a guest's service says at an address and port to somebody who calls from a station, and to him once more.
 
-    Without an answer, he calls again.
+    Without an answer, he calls again. Raises HarnessError where nobody answers, and the service does not in the guest.
     """
-    first = _called(word, station, address, port, protocol, wait_seconds)
-    return _called(word, station, address, port, protocol, wait_seconds) if first.right else first
+    first = _called(service, station, address, port, wait_seconds)
+    answer = _called(service, station, address, port, wait_seconds) if first.right else first
+    if answer.trouble in (NO_ANSWER, NO_WORD):
+        service.must_answer()
+    return answer
 
 
-def _called(word: str, station: Station, address: str, port: int, protocol: str, wait_seconds: float) -> BannerAnswer:
+def _called(service: BannerService, station: Station, address: str, port: int, wait_seconds: float) -> BannerAnswer:
     answer = BannerAnswer(False, NO_ANSWER)
     for patience_seconds in turns(wait_seconds):
-        answer = _read_at(word, station, address, port, protocol, patience_seconds)
+        answer = _read_at(service, station, address, port, patience_seconds)
         if answer.trouble != NO_ANSWER:
             break
     return answer
 
 
-def _read_at(word: str, station: Station, address: str, port: int, protocol: str, wait_seconds: float) -> BannerAnswer:
-    with station.open_socket(SOCKETS[protocol], address) as caller:
+def _read_at(service: BannerService, station: Station, address: str, port: int, wait_seconds: float) -> BannerAnswer:
+    with station.open_socket(SOCKETS[service.protocol], address) as caller:
         caller.settimeout(wait_seconds)
         try:
             caller.connect((address, port))
-            if protocol == "UDP":
+            if service.protocol == "UDP":
                 caller.send(b"who is there?")
             said = caller.recv(64).decode(errors="replace").strip()
         except TimeoutError:
@@ -103,5 +133,5 @@ def _read_at(word: str, station: Station, address: str, port: int, protocol: str
         except OSError as refusal:
             return BannerAnswer(False, refusal.strerror or str(refusal))
     if not said:
-        return BannerAnswer(False, "hangs up without a word")
-    return BannerAnswer(True, "" if said == word else "another service answers")
+        return BannerAnswer(False, NO_WORD)
+    return BannerAnswer(True, "" if said == service.word else "another service answers")
