@@ -65,7 +65,7 @@ def two_forwards_to_one_service(lab: Lab) -> None:
 
 
 @fault("user/hostfwd-loopback-only", cause="no answer",
-       sentinels=(*USER_SENTINELS, "user/hostfwd-bad-syntax"))  # fmt: skip
+       sentinels=(*USER_SENTINELS, "user/hostfwd-port-taken"))  # fmt: skip
 def second_calls_dropped(lab: Lab) -> None:
     """Something lets the first connection to a port pass, and no second one for an hour."""
     rule = "tcp dport 2222 tcp flags & (syn | ack) == syn limit rate over 1/hour burst 1 packets drop"
