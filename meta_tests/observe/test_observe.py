@@ -20,7 +20,7 @@ from qemunet_tests.modes.user import UserNetdev
 from qemunet_tests.network import Lab, lab_addresses
 from qemunet_tests.network.target import Endpoint
 from qemunet_tests.observe.bridge import bridge_of
-from qemunet_tests.observe.dhcp import _message_type, dhcp_messages
+from qemunet_tests.observe.dhcp import dhcp_messages, message_type
 from qemunet_tests.observe.dns import addresses_of, host_answers
 from qemunet_tests.observe.icmp import ping
 from qemunet_tests.observe.lease import _parse, lease
@@ -188,4 +188,4 @@ def test_dhcp_on_the_wire(guest: Guest) -> None:
     ],
 )
 def test_a_frame_is_dhcp_or_not(frame: bytes, kind: str | None) -> None:
-    assert _message_type(frame) == kind
+    assert message_type(frame) == kind

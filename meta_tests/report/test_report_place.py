@@ -176,7 +176,7 @@ def test_a_run_that_is_done_says_so(tmp_path: Path) -> None:
         assert conduct(tmp_path, GOOD, "-n", "0", "--report", "out").returncode == 0
     assert results(tmp_path / "out")["interrupted"] is False
     assert results(tmp_path / "out" / BEFORE)["interrupted"] is False
-    assert names(tmp_path / "out" / BEFORE) == {"results.json", "junit.xml", "summary.md"}
+    assert names(tmp_path / "out" / BEFORE) == {"results.json", "junit.xml", "summary.md", "report.html"}
 
 
 def test_the_card_ends_with_the_line_that_compares(tmp_path: Path) -> None:

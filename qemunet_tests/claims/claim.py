@@ -59,12 +59,14 @@ def _as_words(value: object) -> object:
 class Claim(Bounded):
     """One documented statement.
 
+    `topic` is the file's within the mode's folder, None for what stands in the mode's own file.
     `says` is our own sentence. `untested` is the reason why no test cites the claim. `diagnosis` names what is
     looked at for a cause when the claim breaks. `deviations` have names, by which a test says which one it saw.
     """
 
     id: str = Field(pattern=r"^[a-z0-9-]+/[a-z0-9-]+$")
     mode: str
+    topic: str | None = None
     says: Sentence
     source: Source
     expected: Sentence

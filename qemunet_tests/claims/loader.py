@@ -99,11 +99,12 @@ def _tables(document: dict[str, Any], file: Path) -> dict[str, Any]:
 
 
 def _claim(file: Path, mode: str, slug: str, table: dict[str, Any]) -> Claim:
-    for key in ("id", "mode"):
+    for key in ("id", "mode", "topic"):
         if key in table:
             raise UsageError(f"{file}: claim {mode}/{slug}: {key}: the place of the table says it already")
     try:
-        return Claim(id=f"{mode}/{slug}", mode=mode, **table)
+        topic = file.stem if file.parent.name == mode else None
+        return Claim(id=f"{mode}/{slug}", mode=mode, topic=topic, **table)
     except ValidationError as wrong:
         raise UsageError(f"{file}: claim {mode}/{slug}: {_first_of(wrong)}") from None
 

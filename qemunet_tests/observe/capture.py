@@ -123,10 +123,15 @@ def whole_capture(guest: Guest, nic: int = 0) -> list[bytes]:
 
 def _records(capture: Path, at: int) -> Iterator[bytes]:
     content = capture.read_bytes() if capture.exists() else b""
+    return (frame for _, frame in frames_in(content, at))
+
+
+def frames_in(content: bytes, at: int = PCAP_HEADER_BYTES) -> Iterator[tuple[float, bytes]]:
+    """The frames of a capture that QEMU wrote on this machine, each with its time in seconds; one cut off comes so."""
     while at + RECORD_HEADER_BYTES <= len(content):
-        length = struct.unpack_from("=8xI", content, at)[0]
+        seconds, microseconds, length = struct.unpack_from("=III", content, at)
         at += RECORD_HEADER_BYTES
-        yield content[at : at + length]
+        yield seconds + microseconds / 1e6, content[at : at + length]
         at += length
 
 

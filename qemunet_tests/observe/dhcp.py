@@ -56,7 +56,7 @@ def timed_dhcp_messages(guest: Guest, nic: int = 0) -> list[tuple[str, float]]:
     if not _has_packets(capture):
         return []
     with RawPcapReader(str(capture)) as reader:
-        return [(kind, at.sec + at.usec / 1e6) for frame, at in reader if (kind := _message_type(frame))]
+        return [(kind, at.sec + at.usec / 1e6) for frame, at in reader if (kind := message_type(frame))]
 
 
 def seconds_to_offer(guest: Guest, nic: int = 0) -> float | None:
@@ -72,7 +72,8 @@ def _has_packets(capture: Path) -> bool:
     return capture.exists() and capture.stat().st_size > pcap_header_bytes
 
 
-def _message_type(frame: bytes) -> str | None:
+def message_type(frame: bytes) -> str | None:
+    """Of a DHCP message in a frame; None where there is none."""
     at = frame.find(DHCP_COOKIE)
     if at < 0:
         return None
@@ -90,7 +91,7 @@ def told_by_dhcp(guest: Guest, kind: str) -> Iterator[dict[str, str]]:
 
     for frame in whole_capture(guest):
         at = frame.find(DHCP_COOKIE)
-        if at < COOKIE_AT or _message_type(frame) != kind:
+        if at < COOKIE_AT or message_type(frame) != kind:
             continue
         message = BOOTP(frame[at - COOKIE_AT :])
         options = [each for each in message[DHCP].options if isinstance(each, tuple)] if DHCP in message else []

@@ -127,6 +127,8 @@ class Reporter:
     def _write(self, junit: Path | None) -> None:
         from qemunet_tests.report.earlier import missed
         from qemunet_tests.report.junit import in_words_of_claims
+        from qemunet_tests.report.page.html_page import PAGE_FILE, html_page
+        from qemunet_tests.report.passed_packets import with_packets
         from qemunet_tests.report.summary import append_for_the_job, markdown
 
         self.missed = missed(self.results())
@@ -136,12 +138,14 @@ class Reporter:
         summary = markdown(results, _says())
         if self.folder:
             try:
+                results = with_packets(results)
                 self._written.append(write_results(results, self.folder))
                 self._written.append(write_whole(self.folder / SUMMARY_FILE, summary))
                 if junit and junit.stat().st_size:
                     self._written.append(
                         write_whole(self.folder / JUNIT_FILE, in_words_of_claims(junit.read_text("utf-8")))
                     )
+                self._written.append(write_whole(self.folder / PAGE_FILE, html_page(results)))
             except OSError as error:
                 self.session.trouble.append(f"{self.folder} could not be written: {error.strerror}")
         try:

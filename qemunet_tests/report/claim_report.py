@@ -129,6 +129,7 @@ class ClaimReport:
             reason=_printable(why.reason if why else self._deviation),
             remedy=_printable(why.remedy if why else None),
             cause=why.key if why else None,
+            lost=why.lost if why else None,
         )
 
     def _spent(self) -> float | None:

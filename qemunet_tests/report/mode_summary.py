@@ -21,8 +21,8 @@ _SHORTCOMINGS = {
 }
 
 
-def mode_summary(mode: str, verdicts: Sequence[ClaimVerdict]) -> str:
-    """One sentence about one mode."""
+def mode_summary(mode: str, verdicts: Sequence[ClaimVerdict], most_named: int | None = None) -> str:
+    """One sentence about one mode. Of each verdict at most `most_named` claims are named, all of them without it."""
     found = {each.verdict for each in verdicts}
     if not found & {Verdict.HOLDS, Verdict.DEVIATES}:
         for verdict, meaning in _HOPELESS:
@@ -33,7 +33,7 @@ def mode_summary(mode: str, verdicts: Sequence[ClaimVerdict]) -> str:
     holding = sum(each.verdict is Verdict.HOLDS for each in verdicts)
     if holding == len(verdicts):
         return f"{mode}: the one promise tried holds" if holding == 1 else f"{mode}: all {holding} promises hold"
-    parts = [part for verdict in _SHORTCOMINGS if (part := _shortcoming(verdict, verdicts))]
+    parts = [part for verdict in _SHORTCOMINGS if (part := _shortcoming(verdict, verdicts, most_named))]
     return f"{mode}: {holding} of {len(verdicts)} promises hold; {'; '.join(parts)}"
 
 
@@ -48,9 +48,15 @@ def _all_broken(verdicts: Sequence[ClaimVerdict]) -> str:
     return f"the one promise{others or ' tried'} is broken, {broken[0]}"
 
 
-def _shortcoming(verdict: Verdict, verdicts: Sequence[ClaimVerdict]) -> str:
+def _shortcoming(verdict: Verdict, verdicts: Sequence[ClaimVerdict], most_named: int | None) -> str:
     slugs = [each.claim.partition("/")[2] for each in verdicts if each.verdict is verdict]
     if not slugs:
         return ""
     singular, plural = _SHORTCOMINGS[verdict]
-    return f"{len(slugs)} {singular if len(slugs) == 1 else plural}: {', '.join(slugs)}"
+    return f"{len(slugs)} {singular if len(slugs) == 1 else plural}: {_named(slugs, most_named)}"
+
+
+def _named(slugs: Sequence[str], most: int | None) -> str:
+    if most is None or len(slugs) <= most + 1:
+        return ", ".join(slugs)
+    return f"{', '.join(slugs[:most])} and {len(slugs) - most} more"

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,6 +13,7 @@ from qemunet_tests.report.uncited import Tally
 from qemunet_tests.report.verdict_of_test import Verdict, VerdictOfTest, worst
 
 if TYPE_CHECKING:
+    from qemunet_tests.claims import Claim
     from qemunet_tests.report.shapes import ClaimVerdict, Results
 
 RESULTS_FILE = "results.json"
@@ -79,14 +81,17 @@ def verdicts_of(findings: Sequence[VerdictOfTest], qemu: Mapping[str, str | None
     """One verdict per claim, in the order in which the claims are listed; all were seen on one `qemu`."""
     from qemunet_tests.claims import load
 
-    by_claim: dict[str, list[VerdictOfTest]] = {claim: [] for claim in load()}
+    known = load()
+    by_claim: dict[str, list[VerdictOfTest]] = {claim: [] for claim in known}
     for finding in findings:
         by_claim.setdefault(finding.claim, []).append(finding)
-    return [_verdict_of(claim, group, qemu) for claim, group in by_claim.items() if group]
+    return [_verdict_of(claim, known.get(claim), group, qemu) for claim, group in by_claim.items() if group]
 
 
-def _verdict_of(claim: str, findings: list[VerdictOfTest], qemu: Mapping[str, str | None]) -> "ClaimVerdict":
-    from qemunet_tests.report.shapes import ClaimVerdict
+def _verdict_of(
+    claim: str, table: "Claim | None", findings: list[VerdictOfTest], qemu: Mapping[str, str | None]
+) -> "ClaimVerdict":
+    from qemunet_tests.report.shapes import ClaimVerdict, FrameLoss
 
     # Workers finish in any order; the report must not depend on it.
     ordered = sorted(findings, key=lambda finding: finding.test)
@@ -101,6 +106,10 @@ def _verdict_of(claim: str, findings: list[VerdictOfTest], qemu: Mapping[str, st
         reason=deciding.reason,
         remedy=deciding.remedy,
         cause=deciding.cause,
+        lost=FrameLoss.model_validate(asdict(deciding.lost)) if deciding.lost else None,
+        says=table and table.says,
+        source=table and table.source,
+        topic=table and table.topic,
         tests=[finding.test for finding in ordered],
         seconds=round(sum(finding.seconds for finding in ordered), 3),
         cpu_seconds=_summed([finding.cpu_seconds for finding in ordered]),

@@ -22,9 +22,30 @@ class Versioned(Shape):
     schema_number: Literal[1] = Field(1, alias="schema")
 
 
+class FrameLoss(Shape):
+    """Between which two places a frame was lost; `missed_at` is null where it left the last of `places`, unanswered."""
+
+    what: str
+    places: list[str]
+    seen_at: str
+    missed_at: str | None
+
+
+class PassedPackets(Shape):
+    """Packets alike that passed a guest's NIC: one line says what they were. Seconds since the capture's first."""
+
+    nic: str
+    line: str
+    count: int
+    first_seconds: float
+    last_seconds: float
+
+
 class ClaimVerdict(Shape):
     """What became of one claim, all its tests together. Details are those of the test that decided.
 
+    `says`, `source` and `topic` are those of the claim's table at the time. `lost` is where a frame was lost, where
+    one was followed, and `packets` what passed the guests of whom artifacts were kept, in the order of first sight.
     `qemu`, `slirp` and `passt` are the versions that it was seen on. `cpu_seconds` is what the process that ran the
     tests spent of the processors meanwhile, with all that it started, guests included. `cause` is the same for all
     claims that one cause broke, and null where none was named. All are null where they are not known.
@@ -45,6 +66,11 @@ class ClaimVerdict(Shape):
     passt: str | None = None
     cpu_seconds: float | None = None
     cause: str | None = None
+    says: str | None = None
+    source: Source | None = None
+    topic: str | None = None
+    lost: FrameLoss | None = None
+    packets: list[PassedPackets] = Field([])
 
 
 class HostDescription(Shape):

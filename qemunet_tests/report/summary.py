@@ -40,7 +40,7 @@ def append_for_the_job(text: str) -> None:
 
 def _lines(results: Results, says: Mapping[str, str]) -> Iterator[str]:
     found = [each.verdict for each in results.verdicts]
-    yield f"## qemunet: {_headline(results)}"
+    yield f"## qemunet: {headline(results)}"
     yield ""
     if found:
         yield from table(list(Verdict), [[str(found.count(verdict)) for verdict in Verdict]])
@@ -59,7 +59,8 @@ def _lines(results: Results, says: Mapping[str, str]) -> Iterator[str]:
     yield from _bench(results)
 
 
-def _headline(results: Results) -> str:
+def headline(results: Results) -> str:
+    """What became of the whole run, without a full stop."""
     found = [each.verdict for each in results.verdicts]
     own = results.uncited
     if not found and (tests := own.passed + own.failed):

@@ -1,8 +1,11 @@
 """What one test found out about one claim, on its way from the process that ran it to the report."""
 
+import json
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from enum import StrEnum
+
+from qemunet_tests.host.obstacle import LostFrame
 
 
 class Verdict(StrEnum):
@@ -28,12 +31,16 @@ ARTIFACT = "qemunet.artifact"
 _TEST = "qemunet.test"
 _SECONDS = "qemunet.seconds"
 _CPU_SECONDS = "qemunet.cpu_seconds"
+_LOST = "qemunet.lost"
 _TEXTS = ("expected", "observed", "reason", "remedy", "cause")
 
 
 @dataclass(frozen=True)
 class VerdictOfTest:
-    """One test's verdict on one claim. `test` is a name for people, never a key; `cause` is the key of an obstacle."""
+    """One test's verdict on one claim. `test` is a name for people, never a key; `cause` is the key of an obstacle.
+
+    `lost` is where a frame was lost to that.
+    """
 
     claim: str
     verdict: Verdict
@@ -46,6 +53,7 @@ class VerdictOfTest:
     artifacts: tuple[str, ...] = ()
     cause: str | None = None
     cpu_seconds: float | None = None
+    lost: LostFrame | None = None
 
     def as_properties(self) -> list[tuple[str, object]]:
         """User properties of a pytest report: they survive pytest-xdist, and end up in junit.xml.
@@ -60,6 +68,7 @@ class VerdictOfTest:
             (_TEST, self.test),
             (_SECONDS, f"{self.seconds:.3f}"),
             *([] if self.cpu_seconds is None else [(_CPU_SECONDS, f"{self.cpu_seconds:.3f}")]),
+            *([(_LOST, json.dumps(asdict(self.lost)))] if self.lost else []),
         ]
 
     @classmethod
@@ -80,5 +89,11 @@ class VerdictOfTest:
             reason=values.get("reason"),
             remedy=values.get("remedy"),
             cause=values.get("cause"),
+            lost=_lost(values[_LOST]) if _LOST in values else None,
             artifacts=tuple(value for name, value in pairs if name == ARTIFACT),
         )
+
+
+def _lost(text: str) -> LostFrame:
+    told = json.loads(text)
+    return LostFrame(**{**told, "places": tuple(told["places"])})

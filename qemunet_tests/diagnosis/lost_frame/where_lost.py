@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from qemunet_tests.diagnosis.failure import Failure
 from qemunet_tests.diagnosis.lost_frame import filters_on_path, search
 from qemunet_tests.diagnosis.lost_frame.frame_path import Trail
-from qemunet_tests.host.obstacle import Obstacle
+from qemunet_tests.host.obstacle import LostFrame, Obstacle
 from qemunet_tests.observe.icmp import FULL_SIZE_BYTES, largest_answered
 
 REST = 3
@@ -40,13 +40,14 @@ def _lost(scene: Failure) -> tuple[Obstacle, bool] | None:
     means = ", by the kernel's counters," if trail.unheard else ""
     lost = f"the {what} was{means} seen at {before} and not at {after}{seen_off_path}: it is lost between them"
     found = list(_standing_between(scene, trail, before, after, of_answer))
+    frame = LostFrame(what, trail.places, before, after)
     if not found and trail.unheard:
-        return Obstacle(f"{lost}, by something that only root may see{_counted(trail)}", AS_ROOT), False
+        return Obstacle(f"{lost}, by something that only root may see{_counted(trail)}", AS_ROOT, lost=frame), False
     if not found:
         look = LOOK.format(_link_of(before, after))
-        return Obstacle(f"{lost}, by something that is not known to us{_counted(trail)}", look), False
+        return Obstacle(f"{lost}, by something that is not known to us{_counted(trail)}", look, lost=frame), False
     names = "; and ".join(each.reason for each in found[:REST])
-    return Obstacle(f"{lost}, where this stands: {names}", found[0].remedy), True
+    return Obstacle(f"{lost}, where this stands: {names}", found[0].remedy, lost=frame), True
 
 
 def _counted(trail: Trail) -> str:
@@ -65,6 +66,7 @@ def hidden(scene: Failure) -> Obstacle | None:
         f"no answer to the {trail.exchange.question} was seen at {trail.places[-1]}, where {found[0].reason} decides "
         "about what comes in before anybody can listen",
         found[0].remedy,
+        lost=_beyond(trail),
     )
 
 
@@ -82,10 +84,13 @@ def host_silent(scene: Failure) -> Obstacle | None:
         *filters_on_path.at_link(host, last, leaving=True),
     ]
     reached = f"the {trail.exchange.question} reached {last}, and this host gave no answer"
+    lost = _beyond(trail)
     if not found:
-        return Obstacle(f"{reached}{_counted(trail)}", AS_ROOT if trail.unheard else LOOK.format(last))
+        return Obstacle(f"{reached}{_counted(trail)}", AS_ROOT if trail.unheard else LOOK.format(last), lost=lost)
     return Obstacle(
-        f"{reached}, where this stands: {'; and '.join(each.reason for each in found[:REST])}", found[0].remedy
+        f"{reached}, where this stands: {'; and '.join(each.reason for each in found[:REST])}",
+        found[0].remedy,
+        lost=lost,
     )
 
 
@@ -97,17 +102,24 @@ def unanswered(scene: Failure) -> Obstacle | None:
     exchange, last = trail.exchange, trail.places[-1]
     if exchange.inward:
         reason = f"the {exchange.question} reached {last} and the guest gave no answer"
-        return Obstacle(reason, "look at the guest's own firewall and services")
+        return Obstacle(reason, "look at the guest's own firewall and services", lost=_beyond(trail))
     if fits := _largest_answered(scene, trail):
         return Obstacle(
             f"the {exchange.question} left this host at {last}, and no answer came in there: beyond {last} packets of "
             f"more than {fits} bytes vanish and smaller ones are answered",
             f"mend the MTU of the LAN behind {last}, or -device virtio-net-pci,host_mtu={fits}",
+            lost=_beyond(trail),
         )
     return Obstacle(
         f"the {exchange.question} left this host at {last}, and no answer came in there: this host is not to blame",
         f"look beyond {last}: the switch's port and what it admits, then the machine that should answer",
+        lost=_beyond(trail),
     )
+
+
+def _beyond(trail: Trail) -> LostFrame:
+    """The question passed every place that we can listen at, and no answer came in at the last of them."""
+    return LostFrame(trail.exchange.question, trail.places, trail.places[-1], None)
 
 
 def unseen(scene: Failure) -> Obstacle | None:

@@ -1,0 +1,202 @@
+"""report.html as people open it: in a real browser."""
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+from meta_tests.report.browser import PHONE, Browser
+from meta_tests.report.conftest import Open
+from meta_tests.samples.pages import (
+    FIREWALL_REMEDY,
+    HELPER,
+    HELPER_REMEDY,
+    HOSTILE,
+    PRIVILEGE,
+    broken_host,
+    healthy_run,
+    hostile_run,
+    many_claims,
+)
+from qemunet_tests.claims import load
+from qemunet_tests.report.shapes import Results
+from qemunet_tests.report.verdict_of_test import Verdict
+
+#: Where somebody wants to see for himself.
+SHOTS = os.environ.get("QEMUNET_SHOTS")
+MOST_BYTES = 2_000_000
+SHOWN = ".claim:not([hidden])"
+
+
+def shot(browser: Browser, name: str, whole: bool = False) -> None:
+    if SHOTS:
+        browser.shoot(Path(SHOTS, f"{name}.png"), whole)
+
+
+def search(browser: Browser, words: str) -> None:
+    field = browser.driver.find_element("id", "search")
+    field.clear()
+    field.send_keys(words)
+
+
+def untick(browser: Browser, verdict: str) -> None:
+    browser.driver.find_element("css selector", f"#filter input[value={verdict}]").click()
+
+
+def test_a_reader_finds_the_answer_the_cause_and_the_claim(opened: Open) -> None:
+    """The one that every run of the project's own tests has."""
+    results = broken_host()
+    browser = opened(results)
+    shot(browser, "broken-desktop")
+    counts = {verdict: sum(each.verdict is verdict for each in results.verdicts) for verdict in Verdict}
+    assert browser.text("h1") == f"{counts[Verdict.BROKEN]} of {len(results.verdicts)} claims are broken."
+    assert browser.texts(".counts li") == [
+        f"{counts[verdict]} {sign} {verdict}" for verdict, sign in zip(Verdict, "✗?≈✓–", strict=True) if counts[verdict]
+    ]
+    # What to mend first is on the first screen, with the line to type.
+    assert browser.text(".box-first code") == HELPER_REMEDY
+    assert browser.ask("document.querySelector('.box-first').getBoundingClientRect().bottom < innerHeight")
+    # One cause is one finding, whatever it broke.
+    causes = browser.texts("#causes .finding h3")
+    assert causes[0] == f"1. {HELPER}"
+    assert len(causes) == 3
+    assert causes[2] == "No cause was found: user/lease-time"
+    assert browser.text("#causes").count(HELPER_REMEDY) == 1
+    assert PRIVILEGE in browser.text("#unavailable")
+    assert len(browser.texts("#unavailable .finding")) == 1
+    # A claim is found by verdict and by words, and says everything.
+    everything = [each.claim for each in results.verdicts]
+    assert browser.texts(f"{SHOWN} .id") == everything
+    for verdict in ("holds", "deviates", "unavailable"):
+        untick(browser, verdict)
+    search(browser, "7007 tcp")
+    assert browser.texts(f"{SHOWN} .id") == ["user/reach-lan-tcp", "user/bulk-both-ways"]
+    assert browser.text("#shown") == f"2 of {len(everything)} shown"
+    assert browser.texts("#contract .mode:not([hidden]) h3") == ["user"]
+    browser.driver.find_element("css selector", f"{SHOWN} summary").click()
+    said = browser.text(f"{SHOWN} .inside")
+    claim = load()["user/reach-lan-tcp"]
+    for text in (claim.says, claim.source.document, "192.168.1.10:7007 does not answer", FIREWALL_REMEDY, "9.0 s"):
+        assert text in said
+    # A link to a claim that is filtered away opens it all the same.
+    browser.driver.find_element("css selector", '#causes a[href="#claim/bridge/lease-address"]').click()
+    browser.await_("document.getElementById('claim/bridge/lease-address').open")
+    assert len(browser.texts(f"{SHOWN} .id")) == len(everything)
+    assert browser.ask("performance.getEntriesByType('resource').length") == 0
+
+
+@pytest.mark.slow
+def test_nothing_that_others_say_is_obeyed(opened: Open) -> None:
+    results = hostile_run()
+    browser = opened(results)
+    shot(browser, "hostile")
+    assert browser.ask("document.title").startswith("qemunet on </script>")
+    assert browser.ask("document.querySelectorAll('script').length") == 2
+    assert browser.ask("document.querySelectorAll('img, base, iframe, object, [onmouseover], [onerror]').length") == 0
+    addresses = browser.ask("Array.from(document.querySelectorAll('a'), each => each.getAttribute('href'))")
+    assert [each for each in addresses if not each.startswith(("#claim/", "#cause-", "./artifacts/"))] == []
+    shown = browser.ask("document.body.textContent")
+    for text in HOSTILE:
+        assert shown.count(text) > 5
+    # What is for scripts is what they would have read in results.json.
+    kept = browser.ask("document.getElementById('results').textContent")
+    assert Results.model_validate_json(kept) == results
+
+
+@pytest.mark.slow
+def test_only_addresses_of_the_web_are_links(opened: Open) -> None:
+    results = healthy_run()
+    browser = opened(results)
+    shot(browser, "healthy-desktop")
+    script = "Array.from(document.querySelectorAll('dd > a'), each => each.href)"
+    public = [claim.source.url for claim in load().values() if claim.source.url]
+    assert len(public) > 3
+    assert browser.ask(script) == public
+    assert browser.text("h1") == f"Nothing is broken in {len(results.verdicts)} claims."
+    assert browser.ask("document.querySelector('#causes, #unavailable, .box-first')") is None
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("size", [PHONE, (320, 640), (1200, 900)])
+def test_it_fits_its_window_and_can_be_read_there(opened: Open, size: tuple[int, int], scheme: str) -> None:
+    browser = opened(broken_host())
+    browser.resize(size)
+    browser.prefer(color_scheme=scheme)
+    shot(browser, f"broken-{size[0]}-{scheme}")
+    browser.ask("document.querySelectorAll('details').forEach(each => { each.open = true; })")
+    assert browser.ask("document.documentElement.scrollWidth <= innerWidth")
+    low = browser.ask(CONTRASTS)
+    assert [each for each in low if each[1] < 4.5] == []
+    assert len(low) > 100
+
+
+#: Each text's contrast with what is behind it, as WCAG 2 counts it: [text, ratio].
+CONTRASTS = """(() => {
+  const parse = text => text.match(/[\\d.]+/g).map(Number);
+  const part = value => { const v = value / 255; return v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4; };
+  const light = ([r, g, b]) => 0.2126 * part(r) + 0.7152 * part(g) + 0.0722 * part(b);
+  const behind = element => {
+    for (let each = element; each; each = each.parentElement) {
+      const colour = parse(getComputedStyle(each).backgroundColor);
+      if (colour.length === 3 || colour[3] > 0) return colour;
+    }
+    return [255, 255, 255];
+  };
+  return Array.from(document.querySelectorAll("body *")).filter(each => each.offsetParent && Array.from(each.childNodes)
+    .some(node => node.nodeType === 3 && node.textContent.trim())).map(each => {
+      const [a, b] = [light(parse(getComputedStyle(each).color)), light(behind(each))].sort((x, y) => y - x);
+      return [each.textContent.slice(0, 40), (a + 0.05) / (b + 0.05)];
+  });
+})()"""
+
+
+@pytest.mark.slow
+def test_the_keyboard_reaches_and_opens_everything(opened: Open) -> None:
+    browser = opened(broken_host())
+    claims = "Array.from(document.querySelectorAll('.claim summary')).every(each => each.tabIndex === 0)"
+    assert browser.ask(claims)
+    named = "each.ariaLabel || each.textContent.trim() || each.closest('label')"
+    nameless = f"Array.from(document.querySelectorAll('input, button, svg')).filter(each => !({named}))"
+    assert browser.ask(f"{nameless}.length") == 0
+    first = browser.driver.find_element("css selector", ".claim summary")
+    first.send_keys("\n")
+    assert browser.ask("document.querySelector('.claim').open")
+
+
+@pytest.mark.slow
+def test_on_paper_what_does_not_hold_is_whole(opened: Open) -> None:
+    browser = opened(broken_host())
+    search(browser, "nothing of that kind")
+    assert browser.texts(SHOWN) == []
+    paper = browser.print()
+    assert paper.startswith(b"%PDF")
+    if SHOTS:
+        Path(SHOTS, "broken.pdf").write_bytes(paper)
+    opened_on_paper = browser.ask("Array.from(document.querySelectorAll('.claim[open] .id'), each => each.textContent)")
+    assert opened_on_paper == [
+        "user/no-privilege",
+        "user/lease-time",
+        "user/hostfwd-udp",
+        "bridge/acl-missing",
+        "bridge/setuid-works",
+    ]
+
+
+@pytest.mark.slow
+def test_four_hundred_claims_are_drawn_in_a_second_and_stay_small(opened: Open) -> None:
+    browser = opened(many_claims(400))
+    shot(browser, "many-desktop")
+    assert len(browser.ask("document.documentElement.outerHTML").encode()) < MOST_BYTES
+    assert len(browser.texts(f"{SHOWN} .id")) == 400
+    took = "performance.getEntriesByType('navigation')[0]"
+    drawn_ms = browser.ask(f"{took}.loadEventEnd - {took}.startTime")
+    search(browser, "lease")
+    filtered_ms = browser.ask(
+        "(() => { const began = performance.now(); document.getElementById('search').dispatchEvent(new Event('input'));"
+        "document.body.offsetHeight; return performance.now() - began; })()"
+    )
+    if SHOTS:
+        Path(SHOTS, "milliseconds.json").write_text(json.dumps({"drawn": drawn_ms, "filtered": filtered_ms}))
+    assert 0 < len(browser.texts(f"{SHOWN} .id")) < 400

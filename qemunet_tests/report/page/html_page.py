@@ -1,0 +1,68 @@
+"""The page as text. Whatever a guest, a name server or a host's name may say is shown, and never obeyed."""
+
+import base64
+import functools
+import hashlib
+from pathlib import Path
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from qemunet_tests.report.page.network_drawing import chain, network
+from qemunet_tests.report.page.page_view import PageView, anchor, capitalized, folder_beside, web_address
+from qemunet_tests.report.shapes import Results
+from qemunet_tests.report.verdict_of_test import Verdict
+
+PAGE_FILE = "report.html"
+TEMPLATES = Path(__file__).parent / "templates"
+
+
+def html_page(results: Results, beside: bool = True) -> str:
+    """The whole page. It loads nothing: a browser would refuse to, and to run any script but ours.
+
+    `beside`: it goes into the folder of the report, so that the artifacts there can be linked.
+    """
+    script = _own("page.js")
+    return (
+        _environment()
+        .get_template("page.html")
+        .render(
+            view=PageView.of(results),
+            beside=beside,
+            verdicts=list(Verdict),
+            style=_own("page.css"),
+            script=script,
+            policy=_policy(script),
+            document=results.model_dump(mode="json", by_alias=True),
+        )
+    )
+
+
+@functools.cache
+def _environment() -> Environment:
+    made = Environment(
+        loader=FileSystemLoader(TEMPLATES),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    made.filters |= {
+        "anchor": anchor,
+        "capitalize_first": capitalized,
+        "folder_beside": folder_beside,
+        "web_address": web_address,
+    }
+    made.globals |= {"chain": chain, "network": network}
+    return made
+
+
+def _own(name: str) -> str:
+    """A file of ours that goes into the page as it is."""
+    return (TEMPLATES / name).read_text(encoding="utf-8")
+
+
+def _policy(script: str) -> str:
+    """Content-Security-Policy: our script by its digest, styles, and nothing else."""
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    allowed = f"style-src 'unsafe-inline'; script-src 'sha256-{digest}'"
+    return f"default-src 'none'; {allowed}; base-uri 'none'; form-action 'none'"

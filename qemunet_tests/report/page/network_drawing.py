@@ -1,0 +1,134 @@
+"""Where things stand in the drawings: the lab with what was lost in it, and the way of one frame.
+
+The places of the lab are those of its stations; a frame's way is drawn from what was listened at, whatever that was.
+Lengths are the units of the drawing's own coordinates.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from qemunet_tests.network import lab_addresses
+from qemunet_tests.report.shapes import ClaimVerdict, FrameLoss
+
+WIDTH, HEIGHT = 360, 424
+LEFT, RIGHT = 94, 266
+NODE_WIDTH, NODE_HEIGHT = 144, 38
+GUESTS_NIC = "the guest's NIC"
+#: Of one frame's way.
+STEP, STEP_WIDTH, LONGEST_NAME = 134, 108, 16
+
+
+@dataclass(frozen=True)
+class Box:
+    """A thing with its two lines of text; `x` and `y` are its middle."""
+
+    x: float
+    y: float
+    name: str
+    about: str = ""
+
+
+@dataclass(frozen=True)
+class Mark:
+    """Where frames were lost, and the numbers of the causes."""
+
+    x: float
+    y: float
+    label: str
+
+
+@dataclass(frozen=True)
+class NetworkDrawing:
+    """The whole network: boxes, lines between points, and where frames were lost."""
+
+    boxes: list[Box]
+    lines: Sequence[tuple[float, float, float, float]]
+    marks: list[Mark]
+
+
+OUTSIDE = Box(RIGHT, 30, "outside", lab_addresses.OUTSIDE)
+ROUTER = Box(RIGHT, 92, "router", lab_addresses.ROUTER)
+NEIGHBOUR = Box(LEFT, 92, "neighbour", lab_addresses.NEIGHBOUR)
+LAN_Y = 134
+UPLINK = Box(LEFT, 186, lab_addresses.UPLINK, "uplink")
+BRIDGE = Box(LEFT, 240, lab_addresses.BRIDGE, f"bridge, {lab_addresses.HOST}")
+TAP = Box(LEFT, 294, "tap", "made by the helper")
+USER_NETWORK = Box(RIGHT, 294, "QEMU, libslirp", "10.0.2.2, DNS 10.0.2.3")
+GUEST_ON_LAN = Box(LEFT, 390, "guest", "bridged mode")
+GUEST_IN_QEMU = Box(RIGHT, 390, "guest", "user mode, 10.0.2.15")
+BOXES = [OUTSIDE, ROUTER, NEIGHBOUR, UPLINK, BRIDGE, TAP, USER_NETWORK, GUEST_ON_LAN, GUEST_IN_QEMU]
+LINES = [
+    (RIGHT, OUTSIDE.y, RIGHT, LAN_Y),
+    (LEFT, NEIGHBOUR.y, LEFT, LAN_Y),
+    (LEFT, LAN_Y, LEFT, GUEST_ON_LAN.y),
+    (RIGHT, BRIDGE.y, RIGHT, GUEST_IN_QEMU.y),
+    (LEFT, BRIDGE.y, RIGHT, BRIDGE.y),
+]
+
+
+def network(losses: Iterable[tuple[str, Iterable[ClaimVerdict]]]) -> NetworkDrawing:
+    """The lab, marked where the frames of these causes were lost; a cause is a number and its claims."""
+    marked: dict[tuple[float, float], list[str]] = {}
+    for number, claims in losses:
+        found = {place for each in claims if each.lost and (place := _place_of(each.mode, each.lost))}
+        for place in sorted(found):
+            marked.setdefault(place, []).append(number)
+    return NetworkDrawing(BOXES, LINES, [Mark(*place, ", ".join(numbers)) for place, numbers in marked.items()])
+
+
+def _place_of(mode: str, lost: FrameLoss) -> tuple[float, float] | None:
+    """In the middle between where it was seen and where it was missed; None for a place that is not drawn."""
+    before = _box(mode, lost.seen_at)
+    if before is None:
+        return None
+    if lost.missed_at is None:
+        return (before.x, before.y - 27 if before in (UPLINK, BRIDGE, TAP, USER_NETWORK) else before.y - 48)
+    after = _box(mode, lost.missed_at)
+    if after is None:
+        return None
+    if before.x != after.x:
+        return (RIGHT, (USER_NETWORK.y + BRIDGE.y) / 2)
+    return (before.x, (before.y + after.y) / 2)
+
+
+def _box(mode: str, place: str) -> Box | None:
+    if place == GUESTS_NIC:
+        return {"bridge": GUEST_ON_LAN, "user": GUEST_IN_QEMU}.get(mode)
+    if place.startswith("tap"):
+        return TAP
+    return {UPLINK.name: UPLINK, BRIDGE.name: BRIDGE}.get(place)
+
+
+@dataclass(frozen=True)
+class FrameWay:
+    """The way of one frame: its places in a row, and between which two it was lost. `back`: it was the answer."""
+
+    boxes: list[Box]
+    lost_x: float
+    back: bool
+    width: float
+    sentence: str
+
+
+def chain(lost: FrameLoss) -> FrameWay:
+    """Drawn from what was listened at. Beyond the last place nobody listens: that is drawn as a place of its own."""
+    places = list(lost.places)
+    missed = lost.missed_at
+    if missed is None:
+        places.append("beyond")
+        sentence = f"{lost.what}: seen last at {lost.seen_at}; no answer came in there"
+    else:
+        sentence = f"{lost.what}: seen at {lost.seen_at}, not at {missed}"
+    middles = {place: STEP * number + STEP / 2 for number, place in enumerate(places)}
+    ends = [middles[place] for place in (lost.seen_at, missed or "beyond") if place in middles]
+    return FrameWay(
+        boxes=[Box(middles[place], 26, _short(place)) for place in middles],
+        lost_x=sum(ends) / len(ends) if ends else -STEP,
+        back=ends != sorted(ends),
+        width=STEP * len(places),
+        sentence=sentence,
+    )
+
+
+def _short(name: str) -> str:
+    return name if len(name) <= LONGEST_NAME else f"{name[: LONGEST_NAME - 1]}…"

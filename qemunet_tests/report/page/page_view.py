@@ -1,0 +1,165 @@
+"""What stands on the page, in the order in which it is read: the answer, what to mend, the contract."""
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from urllib.parse import quote, urlsplit
+
+from qemunet_tests.report.mode_summary import mode_summary
+from qemunet_tests.report.place import ARTIFACTS
+from qemunet_tests.report.shapes import ClaimVerdict, OwnBuildShape, Results
+from qemunet_tests.report.shared_causes import SharedCause, by_reason, causes_of_breakage, unexplained
+from qemunet_tests.report.summary import headline
+from qemunet_tests.report.verdict_of_test import Verdict
+
+#: Read by people at a glance: of more claims the number is said.
+MOST_NAMED = 6
+TARGETS = {"lab": "lab, a replica of the network made of namespaces", "host": "this host's own network"}
+#: What a promise without a topic stands under.
+NO_TOPIC = "its promises"
+
+
+@dataclass(frozen=True)
+class ModeView:
+    """A mode: its sentence, how many claims have each verdict, and the claims by topic."""
+
+    name: str
+    sentence: str
+    counts: dict[Verdict, int]
+    topics: dict[str, list[ClaimVerdict]]
+
+    @property
+    def worst(self) -> Verdict:
+        """What a reader has to know first: an untried promise does not spoil those that hold."""
+        return next(verdict for verdict in Verdict if self.counts[verdict])
+
+
+@dataclass(frozen=True)
+class PageView:
+    """All that the template needs, and nothing that it has to work out."""
+
+    results: Results
+    headline: str
+    facts: dict[str, str]
+    modes: list[ModeView]
+    causes: list[SharedCause]
+    unexplained: list[ClaimVerdict]
+    inconclusive: list[SharedCause]
+    unavailable: list[SharedCause]
+    deviations: list[ClaimVerdict]
+
+    @classmethod
+    def of(cls, results: Results) -> "PageView":
+        verdicts = [_with_its_table(each) for each in results.verdicts]
+        return cls(
+            results=results,
+            headline=headline(results),
+            facts={name: text for name, text in _facts(results) if text},
+            modes=[_mode(mode, verdicts) for mode in dict.fromkeys(each.mode for each in verdicts)],
+            causes=causes_of_breakage(verdicts),
+            unexplained=unexplained(verdicts),
+            inconclusive=by_reason(verdicts, Verdict.INCONCLUSIVE),
+            unavailable=by_reason(verdicts, Verdict.UNAVAILABLE),
+            deviations=[each for each in verdicts if each.verdict is Verdict.DEVIATES],
+        )
+
+    @property
+    def counts(self) -> dict[Verdict, int]:
+        return {verdict: sum(mode.counts[verdict] for mode in self.modes) for verdict in Verdict}
+
+    @property
+    def numbers(self) -> dict[str, str]:
+        """Of claims that a known cause broke, its number on the page."""
+        numbered = enumerate(self.causes, 1)
+        return {each.claim: str(number) for number, cause in numbered for each in cause.claims}
+
+    @property
+    def losses(self) -> list[tuple[str, tuple[ClaimVerdict, ...]]]:
+        """The numbers of the causes to which frames were lost, with their claims."""
+        numbered = ((str(number), each) for number, each in enumerate(self.causes, 1))
+        return [(number, each.claims) for number, each in numbered if each.losses]
+
+    @property
+    def first(self) -> SharedCause | None:
+        """What to mend first: what broke most, of what somebody knows how to mend."""
+        return next((each for each in self.causes if each.remedy), None)
+
+    @property
+    def when(self) -> str | None:
+        """When the run began, as a person reads it."""
+        try:
+            at = datetime.fromisoformat(self.results.at or "")
+        except ValueError:
+            return None
+        return f"{at.astimezone(UTC):%d %B %Y, %H:%M} UTC" if at.tzinfo else f"{at:%d %B %Y, %H:%M}"
+
+
+def _with_its_table(each: ClaimVerdict) -> ClaimVerdict:
+    """Results of before their claims' sentences were kept get today's; a claim that is gone stands without."""
+    if each.says is not None:
+        return each
+    from qemunet_tests.claims import load
+
+    table = load().get(each.claim)
+    if table is None:
+        return each
+    return each.model_copy(update={"says": table.says, "source": table.source, "topic": table.topic})
+
+
+def _mode(mode: str, verdicts: Sequence[ClaimVerdict]) -> ModeView:
+    group = [each for each in verdicts if each.mode == mode]
+    topics: dict[str, list[ClaimVerdict]] = {}
+    for each in group:
+        topics.setdefault(each.topic or NO_TOPIC, []).append(each)
+    counts = {verdict: sum(each.verdict is verdict for each in group) for verdict in Verdict}
+    return ModeView(mode, mode_summary(mode, group, MOST_NAMED), counts, topics)
+
+
+def _facts(results: Results) -> Iterator[tuple[str, str | None]]:
+    host, qemu, accel = results.host, results.qemu, results.accel
+    yield "QEMU", " ".join(filter(None, [qemu.version, f"({qemu.path})" if qemu.path else None]))
+    yield "libslirp", qemu.slirp
+    yield "own libslirp", _own(qemu.own_libslirp)
+    yield "own helper", _own(qemu.own_helper)
+    yield "own passt", _own(results.passt)
+    yield "kernel", f"Linux {host.kernel}, {host.distribution}"
+    yield "accelerator", ": ".join(filter(None, [accel.used, accel.reason]))
+    yield "target", TARGETS[results.target]
+    yield "host", ", ".join(filter(None, [host.name, f"{host.cpus} CPUs", host.id and f"id {host.id}"]))
+    yield "guest image", f"{results.image.name}, {results.image.digest[:12]}" if results.image else None
+    yield "command", results.command
+    yield "took", f"{results.seconds:.0f} s"
+    yield "qemunet", results.version
+
+
+def _own(build: OwnBuildShape | None) -> str | None:
+    if build is None:
+        return None
+    return f"{', '.join(filter(None, [build.version, build.path]))} instead of {build.instead_of}"
+
+
+def capitalized(sentence: str) -> str:
+    return sentence[:1].upper() + sentence[1:]
+
+
+def anchor(claim: str) -> str:
+    """A claim's place in the page, as an id and behind `#`."""
+    return "claim/" + re.sub(r"[^\w/.-]", "-", claim)
+
+
+def web_address(url: str | None) -> str | None:
+    """An address that a browser may be sent to; None for any other, such as a script."""
+    try:
+        parts = urlsplit(url or "")
+    except ValueError:
+        return None
+    return url if parts.scheme in ("http", "https") and parts.netloc else None
+
+
+def folder_beside(artifact: str) -> str | None:
+    """Where a folder of artifacts is, seen from a page in the report's folder; None for one that lies elsewhere."""
+    found = re.search(rf"(?:^|/){ARTIFACTS}/([^/]+)/([^/]+)/?$", artifact)
+    if not found or ".." in found.groups():
+        return None
+    return f"./{ARTIFACTS}/{quote(found[1])}/{quote(found[2])}/"

@@ -1,0 +1,72 @@
+"use strict";
+// Without this script the page is whole: it only filters, copies and opens.
+(function () {
+  const root = document.documentElement;
+  root.classList.add("scripted");
+  const claims = Array.from(document.querySelectorAll(".claim"));
+  const texts = claims.map(function (claim) { return claim.textContent.toLowerCase(); });
+  const search = document.getElementById("search");
+  const boxes = Array.from(document.querySelectorAll("#filter input[type=checkbox]"));
+  const shown = document.getElementById("shown");
+
+  function filter() {
+    const words = search.value.toLowerCase().split(/\s+/).filter(Boolean);
+    const wanted = new Set(boxes.filter(function (box) { return box.checked; }).map(function (box) { return box.value; }));
+    let count = 0;
+    claims.forEach(function (claim, number) {
+      const fits = wanted.has(claim.dataset.verdict) && words.every(function (word) { return texts[number].includes(word); });
+      claim.hidden = !fits;
+      count += fits ? 1 : 0;
+    });
+    document.querySelectorAll(".topic, .mode").forEach(function (part) {
+      part.hidden = !part.querySelector(".claim:not([hidden])");
+    });
+    shown.textContent = count + " of " + claims.length + " shown";
+  }
+
+  function open() {
+    const target = document.getElementById(decodeURIComponent(location.hash.slice(1)));
+    if (target && target.matches(".claim")) {
+      if (target.hidden) {
+        search.value = "";
+        boxes.forEach(function (box) { box.checked = true; });
+        filter();
+      }
+      target.open = true;
+      target.scrollIntoView();
+    }
+  }
+
+  async function copy(button) {
+    const code = button.parentElement.querySelector("code");
+    try {
+      await navigator.clipboard.writeText(code.textContent);
+    } catch (refused) {
+      getSelection().selectAllChildren(code);
+      document.execCommand("copy");
+    }
+    button.textContent = "copied";
+  }
+
+  if (search) {
+    search.addEventListener("input", filter);
+    boxes.forEach(function (box) { box.addEventListener("change", filter); });
+    filter();
+  }
+  document.querySelectorAll("button.copy").forEach(function (button) {
+    button.addEventListener("click", function () { copy(button); });
+  });
+  document.getElementById("save").addEventListener("click", function () {
+    const kept = document.getElementById("results").textContent;
+    const link = document.createElement("a");
+    link.href = URL.createObjectURL(new Blob([kept], { type: "application/json" }));
+    link.download = "results.json";
+    link.click();
+  });
+  window.addEventListener("hashchange", open);
+  // Paper cannot be opened: what does not hold is printed whole, but for what stands under its cause.
+  window.addEventListener("beforeprint", function () {
+    claims.forEach(function (claim) { claim.open = claim.open || (claim.dataset.verdict !== "holds" && !claim.dataset.cause); });
+  });
+  open();
+})();

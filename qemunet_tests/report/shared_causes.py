@@ -1,0 +1,57 @@
+"""Claims that stand together: broken by one cause, or not tried for one reason. Each is said once."""
+
+from collections.abc import Callable, Hashable, Iterable, Sequence
+from dataclasses import dataclass
+
+from qemunet_tests.report.shapes import ClaimVerdict, FrameLoss
+from qemunet_tests.report.verdict_of_test import Verdict
+
+
+@dataclass(frozen=True)
+class SharedCause:
+    """One cause, or one reason, and the claims it concerns, at least one."""
+
+    claims: tuple[ClaimVerdict, ...]
+
+    @property
+    def remedy(self) -> str | None:
+        return self.claims[0].remedy
+
+    @property
+    def reasons(self) -> list[str]:
+        """What was seen of it, each way of saying it once."""
+        return list(dict.fromkeys(each.reason or "no reason is known" for each in self.claims))
+
+    @property
+    def losses(self) -> list[FrameLoss]:
+        """Where frames were lost to it, each place once: the first frame stands for all of them."""
+        places = {(each.lost.seen_at, each.lost.missed_at): each.lost for each in reversed(self.claims) if each.lost}
+        return list(reversed(places.values()))
+
+    @property
+    def modes(self) -> list[str]:
+        return list(dict.fromkeys(each.mode for each in self.claims))
+
+
+def causes_of_breakage(verdicts: Iterable[ClaimVerdict]) -> list[SharedCause]:
+    """What was proven to have broken claims, and what broke most of them first."""
+    broken = [each for each in verdicts if each.verdict is Verdict.BROKEN and each.cause]
+    return _grouped(broken, lambda each: each.cause)
+
+
+def unexplained(verdicts: Iterable[ClaimVerdict]) -> list[ClaimVerdict]:
+    """Claims that are broken, nobody knows by what: that two of them look alike does not prove one cause."""
+    return [each for each in verdicts if each.verdict is Verdict.BROKEN and not each.cause]
+
+
+def by_reason(verdicts: Iterable[ClaimVerdict], verdict: Verdict) -> list[SharedCause]:
+    """Claims of which the same was said word for word, most of them first."""
+    concerned = [each for each in verdicts if each.verdict is verdict]
+    return _grouped(concerned, lambda each: (each.reason, each.remedy))
+
+
+def _grouped(claims: Sequence[ClaimVerdict], key: Callable[[ClaimVerdict], Hashable]) -> list[SharedCause]:
+    groups: dict[Hashable, list[ClaimVerdict]] = {}
+    for each in claims:
+        groups.setdefault(key(each), []).append(each)
+    return sorted((SharedCause(tuple(group)) for group in groups.values()), key=lambda each: -len(each.claims))
