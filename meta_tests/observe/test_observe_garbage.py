@@ -44,9 +44,9 @@ ALL = [*CRAFTED, *(garbage(seed) for seed in range(3000))]
 
 
 def test_messages_are_read_past_garbage() -> None:
-    assert dhcp._message_type(OFFER) == "offer"
+    assert dhcp.message_type(OFFER) == "offer"
     for frame in ALL:
-        assert dhcp._message_type(frame) in (None, *dhcp.TYPES.values())
+        assert dhcp.message_type(frame) in (None, *dhcp.TYPES.values())
 
 
 def test_checksums_are_read_past_garbage() -> None:
