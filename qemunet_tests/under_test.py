@@ -1,12 +1,19 @@
 """What a session's options put under test: the QEMU, and whatever else is tried instead of the installed."""
 
-from qemunet_tests.host import passt
+import shutil
+
+from qemunet_tests.errors import HarnessError, Unavailable, UsageError
+from qemunet_tests.host import packages, passt, paths_in_binary
+from qemunet_tests.host.asking import PROGRAM_FOLDERS
 from qemunet_tests.host.passt import Passt
 from qemunet_tests.isolation.identity import Identity, on_the_host, unprivileged
 from qemunet_tests.qemu import own_build, qemu_facts, tried_builds
 from qemunet_tests.qemu.own_build import OwnBuild
 from qemunet_tests.qemu.qemu_facts import Qemu
 from qemunet_tests.settings import Settings
+
+#: What serves and forwards in the lab.
+_LAB_PROGRAMS = ("dnsmasq", "nft")
 
 
 def guests_identity(settings: Settings) -> Identity:
@@ -37,3 +44,20 @@ def describe_passt(settings: Settings) -> dict[str, str | None]:
         return {}
     version, instead_of = passt.version(str(settings.passt)), passt.installed_path() or "none installed"
     return OwnBuild(settings.passt, version, own_build.build_of(settings.passt), instead_of).describe()
+
+
+def describe_packages(settings: Settings) -> dict[str, str] | None:
+    """For results.json: the versions of the packages that brought what packets go through."""
+    try:
+        qemu = chosen_qemu(settings)
+    except (HarnessError, Unavailable, UsageError):
+        return None
+    found = [
+        str(qemu.path),
+        str(qemu.library) if qemu.library else None,
+        qemu.helper_path,
+        paths_in_binary.path_ending(str(qemu.path), "/smbd"),
+        passt.installed_path(),
+        *(shutil.which(program, path=PROGRAM_FOLDERS) for program in _LAB_PROGRAMS),
+    ]
+    return packages.versions_of(each for each in found if each)

@@ -16,12 +16,18 @@ examples:
   qemunet compare before.jsonl after.jsonl --factor qemu     QEMU was updated in between: that is the question
   qemunet compare today.jsonl --baseline                     two QEMUs in one recording, the surest way
   qemunet compare a.jsonl b.jsonl --markdown "$GITHUB_STEP_SUMMARY"
-  qemunet compare out/before out                             two runs: which claims changed their verdict
+  qemunet compare out/before out                             two runs: verdicts, values and the host
+  qemunet compare debian12 debian13/results.json             the same of two hosts
 
 A recording that differs in anything but the declared factors is refused, with a list of what differs.
 exit codes: 0 no regression; 1 a regression; 2 wrong usage; 3 inconclusive: the comparison is not valid, an A/A arm
-failed, or the measurements are not precise enough; of two runs, 1 where a claim took a turn for the worse, 3 where
-they have no claim in common
+failed, or the measurements are not precise enough
+
+Of two runs it tells which claims changed their verdict, which rest on other values than before, and what is not the
+same on the host (QEMU, libslirp, passt, kernel, packages). What is another one in every run, such as a lease, a port, a
+pid or seconds, is no change.
+exit codes: 0 no claim took a turn for the worse; 1 one did: it held and does not, it deviated and is broken, or it was
+tried and is unavailable; 2 wrong usage; 3 the runs have no claim in common
 """
 
 

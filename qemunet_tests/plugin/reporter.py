@@ -125,12 +125,15 @@ class Reporter:
                 write_results(self.results().model_copy(update={"interrupted": True}), self.folder)
 
     def _write(self, junit: Path | None) -> None:
+        from qemunet_tests import under_test
         from qemunet_tests.report.earlier import missed
         from qemunet_tests.report.junit import in_words_of_claims
         from qemunet_tests.report.page.html_page import PAGE_FILE, html_page
         from qemunet_tests.report.passed_packets import with_packets
         from qemunet_tests.report.summary import append_for_the_job, markdown
 
+        if self.folder:
+            self.session.packages = under_test.describe_packages(self._settings())
         self.missed = missed(self.results())
         for sentence in self.missed:
             self.session.facts["this process"].note(sentence)

@@ -1,4 +1,4 @@
-"""What became of each claim from one run to another."""
+"""What became of each claim from one run to another: its verdict, and what that rests on."""
 
 import json
 from collections.abc import Iterator
@@ -10,8 +10,10 @@ from pydantic import ValidationError
 
 from qemunet_tests import named_file
 from qemunet_tests.errors import UsageError
+from qemunet_tests.report import chance
+from qemunet_tests.report.host_changes import host_changes
 from qemunet_tests.report.session_results import RESULTS_FILE
-from qemunet_tests.report.shapes import ChangedClaim, ChangesEnd, ClaimVerdict, Results, Turn
+from qemunet_tests.report.shapes import ChangedClaim, ChangesEnd, ClaimVerdict, HostChange, Results, Turn
 from qemunet_tests.report.verdict_of_test import Verdict
 
 #: Hundreds of times what a run of everything writes.
@@ -59,12 +61,17 @@ def _is_a_document(content: bytes) -> bool:
 
 @dataclass(frozen=True)
 class Changes:
-    """All that changed; `common` is how many claims both runs have, `differences` what else is not the same."""
+    """All that changed; `common` is how many claims both runs have, `host` what else is not the same.
+
+    `by_chance` are claims of which values differ as they do in every run, `kinds` what those are.
+    """
 
     claims: tuple[ChangedClaim, ...]
     common: int
-    differences: tuple[str, ...]
+    host: tuple[HostChange, ...]
     notes: tuple[str, ...]
+    by_chance: tuple[str, ...] = ()
+    kinds: tuple[str, ...] = ()
 
     @property
     def exit_code(self) -> Literal[0, 1, 3]:
@@ -80,39 +87,59 @@ class Changes:
         """The answer in a line."""
         if self.common == 0:
             return "the two have no claim in common"
-        counted = [f"{len(found)} {word}" for turn, word in _WORDS.items() if (found := self.of(turn))]
         claims = "1 claim" if self.common == 1 else f"{self.common} claims"
-        return f"{', '.join(counted) or 'nothing changed'}, of {claims} that both have"
+        counted = [f"{len(found)} {_words(turn, len(found))}" for turn in _WORDS if (found := self.of(turn))]
+        if not counted:
+            return f"no difference in {claims} that both have"
+        return f"{', '.join(counted)}, of {claims} that both have"
+
+    @property
+    def differences(self) -> list[str]:
+        """What else is not the same, and may explain the rest, in sentences."""
+        return [f"{each.name}: {each.before or 'unknown'} -> {each.after or 'unknown'}" for each in self.host]
 
     def as_end(self) -> ChangesEnd:
         return ChangesEnd(
             kind="end", version=1, reason=self.reason, exit=self.exit_code, common=self.common,
-            differences=list(self.differences), notes=list(self.notes),
+            differences=self.differences, notes=list(self.notes), host=list(self.host),
+            by_chance=list(self.by_chance), chance=list(self.kinds),
         )  # fmt: skip
 
 
-_WORDS: dict[Turn, str] = {
-    "worse": "took a turn for the worse", "better": "took a turn for the better", "other": "ended otherwise",
-    "new": "are new", "gone": "were not tried again",
-}  # fmt: skip
+#: Of one claim and of several.
+_WORDS: dict[Turn, tuple[str, str]] = {
+    "worse": ("took a turn for the worse", "took a turn for the worse"),
+    "better": ("took a turn for the better", "took a turn for the better"),
+    "other": ("ended otherwise", "ended otherwise"),
+    "value": ("rests on other values", "rest on other values"),
+    "new": ("is new", "are new"),
+    "gone": ("was not tried again", "were not tried again"),
+}
+
+
+def _words(turn: Turn, count: int) -> str:
+    one, several = _WORDS[turn]
+    return one if count == 1 else several
 
 
 def changes(before: Results, after: Results) -> Changes:
     """What the second run says that the first did not."""
     left, right = ({each.claim: each for each in run.verdicts} for run in (before, after))
-    claims = [_changed(claim, left.get(claim), right.get(claim)) for claim in dict.fromkeys([*left, *right])]
+    stayed = [claim for claim in left if claim in right and left[claim].verdict is right[claim].verdict]
+    pools = chance.pools_of(before), chance.pools_of(after)
+    values = {claim: chance.compared(left[claim], right[claim], pools) for claim in stayed}
+    turns = {claim: _turn(left.get(claim), right.get(claim), values.get(claim)) for claim in {**left, **right}}
     return Changes(
-        tuple(each for each in claims if each),
+        tuple(_changed(claim, turn, left.get(claim), right.get(claim)) for claim, turn in turns.items() if turn),
         len(left.keys() & right.keys()),
-        tuple(_differences(before, after)),
+        tuple(host_changes(before, after)),
         tuple(_notes(before, after)),
+        tuple(claim for claim, value in values.items() if value.by_chance),
+        tuple(sorted({kind for value in values.values() for kind in value.by_chance})),
     )
 
 
-def _changed(claim: str, before: ClaimVerdict | None, after: ClaimVerdict | None) -> ChangedClaim | None:
-    turn = _turn(before.verdict if before else None, after.verdict if after else None)
-    if turn is None:
-        return None
+def _changed(claim: str, turn: Turn, before: ClaimVerdict | None, after: ClaimVerdict | None) -> ChangedClaim:
     said = before if after is None else after
     return ChangedClaim(
         kind="claim",
@@ -125,15 +152,19 @@ def _changed(claim: str, before: ClaimVerdict | None, after: ClaimVerdict | None
         observed=after and after.observed,
         reason=said and said.reason,
         remedy=said and said.remedy,
+        expected_before=before and before.expected,
+        expected=after and after.expected,
+        reason_before=before and before.reason,
     )
 
 
-def _turn(before: Verdict | None, after: Verdict | None) -> Turn | None:
+def _turn(left: ClaimVerdict | None, right: ClaimVerdict | None, value: chance.Comparison | None) -> Turn | None:
     """Worse: a promise is no longer seen to hold, a deviation became a breakage, what was tried is unavailable."""
+    if left is None or right is None:
+        return "new" if left is None else "gone"
+    before, after = left.verdict, right.verdict
     if before is after:
-        return None
-    if before is None or after is None:
-        return "new" if before is None else "gone"
+        return None if value and value.alike else "value"
     if before is Verdict.HOLDS or (before in _TRIED and after is Verdict.UNAVAILABLE):
         return "worse"
     if before in _RANKS and after in _RANKS:
@@ -141,24 +172,9 @@ def _turn(before: Verdict | None, after: Verdict | None) -> Turn | None:
     return "better" if after is Verdict.HOLDS else "other"
 
 
-def _differences(before: Results, after: Results) -> Iterator[str]:
-    """What the two were made with that is not the same, and may explain the rest."""
-    for name, left, right in (
-        ("host", before.host.name or before.host.id, after.host.name or after.host.id),
-        ("kernel", before.host.kernel, after.host.kernel),
-        ("distribution", before.host.distribution, after.host.distribution),
-        ("QEMU", before.qemu.version, after.qemu.version),
-        ("libslirp", before.qemu.slirp, after.qemu.slirp),
-        ("accelerator", before.accel.used, after.accel.used),
-        ("image", before.image and before.image.digest[:12], after.image and after.image.digest[:12]),
-        ("target", before.target, after.target),
-        ("qemunet", before.version, after.version),
-    ):
-        if left != right:
-            yield f"{name}: {left or 'unknown'} -> {right or 'unknown'}"
-
-
 def _notes(before: Results, after: Results) -> Iterator[str]:
     for word, run in (("first", before), ("second", after)):
         if run.interrupted:
             yield f"the {word} run was interrupted: what it did not come to is not in it"
+    if before.version != after.version:
+        yield "qemunet itself is another version: what it says may have changed with that alone"

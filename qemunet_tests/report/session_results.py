@@ -30,6 +30,8 @@ class SessionResults:
         self.facts: dict[str, SessionFacts] = {}
         self.trouble: list[str] = []
         self.interrupted = False
+        #: By name, of what packets went through; None where nobody asked.
+        self.packages: dict[str, str] | None = None
         self._opened_seconds = time.monotonic()
         self._opened_at = datetime.now(UTC)
         self._tests_began_seconds: float | None = None
@@ -61,7 +63,7 @@ class SessionResults:
                 "target": target,
                 "seconds": round(now_seconds - self._opened_seconds, 3),
                 "interrupted": self.interrupted,
-                "host": this_host() | facts.host,
+                "host": this_host() | facts.host | {"packages": self.packages},
                 "image": facts.image or None,
                 "qemu": facts.qemu,
                 "passt": facts.passt or None,

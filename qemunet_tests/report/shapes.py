@@ -74,7 +74,11 @@ class ClaimVerdict(Shape):
 
 
 class HostDescription(Shape):
-    """The machine; `id` is that of recordings. More keys may follow."""
+    """The machine; `id` is that of recordings. More keys may follow.
+
+    `packages` are the versions of those that brought what the tests' packets went through: QEMU, its libslirp and its
+    bridge helper, passt, the lab's servers; null where no package manager answered.
+    """
 
     model_config = ConfigDict(extra="allow")
 
@@ -83,6 +87,7 @@ class HostDescription(Shape):
     kernel: str
     distribution: str
     cpus: int
+    packages: dict[str, str] | None = None
 
 
 class OwnBuildShape(Shape):
@@ -188,7 +193,7 @@ class DoctorReport(Versioned):
 
 
 #: What became of a claim from one run to another.
-Turn = Literal["worse", "better", "other", "new", "gone"]
+Turn = Literal["worse", "better", "other", "value", "new", "gone"]
 
 
 class ChangeLine(Shape):
@@ -198,7 +203,10 @@ class ChangeLine(Shape):
 
 
 class ChangedClaim(ChangeLine):
-    """A claim of which the verdict changed; null where a run does not have it. `reason` is the later one's."""
+    """A claim of which the verdict changed, or what it rests on (`turn` is then `value`); null where a run has it not.
+
+    `reason` and `remedy` are the later one's.
+    """
 
     kind: Literal["claim"]
     claim: str
@@ -209,10 +217,25 @@ class ChangedClaim(ChangeLine):
     observed: str | None
     reason: str | None
     remedy: str | None
+    expected_before: str | None = None
+    expected: str | None = None
+    reason_before: str | None = None
+
+
+class HostChange(Shape):
+    """Something that a run was made with and that is not the same in the other; null where there was none."""
+
+    name: str
+    before: str | None
+    after: str | None
 
 
 class ChangesEnd(ChangeLine):
-    """The answer as a whole. `common` is how many claims both runs have."""
+    """The answer as a whole. `common` is how many claims both runs have.
+
+    `differences` are sentences of what `host` has in parts. `by_chance` are the claims of which only that changed
+    which is another one in every run, and `chance` the kinds of it.
+    """
 
     kind: Literal["end"]
     reason: str
@@ -220,6 +243,9 @@ class ChangesEnd(ChangeLine):
     common: int
     differences: list[str]
     notes: list[str]
+    host: list[HostChange] = Field([])
+    by_chance: list[str] = Field([])
+    chance: list[str] = Field([])
 
 
 DOCUMENTS: dict[str, type[Versioned]] = {"results": Results, "claims": ClaimsListing, "doctor": DoctorReport}

@@ -7,7 +7,8 @@ from qemunet_tests.report.shapes import ChangedClaim, Turn
 from qemunet_tests.report.summary import cell, table
 
 _HEADINGS: dict[Turn, str] = {
-    "worse": "worse", "better": "better", "other": "otherwise", "new": "new", "gone": "not tried again",
+    "worse": "worse", "better": "better", "other": "otherwise", "value": "value", "new": "new",
+    "gone": "not tried again",
 }  # fmt: skip
 
 
@@ -17,31 +18,66 @@ def lines(found: Changes) -> Iterator[str]:
     for turn, heading in _HEADINGS.items():
         for each in found.of(turn):
             yield f"  {heading}: {each.claim}: {_verdicts(each)}"
-            if turn in ("worse", "other"):
+            if turn in ("worse", "other", "value"):
                 yield from _why(each)
     yield from (f"  differs: {each}" for each in found.differences)
-    yield from (f"  note: {each}" for each in found.notes)
+    yield from (f"  note: {each}" for each in _notes(found))
 
 
 def _verdicts(each: ChangedClaim) -> str:
-    return f"{each.before or 'not tried'} -> {each.after or 'not tried'}"
+    return f"{each.before or 'not tried'} -> {each.after or 'not tried'}" if each.turn != "value" else str(each.after)
 
 
 def _why(each: ChangedClaim) -> Iterator[str]:
-    if each.observed_before != each.observed and each.observed:
-        yield f"    observed  {each.observed} (before: {each.observed_before or 'nothing'})"
+    """What was said before is told where it was something else."""
+    if each.turn == "value" and each.expected_before != each.expected:
+        yield f"    expected  {_and_before(each.expected, each.expected_before)}"
+    if each.observed_before != each.observed and (each.observed or each.turn == "value"):
+        yield f"    observed  {_and_before(each.observed, each.observed_before)}"
+    if each.turn == "value":
+        if each.reason_before != each.reason:
+            yield f"    reason    {_and_before(each.reason, each.reason_before)}"
+        return
     if each.reason:
         yield f"    reason    {each.reason}"
     if each.remedy:
         yield f"    remedy    {each.remedy}"
 
 
+def _and_before(now: str | None, before: str | None) -> str:
+    return f"{now or 'nothing'} (before: {before or 'nothing'})"
+
+
+def _notes(found: Changes) -> Iterator[str]:
+    yield from found.notes
+    if found.by_chance:
+        count = "1 claim" if len(found.by_chance) == 1 else f"{len(found.by_chance)} claims"
+        yield f"by chance, as in every run, values of {count} differ ({', '.join(found.kinds)})"
+
+
 def markdown(found: Changes, heading: str) -> str:
     """The same for a page."""
-    ordered = [each for turn in _HEADINGS for each in found.of(turn)]
-    changed = [[each.claim, each.before or "-", each.after or "-", each.reason] for each in ordered]
     rows = ["## Claims: what changed", "", f"{cell(heading)}: {found.reason}."]
+    changed = [
+        [each.claim, each.before or "-", each.after or "-", each.reason]
+        for turn in _HEADINGS
+        for each in found.of(turn)
+        if turn != "value"
+    ]
     if changed:
         rows += ["", *table(["claim", "before", "after", "reason"], changed)]
-    rows += ["", *(f"- {cell(each)}" for each in (*found.differences, *found.notes))]
+    if values := [[each.claim, each.after, *_said(each)] for each in found.of("value")]:
+        rows += ["", *table(["claim", "verdict", "observed before", "observed"], values)]
+    if found.host:
+        rows += ["", *table(["host", "before", "after"], [[each.name, each.before, each.after] for each in found.host])]
+    rows += ["", *(f"- {cell(each)}" for each in _notes(found))]
     return "\n".join(rows).rstrip() + "\n"
+
+
+def _said(each: ChangedClaim) -> tuple[str | None, str | None]:
+    """What the two saw, or, where that is the same, what else they do not have in common."""
+    if each.observed_before != each.observed:
+        return each.observed_before, each.observed
+    if each.expected_before != each.expected:
+        return f"expected: {each.expected_before}", f"expected: {each.expected}"
+    return f"reason: {each.reason_before}", f"reason: {each.reason}"
