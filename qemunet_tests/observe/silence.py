@@ -1,0 +1,81 @@
+"""Silence: QEMU has taken a frame and says nothing to it, which is something else than a frame that got lost."""
+
+import contextlib
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from qemunet_tests.deadline import Deadline
+from qemunet_tests.errors import HarnessError
+from qemunet_tests.observe.arp import BROADCAST
+from qemunet_tests.timeouts import turns
+
+if TYPE_CHECKING:
+    # scapy reads the machine's interfaces when it is imported: not before the lab has been entered.
+    from scapy.packet import Packet
+
+    from qemunet_tests.guest.peer import Peer
+
+GATEWAY = "10.0.2.2"
+#: QEMU answers ARP in a thousandth of that.
+STANDING_SECONDS = 0.5
+
+
+def answer_or_silence(
+    peer: "Peer", question: "Packet", wanted: "Callable[[Packet], bool]", within_seconds: float = 2.0
+) -> "Packet | None":
+    """What QEMU itself says to a frame, without asking anybody; None where it says nothing.
+
+    It takes one frame after the other: what was to come has come when the gateway answers the ARP request that was sent
+    behind. One goes before, by which QEMU learns whom to answer. Raises HarnessError where no answer comes: then the
+    frame may be lost as well.
+    """
+    if not peer.ask(_arp_request(peer), _tells_gateway, within_seconds):
+        raise HarnessError(f"{GATEWAY} does not answer ARP")
+    answers: list[Packet] = []
+
+    def is_control(frame: "Packet") -> bool:
+        if wanted(frame):
+            answers.append(frame)
+        return _tells_gateway(frame)
+
+    for patience_seconds in turns(within_seconds):
+        peer.send(question)
+        peer.send(_arp_request(peer))
+        if peer.receive(is_control, patience_seconds):
+            return answers[0] if answers else None
+    raise HarnessError(f"{GATEWAY} does not answer the ARP request that tells silence from a lost frame")
+
+
+def waits_at(peer: "Peer", question: "Packet", fifo: Path, within_seconds: float = 20.0) -> bool:
+    """Whether a frame makes QEMU wait for somebody who opens a FIFO for writing, and take no other. Lets it go on.
+
+    Raises AssertionError where it neither waits there nor takes the frame behind.
+    """
+    peer.send(question)
+    peer.send(_arp_request(peer))
+    deadline = Deadline(within_seconds, "QEMU")
+    while not deadline.passed:
+        if peer.receive(_tells_gateway, STANDING_SECONDS):
+            return False
+        # Only where somebody waits to read is there an end to write to: fifo(7).
+        with contextlib.suppress(OSError):
+            os.close(os.open(fifo, os.O_WRONLY | os.O_NONBLOCK))
+            if not peer.receive(_tells_gateway, within_seconds):
+                raise AssertionError("QEMU does not go on when somebody has opened the FIFO")
+            return True
+    raise AssertionError("QEMU takes no frames any more, and does not wait for the FIFO")
+
+
+def _arp_request(peer: "Peer") -> "Packet":
+    from scapy.layers.l2 import ARP, Ether
+
+    question = ARP(op="who-has", hwsrc=peer.mac, psrc="10.0.2.15", pdst=GATEWAY)
+    return Ether(src=peer.mac, dst=BROADCAST) / question
+
+
+def _tells_gateway(frame: "Packet") -> bool:
+    from scapy.layers.l2 import ARP
+
+    return ARP in frame and frame[ARP].op == 2 and frame[ARP].psrc == GATEWAY
