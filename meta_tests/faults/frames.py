@@ -51,6 +51,7 @@ class FrameShim:
     def __init__(self, wire: "Wire") -> None:
         self._wire = wire
         self._rules: list[Rule] = []
+        self._hearers: list[FrameShim] = []
         self._for_peer: deque[bytes] = deque()
 
     def alter(self, way: Way, which: Which, fields: Mapping[str, Any]) -> None:
@@ -65,7 +66,13 @@ class FrameShim:
         """Add what `extra` makes of a frame, behind it, or as an answer where `to` is the other way."""
         self._rules.append(Rule(way, which, lambda frame: [(way, frame), (to or way, extra(frame.copy()))]))
 
+    def heard_by(self, other: "FrameShim") -> None:
+        """What this peer sends comes to the peer at the other wire as well."""
+        self._hearers.append(other)
+
     def put(self, frame: bytes) -> None:
+        for other in self._hearers:
+            other._for_peer.append(frame)
         self._pass(frame, TO_QEMU)
 
     def take(self, within_seconds: float) -> bytes | None:

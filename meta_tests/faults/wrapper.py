@@ -43,6 +43,15 @@ def set_user_option(lab: Lab, name: str, value: str | None) -> None:
     alter_netdev(lab, lambda word: with_option(word, name, value), everywhere=True)
 
 
+def replace_user_option(lab: Lab, name: str, value: str) -> None:
+    """Where user networking has an option it has another value, and where it has none it stays without."""
+
+    def change(word: str) -> str:
+        return with_option(word, name, value) if f",{name}=" in word else word
+
+    alter_netdev(lab, change, everywhere=True)
+
+
 def with_option(word: str, name: str, value: str | None) -> str:
     """What follows `-netdev`, with an option as it is to be: given once, or with None not at all."""
     # A comma in a value is written twice: qemu(1).

@@ -9,8 +9,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from qemunet_tests.errors import HarnessError
 from qemunet_tests.observe.arp import BROADCAST
 from qemunet_tests.observe.dhcp import CLIENT_PORT, DHCP_COOKIE, SERVER_PORT, TYPES
+from qemunet_tests.observe.neighbour import is_advertisement, solicitation
 from qemunet_tests.timeouts import turns
 
 if TYPE_CHECKING:
@@ -23,6 +25,8 @@ EVERYBODY, NOBODY = "255.255.255.255", "0.0.0.0"
 #: RFC 2132: options by what they hold. All others are shown as hexadecimal digits.
 ADDRESSES, TEXTS, SECONDS = (1, 3, 6, 50, 54), (12, 15, 56, 60, 66, 67), (51, 58, 59)
 KIND, WISH, SERVER = 53, 50, 54
+#: RFC 1035, 4.1.4: a length from here on is a reference to what stands before.
+REFERENCE = 0xC0
 PAD, END = 0, 255
 _NUMBERS = {name: number for number, name in TYPES.items()}
 _transactions = itertools.count(0x716D0000)
@@ -66,37 +70,33 @@ def ask_dhcp(
     mac: str | None = None,
     own: str = NOBODY,
     to: str = EVERYBODY,
-    within_seconds: float = 2.0,
 ) -> DhcpAnswer | None:
-    """The first answer to a message, which is sent again where none comes; None where none does.
+    """The answer to a message; None where it was looked at and none came.
 
     `kind` is `discover`, `request`, ...; without one the question is BOOTP's. `mac` is who asks, if not the peer,
-    `own` the address it has already, and `to` whom it asks.
+    `own` the address it has already, and `to` whom it asks. Raises HarnessError as `answers` does.
     """
-    question = message(peer, kind, *options, mac=mac, own=own, to=to)
-    answer = peer.ask(question, lambda frame: _answers(frame, question), within_seconds)
-    return _read(answer) if answer else None
+    return next(iter(answers(peer, [message(peer, kind, *options, mac=mac, own=own, to=to)])), None)
 
 
-def answers_before(peer: "Peer", questions: Iterable["Packet"], within_seconds: float = 2.0) -> list[DhcpAnswer] | None:
-    """All answers to messages; None where it is not known whether they were looked at.
+def answers(peer: "Peer", questions: Iterable["Packet"], within_seconds: float = 2.0) -> list[DhcpAnswer]:
+    """All answers to messages, which were looked at, since who asks for a neighbour behind them is answered.
 
-    It is, when who comes after them is answered: a DISCOVER of the peer's own, which has its address by then.
+    Raises HarnessError where that is not answered either, for then nothing is known.
     """
     asked = list(questions)
-    got: list[DhcpAnswer] = []
-
-    def is_control(frame: "Packet") -> bool:
-        got.extend(_read(frame) for question in asked if _answers(frame, question))
-        return _answers(frame, control)
-
-    control = message(peer, "discover")
     for patience_seconds in turns(within_seconds):
-        for question in (*asked, control):
+        got: list[DhcpAnswer] = []
+
+        def is_neighbour(frame: "Packet", got: list[DhcpAnswer] = got) -> bool:
+            got.extend(_read(frame) for question in asked if is_answer_to(frame, question))
+            return is_advertisement(frame)
+
+        for question in (*asked, solicitation(peer)):
             peer.send(question)
-        if peer.receive(is_control, patience_seconds):
+        if peer.receive(is_neighbour, patience_seconds):
             return got
-    return None
+    raise HarnessError("the gateway is no neighbour by IPv6 either, so that silence about DHCP tells nothing")
 
 
 def message(
@@ -135,7 +135,7 @@ def chosen_server(address: str) -> tuple[int, bytes]:
 
 
 def leases(peer: "Peer", macs: Sequence[str]) -> list[str]:
-    """What each of these clients is offered and then granted, in their turn; `-` for none."""
+    """What each of these clients gets, in their turn: an address, or what it is told instead; `-` for no offer."""
     return [_leased(peer, mac) for mac in macs]
 
 
@@ -144,18 +144,45 @@ def client_macs(count: int) -> list[str]:
     return [f"52:54:00:70:66:{number:02x}" for number in range(count)]
 
 
+def is_answer_to(frame: "Packet", question: "Packet") -> bool:
+    """Whether a frame answers a message."""
+    from scapy.layers.dhcp import BOOTP
+    from scapy.layers.inet import UDP
+
+    # What is quoted in an ICMP error is no answer.
+    return UDP in frame and BOOTP in frame and frame[BOOTP].op == 2 and frame[BOOTP].xid == question[BOOTP].xid
+
+
+def search_list(value: bytes) -> list[str]:
+    """The domains of option 119, with the ends written out to which they refer: RFC 3397, RFC 1035, 4.1.4."""
+    found, at = [], 0
+    while at < len(value):
+        name, at = _name(value, at)
+        found.append(name)
+    return found
+
+
+def _name(value: bytes, at: int) -> tuple[str, int]:
+    """The name that begins there, and where the next one does."""
+    labels: list[str] = []
+    while at < len(value) and value[at]:
+        if value[at] >= REFERENCE:
+            refers_to = int.from_bytes(value[at : at + 2]) - (REFERENCE << 8)
+            rest = _name(value, refers_to)[0] if refers_to < at else "?"
+            return ".".join([*labels, rest]), at + 2
+        labels.append(value[at + 1 : at + 1 + value[at]].decode(errors="replace"))
+        at += 1 + value[at]
+    return ".".join(labels), at + 1
+
+
 def _leased(peer: "Peer", mac: str) -> str:
     offered = ask_dhcp(peer, "discover", mac=mac)
     if offered is None or offered.kind != "offer":
         return "-"
     granted = ask_dhcp(peer, "request", wish(offered.address), chosen_server(offered.option(SERVER)), mac=mac)
-    return granted.address if granted and granted.kind == "ack" else "-"
-
-
-def _answers(frame: "Packet", question: "Packet") -> bool:
-    from scapy.layers.dhcp import BOOTP
-
-    return BOOTP in frame and frame[BOOTP].op == 2 and frame[BOOTP].xid == question[BOOTP].xid
+    if granted and granted.kind == "ack":
+        return granted.address
+    return f"{offered.address}, then {granted.kind if granted else 'nothing'}"
 
 
 def _read(frame: "Packet") -> DhcpAnswer:
