@@ -11,7 +11,6 @@ from collections.abc import Iterator
 
 import pytest
 
-from qemunet_tests.commands import piped_input
 from qemunet_tests.commands.piped_input import LEAVE, PipedTyping, without_questions
 from qemunet_tests.errors import TimedOut
 
@@ -65,15 +64,10 @@ def transcript(console: Console, source: int) -> str:
     """What a reader sees of a whole session."""
     seen = bytearray()
     typing = PipedTyping(console.socket, source, seen.extend, PATIENCE_SECONDS, b"guest# ")
-    typing.wait_for_shell(10)
+    typing.wait_for_shell(10, "true")
     typing.type_everything()
     typing.leave()
     return seen.decode().replace("\r\n", "\n")
-
-
-@pytest.fixture(autouse=True)
-def no_guest_to_wait_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(piped_input, "LEASE_AWAITED", b"true\n")
 
 
 def piped(text: str) -> int:
@@ -141,9 +135,8 @@ def test_a_guest_without_a_shell() -> None:
     console = Console("sleep 60")
     try:
         with pytest.raises(TimedOut, match=r"gave up after [0-9.]+ s waiting for the guest's shell prompt"):
-            PipedTyping(console.socket, piped(""), lambda output: None, PATIENCE_SECONDS, b"guest# ").wait_for_shell(
-                0.2
-            )
+            typing = PipedTyping(console.socket, piped(""), lambda output: None, PATIENCE_SECONDS, b"guest# ")
+            typing.wait_for_shell(0.2, "true")
     finally:
         console.close()
 

@@ -160,7 +160,9 @@ def boot(bench: Bench, launch: Launch) -> Callable[[Image], Guest]:
 
     def boot(image: Image) -> Guest:
         machine = replace(bench.machine, image=image)
-        return Guest("spoilt", launch([*machine.words("spoilt"), *machine.cold()], 2), (), (), Pace())
+        return Guest(
+            "spoilt", launch([*machine.words("spoilt"), *machine.cold()], 2), (), (), Pace(), image.guest.tools
+        )
 
     return boot
 

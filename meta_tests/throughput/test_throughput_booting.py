@@ -31,7 +31,7 @@ def test_a_thawed_guest_has_all_that_its_tap_offers(bench: Bench) -> None:
         bench.boot(Nic(BridgeNetdev())),
     ]
     try:
-        guests[1].check(booting.NEGOTIATE_ANEW)
+        booting.negotiate_anew(guests[1])
         booted, negotiating_anew, with_its_templates = map(negotiated, guests)
         assert negotiating_anew == booted > with_its_templates
         assert guests[1].await_lease(0, 10)

@@ -15,11 +15,7 @@ END_OF_INPUT = b"\x04"
 #: The guest's shell asks its terminal where the cursor is. A terminal would answer to whoever reads its keys, and
 #: that is not us.
 WHERE_IS_THE_CURSOR = b"\x1b[6n"
-#: Ends once every NIC is configured, or after 10 s.
-LEASE_AWAITED = (
-    b"n=0; for nic in /sys/class/net/e*; do until [ -s /run/qemunet/lease.${nic##*/} ] || [ $((n+=1)) -gt 50 ]; "
-    b"do sleep 0.2; done; done\n"
-)
+#: Longer than the guest itself waits for its leases.
 LEASE_SECONDS = 15.0
 #: QEMU's own keys for ending the guest.
 LEAVE = b"\x01x"
@@ -56,14 +52,15 @@ class PipedTyping:
         self._unasked = False
         self._guest_ended = False
 
-    def wait_for_shell(self, within_seconds: float) -> None:
-        """Wait until the guest takes commands and has a network, or for QEMU's end. Raises TimedOut.
+    def wait_for_shell(self, within_seconds: float, await_leases: str) -> None:
+        """Wait until the guest takes commands, and for the end of the command `await_leases`; or for QEMU's end. Raises
+        TimedOut.
 
         A person's first command comes late enough for the network to be there, one from a pipe does not.
         """
         self._wait_for_prompt(Deadline(within_seconds, "the guest's shell prompt"))
         show, self._show = self._show, _ignore
-        self._type(LEASE_AWAITED)
+        self._type(await_leases.encode() + b"\n")
         self._wait_for_prompt(Deadline(LEASE_SECONDS, "the guest's shell prompt"))
         self._show = show
 

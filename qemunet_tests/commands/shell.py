@@ -167,9 +167,10 @@ def _type_what_is_piped(bench: "Bench", nics: tuple[Nic, ...], words: list[str],
         streams = {"stdin": theirs.fileno(), "stdout": theirs.fileno(), "stderr": 2, **_place(bench, words)}
         process = bench.attach_terminal(nics, words, **streams)
     with ours, _stopped(process):
-        prompt, patience_seconds = bench.machine.image.guest.control.prompt, bench.pace.seconds(PATIENCE_SECONDS)
-        typing = PipedTyping(ours, 0, functools.partial(_write_all, 1), patience_seconds, prompt.encode(), first)
-        typing.wait_for_shell(bench.pace.seconds(BOOT_SECONDS))
+        guest, patience_seconds = bench.machine.image.guest, bench.pace.seconds(PATIENCE_SECONDS)
+        prompt = guest.control.prompt.encode()
+        typing = PipedTyping(ours, 0, functools.partial(_write_all, 1), patience_seconds, prompt, first)
+        typing.wait_for_shell(bench.pace.seconds(BOOT_SECONDS), guest.tools.await_leases.format())
         typing.type_everything()
         typing.leave()
         return process.wait(END_SECONDS)

@@ -59,7 +59,7 @@ class DocumentedGuests:
         with theirs:
             command = [str(qemu.path), *usable]
             process = self._launcher.start_qemu(command, cwd=folder, stdin=theirs.fileno(), stdout=theirs.fileno())
-        login = Login(ours, self._pace, self._machine.image.guest.control.prompt)
+        login = Login(ours, self._pace, self._machine.image.guest)
         self._booted[process] = login, folder
         self._count("booted")
         return login, process

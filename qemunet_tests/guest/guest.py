@@ -13,6 +13,7 @@ from qemunet_tests.guest.console import Console, ConsoleClosed
 from qemunet_tests.guest.panic import GuestDied
 from qemunet_tests.host.asking import Completed
 from qemunet_tests.qemu.command_line import QemuProcess
+from qemunet_tests.qemu.guest_tools import GuestTools
 from qemunet_tests.qemu.netdev import Nic
 from qemunet_tests.qemu.qmp import Monitor
 from qemunet_tests.timeouts import Pace
@@ -39,12 +40,22 @@ class CommandFailed(HarnessError):
 class Guest:
     """Drives one guest over its control port; never over the network, which is what is under test."""
 
-    def __init__(self, name: str, qemu: QemuProcess, nics: tuple[Nic, ...], macs: tuple[str, ...], pace: Pace):
+    def __init__(
+        self,
+        name: str,
+        qemu: QemuProcess,
+        nics: tuple[Nic, ...],
+        macs: tuple[str, ...],
+        pace: Pace,
+        tools: GuestTools,
+    ):
         self.name = name
         self.qemu = qemu
         self.nics = nics
         self.macs = macs
         self.pace = pace
+        #: How its image spells what it is told to do.
+        self.tools = tools
         #: Seconds on the monotonic clock when QEMU was started; the benchmarks count from here.
         self.started_seconds = qemu.started_seconds
         #: The same moment by the clock that its captures are dated by.
@@ -91,7 +102,7 @@ class Guest:
     def wait_idle(self, within_seconds: float) -> None:
         """Wait until what its boot started in the background is done: the SSH host key, slow links."""
         limit_seconds = round(self.pace.seconds(within_seconds))
-        self.check(f"qemunet-settle {limit_seconds}", within_seconds + 2)
+        self.check(self.tools.settle.format(limit_seconds=limit_seconds), within_seconds + 2)
         # The answer leaves before the programs that gave it have ended.
         self._console.ask_readiness(self.pace.seconds(within_seconds))
         idle = Deadline(self.pace.seconds(within_seconds), "the guest to have nothing to do")

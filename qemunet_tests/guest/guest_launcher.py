@@ -83,7 +83,7 @@ class GuestLauncher:
                 capture = self.launcher.give(folder / f"net{number}.pcap")
                 words += ["-object", f"filter-dump,id=wire{number},netdev=net{number},file={capture}"]
         qemu = self.launcher.launch(words, folder, [nic.netdev for nic in nics])
-        guest = Guest(name, qemu, nics, macs, self.pace)
+        guest = Guest(name, qemu, nics, macs, self.pace, self.machine.image.guest.tools)
         household.add(guest)
         try:
             qemu.wait_until_running(self.pace.seconds(4.0))

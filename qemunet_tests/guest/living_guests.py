@@ -94,6 +94,5 @@ def release_lease(guest: Guest) -> None:
     """
     if not any(nic.netdev.shares_network for nic in guest.nics):
         return
-    gone = "n=0; while ls /run/qemunet/lease.* >/dev/null 2>&1 && [ $n -lt 40 ]; do usleep 50000; n=$((n+1)); done"
     with contextlib.suppress(HarnessError):
-        guest.run(f"qemunet-network release; {gone}", 5)
+        guest.run(guest.tools.release_leases.format(), 5)

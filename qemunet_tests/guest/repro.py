@@ -20,10 +20,8 @@ LIMIT_BYTES = 1 << 20
 #: Starts QEMU, types a command when the guest's shell asks for one, and hands the console over: with Python alone.
 DRIVER = """\
 import os, pty, select, sys, time, tty, termios
-command, prompt, words = sys.argv[1], sys.argv[2].encode(), sys.argv[3:]
-lease = ("n=0; for nic in /sys/class/net/e*; do until [ -s /run/qemunet/lease.${nic##*/} ] || [ $((n+=1)) -gt 50 ]; "
-         "do sleep 0.2; done; done")
-waiting = [line.encode() + b"\\n" for line in ((lease, command) if command else ())]
+command, prompt, leases, words = sys.argv[1], sys.argv[2].encode(), sys.argv[3], sys.argv[4:]
+waiting = [line.encode() + b"\\n" for line in ((leases, command) if command else ())]
 pid, console = pty.fork()
 if pid == 0:
     os.execvp(words[0], words)
@@ -116,6 +114,7 @@ def _netdev(said: dict[str, Any]) -> Netdev:
 def script(guest: str, words: Sequence[str], image: Image, again: Again, in_lab: bool) -> str:
     """`words` boot the guest with its console on standard input and output."""
     spelled = " ".join(_word(each, image.folder) for each in words)
+    leases = image.guest.tools.await_leases.format()
     return "\n".join(
         [
             *_heading(guest, again.command, in_lab),
@@ -124,7 +123,7 @@ def script(guest: str, words: Sequence[str], image: Image, again: Again, in_lab:
             *(_lab(again) if in_lab else []),
             *_image(image),
             f"exec python3 -c {shlex.quote(DRIVER)} {shlex.quote(one_line(again.command or ''))} "
-            f"{shlex.quote(image.guest.control.prompt)} {spelled}",
+            f"{shlex.quote(image.guest.control.prompt)} {shlex.quote(leases)} {spelled}",
             "",
         ]
     )

@@ -17,6 +17,7 @@ from qemunet_tests.deadline import Deadline
 from qemunet_tests.errors import HarnessError, TimedOut
 from qemunet_tests.guest.panic import died, panic_in
 from qemunet_tests.host.asking import Completed
+from qemunet_tests.qemu.guest_profile import GuestProfile
 from qemunet_tests.timeouts import Pace
 
 PANIC = rb"Kernel panic - not syncing: [^\r\n]*(?=[\r\n])"
@@ -29,11 +30,12 @@ PATIENCE_SECONDS = 0.5
 
 
 class Login:
-    """A shell on the guest's only serial port, which says `prompt` when it takes a command."""
+    """A shell on the guest's only serial port."""
 
-    def __init__(self, connection: socket.socket, pace: Pace, prompt: str) -> None:
+    def __init__(self, connection: socket.socket, pace: Pace, guest: GuestProfile) -> None:
         self.pace = pace
-        self._prompt = prompt.encode()
+        self.tools = guest.tools
+        self._prompt = guest.control.prompt.encode()
         self._spawn = SocketSpawn(connection, timeout=None, encoding=None)
         # Anywhere, so that nothing a guest prints passes for an answer.
         self._sequence = secrets.randbelow(1 << 32)

@@ -48,7 +48,7 @@ class Freezer:
             launcher.give(folder / file)
         backed = machine.backed(folder / MEMORY, shared=True, network=NETWORK)
         qemu = launcher.launch([*machine.words(name), *backed, *nic_words(models)], folder, [])
-        guest = Guest(name, qemu, (), (), pace)
+        guest = Guest(name, qemu, (), (), pace, machine.image.guest.tools)
         try:
             qemu.wait_until_running(pace.seconds(4.0))
             guest.wait_until_ready(pace.seconds(BOOT_SECONDS))

@@ -32,9 +32,9 @@ class Endpoint:
         """The address as it is written before a port (RFC 3986, 3.2.2)."""
         return f"[{self.address}]" if self.version == 6 else self.address
 
-    def dialled(self, protocol: str) -> str:
-        """The service as socat(1) calls it."""
-        return f"{protocol}{self.version}:{self}"
+    def called_by(self, words: str, **values: object) -> str:
+        """The words of a tool that is given this service and other values."""
+        return words.format(address=self.address, host=self.host, port=self.port, version=self.version, **values)
 
     def by(self, protocol: str) -> "Endpoint":
         """The service itself. Raises Unavailable where it does not speak this protocol."""

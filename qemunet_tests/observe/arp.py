@@ -21,13 +21,13 @@ def answers_arp(guest: Guest, address: str, wait_seconds: int = 2) -> bool:
 
 
 def _answers(guest: Guest, address: str, wait_seconds: int) -> bool:
-    command = f"arping -f -c {wait_seconds} -w {wait_seconds} -I eth0 {address}"
+    command = guest.tools.who_has.format(wait_seconds=wait_seconds, interface="eth0", address=address)
     return guest.run(command, within_seconds=wait_seconds + 5).succeeded
 
 
 def owners(guest: Guest, address: str, wait_seconds: int = 2) -> list[str]:
     """The MAC addresses of all others that say an address is theirs, asked without claiming it: RFC 5227, 2.1.1."""
-    probe = f"arping -D -c {wait_seconds} -w {wait_seconds} -I eth0 {address}"
+    probe = guest.tools.who_else_has.format(wait_seconds=wait_seconds, interface="eth0", address=address)
     return sorted(set(REPLY.findall(guest.run(probe, within_seconds=wait_seconds + 5).text)))
 
 

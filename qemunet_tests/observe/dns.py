@@ -10,14 +10,14 @@ from qemunet_tests.guest.guest import Guest
 from qemunet_tests.host import resolver
 from qemunet_tests.isolation.identity import Identity
 from qemunet_tests.isolation.station import Station
-from qemunet_tests.observe.command_place import Place
+from qemunet_tests.network.target import Endpoint
+from qemunet_tests.observe.command_place import GuestPlace
 from qemunet_tests.timeouts import turns, whole
 
 ANSWER = re.compile(r"^Address(?: \d+)?:\s+(\d+\.\d+\.\d+\.\d+)\s*$", re.MULTILINE)
 
 SOCKETS = {"UDP": socket.SOCK_DGRAM, "TCP": socket.SOCK_STREAM}
-#: How a guest's socat calls: by TCP it does not say that it has asked all it will, for which some hang up.
-CALLERS = {"UDP": "UDP4:{server}:53", "TCP": "TCP4:{server}:53,shut-none"}
+PORT = 53
 MOST_BYTES = 4096
 #: RFC 1035, 4.2.2: by TCP a message follows its length.
 LENGTH_BYTES = 2
@@ -26,12 +26,12 @@ LENGTH_BYTES = 2
 CODES = {0: "no address", 1: "FORMERR", 2: "SERVFAIL", 3: "NXDOMAIN", 4: "NOTIMP", 5: "REFUSED"}
 
 
-def addresses_of(place: Place, name: str, server: str = "") -> tuple[str, ...]:
+def addresses_of(guest: GuestPlace, name: str, server: str = "") -> tuple[str, ...]:
     """The IPv4 addresses a resolver has for a name; the one in /etc/resolv.conf if none is given.
 
     Empty when there is no answer, whether for want of a server or of the name.
     """
-    answer = place.run(f"nslookup -type=a {name} {server}", within_seconds=15)
+    answer = guest.run(guest.tools.resolve.format(name=name, server=server), within_seconds=15)
     # Everything before the first Name: line is about the server itself.
     _, _, about_the_name = answer.text.partition("Name:")
     return tuple(ANSWER.findall(about_the_name)) if answer.succeeded else ()
@@ -105,11 +105,12 @@ def host_answers(station: Station, server: str, name: str, wait_seconds: float =
 def ask_in(guest: Guest, server: str, name: str, wait_seconds: int = 5, protocol: str = "UDP") -> DnsAnswer | None:
     """The same from inside a guest."""
     guest.put("/tmp/question", _question(name, protocol))
+    # By TCP some hang up on who says that he has asked all he will.
+    words = {"UDP": guest.tools.send_udp, "TCP": guest.tools.ask}[protocol]
     for patience_seconds in turns(wait_seconds):
         wait = whole(patience_seconds)
         # Nobody ends the conversation, so the answer is watched for.
-        caller = CALLERS[protocol].format(server=server)
-        ask = f"socat -t {wait} - {caller} </tmp/question >/tmp/answer 2>/dev/null &"
+        ask = f"{Endpoint(server, PORT).called_by(words, wait_seconds=wait)} </tmp/question >/tmp/answer 2>/dev/null &"
         enough = f"[ $(wc -c </tmp/answer) -gt {LENGTH_BYTES} ]"
         watch = f"n=0; until {enough} || [ $n = {wait * 10} ]; do n=$((n+1)); sleep 0.1; done"
         said = guest.run(f": >/tmp/answer; {ask} {watch}; cat /tmp/answer", wait + 5).stdout

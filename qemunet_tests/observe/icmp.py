@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     # scapy reads the machine's interfaces when it is imported: not before the lab has been entered.
     from qemunet_tests.guest.peer import Peer
 
+#: At a station: that of iputils.
+PING = "ping -n -c {count} -i {interval_seconds} -W {wait_seconds} -s {size_bytes} {address}"
 RECEIVED = re.compile(r"(\d+) packets transmitted, (\d+)(?: packets)? received")
 #: What iputils says where neither ping nor its user may open a socket for ICMP, and who is to be let.
 NO_SOCKET = re.compile(r"\bsocket: (?:Operation not permitted|Permission denied)")
@@ -30,14 +32,14 @@ PERMITTING = 'sudo sysctl -w net.ipv4.ping_group_range="0 2147483647"'
 NOT_RUN = (126, 127)
 #: IPv4 and ICMP. RFC 791: packets of 68 bytes pass everywhere.
 PING_HEADERS_BYTES, SMALLEST_BYTES = 28, 68
+#: What ping(8) sends of its own, in bytes.
+SMALL_BYTES = 56
 #: Close enough to be recognised.
 EXACT_TO_BYTES = 4
 #: linux/if_ether.h: what a guest believes that the LAN carries, less the headers of IPv4 and ICMP.
 FULL_SIZE_BYTES = 1500 - 28
 ECHO_REPLY, ECHO_REQUEST = 0, 8
 HOP = re.compile(r"^\s*\d+\s+(\S+)", re.MULTILINE)
-#: traceroute's option for each protocol it can send its probes by.
-PROBES = {"udp": "", "icmp": "-I", "tcp": "-T"}
 MOST_HOPS = 6
 SILENT = "*"
 FIRST_WITH_RAW = (4, 7)
@@ -69,7 +71,7 @@ class Ping:
         return f"{self.received} of {self.sent} echo requests answered{wrong}"
 
 
-def ping(place: Place, address: str, count: int = 3, wait_seconds: int = 2, size_bytes: int = 56) -> Ping:
+def ping(place: Place, address: str, count: int = 3, wait_seconds: int = 2, size_bytes: int = SMALL_BYTES) -> Ping:
     """Send ICMP echo requests from a place; a guest's are compared with their replies on its wire.
 
     Where not all are answered they are sent once more on a busy machine, with longer patience. Raises
@@ -85,7 +87,10 @@ def ping(place: Place, address: str, count: int = 3, wait_seconds: int = 2, size
 
 
 def _ping(place: Place, address: str, count: int, wait_seconds: int, size_bytes: int) -> Ping:
-    command = f"ping -n -c {count} -i 0.3 -W {wait_seconds} -s {size_bytes} {address}"
+    words = place.tools.ping if isinstance(place, Guest) else PING
+    command = words.format(
+        count=count, interval_seconds=0.3, wait_seconds=wait_seconds, size_bytes=size_bytes, address=address
+    )
     wires = [GuestWire(place, number) for number in range(len(place.nics))] if isinstance(place, Guest) else []
     answer = place.run(command, within_seconds=count * 0.3 + wait_seconds + 5)
     match = RECEIVED.search(answer.text)
@@ -135,7 +140,10 @@ def comes_back(guest: Guest, address: str, wait_seconds: int = 1) -> bool:
     """
     for patience_seconds in turns(wait_seconds, again=False):
         wait = whole(patience_seconds)
-        guest.run(f"timeout {wait} ping -n -c 1 {address}", within_seconds=wait + 5)
+        words = guest.tools.ping.format(
+            count=1, interval_seconds=1, wait_seconds=wait, size_bytes=SMALL_BYTES, address=address
+        )
+        guest.run(f"timeout {wait} {words}", within_seconds=wait + 5)
         if ECHO_REPLY in _icmp_types(guest, address):
             return True
     return False
@@ -153,17 +161,20 @@ def _icmp_types(guest: Guest, source: str) -> set[int]:
     return {after[0] for after in capture.split(addresses)[1:] if after}
 
 
-def hops(place: Place, address: str, probe: str = "udp", wait_seconds: int = 1) -> tuple[str, ...]:
-    """The addresses that answered a probe each, nearest first; `*` for a hop where nobody did.
+def hops(guest: Guest, address: str, probe: str = "udp", wait_seconds: int = 1) -> tuple[str, ...]:
+    """The addresses that answered a probe each, nearest first; `*` for a hop where nobody did. `probe` is `udp`, `icmp`
+    or `tcp`.
 
     Linux reports such errors to an address once a second, after a burst of six (icmp(7), icmp_ratelimit): so probes go
     one by one, and once more where somebody was silent.
     """
     found: tuple[str, ...] = ()
+    tools = guest.tools
+    words = {"udp": tools.traceroute_udp, "icmp": tools.traceroute_icmp, "tcp": tools.traceroute_tcp}[probe]
     for patience_seconds in turns(wait_seconds):
         wait = whole(patience_seconds)
-        command = f"traceroute -n -q 1 -N 1 -w {wait} -m {MOST_HOPS} {PROBES[probe]} {address}"
-        answer = place.run(command, within_seconds=MOST_HOPS * wait + 5)
+        command = words.format(wait_seconds=wait, most_hops=MOST_HOPS, address=address)
+        answer = guest.run(command, within_seconds=MOST_HOPS * wait + 5)
         found = tuple(HOP.findall(answer.text.partition("\n")[2]))
         if SILENT not in found:
             break

@@ -69,6 +69,12 @@ def lease(guest: Guest, nic: int = 0, within_seconds: float = LEASE_SECONDS) -> 
     return None
 
 
+def leased_address(guest: Guest, within_seconds: float) -> str | None:
+    """The address alone, of a guest whose frames nobody captures; None when none came. `within_seconds` is KVM time."""
+    said = guest.await_lease(0, within_seconds)
+    return _parse(said).address if said else None
+
+
 def _asked_in_vain(guest: Guest, nic: int) -> bool:
     """Whether the guest has asked again and again, and nobody has offered it anything: more time is no help."""
     seen = dhcp_messages(guest, nic)

@@ -3,7 +3,7 @@
 from qemunet_tests import timeouts
 from qemunet_tests.errors import HarnessError
 from qemunet_tests.guest.guest import Guest
-from qemunet_tests.observe.command_place import Place
+from qemunet_tests.observe.command_place import GuestPlace, Place
 from qemunet_tests.timeouts import turns, whole
 
 
@@ -52,7 +52,7 @@ def address_on(place: Place, interface: str, wait_seconds: int = 20, version: in
     return ""
 
 
-def address_given(place: Place, interface: str, least_questions: int, wait_seconds: int = 20) -> str:
+def address_given(place: GuestPlace, interface: str, least_questions: int, wait_seconds: int = 20) -> str:
     """The same, for a guest whose frames nobody captures; empty where it asked for an address and got none.
 
     Raises HarnessError where its own DHCP client asked less often, or its NIC sent fewer frames than that: whoever
@@ -60,8 +60,8 @@ def address_given(place: Place, interface: str, least_questions: int, wait_secon
     """
     if address := address_on(place, interface, wait_seconds):
         return address
-    log, sent = f"/run/qemunet/udhcpc.{interface}.log", f"/sys/class/net/{interface}/statistics/tx_packets"
-    words = place.run(f"grep -c discover {log}; cat {sent}", within_seconds=20).text.split()
+    asked, sent = place.tools.lease_questions.format(interface=interface), f"/sys/class/net/{interface}/statistics"
+    words = place.run(f"{asked}; cat {sent}/tx_packets", within_seconds=20).text.split()
     counts = [int(word) for word in words if word.isdigit()]
     if len(counts) < 2 or min(counts) < least_questions:
         told = f"its DHCP client asked and its NIC sent {' and '.join(words) or 'nobody knows how many'} times"

@@ -66,7 +66,8 @@ def send_from_guest(guest: Guest, address: str, word: bytes) -> None:
     """Send one packet of every protocol."""
     for number, packet in PROTOCOLS.values():
         guest.put("/tmp/packet", packet(word))
-        guest.check(f"socat -u FILE:/tmp/packet IP4-SENDTO:{shlex.quote(address)}:{number}")
+        send = guest.tools.send_packet.format(file="/tmp/packet", address=shlex.quote(address), number=number)
+        guest.check(send)
 
 
 def send_from_station(station: Station, address: str, word: bytes) -> None:
@@ -90,14 +91,13 @@ class GuestEar:
 
     def __enter__(self) -> "GuestEar":
         for number in self._numbers:
-            self._guest.check(
-                f"setsid socat -u IP4-RECV:{number} CREATE:/tmp/heard.{number} >/dev/null 2>&1 </dev/null &"
-            )
-            self._guest.check(f"until grep -q ':{number:04X} ' /proc/net/raw; do usleep 20000; done")
+            hear = self._guest.tools.hear_packets.format(number=number, file=f"/tmp/heard.{number}")
+            self._guest.check(f"setsid {hear} >/dev/null 2>&1 </dev/null & echo $! >>/tmp/hearing")
+            self._guest.check(f"until grep -q ':{number:04X} ' /proc/net/raw; do sleep 0.02; done")
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        self._guest.run("killall socat; rm -f /tmp/heard.*")
+        self._guest.run("kill $(cat /tmp/hearing); rm -f /tmp/heard.* /tmp/hearing")
 
     def hears_all(self, word: bytes, within_seconds: float = 3.0) -> bool:
         """Whether the word arrives in every protocol. `within_seconds` is meant for KVM."""

@@ -12,32 +12,23 @@ from qemunet_tests.errors import HarnessError
 from qemunet_tests.guest.guest import Guest
 from qemunet_tests.isolation.station import Station
 from qemunet_tests.network.target import Endpoint
-from qemunet_tests.observe.command_place import Place
+from qemunet_tests.observe.command_place import GuestPlace
 from qemunet_tests.observe.nic import family_awaited
 from qemunet_tests.timeouts import turns, whole
 
-#: A program of the guest that sends what it is given and prints what comes back. In software busybox's own starts in
-#: half of socat's time, and is on the post's disk; it speaks no UDP.
-SENDERS = {"TCP": "nc -w {wait_seconds} {address} {port}", "UDP": "socat -t {wait_seconds} - {dialled}"}
-#: Not socat's UDP4-RECVFROM with fork: it waits for its child in a way that misses the child's signal now and then, and
-#: then says nothing to anybody any more (1.7.4, seen after some 30 callers on a busy machine).
-LISTEN = {"TCP": "TCP4-LISTEN:{port},fork,reuseaddr", "UDP": "UDP4-LISTEN:{port},fork,reuseaddr"}
-#: Where a word has come in, it is taken first: socat answers nothing where it cannot hand it on.
-SAY = {"TCP": "echo {word}", "UDP": "read -r -n 1 _; echo {word}"}
 NO_ANSWER, NO_WORD = "no answer", "hangs up without a word"
 SOCKETS = {"TCP": socket.SOCK_STREAM, "UDP": socket.SOCK_DGRAM}
 
 
-def echoes(guest: Place, protocol: str, service: Endpoint, wait_seconds: int = 5) -> bool:
+def echoes(guest: GuestPlace, protocol: str, service: Endpoint, wait_seconds: int = 5) -> bool:
     """Whether a word sent from a guest to a service comes back; `protocol` is `TCP` or `UDP`."""
     return any(_echoes(guest, protocol, service, whole(patience_seconds)) for patience_seconds in turns(wait_seconds))
 
 
-def _echoes(guest: Place, protocol: str, service: Endpoint, wait_seconds: int) -> bool:
+def _echoes(guest: GuestPlace, protocol: str, service: Endpoint, wait_seconds: int) -> bool:
     word = secrets.token_hex(8)
-    sender = SENDERS[protocol].format(
-        wait_seconds=wait_seconds, address=service.address, port=service.port, dialled=service.dialled(protocol)
-    )
+    words = {"TCP": guest.tools.send_tcp, "UDP": guest.tools.send_udp}[protocol]
+    sender = service.called_by(words, wait_seconds=wait_seconds)
     # UDP knows no end of a conversation, so the answer is watched for instead of waiting for the sender to end.
     command = (
         f"{family_awaited(service.version, wait_seconds)}echo {word} | {sender} > /tmp/{word} & n=0; "
@@ -73,12 +64,11 @@ class BannerService:
 
     def must_answer(self) -> None:
         """Raises HarnessError where it is silent in the guest itself: whoever called it there is no witness then."""
-        dialled = f"{self.protocol}4:127.0.0.1:{self.port}"
+        words = {"TCP": self.guest.tools.exchange, "UDP": self.guest.tools.send_udp}[self.protocol]
         for patience_seconds in turns(5):
             wait = whole(patience_seconds)
-            heard = self.guest.run(
-                f"echo | timeout {wait + 1} socat -t {wait} - {dialled}", within_seconds=2 * wait + 5
-            )
+            call = Endpoint("127.0.0.1", self.port).called_by(words, wait_seconds=wait)
+            heard = self.guest.run(f"echo | timeout {wait + 1} {call}", within_seconds=2 * wait + 5)
             if heard.text.strip() == self.word:
                 return
         raise HarnessError(
@@ -89,11 +79,10 @@ class BannerService:
 def put_up(guest: Guest, port: int, protocol: str = "TCP") -> BannerService:
     """Have the guest say a word at a port, to everybody who comes. `protocol` is TCP or UDP."""
     word = secrets.token_hex(8)
-    listen = LISTEN[protocol].format(port=port)
-    say = SAY[protocol].format(word=word)
-    guest.check(f"setsid socat {listen} SYSTEM:'{say}' >/dev/null 2>&1 </dev/null &")
+    say = {"TCP": guest.tools.say_tcp, "UDP": guest.tools.say_udp}[protocol].format(port=port, word=word)
+    guest.check(f"setsid {say} >/dev/null 2>&1 </dev/null &")
     table = f"/proc/net/{protocol.lower()}"
-    guest.check(f"until grep -q ':{port:04X} 00000000:0000' {table}; do usleep 20000; done")
+    guest.check(f"until grep -q ':{port:04X} 00000000:0000' {table}; do sleep 0.02; done")
     return BannerService(guest, port, protocol, word)
 
 

@@ -26,9 +26,9 @@ def refusal(guest: Guest, service: Endpoint, wait_seconds: int = 5) -> str:
 
 
 def _refusal(guest: Guest, service: Endpoint, wait_seconds: int) -> str:
-    options, ready = f"connect-timeout={wait_seconds}", family_awaited(service.version, wait_seconds)
-    command = f"{ready}socat -u OPEN:/dev/null {service.dialled('TCP')},{options}"
-    ended = guest.run(command, within_seconds=2 * wait_seconds + 5)
+    connect, ready = guest.tools.connect, family_awaited(service.version, wait_seconds)
+    command = service.called_by(connect, wait_seconds=wait_seconds)
+    ended = guest.run(f"{ready}{command}", within_seconds=2 * wait_seconds + 5)
     return "" if ended.succeeded else ended.complaint.rpartition(": ")[2] or "no answer"
 
 
@@ -61,7 +61,7 @@ def _bulk(guest: Guest, service: Endpoint, size_bytes: int, wait_seconds: int) -
     # Made in the guest, because the way in is a serial line; no part of it is like another, which could take its place.
     make = f"dd if=/dev/urandom bs={BLOCK_BYTES} count={size_bytes // BLOCK_BYTES} of=/tmp/there 2>/dev/null"
     guest.check(make, within_seconds=wait_seconds + 5)
-    send = f"socat -t {wait_seconds} - {service.dialled('TCP')},connect-timeout={wait_seconds}"
+    send = service.called_by(guest.tools.exchange, wait_seconds=wait_seconds)
     ready = family_awaited(service.version, wait_seconds)
     there_and_back = f"{ready}timeout {wait_seconds} {send} < /tmp/there > /tmp/back"
     guest.run(there_and_back, within_seconds=2 * wait_seconds + 5)

@@ -4,6 +4,8 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
+from qemunet_tests.qemu.guest_tools import GuestTools
+
 #: A device as `-device` names it: what is a model's name has no comma, behind which options would follow.
 Model = Annotated[str, StringConstraints(pattern=r"^[a-zA-Z0-9][a-zA-Z0-9_-]{0,63}$")]
 #: One word or several of a kernel's command line, in one line.
@@ -31,6 +33,7 @@ class GuestProfile(BaseModel):
     cmdline: KernelWords
     nics: dict[Model, tuple[str, ...]]
     control: ControlChannel
+    tools: GuestTools
 
     @property
     def drivers(self) -> tuple[str, ...]:

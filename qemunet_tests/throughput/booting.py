@@ -5,7 +5,7 @@ from functools import partial
 
 from qemunet_tests.errors import HarnessError, TimedOut
 from qemunet_tests.guest.bench import Bench
-from qemunet_tests.guest.guest import GuestDied
+from qemunet_tests.guest.guest import Guest, GuestDied
 from qemunet_tests.isolation.processes import stop
 from qemunet_tests.network import Lab
 from qemunet_tests.qemu.netdev import Nic
@@ -18,11 +18,13 @@ from qemunet_tests.throughput.variants import Arm
 ATTEMPTS = 3
 
 
-#: A driver negotiates with a NIC's backend when it takes the NIC. A template's had one without a tap's offloads.
-NEGOTIATE_ANEW = (
-    "qemunet-network down; cd /sys/bus/virtio/drivers/virtio_net; "
-    "for nic in virtio*; do echo $nic >unbind; echo $nic >bind; done; qemunet-network up"
-)
+#: The drivers let go of their NICs and take them again.
+REBIND = "cd /sys/bus/virtio/drivers/virtio_net; for nic in virtio*; do echo $nic >unbind; echo $nic >bind; done"
+
+
+def negotiate_anew(guest: Guest) -> None:
+    """A driver negotiates with a NIC's backend when it takes the NIC. A template's had one without a tap's offloads."""
+    guest.check(f"{guest.tools.network_down.format()}; {REBIND}; {guest.tools.network_up.format()}")
 
 
 def boot(
@@ -47,7 +49,7 @@ def boot(
                     if cold:
                         bench.finish_boot(guest, crowd)
                     else:
-                        guest.check(NEGOTIATE_ANEW)
+                        negotiate_anew(guest)
                     began[guest.name] = clock.read(guest)
                 right[subject.arm] = subject
             except (GuestDied, TimedOut) as error:

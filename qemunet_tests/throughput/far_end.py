@@ -22,12 +22,12 @@ SERVER_OUTPUT = "iperf3-server.json"
 #: In a guest: the server in the background, until it listens.
 SERVE = (
     "({words} >/tmp/server.json 2>&1 </dev/null & echo $! >/run/server.pid); n=0; "
-    "until grep -q ':{port:04X} 00000000:0000 0A ' /proc/net/tcp || [ $n = 100 ]; do usleep 50000; n=$((n+1)); done; "
+    "until grep -q ':{port:04X} 00000000:0000 0A ' /proc/net/tcp || [ $n = 100 ]; do sleep 0.05; n=$((n+1)); done; "
     "[ $n -lt 100 ]"
 )
 #: What it said, once it has ended.
 SAID = (
-    "n=0; while kill -0 $(cat /run/server.pid) 2>/dev/null && [ $n -lt 100 ]; do usleep 50000; n=$((n+1)); done; "
+    "n=0; while kill -0 $(cat /run/server.pid) 2>/dev/null && [ $n -lt 100 ]; do sleep 0.05; n=$((n+1)); done; "
     "cat /tmp/server.json"
 )
 

@@ -20,8 +20,7 @@ from qemunet_tests.throughput.transfer import TransferPlan, invalid
 SECONDS = 1.0
 GUEST_PORT, FORWARDED_PORT = 7100, 7101
 ANSWER_SECONDS = 5.0
-LISTEN = f"socat TCP-LISTEN:{GUEST_PORT},reuseaddr,fork,nodelay PIPE"
-SERVE = f"({LISTEN} >/dev/null 2>&1 </dev/null & echo $! >/run/echo.pid)"
+SERVE = "({echo} >/dev/null 2>&1 </dev/null & echo $! >/run/echo.pid)"
 PERCENTILES = (50, 90, 99)
 
 
@@ -62,15 +61,14 @@ def _percentile(ordered: list[float], percent: int) -> float:
 def _service(way: TransferPlan, subject: ResidentGuest) -> Iterator[Callable[[], socket.socket]]:
     """The echo in the guest, while it is needed; gives what opens a connection to it."""
     guest = subject.guest
-    guest.check(SERVE)
+    guest.check(SERVE.format(echo=guest.tools.echo.format(port=GUEST_PORT)))
     forwarded = subject.arm.configuration.forwards
     rule = f"tcp:127.0.0.1:{FORWARDED_PORT}"
-    address = guest.check("sed -n 's/^ip=//p' /run/qemunet/lease.eth0")
     if forwarded:
         said = guest.monitor.ask(f"hostfwd_add net0 {rule}-:{GUEST_PORT}").strip()
         if said:
             raise HarnessError(f"QEMU does not forward a port: {said}")
-    place = ("127.0.0.1", FORWARDED_PORT) if forwarded else (address, GUEST_PORT)
+    place = ("127.0.0.1", FORWARDED_PORT) if forwarded else (subject.own_address, GUEST_PORT)
 
     def connect() -> socket.socket:
         connection = way.server.connect(*place, within_seconds=ANSWER_SECONDS)

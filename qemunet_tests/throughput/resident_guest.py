@@ -5,11 +5,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from qemunet_tests.errors import TimedOut
 from qemunet_tests.guest.guest import Guest
 from qemunet_tests.isolation.processes import Process
 from qemunet_tests.isolation.station import Station
 from qemunet_tests.network import lab_addresses
 from qemunet_tests.observe import process
+from qemunet_tests.observe.lease import leased_address
 from qemunet_tests.throughput import on_path, path_proof
 from qemunet_tests.throughput.recording_shapes import MeasuredGuest, OnPath
 from qemunet_tests.throughput.variants import Arm
@@ -22,8 +24,8 @@ ASK = (
     "echo congestion $(cat /proc/sys/net/ipv4/tcp_congestion_control); "
     "echo iperf3 $(iperf3 --version | head -n 1)"
 )
-LEASE = "until [ -s /run/qemunet/lease.eth0 ]; do usleep 100000; done; sed -n 's/^ip=//p' /run/qemunet/lease.eth0"
-STATIC = "qemunet-network down; ip link set eth0 up; ip addr add {address}/24 dev eth0; echo {address}"
+LEASE_SECONDS = 12.0
+STATIC = "{down}; ip link set eth0 up; ip addr add {address}/24 dev eth0"
 COUNT = "cd /sys/class/net/eth0/statistics; cat tx_bytes tx_packets rx_bytes rx_packets"
 
 
@@ -38,6 +40,7 @@ class ResidentGuest:
     helpers: Sequence[Process] = ()
     far: Guest | None = None
     given: Sequence[str] = ()
+    own_address: str = ""
     far_address: str = ""
     facts: dict[str, str] = field(default_factory=dict)
 
@@ -108,7 +111,7 @@ class ResidentGuest:
     def look(self) -> None:
         """Wait for addresses and ask for the facts. Raises HarnessError, and TimedOut without a lease."""
         addresses = [self._address_of(guest, given) for guest, given in itertools.zip_longest(self.guests, self.given)]
-        self.far_address = addresses[1] if self.far else ""
+        self.own_address, self.far_address = addresses[0], addresses[1] if self.far else ""
         said = self.guest.check(ASK, 12)
         self.facts = {name: rest for name, _, rest in (line.partition(" ") for line in said.splitlines())}
         self.facts["network"] = " ".join(self.guest.monitor.ask("info network").split())
@@ -116,4 +119,10 @@ class ResidentGuest:
             self.facts["tun_flags"] = flags
 
     def _address_of(self, guest: Guest, given: str | None) -> str:
-        return guest.check(STATIC.format(address=given) if given else LEASE, 12)
+        if given:
+            guest.check(STATIC.format(down=guest.tools.network_down.format(), address=given), 12)
+            return given
+        leased = leased_address(guest, LEASE_SECONDS)
+        if leased is None:
+            raise TimedOut(f"{guest.name} got no lease within {guest.pace.seconds(LEASE_SECONDS):.3g} s")
+        return leased

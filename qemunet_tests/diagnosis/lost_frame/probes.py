@@ -48,7 +48,9 @@ def dhcp(guest: Guest) -> Exchange:
     return Exchange(
         DHCP,
         "offer",
-        lambda: guest.run(f"udhcpc -n -q -t 3 -T {_patience(1)} -i eth0 -s /bin/true", within_seconds=8),
+        lambda: guest.run(
+            guest.tools.request_lease.format(wait_seconds=_patience(1), interface="eth0"), within_seconds=8
+        ),
         lambda packet: is_ours(packet) and packet.second == 67,
         lambda packet: is_ours(packet) and packet.second == 68,
     )
@@ -64,7 +66,9 @@ def arp(guest: Guest, address: str, to_host: bool = False) -> Exchange:
     return Exchange(
         f"ARP request for {address}",
         "ARP reply",
-        lambda: guest.run(f"arping -c 2 -w {_patience(3)} -I eth0 {address}", within_seconds=6),
+        lambda: guest.run(
+            guest.tools.who_has.format(wait_seconds=_patience(3), interface="eth0", address=address), within_seconds=6
+        ),
         lambda packet: packet.kind == ARP and packet.first == 1 and packet.target == address,
         lambda packet: packet.kind == ARP and packet.first == 2 and packet.source == address,
         to_host=to_host,
@@ -77,11 +81,11 @@ def tcp(guest: Guest, service: Endpoint, seen_as: str | None = None) -> Exchange
     # A port of its own tells it from earlier attempts, about which something may still be said. QEMU's has another.
     own_port, got = 40000 + secrets.randbelow(20000), lease(guest, within_seconds=0.0)
     own = got.address if got else ""
-    connect = f"socat -u OPEN:/dev/null {service.dialled('TCP')},sourceport={own_port}"
+    connect = guest.tools.connect_from
     return Exchange(
         f"TCP connection to {service}",
         "SYN-ACK",
-        lambda: guest.run(f"{connect},connect-timeout={_patience(3)}", within_seconds=6),
+        lambda: guest.run(service.called_by(connect, own_port=own_port, wait_seconds=_patience(3)), within_seconds=6),
         lambda packet: (
             (packet.kind, packet.second) == (TCP, port)
             and packet.target in addresses
@@ -100,7 +104,7 @@ def tcp(guest: Guest, service: Endpoint, seen_as: str | None = None) -> Exchange
 def udp(guest: Guest, service: Endpoint) -> Exchange:
     """A word to a service that sends it back."""
     word = secrets.token_hex(8)
-    send = f"echo {word} | socat -t {_patience(2)} - UDP4:{service.address}:{service.port}"
+    send = f"echo {word} | {service.called_by(guest.tools.send_udp, wait_seconds=_patience(2))}"
     return Exchange(
         f"UDP datagram to {service}",
         "answer",
@@ -127,7 +131,12 @@ def echo(guest: Guest, address: str, size_bytes: int = 56, to_host: bool = False
     return Exchange(
         f"{'full-size ' if large else ''}echo request to {address}",
         "echo reply",
-        lambda: guest.run(f"ping -n -c 2 -W {_patience(1)} -s {size_bytes} {address}", within_seconds=6),
+        lambda: guest.run(
+            guest.tools.ping.format(
+                count=2, interval_seconds=1, wait_seconds=_patience(1), size_bytes=size_bytes, address=address
+            ),
+            within_seconds=6,
+        ),
         lambda packet: _is_echo(packet, 8, size_bytes) and packet.target == address,
         lambda packet: _is_echo(packet, 0, size_bytes) and packet.source == address,
         to_host=to_host,
