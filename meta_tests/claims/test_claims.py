@@ -157,7 +157,7 @@ def test_the_listing_has_the_promised_shape() -> None:
     jsonschema.validate(document, json.loads((SCHEMAS / "claims.json").read_text()))
     assert list(document) == ["schema", "claims"]
     address = next(each for each in document["claims"] if each["id"] == "user/address")
-    assert list(address) == ["id", "mode", "says", "source", "since", "until", "tests", "untested"]
+    assert list(address) == ["id", "mode", "says", "source", "since", "until", "tests", "untested", "option"]
     assert address["source"] == {
         "document": "Basic networking with QEMU",
         "section": "User networking",

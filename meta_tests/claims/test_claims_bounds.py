@@ -1,4 +1,4 @@
-"""`since` and `until`: what is compared with what, and what becomes of a test that is outside of them."""
+"""`since`, `until` and `option`: what is compared with what, and what becomes of a test that is outside of them."""
 
 import importlib
 import json
@@ -10,8 +10,8 @@ import pytest
 
 from meta_tests.report.test_verdicts import clean_environment
 from qemunet_tests import diagnosis
-from qemunet_tests.claims import Claim, load
-from qemunet_tests.claims.bounds import Program, between, compared
+from qemunet_tests.claims import Claim, Installed, load
+from qemunet_tests.claims.bounds import Outside, Program, between, compared
 from qemunet_tests.host import passt
 from qemunet_tests.host.obstacle import Obstacle
 from qemunet_tests.plugin import fixture_modules
@@ -22,9 +22,9 @@ pytest_plugins = "pytester"
 Verdict = Callable[..., dict[str, Any]]
 
 
-def here(**versions: str | None) -> Any:
+def here(**versions: str | None) -> Installed:
     """What is installed, by the names of the programs."""
-    return versions.get
+    return Installed(versions.get)
 
 
 @pytest.mark.parametrize(
@@ -118,12 +118,41 @@ def test_a_passt_that_does_not_know_its_version_has_that_of_its_package(
 def test_only_what_a_bound_names_is_asked() -> None:
     asked: list[str] = []
 
-    def installed(program: Program) -> str:
+    def version(program: Program) -> str:
         asked.append(program)
         return "4.7.0"
 
+    def has(option: str) -> bool:
+        asked.append(option)
+        return True
+
+    installed = Installed(version, has)
     assert between("slirp 4.7", None).outside(installed) is None
     assert asked == ["slirp"]
+    # Versions of QEMU are for readers where an option tells, and those of others count.
+    assert between("QEMU 99.1 and slirp 4.7", None, "netdev dgram").outside(installed) is None
+    assert asked == ["slirp", "netdev dgram", "slirp"]
+    assert between("slirp 4.8", None, "netdev dgram").outside(installed) is not None
+
+
+@pytest.mark.parametrize(
+    ("has", "reason", "certain"),
+    [
+        (False, "where QEMU has 'netdev user ipv6-prefix', and this one has not", True),
+        (None, "where QEMU has 'netdev user ipv6-prefix', and whether this one has it cannot be told", False),
+    ],
+)
+def test_an_option_is_there_or_is_not_whatever_the_version(has: bool | None, reason: str, certain: bool) -> None:
+    outside = between("QEMU 2.6", None, "netdev user ipv6-prefix").outside(
+        Installed({"QEMU": "11.1.3"}.get, lambda _: has)
+    )
+    assert outside == Outside(reason, "try a QEMU that has it, 2.6 or later: --qemu PATH", certain)
+
+
+@pytest.mark.parametrize("option", ["", "user", "netdev", "netdev user ipv6 prefix", "device e1000", "netdev User"])
+def test_what_can_be_no_option_is_refused(option: str) -> None:
+    with pytest.raises(ValueError, match="names no option of QEMU, for instance 'netdev user ipv6-prefix'"):
+        between(None, None, option)
 
 
 def test_the_remedy_is_a_version_within_the_bounds() -> None:
@@ -230,6 +259,40 @@ def test_bounds_are_those_of_the_qemu_that_was_chosen(verdict: Verdict, open_fol
     renamed.chmod(0o755)
     chosen = ("--qemunet-qemu", str(renamed))
     assert verdict({"since": "QEMU 99.1"}, TEST, *chosen)["verdict"] == "holds"
+
+
+@pytest.fixture
+def backported(open_folder: Path) -> Callable[[str], tuple[str, ...]]:
+    """Names a QEMU of the first version, from whose schema a word is gone."""
+
+    def backported(gone: str) -> tuple[str, ...]:
+        old = open_folder / f"qemu-without-{gone}"
+        old.write_text(
+            f'#!/bin/sh\nqemu-system-x86_64 "$@" | sed "s/version [0-9.]*/version 0.1.0/; s/{gone}/gone/g"\n'
+        )
+        old.chmod(0o755)
+        return "--qemunet-qemu", str(old)
+
+    return backported
+
+
+@pytest.mark.parametrize("option", ["netdev user ipv6-prefix", "object filter-dump file", "command netdev_del id"])
+def test_where_the_schema_tells_it_is_asked_and_not_the_version(
+    verdict: Verdict, backported: Callable[[str], tuple[str, ...]], option: str
+) -> None:
+    table = {"since": "QEMU 2.6", "option": option}
+    assert verdict(table, TEST, *backported("nothing"))["verdict"] == "holds"
+    found = verdict(table, TEST, *backported(option.rpartition(" ")[2]))
+    assert (found["verdict"], found["remedy"]) == ("unavailable", "try a QEMU that has it, 2.6 or later: --qemu PATH")
+    assert found["reason"] == f"this is promised where QEMU has {option!r}, and this one has not"
+
+
+def test_a_qemu_that_tells_no_schema_is_not_said_to_lack_an_option(
+    verdict: Verdict, backported: Callable[[str], tuple[str, ...]]
+) -> None:
+    found = verdict({"option": "netdev dgram"}, TEST, *backported("return"))
+    assert found["verdict"] == "unavailable"
+    assert found["reason"].endswith("and whether this one has it cannot be told")
 
 
 def test_where_qemu_is_missing_that_is_the_reason(verdict: Verdict, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,7 +1,8 @@
 """Which versions a promise is made for, and a deviation is known in.
 
 `since` (inclusive) and `until` (exclusive) name versions of `QEMU`, `slirp` or `passt`, joined by ` and `: then all
-of them count. passt's versions are dates, of a year, a month or a day.
+of them count. passt's versions are dates, of a year, a month or a day. Where QEMU itself can be asked whether it has an
+option, `option` names that, and the versions of QEMU are for readers: distributions take some into earlier versions.
 """
 
 import re
@@ -12,8 +13,22 @@ from typing import Literal, get_args
 Program = Literal["QEMU", "slirp", "passt"]
 PROGRAMS: tuple[Program, ...] = get_args(Program)
 
-#: Answers with what a program that is to be tried calls its version, None where that cannot be told.
-Installed = Callable[[Program], str | None]
+#: A backend, an object or a command of QEMU's monitor, and one of its options or arguments.
+_OPTION = re.compile(r"(netdev|object|command) [a-z0-9_-]+( [a-z0-9_-]+)?")
+
+
+def _untold(_: str) -> None:
+    return None
+
+
+@dataclass(frozen=True)
+class Installed:
+    """What is to be tried: `version` answers with what a program calls its version, `has` with whether QEMU has an
+    option. None where that cannot be told."""
+
+    version: Callable[[Program], str | None] = _untold
+    has: Callable[[str], bool | None] = _untold
+
 
 _SPELLING = {"QEMU": r"\d+(\.\d+){0,2}", "slirp": r"\d+(\.\d+){0,2}", "passt": r"\d{4}(-\d\d(-\d\d)?)?"}
 _EXAMPLE = {"QEMU": "QEMU 9.1", "slirp": "slirp 4.7", "passt": "passt 2024-08-21"}
@@ -57,16 +72,26 @@ class Outside:
 
 @dataclass(frozen=True)
 class Bounds:
-    """The versions from `since` on and before `until`. Empty bounds hold every version."""
+    """The versions from `since` on and before `until`, and the QEMUs that have an option. Empty bounds hold all."""
 
     since: tuple[Bound, ...] = ()
     until: tuple[Bound, ...] = ()
+    option: str | None = None
 
     def outside(self, installed: Installed) -> Outside | None:
         """The first bound that is not met; None where all are. Asks only for programs that a bound names."""
         ends = [*((bound, True) for bound in self.since), *((bound, False) for bound in self.until)]
-        found = (_outside(bound, first, installed(bound.program)) for bound, first in ends)
-        return next(filter(None, found), None)
+        compared = [(bound, first) for bound, first in ends if not (self.option and bound.program == "QEMU")]
+        found = (_outside(bound, first, installed.version(bound.program)) for bound, first in compared)
+        return self._without_option(installed) or next(filter(None, found), None)
+
+    def _without_option(self, installed: Installed) -> Outside | None:
+        if self.option is None or (has := installed.has(self.option)):
+            return None
+        versions = next((f", {bound.version} or later" for bound in self.since if bound.program == "QEMU"), "")
+        what = "whether this one has it cannot be told" if has is None else "this one has not"
+        remedy = f"try a QEMU that has it{versions}: --qemu PATH"
+        return Outside(f"where QEMU has {self.option!r}, and {what}", remedy, certain=has is not None)
 
 
 def parse(text: str | None) -> tuple[Bound, ...]:
@@ -79,9 +104,11 @@ def parse(text: str | None) -> tuple[Bound, ...]:
     return bounds
 
 
-def between(since: str | None, until: str | None) -> Bounds:
-    """Raises ValueError also where no version is left between the two."""
-    bounds = Bounds(parse(since), parse(until))
+def between(since: str | None, until: str | None, option: str | None = None) -> Bounds:
+    """Raises ValueError also where no version is left between the two, and for what can be no option."""
+    if option is not None and not _OPTION.fullmatch(option):
+        raise ValueError(f"{option!r} names no option of QEMU, for instance 'netdev user ipv6-prefix'")
+    bounds = Bounds(parse(since), parse(until), option)
     for first in bounds.since:
         for end in bounds.until:
             if first.program == end.program and first.numbers >= end.numbers:

@@ -25,10 +25,12 @@ class Source(Table):
 
 
 class Bounded(Table):
-    """`since` (inclusive) and `until` (exclusive) are versions: `QEMU 9.1`, `slirp 4.7 and QEMU 10.2`."""
+    """`since` (inclusive) and `until` (exclusive) are versions: `QEMU 9.1`, `slirp 4.7 and QEMU 10.2`. With `option`,
+    `netdev user ipv6-prefix`, QEMU is asked for that and not for its version."""
 
     since: str | None = None
     until: str | None = None
+    option: str | None = None
 
     @field_validator("since", "until")
     @classmethod
@@ -38,12 +40,12 @@ class Bounded(Table):
 
     @model_validator(mode="after")
     def _leaves_a_version(self) -> "Bounded":
-        between(self.since, self.until)
+        between(self.since, self.until, self.option)
         return self
 
     @property
     def bounds(self) -> Bounds:
-        return between(self.since, self.until)
+        return between(self.since, self.until, self.option)
 
 
 class Deviation(Bounded):

@@ -64,6 +64,7 @@ def claims_listing(globs: list[str]) -> "ClaimsListing":
                 until=claim.until,
                 tests=tests.get(claim.id, []),
                 untested=claim.untested,
+                option=claim.option,
             )
             for claim in matching(globs).values()
         ]
@@ -102,5 +103,5 @@ def _place(source: "Source") -> "Text":
 
 def _versions(claim: "ListedClaim") -> str:
     """For which versions it is promised; empty for all of them."""
-    bounds = (("since", claim.since), ("until", claim.until))
+    bounds = (("since", claim.since), ("until", claim.until), ("where QEMU has", claim.option and f"`{claim.option}`"))
     return ", ".join(f"{word} {versions}" for word, versions in bounds if versions)

@@ -31,7 +31,7 @@ class ClaimReport:
         self.claim = claim
         self.id = claim.id
         self.test = test
-        self.installed: Installed = lambda _: None
+        self.installed = Installed()
         self.expected = claim.expected
         self.observed: str | None = None
         self._deviation: str | None = None

@@ -160,6 +160,7 @@ class ListedClaim(Shape):
     until: str | None
     tests: list[str]
     untested: str | None
+    option: str | None
 
 
 class ClaimsListing(Versioned):
