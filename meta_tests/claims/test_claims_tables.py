@@ -138,10 +138,10 @@ def test_one_cause_may_be_named_without_a_list(tmp_path: Path) -> None:
 def test_every_cause_that_a_claim_names_is_looked_for_once_and_in_its_order(monkeypatch: pytest.MonkeyPatch) -> None:
     followed: list[str] = []
 
-    def suspicion(name: str) -> Callable[[object], None]:
-        return lambda scene: followed.append(name)
+    def check(name: str) -> Callable[[object], None]:
+        return lambda failure: followed.append(name)
 
-    one, both, two, last = map(suspicion, ("one", "both", "two", "last"))
+    one, both, two, last = map(check, ("one", "both", "two", "last"))
     monkeypatch.setitem(causes.SPECIAL, "smb", (one, both))
     monkeypatch.setitem(causes.SPECIAL, "ping", (both, two))
     monkeypatch.setattr(causes, "LAST", (last,))

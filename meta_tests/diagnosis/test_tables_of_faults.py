@@ -1,4 +1,4 @@
-"""The tables of faults have a row for each, and the catalogue of host faults is tried or excused."""
+"""The tables of faults have a row for each, and every kind of host fault is tried or excused."""
 
 import importlib
 import sys
@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from meta_tests import faults
-from meta_tests.faults import Fault, catalogue, faults_in, in_files, on_hosts, tables, unbreakable
+from meta_tests.faults import Fault, faults_in, in_files, kinds, on_hosts, tables, unbreakable
 from meta_tests.faults.fault import OnHost
 from qemunet_tests.claims import load
 
@@ -52,10 +52,10 @@ def test_a_fault_is_named_by_its_cause_and_its_remedy(reason: str | None, remedy
     assert fault.is_named_in({"reason": reason, "remedy": remedy}) is named
 
 
-def test_every_entry_of_the_catalogue_is_tried_or_has_a_reason() -> None:
-    tried = {each.catalogue for folder in (faults, on_hosts, in_files) for each in faults_in(folder).values()} - {""}
-    assert not tried & set(catalogue.NOT_TRIED)
-    assert tried | set(catalogue.NOT_TRIED) == set(catalogue.ENTRIES)
+def test_every_kind_is_tried_or_has_a_reason() -> None:
+    tried = {each.kind for folder in (faults, on_hosts, in_files) for each in faults_in(folder).values()} - {""}
+    assert not tried & set(kinds.NOT_TRIED)
+    assert tried | set(kinds.NOT_TRIED) == set(kinds.KINDS)
     assert len(tried) >= 50
 
 
@@ -63,7 +63,7 @@ def test_the_tables_of_hosts_have_a_row_for_each(tmp_path: Path) -> None:
     (tmp_path / "bridge-down.json").write_text('["the bridge br0 | is down", "sudo ip link set br0 up"]')
     said, planted = tables.of_hosts(tmp_path), faults_in(on_hosts)
     assert f"1 of {len(planted)} were planted" in said
-    assert "| F32 | bridge-down | a user | bridge/lease-address | the bridge br0 / is down |" in said
+    assert "| the bridge is down | bridge-down | a user | bridge/lease-address | the bridge br0 / is down |" in said
     assert said.count("not planted in this run") == len(planted) - 1
 
 

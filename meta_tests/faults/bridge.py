@@ -59,7 +59,7 @@ def uplink_without_carrier(lab: Lab) -> None:
 
 
 @fault("bridge/bulk-both-ways", "bridge/mac-unique", cause="another QEMU .* the same MAC",
-       sentinels=(*USER_SENTINELS, "bridge/helper-found"), core=True, catalogue="F09")  # fmt: skip
+       sentinels=(*USER_SENTINELS, "bridge/helper-found"), core=True, kind="one MAC address twice")  # fmt: skip
 def one_mac_twice(guest: Guest, bench: Bench) -> None:
     """A second guest on the bridge has the same MAC, and talks."""
     if not isinstance(guest.nics[0].netdev, BridgeNetdev) or guest.nics[0].mac:
@@ -75,7 +75,10 @@ def one_mac_twice(guest: Guest, bench: Bench) -> None:
 
 
 @fault(
-    "bridge/backend-is-tap-in-bridge", cause="is in no bridge instead of br0", sentinels=USER_SENTINELS, catalogue="F73"
+    "bridge/backend-is-tap-in-bridge",
+    cause="is in no bridge instead of br0",
+    sentinels=USER_SENTINELS,
+    kind="a tap in no bridge",
 )
 def tap_taken_out(guest: Guest, bench: Bench) -> None:
     """Something like NetworkManager took the guest's tap out of the bridge."""
@@ -88,7 +91,7 @@ def tap_taken_out(guest: Guest, bench: Bench) -> None:
     "bridge/reachable-ssh",
     cause="Connection refused|Unable to connect|refused",
     sentinels=("bridge/lease-address", *USER_SENTINELS),
-    catalogue="F13",
+    kind="nobody listens in the guest",
 )
 def no_sshd(guest: Guest, bench: Bench) -> None:
     """The guest's SSH service is not running."""
@@ -192,7 +195,7 @@ def e1000_unplugged(guest: Guest, bench: Bench) -> None:
 
 
 @fault("bridge/netplan-makes-bridge", "bridge/netplan-lease", cause="which this host does not have; it has eth0",
-       sentinels=HELPER_SENTINELS, catalogue="F78")  # fmt: skip
+       sentinels=HELPER_SENTINELS, kind="an interface of another name")  # fmt: skip
 def interface_named_otherwise(netplan_host: NetplanHost) -> None:
     """The host's interface has another name than the post's."""
     station = netplan_host.station

@@ -108,8 +108,8 @@ class Fault:
     """`breaks` are claims, or capabilities that the doctor tells of, or arms of a recording, which must then be broken.
 
     `cause` and `remedy` are regular expressions for what must be said of them; `sentinels` are claims that must hold
-    all the same. `catalogue` is its number in the catalogue of host faults; a host's fault without one is of a kind
-    that the code under test knows nothing about.
+    all the same. `kind` is one of `kinds.KINDS`; a host's fault without one is of a kind that the code under test
+    knows nothing about.
     """
 
     name: str
@@ -118,7 +118,7 @@ class Fault:
     planting: InLab | OnHost | InFiles | InRecording
     remedy: str = ""
     sentinels: tuple[str, ...] = ()
-    catalogue: str = ""
+    kind: str = ""
     says: str = ""
 
     def is_named_in(self, said: Mapping[str, Any]) -> bool:
@@ -128,12 +128,12 @@ class Fault:
 
 
 def fault(
-    *breaks: str, cause: str, sentinels: tuple[str, ...], core: bool = False, catalogue: str = ""
+    *breaks: str, cause: str, sentinels: tuple[str, ...], core: bool = False, kind: str = ""
 ) -> Callable[[Callable[..., None]], Fault]:
     """Make a fault of the lab of a function that plants it; its docstring says what is broken."""
 
     def made(plant: Callable[..., None]) -> Fault:
         name, says = plant.__name__.replace("_", "-"), inspect.getdoc(plant) or ""
-        return Fault(name, breaks, cause, InLab(plant, core), "", sentinels, catalogue, says)
+        return Fault(name, breaks, cause, InLab(plant, core), "", sentinels, kind, says)
 
     return made

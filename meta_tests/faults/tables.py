@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from meta_tests import faults
-from meta_tests.faults import Fault, catalogue, faults_in, in_files, on_hosts, unbreakable
+from meta_tests.faults import Fault, faults_in, in_files, kinds, on_hosts, unbreakable
 from qemunet_tests.claims import load
 
 LAB = """\
@@ -33,19 +33,19 @@ applied. Where "as written" stands, that was typed word for word. `python -m met
 
 {planted} of {all} were planted, named and mended when each was last run.
 
-## Faults of the catalogue
+## Faults by their kind
 
-The number is that of the catalogue of host faults which the project was begun with; a fault may come in several shapes.
+A kind may come in several shapes.
 """
 UNHEARD = """
 ## Faults that nothing in the code is about
 
 Here the place has to be found by following a frame, or in what the kernel itself counts and lists.
 """
-CATALOGUE = """
-## What of the catalogue is tried
+COVERAGE = """
+## Which kinds are tried
 
-{covered} of {all} entries: {on_hosts} are planted on hosts of namespaces, {in_lab} more in the lab, and \
+{covered} of {all} kinds: {on_hosts} are planted on hosts of namespaces, {in_lab} more in the lab, and \
 {in_files} more, which take other hardware or settings, are shown to the doctor as recorded files.
 """
 
@@ -71,11 +71,11 @@ def of_lab(records: Path) -> str:
 
 
 def of_hosts(records: Path) -> str:
-    """What was said of each host, those of the catalogue first, and what of that is tried anywhere."""
+    """What was said of each host, those of a known kind first, and what of that is tried anywhere."""
     planted = faults_in(on_hosts).values()
-    head = ("no.", "fault", "judged by", "claims that break", "cause named in the report", "remedy", "applied")
+    head = ("kind", "fault", "judged by", "claims that break", "cause named in the report", "remedy", "applied")
     known, unheard = (
-        _table(head, (_of_host(each, records) for each in planted if bool(each.catalogue) is known))
+        _table(head, (_of_host(each, records) for each in planted if bool(each.kind) is known))
         for known in (True, False)
     )
     count = sum(_file(each, records).is_file() for each in planted)
@@ -85,20 +85,20 @@ def of_hosts(records: Path) -> str:
 
 def _of_host(fault: Fault, records: Path) -> list[str]:
     applied = "as written" if fault.planting.mended is None else "by what it means"
-    about = [fault.catalogue, fault.name, fault.planting.judge, ", ".join(fault.breaks)]
+    about = [fault.kind, fault.name, fault.planting.judge, ", ".join(fault.breaks)]
     return [*about, *_said(fault, records), applied]
 
 
 def _coverage() -> list[str]:
-    found = [catalogue.by_number(faults_in(folder).values()) for folder in (on_hosts, faults, in_files)]
+    found = [kinds.by_kind(faults_in(folder).values()) for folder in (on_hosts, faults, in_files)]
     hosts, lab, files = (set(each) for each in found)
-    text = CATALOGUE.format(covered=len(hosts | lab | files), all=len(catalogue.ENTRIES), on_hosts=len(hosts),
+    text = COVERAGE.format(covered=len(hosts | lab | files), all=len(kinds.KINDS), on_hosts=len(hosts),
                             in_lab=len(lab - hosts), in_files=len(files - hosts - lab))  # fmt: skip
     rows = (
-        [number, *(", ".join(each.get(number, ())) for each in found), catalogue.NOT_TRIED.get(number, "")]
-        for number in catalogue.ENTRIES
+        [kind, *(", ".join(each.get(kind, ())) for each in found), kinds.NOT_TRIED.get(kind, "")]
+        for kind in kinds.KINDS
     )
-    head = ("no.", "hosts of namespaces", "lab (docs/faults.md)", "recorded files, judged by the doctor", "why not")
+    head = ("kind", "hosts of namespaces", "lab (docs/faults.md)", "recorded files, judged by the doctor", "why not")
     return [text, *_table(head, rows)]
 
 

@@ -113,7 +113,7 @@ def bridged_instead(lab: Lab) -> None:
 
 
 @fault("user/gateway", "user/dns-offered", "user/dns-resolves", "user/reach-lan-tcp", "user/reach-outside-udp",
-       cause="restrict=on", catalogue="F60",
+       cause="restrict=on", kind="the guest is restricted",
        sentinels=("user/address", "user/icmp-gateway", "user/smb-absent", "user/hostfwd-loopback-only"))  # fmt: skip
 def restricted(lab: Lab) -> None:
     """A management tool isolates its guests with `restrict=on`."""
@@ -189,7 +189,7 @@ def firewall_against_the_lan(lab: Lab) -> None:
 
 
 @fault("user/hostfwd-loopback-only", "user/hostfwd-one-address", cause="hostfwd=tcp::2222-:7007",
-       sentinels=(*USER_SENTINELS, "user/hostfwd-any-address"), catalogue="F19")  # fmt: skip
+       sentinels=(*USER_SENTINELS, "user/hostfwd-any-address"), kind="a forward is open to everybody")  # fmt: skip
 def forwards_for_everybody(lab: Lab) -> None:
     """A management tool forgets the host address of forwards."""
     alter_netdev(lab, lambda word: re.sub(r"hostfwd=tcp:[\d.]+:", "hostfwd=tcp::", word))
@@ -203,7 +203,7 @@ def udp_forwards_lost(lab: Lab) -> None:
 
 
 @fault("user/hostfwd-ssh-2222", "user/hostfwd-guest-default", "user/hostfwd-udp",
-       cause=r"a forward leads to 10\.0\.2\.\d+, and the guest has", catalogue="F56",
+       cause=r"a forward leads to 10\.0\.2\.\d+, and the guest has", kind="a forward to another address",
        sentinels=("user/address", "user/not-reachable-unforwarded", "bridge/lease-address"))  # fmt: skip
 def guest_with_static_address(guest: Guest, bench: Bench) -> None:
     """The guest has an address of its own choice, and the forward leads to another."""
@@ -214,7 +214,7 @@ def guest_with_static_address(guest: Guest, bench: Bench) -> None:
 
 
 @fault("user/hostfwd-guest-given", cause=r"hostfwd=tcp::2222-10\.0\.2\.78:7007",
-       sentinels=(*USER_SENTINELS, "user/hostfwd-any-address"), catalogue="F56")  # fmt: skip
+       sentinels=(*USER_SENTINELS, "user/hostfwd-any-address"), kind="a forward to another address")  # fmt: skip
 def forward_misdirected(lab: Lab) -> None:
     """Somebody mistook the guest's address in the rule for the forward."""
     alter_netdev(lab, lambda word: word.replace("-10.0.2.77:", "-10.0.2.78:"))

@@ -1,7 +1,7 @@
 """The MAC address of this host's guests: always the same, so that LANs with a list or a small pool bear with us.
 
-Disposable guests with addresses of chance eat a LAN's DHCP pool, and unknown addresses cut hosts off: see traps 8 and
-9 in the catalogue of host faults. It is locally administered, and belongs to this host (machine-id(5)) and mode.
+Disposable guests with addresses of chance eat a LAN's DHCP pool, and for unknown ones some switches shut the port and
+some hosters the host. It is locally administered, and belongs to this host (machine-id(5)) and mode.
 """
 
 import hashlib

@@ -13,7 +13,7 @@ def of_files(
     reason: str,
     remedy: str,
     impossible: tuple[str, ...] = (),
-    catalogue: str = "",
+    kind: str = "",
     **planting: Any,
 ) -> Fault:
     """A fault of a host made of files: `reason` and `remedy` are words of what the doctor says of `check`.
@@ -21,4 +21,4 @@ def of_files(
     `planting` are further fields of `InFiles`.
     """
     planted = InFiles(state, impossible, **planting)
-    return Fault(name, (check,), re.escape(reason), planted, re.escape(remedy), catalogue=catalogue)
+    return Fault(name, (check,), re.escape(reason), planted, re.escape(remedy), kind=kind)

@@ -36,7 +36,7 @@ FAULTS = (
              change=lambda facts: replace(facts, tun=Device(TUN, True))),
     of_files("no vhost-net", "vhost-net", "not", "there is no /dev/vhost-net", "sudo modprobe vhost_net",
              change=lambda facts: replace(facts, vhost_net=Device(VHOST_NET, False, open_errno=errno.ENOENT)),
-             catalogue="F69"),
+             kind="vhost-net is missing"),
     # the helper
     of_files("helper not built in", "helper", "not", "built without -netdev bridge", "QEMU", ("bridge",),
              change=qemu(helper_path=None)),

@@ -47,5 +47,6 @@ FAULTS = (
              "wlan0 00000000 FE02A8C0 00000000"), "/proc/sys/net/ipv4/conf/all/rp_filter": "0\n",
              "/proc/sys/net/ipv4/conf/br0/rp_filter": "1\n"}),
     of_files("too many connections", "conntrack", "caution", "tracks 65000 of at most 65536 connections",
-             "nf_conntrack_max=262144", change=lambda facts: replace(facts, tracked=(65000, 65536)), catalogue="F50"),
+             "nf_conntrack_max=262144", change=lambda facts: replace(facts, tracked=(65000, 65536)),
+             kind="a kernel's table is full"),
 )  # fmt: skip

@@ -18,12 +18,12 @@ def on_a_host(
     breaks: tuple[str, ...],
     cause: str,
     remedy: str = ".",
-    catalogue: str = "",
+    kind: str = "",
     sentinel: str = "user/address",
     **planting: Any,
 ) -> Fault:
     """A fault of a host of namespaces; `planting` are the fields of `OnHost`."""
-    return Fault(name, breaks, cause, OnHost(**planting), remedy, (sentinel,), catalogue)
+    return Fault(name, breaks, cause, OnHost(**planting), remedy, (sentinel,), kind)
 
 
 def netdev(hook: str, link: str, rule: str) -> str:

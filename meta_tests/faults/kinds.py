@@ -1,0 +1,113 @@
+"""What kinds of faults a host may have, and which of them are not tried."""
+
+from collections import defaultdict
+from collections.abc import Iterable
+
+from meta_tests.faults.fault import Fault
+
+#: In the order in which they are listed: first what meets many, then what is rarer.
+KINDS = (
+    "KVM is not permitted",
+    "KVM is not there",
+    "a forwarded port is taken",
+    "the helper has no privileges",
+    "the list does not allow the bridge",
+    "the list cannot be read",
+    "bridged frames pass the IP firewall",
+    "no TUN device",
+    "one MAC address twice",
+    "the resolver is dead",
+    "KVM hangs",
+    "a firewall drops packets",
+    "nobody listens in the guest",
+    "a link passes small packets alone",
+    "pings are not permitted",
+    "KVM is in use",
+    "KVM in CI",
+    "KVM in a container",
+    "a forward is open to everybody",
+    "the uplink is wireless",
+    "the switch admits one MAC address",
+    "the hoster admits one MAC address",
+    "spanning tree",
+    "the address is on the port",
+    "the bridge takes another MAC address",
+    "option ROMs are missing",
+    "QEMU without libslirp",
+    "the helper is missing",
+    "nobody answers on the LAN",
+    "the bridge is missing",
+    "the bridge is down",
+    "DHCP has no address left",
+    "DHCP is slow",
+    "wrong checksums",
+    "a manager takes the tap",
+    "the switch shuts the port",
+    "multicast is filtered",
+    "a bond with one MAC address",
+    "VLANs do not match",
+    "macvtap and its own host",
+    "the host loses IPv6",
+    "a routed tap without a way out",
+    "networks overlap",
+    "DHCP's port is taken",
+    "a kernel's table is full",
+    "no IPv4 resolver",
+    "IPv6 leads nowhere",
+    "a forwarded port is privileged",
+    "a forward to another address",
+    "user networking is slow",
+    "smbd is missing",
+    "the guest is restricted",
+    "passt is missing",
+    "passt has no route",
+    "passt's gateway is the resolver",
+    "passt has no resolver",
+    "passt is confined",
+    "passt runs as root",
+    "user namespaces are restricted",
+    "a stream without other end",
+    "vhost-net is missing",
+    "somebody else's tap",
+    "a tap of another kind",
+    "a tap in no bridge",
+    "a network script fails",
+    "TUN is not permitted",
+    "SELinux and taps",
+    "QEMU in a sandbox",
+    "an interface of another name",
+    "the guest has no driver",
+    "the guest boots slowly",
+    "the guest has no random numbers",
+    "the processor is slow",
+    "the guest's clock, proxy or VPN",
+)
+NOT_TRIED = {
+    "the bridge takes another MAC address": "it harms the host's own link, about which nothing is claimed",
+    "multicast is filtered": "nothing is claimed about IPv6",
+    "macvtap and its own host": "no guest of ours has a macvtap",
+    "the host loses IPv6": "nothing is claimed about the host's IPv6",
+    "DHCP's port is taken": "no DHCP server of ours runs in the host's network",
+    "IPv6 leads nowhere": "nothing is claimed about IPv6",
+    "user networking is slow": "throughput is judged from recordings: docs/throughput.md",
+    "passt has no resolver": "no guest of ours is behind passt",
+    "a stream without other end": "no guest of ours has a stream backend",
+    "somebody else's tap": "taps come from the bridge helper",
+    "a tap of another kind": "taps come from the bridge helper",
+    "a network script fails": "guests are started without network scripts",
+    "SELinux and taps": "it takes a host with SELinux",
+    "the guest has no driver": "guests have a kernel of our choice",
+    "the guest boots slowly": "guests have an image of our choice",
+    "the guest has no random numbers": "guests have an image of our choice",
+    "the processor is slow": "deadlines grow with the accelerator's slowdown",
+    "the guest's clock, proxy or VPN": "it is about what guests do with a network that works",
+}
+
+
+def by_kind(faults: Iterable[Fault]) -> dict[str, list[str]]:
+    """The names of the faults that are of one of these kinds."""
+    found = defaultdict(list)
+    for fault in faults:
+        if fault.kind:
+            found[fault.kind].append(fault.name)
+    return found
