@@ -3,7 +3,7 @@
 import shutil
 
 from qemunet_tests.errors import HarnessError, Unavailable, UsageError
-from qemunet_tests.host import packages, passt, paths_in_binary
+from qemunet_tests.host import package_versions, passt, paths_in_binary
 from qemunet_tests.host.asking import PROGRAM_FOLDERS
 from qemunet_tests.host.passt import Passt
 from qemunet_tests.isolation.identity import Identity, on_the_host, unprivileged
@@ -60,4 +60,4 @@ def describe_packages(settings: Settings) -> dict[str, str] | None:
         passt.installed_path(),
         *(shutil.which(program, path=PROGRAM_FOLDERS) for program in _LAB_PROGRAMS),
     ]
-    return packages.versions_of(each for each in found if each)
+    return package_versions.versions_of(each for each in found if each)

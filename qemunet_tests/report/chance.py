@@ -73,7 +73,7 @@ class Token:
 
 
 @dataclass(frozen=True)
-class Comparison:
+class Likeness:
     """Two texts: whether they say the same, and the kinds of what differs by chance."""
 
     alike: bool
@@ -92,7 +92,7 @@ def pools_of(results: Results) -> list[Pool]:
     return [pool for pool in (*lab, *named) if pool]
 
 
-def compared(before: ClaimVerdict, after: ClaimVerdict, pools: tuple[list[Pool], list[Pool]]) -> Comparison:
+def compared(before: ClaimVerdict, after: ClaimVerdict, pools: tuple[list[Pool], list[Pool]]) -> Likeness:
     """What the same verdict of two runs rests on. `pools` are what the LAN of either leased."""
     both = before, after
     promises = [_tokens(each.expected, _with_own(each, leased)) for each, leased in zip(both, pools, strict=True)]
@@ -115,7 +115,7 @@ def compared(before: ClaimVerdict, after: ClaimVerdict, pools: tuple[list[Pool],
         for one, other in zip(left, right, strict=True)
         if one != other and one.kind in _NAMED
     }
-    return Comparison(alike, frozenset(moved) if alike else frozenset())
+    return Likeness(alike, frozenset(moved) if alike else frozenset())
 
 
 def _are_what_is_promised(

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import pytest
 
 from qemunet_tests.host.asking import NOT_FOUND, Completed
-from qemunet_tests.host.packages import versions_of
+from qemunet_tests.host.package_versions import versions_of
 
 QEMU, SMBD, OWN = "/usr/bin/qemu-system-x86_64", "/usr/sbin/smbd", "/home/me/qemu"
 #: By family, as each says it.
