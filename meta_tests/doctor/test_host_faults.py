@@ -10,6 +10,8 @@ from meta_tests.samples.healthy_host import found, host
 from qemunet_tests import modes
 from qemunet_tests.doctor import checks
 from qemunet_tests.doctor.checks import other_modes
+from qemunet_tests.host import devices
+from qemunet_tests.host.obstacle import Obstacle
 
 FAULTS = faults_in(in_files)
 
@@ -40,7 +42,7 @@ def test_every_check_can_fail() -> None:
 @pytest.mark.parametrize("mode", [mode for mode in modes.every() if mode not in checks.USUAL])
 def test_what_a_mode_lacks_makes_it_impossible(mode: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """In the words in which a test of that mode would be unavailable."""
-    monkeypatch.setattr("qemunet_tests.modes.tap.TUN", tmp_path / "no-tun")
+    monkeypatch.setattr(devices, "obstacle_here", lambda path: Obstacle(f"there is no {path}", "modprobe tun"))
     monkeypatch.setattr("shutil.which", lambda *_, **__: None)
     healthy = host(tmp_path, {})
     assert healthy.qemu

@@ -5,7 +5,6 @@ from dataclasses import replace
 from qemunet_tests.diagnosis.failure import Failure
 from qemunet_tests.host import acl, credentials, devices, helper_program, system
 from qemunet_tests.host.obstacle import Obstacle
-from qemunet_tests.user_names import user_name
 
 #: What the helper says whatever keeps it from its privilege; the second, where not even root may have that.
 POWERLESS = ("failed to create tun device", "failed to drop privileges")
@@ -24,11 +23,7 @@ def reads_another_list(scene: Failure) -> Obstacle | None:
 
 def no_tun(scene: Failure) -> Obstacle | None:
     """The helper makes taps with a device that containers often lack."""
-    if not scene.on_lan:
-        return None
-    ours = credentials.read()
-    found = devices.read(devices.TUN)
-    return devices.obstacle(found, ours, user_name(ours.uid), system.read().container)
+    return devices.obstacle_here(devices.TUN) if scene.on_lan else None
 
 
 def powerless(scene: Failure) -> Obstacle | None:

@@ -8,9 +8,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from qemunet_tests.host import system
 from qemunet_tests.host.credentials import Credentials
+from qemunet_tests.host.credentials import read as read_credentials
 from qemunet_tests.host.files import MACHINE, read_text, under
 from qemunet_tests.host.obstacle import Obstacle
+from qemunet_tests.user_names import user_name
 
 KVM = "/dev/kvm"
 TUN = "/dev/net/tun"
@@ -102,6 +105,12 @@ def obstacle(device: Device, credentials: Credentials, user: str, container: str
     if device.open_errno == errno.EACCES:
         return _no_permission(device, credentials, user, container)
     return _refused(device, credentials)
+
+
+def obstacle_here(path: str) -> Obstacle | None:
+    """The same, of a node of this machine and this process."""
+    ours = read_credentials()
+    return obstacle(read(path), ours, user_name(ours.uid), system.read().container)
 
 
 def _refused(device: Device, credentials: Credentials) -> Obstacle:

@@ -15,7 +15,7 @@ QueryOutcome = Literal["answers", "silent", "closed", "elsewhere", "no route", "
 
 PORT = 53
 ANSWER_SECONDS = 0.5
-_IDENTIFIER_BYTES = 2
+IDENTIFIER_BYTES = 2
 
 
 @dataclass(frozen=True)
@@ -50,10 +50,10 @@ def _is_ours(source: str, address: str) -> bool:
 
 
 def _converse(asking: socket.socket, within_seconds: float) -> Liveliness:
-    identifier = secrets.token_bytes(_IDENTIFIER_BYTES)
+    identifier = secrets.token_bytes(IDENTIFIER_BYTES)
     asking.settimeout(within_seconds)
     try:
-        asking.send(_question(identifier))
+        asking.send(question("localhost", identifier, recursive=False))
         while not asking.recv(512).startswith(identifier):
             continue
     except ConnectionRefusedError:
@@ -65,8 +65,9 @@ def _converse(asking: socket.socket, within_seconds: float) -> Liveliness:
     return Liveliness("answers")
 
 
-def _question(identifier: bytes) -> bytes:
-    """The address of `localhost`, recursion not desired (RFC 1035, 4.1)."""
-    name = b"\x09localhost\x00"
-    address_record, internet = 1, 1
-    return identifier + struct.pack("!5H", 0, 1, 0, 0, 0) + name + struct.pack("!2H", address_record, internet)
+def question(name: str, identifier: bytes, recursive: bool = True) -> bytes:
+    """What is asked for the IPv4 addresses of a name (RFC 1035, 4.1); `recursive`: of others as well."""
+    recursion_desired, address_record, internet = 0x0100 * recursive, 1, 1
+    labels = b"".join(bytes([len(label)]) + label.encode() for label in name.split("."))
+    header = identifier + struct.pack("!5H", recursion_desired, 1, 0, 0, 0)
+    return header + labels + struct.pack("!x2H", address_record, internet)

@@ -1,9 +1,9 @@
 """Tap mode: `-netdev tap` on a tap that was made beforehand, for the user that QEMU runs as."""
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
+from qemunet_tests.host import devices
 from qemunet_tests.host.obstacle import Obstacle
 from qemunet_tests.modes.mode import Mode, Way, Wiring
 from qemunet_tests.qemu.netdev import Netdev
@@ -12,8 +12,6 @@ from qemunet_tests.qemu.qemu_facts import Qemu
 if TYPE_CHECKING:
     from qemunet_tests.isolation.identity import Identity
     from qemunet_tests.network import Lab
-
-TUN, VHOST = Path("/dev/net/tun"), Path("/dev/vhost-net")
 
 
 @dataclass(frozen=True)
@@ -48,13 +46,11 @@ def _in_the_bridge(lab: "Lab", identity: "Identity", *options: str) -> Wiring:
 
 
 def _missing(_qemu: Qemu) -> Obstacle | None:
-    return None if TUN.exists() else Obstacle(f"there is no {TUN}, by which taps are made", "modprobe tun")
+    return devices.obstacle_here(devices.TUN)
 
 
 def _without_vhost(qemu: Qemu) -> Obstacle | None:
-    if VHOST.exists():
-        return _missing(qemu)
-    return Obstacle(f"there is no {VHOST}, so vhost cannot be measured", "modprobe vhost_net")
+    return devices.obstacle_here(devices.VHOST_NET) or _missing(qemu)
 
 
 MODE = Mode(

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from qemunet_tests.guest.guest import Guest
 from qemunet_tests.host import resolver
+from qemunet_tests.host.resolver_query import IDENTIFIER_BYTES, question
 from qemunet_tests.isolation.identity import Identity
 from qemunet_tests.isolation.station import Station
 from qemunet_tests.network.target import Endpoint
@@ -120,9 +121,7 @@ def ask_in(guest: Guest, server: str, name: str, wait_seconds: int = 5, protocol
 
 
 def _question(name: str, protocol: str) -> bytes:
-    from scapy.layers.dns import DNS, DNSQR
-
-    asked = bytes(DNS(id=secrets.randbits(16), rd=1, qd=DNSQR(qname=name)))
+    asked = question(name, secrets.token_bytes(IDENTIFIER_BYTES))
     return len(asked).to_bytes(LENGTH_BYTES) + asked if protocol == "TCP" else asked
 
 

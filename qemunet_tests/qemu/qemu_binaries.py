@@ -12,7 +12,7 @@ from pathlib import Path
 from qemunet_tests.host.search_path import search_path
 from qemunet_tests.isolation.enclosure import Answer, Asked
 from qemunet_tests.isolation.identity import unprivileged
-from qemunet_tests.qemu.qemu_questions import words_as
+from qemunet_tests.qemu.qemu_questions import QUESTIONS, netdevs_in, version_in, words_as
 
 #: Emulators of PCs, which is what the guests need.
 _NAMES = re.compile(r"qemu-system-(x86_64\S*|i386)|qemu-kvm|kvm")
@@ -28,7 +28,7 @@ _FOLDERS = (
 _OUT_OF_THE_WAY = (Path("/usr/libexec/qemu-kvm"),)
 #: The backends worth telling about.
 _BACKENDS = ("user", "passt", "stream", "bridge", "tap")
-_QUESTIONS = (("--version",), ("-netdev", "help"))
+_QUESTIONS = (QUESTIONS["version"], QUESTIONS["netdevs"])
 #: For all of them together, once there is nothing else to do: they are asked side by side.
 _ANSWER_SECONDS = 1.0
 _MOST = 6
@@ -100,7 +100,6 @@ def _ask(paths: list[Path]) -> Callable[[], tuple[Emulator, ...]]:
 def _emulator(path: Path, about_itself: Answer, backends: Answer) -> Emulator:
     if about_itself.trouble or backends.trouble:
         return Emulator(str(path), None, late=True)
-    version = re.search(r"QEMU emulator version (\d+(?:\.\d+)+)", about_itself.text)
-    offered = set(backends.text.split())
+    offered = netdevs_in(backends.text)
     known = tuple(name for name in _BACKENDS if name in offered) if offered else None
-    return Emulator(str(path), version.group(1) if version else None, known)
+    return Emulator(str(path), version_in(about_itself.text), known)

@@ -149,8 +149,7 @@ def _plain(value: Any) -> Any:
 def _ask(path: Path, asker: Identity) -> Qemu:
     """Everything about the binary."""
     answers = qemu_questions.answers(path, asker)
-    # Some distributions put their own name before the version.
-    version = re.search(r"QEMU emulator version (\d+(?:\.\d+)+)", answers["version"])
+    version = qemu_questions.version_in(answers["version"])
     if version is None:
         said = next(iter(answers["version"].strip().splitlines()), "")
         _require_open_configuration(path, said)
@@ -158,7 +157,7 @@ def _ask(path: Path, asker: Identity) -> Qemu:
     machine = default_machine(answers["machines"])
     if machine is None:
         raise HarnessError(f"{path} emulates no PC, which the guests need")
-    netdevs = frozenset(re.findall(r"^([a-z0-9-]+)$", answers["netdevs"], re.MULTILINE))
+    netdevs = qemu_questions.netdevs_in(answers["netdevs"])
     if not netdevs:
         # Every QEMU has some. One that says something else could not answer: a limit of memory does this.
         said = next(iter(answers["netdevs"].strip().splitlines()), "")
@@ -167,8 +166,8 @@ def _ask(path: Path, asker: Identity) -> Qemu:
     executable, library = _inside(path, asker, needs_library="user" in netdevs)
     return Qemu(
         path=path,
-        version=version.group(1),
-        version_line=_line_with(version.group(), answers["version"]),
+        version=version,
+        version_line=_line_with(f"version {version}", answers["version"]),
         slirp=qemu_questions.libslirp_version(library, asker) if library else None,
         netdevs=netdevs,
         accelerators=frozenset(re.findall(r"^([a-z0-9-]+)$", answers["accelerators"], re.MULTILINE)),

@@ -36,6 +36,17 @@ print(version().decode())
 """
 
 
+def version_in(answer: str) -> str | None:
+    """What `--version` names, behind whatever a distribution puts before it; None where no QEMU answered."""
+    found = re.search(r"QEMU emulator version (\d+(?:\.\d+)+)", answer)
+    return found.group(1) if found else None
+
+
+def netdevs_in(answer: str) -> frozenset[str]:
+    """What `-netdev help` lists: a line for each."""
+    return frozenset(re.findall(r"^([a-z0-9-]+)$", answer, re.MULTILINE))
+
+
 class Unanswered(HarnessError):
     """A QEMU did not get as far as answering: it was killed, or took too long. Nothing was learned about it."""
 
