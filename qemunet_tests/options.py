@@ -52,6 +52,8 @@ OPTIONS = (
     Option("nic", "network devices where a test leaves the choice open", "MODEL", several=True),
     Option("cold", "boot every guest, thaw none"),
     Option("report", "write junit.xml and results.json into this folder; another run there moves to DIR/before", "DIR"),
+    Option("failed", "repeat what did not hold in the run that is reported there, of the claims that are named", "DIR"),
+    Option("known", "what is known not to hold, with reason and last day, does not count for the exit code", "FILE"),
     Option("keep", "keep the artifacts of tests that passed, too"),
     Option("durations", "after the card, list the N claims that took longest, with CPU seconds (0: all)", "N"),
 )  # fmt: skip

@@ -9,7 +9,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
 
 from qemunet_tests import images, option_checks
-from qemunet_tests.claims import load, unmatched
+from qemunet_tests.claims import known_file, load, unmatched
 from qemunet_tests.errors import UsageError
 from qemunet_tests.host import passt
 from qemunet_tests.isolation.identity import on_the_host
@@ -40,7 +40,10 @@ class LanPeer(BaseModel):
 
 
 class Settings(BaseModel):
-    """One session's options. Paths are absolute; `qemu` is None where the PATH decides."""
+    """One session's options. Paths are absolute; `qemu` is None where the PATH decides.
+
+    `repeated` are the claims that did not hold in `failed`, None where everything is to be tried.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -57,6 +60,9 @@ class Settings(BaseModel):
     nic: tuple[str, ...] = ("virtio-net-pci",)
     cold: bool = False
     report: Path | None = None
+    failed: Path | None = None
+    repeated: tuple[str, ...] | None = None
+    known: Path | None = None
     keep: bool = False
     durations: int | None = None
     as_user: str | None = None
@@ -161,6 +167,12 @@ def _own_passt(path: Path, flag: str) -> Path:
     return found
 
 
+def _known_file(path: Path, flag: str) -> Path:
+    found = option_checks.readable(path, flag)
+    known_file.read(found, flag)
+    return found
+
+
 def _expect_file(path: Path, flag: str) -> Path:
     found = option_checks.readable(path, flag)
     expect_file.read(found)
@@ -174,6 +186,7 @@ _PATHS: dict[str, Callable[[Path, str], Path]] = {
     "bridge-helper": own_build.program,
     "passt": _own_passt,
     "expect": _expect_file,
+    "known": _known_file,
     "report": option_checks.writable_folder,
 }
 

@@ -41,6 +41,7 @@ def test_the_interface_is_what_the_schema_demands() -> None:
     assert set(schema["$defs"]["ClaimVerdict"]["required"]) == {
         "claim", "mode", "verdict", "expected", "observed", "reason", "remedy", "tests", "seconds",
         "artifacts", "qemu", "slirp", "passt", "cpu_seconds", "cause", "says", "source", "topic", "lost", "packets",
+        "known",
     }  # fmt: skip
     assert schema["$defs"]["Verdict"]["enum"] == [verdict.value for verdict in Verdict]
     assert {"id", "name", "kernel", "distribution", "cpus"} <= set(schema["$defs"]["HostDescription"]["required"])

@@ -20,6 +20,7 @@ from qemunet_tests.plugin import pytest_internals
 from qemunet_tests.plugin.claim_marker import claim_of_location
 from qemunet_tests.plugin.workers import verdict_in
 from qemunet_tests.report.card import print_card
+from qemunet_tests.report.known_claims import KnownClaims
 from qemunet_tests.report.progress_line import Display, Quiet, display
 from qemunet_tests.report.session_results import exit_code
 from qemunet_tests.report.verdict_of_test import Verdict
@@ -52,8 +53,12 @@ class Watcher:
 
     def code_so_far(self) -> int:
         """The exit code of a session that ends now: it is not complete."""
-        findings = plugin.reporter(self.config).session.findings if self.config else []
-        return 1 if any(finding.verdict is Verdict.BROKEN for finding in findings) else 3
+        if self.config is None:
+            return 3
+        reporter = plugin.reporter(self.config)
+        known = reporter.known or KnownClaims()
+        broken = [each for each in reporter.session.findings if each.verdict is Verdict.BROKEN]
+        return 1 if any(known.entry_of(each.claim, each.verdict) is None for each in broken) else 3
 
     def pytest_configure(self, config: pytest.Config) -> None:
         self.config = config
@@ -146,7 +151,8 @@ def _report(console: Console, config: pytest.Config, ended: int) -> int:
     if ended == pytest.ExitCode.NO_TESTS_COLLECTED:
         trouble.append("the claims that were asked for have no tests; `qemunet claims` says why")
     code = exit_code(results, bool(trouble))
-    if ended == pytest.ExitCode.TESTS_FAILED and code == 0:
+    failed = ended == pytest.ExitCode.TESTS_FAILED
+    if failed and code == 0 and (results.uncited.failed or not any(each.known for each in results.verdicts)):
         trouble.append("a test that cites no claim failed")
         code = 3
     says = {id_: claim.says for id_, claim in load().items()}

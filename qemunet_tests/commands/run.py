@@ -18,13 +18,21 @@ examples:
   qemunet run                                everything, in the lab; needs no root
   qemunet run 'user/*' --report out          one mode; out/results.json and out/junit.xml
   qemunet compare out/before out             what changed since the run that was reported there before
+  qemunet run --failed out                   again what did not hold in it
+  qemunet run --known known.toml             red for news only: the file has what is known, like this
+        [[known]]
+        claim = "user/hostfwd-*"             one claim, or several by a glob
+        verdict = "broken"                   or "deviates", "inconclusive", "unavailable"
+        reason = "BUG-1234"
+        until = 2026-12-31                   its last day; whatever no longer applies is said
   qemunet run user/address --nic e1000       one claim, on the NIC that the documentation uses
   qemunet run --qemu ~/qemu/build/qemu-system-x86_64
                                              a QEMU of your own
   qemunet run --target host --bridge br0     this host's own network instead of the lab
 
 exit codes: 0 nothing is broken; 1 something is; 2 wrong usage; 3 nothing is known to be broken, but
-something is inconclusive, nothing could be tried, or the report could not be written.
+something is inconclusive, nothing could be tried, or the report could not be written. What --known
+names counts neither as broken nor as inconclusive.
 Ctrl-C ends the run and prints what is known so far; a second one ends it at once.
 """
 
@@ -69,9 +77,11 @@ def execute(arguments: argparse.Namespace) -> int:
     arguments.nic = [value for value in arguments.nic if value not in globs_taken_for_models]
     arguments.claims = [*arguments.claims, *globs_taken_for_models]
 
+    from qemunet_tests.report.repeated import narrowed
     from qemunet_tests.settings import from_options
 
-    settings = from_options(OF_QEMUNET.given(arguments), OF_QEMUNET.flag)
+    given = from_options(OF_QEMUNET.given(arguments), OF_QEMUNET.flag)
+    settings, remarks = narrowed(given, OF_QEMUNET.flag)
     workers = _workers(arguments.workers, settings.target)
     if arguments.dry_run:
         if settings.target == "lab":
@@ -79,6 +89,10 @@ def execute(arguments: argparse.Namespace) -> int:
         from qemunet_tests.commands.announced_packets import announce
 
         print("\n".join(announce(settings)))
+        return 0
+    for sentence in remarks:
+        print(sentence)
+    if settings.repeated == ():
         return 0
 
     from qemunet_tests.commands.build_progress import prepare_run

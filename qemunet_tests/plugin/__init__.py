@@ -87,6 +87,7 @@ def _configure_session(config: pytest.Config) -> None:
             _configure_worker(config)
         else:
             _configure_report(config, settings(config).report)
+            _read_what_is_known(config)
     except (UsageError, HarnessError) as error:
         raise pytest.UsageError(str(error)) from None
 
@@ -107,6 +108,14 @@ def _configure_report(config: pytest.Config, folder: Path | None) -> None:
         begin(folder, settings(config).target, OF_PYTEST.flag("report"))
     reporter(config).folder = folder
     pytest_internals.write_junit_unless_asked(config, folder and folder / JUNIT_FILE)
+
+
+def _read_what_is_known(config: pytest.Config) -> None:
+    if file := settings(config).known:
+        from qemunet_tests.claims import known_file
+        from qemunet_tests.report.known_claims import KnownClaims
+
+        reporter(config).known = KnownClaims(known_file.read(file, OF_PYTEST.flag("known")), file.name)
 
 
 @pytest.hookimpl(optionalhook=True)

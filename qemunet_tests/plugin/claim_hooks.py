@@ -34,7 +34,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     from qemunet_tests.plugin.order_of_tests import in_turn
 
     cite(items, strict=ours)
-    chosen, left_out = select(items, session_state.settings(config).claims)
+    chosen, left_out = select(items, session_state.settings(config))
     if not pytest_internals.only_looks(config):
         keep_within_bounds(chosen, asked_once(lambda: session_state.settings(config)))
     if left_out:

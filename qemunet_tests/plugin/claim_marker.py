@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -11,6 +12,9 @@ from qemunet_tests.claims.citations import MARKER, TESTS
 from qemunet_tests.errors import HarnessError, Unavailable, UsageError
 from qemunet_tests.plugin import pytest_internals, workers
 from qemunet_tests.report.claim_report import ClaimReport
+
+if TYPE_CHECKING:
+    from qemunet_tests.settings import Settings
 
 #: Where a test remembers what it found out.
 RECORD = pytest.StashKey[ClaimReport]()
@@ -75,11 +79,11 @@ def take_down(item: pytest.Item, call: pytest.CallInfo[None], report: pytest.Tes
             workers.send_verdict(report, record.verdict())
 
 
-def select(items: list[pytest.Item], globs: tuple[str, ...]) -> tuple[list[pytest.Item], list[pytest.Item]]:
-    """The tests of the claims that a glob matches, and the others; without globs all tests are wanted."""
-    if not globs:
+def select(items: list[pytest.Item], asked: "Settings") -> tuple[list[pytest.Item], list[pytest.Item]]:
+    """The tests of the claims that were asked for, and the others; all of them where none were."""
+    if not asked.claims and asked.repeated is None:
         return items, []
-    wanted = matching(globs)
+    wanted = matching(asked.claims) if asked.repeated is None else asked.repeated
     chosen: list[pytest.Item] = []
     left_out: list[pytest.Item] = []
     for item in items:

@@ -18,6 +18,7 @@ from qemunet_tests.report.verdict import one_line
 from qemunet_tests.report.verdict_of_test import Verdict, VerdictOfTest
 
 if TYPE_CHECKING:
+    from qemunet_tests.report.known_claims import KnownClaims
     from qemunet_tests.report.shapes import Results
     from qemunet_tests.settings import Settings
 
@@ -37,6 +38,8 @@ class Reporter:
         self.session.facts["this process"] = facts
         self._config = config
         self._written: list[Path] = []
+        #: What is no news; read when the session is configured.
+        self.known: KnownClaims | None = None
         #: What earlier runs could try and this one could not: said last.
         self.missed: list[str] = []
         self._written_until_seconds = 0.0
@@ -44,7 +47,8 @@ class Reporter:
 
     def results(self) -> "Results":
         """The session so far, as the document that results.json holds."""
-        return self.session.results(self._settings().target)
+        found = self.session.results(self._settings().target)
+        return self.known.marked(found) if self.known else found
 
     def pytest_runtest_logstart(self) -> None:
         self.session.tests_began()
@@ -135,7 +139,7 @@ class Reporter:
         if self.folder:
             self.session.packages = under_test.describe_packages(self._settings())
         self.missed = missed(self.results())
-        for sentence in self.missed:
+        for sentence in (*self.missed, *(self.known.outdated(self.results()) if self.known else ())):
             self.session.facts["this process"].note(sentence)
         results = self.results()
         summary = markdown(results, _says())

@@ -55,11 +55,15 @@ def _settings_told(config: pytest.Config) -> "Settings | None":
 
 
 def _validated(config: pytest.Config) -> "Settings":
+    from qemunet_tests.report.repeated import narrowed
     from qemunet_tests.settings import from_options
 
     given = OF_PYTEST.given(pytest_internals.parsed_options(config))
     given["target"] = given["target"] or config.getini("qemunet_target")
-    return from_options(given, OF_PYTEST.flag)
+    settings, remarks = narrowed(from_options(given, OF_PYTEST.flag), OF_PYTEST.flag)
+    for sentence in remarks:
+        facts(config).note(sentence)
+    return settings
 
 
 def accelerator(config: pytest.Config) -> "Accel":

@@ -119,6 +119,7 @@ def _details(each: ClaimVerdict, says: Mapping[str, str], width: int) -> Iterato
         ("observed", each.observed if tried else None),
         ("reason", each.reason),
         ("remedy", each.remedy),
+        ("known", f"{each.known.reason}, until {each.known.until}" if each.known else None),
         *(("artifact", artifact) for artifact in each.artifacts),
     ]
     for label, text in details:
@@ -158,9 +159,10 @@ def _counts(results: Results) -> str:
     if not results.verdicts:
         return "no claim was tried"
     found = [each.verdict for each in results.verdicts]
-    return f"{_plural(len(found), 'claim')}: " + ", ".join(
-        f"{found.count(verdict)} {verdict.value}" for verdict in STYLES if verdict in found
-    )
+    counted = ", ".join(f"{found.count(verdict)} {verdict.value}" for verdict in STYLES if verdict in found)
+    known = sum(each.known is not None for each in results.verdicts)
+    no_news = f"; {known} of them known, which is no news" if known else ""
+    return f"{_plural(len(found), 'claim')}: {counted}{no_news}"
 
 
 def _spent(results: Results) -> str:

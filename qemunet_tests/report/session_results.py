@@ -142,11 +142,13 @@ def write_whole(file: Path, text: str) -> Path:
 def exit_code(results: "Results", trouble: bool = False) -> int:
     """0: nothing broken. 1: something broken. 3: something inconclusive, or nothing could be tried.
 
+    What is known to be so is no news, and counts for neither.
+
     `trouble`: something besides the verdicts kept the session from being complete.
     """
-    verdicts = {each.verdict for each in results.verdicts}
-    if Verdict.BROKEN in verdicts:
+    news = {each.verdict for each in results.verdicts if each.known is None}
+    if Verdict.BROKEN in news:
         return 1
-    nothing_tried = verdicts <= {Verdict.UNAVAILABLE}
-    incomplete = trouble or results.interrupted or Verdict.INCONCLUSIVE in verdicts or nothing_tried
+    nothing_tried = {each.verdict for each in results.verdicts} <= {Verdict.UNAVAILABLE}
+    incomplete = trouble or results.interrupted or Verdict.INCONCLUSIVE in news or nothing_tried
     return 3 if incomplete else 0

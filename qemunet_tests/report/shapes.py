@@ -41,6 +41,13 @@ class PassedPackets(Shape):
     last_seconds: float
 
 
+class KnownShape(Shape):
+    """Why a verdict is no news, and the last day on which it is none (ISO 8601)."""
+
+    reason: str
+    until: str
+
+
 class ClaimVerdict(Shape):
     """What became of one claim, all its tests together. Details are those of the test that decided.
 
@@ -48,7 +55,8 @@ class ClaimVerdict(Shape):
     one was followed, and `packets` what passed the guests of whom artifacts were kept, in the order of first sight.
     `qemu`, `slirp` and `passt` are the versions that it was seen on. `cpu_seconds` is what the process that ran the
     tests spent of the processors meanwhile, with all that it started, guests included. `cause` is the same for all
-    claims that one cause broke, and null where none was named. All are null where they are not known.
+    claims that one cause broke, and null where none was named. `known` is what `--known` says of it. All are null
+    where they are not known.
     """
 
     claim: str
@@ -71,6 +79,7 @@ class ClaimVerdict(Shape):
     topic: str | None = None
     lost: FrameLoss | None = None
     packets: list[PassedPackets] = Field([])
+    known: KnownShape | None = None
 
 
 class HostDescription(Shape):

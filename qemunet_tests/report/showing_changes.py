@@ -10,13 +10,19 @@ _HEADINGS: dict[Turn, str] = {
     "worse": "worse", "better": "better", "other": "otherwise", "value": "value", "new": "new",
     "gone": "not tried again",
 }  # fmt: skip
+_IN_ONE_RUN: tuple[Turn, ...] = ("new", "gone")
 
 
 def lines(found: Changes) -> Iterator[str]:
     """The answer first, then every change, the worst first."""
     yield found.reason
     for turn, heading in _HEADINGS.items():
-        for each in found.of(turn):
+        concerned = found.of(turn)
+        if turn in _IN_ONE_RUN and concerned:
+            # Where claims were chosen in one of the runs, these are many, and no news.
+            yield f"  {heading}: {', '.join(f'{each.claim} ({each.before or each.after})' for each in concerned)}"
+            continue
+        for each in concerned:
             yield f"  {heading}: {each.claim}: {_verdicts(each)}"
             if turn in ("worse", "other", "value"):
                 yield from _why(each)
@@ -25,7 +31,7 @@ def lines(found: Changes) -> Iterator[str]:
 
 
 def _verdicts(each: ChangedClaim) -> str:
-    return f"{each.before or 'not tried'} -> {each.after or 'not tried'}" if each.turn != "value" else str(each.after)
+    return f"{each.before} -> {each.after}" if each.turn != "value" else str(each.after)
 
 
 def _why(each: ChangedClaim) -> Iterator[str]:

@@ -87,6 +87,7 @@ def _failures(verdict: Verdict, results: Results, says: Mapping[str, str]) -> It
             "observed": each.observed,
             "cause": each.reason or "not found",
             "remedy": each.remedy,
+            "known": f"{each.known.reason}, until {each.known.until}" if each.known else None,
             "artifacts": "\n".join(each.artifacts),
         }
         yield from table([f"`{each.claim}`", verdict], [[name, text] for name, text in details.items() if text])
