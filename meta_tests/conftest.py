@@ -1,5 +1,6 @@
 """A session of the project's own tests runs those outside the lab, or with `--qemunet-target lab` those inside."""
 
+import signal
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,6 +17,17 @@ if TYPE_CHECKING:
 
 #: Shipped fixtures; a test that takes one of them, by whatever way, is a test inside the lab.
 INSIDE = {"spawner", "lab", "bench"}
+
+
+def pytest_configure() -> None:
+    """What is started in the background, or by nohup, ignores signals, and so does all that it starts.
+
+    Tests of Ctrl-C and of a terminal that hangs up are about programs that were not.
+    """
+    if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+    if signal.getsignal(signal.SIGHUP) == signal.SIG_IGN:
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 def pytest_report_header(config: pytest.Config) -> str:
