@@ -47,8 +47,11 @@ def attempt(launcher: GuestLauncher, words: Sequence[str], netdevs: Sequence[Net
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def attach(launcher: GuestLauncher, netdev: Netdev) -> "Peer":
-    """A scapy peer at the other end of a backend. Raises NetdevRefused where QEMU refuses the backend."""
+def attach(launcher: GuestLauncher, netdev: Netdev, further: Sequence[str] = ()) -> "Peer":
+    """A scapy peer at the other end of a backend. Raises NetdevRefused where QEMU refuses the backend.
+
+    `further` words are added to QEMU's command line.
+    """
     # scapy reads the interfaces of wherever it is imported.
     from qemunet_tests.guest.peer import Peer, joined
 
@@ -58,7 +61,7 @@ def attach(launcher: GuestLauncher, netdev: Netdev) -> "Peer":
     except OSError as error:
         shutil.rmtree(folder, ignore_errors=True)
         raise HarnessError(f"no socket can be made in {folder}: {error.strerror or error}") from error
-    words = [*_without_machine(launcher.machine.qemu), "-netdev", netdev.spell("net0"), *joined(folder)]
+    words = [*_without_machine(launcher.machine.qemu), "-netdev", netdev.spell("net0"), *joined(folder), *further]
     peer.qemu = launcher.launcher.launch(words, folder, [netdev], serial_ports=0)
     try:
         peer.qemu.wait_until_running(launcher.pace.seconds(4.0))

@@ -213,12 +213,12 @@ class Bench:
         """
         return attempt(self._launcher, words, netdevs)
 
-    def attach(self, netdev: Netdev) -> "Peer":
-        """A scapy peer at the other end of a backend: real QEMU, no machine, no guest.
+    def attach(self, netdev: Netdev, *words: str) -> "Peer":
+        """A scapy peer at the other end of a backend: real QEMU, no machine, no guest. `words` are added.
 
         Raises NetdevRefused where QEMU refuses the backend.
         """
-        peer = attach(self._launcher, netdev)
+        peer = attach(self._launcher, netdev, words)
         self._events.count("peers")
         self._events.on_attached(peer)
         return peer

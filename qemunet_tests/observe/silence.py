@@ -31,21 +31,29 @@ def answer_or_silence(
     behind. One goes before, by which QEMU learns whom to answer. Raises HarnessError where no answer comes: then the
     frame may be lost as well.
     """
-    if not peer.ask(_arp_request(peer), _tells_gateway, within_seconds):
+    if not peer.ask(who_has_gateway(peer), tells_gateway, within_seconds):
         raise HarnessError(f"{GATEWAY} does not answer ARP")
     answers: list[Packet] = []
 
     def is_control(frame: "Packet") -> bool:
         if wanted(frame):
             answers.append(frame)
-        return _tells_gateway(frame)
+        return tells_gateway(frame)
 
     for patience_seconds in turns(within_seconds):
         peer.send(question)
-        peer.send(_arp_request(peer))
+        peer.send(who_has_gateway(peer))
         if peer.receive(is_control, patience_seconds):
             return answers[0] if answers else None
     raise HarnessError(f"{GATEWAY} does not answer the ARP request that tells silence from a lost frame")
+
+
+def answers_arp_for(peer: "Peer", address: str) -> bool:
+    """Whether anybody on a peer's wire says that an address is his."""
+    from scapy.layers.l2 import ARP
+
+    question = who_has_gateway(peer, address)
+    return answer_or_silence(peer, question, lambda frame: ARP in frame and frame[ARP].psrc == address) is not None
 
 
 def waits_at(peer: "Peer", question: "Packet", fifo: Path, within_seconds: float = 20.0) -> bool:
@@ -54,28 +62,30 @@ def waits_at(peer: "Peer", question: "Packet", fifo: Path, within_seconds: float
     Raises AssertionError where it neither waits there nor takes the frame behind.
     """
     peer.send(question)
-    peer.send(_arp_request(peer))
+    peer.send(who_has_gateway(peer))
     deadline = Deadline(within_seconds, "QEMU")
     while not deadline.passed:
-        if peer.receive(_tells_gateway, STANDING_SECONDS):
+        if peer.receive(tells_gateway, STANDING_SECONDS):
             return False
         # Only where somebody waits to read is there an end to write to: fifo(7).
         with contextlib.suppress(OSError):
             os.close(os.open(fifo, os.O_WRONLY | os.O_NONBLOCK))
-            if not peer.receive(_tells_gateway, within_seconds):
+            if not peer.receive(tells_gateway, within_seconds):
                 raise AssertionError("QEMU does not go on when somebody has opened the FIFO")
             return True
     raise AssertionError("QEMU takes no frames any more, and does not wait for the FIFO")
 
 
-def _arp_request(peer: "Peer") -> "Packet":
+def who_has_gateway(peer: "Peer", address: str = GATEWAY) -> "Packet":
+    """The question who has the gateway's address, or another."""
     from scapy.layers.l2 import ARP, Ether
 
-    question = ARP(op="who-has", hwsrc=peer.mac, psrc="10.0.2.15", pdst=GATEWAY)
+    question = ARP(op="who-has", hwsrc=peer.mac, psrc="10.0.2.15", pdst=address)
     return Ether(src=peer.mac, dst=BROADCAST) / question
 
 
-def _tells_gateway(frame: "Packet") -> bool:
+def tells_gateway(frame: "Packet") -> bool:
+    """Whether the gateway answers that question."""
     from scapy.layers.l2 import ARP
 
     return ARP in frame and frame[ARP].op == 2 and frame[ARP].psrc == GATEWAY

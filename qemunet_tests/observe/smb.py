@@ -6,6 +6,8 @@ from pathlib import Path
 
 from qemunet_tests.guest.guest import Guest
 from qemunet_tests.isolation.folder import opened
+from qemunet_tests.qemu.command_line import QemuProcess
+from qemunet_tests.qemu.launcher import OWN
 from qemunet_tests.timeouts import turns, whole
 
 MOUNT_POINT = "/mnt"
@@ -54,6 +56,11 @@ def content_in(guest: Guest, path: str) -> Content:
     """What a guest reads in a file. What cannot be read to its end is something else, and no error."""
     words = guest.run(f"cat {path} > /tmp/read; wc -c < /tmp/read; md5sum < /tmp/read", within_seconds=60).text.split()
     return Content(int(words[0]), words[1])
+
+
+def left_of_servers(qemu: QemuProcess) -> list[str]:
+    """The folders that a QEMU has made for its SMB servers, and that are there still."""
+    return sorted(path.name for path in (qemu.folder / OWN).glob("qemu-smb.*"))
 
 
 def arrived_in(shared: Path, name: str) -> bytes | None:

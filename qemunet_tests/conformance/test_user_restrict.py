@@ -1,0 +1,168 @@
+"""What `restrict=on` cuts off, and what still passes: a peer at the wire of a QEMU that isolates its guest."""
+
+import contextlib
+import secrets
+import socket
+
+import pytest
+
+from qemunet_tests.errors import ControlFailed
+from qemunet_tests.network.services import DNS_QUESTION
+from qemunet_tests.observe.dhcp_client import ask_dhcp
+from qemunet_tests.observe.peer_exchange import answer_call, datagrams, exchange, send_datagrams
+from qemunet_tests.observe.silence import answer_or_silence, answers_arp_for
+from qemunet_tests.observe.tftp import DATA, TftpClient, told
+from qemunet_tests.timeouts import turns
+
+GATEWAY, RESOLVER = "10.0.2.2", "10.0.2.3"
+RESTRICT = "restrict=on"
+LOOPBACK_SECONDS = 0.3
+PATIENCE_SECONDS = 20.0
+
+
+def services_of(target):
+    """What a guest reaches that is not restricted: on the host, on its LAN, outside, and the resolver."""
+    echoes = (target.neighbour_echo, target.outside_echo)
+    return [(GATEWAY, target.loopback_echo.port), *((each.address, each.port) for each in echoes), (RESOLVER, 53)]
+
+
+@pytest.mark.claim("user/restrict-lease")
+def test_an_isolated_guest_has_a_lease_without_a_way_out(attach_user_peer, claim):
+    offer = ask_dhcp(attach_user_peer(RESTRICT), "discover")
+    assert offer, "QEMU's DHCP server does not answer a DISCOVER"
+    assert claim.sees(str(offer)) == claim.expected, f"an isolated guest is offered: {offer}"
+
+
+@pytest.mark.claim("user/restrict-tcp")
+def test_an_isolated_guest_is_refused_by_tcp(attach_user_peer, target, claim):
+    services, free, isolated = services_of(target), attach_user_peer(), attach_user_peer(RESTRICT)
+    if any(exchange(free, *service).outcome != "opened" for service in services):
+        raise ControlFailed("without restrict=on, too, one of the services does not answer by TCP")
+    outcomes = {service: exchange(isolated, *service).outcome for service in services}
+    wrong = [f"{address}:{port}" for (address, port), outcome in outcomes.items() if outcome != "refused"]
+    claim.sees(f"{len(services) - len(wrong)} of {len(services)} refused")
+    assert not wrong, f"an isolated guest is not refused by TCP at {', '.join(wrong)}"
+
+
+@pytest.mark.claim("user/restrict-udp")
+def test_an_isolated_guest_is_not_heard_by_udp(attach_user_peer, target, claim):
+    services, free, isolated = services_of(target), attach_user_peer(), attach_user_peer(RESTRICT)
+    answering: set[tuple[str, int]] = set()
+    for patience_seconds in turns(2.0):
+        for peer in (isolated, free):
+            send_datagrams(peer, services, DNS_QUESTION)
+        came = datagrams(free, len(services), within_seconds=patience_seconds)
+        answering |= {(address, port) for address, port, _ in came}
+        if answering >= set(services):
+            break
+    # Who was asked later has answered: what was to come for the first to ask has come.
+    if not answering >= set(services):
+        raise ControlFailed("without restrict=on, too, one of the services does not answer by UDP")
+    heard_from = {(address, port) for address, port, _ in datagrams(isolated)}
+    heard = [f"{address}:{port}" for address, port in services if (address, port) in heard_from]
+    claim.sees(f"{len(services) - len(heard)} of {len(services)} silent")
+    assert not heard, f"an isolated guest is answered by UDP by {', '.join(heard)}"
+
+
+@pytest.mark.claim("user/restrict-ping")
+def test_an_isolated_guest_pings_nobody(attach_user_peer, claim):
+    peer = attach_user_peer(RESTRICT)
+    answered = {address: answers_ping(peer, address) for address in (GATEWAY, RESOLVER)}
+    claim.sees("; ".join(f"{address} {'answers' if said else 'is silent'}" for address, said in answered.items()))
+    if all(answered.values()):
+        claim.deviates()
+    else:
+        assert not any(answered.values()), f"with restrict=on {claim.observed}"
+
+
+def answers_ping(peer, address):
+    """Whether an address of QEMU's own answers an echo request as it should."""
+    from scapy.layers.inet import ICMP, IP
+    from scapy.layers.l2 import Ether
+
+    word = secrets.token_bytes(16)
+    request = IP(src="10.0.2.15", dst=address) / ICMP(id=7, seq=1) / word
+    answer = answer_or_silence(peer, Ether(src=peer.mac, dst=mac_of(address)) / request, lambda each: ICMP in each)
+    return answer is not None and (answer[IP].src, answer[ICMP].type, bytes(answer[ICMP])[8:24]) == (address, 0, word)
+
+
+def mac_of(address):
+    """libslirp's, of an address of its own: 52:55 and the address."""
+    return ":".join(["52", "55", *(f"{int(octet):02x}" for octet in address.split("."))])
+
+
+@pytest.mark.claim("user/restrict-tftp")
+def test_an_isolated_guest_gets_no_file(served_folder, attach_user_peer, claim):
+    content = secrets.token_bytes(100)
+    (served_folder / "there").write_bytes(content)
+    (served_folder / "there").chmod(0o644)
+    answer = TftpClient(attach_user_peer(RESTRICT, f"tftp={served_folder}"), GATEWAY).read("there")
+    claim.sees("served" if answer and (answer.kind, answer.content) == (DATA, content) else told(answer))
+    if claim.observed == "served":
+        claim.deviates()
+    else:
+        assert not answer or answer.kind != DATA, f"with restrict=on a request is answered: {told(answer)}"
+
+
+@pytest.mark.claim("user/restrict-hostfwd")
+def test_forwards_lead_to_an_isolated_guest(attach_user_peer, target, claim):
+    forwards = ("hostfwd=tcp:127.0.0.1:2222-10.0.2.15:22", "hostfwd=udp:127.0.0.1:2223-10.0.2.15:23")
+    peer = attach_user_peer(RESTRICT, *forwards)
+    assert answers_arp_for(peer, GATEWAY)
+    by_tcp, by_udp = crossed_by_tcp(peer, target.host, 2222, 22), crossed_by_udp(peer, target.host, 2223, 23)
+    claim.sees(f"TCP: {by_tcp}; UDP: {by_udp}")
+    if claim.observed == "TCP: both ways; UDP: only in":
+        claim.deviates()
+    else:
+        assert claim.observed == claim.expected, f"through forwards to an isolated guest: {claim.observed}"
+
+
+def crossed_by_tcp(peer, station, port, guests_port):
+    """What becomes of a word each way by a TCP forward."""
+    there, back = secrets.token_bytes(16), secrets.token_bytes(16)
+    with station.open_socket() as calling, contextlib.suppress(OSError):
+        calling.settimeout(PATIENCE_SECONDS)
+        calling.connect(("127.0.0.1", port))
+        calling.sendall(there)
+        if answer_call(peer, guests_port, back, len(there)) == there:
+            return "both ways" if calling.recv(99) == back else "only in"
+    return "no word passes"
+
+
+def crossed_by_udp(peer, station, port, guests_port):
+    """The same by a UDP forward."""
+    there, back = secrets.token_bytes(16), secrets.token_bytes(16)
+    with station.open_socket(socket.SOCK_DGRAM) as calling:
+        calling.connect(("127.0.0.1", port))
+        with contextlib.suppress(OSError):
+            calling.send(there)
+        got = datagrams(peer, 1, guests_port)
+        if [each[2] for each in got] != [there]:
+            return "no word passes"
+        address, senders_port, _ = got[0]
+        send_datagrams(peer, [(address, senders_port)], back, guests_port)
+        # When QEMU has looked at it, what it passes on is here: the host's loopback takes no time.
+        assert answers_arp_for(peer, GATEWAY)
+        calling.settimeout(LOOPBACK_SECONDS)
+        with contextlib.suppress(TimeoutError):
+            return "both ways" if calling.recv(99) == back else "another word comes back"
+    return "only in"
+
+
+@pytest.mark.claim("user/restrict-guestfwd")
+def test_guest_forwards_serve_an_isolated_guest(attach_user_peer, target, claim):
+    service = target.loopback_echo
+    to_socket, to_program = f"tcp:{service.address}:{service.port}", "cmd:cat"
+    rules = (f"guestfwd=tcp:10.0.2.100:80-{to_socket}", f"guestfwd=tcp:10.0.2.101:81-{to_program}")
+    peer, word = attach_user_peer(RESTRICT, *rules), secrets.token_bytes(16)
+    ways = {"a socket": ("10.0.2.100", 80), "a program": ("10.0.2.101", 81)}
+    became = {name: exchange(peer, *way, word, len(word)) for name, way in ways.items()}
+    claim.sees("; ".join(f"{name}: {passed(each, word)}" for name, each in became.items()))
+    assert claim.observed == claim.expected, f"guest forwards of an isolated guest lead to {claim.observed}"
+
+
+def passed(became, word):
+    """What became of a word to a service that sends back what it gets."""
+    if became.outcome != "opened":
+        return became.outcome
+    return "both ways" if became.received == word else "the word does not come back"
