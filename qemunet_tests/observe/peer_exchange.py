@@ -115,23 +115,31 @@ def answer_call(peer: "Peer", port: int, answer: bytes, enough: int, within_seco
 def send_datagrams(
     peer: "Peer", services: "Sequence[tuple[str, int]]", data: bytes, own_port: int = DATAGRAM_PORT
 ) -> None:
-    """Send each of these a datagram, and do not wait. QEMU learns before whom it may answer."""
+    """Send each of these a datagram, and do not wait. QEMU learns before whom it may answer.
+
+    Each is asked from a port of its own, from `own_port` on: libslirp takes whoever was asked last from a port for the
+    sender of all that comes to it.
+    """
     from scapy.layers.inet import IP, UDP
     from scapy.layers.l2 import Ether
 
     owner = who_has(peer, GATEWAY)
     if owner is None:
         raise HarnessError(f"{GATEWAY} does not answer ARP")
-    for address, port in services:
+    for number, (address, port) in enumerate(services):
         # libslirp looks at no MAC of its own: what is for another of its addresses may go to the gateway's.
-        packet = IP(src=OWN, dst=address) / UDP(sport=own_port, dport=port) / data
+        packet = IP(src=OWN, dst=address) / UDP(sport=own_port + number, dport=port) / data
         peer.send(Ether(src=peer.mac, dst=owner.mac) / packet)
 
 
 def datagrams(
-    peer: "Peer", count: int | None = None, own_port: int = DATAGRAM_PORT, within_seconds: float = 5.0
+    peer: "Peer",
+    count: int | None = None,
+    own_port: int = DATAGRAM_PORT,
+    ports: int = 1,
+    within_seconds: float = 5.0,
 ) -> list[tuple[str, int, bytes]]:
-    """The sender, his port and the content of the datagrams that come to a port of the peer's, until they are `count`.
+    """The sender, his port and the content of the datagrams that come to so many ports, until they are `count`.
 
     Without a `count`, those that have come: QEMU answers an ARP request that is sent behind them.
     """
@@ -140,7 +148,7 @@ def datagrams(
     found: list[tuple[str, int, bytes]] = []
 
     def take(frame: "Packet") -> bool:
-        if UDP in frame and (frame[IP].dst, frame[UDP].dport) == (OWN, own_port):
+        if UDP in frame and frame[IP].dst == OWN and own_port <= frame[UDP].dport < own_port + ports:
             found.append((frame[IP].src, frame[UDP].sport, bytes(frame[UDP].payload)[: frame[UDP].len - 8]))
         return tells_gateway(frame) if count is None else len(found) >= count
 
