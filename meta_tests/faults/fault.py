@@ -29,7 +29,8 @@ class InLab:
     """A function that breaks a lab; what it did goes with the lab.
 
     `plant` takes `lab`, or `netplan_host`, or `guest` and `bench`, or `wire`: the lab or the second host before
-    anything has used it, or every guest after its first command, or what is between QEMU and every peer (frames.py).
+    anything has used it, or every guest after its first command, or what is between QEMU and every peer (frames.py),
+    or with `peer` every peer itself, whose QEMU's monitor may be replaced (monitor.py).
     It raises Unavailable where it cannot be planted.
     `core` faults are planted in every run of the project's own tests, the others by `tox -e faults`.
     """
@@ -39,7 +40,7 @@ class InLab:
 
     @property
     def wants(self) -> str:
-        """`lab`, `netplan_host`, `guest` or `wire`."""
+        """`lab`, `netplan_host`, `guest`, `wire` or `peer`."""
         return next(iter(inspect.signature(self.plant).parameters))
 
 

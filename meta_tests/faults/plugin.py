@@ -56,3 +56,5 @@ class Planter:
             shim = FrameShim(peer.wire)
             self.planting.plant(shim)
             peer.wire = shim
+        elif self.planting.wants == "peer":
+            self.planting.plant(peer)

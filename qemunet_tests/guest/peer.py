@@ -4,10 +4,13 @@ Where a promise is about frames and not about a kernel, no guest needs to boot. 
 ports join its backend to a datagram socket that carries raw Ethernet frames. Needs QEMU 7.2 or later.
 """
 
+import contextlib
 import os
+import select
 import shutil
 import socket
 import stat
+from collections import deque
 from collections.abc import Callable
 from functools import cached_property
 from pathlib import Path
@@ -24,6 +27,10 @@ from qemunet_tests.timeouts import turns
 
 MAC = "52:54:00:70:65:01"
 LARGEST_FRAME_BYTES = 65536
+#: A QEMU that takes no frame for so long will take none.
+TAKING_SECONDS = 10.0
+#: How soon we look again whether there is room for a frame: nothing tells.
+ROOM_SECONDS = 0.002
 
 
 def joined(folder: Path) -> list[str]:
@@ -44,6 +51,7 @@ class PeerSocket:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
+        self._taken: deque[bytes] = deque()
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self._socket.bind(str(folder / "peer.sock"))
         # QEMU, which runs as somebody else, sends here.
@@ -51,13 +59,29 @@ class PeerSocket:
 
     def put(self, frame: bytes) -> None:
         """Give QEMU a frame. Raises HarnessError where it takes none any more."""
+        self._socket.setblocking(False)
+        deadline = Deadline(TAKING_SECONDS, "QEMU to take a frame")
+        while not self._putting(frame):
+            # As long as nobody takes its own, it may take none.
+            with contextlib.suppress(BlockingIOError):
+                self._taken.append(self._socket.recv(LARGEST_FRAME_BYTES))
+                continue
+            deadline.check()
+            select.select([self._socket], [], [], ROOM_SECONDS)
+
+    def _putting(self, frame: bytes) -> bool:
         try:
             self._socket.sendto(frame, f"/proc/self/fd/{self._qemus_socket}")
+        except BlockingIOError:
+            return False
         except OSError as error:
             raise HarnessError(f"QEMU does not take frames any more: {error.strerror}") from error
+        return True
 
     def take(self, within_seconds: float) -> bytes | None:
         """The next frame from QEMU; None when none came in time."""
+        if self._taken:
+            return self._taken.popleft()
         self._socket.settimeout(max(within_seconds, 0.001))
         try:
             return self._socket.recv(LARGEST_FRAME_BYTES)

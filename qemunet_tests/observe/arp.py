@@ -46,3 +46,11 @@ def who_has(peer: "Peer", address: str, within_seconds: float = 0.5) -> Resolved
     question = Ether(src=peer.mac, dst=BROADCAST) / ARP(op="who-has", hwsrc=peer.mac, psrc="10.0.2.15", pdst=address)
     answer = peer.ask(question, lambda frame: ARP in frame and frame[ARP].psrc == address, within_seconds)
     return Resolved(address, answer[ARP].hwsrc) if answer else None
+
+
+def asked_for(peer: "Peer", address: str, within_seconds: float = 3.0) -> bool:
+    """Whether somebody asks on a peer's wire who has an address."""
+    from scapy.layers.l2 import ARP
+
+    return peer.receive(lambda frame: ARP in frame and frame[ARP].op == 1 and frame[ARP].pdst == address,
+                        within_seconds) is not None  # fmt: skip

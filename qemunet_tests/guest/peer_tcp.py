@@ -1,0 +1,179 @@
+"""TCP of a peer that stands in for a guest: one end of a connection, as plain as RFC 9293 allows.
+
+It takes data in order only, acknowledges at once, and sends again what nobody has acknowledged for three seconds.
+"""
+
+import random
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+from scapy.layers.inet import IP, TCP
+from scapy.packet import Packet
+
+from qemunet_tests.deadline import Deadline
+
+MSS, WINDOW, SEQUENCE = 1460, 65535, 1 << 32
+AGAIN_SECONDS = 3.0
+#: Of TCP, as scapy writes them.
+Options = Sequence[tuple[str, object]]
+PLAIN_OPTIONS: Options = (("MSS", MSS),)
+
+
+class Segments(Protocol):
+    """Where segments go, and how to wait while others come."""
+
+    def transmit(self, packet: Packet) -> None:
+        """Send an IP packet."""
+
+    def until(self, condition: Callable[[], object], within_seconds: float) -> bool:
+        """Take what comes until `condition` is true; whether it became so in time."""
+
+
+class PeerConnection:
+    """A peer's end of a TCP connection.
+
+    `opened` once both ends agreed on it, `answer` is what answered the SYN. `refused` by a reset instead, `unreachable`
+    the ICMP error (type, code, and who sent it) that came instead. `received` is every byte so far, in order, `ended`
+    is true once the other end has said that no more will come, `reset` once it has taken the connection away,
+    `urgent` the places in `received` at which urgent data ended, `stray` the flags of what came before any answer.
+    """
+
+    def __init__(self, wire: Segments, local: tuple[str, int], far: tuple[str, int]) -> None:
+        self.local, self.far, self._wire = local, far, wire
+        self.answer: Packet | None = None
+        self.opened = self.refused = self.reset = self.ended = self._closing = False
+        self.unreachable: tuple[int, int, str] | None = None
+        self.received, self.urgent, self.stray = bytearray(), list[int](), list[str]()
+        self._dialled = False
+        self._first = random.randrange(SEQUENCE)
+        self._acknowledged = self._sent = self._window = self._expected = 0
+        self._out = bytearray()
+        self._progress = Deadline(AGAIN_SECONDS, "an acknowledgement")
+
+    def dial(self, options: Options = PLAIN_OPTIONS) -> None:
+        """Ask for the connection."""
+        self._dialled = True
+        self._segment("S", options=list(options))
+
+    def answer_syn(self, segment: Packet) -> None:
+        """Somebody has asked us for it."""
+        self._expected, self._window = (segment.seq + 1) % SEQUENCE, segment.window
+        self._segment("SA", options=list(PLAIN_OPTIONS))
+
+    def wait_opened(self, within_seconds: float = 5.0) -> bool:
+        """Whether it opens."""
+
+        def decided() -> object:
+            return self.opened or self.refused or self.unreachable
+
+        self._wire.until(decided, within_seconds)
+        return self.opened
+
+    def send(self, data: bytes, urgent: bool = False) -> None:
+        """Send these bytes, as the other end takes them; the last of them urgently, where that is said."""
+        self._out += data
+        self._push(len(self._out) if urgent else 0)
+
+    def finish(self) -> None:
+        """Say that no more will come from here; what the other end sends is still taken."""
+        self._closing = True
+        self._push()
+
+    def abort(self) -> None:
+        """Take the connection away."""
+        self._segment("RA")
+        self.reset = True
+
+    def wait_sent(self, within_seconds: float = 10.0) -> bool:
+        """Whether everything that was sent here has been acknowledged, the end of it included."""
+        return self._wire.until(lambda: self._acknowledged == self._length or self.reset, within_seconds)
+
+    def read(self, count: int, within_seconds: float = 10.0) -> bytes:
+        """All that has come, once it is as much as `count` bytes, or no more will come, or the time is over."""
+        self._wire.until(lambda: len(self.received) >= count or self.ended or self.reset, within_seconds)
+        return bytes(self.received)
+
+    def read_to_end(self, within_seconds: float = 10.0) -> bytes:
+        """All that came, once the other end has said that it was all."""
+        self._wire.until(lambda: self.ended or self.reset, within_seconds)
+        return bytes(self.received)
+
+    def wait_over(self, within_seconds: float = 5.0) -> str:
+        """How the other end ends the connection: `end`, `reset`, or `silence` where it does not."""
+        self._wire.until(lambda: self.ended or self.reset, within_seconds)
+        return "reset" if self.reset else "end" if self.ended else "silence"
+
+    def take(self, segment: Packet, data: bytes) -> None:
+        """A segment has come from the other end."""
+        flags = segment.flags
+        if "R" in flags:
+            self.refused, self.reset = not self.opened, self.opened
+            return
+        if "S" in flags:
+            self._take_syn(segment)
+            return
+        if self._dialled and not self.opened:
+            self.stray.append(str(flags))
+            return
+        if "A" in flags:
+            self._take_acknowledgement(segment)
+        if data or "F" in flags:
+            self._take_data(segment, data)
+
+    def tick(self) -> None:
+        """Some time has passed."""
+        if self.opened and not self.reset and self._sent > self._acknowledged and self._progress.passed:
+            self._sent = self._acknowledged
+            self._push()
+
+    @property
+    def _length(self) -> int:
+        """How many numbers all that is to be sent takes, its end included."""
+        return len(self._out) + self._closing
+
+    def _take_syn(self, segment: Packet) -> None:
+        if "A" in segment.flags:
+            if not self.opened:
+                self.answer, self._expected = segment, (segment.seq + 1) % SEQUENCE
+                self._window, self.opened = segment.window, True
+            self._segment("A")
+        else:
+            self.answer_syn(segment)
+
+    def _take_acknowledgement(self, segment: Packet) -> None:
+        number = (segment.ack - self._first - 1) % SEQUENCE
+        self.opened, self._window = True, segment.window
+        if self._acknowledged < number <= self._sent:
+            self._acknowledged = number
+            self._progress = Deadline(AGAIN_SECONDS, "an acknowledgement")
+        self._push()
+
+    def _take_data(self, segment: Packet, data: bytes) -> None:
+        if segment.seq == self._expected and not self.ended:
+            if "U" in segment.flags:
+                self.urgent.append(len(self.received) + segment.urgptr)
+            self.received += data
+            self.ended = "F" in segment.flags
+            self._expected = (self._expected + len(data) + self.ended) % SEQUENCE
+        self._segment("A")
+
+    def _push(self, urgent_at: int = 0) -> None:
+        """Send what the other end has room for."""
+        limit = self._acknowledged + self._window
+        while self.opened and self._sent < min(len(self._out), limit):
+            data = bytes(self._out[self._sent : min(self._sent + MSS, limit)])
+            flags, pointer = ("PAU", urgent_at - self._sent) if urgent_at > self._sent else ("PA", 0)
+            self._segment(flags, data, urgptr=pointer)
+            self._sent += len(data)
+        if self._closing and self.opened and self._sent == len(self._out):
+            self._segment("FA")
+            self._sent += 1
+
+    def _segment(self, flags: str, data: bytes = b"", **fields: object) -> None:
+        opening = "S" in flags
+        number = self._first if opening else (self._first + 1 + self._sent) % SEQUENCE
+        header = TCP(
+            sport=self.local[1], dport=self.far[1], flags=flags, seq=number, window=WINDOW,
+            ack=self._expected if "A" in flags else 0, **fields,
+        )  # fmt: skip
+        self._wire.transmit(IP(src=self.local[0], dst=self.far[0]) / header / data)
