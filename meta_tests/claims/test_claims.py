@@ -103,7 +103,7 @@ def test_every_conformance_test_cites_exactly_one_claim() -> None:
 
 
 def test_globs_match_ids_and_say_which_matched_nothing() -> None:
-    assert set(matching(["user/gateway*"])) == {"user/gateway", "user/gateway-is-host-loopback"}
+    assert set(matching(["user/reach-outside-*"])) == {"user/reach-outside-tcp", "user/reach-outside-udp"}
     assert set(matching(["*/e1000", "user/address"])) >= {"user/e1000", "user/address"}
     assert set(matching([])) == set(load())
     assert unmatched(["user/*", "User/*", "user", "wifi/*"]) == ["User/*", "user", "wifi/*"]

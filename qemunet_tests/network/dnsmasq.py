@@ -46,7 +46,10 @@ class Dnsmasq:
         with stderr.open("wb") as complaints:
             self._process = self.station.start(self._words, stderr=complaints)
         ready = Deadline(10, f"dnsmasq at {self.station.name} to serve port {self._port}")
-        ready.wait_until(lambda: self.station.listens("udp", self._port) or self._ended(stderr))
+        ready.wait_until(lambda: self._serves() or self._ended(stderr))
+
+    def _serves(self) -> bool:
+        return self.station.listens("udp", self._port)
 
     def _ended(self, stderr: Path) -> bool:
         if self._process and self._process.poll() is not None:
@@ -78,6 +81,29 @@ class DnsServer(Dnsmasq):
         names = [f"--host-record={name},{address}" for name, address in lab_addresses.NAMES.items()]
         words = ["--no-hosts", "--no-resolv", "--log-queries", "--local=/home/", "--local=/example/", *names]
         super().__init__(station, folder, "dns", 53, words)
+
+
+class StubResolver(Dnsmasq):
+    """A resolver on the host's loopback, where systemd-resolved has its own. Of one name it has a long text to tell."""
+
+    address = "127.0.0.53"
+    name, told = "stub.example", "told.example"
+
+    def __init__(self, station: Station, folder: Path) -> None:
+        text = [letter * 250 for letter in "abcdefghijklmnop"]
+        words = [
+            "--no-hosts", "--no-resolv", "--log-queries", "--local=/example/", f"--listen-address={self.address}",
+            # By UDP as much as whoever asks says that he can take.
+            "--edns-packet-max=4096", f"--host-record={self.name},192.0.2.53",
+            f"--txt-record={self.told},{','.join(text)}",
+        ]  # fmt: skip
+        # What an earlier one wrote says nothing of this one.
+        (folder / f"stub-{station.name}.log").unlink(missing_ok=True)
+        super().__init__(station, folder, "stub", 53, words)
+
+    def _serves(self) -> bool:
+        # Another one has the same port at other addresses. It says so once it listens.
+        return self.log.exists() and "started, version" in self.log.read_text()
 
 
 class DhcpServer(Dnsmasq):

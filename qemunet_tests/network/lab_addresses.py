@@ -1,4 +1,7 @@
-"""The addresses of the lab: the post's own network, and an outside world of documentation addresses (RFC 5737)."""
+"""The addresses of the lab: the post's own network, and an outside world of documentation addresses (RFC 5737).
+
+By IPv6, of which the post says nothing, both are of documentation addresses (RFC 3849).
+"""
 
 BRIDGE = "br0"
 UPLINK = "enp0s25"
@@ -13,6 +16,13 @@ LEASE_SECONDS = 3600
 
 ROUTER_OUTSIDE = "203.0.113.254"
 OUTSIDE = "203.0.113.10"
+
+LAN_PREFIX_IPV6 = 64
+HOST_IPV6 = "2001:db8:1::2"
+ROUTER_IPV6 = "2001:db8:1::fe"
+NEIGHBOUR_IPV6 = "2001:db8:1::10"
+ROUTER_OUTSIDE_IPV6 = "2001:db8:2::fe"
+OUTSIDE_IPV6 = "2001:db8:2::10"
 
 DOMAIN = "home"
 #: What the lab's resolvers answer.

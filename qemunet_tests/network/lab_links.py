@@ -1,5 +1,8 @@
 """Bridges, cables and addresses of stations, by netlink."""
 
+import socket
+from pathlib import Path
+
 from qemunet_tests.isolation.station import Station
 from qemunet_tests.network import lab_addresses
 
@@ -34,3 +37,22 @@ def assign_address(station: Station, link: str, address: str, gateway: str | Non
     station.netlink.addr("add", index=station.index(link), address=address, prefixlen=lab_addresses.LAN_PREFIX)
     if gateway:
         station.netlink.route("add", dst="default", gateway=gateway)
+
+
+def has_ipv6() -> bool:
+    """Whether this kernel knows IPv6 at all: it may have been started with ipv6.disable=1."""
+    return Path("/proc/sys/net/ipv6").exists()
+
+
+def assign_ipv6_address(station: Station, link: str, address: str, gateway: str | None = None) -> None:
+    """The same by IPv6. That nobody else has the address is known, so it is used at once (RFC 4862, 5.4)."""
+    without_detection = 0x02  # IFA_F_NODAD of linux/if_addr.h
+    station.netlink.addr(
+        "add",
+        index=station.index(link),
+        address=address,
+        prefixlen=lab_addresses.LAN_PREFIX_IPV6,
+        flags=without_detection,
+    )
+    if gateway:
+        station.netlink.route("add", family=socket.AF_INET6, dst="default", gateway=gateway)

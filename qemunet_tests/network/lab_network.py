@@ -8,6 +8,9 @@ enp0s25 in br0 192.168.1.2    eth0 192.168.1.10               lan0 192.168.1.254
                                                                        |
                                                               eth0 203.0.113.10
                                                                     outside
+
+The LAN is 2001:db8:1::/64 as well, where the last part of an address is the same, and the outside 2001:db8:2::/64. No
+router says so by IPv6: stations are told, and guests are not.
 """
 
 import os
@@ -22,7 +25,14 @@ from qemunet_tests.isolation.station import Station
 from qemunet_tests.network import lab_addresses, private_etc
 from qemunet_tests.network.dnsmasq import DhcpServer, DnsServer
 from qemunet_tests.network.echo import EchoService
-from qemunet_tests.network.lab_links import add_bridge, add_veth, assign_address, set_master
+from qemunet_tests.network.lab_links import (
+    add_bridge,
+    add_veth,
+    assign_address,
+    assign_ipv6_address,
+    has_ipv6,
+    set_master,
+)
 from qemunet_tests.network.services import Services, Watched, echoes, forwards
 
 # As in linux/if.h and linux/if_arp.h.
@@ -47,6 +57,8 @@ class Lab:
         self.neighbour = self._station("neighbour")
         self.outside = self._station("outside")
         self._more_hosts: list[Station] = []
+        #: Whether the stations have addresses of IPv6, too.
+        self.ipv6 = has_ipv6()
         private_etc.mount_private_etc()
         self._lay_cables()
         self._assign_addresses()
@@ -54,6 +66,8 @@ class Lab:
         for station, address in self.addresses.items():
             self.echo.open_at(station, address, lab_addresses.ECHO_PORT)
         self.echo.open_at(self.host, "127.0.0.1", lab_addresses.LOOPBACK_PORT)
+        if self.ipv6:
+            self._serve_ipv6()
         self.dhcp = DhcpServer(self.router, self.folder)
         self.resolvers = {station: DnsServer(station, self.folder) for station in self.addresses}
         self.services = Services(self._watched())
@@ -72,13 +86,25 @@ class Lab:
             self.outside: lab_addresses.OUTSIDE,
         }
 
-    def add_host(self, name: str, address: str) -> Station:
+    @property
+    def ipv6_addresses(self) -> dict[Station, str]:
+        """The same by IPv6."""
+        return {
+            self.host: lab_addresses.HOST_IPV6,
+            self.router: lab_addresses.ROUTER_IPV6,
+            self.neighbour: lab_addresses.NEIGHBOUR_IPV6,
+            self.outside: lab_addresses.OUTSIDE_IPV6,
+        }
+
+    def add_host(self, name: str, address: str, ipv6_address: str) -> Station:
         """One more host on the LAN, for what could not be undone on the first."""
         station = self._station(name)
         self._more_hosts.append(station)
         add_veth(self.switch, f"to-{name}", station, "eth0")
         set_master(self.switch, f"to-{name}", "lan")
         assign_address(station, "eth0", address, gateway=lab_addresses.ROUTER)
+        if self.ipv6:
+            assign_ipv6_address(station, "eth0", ipv6_address, gateway=lab_addresses.ROUTER_IPV6)
         return station
 
     def _watched(self) -> Watched:
@@ -129,6 +155,23 @@ class Lab:
         # Else what a test is told by ICMP depends on how much the tests before it were told.
         for station in (self.router, self.outside):
             station.set_sysctl("net.ipv4.icmp_ratelimit", "0")
+        if self.ipv6:
+            self._assign_ipv6_addresses()
+
+    def _assign_ipv6_addresses(self) -> None:
+        links = {self.host: lab_addresses.BRIDGE, self.router: "lan0", self.neighbour: "eth0", self.outside: "eth0"}
+        assign_ipv6_address(self.router, "wan0", lab_addresses.ROUTER_OUTSIDE_IPV6)
+        for station, address in self.ipv6_addresses.items():
+            beyond = {self.router: None, self.outside: lab_addresses.ROUTER_OUTSIDE_IPV6}
+            assign_ipv6_address(station, links[station], address, beyond.get(station, lab_addresses.ROUTER_IPV6))
+        self.router.set_sysctl("net.ipv6.conf.all.forwarding", "1")
+        for station in (self.router, self.outside):
+            station.set_sysctl("net.ipv6.icmp.ratelimit", "0")
+
+    def _serve_ipv6(self) -> None:
+        for station, address in self.ipv6_addresses.items():
+            self.echo.open_at(station, address, lab_addresses.ECHO_PORT)
+        self.echo.open_at(self.host, "::1", lab_addresses.LOOPBACK_PORT)
 
     def leaks(self) -> list[str]:
         """Links that could be a way out, and processes that are out: empty, or the lab leaks."""

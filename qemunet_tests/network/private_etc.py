@@ -41,6 +41,11 @@ def replace(name: str, text: str) -> Path:
     return path
 
 
+def remove(name: str) -> None:
+    """There is no `/etc/NAME` any more, for this run only."""
+    (ETC / name).unlink(missing_ok=True)
+
+
 def allow_bridges(*names: str) -> Path:
     """Write the bridge helper's access list as people do: a remark, an empty line, and an `allow` line a bridge."""
     return replace(

@@ -49,7 +49,7 @@ def forwards(station: Station) -> str | None:
 
 def _answers_datagram(station: Station, address: str, port: int, question: bytes) -> bool:
     deadline = Deadline(ANSWER_SECONDS, f"an answer from {address}")
-    with station.open_socket(socket.SOCK_DGRAM) as asking, contextlib.suppress(OSError):
+    with station.open_socket(socket.SOCK_DGRAM, address) as asking, contextlib.suppress(OSError):
         asking.connect((address, port))
         asking.settimeout(ASK_AGAIN_SECONDS)
         while not deadline.passed:

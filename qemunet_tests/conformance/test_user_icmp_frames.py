@@ -1,0 +1,71 @@
+"""What libslirp makes of a single echo request: asked by a scapy peer, whole message for whole message."""
+
+import pytest
+
+from qemunet_tests.modes.user import netdev
+from qemunet_tests.network import lab_addresses
+from qemunet_tests.observe.arp import who_has
+from qemunet_tests.observe.peer_ping import Echoed, ask_echo, shown
+from qemunet_tests.observe.peer_stack import PeerStack, Told
+
+GATEWAY, RESOLVER, SHARE = "10.0.2.2", "10.0.2.3", "10.0.2.4"
+OUTSIDE = lab_addresses.OUTSIDE
+#: Documentation addresses, RFC 5737: nobody has one, and the lab's router says so.
+NOBODY, NOBODYS_NETWORK = "198.51.100.1", "198.51.100.0/24"
+#: RFC 792: types of errors, and a code of "unreachable".
+UNREACHABLE, TIME_EXCEEDED, NETWORK = 3, 11, 0
+
+
+@pytest.mark.claim("user/icmp-resolver")
+def test_the_resolver_answers_ping(user_peer, claim):
+    answer = ask_echo(PeerStack(user_peer), RESOLVER)
+    seen = claim.sees(shown(answer))
+    assert answer == Echoed(RESOLVER, code=0, same=True), seen
+
+
+@pytest.mark.claim("user/icmp-no-route")
+def test_a_guest_is_told_where_the_host_has_no_way(user_peer, lab, claim):
+    stack = PeerStack(user_peer)
+    lab.host.netlink.route("add", dst=NOBODYS_NETWORK, type="unreachable")
+    try:
+        answer = ask_echo(stack, NOBODY)
+    finally:
+        lab.host.netlink.route("del", dst=NOBODYS_NETWORK, type="unreachable")
+    seen = claim.sees(shown(answer))
+    assert answer == Told(GATEWAY, UNREACHABLE, NETWORK), seen
+
+
+@pytest.mark.claim("user/icmp-raw-dead-host")
+@pytest.mark.usefixtures("lab")
+def test_nobody_answers_for_the_dead(attach_peer, claim):
+    stack = PeerStack(attach_peer(netdev(capabilities=("net_raw",))))
+    assert ask_echo(stack, OUTSIDE) == Echoed(OUTSIDE, code=0, same=True), "not even the living answer"
+    answer = ask_echo(stack, NOBODY)
+    seen = claim.sees(shown(answer))
+    if answer not in (None, Told(lab_addresses.ROUTER, UNREACHABLE, NETWORK)):
+        assert answer == Echoed(NOBODY, code=0, same=False), seen
+        claim.deviates(name="error-as-reply")
+
+
+@pytest.mark.claim("user/icmp-ttl")
+def test_a_request_with_a_hop_to_live_ends_at_the_gateway(bench, host_with_open_gate, attach_user_peer, claim):
+    with bench.varied(station=host_with_open_gate):
+        stack = PeerStack(attach_user_peer())
+    assert ask_echo(stack, OUTSIDE) == Echoed(OUTSIDE, code=0, same=True), "not even one with many hops is answered"
+    answer = ask_echo(stack, OUTSIDE, time_to_live=1)
+    seen = claim.sees(shown(answer))
+    if answer != Told(GATEWAY, TIME_EXCEEDED, 0):
+        assert answer == Echoed(OUTSIDE, code=0, same=True), seen
+        claim.deviates(name="goes-on")
+
+
+@pytest.mark.claim("user/icmp-share")
+@pytest.mark.usefixtures("lab")
+def test_the_share_answers_ping(attach_user_peer, shared_folder, claim):
+    peer = attach_user_peer(f"smb={shared_folder}")
+    assert who_has(peer, SHARE), "nobody answers for the share"
+    answer = ask_echo(PeerStack(peer), SHARE)
+    seen = claim.sees(shown(answer))
+    if answer != Echoed(SHARE, code=0, same=True):
+        assert answer == Told(lab_addresses.ROUTER, UNREACHABLE, NETWORK), seen
+        claim.deviates(name="asked-outside")

@@ -1,0 +1,219 @@
+"""How far user networking reaches by IPv6: the host, others, and what must not pass."""
+
+import secrets
+
+import pytest
+
+from qemunet_tests.modes.user import netdev
+from qemunet_tests.network import lab_addresses
+from qemunet_tests.network.long_answers import answer_of
+from qemunet_tests.observe import dhcpv6
+from qemunet_tests.observe.neighbours import neighbour
+from qemunet_tests.observe.peer_dns import ask_by_peer, ask_by_station, meant, question
+from qemunet_tests.observe.peer_ping import Echoed, ask_echo, shown
+from qemunet_tests.observe.peer_stack import Datagram, PeerStack, Told
+from qemunet_tests.observe.peer_stream import Refused, ask_stream
+
+HOST, RESOLVER, ROUTER = "fec0::2", "fec0::3", "fe80::2"
+OUTSIDE, ECHO_PORT, LOOPBACK_PORT = lab_addresses.OUTSIDE_IPV6, lab_addresses.ECHO_PORT, lab_addresses.LOOPBACK_PORT
+#: RFC 863: nobody of the lab serves it.
+CLOSED_PORT = 9
+#: RFC 1350: a read request.
+TFTP_PORT, READ_FILE = 69, b"\0\1file\0octet\0"
+#: RFC 4443: types of errors, and codes of "unreachable".
+UNREACHABLE, TIME_EXCEEDED, NO_ROUTE, CLOSED = 1, 3, 0, 4
+MTU_BYTES, HEADERS_BYTES = 1500, 48
+
+
+def echoed(stack, address, port):
+    """What becomes of a few bytes by TCP and by UDP."""
+    sent = secrets.token_bytes(40)
+    by_tcp = ask_stream(stack, address, port, sent, lambda got: len(got) >= len(sent))
+    by_udp = stack.ask_datagram(address, port, sent)
+    whole = Datagram(address, port, sent, (HEADERS_BYTES + len(sent),))
+    return {"TCP": "whole" if by_tcp == sent else by_tcp, "UDP": "whole" if by_udp == whole else by_udp}
+
+
+def told(outcomes):
+    """For people."""
+    return "; ".join(f"{which}: {'no answer' if outcome is None else outcome}" for which, outcome in outcomes.items())
+
+
+@pytest.mark.claim("user/ip6-gateway-is-host-loopback")
+@pytest.mark.usefixtures("ipv6_lab")
+def test_the_host_is_its_loopback(user_peer, claim):
+    stack = PeerStack(user_peer)
+    inside = echoed(stack, HOST, LOOPBACK_PORT)
+    # What listens at the LAN's address only is not there.
+    beside = echoed(stack, HOST, ECHO_PORT)
+    seen = claim.sees(f"::1: {told(inside)}; LAN address only: {told(beside)}")
+    assert inside == {"TCP": "whole", "UDP": "whole"}, seen
+    assert beside["TCP"] == Refused(), seen
+    assert isinstance(beside["UDP"], Told), seen
+
+
+@pytest.mark.claim("user/ip6-whole-prefix-is-host")
+@pytest.mark.usefixtures("ipv6_lab")
+def test_no_other_address_of_the_prefix_is_the_host(user_peer, claim):
+    stack, other = PeerStack(user_peer), "fec0::77"
+    assert echoed(stack, HOST, LOOPBACK_PORT) == {"TCP": "whole", "UDP": "whole"}, "not even the host is reached"
+    assert neighbour(user_peer, other) is None
+    outcome = echoed(stack, other, LOOPBACK_PORT)
+    seen = claim.sees(f"{other}: {told(outcome)}")
+    if set(map(type, outcome.values())) != {Told}:
+        assert outcome == {"TCP": "whole", "UDP": "whole"}, seen
+        claim.deviates(name="all-of-it")
+
+
+@pytest.mark.claim("user/ip6-dns")
+def test_names_are_resolved_by_ipv6(attach_user_peer, resolv_conf, ipv6_lab, claim):
+    resolv_conf(f"nameserver {lab_addresses.ROUTER}\nnameserver {lab_addresses.NEIGHBOUR_IPV6}\n")
+    stack, answers = PeerStack(attach_user_peer()), {}
+    for name in ("www.example", lab_addresses.UNKNOWN_NAME):
+        for protocol in ("UDP", "TCP"):
+            asked = question(name)
+            answers[name, protocol] = ask_by_peer(stack, RESOLVER, asked, protocol)
+            right = ask_by_station(ipv6_lab.host, lab_addresses.NEIGHBOUR_IPV6, asked, protocol)
+            assert right, "the resolver gives the host itself no answer"
+            assert answers[name, protocol] == right, f"{name} by {protocol}: {meant(answers[name, protocol])}"
+    claim.sees("; ".join(f"{name} by {protocol}: {meant(answer)}" for (name, protocol), answer in answers.items()))
+
+
+@pytest.mark.claim("user/ip6-tcp-out")
+def test_tcp_reaches_others(user_peer, ipv6_lab, claim):
+    stack, outcomes = PeerStack(user_peer), {}
+    for address in (lab_addresses.NEIGHBOUR_IPV6, OUTSIDE):
+        outcomes[address] = echoed(stack, address, ECHO_PORT)["TCP"]
+    outcomes["a closed port"] = ask_stream(stack, OUTSIDE, CLOSED_PORT, b"?", bool)
+    seen = claim.sees(told(outcomes))
+    assert outcomes == {lab_addresses.NEIGHBOUR_IPV6: "whole", OUTSIDE: "whole", "a closed port": Refused()}, seen
+    callers = {(each.station, each.address) for each in ipv6_lab.echo.callers if ":" in each.address}
+    assert {("neighbour", lab_addresses.HOST_IPV6), ("outside", lab_addresses.HOST_IPV6)} <= callers
+
+
+@pytest.mark.claim("user/ip6-udp-out")
+@pytest.mark.usefixtures("ipv6_lab")
+def test_udp_reaches_others(user_peer, claim):
+    stack, outcomes = PeerStack(user_peer), {}
+    for address in (lab_addresses.NEIGHBOUR_IPV6, OUTSIDE):
+        outcomes[address] = echoed(stack, address, ECHO_PORT)["UDP"]
+    outcomes["a closed port"] = stack.ask_datagram(OUTSIDE, CLOSED_PORT, b"?")
+    seen = claim.sees(told(outcomes))
+    closed = Told(OUTSIDE, UNREACHABLE, CLOSED)
+    assert outcomes == {lab_addresses.NEIGHBOUR_IPV6: "whole", OUTSIDE: "whole", "a closed port": closed}, seen
+
+
+@pytest.mark.claim("user/ip6-big-answer")
+def test_a_big_datagram_comes_in_fragments(user_peer, long_answers, claim):
+    stack, length = PeerStack(user_peer), 3000
+    small = stack.ask_datagram(long_answers.address, long_answers.port, b"1000")
+    assert isinstance(small, Datagram), "not even a small answer arrives"
+    assert small.content == answer_of(1000)
+    large = stack.ask_datagram(long_answers.address, long_answers.port, str(length).encode())
+    assert isinstance(large, Datagram), f"the large answer does not arrive, but {claim.sees(str(large))}"
+    claim.sees(f"{len(large.content)} bytes in packets of {large.packets_bytes}")
+    assert large.content == answer_of(length)
+    if max(large.packets_bytes) > MTU_BYTES:
+        assert large.packets_bytes == (HEADERS_BYTES + length,), f"it comes in packets of {large.packets_bytes}"
+        claim.deviates(name="one-frame")
+
+
+@pytest.mark.claim("user/ip6-fragments")
+def test_fragments_of_the_guest_are_put_together(user_peer, long_answers, claim):
+    stack, large, small = PeerStack(user_peer), answer_of(3000), b"10"
+    for piece in stack.fragments(OUTSIDE, long_answers.port, large):
+        user_peer.send(piece)
+    # Frames are dealt with as they come.
+    assert stack.ask_datagram(OUTSIDE, long_answers.port, small), "not even what is no fragment arrives"
+    arrived = list(dict.fromkeys(long_answers.questions))
+    seen = claim.sees(f"of datagrams of {len(large)} and {len(small)} bytes arrived: {[len(each) for each in arrived]}")
+    if arrived != [large, small]:
+        assert arrived == [small], seen
+        claim.deviates(name="dropped")
+
+
+@pytest.mark.claim("user/ip6-ping-gateway")
+@pytest.mark.parametrize("address", [HOST, RESOLVER, ROUTER, "fe80::3"])
+def test_host_and_resolver_answer_ping(user_peer, claim, address):
+    answer = ask_echo(PeerStack(user_peer), address)
+    seen = claim.sees(shown(answer))
+    assert answer == Echoed(address, code=0, same=True), seen
+
+
+@pytest.mark.claim("user/ip6-ping-outside-open")
+@pytest.mark.usefixtures("ipv6_lab")
+def test_ping_passes_where_the_gate_is_open(bench, host_with_open_gate, attach_user_peer, claim):
+    with bench.varied(station=host_with_open_gate):
+        stack = PeerStack(attach_user_peer())
+    answer = ask_echo(stack, OUTSIDE)
+    seen = claim.sees(shown(answer))
+    assert answer == Echoed(OUTSIDE, code=0, same=True), seen
+
+
+@pytest.mark.claim("user/ip6-ping-outside-raw")
+@pytest.mark.usefixtures("ipv6_lab")
+def test_ping_passes_by_raw_sockets(attach_peer, claim):
+    stack = PeerStack(attach_peer(netdev(capabilities=("net_raw",))))
+    answer = ask_echo(stack, OUTSIDE)
+    seen = claim.sees(shown(answer))
+    if answer != Echoed(OUTSIDE, code=0, same=True):
+        assert answer == Told(ROUTER, UNREACHABLE, NO_ROUTE), seen
+        assert stack.ask_datagram(OUTSIDE, ECHO_PORT, b"?"), "there is no way there at all"
+        claim.deviates(name="no-route")
+
+
+@pytest.mark.claim("user/ip6-traceroute")
+@pytest.mark.usefixtures("ipv6_lab")
+def test_the_routers_on_the_way_are_told(user_peer, claim):
+    stack, port = PeerStack(user_peer), 33434
+    hops = [stack.ask_datagram(OUTSIDE, port + hop, b"?", time_to_live=hop) for hop in (1, 2, 3)]
+    claim.sees("; ".join(str(hop) if hop else "*" for hop in hops))
+    assert hops == [
+        Told(ROUTER, TIME_EXCEEDED, 0),
+        Told(lab_addresses.ROUTER_IPV6, TIME_EXCEEDED, 0),
+        Told(OUTSIDE, UNREACHABLE, CLOSED),
+    ], claim.observed
+
+
+@pytest.mark.claim("user/ip6-hostfwd")
+def test_a_forward_may_be_bound_to_an_ipv6_address(bench, claim):
+    rule = "tcp:[::1]:2222-:22"
+    alone = bench.attempt("-netdev", f"user,id=net0,hostfwd={rule}")
+    claim.sees("QEMU starts" if alone.started else alone.complaints.refusal)
+    if not alone.started:
+        refusal = alone.complaints.refusal
+        assert refusal.endswith(f"Invalid host forwarding rule '{rule}' (Bad host address)"), refusal
+        claim.deviates(name="bad-address")
+
+
+@pytest.mark.claim("user/ip6-tftp")
+def test_tftp_is_served_by_ipv6(attach_user_peer, served_folder, claim):
+    content = secrets.token_bytes(100)
+    (served_folder / "file").write_bytes(content)
+    answer = PeerStack(attach_user_peer(f"tftp={served_folder}")).ask_datagram(HOST, TFTP_PORT, READ_FILE)
+    seen = claim.sees(str(answer or "no answer"))
+    assert isinstance(answer, Datagram), seen
+    assert (answer.source, answer.content) == (HOST, b"\0\3\0\1" + content), seen
+
+
+@pytest.mark.claim("user/ip6-restrict")
+def test_an_isolated_guest_reaches_nobody(attach_user_peer, served_folder, ipv6_lab, claim):
+    (served_folder / "file").write_bytes(b"what is served")
+    peer = attach_user_peer("restrict=on", f"tftp={served_folder}")
+    stack = PeerStack(peer)
+    refused = {
+        "TCP to the host": ask_stream(stack, HOST, LOOPBACK_PORT, b"?", bool),
+        "TCP outside": ask_stream(stack, OUTSIDE, ECHO_PORT, b"?", bool),
+    }
+    before = len(ipv6_lab.echo.callers)
+    silent = {
+        "UDP to the host": stack.datagram(HOST, LOOPBACK_PORT, b"?"),
+        "UDP outside": stack.datagram(OUTSIDE, ECHO_PORT, b"?"),
+        "TFTP": stack.datagram(HOST, TFTP_PORT, READ_FILE),
+        "DHCPv6": dhcpv6.information_question(peer, dhcpv6.RESOLVERS),
+    }
+    answers = [type(answer.lastlayer()).__name__ for answer in stack.answers_before_a_router(silent.values())]
+    called = ipv6_lab.echo.callers[before:]
+    seen = claim.sees(f"{told(refused)}; by UDP: {len(answers)} answers, {len(called)} calls")
+    assert refused == dict.fromkeys(refused, Refused()), seen
+    assert (answers, called) == ([], []), f"{seen}: {answers}"

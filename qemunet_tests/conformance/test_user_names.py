@@ -1,0 +1,193 @@
+"""What user networking promises of names beyond the answer itself: whom QEMU asks, and by which protocol."""
+
+import secrets
+import time
+
+import pytest
+
+from qemunet_tests.deadline import Deadline
+from qemunet_tests.network import lab_addresses
+from qemunet_tests.network.dnsmasq import StubResolver
+from qemunet_tests.observe.peer_dns import ask_by_peer, ask_by_station, askers_of, is_truncated, meant, question
+from qemunet_tests.observe.peer_stack import Datagram, PeerStack, Told
+
+RESOLVER, IPV6_RESOLVER = "10.0.2.3", "fec0::3"
+#: RFC 792: a destination unreachable, and why.
+UNREACHABLE, NETWORK, PORT = 3, 0, 3
+#: libslirp looks at resolv.conf once a second, by a clock that stands still for a second where nothing happens.
+NOTICED_SECONDS = 2.0
+
+
+def fresh_name():
+    """A name that nobody has asked for yet."""
+    return f"{secrets.token_hex(6)}.example"
+
+
+def asked_stations(lab, name):
+    """The stations whose resolver was asked for a name, and by whom."""
+    return {station.name: askers_of(server.log, name) for station, server in lab.resolvers.items()
+            if askers_of(server.log, name)}  # fmt: skip
+
+
+@pytest.mark.claim("user/dns-tcp")
+def test_names_are_resolved_by_tcp_too(user_peer, lab, claim):
+    stack = PeerStack(user_peer)
+    for name in ("www.example", lab_addresses.UNKNOWN_NAME):
+        right = ask_by_station(lab.host, lab_addresses.ROUTER, question(name), "TCP")
+        told = ask_by_peer(stack, RESOLVER, question(name), "TCP")
+        claim.sees(f"{name}: {meant(told)}")
+        assert told == right, f"by TCP the guest is told {meant(told)} of {name}, and the host {meant(right)}"
+    claim.sees("the same bytes as the host gets")
+
+
+@pytest.mark.claim("user/dns-first-resolver")
+def test_the_first_ipv4_resolver_of_the_file_is_asked(attach_user_peer, resolv_conf, lab, claim):
+    resolv_conf(
+        f"# resolvers\nsearch home\nnameserver {lab_addresses.ROUTER_IPV6}\n"
+        f"nameserver {lab_addresses.NEIGHBOUR}\nnameserver {lab_addresses.ROUTER}\n"
+    )
+    name = fresh_name()
+    answer = ask_by_peer(PeerStack(attach_user_peer()), RESOLVER, question(name))
+    assert isinstance(answer, bytes), f"no answer but {meant(answer)}"
+    asked = asked_stations(lab, name)
+    told = claim.sees(", ".join(f"{station} asked by {' and '.join(set(by))}" for station, by in asked.items()))
+    assert told == claim.expected, f"of a router and a neighbour, the first in the file: {told}"
+
+
+@pytest.mark.claim("user/dns-no-second")
+def test_a_second_resolver_is_asked_where_the_first_is_dead(attach_user_peer, resolv_conf, lab, claim):
+    dead = StubResolver.address
+    resolv_conf(f"nameserver {dead}\nnameserver {lab_addresses.ROUTER}\n")
+    name, control = fresh_name(), fresh_name()
+    stack = PeerStack(attach_user_peer())
+    answer = ask_by_peer(stack, RESOLVER, question(name), within_seconds=1.0)
+    # The second one is there, also for the guest.
+    direct = ask_by_peer(stack, lab_addresses.ROUTER, question(control))
+    assert isinstance(direct, bytes), "the second resolver gives the guest no answer when it is asked by its address"
+    assert asked_stations(lab, control) == {"router": [lab_addresses.HOST]}
+    asked = asked_stations(lab, name)
+    seen = claim.sees(f"{meant(answer)}; asked: {', '.join(asked) or 'nobody'}")
+    if asked != {"router": [lab_addresses.HOST]} or not isinstance(answer, bytes):
+        assert (asked, answer) == ({}, Told(dead, UNREACHABLE, PORT)), seen
+        claim.deviates(name="first-alone")
+
+
+@pytest.mark.claim("user/dns-file-changes")
+def test_a_changed_file_is_noticed(attach_user_peer, resolv_conf, lab, claim):
+    """Judged is when a question was put, which the machine's business cannot make earlier than it was."""
+    stack = PeerStack(attach_user_peer())
+    resolv_conf(f"nameserver {lab_addresses.ROUTER}\n")
+    before = fresh_name()
+    assert isinstance(ask_by_peer(stack, RESOLVER, question(before)), bytes), "no answer before the file is changed"
+    assert list(asked_stations(lab, before)) == ["router"]
+    resolv_conf(f"nameserver {lab_addresses.NEIGHBOUR}\n")
+    changed_seconds = time.monotonic()
+    went: dict[float, list[str]] = {}
+
+    def noticed():
+        name, asked_seconds = fresh_name(), time.monotonic() - changed_seconds
+        answer = ask_by_peer(stack, RESOLVER, question(name), within_seconds=1.0)
+        went[asked_seconds] = list(asked_stations(lab, name)) or [meant(answer)]
+        return asked_seconds > NOTICED_SECONDS
+
+    Deadline(30, "two seconds to pass").wait_until(noticed, interval_seconds=0.2)
+    late = max(seconds for seconds in went if seconds > NOTICED_SECONDS)
+    claim.sees(f"asked {late:.1f} s after the change: {' and '.join(went[late])}")
+    assert went[late] == ["neighbour"], f"{late:.1f} s after the change not the new resolver: {went[late][0]}"
+
+
+@pytest.mark.claim("user/dns-local-stub")
+def test_a_resolver_of_the_host_alone_serves_the_guest(attach_user_peer, resolv_conf, stub_resolver, lab, claim):
+    resolv_conf(f"nameserver {stub_resolver.address}\n")
+    stack = PeerStack(attach_user_peer())
+    asked = question(stub_resolver.name)
+    right = ask_by_station(lab.host, stub_resolver.address, asked)
+    told = {protocol: ask_by_peer(stack, RESOLVER, asked, protocol) for protocol in ("UDP", "TCP")}
+    claim.sees("; ".join(f"by {protocol} {meant(message)}" for protocol, message in told.items()))
+    assert right is not None, f"what is at {stub_resolver.address} gives the host itself no answer"
+    assert told == {"UDP": right, "TCP": right}
+    assert set(askers_of(stub_resolver.log, stub_resolver.name)) == {"127.0.0.1"}
+
+
+@pytest.mark.claim("user/dns-no-resolver")
+def test_a_guest_is_told_where_there_is_no_resolver(attach_user_peer, resolv_conf, claim):
+    resolv_conf(None)
+    stack = PeerStack(attach_user_peer())
+    told = {protocol: ask_by_peer(stack, RESOLVER, question("www.example"), protocol) for protocol in ("UDP", "TCP")}
+    claim.sees("; ".join(f"by {protocol} {meant(message)}" for protocol, message in told.items()))
+    for protocol, message in told.items():
+        assert message == Told("10.0.2.2", UNREACHABLE, NETWORK), f"by {protocol} {meant(message)}"
+
+
+@pytest.mark.claim("user/dns-empty-file")
+def test_a_file_without_resolvers_means_the_loopback(attach_user_peer, resolv_conf, lab, claim):
+    resolv_conf("search home\n")
+    name = fresh_name()
+    answer = ask_by_peer(PeerStack(attach_user_peer()), RESOLVER, question(name))
+    asked = asked_stations(lab, name)
+    seen = claim.sees(f"{meant(answer)}; asked: {', '.join(asked) or 'nobody'}")
+    assert asked == {"host": ["127.0.0.1"]}, seen
+    assert isinstance(answer, bytes), seen
+
+
+@pytest.mark.claim("user/dns-ipv6-only-resolver")
+@pytest.mark.usefixtures("ipv6_lab")
+def test_a_host_with_an_ipv6_resolver_only_serves_by_ipv6(attach_user_peer, resolv_conf, lab, claim):
+    resolv_conf(f"nameserver {lab_addresses.ROUTER_IPV6}\n")
+    stack, names = PeerStack(attach_user_peer()), (fresh_name(), fresh_name())
+    by_ipv4 = ask_by_peer(stack, RESOLVER, question(names[0]))
+    by_ipv6 = ask_by_peer(stack, IPV6_RESOLVER, question(names[1]))
+    seen = claim.sees(f"{RESOLVER}: {meant(by_ipv4)}; {IPV6_RESOLVER}: {meant(by_ipv6)}")
+    assert by_ipv4 == Told("10.0.2.2", UNREACHABLE, NETWORK), seen
+    assert asked_stations(lab, names[0]) == {}
+    assert isinstance(by_ipv6, bytes), seen
+    assert asked_stations(lab, names[1]) == {"router": [lab_addresses.HOST_IPV6]}
+
+
+@pytest.mark.claim("user/dns-big-answer")
+def test_a_big_answer_arrives_whole(attach_user_peer, resolv_conf, stub_resolver, lab, claim):
+    resolv_conf(f"nameserver {stub_resolver.address}\n")
+    stack, plain = PeerStack(attach_user_peer()), question(stub_resolver.told, "TXT")
+    large = question(stub_resolver.told, "TXT", largest_bytes=4096)
+    right = {asked: ask_by_station(lab.host, stub_resolver.address, asked) or b"" for asked in (plain, large)}
+    by_tcp = ask_by_station(lab.host, stub_resolver.address, plain, "TCP")
+    assert len(right[large]) > 4000, "the resolver gives the host itself no large answer"
+    assert is_truncated(right[plain]), "the resolver says it all in a small answer"
+    told = {
+        "small by UDP": ask_by_peer(stack, RESOLVER, plain),
+        "large by UDP": ask_by_peer(stack, RESOLVER, large),
+        "by TCP": ask_by_peer(stack, RESOLVER, plain, "TCP"),
+    }
+    seen = claim.sees("; ".join(f"{which}: {meant(message)}" for which, message in told.items()))
+    assert told == {"small by UDP": right[plain], "large by UDP": right[large], "by TCP": by_tcp}, seen
+
+
+@pytest.mark.claim("user/dns-option-redirects")
+def test_the_address_of_the_resolver_is_only_shown(attach_user_peer, lab, claim):
+    name, shown = fresh_name(), "10.0.2.53"
+    answer = ask_by_peer(PeerStack(attach_user_peer(f"dns={shown}")), shown, question(name))
+    asked = asked_stations(lab, name)
+    seen = claim.sees(f"{meant(answer)}; asked: {', '.join(asked) or 'nobody'}")
+    assert asked == {"router": [lab_addresses.HOST]}, seen
+    assert isinstance(answer, bytes), seen
+
+
+@pytest.mark.claim("user/dns-option-outside")
+def test_a_resolver_shown_outside_the_network_answers(attach_user_peer, lab, claim):
+    shown, by_udp, by_tcp = "198.51.100.53", fresh_name(), fresh_name()
+    stack = PeerStack(attach_user_peer(f"dns={shown}"))
+    answers = {
+        "UDP": ask_by_peer(stack, shown, question(by_udp)),
+        "TCP": ask_by_peer(stack, shown, question(by_tcp), "TCP"),
+    }
+    seen = claim.sees("; ".join(f"by {protocol} {meant(answer)}" for protocol, answer in answers.items()))
+    for name in (by_udp, by_tcp):
+        assert set(asked_stations(lab, name)) == {"router"}
+    right = {"UDP": by_udp, "TCP": by_tcp}
+    right = {each: ask_by_station(lab.host, lab_addresses.ROUTER, question(name), each) for each, name in right.items()}
+    if answers != right:
+        udp = answers["UDP"]
+        assert isinstance(udp, Datagram), seen
+        assert (udp.source, udp.port, udp.content) == (lab_addresses.ROUTER, 53, right["UDP"]), seen
+        assert answers["TCP"] == right["TCP"], seen
+        claim.deviates(name="another-source")

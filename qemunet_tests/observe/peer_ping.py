@@ -1,0 +1,62 @@
+"""Echo requests of a peer, and every field of what comes back."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from qemunet_tests.observe.packet_content import ICMP_NUMBER, ICMPV6_NUMBER, addresses_of, content_of, protocol_of
+from qemunet_tests.observe.peer_stack import PeerStack, Told, told_about
+
+if TYPE_CHECKING:
+    # scapy reads the machine's interfaces when it is imported: not before the lab has been entered.
+    from scapy.packet import Packet
+
+#: RFC 792 and 4443: a request and a reply.
+REQUEST, REPLY, IPV6_REQUEST, IPV6_REPLY = 8, 0, 128, 129
+IDENTIFIER, NUMBER, CARRIED = 0x716E, 7, b"what qemunet sends to see it again"
+
+
+@dataclass(frozen=True)
+class Echoed:
+    """A message that calls itself a reply: from whom, with which code, and whether it carries what was sent."""
+
+    source: str
+    code: int
+    same: bool
+
+    def __str__(self) -> str:
+        code = f" with code {self.code}" if self.code else ""
+        return f"{self.source} {'answers' if self.same else 'answers with something else'}{code}"
+
+
+def ask_echo(
+    stack: PeerStack, address: str, within_seconds: float = 2.0, time_to_live: int = 64
+) -> Echoed | Told | None:
+    """What comes of one echo request: a reply from whomever, an error, or nothing."""
+    from scapy.layers.inet import ICMP
+    from scapy.layers.inet6 import ICMPv6EchoRequest
+    from scapy.packet import Raw
+
+    by_ipv6 = ":" in address
+    request = ICMPv6EchoRequest(id=IDENTIFIER, seq=NUMBER, data=CARRIED) if by_ipv6 else ICMP(id=IDENTIFIER, seq=NUMBER)
+    question = stack.packet(address, time_to_live) / request / Raw(b"" if by_ipv6 else CARRIED)
+    sent = content_of(type(question)(bytes(question)))
+    answer = stack.ask(question, lambda frame: _answer(frame, sent) is not None, within_seconds)
+    return _answer(answer, sent) if answer else None
+
+
+def _answer(frame: "Packet", sent: bytes) -> Echoed | Told | None:
+    """`sent` is the whole request."""
+    replies = {ICMP_NUMBER: REPLY, ICMPV6_NUMBER: IPV6_REPLY}
+    number = protocol_of(frame)
+    if number not in replies:
+        return None
+    content = content_of(frame)
+    if content[0] == replies[number]:
+        # Behind type, code and checksum.
+        return Echoed(addresses_of(frame)[0], content[1], content[4:] == sent[4:])
+    return told_about(frame, sent)
+
+
+def shown(seen: Echoed | Told | None) -> str:
+    """For people."""
+    return str(seen or "no answer")
