@@ -65,6 +65,11 @@ def test_a_reader_finds_the_answer_the_cause_and_the_claim(opened: Open) -> None
     assert browser.text("#causes").count(HELPER_REMEDY) == 1
     assert PRIVILEGE in browser.text("#unavailable")
     assert len(browser.texts("#unavailable .finding")) == 1
+    # The table of modes leads to causes and claims.
+    (row,) = [
+        text for text in browser.texts("#which-mode tbody tr") if text.startswith("Does the guest reach the LAN?")
+    ]
+    assert row.count("✗ broken") == 2 and "cause 1" in row and "cause 2" in row and "bridge/reach-lan" in row
     # A claim is found by verdict and by words, and says everything.
     everything = [each.claim for each in results.verdicts]
     assert browser.texts(f"{SHOWN} .id") == everything

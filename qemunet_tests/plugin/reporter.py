@@ -134,6 +134,7 @@ class Reporter:
         from qemunet_tests.report.junit import in_words_of_claims
         from qemunet_tests.report.page.html_page import PAGE_FILE, html_page
         from qemunet_tests.report.passed_packets import with_packets
+        from qemunet_tests.report.recorded_rates import with_recording
         from qemunet_tests.report.summary import append_for_the_job, markdown
 
         if self.folder:
@@ -145,7 +146,7 @@ class Reporter:
         summary = markdown(results, _says())
         if self.folder:
             try:
-                results = with_packets(results)
+                results = with_recording(with_packets(results))
                 self._written.append(write_results(results, self.folder))
                 self._written.append(write_whole(self.folder / SUMMARY_FILE, summary))
                 if junit and junit.stat().st_size:

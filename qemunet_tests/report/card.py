@@ -84,7 +84,7 @@ def _header(results: Results, width: int) -> Iterator[Text]:
     if accel.used:
         entries["accelerator"] = f"{accel.used}: {accel.reason}" if accel.reason else accel.used
     for label, text in entries.items():
-        yield from _labelled(f"{label:<13}", text, width)
+        yield from labelled(f"{label:<13}", text, width)
 
 
 def _own_builds(results: Results) -> list[tuple[str, OwnBuildShape | None]]:
@@ -124,10 +124,10 @@ def _details(each: ClaimVerdict, says: Mapping[str, str], width: int) -> Iterato
     ]
     for label, text in details:
         if text:
-            yield from _labelled(f"{'':<{VERDICT_WIDTH + 4}}{label:<10}", text, width)
+            yield from labelled(f"{'':<{VERDICT_WIDTH + 4}}{label:<10}", text, width)
 
 
-def _labelled(label: str, text: str, width: int) -> Iterator[Text]:
+def labelled(label: str, text: str, width: int) -> Iterator[Text]:
     """A label and a text that wraps beside it. Paths stay whole, so that they can be copied."""
     first, *more = _broken_into_lines(text, width - len(label))
     yield Text.assemble((label, "dim"), first)

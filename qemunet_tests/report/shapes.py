@@ -137,6 +137,43 @@ class Uncited(Shape):
     failures: list[UncitedFailure] = Field([])
 
 
+class RecordedArm(Shape):
+    """Medians of a configuration's valid rows, null where there are none, and what the monitor showed of its path."""
+
+    arm: str
+    nic: str
+    g2h_mbit_per_second: float | None
+    h2g_mbit_per_second: float | None
+    g2h_cpu_seconds_per_gb: float | None
+    h2g_cpu_seconds_per_gb: float | None
+    proof: str | None
+
+
+class RecordedRatio(Shape):
+    """Two arms in one metric, the first over the second, with the 95 % interval. `again` is the A/A arm."""
+
+    metric: str
+    nic: str
+    arms: list[str]
+    ratio: float
+    low: float | None
+    high: float | None
+    verdict: str
+    reason: str
+    again: bool
+
+
+class RecordedThroughput(Shape):
+    """What the last recording of this host, QEMU and accelerator says."""
+
+    at: str
+    placed: str
+    usable: bool
+    why_unusable: str | None
+    arms: list[RecordedArm]
+    ratios: list[RecordedRatio]
+
+
 class Results(Versioned):
     """results.json. `at` is when the session began (UTC, ISO 8601), `version` that of qemunet, `command` as typed."""
 
@@ -156,6 +193,7 @@ class Results(Versioned):
     notes: list[str] = Field([])
     verdicts: list[ClaimVerdict]
     uncited: Uncited = Field(default_factory=Uncited)
+    recording: RecordedThroughput | None = None
 
 
 class ListedClaim(Shape):
@@ -200,6 +238,30 @@ class DoctorReport(Versioned):
 
     capabilities: list[CapabilityShape]
     modes: dict[str, ModeAnswer]
+
+
+class ModesAnswer(Shape):
+    """One question about one mode: the worst verdict of its claims, null where no run says; then `says` says so."""
+
+    mode: str
+    claims: list[str]
+    verdict: Verdict | None
+    says: str
+
+
+class AnsweredQuestion(Shape):
+    """What people ask, and the answers in the order of the modes."""
+
+    asks: str
+    answers: list[ModesAnswer]
+
+
+class ModeComparison(Versioned):
+    """`qemunet modes --json`. `at` is when the run began whose verdicts these are, null without one."""
+
+    at: str | None
+    modes: list[str]
+    questions: list[AnsweredQuestion]
 
 
 #: What became of a claim from one run to another.
@@ -258,7 +320,12 @@ class ChangesEnd(ChangeLine):
     chance: list[str] = Field([])
 
 
-DOCUMENTS: dict[str, type[Versioned]] = {"results": Results, "claims": ClaimsListing, "doctor": DoctorReport}
+DOCUMENTS: dict[str, type[Versioned]] = {
+    "results": Results,
+    "claims": ClaimsListing,
+    "doctor": DoctorReport,
+    "modes": ModeComparison,
+}
 
 
 #: A line of what `compare` says of two runs.

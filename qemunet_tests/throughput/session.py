@@ -51,14 +51,19 @@ def _governor() -> str | None:
         return None
 
 
+def binary_of(qemu: Path) -> str:
+    """What tells a QEMU from the one that was at its place before. Raises OSError."""
+    found = qemu.resolve().stat()
+    return f"{found.st_size}-{found.st_mtime_ns}"
+
+
 def describe_qemu(qemu: Qemu) -> MeasuredQemu:
-    found = qemu.path.resolve().stat()
     return MeasuredQemu.model_validate(
         {
             **qemu.describe(),
             "version_line": qemu.version_line,
             "machine": qemu.machine,
-            "binary": f"{found.st_size}-{found.st_mtime_ns}",
+            "binary": binary_of(qemu.path),
         }
     )
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from qemunet_tests.report.page.network_drawing import chain, network
+from qemunet_tests.report.page.network_drawing import chain, interval, network
 from qemunet_tests.report.page.page_view import PageView, anchor, capitalized, folder_beside, web_address
 from qemunet_tests.report.shapes import Results
 from qemunet_tests.report.verdict_of_test import Verdict
@@ -49,10 +49,11 @@ def _environment() -> Environment:
     made.filters |= {
         "anchor": anchor,
         "capitalize_first": capitalized,
+        "cause_in": lambda claim, numbers: numbers.get(claim),
         "folder_beside": folder_beside,
         "web_address": web_address,
     }
-    made.globals |= {"chain": chain, "network": network}
+    made.globals |= {"chain": chain, "interval": interval, "network": network}
     return made
 
 

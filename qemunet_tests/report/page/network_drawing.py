@@ -4,16 +4,19 @@ The places of the lab are those of its stations; a frame's way is drawn from wha
 Lengths are the units of the drawing's own coordinates.
 """
 
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from qemunet_tests.network import lab_addresses
-from qemunet_tests.report.shapes import ClaimVerdict, FrameLoss
+from qemunet_tests.report.shapes import ClaimVerdict, FrameLoss, RecordedRatio
 
 WIDTH, HEIGHT = 360, 424
 LEFT, RIGHT = 94, 266
 NODE_WIDTH, NODE_HEIGHT = 144, 38
 GUESTS_NIC = "the guest's NIC"
+#: Of the line that an interval lies on.
+LINE_WIDTH = 160
 #: Of one frame's way.
 STEP, STEP_WIDTH, LONGEST_NAME = 134, 108, 16
 
@@ -132,3 +135,21 @@ def chain(lost: FrameLoss) -> FrameWay:
 
 def _short(name: str) -> str:
     return name if len(name) <= LONGEST_NAME else f"{name[: LONGEST_NAME - 1]}…"
+
+
+@dataclass(frozen=True)
+class IntervalDrawing:
+    """A ratio and the ends of its interval on a logarithmic line from a tenth to ten times, one in its middle."""
+
+    x: float
+    low_x: float
+    high_x: float
+
+
+def interval(found: RecordedRatio) -> IntervalDrawing:
+    return IntervalDrawing(*(_on_line(each or found.ratio) for each in (found.ratio, found.low, found.high)))
+
+
+def _on_line(ratio: float) -> float:
+    within = min(max(ratio, 0.1), 10.0)
+    return round(LINE_WIDTH / 2 * (1 + math.log10(within)), 1)

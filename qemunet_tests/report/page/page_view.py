@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from urllib.parse import quote, urlsplit
 
+from qemunet_tests.report.mode_answers import answers
 from qemunet_tests.report.mode_summary import mode_summary
 from qemunet_tests.report.place import ARTIFACTS
-from qemunet_tests.report.shapes import ClaimVerdict, OwnBuildShape, Results
+from qemunet_tests.report.shapes import AnsweredQuestion, ClaimVerdict, OwnBuildShape, Results
 from qemunet_tests.report.shared_causes import SharedCause, by_reason, causes_of_breakage, unexplained
 from qemunet_tests.report.summary import headline
 from qemunet_tests.report.verdict_of_test import Verdict
@@ -47,7 +48,7 @@ class PageView:
     unexplained: list[ClaimVerdict]
     inconclusive: list[SharedCause]
     unavailable: list[SharedCause]
-    deviations: list[ClaimVerdict]
+    questions: list[AnsweredQuestion]
 
     @classmethod
     def of(cls, results: Results) -> "PageView":
@@ -61,12 +62,35 @@ class PageView:
             unexplained=unexplained(verdicts),
             inconclusive=by_reason(verdicts, Verdict.INCONCLUSIVE),
             unavailable=by_reason(verdicts, Verdict.UNAVAILABLE),
-            deviations=[each for each in verdicts if each.verdict is Verdict.DEVIATES],
+            questions=answers(results).questions,
         )
 
     @property
     def counts(self) -> dict[Verdict, int]:
         return {verdict: sum(mode.counts[verdict] for mode in self.modes) for verdict in Verdict}
+
+    @property
+    def known(self) -> set[str]:
+        """The claims that stand on the page."""
+        return {each.claim for each in self.results.verdicts}
+
+    @property
+    def compared(self) -> list[str]:
+        """The modes of which a run or a recording says something."""
+        told = [each for asked in self.questions for each in asked.answers if each.verdict or self._recorded(each.mode)]
+        return list(dict.fromkeys(each.mode for each in sorted(told, key=lambda each: self._modes.index(each.mode))))
+
+    @property
+    def uncompared(self) -> list[str]:
+        return [mode for mode in self._modes if mode not in self.compared]
+
+    @property
+    def _modes(self) -> list[str]:
+        return [each.mode for each in self.questions[0].answers]
+
+    def _recorded(self, mode: str) -> bool:
+        recording = self.results.recording
+        return recording is not None and any(arm.arm == mode for arm in recording.arms)
 
     @property
     def numbers(self) -> dict[str, str]:

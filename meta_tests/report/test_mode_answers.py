@@ -1,0 +1,125 @@
+"""`qemunet modes`: what people ask, by the verdicts of a run."""
+
+import json
+from pathlib import Path
+
+import jsonschema
+import pytest
+
+from meta_tests.samples import recordings
+from meta_tests.samples.pages import broken_host, healthy_run, lab_results
+from qemunet_tests import modes
+from qemunet_tests.__main__ import exit_code
+from qemunet_tests.claims import load
+from qemunet_tests.report.mode_answers import answers, questions
+from qemunet_tests.report.page.html_page import html_page
+from qemunet_tests.report.page.network_drawing import interval
+from qemunet_tests.report.recorded_rates import summed_up, with_recording
+from qemunet_tests.report.session_results import write_results
+from qemunet_tests.report.shapes import ModesAnswer, RecordedRatio, Results, schema
+from qemunet_tests.report.verdict_of_test import Verdict, VerdictOfTest
+from qemunet_tests.throughput import recording
+
+REACHED, REACHES = "Is the guest reached from the LAN?", "Does the guest reach the LAN?"
+
+
+def answer(results: Results | None, asks: str, mode: str) -> ModesAnswer:
+    asked = next(each for each in answers(results).questions if each.asks == asks)
+    return next(each for each in asked.answers if each.mode == mode)
+
+
+def test_the_table_cites_claims_of_the_modes_that_it_asks_about():
+    for asked in questions():
+        for mode, cell in asked.modes.items():
+            assert mode in modes.every()
+            assert [claim for claim in cell.claims if claim not in load() or not claim.startswith(f"{mode}/")] == []
+
+
+def test_a_cell_holds_where_all_that_it_cites_was_seen_to_hold():
+    assert answer(healthy_run(), REACHES, "user") == ModesAnswer(
+        mode="user", claims=["user/reach-lan-tcp", "user/reach-lan-udp"], verdict=Verdict.HOLDS, says="by TCP and UDP"
+    )
+
+
+def test_without_a_run_nothing_was_tried():
+    assert {(each.verdict, each.says) for asked in answers(None).questions for each in asked.answers} == {
+        (None, "not tried"), (None, "not recorded"),
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("tcp", "udp", "verdict", "says"),
+    [
+        ("holds", None, None, "not tried"),
+        ("broken", None, "broken", "no answer by tcp"),
+        ("holds", "broken", "broken", "no answer by udp"),
+        ("unavailable", "holds", "unavailable", "no answer by tcp"),
+        ("unavailable", "deviates", "deviates", "no answer by udp"),
+        ("inconclusive", "deviates", "inconclusive", "no answer by tcp"),
+    ],
+)
+def test_a_part_of_an_answer_is_none(tcp, udp, verdict, says):
+    found = [
+        VerdictOfTest(f"user/reach-lan-{name}", Verdict(each), "t", reason=f"no answer by {name}")
+        for name, each in (("tcp", tcp), ("udp", udp))
+        if each
+    ]
+    told = answer(lab_results(*found), REACHES, "user")
+    assert (told.verdict, told.says) == (verdict, says)
+
+
+def test_the_command_prints_a_runs_answers_for_people_and_for_scripts(tmp_path, capsys):
+    write_results(broken_host(), tmp_path)
+    assert exit_code(["modes", str(tmp_path)]) == 0
+    said = capsys.readouterr().out
+    assert "\n  bridge   broken       /usr/lib/qemu/qemu-bridge-helper is neither setuid root" in said
+    assert [line for line in said.splitlines() if len(line) > 80] == []
+    assert exit_code(["modes", str(tmp_path), "--json"]) == 0
+    document = json.loads(capsys.readouterr().out)
+    jsonschema.validate(document, schema("modes"))
+    assert document["modes"] == list(modes.every())
+    assert exit_code(["modes"]) == 0
+    assert "not tried (user/reach-lan-tcp, user/reach-lan-udp)" in capsys.readouterr().out
+
+
+def test_a_folder_without_results_is_one_line(tmp_path, capsys):
+    (tmp_path / "recording.jsonl").write_text('{"kind": "session"}\n')
+    for place in (tmp_path, tmp_path / "none", tmp_path / "recording.jsonl"):
+        assert exit_code(["modes", str(place)]) == 2
+        assert capsys.readouterr().err.count("\n") == 1
+
+
+def recorded(tmp_path: Path) -> Results:
+    file = recordings.write(tmp_path / "a.jsonl")
+    return healthy_run().model_copy(update={"recording": summed_up(recording.read(file))})
+
+
+def test_rates_are_those_of_the_last_recording(tmp_path):
+    results = recorded(tmp_path)
+    told = answer(results, "How fast, and at which cost?", "user")
+    assert told.verdict is None
+    assert told.says.startswith("3") and "Mbit/s out" in told.says and "virtio-net-pci, 2026-01-02" in told.says
+    assert answer(results, "How fast, and at which cost?", "passt").says == "not recorded"
+    page = html_page(results)
+    assert 'id="throughput"' in page and told.says in page
+    assert 'id="throughput"' not in html_page(healthy_run())
+
+
+def test_a_recording_of_another_qemu_is_none_of_this_run(tmp_path, monkeypatch):
+    monkeypatch.setenv("QEMUNET_CACHE", str(tmp_path))
+    gone = healthy_run().model_copy(update={"qemu": healthy_run().qemu.model_copy(update={"path": "/no/qemu"})})
+    assert with_recording(gone) is gone
+    here = healthy_run()
+    assert with_recording(here).recording is None
+
+
+@pytest.mark.parametrize(
+    ("ratio", "low", "high", "drawn"),
+    [(1.0, None, None, (80, 80, 80)), (10.0, 1.0, 100.0, (160, 80, 160)), (0.01, 0.001, 0.1, (0, 0, 0))],
+)
+def test_an_interval_is_drawn_on_a_line_of_two_decades(ratio, low, high, drawn):
+    found = RecordedRatio(
+        metric="m", nic="n", arms=["a", "b"], ratio=ratio, low=low, high=high, verdict="v", reason="r", again=False
+    )
+    at = interval(found)
+    assert (at.x, at.low_x, at.high_x) == drawn
