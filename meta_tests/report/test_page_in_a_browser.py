@@ -114,7 +114,7 @@ def test_only_addresses_of_the_web_are_links(opened: Open) -> None:
     results = healthy_run()
     browser = opened(results)
     shot(browser, "healthy-desktop")
-    script = "Array.from(document.querySelectorAll('dd > a'), each => each.href)"
+    script = "Array.from(document.querySelectorAll('dd > a'), each => each.getAttribute('href'))"
     public = [claim.source.url for claim in load().values() if claim.source.url]
     assert len(public) > 3
     assert browser.ask(script) == public

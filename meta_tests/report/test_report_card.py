@@ -2,10 +2,13 @@
 
 import pytest
 
+from meta_tests.samples.pages import PRIVILEGE, broken_host
 from meta_tests.samples.results import FINDINGS, LONG_PATH, SAYS, results_of, verdict_of
 from qemunet_tests.report.card import card_text
 from qemunet_tests.report.mode_summary import mode_summary
 from qemunet_tests.report.verdict_of_test import Verdict, VerdictOfTest
+
+BROKEN_BY_THE_HELPER = sum(each.cause == "helper-1" for each in broken_host().verdicts)
 
 
 @pytest.mark.parametrize("width", [80, 100, 60])
@@ -37,6 +40,24 @@ def test_the_card_says_what_a_reader_needs() -> None:
         "",
     ]
     assert "5 claims: 1 holds, 1 deviates, 1 broken, 1 inconclusive, 1 unavailable" in lines
+
+
+def test_a_cause_is_said_once_and_what_it_broke_named_beside_it() -> None:
+    text = card_text(broken_host(), {}, width=100)
+    lines = text.splitlines()
+    assert "  broken        acl-allow                 as bridge/helper-found: no tap" in lines
+    assert "  unavailable   setuid-works              as user/no-privilege" in lines
+    assert [line for line in lines if "(mode 0755)" in line and line.startswith(" " * 16)] != []
+    assert text.count("is neither setuid root nor") == 2  # where it is told, and where the mode is given up on
+    assert f"{BROKEN_BY_THE_HELPER} claims are broken by one cause, that of bridge/helper-found; sudo" in text
+    assert text.count(PRIVILEGE[:40]) == 1
+
+
+def test_claims_that_look_alike_without_a_known_cause_are_told_each() -> None:
+    alike = [verdict_of(Verdict.BROKEN, slug, "no answer") for slug in ("address", "gateway")]
+    text = card_text(results_of(*alike), {})
+    assert text.count("                reason    no answer") == 2
+    assert "by one cause" not in text
 
 
 def test_an_interrupted_card_says_so() -> None:

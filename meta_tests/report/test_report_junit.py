@@ -32,6 +32,14 @@ def lacking(): raise Unavailable("no helper", "install it.")
 @pytest.mark.claim("bridge/acl-allow")
 def test_unavailable(lacking): pass
 
+@pytest.mark.claim("bridge/acl-deny")
+def test_unavailable_too(lacking): pass
+
+@pytest.mark.claim("user/gateway")
+def test_zz_broken_too(claim):
+    claim.blames("the resolver <127.0.0.1> & its kin are silent", "start it")
+    assert 0, "nothing"
+
 def test_of_nothing(): assert 0, "not ours"
 """
 
@@ -42,7 +50,7 @@ def cases(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
     folder = tmp_path_factory.mktemp("junit")
     conduct(folder, TESTS, "-n", request.param, "--report", "out")
     (suite,) = junitparser.JUnitXml.fromfile(str(folder / "out" / "junit.xml"))
-    assert (suite.tests, suite.failures, suite.errors, suite.skipped) == (6, 4, 0, 1)
+    assert (suite.tests, suite.failures, suite.errors, suite.skipped) == (8, 5, 0, 2)
     return list(suite)
 
 
@@ -54,11 +62,30 @@ def case_of(cases: list[junitparser.TestCase], name: str) -> tuple[str, str, str
 
 
 def test_a_failure_says_claim_cause_and_remedy_before_the_traceback(cases: list[junitparser.TestCase]) -> None:
-    place, message, text = case_of(cases, "user/dns-resolves test_broken")
+    names = ("user/dns-resolves test_broken", "user/gateway test_zz_broken_too")
+    # With workers it is not known which of two comes first and says all.
+    (name,) = [each for each in names if "for the same" not in case_of(cases, each)[1]]
+    place, message, text = case_of(cases, name)
     assert place == "test_it"
-    assert message == ("user/dns-resolves is broken: the resolver <127.0.0.1> & its kin are silent. Remedy: start it.")
+    claim = name.partition(" ")[0]
+    assert message == f"{claim} is broken: the resolver <127.0.0.1> & its kin are silent. Remedy: start it."
     assert text.startswith(f"{message}\n\n")
-    assert 'assert 0, "no answer"' in text
+    assert "assert 0, " in text
+
+
+def test_a_cause_and_a_reason_are_said_once(cases: list[junitparser.TestCase]) -> None:
+    said = {case.name: (case.result[0].message or "") for case in cases if case.result}
+    twice = [text for text in said.values() if "for the same" in text]
+    assert sorted(twice) in (
+        [
+            f"bridge/{two} is unavailable, for the same reason as bridge/{one}.",
+            f"user/{other} is broken, for the same cause as user/{first}.",
+        ]
+        for one, two in (("acl-allow", "acl-deny"), ("acl-deny", "acl-allow"))
+        for first, other in (("dns-resolves", "gateway"), ("gateway", "dns-resolves"))
+    )
+    assert sum("kin are silent" in text for text in said.values()) == 1
+    assert sum("install it" in text for text in said.values()) == 1
 
 
 def test_what_is_inconclusive_or_unavailable_says_so(cases: list[junitparser.TestCase]) -> None:
@@ -66,8 +93,9 @@ def test_what_is_inconclusive_or_unavailable_says_so(cases: list[junitparser.Tes
     assert place == "test_it.TestMore"
     assert message == "user/e1000 is inconclusive: OSError: no disk."
     assert "raise OSError" in text
-    _, message, _ = case_of(cases, "bridge/acl-allow test_unavailable")
-    assert message == "bridge/acl-allow is unavailable: no helper. Remedy: install it."
+    names = ("bridge/acl-allow test_unavailable", "bridge/acl-deny test_unavailable_too")
+    (message,) = [text for each in names if "for the same" not in (text := case_of(cases, each)[1])]
+    assert message.endswith(" is unavailable: no helper. Remedy: install it.")
 
 
 def test_what_holds_has_its_claim_in_its_name_and_no_failure(cases: list[junitparser.TestCase]) -> None:

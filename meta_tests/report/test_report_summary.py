@@ -6,6 +6,7 @@ import re
 import pytest
 from markdown_it import MarkdownIt
 
+from meta_tests.samples.pages import HELPER, HELPER_REMEDY, PRIVILEGE, broken_host
 from meta_tests.samples.results import FINDINGS, LONG_PATH, SAYS, results_of, verdict_of
 from qemunet_tests.report.summary import markdown
 from qemunet_tests.report.verdict_of_test import Verdict, VerdictOfTest
@@ -20,6 +21,20 @@ def cells_of(text: str) -> list[list[str]]:
     page = MarkdownIt("commonmark").enable(["table", "strikethrough"]).render(text)
     rows = re.findall(r"<tr>(.*?)</tr>", page, re.DOTALL)
     return [[html.unescape(cell) for cell in re.findall(r"<t[dh][^>]*>(.*?)</t[dh]>", row, re.DOTALL)] for row in rows]
+
+
+def test_one_cause_is_said_once_with_all_that_it_broke() -> None:
+    results = broken_host()
+    text = markdown(results, SAYS)
+    assert text.count(HELPER_REMEDY) == 1
+    rows = cells_of(text)
+    broken = [each.claim for each in results.verdicts if each.cause == "helper-1"]
+    start = rows.index([f"{len(broken)} claims by one cause", "broken"])
+    assert rows[start + 1 : start + 3] == [["cause", HELPER], ["remedy", HELPER_REMEDY]]
+    listed = rows[start + 4 : start + 4 + len(broken)]
+    assert [row[0] for row in listed] == [f"<code>{claim}</code>" for claim in broken]
+    untried = [row for row in rows if len(row) == 3 and row[1] == PRIVILEGE]
+    assert [row[0].count("<code>") for row in untried] == [3]
 
 
 def test_the_summary_says_first_what_is_broken_with_cause_and_remedy() -> None:

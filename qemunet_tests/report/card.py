@@ -10,6 +10,7 @@ from rich.text import Text
 
 from qemunet_tests.report.mode_summary import mode_summary
 from qemunet_tests.report.shapes import ClaimVerdict, OwnBuildShape, Results
+from qemunet_tests.report.shared_causes import SharedCause, causes_of_breakage, first_of
 from qemunet_tests.report.verdict_of_test import Verdict
 
 STYLES = {
@@ -52,6 +53,7 @@ def print_card(
 
 def _lines(results: Results, says: Mapping[str, str], written: Iterable[Path], width: int) -> Iterator[Text]:
     yield from _header(results, width)
+    alike = first_of(results.verdicts)
     modes = list(dict.fromkeys(each.mode for each in results.verdicts))
     groups = {mode: [each for each in results.verdicts if each.mode == mode] for mode in modes}
     for mode, group in groups.items():
@@ -59,11 +61,17 @@ def _lines(results: Results, says: Mapping[str, str], written: Iterable[Path], w
         yield Text(mode, style="bold")
         slug_width = max(len(_slug(each)) for each in group)
         for each in group:
-            yield _verdict_line(each, slug_width, width)
-            yield from _details(each, says, width)
+            if each.claim in alike:
+                yield _line_of_another(each, alike[each.claim], slug_width, width)
+            else:
+                yield _verdict_line(each, slug_width, width)
+                yield from _details(each, says, width)
     yield Text()
     for mode, group in groups.items():
         yield from _wrapped(mode_summary(mode, group), width)
+    for group in causes_of_breakage(results.verdicts):
+        if len(group.claims) > 1:
+            yield from _wrapped(_shared(group), width)
     for sentence in _closing(results):
         yield from _wrapped(sentence, width)
     for file in written:
@@ -107,6 +115,21 @@ def _verdict_line(each: ClaimVerdict, slug_width: int, width: int) -> Text:
     else:
         line.append(_slug(each))
     return line
+
+
+def _line_of_another(each: ClaimVerdict, first: str, slug_width: int, width: int) -> Text:
+    """Of a claim about which all is said already, at another."""
+    line = Text.assemble("  ", (f"{each.verdict.value:<{VERDICT_WIDTH}}", STYLES[each.verdict]), "  ")
+    seen = f": {' '.join(each.observed.split())}" if each.verdict is Verdict.BROKEN and each.observed else ""
+    line.append(f"{_slug(each):<{slug_width}}  ").append(f"as {first}{seen}", style="dim")
+    line.truncate(width, overflow="ellipsis")
+    return line
+
+
+def _shared(group: SharedCause) -> str:
+    first = group.claims[0]
+    mended = f"; {group.remedy}" if group.remedy else ""
+    return f"{len(group.claims)} claims are broken by one cause, that of {first.claim}{mended}"
 
 
 def _details(each: ClaimVerdict, says: Mapping[str, str], width: int) -> Iterator[Text]:

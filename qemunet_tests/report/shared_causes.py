@@ -44,6 +44,14 @@ def unexplained(verdicts: Iterable[ClaimVerdict]) -> list[ClaimVerdict]:
     return [each for each in verdicts if each.verdict is Verdict.BROKEN and not each.cause]
 
 
+def first_of(verdicts: Iterable[ClaimVerdict]) -> dict[str, str]:
+    """By claim, another that was named before and of which all is said already: broken by the same cause, or untried
+    for the same reason. Claims that are the first of theirs, or alone, are not in it."""
+    said = list(verdicts)
+    groups = [*causes_of_breakage(said), *by_reason(said, Verdict.UNAVAILABLE)]
+    return {each.claim: group.claims[0].claim for group in groups for each in group.claims[1:]}
+
+
 def by_reason(verdicts: Iterable[ClaimVerdict], verdict: Verdict) -> list[SharedCause]:
     """Claims of which the same was said word for word, most of them first."""
     concerned = [each for each in verdicts if each.verdict is verdict]

@@ -8,6 +8,7 @@ from pathlib import Path
 from qemunet_tests import named_file
 from qemunet_tests.report.mode_summary import mode_summary
 from qemunet_tests.report.shapes import ClaimVerdict, Results, Uncited
+from qemunet_tests.report.shared_causes import SharedCause, by_reason, causes_of_breakage
 from qemunet_tests.report.verdict_of_test import Verdict
 
 #: GitHub names a file here whose content it shows on the job's page.
@@ -80,7 +81,13 @@ def _failures(verdict: Verdict, results: Results, says: Mapping[str, str]) -> It
     concerned = [each for each in results.verdicts if each.verdict is verdict]
     if concerned:
         yield from _section(_HEADINGS[verdict])
+    shared = [each for each in causes_of_breakage(concerned) if len(each.claims) > 1]
+    for cause in shared:
+        yield from _broken_together(cause)
+    told = {each.claim for cause in shared for each in cause.claims}
     for each in concerned:
+        if each.claim in told:
+            continue
         details = {
             "promise": says.get(each.claim),
             "expected": each.expected,
@@ -91,6 +98,16 @@ def _failures(verdict: Verdict, results: Results, says: Mapping[str, str]) -> It
             "artifacts": "\n".join(each.artifacts),
         }
         yield from table([f"`{each.claim}`", verdict], [[name, text] for name, text in details.items() if text])
+
+
+def _broken_together(cause: SharedCause) -> Iterator[str]:
+    """What one cause broke: it is said once."""
+    rows = [["cause", "\n".join(cause.reasons)], ["remedy", cause.remedy]]
+    yield from table([f"{_claims(len(cause.claims))} by one cause", Verdict.BROKEN], [row for row in rows if row[1]])
+    yield from table(
+        ["claim", "expected", "observed", "artifacts"],
+        [[f"`{each.claim}`", each.expected, each.observed, "\n".join(each.artifacts)] for each in cause.claims],
+    )
 
 
 def _uncited(uncited: Uncited) -> Iterator[str]:
@@ -117,7 +134,10 @@ def _deviations(verdicts: Sequence[ClaimVerdict]) -> Iterator[str]:
 
 
 def _untried(verdicts: Sequence[ClaimVerdict]) -> Iterator[str]:
-    rows = [[f"`{each.claim}`", each.reason, each.remedy] for each in verdicts if each.verdict is Verdict.UNAVAILABLE]
+    rows = [
+        [", ".join(f"`{each.claim}`" for each in group.claims), group.claims[0].reason, group.remedy]
+        for group in by_reason(verdicts, Verdict.UNAVAILABLE)
+    ]
     if rows:
         yield from _section(_HEADINGS[Verdict.UNAVAILABLE])
         yield from table(["claim", "why", "remedy"], rows)
@@ -162,7 +182,7 @@ def _section(heading: str) -> Iterator[str]:
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[str | None]]) -> Iterator[str]:
-    """A head is our own words; so is a cell in backquotes. All else is shown as it is."""
+    """A head is our own words; so is a cell of words in backquotes. All else is shown as it is."""
     yield f"| {' | '.join(head)} |"
     yield "|" + " --- |" * len(head)
     for row in rows:
@@ -173,7 +193,7 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str | None]]) -> Iterator
 def cell(text: str | None) -> str:
     if not text:
         return ""
-    return text if re.fullmatch(r"`[\w/-]+`", text) else _plain(text)
+    return text if re.fullmatch(r"`[\w/-]+`(, `[\w/-]+`)*", text) else _plain(text)
 
 
 def _plain(text: str) -> str:
