@@ -12,7 +12,7 @@ import pytest
 from meta_tests.samples.pages import HOSTILE, LOST, broken_host, healthy_run, lab_results, many_claims
 from qemunet_tests.__main__ import exit_code
 from qemunet_tests.report.page.html_page import html_page
-from qemunet_tests.report.page.network_drawing import chain, network
+from qemunet_tests.report.page.network_drawing import BRIDGE, NODE_WIDTH, chain, network
 from qemunet_tests.report.page.page_view import PageView, anchor, folder_beside, web_address
 from qemunet_tests.report.passed_packets import summary_of, with_packets
 from qemunet_tests.report.session_results import write_results
@@ -127,6 +127,10 @@ def test_a_lost_frame_is_drawn_between_where_it_was_seen_and_missed():
     assert beyond.boxes[2].x < beyond.lost_x < beyond.boxes[3].x
     marks = network(PageView.of(broken_host()).losses).marks
     assert [each.label for each in marks] == ["2"]
+    lost = FrameLoss(what="x", places=["the guest's NIC", "tap0", "enp0s25"], seen_at="tap0", missed_at="enp0s25")
+    within = broken_host().verdicts[0].model_copy(update={"mode": "bridge", "lost": lost})
+    (mark,) = network([("1", [within])]).marks
+    assert (mark.y, mark.x) == (BRIDGE.y, BRIDGE.x - NODE_WIDTH / 2)
     odd = chain(FrameLoss(what="x", places=[], seen_at="a", missed_at="b"))
     assert odd.boxes == []
 

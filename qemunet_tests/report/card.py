@@ -69,9 +69,9 @@ def _lines(results: Results, says: Mapping[str, str], written: Iterable[Path], w
     yield Text()
     for mode, group in groups.items():
         yield from _wrapped(mode_summary(mode, group), width)
-    for group in causes_of_breakage(results.verdicts):
-        if len(group.claims) > 1:
-            yield from _wrapped(_shared(group), width)
+    for cause in causes_of_breakage(results.verdicts):
+        if len(cause.claims) > 1:
+            yield from _wrapped(_shared(cause), width)
     for sentence in _closing(results):
         yield from _wrapped(sentence, width)
     for file in written:
@@ -126,10 +126,10 @@ def _line_of_another(each: ClaimVerdict, first: str, slug_width: int, width: int
     return line
 
 
-def _shared(group: SharedCause) -> str:
-    first = group.claims[0]
-    mended = f"; {group.remedy}" if group.remedy else ""
-    return f"{len(group.claims)} claims are broken by one cause, that of {first.claim}{mended}"
+def _shared(cause: SharedCause) -> str:
+    first = cause.claims[0]
+    mended = f"; {cause.remedy}" if cause.remedy else ""
+    return f"{len(cause.claims)} claims are broken by one cause, that of {first.claim}{mended}"
 
 
 def _details(each: ClaimVerdict, says: Mapping[str, str], width: int) -> Iterator[Text]:

@@ -102,8 +102,9 @@ def _failures(verdict: Verdict, results: Results, says: Mapping[str, str]) -> It
 
 def _broken_together(cause: SharedCause) -> Iterator[str]:
     """What one cause broke: it is said once."""
-    rows = [["cause", "\n".join(cause.reasons)], ["remedy", cause.remedy]]
-    yield from table([f"{_claims(len(cause.claims))} by one cause", Verdict.BROKEN], [row for row in rows if row[1]])
+    said = {"cause": "\n".join(cause.reasons), "remedy": cause.remedy}
+    head = [f"{_claims(len(cause.claims))} by one cause", Verdict.BROKEN]
+    yield from table(head, [[name, text] for name, text in said.items() if text])
     yield from table(
         ["claim", "expected", "observed", "artifacts"],
         [[f"`{each.claim}`", each.expected, each.observed, "\n".join(each.artifacts)] for each in cause.claims],

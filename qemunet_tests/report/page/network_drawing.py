@@ -11,14 +11,13 @@ from dataclasses import dataclass
 from qemunet_tests.network import lab_addresses
 from qemunet_tests.report.shapes import ClaimVerdict, FrameLoss, RecordedRatio
 
-WIDTH, HEIGHT = 360, 424
 LEFT, RIGHT = 94, 266
-NODE_WIDTH, NODE_HEIGHT = 144, 38
+NODE_WIDTH = 148
 GUESTS_NIC = "the guest's NIC"
 #: Of the line that an interval lies on.
 LINE_WIDTH = 160
 #: Of one frame's way.
-STEP, STEP_WIDTH, LONGEST_NAME = 134, 108, 16
+STEP, LONGEST_NAME = 134, 16
 
 
 @dataclass(frozen=True)
@@ -91,7 +90,10 @@ def _place_of(mode: str, lost: FrameLoss) -> tuple[float, float] | None:
         return None
     if before.x != after.x:
         return (RIGHT, (USER_NETWORK.y + BRIDGE.y) / 2)
-    return (before.x, (before.y + after.y) / 2)
+    middle = (before.y + after.y) / 2
+    # Something stands between the two: what it is called stays readable.
+    beside = any(box.x == before.x and box.y == middle for box in BOXES)
+    return (before.x - NODE_WIDTH / 2 if beside else before.x, middle)
 
 
 def _box(mode: str, place: str) -> Box | None:
