@@ -15,7 +15,7 @@ import pytest
 from meta_tests.samples.results import FINDINGS, results_of, verdict_of
 from qemunet_tests.diagnosis.causes import _followed
 from qemunet_tests.host.obstacle import Obstacle
-from qemunet_tests.report.session_info import SessionFacts, merged
+from qemunet_tests.report.session_info import SessionFacts, command, merged
 from qemunet_tests.report.session_results import exit_code, write_results
 from qemunet_tests.report.shapes import DOCUMENTS, SCHEMAS, schema_text
 from qemunet_tests.report.verdict_of_test import Verdict, VerdictOfTest
@@ -83,7 +83,7 @@ def test_results_keep_the_shape_and_name_the_machine(tmp_path: Path) -> None:
     }
     assert datetime.fromisoformat(document["at"]).utcoffset() == timedelta(0)
     assert document["version"] == metadata.version("qemunet")
-    assert document["command"].startswith(Path(sys.argv[0]).name)
+    assert document["command"] == command()
     assert [each["claim"] for each in document["verdicts"]] == [
         "user/address", "user/dns-resolves", "user/icmp-gateway", "user/e1000", "bridge/acl-allow"
     ]  # fmt: skip
@@ -162,3 +162,16 @@ def test_exit_codes(verdicts: list[Verdict], code: int) -> None:
     assert exit_code(results, trouble=True) == (1 if code == 1 else 3)
     interrupted = results.model_copy(update={"interrupted": True})
     assert exit_code(interrupted) == (1 if code == 1 else 3)
+
+
+@pytest.mark.parametrize(
+    ("program", "typed"),
+    [
+        ("/usr/bin/qemunet", "qemunet run 'user/*'"),
+        ("/usr/lib/python3/dist-packages/qemunet_tests/__main__.py", "qemunet run 'user/*'"),
+        ("/usr/lib/python3/dist-packages/pytest/__main__.py", "pytest run 'user/*'"),
+    ],
+)
+def test_the_command_is_as_somebody_types_it_again(monkeypatch, program, typed):
+    monkeypatch.setattr(sys, "argv", [program, "run", "user/*"])
+    assert command() == typed

@@ -102,7 +102,14 @@ def version() -> str | None:
 def command() -> str:
     """How the session was started, as somebody would type it again."""
     program, *words = sys.argv
-    return shlex.join([Path(program).name, *words])
+    return shlex.join([_called(Path(program)), *words])
+
+
+def _called(program: Path) -> str:
+    """What Python runs by `-m` is known by its package: ours bears another name than its command."""
+    if program.name != "__main__.py":
+        return program.name
+    return "qemunet" if program.parent.name == "qemunet_tests" else program.parent.name
 
 
 def this_host() -> dict[str, Any]:
