@@ -1,6 +1,7 @@
 """The packet filter as nft lists it, and which of its rules are about a packet: asked of nft in a namespace."""
 
 import json
+import re
 from collections.abc import Iterator
 
 import pytest
@@ -56,7 +57,7 @@ def reasons(ruleset: Ruleset, hook: str, packet: PacketSeen) -> list[str]:
     [
         (SSH, [], []),
         (PacketSeen("tcp", port=8042), [], []),
-        (TELNET, ["tcp dport 23 drop", "policy drop"], []),
+        (TELNET, ["tcp dport 23 drop"], []),
         (PacketSeen("tcp", port=1), ["policy drop"], ["1 : drop"]),
         (PacketSeen("tcp", port=2), ["policy drop"], []),
         (PacketSeen("icmp"), [], []),
@@ -94,7 +95,7 @@ def test_where_a_packet_is_sent_elsewhere(listed: Ruleset) -> None:
 
 
 def test_what_stands_at_one_link(listed: Ruleset) -> None:
-    (stop,) = [stop for stop in listed.stops() if stop.family == "netdev"]
+    (stop,) = [stop for stop in listed.stops(PacketSeen("icmp", kind="echo-request")) if stop.family == "netdev"]
     assert stop.concerns("lo")
     assert not stop.concerns("br0")
 
@@ -111,3 +112,92 @@ def test_what_iptables_alone_understands_may_be_about_anything() -> None:
 
 def test_who_is_told_nothing(stack: NetworkStack) -> None:
     assert nft_ruleset.read(lambda words: stack.ask(["false", *words])) is None
+
+
+#: Whose last rule is what decides, as in a kill switch, and a container engine's chains in chains.
+OTHERS = """
+table inet killswitch {
+  chain output { type filter hook output priority 0; policy drop; oif "lo" accept; udp dport { 67, 68 } accept
+    ip daddr 192.168.50.1 jump to_lan; meta length > 1000 drop; reject; }
+  chain to_lan { tcp dport 25 drop; tcp dport 80 accept; limit rate 1/minute tcp dport 81 drop; tcp dport 81 return; }
+}
+table bridge zones {
+  chain forward { type filter hook forward priority 0; policy drop; ip protocol vmap { tcp : jump open, udp : drop }
+    ether type arp accept; udp dport 5353 counter drop; ip protocol { 47, 132 } drop; }
+  chain open { meta mark 7 counter drop; tcp dport 22 return; accept; }
+}
+"""
+
+
+@pytest.mark.parametrize(
+    ("packet", "hook", "expected"),
+    [
+        (
+            PacketSeen("udp", None, "192.168.50.1", None, 53, leaving_by="br0", size_bytes=60),
+            "output",
+            [("reject", True)],
+        ),
+        (PacketSeen("udp", None, "192.168.50.1", None, 53, leaving_by="lo"), "output", []),
+        (PacketSeen("tcp", None, "192.168.50.1", None, 25, leaving_by="br0"), "output", [("tcp dport 25 drop", True)]),
+        (PacketSeen("tcp", None, "192.168.50.1", None, 80, leaving_by="br0"), "output", []),
+        (
+            PacketSeen("tcp", None, "192.168.50.1", None, 81, leaving_by="br0", size_bytes=60),
+            "output",
+            [("limit rate 1/minute", False), ("reject", False)],
+        ),
+        (PacketSeen("icmp", None, "9.9.9.9", leaving_by="br0", size_bytes=1500), "output", [("length > 1000", True)]),
+        (PacketSeen("udp", None, None, None, 67), "forward", [("udp : drop", True)]),
+        (PacketSeen("tcp", None, None, None, 22), "forward", [("mark", False), ("policy drop", False)]),
+        (PacketSeen("tcp", None, None, None, 23), "forward", [("mark", False)]),
+        (PacketSeen("arp", kind="reply"), "forward", []),
+        (PacketSeen("sctp"), "forward", [("ip protocol { 47, 132 } drop", True)]),
+        (PacketSeen("icmp"), "forward", [("policy drop", True)]),
+    ],
+)
+def test_a_packet_is_followed_through_all_chains(
+    stack: NetworkStack, packet: PacketSeen, hook: str, expected: list[tuple[str, bool]]
+) -> None:
+    stack.type(f"nft -f - <<'END'\n{OTHERS}\nEND")
+    ruleset = nft_ruleset.read(stack.ask)
+    assert ruleset is not None
+    found = [stop for stop in ruleset.stops(packet) if stop.hook == hook]
+    assert len(found) == len(expected), found
+    # nft knows some protocols by name.
+    said = [(stop.obstacle.reason.replace("gre, sctp", "47, 132"), stop.certain) for stop in found]
+    assert all(words in text and sure == known for (words, sure), (text, known) in zip(expected, said, strict=True)), (
+        said
+    )
+
+
+def test_a_counter_proves_what_a_match_does_not_tell(stack: NetworkStack) -> None:
+    """And one that has not risen proves that its rule met nothing."""
+    stack.type(f"nft -f - <<'END'\n{OTHERS}\nEND")
+    ruleset = nft_ruleset.read(stack.ask)
+    assert ruleset is not None
+    marked = next(rule for rule in ruleset.rules if "mark" in rule.words)
+    ssh = PacketSeen("tcp", port=22)
+    assert marked.key in ruleset.counts
+    assert [("mark" in stop.obstacle.reason, stop.certain) for stop in ruleset.stops(ssh, {marked.key: 2})
+            if stop.hook == "forward"] == [(True, True), (False, False)]  # fmt: skip
+    assert [stop.certain for stop in ruleset.stops(ssh, {}) if stop.hook == "forward"] == [True]
+
+
+@pytest.mark.parametrize(
+    ("table", "chain", "said"),
+    [
+        ("inet firewalld", "filter_OUTPUT", "firewalld owns table inet firewalld, .* firewall-cmd"),
+        ("ip filter", "ufw-user-output", "ufw owns table ip filter, .* ufw allow"),
+        ("ip filter", "DOCKER-USER", "Docker owns table ip filter, .* DOCKER-USER"),
+        ("inet killswitch", "out", "^sudo nft insert rule inet killswitch out position 2 udp dport 53 accept$"),
+    ],
+)
+def test_who_undoes_a_remedy_is_named(stack: NetworkStack, table: str, chain: str, said: str) -> None:
+    """Only that what is asked for may pass, and what somebody's next reload does to that."""
+    stack.type(f"nft 'table {table} {{ chain {chain} {{ type filter hook output priority 0; udp dport 53 drop; }}; }}'")
+    (stop,) = nft_ruleset.stops(stack.ask, PacketSeen("udp", port=53))
+    remedy = stop.obstacle.remedy
+    assert remedy is not None
+    assert re.search(said, remedy), remedy
+    stack.type(remedy.removeprefix("sudo ").partition("; ")[0])
+    assert not nft_ruleset.stops(stack.ask, PacketSeen("udp", port=53))
+    assert nft_ruleset.stops(stack.ask, PacketSeen("tcp", port=53)) == []

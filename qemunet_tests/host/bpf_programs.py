@@ -22,10 +22,11 @@ _ATTRIBUTE_BYTES, _INFO_BYTES = 128, 256
 _HAS_NONE = {errno.EINVAL, errno.ENOSYS, errno.EBADF}
 #: Where linux/bpf.h has the count in a query's attribute, and the name in what is known of a program.
 _COUNT_AT, _NAME_AT, _NAME_BYTES = 24, 64, 16
-ON_LINKS = {46: "what comes in", 47: "what goes out"}
+COMING, LEAVING = "what comes in", "what goes out"
+ON_LINKS = {46: COMING, 47: LEAVING}
 ON_GROUPS = {
-    0: "what comes in",
-    1: "what goes out",
+    0: COMING,
+    1: LEAVING,
     2: "new sockets",
     8: "bind",
     9: "bind by IPv6",

@@ -3,15 +3,26 @@
 Source: libnftables-json(5).
 """
 
+import operator
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from ipaddress import ip_address, ip_network
 from typing import Any
+
+#: IANA's numbers, and what nft calls them; it prints a number where /etc/protocols has no name.
+PROTOCOLS = {1: "icmp", 2: "igmp", 6: "tcp", 17: "udp", 47: "gre", 50: "esp", 58: "ipv6-icmp", 132: "sctp"}
+#: Statements behind which a rule goes on with some packets and not with others that are like them.
+_SOMETIMES = frozenset({"limit", "quota", "ct count", "connlimit", "meter", "set"})
+#: Comparisons; what else there is, as of flags, is not told.
+_COMPARED = {"<": operator.lt, ">": operator.gt, "<=": operator.le, ">=": operator.ge}
 
 
 @dataclass(frozen=True)
 class PacketSeen:
-    """The first packet of a conversation, as far as it is known; None is what is not known of it."""
+    """The first packet of a conversation, or the first answer, as far as it is known; None is what is not known of it.
+
+    `protocol` is `arp` or one of IP's, `kind` what ICMP and ARP call their types, `state` what conntrack calls it.
+    """
 
     protocol: str
     source: str | None = None
@@ -22,11 +33,39 @@ class PacketSeen:
     leaving_by: str | None = None
     user: int | None = None
     to_this_host: bool | None = None
+    state: str | None = "new"
+    kind: str | None = None
+    size_bytes: int | None = None
 
     @property
     def family(self) -> str:
         known = self.destination or self.source or ""
-        return "ip6" if ":" in known else "ip"
+        return "arp" if self.protocol == "arp" else "ip6" if ":" in known else "ip"
+
+    @property
+    def words(self) -> str:
+        """What nft calls it: the matches that are about packets like this one and few others, whoever sends them."""
+        address = self.family if self.family != "arp" else ""
+        said = {
+            f"{address} saddr": self.source if address else None,
+            f"{address} daddr": self.destination if address else None,
+            f"{self.protocol} sport": self.source_port,
+            f"{self.protocol} dport": self.port,
+            "arp operation" if self.protocol == "arp" else f"{self.protocol} type": self.kind,
+        }
+        found = " ".join(f"{name} {value}" for name, value in said.items() if value is not None)
+        return found if self.protocol in found else f"{found} meta l4proto {self.protocol}".strip()
+
+    def at(self, coming_by: str | None, leaving_by: str | None) -> "PacketSeen":
+        """The same where it is known by which interfaces it comes and goes."""
+        return replace(self, coming_by=coming_by, leaving_by=leaving_by)
+
+    def answer(self, kind: str | None = None) -> "PacketSeen":
+        """What comes back to it."""
+        return PacketSeen(
+            self.protocol, self.destination, self.source, self.port, self.source_port, self.leaving_by, self.coming_by,
+            state="established", kind=kind, size_bytes=self.size_bytes if self.protocol == "icmp" else None,
+        )  # fmt: skip
 
     def value_of(self, left: Any) -> tuple[bool, Any]:
         """Whether a match asks for something that is known here, and what that is."""
@@ -41,30 +80,41 @@ class PacketSeen:
             "oif": self.leaving_by,
             "oifname": self.leaving_by,
             "skuid": self.user,
-            "nfproto": {"ip": "ipv4", "ip6": "ipv6"}[self.family],
+            "nfproto": {"ip": "ipv4", "ip6": "ipv6"}.get(self.family),
             "protocol": self.family,
+            "length": self.size_bytes,
         }
         return of_meta.get(left["meta"].get("key"))
 
     def _others(self, left: Any) -> Any:
         if "ct" in left:
-            return "new" if left["ct"].get("key") == "state" else None
+            return self.state if left["ct"].get("key") == "state" else None
         if "fib" in left and left["fib"].get("result") == "type" and "daddr" in left["fib"].get("flags", []):
             return None if self.to_this_host is None else ("local" if self.to_this_host else "unicast")
         payload = left.get("payload", {})
         of_ports = {"sport": self.source_port, "dport": self.port}
         of_addresses = {"saddr": self.source, "daddr": self.destination, "protocol": self.protocol}
-        return (of_addresses if payload.get("protocol") in ("ip", "ip6") else of_ports).get(payload.get("field"))
+        of_header: dict[str, dict[str, Any]] = {
+            "ip": of_addresses,
+            "ip6": of_addresses,
+            "icmp": {"type": self.kind},
+            "icmpv6": {"type": self.kind},
+            "arp": {"operation": self.kind},
+            "ether": {"type": self.family},
+        }
+        return of_header.get(str(payload.get("protocol")), of_ports).get(payload.get("field"))
 
 
 def covers(expression: Iterable[dict[str, Any]], packet: PacketSeen) -> bool | None:
     """False where one match speaks against it; None where one cannot be told, or the rule is in no words of nft's."""
     parts = list(expression)
     answers = [_meets(part["match"], packet) for part in parts if "match" in part]
+    answers += [None for part in parts if "vmap" in part and not _is_told(part["vmap"].get("key"), packet)]
     if False in answers:
         return False
     # What comes last is what the rule does, also where iptables alone has words for it.
-    return None if None in answers or not parts or any("xt" in part for part in parts[:-1]) else True
+    told = bool(parts) and None not in answers and not any("xt" in part for part in parts[:-1])
+    return True if told and not any(not _SOMETIMES.isdisjoint(part) for part in parts) else None
 
 
 def resolved(part: dict[str, Any], packet: PacketSeen) -> Any:
@@ -86,8 +136,19 @@ def _meets(match: dict[str, Any], packet: PacketSeen) -> bool | None:
     known, value = packet.value_of(left)
     if not known:
         return None
+    compared = _COMPARED.get(str(match.get("op")))
+    if compared is not None:
+        right = match.get("right")
+        return bool(compared(value, right)) if isinstance(value, int) and isinstance(right, int) else None
+    if match.get("op") not in ("==", "!=", "in", None):
+        return None
     found = _is_in(value, match.get("right"))
     return found if found is None or match.get("op") != "!=" else not found
+
+
+def _is_told(left: Any, packet: PacketSeen) -> bool:
+    """Whether it is known here which entry of a map is a packet's."""
+    return isinstance(left, dict) and (_of_another_kind(left, packet) or packet.value_of(left)[0])
 
 
 def _of_another_kind(left: dict[str, Any], packet: PacketSeen) -> bool:
@@ -108,7 +169,7 @@ def _is_in(value: Any, right: Any) -> bool | None:
         return None
     if isinstance(right, str) and right.endswith("*") and isinstance(value, str):
         return value.startswith(right[:-1])
-    return str(value) == str(right)
+    return str(value) in (str(right), PROTOCOLS.get(right) if isinstance(right, int) else right)
 
 
 def _is_in_written_out(value: Any, right: dict[str, Any]) -> bool | None:

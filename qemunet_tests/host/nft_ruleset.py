@@ -5,13 +5,14 @@ Sources: nft(8), libnftables-json(5). Only who has CAP_NET_ADMIN there is told.
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
 from qemunet_tests.host.asking import Ask
 from qemunet_tests.host.nft_match import PacketSeen, covers, resolved
+from qemunet_tests.host.nft_owner import kept
 from qemunet_tests.host.obstacle import Obstacle
 
 _TABLE = re.compile(r"^table (?P<family>\w+) (?P<name>\S+) {[^\n]*\n(?P<body>.*?)^}", re.MULTILINE | re.DOTALL)
@@ -20,9 +21,18 @@ _BASE = re.compile(
     r"^type (?P<kind>\w+) hook (?P<hook>\w+)(?: devices? = ?(?P<devices>{[^}]*}|\S+)| device (?P<device>\S+))?"
 )
 _HANDLE = re.compile(r"^(?P<rule>.*?)\s*# handle (?P<number>\d+)$")
-_STOPPING = ("drop", "reject", "queue")
+_STOPPING = frozenset({"drop", "reject", "queue"})
+#: Behind these nothing more is decided in a chain of a hook.
+_DECIDING = _STOPPING | {"accept"}
+_LEAVING = frozenset({"return", "goto"})
+_TARGETS = re.compile(r"\b(?:jump|goto) ([^\s,}]+)")
+_TARGET = re.compile(r'"target": "([^"]+)"')
+_QUOTED = re.compile(r'"[^"]*"')
+_STATES = re.compile(r"\bct state ([a-z,]+)")
 _TRANSLATING = ("dnat", "redirect", "tproxy")
 _Expression = tuple[dict[str, Any], ...]
+#: By how much the counters of rules have risen, by `NftRule.key`.
+Risen = Mapping[tuple[str, str, int], int]
 
 
 @dataclass(frozen=True)
@@ -61,11 +71,15 @@ class NftRule:
         """The statements in it, those of a map of verdicts included; by its words where it is known by these alone."""
         said = frozenset(_statements(self.expression))
         # What iptables wrote is not always in JSON.
-        return said | frozenset(re.findall(r"[a-z]+", self.words)) if not said or "xt" in said else said
+        return (
+            said | frozenset(re.findall(r"[a-z]+", _QUOTED.sub("", self.words))) if not said or "xt" in said else said
+        )
 
     def does_to(self, packet: PacketSeen) -> frozenset[str]:
         """The statements that may become of a packet: of a map of verdicts only those that are its."""
-        return frozenset(_statements([resolved(part, packet) for part in self.expression])) or self.does
+        if not any("vmap" in part for part in self.expression):
+            return self.does
+        return frozenset(_statements([resolved(part, packet) for part in self.expression]))
 
     @property
     def sends_elsewhere(self) -> bool:
@@ -75,25 +89,62 @@ class NftRule:
     @property
     def targets(self) -> frozenset[str]:
         """The chains that it sends packets through."""
-        return frozenset(re.findall(r"\b(?:jump|goto) ([^\s,}]+)", self.words))
+        return frozenset(_TARGETS.findall(self.words))
+
+    def targets_of(self, packet: PacketSeen) -> frozenset[str]:
+        """Those that it sends a packet through: of a map of verdicts only its own."""
+        if not any("vmap" in part for part in self.expression):
+            return self.targets
+        return frozenset(_TARGET.findall(json.dumps([resolved(part, packet) for part in self.expression])))
+
+    @property
+    def key(self) -> tuple[str, str, int]:
+        """What tells it from all others."""
+        return self.chain.family, self.chain.table, self.handle
+
+    @property
+    def counted(self) -> int | None:
+        """How many packets it has met, where it has a counter of its own."""
+        own = next((part["counter"] for part in self.expression if "counter" in part), None)
+        return own["packets"] if isinstance(own, dict) else None
 
     def covers(self, packet: PacketSeen) -> bool | None:
         """Whether it is about a packet; None where that cannot be told."""
-        return covers(self.expression, packet)
+        told = covers(self.expression, packet)
+        # What iptables says of connections, nft puts into words and not into JSON.
+        states = _STATES.search(self.words) if told is None and packet.state else None
+        return False if states and packet.state not in states[1].split(",") else told
+
+    @property
+    def place(self) -> str:
+        """Where it stands and what it says."""
+        return f"{self.chain.place}: {self.words}"
 
     @property
     def obstacle(self) -> Obstacle:
+        """What it is in the way of whatever it is about, and what takes it away."""
         chain = self.chain
-        remedy = f"sudo nft delete rule {chain.family} {chain.table} {chain.name} handle {self.handle}"
-        return Obstacle(f"{chain.place}: {self.words}", remedy)
+        return Obstacle(
+            self.place, f"sudo nft delete rule {chain.family} {chain.table} {chain.name} handle {self.handle}"
+        )
+
+    def lets_pass(self, packet: PacketSeen) -> str:
+        """The command that lets packets like one pass it, and no others."""
+        chain = self.chain
+        at = f"{chain.family} {chain.table} {chain.name} position {self.handle}"
+        return f"sudo nft insert rule {at} {packet.words} accept"
 
 
 @dataclass(frozen=True)
 class Stop:
-    """A rule or policy that stops packets, and what takes it away. `hook` is None in a chain that others jump to."""
+    """A rule or policy that stops a packet, and what lets that pass. `chain` is that of the hook.
+
+    `certain`: it is known to decide about it; else it only may.
+    """
 
     chain: NftChain
     obstacle: Obstacle
+    certain: bool = False
 
     @property
     def family(self) -> str:
@@ -109,30 +160,90 @@ class Stop:
 
 
 @dataclass(frozen=True)
+class _Passage:
+    """What became of a packet in a chain: the rules that stopped it, or may have, and whether that is certain.
+
+    `over`: something there surely decides about it; `doubtful`: something may.
+    """
+
+    found: tuple[tuple[NftRule, bool], ...]
+    over: bool
+    doubtful: bool
+
+
+@dataclass(frozen=True)
 class Ruleset:
     """All chains and rules, in the order in which they are listed."""
 
     chains: tuple[NftChain, ...] = ()
     rules: tuple[NftRule, ...] = ()
 
-    def stops(self, packet: PacketSeen | None = None) -> list[Stop]:
-        """All that stops anything: of each chain its policy, then its rules.
+    @property
+    def counts(self) -> dict[tuple[str, str, int], int]:
+        """How many packets each rule with a counter has met."""
+        return {rule.key: rule.counted for rule in self.rules if rule.counted is not None}
 
-        With a packet, of each chain what may stop that: nothing behind a rule that accepts it, and no policy then.
+    def stops(self, packet: PacketSeen, risen: Risen | None = None) -> list[Stop]:
+        """What stops a packet, or may, at any hook, what is certain first.
+
+        `risen` is by how much `counts` have risen when it was sent: a rule whose counter has not did not meet it, and
+        one whose counter has is what met it, where its matches do not tell.
         """
-        return [stop for chain in self.chains for stop in self._in_chain(chain, packet)]
+        hooked = [chain for chain in self.chains if chain.hook and chain.kind != "nat"]
+        found = [stop for chain in hooked for stop in self._at_hook(chain, packet, risen)]
+        return sorted(found, key=lambda stop: not stop.certain)
 
-    def _in_chain(self, chain: NftChain, packet: PacketSeen | None) -> list[Stop]:
-        remedy = f"sudo nft 'chain {chain.family} {chain.table} {chain.name} {{ policy accept; }}'"
-        policy = [Stop(chain, Obstacle(f"{chain.place}: {chain.base}", remedy))] if chain.drops else []
-        found: list[Stop] = []
+    def stopping(self) -> list[NftRule]:
+        """Every rule that stops anything."""
+        return [rule for rule in self.rules if not rule.does.isdisjoint(_STOPPING)]
+
+    def _at_hook(self, chain: NftChain, packet: PacketSeen, risen: Risen | None) -> Iterator[Stop]:
+        passage = self._through(chain, packet, risen)
+        beside = {each.name for each in self.chains if _table(each) == _table(chain)}
+        for rule, certain in passage.found:
+            yield Stop(chain, Obstacle(rule.place, kept(rule.lets_pass(packet), chain, beside)), certain)
+        if chain.drops and not passage.over:
+            remedy = f"sudo nft add rule {chain.family} {chain.table} {chain.name} {packet.words} accept"
+            obstacle = Obstacle(f"{chain.place}: {chain.base}", kept(remedy, chain, beside))
+            yield Stop(chain, obstacle, not passage.doubtful)
+
+    def _through(
+        self, chain: NftChain, packet: PacketSeen, risen: Risen | None, above: tuple[NftChain, ...] = ()
+    ) -> _Passage:
+        """Follow a packet through a chain and those that it is sent through from there."""
+        found: list[tuple[NftRule, bool]] = []
+        doubtful = skipped = False
         for rule in (each for each in self.rules if each.chain == chain):
-            about, does = (rule.covers(packet), rule.does_to(packet)) if packet else (None, rule.does)
-            if about and "accept" in does:
-                return found
-            if about is not False and not does.isdisjoint(_STOPPING):
-                found.append(Stop(chain, rule.obstacle))
-        return [*found, *policy] if packet else [*policy, *found]
+            about, does = _met(rule, packet, risen), rule.does_to(packet)
+            if about is False:
+                continue
+            seen_to_act = bool(risen and rule.key in risen) and not does.isdisjoint(_STOPPING)
+            sure = seen_to_act or (about is True and not doubtful and not skipped)
+            if not does.isdisjoint(_STOPPING):
+                found.append((rule, sure))
+            inside = [
+                self._through(each, packet, risen, (*above, chain)) for each in self._sent_to(rule, packet, above)
+            ]
+            # A counter of its own proves it of a rule, however packets come there.
+            found += [
+                (each, certain and (sure or bool(risen and each.key in risen)))
+                for passage in inside
+                for each, certain in passage.found
+            ]
+            decides = not does.isdisjoint(_DECIDING) or any(passage.over for passage in inside)
+            if about and decides:
+                return _Passage(tuple(found), not skipped, doubtful or skipped)
+            doubtful = doubtful or decides or any(passage.doubtful for passage in inside)
+            if about and not does.isdisjoint(_LEAVING):
+                break
+            skipped = skipped or not does.isdisjoint(_LEAVING)
+        return _Passage(tuple(found), False, doubtful)
+
+    def _sent_to(self, rule: NftRule, packet: PacketSeen, above: tuple[NftChain, ...]) -> Iterator[NftChain]:
+        names = rule.targets_of(packet)
+        for chain in self.chains:
+            if chain.name in names and chain not in (*above, rule.chain) and _table(chain) == _table(rule.chain):
+                yield chain
 
     def translating(self, hook: str, packet: PacketSeen) -> list[NftRule]:
         """The rules at a hook that give a packet another destination, or may."""
@@ -159,9 +270,17 @@ def read(ask: Ask) -> Ruleset | None:
     return parse(listing.text, in_json.text) if listing.succeeded else None
 
 
-def stops(ask: Ask, packet: PacketSeen | None = None) -> list[Stop]:
-    """All that stops anything, or may stop a packet, where `ask` asks; none where we are not told."""
+def stops(ask: Ask, packet: PacketSeen) -> list[Stop]:
+    """All that stops a packet, or may, where `ask` asks; none where we are not told."""
     return (read(ask) or Ruleset()).stops(packet)
+
+
+def _met(rule: NftRule, packet: PacketSeen, risen: Risen | None) -> bool | None:
+    """Whether a rule met a packet, by its matches, and where it has a counter by that."""
+    about = rule.covers(packet)
+    if about is not False and risen is not None and rule.counted is not None and rule.key not in risen:
+        return False
+    return about
 
 
 def parse(listing: str, in_json: str) -> Ruleset:

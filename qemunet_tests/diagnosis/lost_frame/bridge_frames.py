@@ -1,10 +1,19 @@
 """Causes in the bridge itself: it is up and whole, and keeps frames to itself."""
 
+from collections.abc import Iterator
+
 from qemunet_tests.diagnosis.failure import Failure
-from qemunet_tests.diagnosis.lost_frame.filters_on_path import unfiltered
-from qemunet_tests.host.nft_ruleset import stops
+from qemunet_tests.guest.guest import Guest
+from qemunet_tests.host import nft_ruleset
+from qemunet_tests.host.nft_match import PROTOCOLS, PacketSeen
+from qemunet_tests.host.nft_ruleset import Ruleset
 from qemunet_tests.host.obstacle import Obstacle
+from qemunet_tests.observe.capture import ICMP, TCP, UDP, packet, whole_capture
+from qemunet_tests.observe.lease import lease
 from qemunet_tests.observe.process import tap_of
+
+#: As /proc/net/tcp has the state of a socket that waits for connections.
+_LISTENS = "0A"
 
 
 def spanning_tree(scene: Failure) -> Obstacle | None:
@@ -35,16 +44,38 @@ def no_spanning_tree(scene: Failure) -> Obstacle | None:
 
 
 def filtered(scene: Failure) -> Obstacle | None:
-    """The host's packet filter sees what its bridge forwards: frames always, IPv4 where br_netfilter is on."""
-    if not scene.on_lan:
+    """The host's packet filter sees what its bridge forwards: frames always, IPv4 where br_netfilter is on.
+
+    Of what the guest has sent, and what it waits for, a rule is known to have stopped whatever it is about.
+    """
+    here = scene.bridge() if scene.on_lan and scene.guest else None
+    if here is None or scene.guest is None:
         return None
-    host, name = scene.target.host, scene.target.bridge
-    here = scene.bridge()
-    families = here.families if here else ()
-    found = next((stop for stop in stops(host.ask) if stop.family in families and stop.hook == "forward"), None)
-    if found is None:
-        return None
-    return Obstacle(
-        f"the host's packet filter drops what {name} forwards: {found.obstacle.reason}",
-        found.obstacle.remedy if found.family == "bridge" else unfiltered(name),
+    ruleset = nft_ruleset.read(scene.target.host.ask) or Ruleset()
+    for seen in _seen_or_awaited(scene.guest):
+        for stop in ruleset.stops(seen):
+            if stop.certain and stop.family in here.families and stop.hook == "forward":
+                return Obstacle(
+                    f"the host's packet filter drops what {here.name} forwards: {stop.obstacle.reason}",
+                    stop.obstacle.remedy,
+                )
+    return None
+
+
+def _seen_or_awaited(guest: Guest) -> Iterator[PacketSeen]:
+    """What left the guest, one of each kind, and what may come to the ports that it listens at."""
+    got = lease(guest, within_seconds=0.0)
+    if got is None:
+        return
+    sent = (found for frame in whole_capture(guest) if (found := packet(frame)) and found.source == got.address)
+    yield from dict.fromkeys(
+        PacketSeen(
+            PROTOCOLS[each.kind], each.source, each.target, None, each.second if each.kind in (TCP, UDP) else None
+        )
+        for each in sent
+        if each.kind in PROTOCOLS and each.kind != ICMP
     )
+    for line in guest.run("cat /proc/net/tcp").text.splitlines()[1:]:
+        words = line.split()
+        if words[3] == _LISTENS:
+            yield PacketSeen("tcp", None, got.address, None, int(words[1].rpartition(":")[2], 16))

@@ -1,73 +1,161 @@
 """What stands between two interfaces of a host and may stop a frame there, as the kernel lists it."""
 
 import re
-from pathlib import Path
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
-from qemunet_tests.host import bridges
+from qemunet_tests.host import bpf_programs, bridges, nft_ruleset
 from qemunet_tests.host.bridges import BridgePort
-from qemunet_tests.host.files import MACHINE, read_int, read_text
-from qemunet_tests.host.nft_ruleset import stops
+from qemunet_tests.host.files import MACHINE, read_text
+from qemunet_tests.host.nft_match import PacketSeen
+from qemunet_tests.host.nft_ruleset import Ruleset, Stop
 from qemunet_tests.host.obstacle import Obstacle
 from qemunet_tests.isolation.station import Station
 
 #: Queues that throw nothing away unless they are full.
 HARMLESS_QUEUES = ("noqueue", "pfifo_fast", "fq_codel", "fq", "mq", "clsact", "ingress")
+_SENT, _DROPPED = re.compile(r"Sent \d+ bytes (\d+) pkt"), re.compile(r"dropped (\d+)")
+#: As `iptables -vS` prints a chain's policy and its rules.
+_OLD_RULE = re.compile(r"(?P<how>-[PA]) (?P<chain>\S+)(?P<policy> DROP)?(?P<rest>.*?) -c (?P<count>\d+) \d+(?P<end>.*)")
+BROADCAST = "255.255.255.255"
+#: What was counted: by rule of nft's (`NftRule.key`), or in words.
+PathCounts = Mapping[tuple[str, str, int] | str, int]
 
 
-def at_link(station: Station, link: str, leaving: bool) -> list[Obstacle]:
-    """What a frame meets at one interface, coming in or leaving by it."""
-    netdev = [
-        stop.obstacle
-        for stop in stops(station.ask)
-        if stop.family == "netdev" and stop.concerns(link) and stop.hook in (("egress",) if leaving else ("ingress",))
-    ]
-    return [*netdev, *_traffic_control(station, link, "egress" if leaving else "ingress"), *_program(station, link)]
+def path_counts(station: Station, links: Sequence[str]) -> PathCounts:
+    """Of every rule, filter and queue that a packet may meet on the host, how many it has counted so far."""
+    ruleset = nft_ruleset.read(station.ask)
+    found: dict[tuple[str, str, int] | str, int] = {}
+    found.update((ruleset or Ruleset()).counts.items())
+    for link in links:
+        for direction in ("ingress", "egress"):
+            said = station.run(f"tc -s filter show dev {link} {direction}").text
+            found[f"tc {direction} {link}"] = sum(map(int, _SENT.findall(said)))
+        found[f"qdisc {link}"] = sum(map(int, _DROPPED.findall(station.run(f"tc -s qdisc show dev {link} root").text)))
+    if (read_text(MACHINE, "/proc/thread-self/net/ip_tables_names") or "").split():
+        for line in station.run("iptables-legacy -vS").text.splitlines():
+            if (rule := _OLD_RULE.match(line)) and (rule["policy"] or re.search(r"-j (DROP|REJECT)", rule["rest"])):
+                spelled = f"{rule['how']} {rule['chain']}{rule['policy'] or ''}{rule['rest']}"
+                found[f"iptables-legacy {rule['chain']} {spelled}"] = int(rule["count"])
+    return found
 
 
-def within_bridge(station: Station, bridge: str, ports: tuple[str, ...], size_bytes: int) -> list[Obstacle]:
-    """What a frame of a size meets on its way through a bridge from one port to another."""
-    with station.entered():
-        found = bridges.find(bridge)
-    if found is None:
-        return []
-    on_the_way = [port for name in ports if (port := found.port(name))]
-    filters = [
-        stop.obstacle if stop.family == "bridge" else Obstacle(stop.obstacle.reason, unfiltered(bridge))
-        for stop in stops(station.ask)
-        if stop.family in found.families and stop.hook in (None, "prerouting", "forward", "postrouting")
-    ]
-    narrow = [
-        Obstacle(
-            f"{port.name} passes {port.mtu} bytes and the guest sends {size_bytes}",
-            f"sudo ip link set {port.name} mtu {size_bytes}, or -device virtio-net-pci,host_mtu={port.mtu}",
-        )
-        for port in on_the_way
-        if port.mtu < size_bytes
-    ]
-    return [*(each for port in on_the_way for each in _port(station, port)), *narrow, *filters]
+def more_than(before: PathCounts, after: PathCounts) -> PathCounts:
+    """What has risen in between."""
+    return {key: more for key, count in after.items() if (more := count - before.get(key, 0)) > 0}
 
 
-def unfiltered(bridge: str) -> str:
-    """The command that lets frames pass a bridge without passing the IPv4 firewall, where br_netfilter sends them."""
-    everywhere = Path("/proc/sys/net/bridge/bridge-nf-call-iptables")
-    own = Path("/sys/class/net", bridge, "bridge/nf_call_iptables")
-    return " && ".join(f"echo 0 | sudo tee {file}" for file in (everywhere, own) if read_int(MACHINE, str(file)) == 1)
+@dataclass(frozen=True)
+class Standing:
+    """What stands on a packet's way. `acted`: it is shown to have stopped this one; else it only may have."""
+
+    obstacle: Obstacle
+    acted: bool
 
 
-def of_the_host(station: Station, leaving: bool) -> list[Obstacle]:
-    """What the host's own packets meet, QEMU's among them."""
-    hooks = ("output", "postrouting") if leaving else ("prerouting", "input")
-    found = [
-        stop.obstacle
-        for stop in stops(station.ask)
-        if stop.family in ("ip", "inet") and (stop.hook in hooks or stop.hook is None)
-    ]
-    return found or _of_old_tables()
+@dataclass(frozen=True)
+class OnTheWay:
+    """A packet on its way through a host, and what was counted there meanwhile, by `path_counts`."""
+
+    station: Station
+    packet: PacketSeen
+    risen: PathCounts
+
+    def at_link(self, link: str, leaving: bool) -> list[Standing]:
+        """What it meets at one interface, coming in or leaving by it."""
+        packet = self.packet.at(None, link) if leaving else self.packet.at(link, None)
+        hook = "egress" if leaving else "ingress"
+        netdev = [
+            Standing(stop.obstacle, stop.certain)
+            for stop in self._stops(packet)
+            if stop.family == "netdev" and stop.concerns(link) and stop.hook == hook
+        ]
+        return [*netdev, *self._traffic_control(link, hook), *_attached(self.station, link, leaving)]
+
+    def within_bridge(self, bridge: str, ports: tuple[str, ...], size_bytes: int) -> list[Standing]:
+        """What it meets, with its size, on its way through a bridge from one port to another."""
+        with self.station.entered():
+            found = bridges.find(bridge)
+        if found is None:
+            return []
+        on_the_way = [port for name in ports if (port := found.port(name))]
+        # Those of IPv4 know the bridge alone, where they are told of frames at all.
+        seen_as = {"bridge": self.packet.at(ports[0], ports[-1])}
+        seen_by_ip = replace(self.packet.at(bridge, bridge), to_this_host=False)
+        filters = [
+            Standing(stop.obstacle, stop.certain)
+            for family in found.families
+            for stop in self._stops(seen_as.get(family, seen_by_ip))
+            if stop.family == family and stop.hook in ("prerouting", "forward", "postrouting")
+        ]
+        narrow = [
+            Standing(
+                Obstacle(
+                    f"{port.name} passes {port.mtu} bytes and the guest sends {size_bytes}",
+                    f"sudo ip link set {port.name} mtu {size_bytes}, or -device virtio-net-pci,host_mtu={port.mtu}",
+                ),
+                True,
+            )
+            for port in on_the_way
+            if port.mtu < size_bytes
+        ]
+        older = self._of_old_tables("FORWARD") if "ip" in found.families else []
+        states = [each for port in on_the_way for each in _port(self.station, port, self.packet)]
+        return [*states, *narrow, *older, *filters]
+
+    def of_the_host(self, leaving: bool) -> list[Standing]:
+        """What it meets as one of the host's own packets, QEMU's among them."""
+        hooks = ("output", "postrouting") if leaving else ("prerouting", "input")
+        found = [
+            Standing(stop.obstacle, stop.certain)
+            for stop in self._stops(self.packet)
+            if stop.family in ("ip", "ip6", "inet") and stop.hook in hooks
+        ]
+        return [*found, *self._of_old_tables("OUTPUT" if leaving else "INPUT")]
+
+    def others(self) -> int:
+        """How many rules there are that stop anything at all."""
+        return len((nft_ruleset.read(self.station.ask) or Ruleset()).stopping())
+
+    def _stops(self, packet: PacketSeen) -> list[Stop]:
+        ruleset = nft_ruleset.read(self.station.ask) or Ruleset()
+        return ruleset.stops(packet, {key: more for key, more in self.risen.items() if isinstance(key, tuple)})
+
+    def _traffic_control(self, link: str, direction: str) -> list[Standing]:
+        filters = self.station.run(f"tc filter show dev {link} {direction}").text
+        found = []
+        if filters:
+            actions = ", ".join(re.findall(r"action order \d+: (.*)", filters)) or filters.splitlines()[0]
+            remedy = f"sudo tc filter del dev {link} {direction}"
+            reason = f"a tc {direction} filter on {link}: {' '.join(actions.split())}"
+            found.append(Standing(Obstacle(reason, remedy), f"tc {direction} {link}" in self.risen))
+        queue = re.match(r"qdisc (\S+)(.*)", self.station.run(f"tc qdisc show dev {link} root").text)
+        dropped = f"qdisc {link}" in self.risen
+        if direction == "egress" and queue and (dropped or queue[1] not in HARMLESS_QUEUES):
+            remedy = f"sudo tc qdisc del dev {link} root"
+            reason = f"the queue {queue[1]} on {link}:{' '.join(queue[2].split())}"
+            found.append(Standing(Obstacle(reason, remedy), dropped))
+        return found
+
+    def _of_old_tables(self, chain: str) -> list[Standing]:
+        """Rules of iptables-legacy, which nft does not list; only root sees which tables are in use."""
+        tables = (read_text(MACHINE, "/proc/thread-self/net/ip_tables_names") or "").split()
+        counted = [key for key in self.risen if isinstance(key, str) and key.startswith(f"iptables-legacy {chain} ")]
+        found = [Standing(_of_old_rule(chain, key.removeprefix(f"iptables-legacy {chain} ")), True) for key in counted]
+        look = Obstacle(f"rules of iptables-legacy, in {' and '.join(tables)}", "look: sudo iptables-legacy-save")
+        return found or ([Standing(look, False)] if tables else [])
+
+
+def _of_old_rule(chain: str, rule: str) -> Obstacle:
+    if rule.startswith("-P"):
+        reason = f"iptables-legacy: {rule}, which counted it"
+        return Obstacle(reason, f"sudo iptables-legacy -I {chain} -m physdev --physdev-is-bridged -j ACCEPT")
+    return Obstacle(f"iptables-legacy: {rule}, which counted it", f"sudo iptables-legacy {rule.replace('-A', '-D', 1)}")
 
 
 def hidden_from_ears(station: Station, link: str) -> list[Obstacle]:
     """What decides about a frame that comes in at a link before anybody can listen there."""
-    return _program(station, link)
+    return [each.obstacle for each in _express(station, link)]
 
 
 def deafness_to_pings(station: Station) -> list[Obstacle]:
@@ -78,15 +166,7 @@ def deafness_to_pings(station: Station) -> list[Obstacle]:
     return [Obstacle(f"this host ignores echo requests ({setting} is 1)", f"sudo sysctl -w {setting}=0")]
 
 
-def _of_old_tables() -> list[Obstacle]:
-    """Rules of iptables-legacy, which nft does not list; only root sees which tables are in use."""
-    tables = (read_text(MACHINE, "/proc/net/ip_tables_names") or "").split()
-    if not tables:
-        return []
-    return [Obstacle(f"rules of iptables-legacy, in {' and '.join(tables)}", "look: sudo iptables-legacy-save")]
-
-
-def _port(station: Station, port: BridgePort) -> list[Obstacle]:
+def _port(station: Station, port: BridgePort, packet: PacketSeen) -> list[Standing]:
     name, found = port.name, []
     if port.state != "forwarding":
         found.append(Obstacle(f"{name} is {port.state}", f"sudo bridge link set dev {name} state 3"))
@@ -94,28 +174,41 @@ def _port(station: Station, port: BridgePort) -> list[Obstacle]:
     for flag in ("isolated", "locked"):
         if f"{flag} on" in said:
             found.append(Obstacle(f"{name} is {flag}", f"sudo bridge link set dev {name} {flag} off"))
-    if "flood off" in said.replace("mcast_flood", "").replace("bcast_flood", ""):
+    broadcast = packet.protocol == "arp" or packet.destination == BROADCAST
+    if not broadcast and "flood off" in said.replace("mcast_flood", "").replace("bcast_flood", ""):
         found.append(Obstacle(f"{name} gets no unknown unicast", f"sudo bridge link set dev {name} flood on"))
-    if "bcast_flood off" in said:
+    if broadcast and "bcast_flood off" in said:
         found.append(Obstacle(f"{name} gets no broadcast", f"sudo bridge link set dev {name} bcast_flood on"))
-    return found
+    return [Standing(each, True) for each in found]
 
 
-def _traffic_control(station: Station, link: str, direction: str) -> list[Obstacle]:
-    filters = station.run(f"tc filter show dev {link} {direction}").text
-    found = []
-    if filters:
-        actions = ", ".join(re.findall(r"action order \d+: (.*)", filters)) or filters.splitlines()[0]
-        remedy = f"sudo tc filter del dev {link} {direction}"
-        found.append(Obstacle(f"a tc {direction} filter on {link}: {' '.join(actions.split())}", remedy))
-    queue = re.match(r"qdisc (\S+)(.*)", station.run(f"tc qdisc show dev {link} root").text)
-    if direction == "egress" and queue and queue[1] not in HARMLESS_QUEUES:
-        remedy = f"sudo tc qdisc del dev {link} root"
-        found.append(Obstacle(f"the queue {queue[1]} on {link}:{' '.join(queue[2].split())}", remedy))
-    return found
+def _attached(station: Station, link: str, leaving: bool) -> list[Standing]:
+    """Programs in the kernel: what they decide is not told by anybody."""
+    return [*([] if leaving else _express(station, link)), *_by_tcx(station, link, leaving)]
 
 
-def _program(station: Station, link: str) -> list[Obstacle]:
+def _express(station: Station, link: str) -> list[Standing]:
     if "prog/xdp" not in station.run(f"ip link show dev {link}").text:
         return []
-    return [Obstacle(f"an XDP program on {link}", f"sudo ip link set dev {link} xdp off")]
+    return [Standing(Obstacle(f"an XDP program on {link}", f"sudo ip link set dev {link} xdp off"), False)]
+
+
+def _by_tcx(station: Station, link: str, leaving: bool) -> list[Standing]:
+    index = station.index(link)
+    wanted = bpf_programs.LEAVING if leaving else bpf_programs.COMING
+    try:
+        with station.entered():
+            programs = bpf_programs.on_link(index) if index else ()
+    except OSError:  # only who has CAP_NET_ADMIN on the machine itself is told
+        return []
+    return [
+        Standing(
+            Obstacle(
+                f"a program in the kernel at {link}, {each}, which no tool but bpftool lists",
+                f"see who attached it: sudo bpftool net show dev {link}; whatever did takes it away again",
+            ),
+            False,
+        )
+        for each in programs
+        if each.decides == wanted
+    ]

@@ -1,10 +1,11 @@
 """How far a question got, and how far its answer came back: listened to at every place of its way at once."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from qemunet_tests.deadline import Deadline
+from qemunet_tests.diagnosis.lost_frame.filters_on_path import PathCounts, more_than, path_counts
 from qemunet_tests.diagnosis.lost_frame.kernel_counters import Drop, counters, risen
 from qemunet_tests.diagnosis.lost_frame.probes import Exchange
 from qemunet_tests.guest.guest import Guest
@@ -27,7 +28,8 @@ class Trail:
     `off_path` are further places that saw the question, as a bridge sees a broadcast. `largest_bytes` is the size of
     the largest question. `unheard` are the places that we may not listen at: of those only the kernel's counters are
     known, and `silent` says whether nothing at all that might be an answer came in meanwhile at the last of them.
-    `tags` are the VLANs whose tags were seen there, and `dropped` is what the host's kernel threw away meanwhile.
+    `tags` are the VLANs whose tags were seen there, `dropped` is what the host's kernel threw away meanwhile, and
+    `counted` what rules, filters and queues of the host counted.
     """
 
     exchange: Exchange
@@ -40,6 +42,7 @@ class Trail:
     silent: bool = False
     tags: tuple[int, ...] = ()
     dropped: tuple[Drop, ...] = ()
+    counted: PathCounts = field(default_factory=dict, hash=False)
 
     @property
     def complete(self) -> bool:
@@ -80,7 +83,7 @@ def follow(
     They are `countable` where the guest's own frames pass them, the first being its tap: then their counters stand in
     for what we may not listen to.
     """
-    before = counters(station, links)
+    before, counted = counters(station, links), path_counts(station, links)
     with Wiretaps(guest, station, [*links, *off_path]) as taps:
         if taps.unheard and countable and not exchange.inward:
             trail = _counted(exchange, guest, links, taps.unheard)
@@ -91,7 +94,11 @@ def follow(
         else:
             exchange.provoke()
             trail = _settled(lambda: _heard(exchange, taps, links, off_path), guest)
-    return replace(trail, dropped=risen(before, counters(station, links)))
+    return replace(
+        trail,
+        dropped=risen(before, counters(station, links)),
+        counted=more_than(counted, path_counts(station, links)),
+    )
 
 
 def _settled(look: Callable[[], Trail], guest: Guest) -> Trail:

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from qemunet_tests.guest.guest import Guest
+from qemunet_tests.host.nft_match import PacketSeen
 from qemunet_tests.isolation.station import Station
 from qemunet_tests.network.target import Endpoint
 from qemunet_tests.observe.capture import ARP, ICMP, TCP, UDP, Packet
@@ -18,6 +19,12 @@ from qemunet_tests.observe.lease import lease
 from qemunet_tests.timeouts import crowding, whole
 
 DHCP = "DHCP request"
+#: Of IP and ICMP, in front of what a ping carries, and of IP and UDP.
+_HEADERS_BYTES = 28
+#: What opens a connection, with the options that Linux and libslirp's host send.
+_SYN_BYTES = 60
+#: The least that a DHCP request with its headers is (RFC 951): options make it longer.
+_REQUEST_BYTES = 328
 SYN, SYN_ACK, RESET = 0x02, 0x12, 0x04
 
 
@@ -26,6 +33,7 @@ class Exchange:
     """`question` and `answer` name it for people. `inward` questions are put to the guest, others by it.
 
     `to_host` is what the host itself should answer. `address` is whose answer is wanted, where it is one's alone.
+    `asked` and `answered` are what a packet filter knows of the two.
     """
 
     question: str
@@ -33,6 +41,8 @@ class Exchange:
     provoke: Callable[[], object]
     asks: Callable[[Packet], bool]
     answers: Callable[[Packet], bool]
+    asked: PacketSeen
+    answered: PacketSeen
     inward: bool = False
     to_host: bool = False
     address: str = ""
@@ -53,6 +63,9 @@ def dhcp(guest: Guest) -> Exchange:
         ),
         lambda packet: is_ours(packet) and packet.second == 67,
         lambda packet: is_ours(packet) and packet.second == 68,
+        PacketSeen("udp", "0.0.0.0", "255.255.255.255", 68, 67, size_bytes=_REQUEST_BYTES),
+        # To whom an offer is addressed depends on the client.
+        PacketSeen("udp", None, None, 67, 68, state=None),
     )
 
 
@@ -71,6 +84,8 @@ def arp(guest: Guest, address: str, to_host: bool = False) -> Exchange:
         ),
         lambda packet: packet.kind == ARP and packet.first == 1 and packet.target == address,
         lambda packet: packet.kind == ARP and packet.first == 2 and packet.source == address,
+        PacketSeen("arp", kind="request", state=None),
+        PacketSeen("arp", kind="reply", state=None),
         to_host=to_host,
     )
 
@@ -98,6 +113,8 @@ def tcp(guest: Guest, service: Endpoint, seen_as: str | None = None) -> Exchange
             and (packet.target != own or packet.second == own_port)
             and (_flags(packet, SYN_ACK) or _flags(packet, RESET))
         ),
+        asked := PacketSeen("tcp", None, service.address, None, port, size_bytes=_SYN_BYTES),
+        asked.answer(),
     )
 
 
@@ -117,6 +134,10 @@ def udp(guest: Guest, service: Endpoint) -> Exchange:
             (packet.kind, packet.source, packet.first) == (UDP, service.address, service.port)
             and word.encode() in packet.payload
         ),
+        asked := PacketSeen(
+            "udp", None, service.address, None, service.port, size_bytes=_HEADERS_BYTES + len(word) + 1
+        ),
+        asked.answer(),
     )
 
 
@@ -139,6 +160,8 @@ def echo(guest: Guest, address: str, size_bytes: int = 56, to_host: bool = False
         ),
         lambda packet: _is_echo(packet, 8, size_bytes) and packet.target == address,
         lambda packet: _is_echo(packet, 0, size_bytes) and packet.source == address,
+        asked := PacketSeen("icmp", None, address, kind="echo-request", size_bytes=size_bytes + _HEADERS_BYTES),
+        asked.answer("echo-reply"),
         to_host=to_host,
         address=address,
     )
@@ -152,6 +175,8 @@ def call(station: Station, address: str) -> Exchange:
         lambda: ping(station, address, count=2, wait_seconds=1),
         lambda packet: _is_echo(packet, 8, 0) and packet.target == address,
         lambda packet: _is_echo(packet, 0, 0) and packet.source == address,
+        asked := PacketSeen("icmp", None, address, kind="echo-request"),
+        asked.answer("echo-reply"),
         inward=True,
     )
 
@@ -160,8 +185,8 @@ def _is_echo(packet: Packet, kind: int, least_bytes: int) -> bool:
     return (packet.kind, packet.first) == (ICMP, kind) and packet.size_bytes >= least_bytes
 
 
-def dns(guest: Guest, name: str, server: str) -> Exchange:
-    """A question about a name; whoever relays it leaves the question itself as it is."""
+def dns(guest: Guest, name: str, server: str, relayed_to: str | None = None) -> Exchange:
+    """A question about a name; whoever relays it, to another server, leaves the question itself as it is."""
     # A spelling of its own, which resolvers repeat, tells it from everybody else's question.
     spelled = "".join(secrets.choice((letter.upper(), letter.lower())) for letter in name)
     words = b"".join(bytes([len(label)]) + label.encode() for label in spelled.split("."))
@@ -171,4 +196,6 @@ def dns(guest: Guest, name: str, server: str) -> Exchange:
         lambda: ask_in(guest, server, spelled, wait_seconds=3),
         lambda packet: (packet.kind, packet.second) == (UDP, 53) and words in packet.payload,
         lambda packet: (packet.kind, packet.first) == (UDP, 53) and words in packet.payload,
+        asked := PacketSeen("udp", None, relayed_to or server, None, 53, size_bytes=_HEADERS_BYTES + 17 + len(words)),
+        asked.answer(),
     )

@@ -98,7 +98,7 @@ def _through_qemu(scene: Failure, guest: Guest) -> Iterator[tuple[Exchange, list
         return
     if "resolver" in scene.topics:
         for name in scene.target.names:
-            yield probes.dns(guest, name, "10.0.2.3"), way_to(used_by_qemu()), []
+            yield probes.dns(guest, name, "10.0.2.3", used_by_qemu()), way_to(used_by_qemu()), []
     service = _known(scene, "neighbour_echo" if "reach-lan" in scene.topics else "far_echo")
     if service and not any(topic.startswith("ping") for topic in scene.topics):
         yield probes.tcp(guest, service), way_to(service.address), []

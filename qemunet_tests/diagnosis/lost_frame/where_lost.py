@@ -1,9 +1,11 @@
 """Causes nobody thought of: where on its way a frame was seen last, and what stands there."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from qemunet_tests.diagnosis.failure import Failure
 from qemunet_tests.diagnosis.lost_frame import filters_on_path, search
+from qemunet_tests.diagnosis.lost_frame.filters_on_path import OnTheWay, Standing
 from qemunet_tests.diagnosis.lost_frame.frame_path import Trail
 from qemunet_tests.host.obstacle import LostFrame, Obstacle
 from qemunet_tests.observe.icmp import FULL_SIZE_BYTES, largest_answered
@@ -39,15 +41,35 @@ def _lost(scene: Failure) -> tuple[Obstacle, bool] | None:
     seen_off_path = f", though {' and '.join(trail.off_path)} itself got it" if trail.off_path and not of_answer else ""
     means = ", by the kernel's counters," if trail.unheard else ""
     lost = f"the {what} was{means} seen at {before} and not at {after}{seen_off_path}: it is lost between them"
-    found = list(_standing_between(scene, trail, before, after, of_answer))
     frame = LostFrame(what, trail.places, before, after)
-    if not found and trail.unheard:
+    way = _way(scene, trail, of_answer)
+    found = list(_standing_between(scene, trail, way, before, after, of_answer))
+    acted = [each.obstacle for each in found if each.acted]
+    if acted:
+        names = "; and ".join(each.reason for each in acted[:REST])
+        return Obstacle(f"{lost}, where this stands: {names}", acted[0].remedy, lost=frame), True
+    if trail.unheard:
         return Obstacle(f"{lost}, by something that only root may see{_counted(trail)}", AS_ROOT, lost=frame), False
-    if not found:
-        look = LOOK.format(_link_of(before, after))
-        return Obstacle(f"{lost}, by something that is not known to us{_counted(trail)}", look, lost=frame), False
-    names = "; and ".join(each.reason for each in found[:REST])
-    return Obstacle(f"{lost}, where this stands: {names}", found[0].remedy, lost=frame), True
+    lost = f"{lost}, by something that is not known to us{_innocent(way, found)}{_counted(trail)}"
+    return Obstacle(lost, LOOK.format(_link_of(before, after)), lost=frame), False
+
+
+def _way(scene: Failure, trail: Trail, of_answer: bool) -> OnTheWay:
+    """The packet that was lost, as the host saw it."""
+    packet = trail.exchange.answered if of_answer else trail.exchange.asked
+    if not scene.on_lan:
+        link = trail.places[-1] if len(trail.places) > 1 else None
+        packet = packet.at(link, None) if of_answer else replace(packet.at(None, link), user=scene.bench.identity.uid)
+    return OnTheWay(scene.bench.station, packet, trail.counted)
+
+
+def _innocent(way: OnTheWay, found: list[Standing]) -> str:
+    """What stands there all the same: named, but not blamed."""
+    if found:
+        names = "; ".join(each.obstacle.reason for each in found[:REST])
+        return f"; whether it was this, which stands there, cannot be told: {names}"
+    count = way.others()
+    return f"; {count} rules that stop something stand there, and none of them is about it" if count else ""
 
 
 def _counted(trail: Trail) -> str:
@@ -76,20 +98,25 @@ def host_silent(scene: Failure) -> Obstacle | None:
     if trail is None or not trail.exchange.to_host or not trail.unanswered:
         return None
     host, last = scene.bench.station, trail.places[-1]
+    asked = OnTheWay(host, replace(trail.exchange.asked.at(last, None), to_this_host=True), trail.counted)
+    answered = OnTheWay(host, trail.exchange.answered.at(None, last), trail.counted)
     found = [
-        *filters_on_path.deafness_to_pings(host),
-        *filters_on_path.at_link(host, last, leaving=False),
-        *filters_on_path.of_the_host(host, leaving=False),
-        *filters_on_path.of_the_host(host, leaving=True),
-        *filters_on_path.at_link(host, last, leaving=True),
+        *(Standing(each, True) for each in filters_on_path.deafness_to_pings(host)),
+        *asked.at_link(last, leaving=False),
+        *asked.of_the_host(leaving=False),
+        *answered.of_the_host(leaving=True),
+        *answered.at_link(last, leaving=True),
     ]
-    reached = f"the {trail.exchange.question} reached {last}, and this host gave no answer"
+    acted = [each.obstacle for each in found if each.acted]
     lost = _beyond(trail)
-    if not found:
-        return Obstacle(f"{reached}{_counted(trail)}", AS_ROOT if trail.unheard else LOOK.format(last), lost=lost)
+    reached = f"the {trail.exchange.question} reached {last}, and this host gave no answer"
+    if not acted:
+        innocent = "" if trail.unheard else _innocent(asked, found)
+        look = AS_ROOT if trail.unheard else LOOK.format(last)
+        return Obstacle(f"{reached}{innocent}{_counted(trail)}", look, lost=lost)
     return Obstacle(
-        f"{reached}, where this stands: {'; and '.join(each.reason for each in found[:REST])}",
-        found[0].remedy,
+        f"{reached}, where this stands: {'; and '.join(each.reason for each in acted[:REST])}",
+        acted[0].remedy,
         lost=lost,
     )
 
@@ -142,17 +169,18 @@ def _largest_answered(scene: Failure, trail: Trail) -> int:
     return largest_answered(scene.guest, address, trail.largest_bytes)
 
 
-def _standing_between(scene: Failure, trail: Trail, before: str, after: str, of_answer: bool) -> Iterator[Obstacle]:
-    host = scene.bench.station
+def _standing_between(
+    scene: Failure, trail: Trail, way: OnTheWay, before: str, after: str, of_answer: bool
+) -> Iterator[Standing]:
     on_the_host = [place for place in (before, after) if place != trail.places[-1 if trail.exchange.inward else 0]]
     if before in on_the_host:
-        yield from filters_on_path.at_link(host, before, leaving=False)
+        yield from way.at_link(before, leaving=False)
     if scene.on_lan and len(on_the_host) == 2:
-        yield from filters_on_path.within_bridge(host, scene.target.bridge, tuple(on_the_host), trail.largest_bytes)
+        yield from way.within_bridge(scene.target.bridge, tuple(on_the_host), trail.largest_bytes)
     if not scene.on_lan:
-        yield from filters_on_path.of_the_host(host, leaving=not of_answer)
+        yield from way.of_the_host(leaving=not of_answer)
     if after in on_the_host:
-        yield from filters_on_path.at_link(host, after, leaving=True)
+        yield from way.at_link(after, leaving=True)
 
 
 def _link_of(before: str, after: str) -> str:
