@@ -19,4 +19,4 @@ def answer_lines(peer: "Peer", pattern: str, answer: Answer) -> None:
     if peer.qemu is None:
         raise HarnessError("the fault cannot be planted: the peer has no QEMU")
     monitor, ask = peer.qemu.monitor, peer.qemu.monitor.ask
-    monitor.ask = lambda line: answer(line, ask) if re.match(pattern, line) else ask(line)  # type: ignore[method-assign]
+    monitor.ask = lambda line: answer(line, ask) if re.match(pattern, line) else ask(line)

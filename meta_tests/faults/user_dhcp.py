@@ -27,7 +27,7 @@ def next_server_named_otherwise(wire: FrameShim) -> None:
 
 @fault("user/dhcp-server-is-gateway", cause=r"from 10\.0\.2\.99, option 54: 10\.0\.2\.2",
        sentinels=("user/dhcp-options-exact", "user/dhcp-wish", "user/dhcp-nak"))  # fmt: skip
-def answers_from_elsewhere(wire: FrameShim) -> None:
+def answers_from_elsewhere_of_dhcp(wire: FrameShim) -> None:
     """The answers of DHCP come from another address than they name."""
     wire.alter(FROM_QEMU, ANSWERS, {"IP.src": "10.0.2.99"})
 

@@ -88,7 +88,7 @@ def resolver_silent_by_ipv6(lab: Lab) -> None:
 
 
 @fault("user/dns-big-answer", cause="large by UDP: no answer; by TCP: 1 records", sentinels=NAMES)
-def later_fragments_lost(wire: FrameShim) -> None:
+def later_fragments_of_answers_lost(wire: FrameShim) -> None:
     """Of a datagram in fragments only the first one arrives."""
     wire.drop(FROM_QEMU, {"IP.frag": lambda units: units > 0})
 

@@ -9,9 +9,9 @@ from typing import cast
 
 import pytest
 
-from qemunet_tests import images
+from qemunet_tests import cache, images
 from qemunet_tests.errors import HarnessError, Unavailable
-from qemunet_tests.images import apt, builder, busybox, elf, kernel, manifest, recipes, tools, vmlinux
+from qemunet_tests.images import apt, builder, busybox, elf, kernel, manifest, recipes, store, tools, vmlinux
 from qemunet_tests.images.distribution import HostRelease, distribution, release_version, table
 from qemunet_tests.images.manifest import Ingredient, Sum
 
@@ -142,11 +142,12 @@ def test_elsewhere_an_image_has_to_be_imported(host: tuple[str, str, str], reaso
 
 def test_ensure_says_so_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("QEMUNET_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr("qemunet_tests.cache.readable_caches", lambda: [tmp_path / "cache"])
+    monkeypatch.setattr(cache, "readable_caches", lambda: [tmp_path / "cache"])
     strange = HostRelease(id="plan9", version="4", machine="x86_64")
-    monkeypatch.setattr("qemunet_tests.images.store.host_release", lambda: strange)
+    # By what was imported here: a session within a session may have imported both a second time since.
+    monkeypatch.setattr(store, "host_release", lambda: strange)
     with pytest.raises(Unavailable, match="plan9 4"):
-        images.ensure()
+        store.ensure()
     assert not (tmp_path / "cache").exists()
 
 

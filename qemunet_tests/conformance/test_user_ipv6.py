@@ -4,10 +4,10 @@ import pytest
 
 from qemunet_tests.network import lab_addresses
 from qemunet_tests.observe import dhcpv6
+from qemunet_tests.observe.ip_peer import IpPeer
 from qemunet_tests.observe.ipv6 import address_of_mac, made_addresses
 from qemunet_tests.observe.neighbours import NeighbourAnswer, answering, neighbour
 from qemunet_tests.observe.peer_dns import ask_by_peer, ask_by_station, meant, question
-from qemunet_tests.observe.peer_stack import PeerStack
 from qemunet_tests.observe.router_advertisement import Advertisement, counted, link_address, prefix, solicited
 
 HOST, RESOLVER = "fec0::2", "fec0::3"
@@ -132,7 +132,7 @@ def test_the_resolver_is_where_the_option_says(attach_user_peer, resolv_conf, ip
     resolv_conf(f"nameserver {lab_addresses.ROUTER_IPV6}\n")
     peer, shown = attach_user_peer("ipv6-dns=fec0::53"), "fec0::53"
     right = ask_by_station(ipv6_lab.host, lab_addresses.ROUTER_IPV6, question("www.example"))
-    told = ask_by_peer(PeerStack(peer), shown, question("www.example"))
+    told = ask_by_peer(IpPeer(peer), shown, question("www.example"))
     leased = dhcpv6.informed(peer, dhcpv6.RESOLVERS).option(dhcpv6.RESOLVERS)
     found = answering(peer, [HOST, RESOLVER, shown])
     advertised_too = [option.partition(" for ")[0] for option in resolver_option(peer)]

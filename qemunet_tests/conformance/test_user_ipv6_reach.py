@@ -8,10 +8,10 @@ from qemunet_tests.modes.user import netdev
 from qemunet_tests.network import lab_addresses
 from qemunet_tests.network.long_answers import answer_of
 from qemunet_tests.observe import dhcpv6
+from qemunet_tests.observe.ip_peer import Datagram, IpPeer, Told
 from qemunet_tests.observe.neighbours import neighbour
 from qemunet_tests.observe.peer_dns import ask_by_peer, ask_by_station, meant, question
-from qemunet_tests.observe.peer_ping import Echoed, ask_echo, shown
-from qemunet_tests.observe.peer_stack import Datagram, PeerStack, Told
+from qemunet_tests.observe.peer_ping import PingAnswer, ask_echo, shown
 from qemunet_tests.observe.peer_stream import Refused, ask_stream
 
 HOST, RESOLVER, ROUTER = "fec0::2", "fec0::3", "fe80::2"
@@ -42,7 +42,7 @@ def told(outcomes):
 @pytest.mark.claim("user/ip6-gateway-is-host-loopback")
 @pytest.mark.usefixtures("ipv6_lab")
 def test_the_host_is_its_loopback(user_peer, claim):
-    stack = PeerStack(user_peer)
+    stack = IpPeer(user_peer)
     inside = echoed(stack, HOST, LOOPBACK_PORT)
     # What listens at the LAN's address only is not there.
     beside = echoed(stack, HOST, ECHO_PORT)
@@ -55,7 +55,7 @@ def test_the_host_is_its_loopback(user_peer, claim):
 @pytest.mark.claim("user/ip6-whole-prefix-is-host")
 @pytest.mark.usefixtures("ipv6_lab")
 def test_no_other_address_of_the_prefix_is_the_host(user_peer, claim):
-    stack, other = PeerStack(user_peer), "fec0::77"
+    stack, other = IpPeer(user_peer), "fec0::77"
     assert echoed(stack, HOST, LOOPBACK_PORT) == {"TCP": "whole", "UDP": "whole"}, "not even the host is reached"
     assert neighbour(user_peer, other) is None
     outcome = echoed(stack, other, LOOPBACK_PORT)
@@ -68,7 +68,7 @@ def test_no_other_address_of_the_prefix_is_the_host(user_peer, claim):
 @pytest.mark.claim("user/ip6-dns")
 def test_names_are_resolved_by_ipv6(attach_user_peer, resolv_conf, ipv6_lab, claim):
     resolv_conf(f"nameserver {lab_addresses.ROUTER}\nnameserver {lab_addresses.NEIGHBOUR_IPV6}\n")
-    stack, answers = PeerStack(attach_user_peer()), {}
+    stack, answers = IpPeer(attach_user_peer()), {}
     for name in ("www.example", lab_addresses.UNKNOWN_NAME):
         for protocol in ("UDP", "TCP"):
             asked = question(name)
@@ -81,7 +81,7 @@ def test_names_are_resolved_by_ipv6(attach_user_peer, resolv_conf, ipv6_lab, cla
 
 @pytest.mark.claim("user/ip6-tcp-out")
 def test_tcp_reaches_others(user_peer, ipv6_lab, claim):
-    stack, outcomes = PeerStack(user_peer), {}
+    stack, outcomes = IpPeer(user_peer), {}
     for address in (lab_addresses.NEIGHBOUR_IPV6, OUTSIDE):
         outcomes[address] = echoed(stack, address, ECHO_PORT)["TCP"]
     outcomes["a closed port"] = ask_stream(stack, OUTSIDE, CLOSED_PORT, b"?", bool)
@@ -94,7 +94,7 @@ def test_tcp_reaches_others(user_peer, ipv6_lab, claim):
 @pytest.mark.claim("user/ip6-udp-out")
 @pytest.mark.usefixtures("ipv6_lab")
 def test_udp_reaches_others(user_peer, claim):
-    stack, outcomes = PeerStack(user_peer), {}
+    stack, outcomes = IpPeer(user_peer), {}
     for address in (lab_addresses.NEIGHBOUR_IPV6, OUTSIDE):
         outcomes[address] = echoed(stack, address, ECHO_PORT)["UDP"]
     outcomes["a closed port"] = stack.ask_datagram(OUTSIDE, CLOSED_PORT, b"?")
@@ -105,7 +105,7 @@ def test_udp_reaches_others(user_peer, claim):
 
 @pytest.mark.claim("user/ip6-big-answer")
 def test_a_big_datagram_comes_in_fragments(user_peer, long_answers, claim):
-    stack, length = PeerStack(user_peer), 3000
+    stack, length = IpPeer(user_peer), 3000
     small = stack.ask_datagram(long_answers.address, long_answers.port, b"1000")
     assert isinstance(small, Datagram), "not even a small answer arrives"
     assert small.content == answer_of(1000)
@@ -120,7 +120,7 @@ def test_a_big_datagram_comes_in_fragments(user_peer, long_answers, claim):
 
 @pytest.mark.claim("user/ip6-fragments")
 def test_fragments_of_the_guest_are_put_together(user_peer, long_answers, claim):
-    stack, large, small = PeerStack(user_peer), answer_of(3000), b"10"
+    stack, large, small = IpPeer(user_peer), answer_of(3000), b"10"
     for piece in stack.fragments(OUTSIDE, long_answers.port, large):
         user_peer.send(piece)
     # Frames are dealt with as they come.
@@ -135,28 +135,28 @@ def test_fragments_of_the_guest_are_put_together(user_peer, long_answers, claim)
 @pytest.mark.claim("user/ip6-ping-gateway")
 @pytest.mark.parametrize("address", [HOST, RESOLVER, ROUTER, "fe80::3"])
 def test_host_and_resolver_answer_ping(user_peer, claim, address):
-    answer = ask_echo(PeerStack(user_peer), address)
+    answer = ask_echo(IpPeer(user_peer), address)
     seen = claim.sees(shown(answer))
-    assert answer == Echoed(address, code=0, same=True), seen
+    assert answer == PingAnswer(address, code=0, same=True), seen
 
 
 @pytest.mark.claim("user/ip6-ping-outside-open")
 @pytest.mark.usefixtures("ipv6_lab")
 def test_ping_passes_where_the_gate_is_open(bench, host_with_open_gate, attach_user_peer, claim):
     with bench.varied(station=host_with_open_gate):
-        stack = PeerStack(attach_user_peer())
+        stack = IpPeer(attach_user_peer())
     answer = ask_echo(stack, OUTSIDE)
     seen = claim.sees(shown(answer))
-    assert answer == Echoed(OUTSIDE, code=0, same=True), seen
+    assert answer == PingAnswer(OUTSIDE, code=0, same=True), seen
 
 
 @pytest.mark.claim("user/ip6-ping-outside-raw")
 @pytest.mark.usefixtures("ipv6_lab")
 def test_ping_passes_by_raw_sockets(attach_peer, claim):
-    stack = PeerStack(attach_peer(netdev(capabilities=("net_raw",))))
+    stack = IpPeer(attach_peer(netdev(capabilities=("net_raw",))))
     answer = ask_echo(stack, OUTSIDE)
     seen = claim.sees(shown(answer))
-    if answer != Echoed(OUTSIDE, code=0, same=True):
+    if answer != PingAnswer(OUTSIDE, code=0, same=True):
         assert answer == Told(ROUTER, UNREACHABLE, NO_ROUTE), seen
         assert stack.ask_datagram(OUTSIDE, ECHO_PORT, b"?"), "there is no way there at all"
         claim.deviates(name="no-route")
@@ -165,7 +165,7 @@ def test_ping_passes_by_raw_sockets(attach_peer, claim):
 @pytest.mark.claim("user/ip6-traceroute")
 @pytest.mark.usefixtures("ipv6_lab")
 def test_the_routers_on_the_way_are_told(user_peer, claim):
-    stack, port = PeerStack(user_peer), 33434
+    stack, port = IpPeer(user_peer), 33434
     hops = [stack.ask_datagram(OUTSIDE, port + hop, b"?", time_to_live=hop) for hop in (1, 2, 3)]
     claim.sees("; ".join(str(hop) if hop else "*" for hop in hops))
     assert hops == [
@@ -190,7 +190,7 @@ def test_a_forward_may_be_bound_to_an_ipv6_address(bench, claim):
 def test_tftp_is_served_by_ipv6(attach_user_peer, served_folder, claim):
     content = secrets.token_bytes(100)
     (served_folder / "file").write_bytes(content)
-    answer = PeerStack(attach_user_peer(f"tftp={served_folder}")).ask_datagram(HOST, TFTP_PORT, READ_FILE)
+    answer = IpPeer(attach_user_peer(f"tftp={served_folder}")).ask_datagram(HOST, TFTP_PORT, READ_FILE)
     seen = claim.sees(str(answer or "no answer"))
     assert isinstance(answer, Datagram), seen
     assert (answer.source, answer.content) == (HOST, b"\0\3\0\1" + content), seen
@@ -200,7 +200,7 @@ def test_tftp_is_served_by_ipv6(attach_user_peer, served_folder, claim):
 def test_an_isolated_guest_reaches_nobody(attach_user_peer, served_folder, ipv6_lab, claim):
     (served_folder / "file").write_bytes(b"what is served")
     peer = attach_user_peer("restrict=on", f"tftp={served_folder}")
-    stack = PeerStack(peer)
+    stack = IpPeer(peer)
     refused = {
         "TCP to the host": ask_stream(stack, HOST, LOOPBACK_PORT, b"?", bool),
         "TCP outside": ask_stream(stack, OUTSIDE, ECHO_PORT, b"?", bool),

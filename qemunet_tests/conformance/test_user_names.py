@@ -8,8 +8,8 @@ import pytest
 from qemunet_tests.deadline import Deadline
 from qemunet_tests.network import lab_addresses
 from qemunet_tests.network.dnsmasq import StubResolver
+from qemunet_tests.observe.ip_peer import Datagram, IpPeer, Told
 from qemunet_tests.observe.peer_dns import ask_by_peer, ask_by_station, askers_of, is_truncated, meant, question
-from qemunet_tests.observe.peer_stack import Datagram, PeerStack, Told
 
 RESOLVER, IPV6_RESOLVER = "10.0.2.3", "fec0::3"
 #: RFC 792: a destination unreachable, and why.
@@ -31,7 +31,7 @@ def asked_stations(lab, name):
 
 @pytest.mark.claim("user/dns-tcp")
 def test_names_are_resolved_by_tcp_too(user_peer, lab, claim):
-    stack = PeerStack(user_peer)
+    stack = IpPeer(user_peer)
     for name in ("www.example", lab_addresses.UNKNOWN_NAME):
         right = ask_by_station(lab.host, lab_addresses.ROUTER, question(name), "TCP")
         told = ask_by_peer(stack, RESOLVER, question(name), "TCP")
@@ -47,7 +47,7 @@ def test_the_first_ipv4_resolver_of_the_file_is_asked(attach_user_peer, resolv_c
         f"nameserver {lab_addresses.NEIGHBOUR}\nnameserver {lab_addresses.ROUTER}\n"
     )
     name = fresh_name()
-    answer = ask_by_peer(PeerStack(attach_user_peer()), RESOLVER, question(name))
+    answer = ask_by_peer(IpPeer(attach_user_peer()), RESOLVER, question(name))
     assert isinstance(answer, bytes), f"no answer but {meant(answer)}"
     asked = asked_stations(lab, name)
     told = claim.sees(", ".join(f"{station} asked by {' and '.join(set(by))}" for station, by in asked.items()))
@@ -59,7 +59,7 @@ def test_a_second_resolver_is_asked_where_the_first_is_dead(attach_user_peer, re
     dead = StubResolver.address
     resolv_conf(f"nameserver {dead}\nnameserver {lab_addresses.ROUTER}\n")
     name, control = fresh_name(), fresh_name()
-    stack = PeerStack(attach_user_peer())
+    stack = IpPeer(attach_user_peer())
     answer = ask_by_peer(stack, RESOLVER, question(name), within_seconds=1.0)
     # The second one is there, also for the guest.
     direct = ask_by_peer(stack, lab_addresses.ROUTER, question(control))
@@ -75,7 +75,7 @@ def test_a_second_resolver_is_asked_where_the_first_is_dead(attach_user_peer, re
 @pytest.mark.claim("user/dns-file-changes")
 def test_a_changed_file_is_noticed(attach_user_peer, resolv_conf, lab, claim):
     """Judged is when a question was put, which the machine's business cannot make earlier than it was."""
-    stack = PeerStack(attach_user_peer())
+    stack = IpPeer(attach_user_peer())
     resolv_conf(f"nameserver {lab_addresses.ROUTER}\n")
     before = fresh_name()
     assert isinstance(ask_by_peer(stack, RESOLVER, question(before)), bytes), "no answer before the file is changed"
@@ -99,7 +99,7 @@ def test_a_changed_file_is_noticed(attach_user_peer, resolv_conf, lab, claim):
 @pytest.mark.claim("user/dns-local-stub")
 def test_a_resolver_of_the_host_alone_serves_the_guest(attach_user_peer, resolv_conf, stub_resolver, lab, claim):
     resolv_conf(f"nameserver {stub_resolver.address}\n")
-    stack = PeerStack(attach_user_peer())
+    stack = IpPeer(attach_user_peer())
     asked = question(stub_resolver.name)
     right = ask_by_station(lab.host, stub_resolver.address, asked)
     told = {protocol: ask_by_peer(stack, RESOLVER, asked, protocol) for protocol in ("UDP", "TCP")}
@@ -112,7 +112,7 @@ def test_a_resolver_of_the_host_alone_serves_the_guest(attach_user_peer, resolv_
 @pytest.mark.claim("user/dns-no-resolver")
 def test_a_guest_is_told_where_there_is_no_resolver(attach_user_peer, resolv_conf, claim):
     resolv_conf(None)
-    stack = PeerStack(attach_user_peer())
+    stack = IpPeer(attach_user_peer())
     told = {protocol: ask_by_peer(stack, RESOLVER, question("www.example"), protocol) for protocol in ("UDP", "TCP")}
     claim.sees("; ".join(f"by {protocol} {meant(message)}" for protocol, message in told.items()))
     for protocol, message in told.items():
@@ -123,7 +123,7 @@ def test_a_guest_is_told_where_there_is_no_resolver(attach_user_peer, resolv_con
 def test_a_file_without_resolvers_means_the_loopback(attach_user_peer, resolv_conf, lab, claim):
     resolv_conf("search home\n")
     name = fresh_name()
-    answer = ask_by_peer(PeerStack(attach_user_peer()), RESOLVER, question(name))
+    answer = ask_by_peer(IpPeer(attach_user_peer()), RESOLVER, question(name))
     asked = asked_stations(lab, name)
     seen = claim.sees(f"{meant(answer)}; asked: {', '.join(asked) or 'nobody'}")
     assert asked == {"host": ["127.0.0.1"]}, seen
@@ -134,7 +134,7 @@ def test_a_file_without_resolvers_means_the_loopback(attach_user_peer, resolv_co
 @pytest.mark.usefixtures("ipv6_lab")
 def test_a_host_with_an_ipv6_resolver_only_serves_by_ipv6(attach_user_peer, resolv_conf, lab, claim):
     resolv_conf(f"nameserver {lab_addresses.ROUTER_IPV6}\n")
-    stack, names = PeerStack(attach_user_peer()), (fresh_name(), fresh_name())
+    stack, names = IpPeer(attach_user_peer()), (fresh_name(), fresh_name())
     by_ipv4 = ask_by_peer(stack, RESOLVER, question(names[0]))
     by_ipv6 = ask_by_peer(stack, IPV6_RESOLVER, question(names[1]))
     seen = claim.sees(f"{RESOLVER}: {meant(by_ipv4)}; {IPV6_RESOLVER}: {meant(by_ipv6)}")
@@ -147,7 +147,7 @@ def test_a_host_with_an_ipv6_resolver_only_serves_by_ipv6(attach_user_peer, reso
 @pytest.mark.claim("user/dns-big-answer")
 def test_a_big_answer_arrives_whole(attach_user_peer, resolv_conf, stub_resolver, lab, claim):
     resolv_conf(f"nameserver {stub_resolver.address}\n")
-    stack, plain = PeerStack(attach_user_peer()), question(stub_resolver.told, "TXT")
+    stack, plain = IpPeer(attach_user_peer()), question(stub_resolver.told, "TXT")
     large = question(stub_resolver.told, "TXT", largest_bytes=4096)
     right = {asked: ask_by_station(lab.host, stub_resolver.address, asked) or b"" for asked in (plain, large)}
     by_tcp = ask_by_station(lab.host, stub_resolver.address, plain, "TCP")
@@ -165,7 +165,7 @@ def test_a_big_answer_arrives_whole(attach_user_peer, resolv_conf, stub_resolver
 @pytest.mark.claim("user/dns-option-redirects")
 def test_the_address_of_the_resolver_is_only_shown(attach_user_peer, lab, claim):
     name, shown = fresh_name(), "10.0.2.53"
-    answer = ask_by_peer(PeerStack(attach_user_peer(f"dns={shown}")), shown, question(name))
+    answer = ask_by_peer(IpPeer(attach_user_peer(f"dns={shown}")), shown, question(name))
     asked = asked_stations(lab, name)
     seen = claim.sees(f"{meant(answer)}; asked: {', '.join(asked) or 'nobody'}")
     assert asked == {"router": [lab_addresses.HOST]}, seen
@@ -175,7 +175,7 @@ def test_the_address_of_the_resolver_is_only_shown(attach_user_peer, lab, claim)
 @pytest.mark.claim("user/dns-option-outside")
 def test_a_resolver_shown_outside_the_network_answers(attach_user_peer, lab, claim):
     shown, by_udp, by_tcp = "198.51.100.53", fresh_name(), fresh_name()
-    stack = PeerStack(attach_user_peer(f"dns={shown}"))
+    stack = IpPeer(attach_user_peer(f"dns={shown}"))
     answers = {
         "UDP": ask_by_peer(stack, shown, question(by_udp)),
         "TCP": ask_by_peer(stack, shown, question(by_tcp), "TCP"),

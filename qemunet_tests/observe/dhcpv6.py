@@ -5,9 +5,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from qemunet_tests.observe.ip_peer import UDP_HEADER_BYTES
 from qemunet_tests.observe.neighbours import OWN_ADDRESS, is_router_advertisement, question_for_routers
 from qemunet_tests.observe.packet_content import UDP_NUMBER, addresses_of, content_is_sound, content_of, protocol_of
-from qemunet_tests.observe.peer_stack import UDP_HEADER_BYTES
 
 if TYPE_CHECKING:
     # scapy reads the machine's interfaces when it is imported: not before the lab has been entered.

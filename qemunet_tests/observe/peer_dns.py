@@ -6,7 +6,7 @@ from pathlib import Path
 
 from qemunet_tests.isolation.station import Station
 from qemunet_tests.observe.dns import LENGTH_BYTES, SOCKETS
-from qemunet_tests.observe.peer_stack import Datagram, PeerStack, Told
+from qemunet_tests.observe.ip_peer import Datagram, IpPeer, Told
 from qemunet_tests.observe.peer_stream import Refused, ask_stream
 from qemunet_tests.timeouts import turns
 
@@ -36,9 +36,7 @@ def is_truncated(message: bytes) -> bool:
     return bool(message[2] & TRUNCATED)
 
 
-def ask_by_peer(
-    stack: PeerStack, server: str, asked: bytes, protocol: str = "UDP", within_seconds: float = 2.0
-) -> Answer:
+def ask_by_peer(stack: IpPeer, server: str, asked: bytes, protocol: str = "UDP", within_seconds: float = 2.0) -> Answer:
     """The message that comes back from where it was asked, or what comes instead."""
     if protocol == "TCP":
         said = ask_stream(stack, server, PORT, _with_length(asked), _is_whole, within_seconds)

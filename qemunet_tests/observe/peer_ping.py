@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from qemunet_tests.observe.ip_peer import IpPeer, Told, told_about
 from qemunet_tests.observe.packet_content import ICMP_NUMBER, ICMPV6_NUMBER, addresses_of, content_of, protocol_of
-from qemunet_tests.observe.peer_stack import PeerStack, Told, told_about
 
 if TYPE_CHECKING:
     # scapy reads the machine's interfaces when it is imported: not before the lab has been entered.
@@ -16,7 +16,7 @@ IDENTIFIER, NUMBER, CARRIED = 0x716E, 7, b"what qemunet sends to see it again"
 
 
 @dataclass(frozen=True)
-class Echoed:
+class PingAnswer:
     """A message that calls itself a reply: from whom, with which code, and whether it carries what was sent."""
 
     source: str
@@ -29,8 +29,8 @@ class Echoed:
 
 
 def ask_echo(
-    stack: PeerStack, address: str, within_seconds: float = 2.0, time_to_live: int = 64
-) -> Echoed | Told | None:
+    stack: IpPeer, address: str, within_seconds: float = 2.0, time_to_live: int = 64
+) -> PingAnswer | Told | None:
     """What comes of one echo request: a reply from whomever, an error, or nothing."""
     from scapy.layers.inet import ICMP
     from scapy.layers.inet6 import ICMPv6EchoRequest
@@ -44,7 +44,7 @@ def ask_echo(
     return _answer(answer, sent) if answer else None
 
 
-def _answer(frame: "Packet", sent: bytes) -> Echoed | Told | None:
+def _answer(frame: "Packet", sent: bytes) -> PingAnswer | Told | None:
     """`sent` is the whole request."""
     replies = {ICMP_NUMBER: REPLY, ICMPV6_NUMBER: IPV6_REPLY}
     number = protocol_of(frame)
@@ -53,10 +53,10 @@ def _answer(frame: "Packet", sent: bytes) -> Echoed | Told | None:
     content = content_of(frame)
     if content[0] == replies[number]:
         # Behind type, code and checksum.
-        return Echoed(addresses_of(frame)[0], content[1], content[4:] == sent[4:])
+        return PingAnswer(addresses_of(frame)[0], content[1], content[4:] == sent[4:])
     return told_about(frame, sent)
 
 
-def shown(seen: Echoed | Told | None) -> str:
+def shown(seen: PingAnswer | Told | None) -> str:
     """For people."""
     return str(seen or "no answer")

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from qemunet_tests.deadline import Deadline
+from qemunet_tests.observe.ip_peer import FIRST_OWN_PORT, LAST_OWN_PORT, IpPeer, Told, told_about
 from qemunet_tests.observe.packet_content import TCP_NUMBER, addresses_of, content_of, is_sound, protocol_of
-from qemunet_tests.observe.peer_stack import FIRST_OWN_PORT, LAST_OWN_PORT, PeerStack, Told, told_about
 from qemunet_tests.timeouts import turns
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ class Refused:
 
 
 def ask_stream(
-    stack: PeerStack, to: str, port: int, content: bytes, enough: Callable[[bytes], bool], within_seconds: float = 2.0
+    stack: IpPeer, to: str, port: int, content: bytes, enough: Callable[[bytes], bool], within_seconds: float = 2.0
 ) -> bytes | Refused | Told | None:
     """What comes back by TCP, once it is `enough` or the other end has said its last; None where nothing does."""
     connection = _Connection(stack, to, port)
@@ -48,7 +48,7 @@ def ask_stream(
 class _Connection:
     """What is known at the peer's end of a connection. Bytes of its own are counted from 0, behind the SYN."""
 
-    def __init__(self, stack: PeerStack, to: str, port: int) -> None:
+    def __init__(self, stack: IpPeer, to: str, port: int) -> None:
         self._stack, self._to, self._port = stack, to, port
         self._own_port = random.randint(FIRST_OWN_PORT, LAST_OWN_PORT)
         self._first = random.randrange(SEQUENCE_NUMBERS)

@@ -74,7 +74,7 @@ class NobodyThere(AssertionError):
         super().__init__(f"nobody answers for {address} on the peer's wire")
 
 
-class PeerStack:
+class IpPeer:
     """Addresses for a peer, and a way for what it sends: who is on its network is asked for by ARP or its like."""
 
     def __init__(self, peer: "Peer") -> None:
