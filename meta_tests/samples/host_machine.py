@@ -236,7 +236,8 @@ class HostMachine:
 
     def mend(self, fault: OnHost, remedy: str) -> None:
         """Do what the report says, word for word, or where that is no command what it means."""
-        self.type(remedy.replace("sudo ", "").partition(", or ")[0] if fault.mended is None else fault.mended)
+        command = remedy.replace("sudo ", "").partition(", or ")[0].partition("; ")[0]
+        self.type(command if fault.mended is None else fault.mended)
         self.type_at_lan(fault.mended_at_lan)
         self.become = ()
         for program in self._at_work:

@@ -1,6 +1,7 @@
 """Which suspicions are followed for which claim, and in which order."""
 
 from collections.abc import Callable, Mapping
+from weakref import WeakKeyDictionary
 
 from qemunet_tests.claims import Claim
 from qemunet_tests.diagnosis import bridge_helper, dhcp, launch, netplan
@@ -18,6 +19,8 @@ from qemunet_tests.diagnosis.lost_frame import (
 )
 from qemunet_tests.errors import Unavailable
 from qemunet_tests.host.obstacle import Obstacle
+from qemunet_tests.network.target import Target
+from qemunet_tests.observe.lease import NoLease
 
 #: Looks at one thing and returns a cause only where it has proof.
 Check = Callable[[Failure], Obstacle | None]
@@ -49,6 +52,7 @@ PATH: tuple[Check, ...] = (
     host_side.mac_elsewhere,
     routes.no_way,
     routes.by_another_link,
+    routes.behind_own_network,
     routes.answers_refused,
     routes.same_network,
     routes.address_on_port,
@@ -98,7 +102,7 @@ SPECIAL: dict[str, tuple[Check, ...]] = {
     "ping": (*PATH, launch.privileged, slirp_side.ping_gate_open, slirp_side.nobody_answers_ping),
     "ping-open": (*PATH, slirp_side.nobody_answers_ping, slirp_side.expiry_untold),
     "hops": (*PATH, slirp_side.expiry_untold),
-    "port-forward": (*PATH, guest_side.forward_elsewhere, slirp_side.lan_kept_out),
+    "port-forward": (*PATH, slirp_side.forward_translated, guest_side.forward_elsewhere, slirp_side.lan_kept_out),
     "loopback": (*PATH, slirp_side.loopback_down),
     "smb": (*PATH, slirp_side.loopback_down, slirp_side.own_name_unknown),
     "reach": (*PATH, lan_side.outside_unreachable),
@@ -108,6 +112,10 @@ SPECIAL: dict[str, tuple[Check, ...]] = {
 }
 
 
+#: What was found to keep guests from their leases, by whom it was found at.
+_no_lease: WeakKeyDictionary[Target, Check] = WeakKeyDictionary()
+
+
 def cause_of(claim: Claim, fixtures: Mapping[str, object], failure: BaseException) -> Obstacle | None:
     """The first cause that can be proven; None where none can. `fixtures` are those of the test, still alive."""
     scene = Failure.of(claim.mode, fixtures, failure, claim.diagnosis)
@@ -115,7 +123,16 @@ def cause_of(claim: Claim, fixtures: Mapping[str, object], failure: BaseExceptio
         return None
     special = dict.fromkeys(suspicion for word in claim.diagnosis for suspicion in SPECIAL[word])
     suspicions = (*(special or PATH), *LAST)
-    return next((cause for suspicion in suspicions if (cause := _followed(suspicion, scene))), None)
+    no_lease = isinstance(failure, NoLease)
+    before = _no_lease.get(scene.target) if no_lease else None
+    # What kept one claim's guest from its lease keeps the next one's from it: that is looked at first.
+    ordered = (before, *suspicions) if before in suspicions else suspicions
+    for suspicion in ordered:
+        if cause := _followed(suspicion, scene):
+            if no_lease:
+                _no_lease[scene.target] = suspicion
+            return cause
+    return None
 
 
 def _followed(suspicion: Check, scene: Failure) -> Obstacle | None:

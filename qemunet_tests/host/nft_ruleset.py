@@ -128,12 +128,6 @@ class NftRule:
             self.place, f"sudo nft delete rule {chain.family} {chain.table} {chain.name} handle {self.handle}"
         )
 
-    def lets_pass(self, packet: PacketSeen) -> str:
-        """The command that lets packets like one pass it, and no others."""
-        chain = self.chain
-        at = f"{chain.family} {chain.table} {chain.name} position {self.handle}"
-        return f"sudo nft insert rule {at} {packet.words} accept"
-
 
 @dataclass(frozen=True)
 class Stop:
@@ -201,7 +195,7 @@ class Ruleset:
         passage = self._through(chain, packet, risen)
         beside = {each.name for each in self.chains if _table(each) == _table(chain)}
         for rule, certain in passage.found:
-            yield Stop(chain, Obstacle(rule.place, kept(rule.lets_pass(packet), chain, beside)), certain)
+            yield Stop(chain, Obstacle(rule.place, self.spared(rule, packet.words)), certain)
         if chain.drops and not passage.over:
             remedy = f"sudo nft add rule {chain.family} {chain.table} {chain.name} {packet.words} accept"
             obstacle = Obstacle(f"{chain.place}: {chain.base}", kept(remedy, chain, beside))
@@ -249,6 +243,12 @@ class Ruleset:
         """The rules at a hook that give a packet another destination, or may."""
         hooked = (chain for chain in self.chains if chain.hook == hook)
         return [rule for chain in hooked for rule in self._met(chain, packet) if rule.sends_elsewhere]
+
+    def spared(self, rule: NftRule, words: str) -> str:
+        """The command that lets packets, by a match of nft's, go on before a rule, and who would undo that."""
+        chain = rule.chain
+        remedy = f"sudo nft insert rule {chain.family} {chain.table} {chain.name} position {rule.handle} {words} accept"
+        return kept(remedy, chain, {each.name for each in self.chains if _table(each) == _table(chain)})
 
     def _met(self, chain: NftChain, packet: PacketSeen, above: tuple[NftChain, ...] = ()) -> Iterator[NftRule]:
         """The rules of a chain that may be about a packet, and those of the chains that they jump to.

@@ -67,6 +67,12 @@ def seconds_to_offer(guest: Guest, nic: int = 0) -> float | None:
     return None if asked is None or offered is None else offered - asked
 
 
+def asking_seconds(guest: Guest, nic: int = 0) -> float:
+    """For how long the guest has been asking, from its first DISCOVER to its last; 0 where it has not."""
+    asked = [at for kind, at in timed_dhcp_messages(guest, nic) if kind == "discover"]
+    return asked[-1] - asked[0] if asked else 0.0
+
+
 def _has_packets(capture: Path) -> bool:
     pcap_header_bytes = 24
     return capture.exists() and capture.stat().st_size > pcap_header_bytes

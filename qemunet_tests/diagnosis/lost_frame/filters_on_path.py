@@ -99,9 +99,10 @@ class OnTheWay:
             for port in on_the_way
             if port.mtu < size_bytes
         ]
-        older = self._of_old_tables("FORWARD") if "ip" in found.families else []
+        older = self._of_old_tables("FORWARD") if found.filters_ipv4 else []
+        elsewhere = self._sent_elsewhere("prerouting", seen_by_ip) if found.filters_ipv4 else []
         states = [each for port in on_the_way for each in _port(self.station, port, self.packet)]
-        return [*states, *narrow, *older, *filters]
+        return [*states, *narrow, *elsewhere, *older, *filters]
 
     def of_the_host(self, leaving: bool) -> list[Standing]:
         """What it meets as one of the host's own packets, QEMU's among them."""
@@ -111,7 +112,8 @@ class OnTheWay:
             for stop in self._stops(self.packet)
             if stop.family in ("ip", "ip6", "inet") and stop.hook in hooks
         ]
-        return [*found, *self._of_old_tables("OUTPUT" if leaving else "INPUT")]
+        elsewhere = self._sent_elsewhere("output", self.packet) if leaving else []
+        return [*elsewhere, *found, *self._of_old_tables("OUTPUT" if leaving else "INPUT")]
 
     def others(self) -> int:
         """How many rules there are that stop anything at all."""
@@ -120,6 +122,15 @@ class OnTheWay:
     def _stops(self, packet: PacketSeen) -> list[Stop]:
         ruleset = nft_ruleset.read(self.station.ask) or Ruleset()
         return ruleset.stops(packet, {key: more for key, more in self.risen.items() if isinstance(key, tuple)})
+
+    def _sent_elsewhere(self, hook: str, packet: PacketSeen) -> list[Standing]:
+        """Rules that surely give it another destination."""
+        ruleset = nft_ruleset.read(self.station.ask) or Ruleset()
+        return [
+            Standing(Obstacle(f"{rule.place}, which sends it elsewhere", ruleset.spared(rule, packet.words)), True)
+            for rule in ruleset.translating(hook, packet)
+            if rule.covers(packet)
+        ]
 
     def _traffic_control(self, link: str, direction: str) -> list[Standing]:
         filters = self.station.run(f"tc filter show dev {link} {direction}").text

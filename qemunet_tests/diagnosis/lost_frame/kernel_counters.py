@@ -1,6 +1,7 @@
 """What a host's kernel has thrown away, by its own counters: it knows of causes that nobody has thought of.
 
-Source: the kernel's Documentation/networking/snmp_counter.rst, and nf_conntrack(5) for /proc/net/stat.
+Source: the kernel's Documentation/networking/snmp_counter.rst and xfrm_proc.rst, and nf_conntrack(5) for
+/proc/net/stat.
 """
 
 from collections.abc import Mapping, Sequence
@@ -41,6 +42,7 @@ def counters(station: Station, links: Sequence[str]) -> dict[str, int]:
         found = {**_of_protocols(folder / "snmp"), **_of_protocols(folder / "netstat")}
         for name, columns in STATISTICS.items():
             found.update(_of_processors(folder / "stat" / name, columns))
+        found.update(_of_ipsec(folder / "xfrm_stat"))
         for link in links:
             found.update(_of_link(link))
     return found
@@ -68,6 +70,11 @@ def _of_processors(file: Path, columns: Sequence[str]) -> dict[str, int]:
     names, *rows = [line.split() for line in _lines(file)] or [[]]
     places = {column: names.index(column) for column in columns if column in names}
     return {f"{file.name}.{column}": sum(int(row[at], 16) for row in rows) for column, at in places.items()}
+
+
+def _of_ipsec(file: Path) -> dict[str, int]:
+    """A line for each error: its name, its number."""
+    return {words[0]: int(words[1]) for line in _lines(file) if len(words := line.split()) == 2}
 
 
 def _of_link(link: str) -> dict[str, int]:

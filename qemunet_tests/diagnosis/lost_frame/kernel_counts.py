@@ -2,7 +2,14 @@
 
 from qemunet_tests.diagnosis.failure import Failure
 from qemunet_tests.diagnosis.lost_frame import search
+from qemunet_tests.diagnosis.lost_frame.frame_path import Trail
+from qemunet_tests.diagnosis.lost_frame.kernel_counters import Drop
+from qemunet_tests.host import ipsec
 from qemunet_tests.host.obstacle import Obstacle
+from qemunet_tests.host.route_lookup import PacketWay, way
+
+#: What the kernel calls its counters of what IPsec has dropped.
+IPSEC = "Xfrm"
 
 #: What a counter that has risen while a packet was lost means, and what helps.
 MEANINGS = {
@@ -30,9 +37,30 @@ def dropped(scene: Failure) -> Obstacle | None:
     if trail is None:
         return None
     for drop in trail.dropped:
+        if drop.counter.startswith(IPSEC):
+            return _taken_by_ipsec(scene, trail, drop)
         if drop.counter in MEANINGS:
             reason, remedy = MEANINGS[drop.counter]
             return Obstacle(
                 f"{reason}: while it was asked ({trail.exchange.question}) the kernel counted {drop}", remedy
             )
     return None
+
+
+def _taken_by_ipsec(scene: Failure, trail: Trail, drop: Drop) -> Obstacle:
+    """A policy takes packets before the interface of any route sees them: no route and no capture shows it."""
+    host, address = scene.target.host, trail.exchange.asked.destination
+    out = way(host.ask, address, scene.bench.identity.uid) if address else None
+    source = out.source if isinstance(out, PacketWay) else None
+    # Only root is told.
+    known = ipsec.read(host.ask) or ()
+    found = [each for each in known if source and address and each.takes(source, address)]
+    counted = f"while it was asked ({trail.exchange.question}) the kernel counted {drop}"
+    if not found:
+        return Obstacle(f"a policy of IPsec on this host drops it: {counted}", "see which: sudo ip xfrm policy")
+    wants = "drops it" if found[0].blocks else f"wants it encrypted for {found[0].peer}, and there are no keys for that"
+    return Obstacle(
+        f"a policy of IPsec on this host ({found[0].spelled}) takes what it sends to {address} and {wants}: {counted}",
+        f"sudo ip xfrm policy delete {found[0].spelled}; the VPN that it belongs to sets it again at its next start: "
+        "start that, so that there are keys, or end it for good",
+    )

@@ -7,11 +7,12 @@ import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from qemunet_tests.deadline import Deadline
 from qemunet_tests.guest.guest import Guest
 from qemunet_tests.host.nft_match import PacketSeen
 from qemunet_tests.isolation.station import Station
 from qemunet_tests.network.target import Endpoint
-from qemunet_tests.observe.capture import ARP, ICMP, TCP, UDP, Packet
+from qemunet_tests.observe.capture import ARP, ICMP, TCP, UDP, GuestWire, Packet
 from qemunet_tests.observe.dhcp import DHCP_COOKIE
 from qemunet_tests.observe.dns import ask_in
 from qemunet_tests.observe.icmp import FULL_SIZE_BYTES, ping
@@ -19,6 +20,8 @@ from qemunet_tests.observe.lease import lease
 from qemunet_tests.timeouts import crowding, whole
 
 DHCP = "DHCP request"
+#: A client asks every second until it has a lease. The first of these questions may have got lost, or been under way.
+OWN_CLIENT_SECONDS, OWN_QUESTIONS = 4.0, 3
 #: Of IP and ICMP, in front of what a ping carries, and of IP and UDP.
 _HEADERS_BYTES = 28
 #: What opens a connection, with the options that Linux and libslirp's host send.
@@ -49,19 +52,26 @@ class Exchange:
 
 
 def dhcp(guest: Guest) -> Exchange:
-    """A one-time client beside the guest's own, whose lease nobody uses."""
+    """The guest's own client goes on asking; where it does not, a one-time client whose lease nobody uses."""
     mac = bytes.fromhex(guest.macs[0].replace(":", ""))
 
     def is_ours(packet: Packet) -> bool:
         return packet.kind == UDP and DHCP_COOKIE in packet.payload and mac in packet.payload[28:48]
 
+    def asks(packet: Packet) -> bool:
+        return is_ours(packet) and packet.second == 67
+
+    def ask() -> None:
+        wire, asking = GuestWire(guest), Deadline(OWN_CLIENT_SECONDS, "the guest's own client to ask again")
+        if not asking.sees(lambda: sum(asks(each) for each in wire.packets()) >= OWN_QUESTIONS, interval_seconds=0.1):
+            once = guest.tools.request_lease.format(wait_seconds=_patience(1), interface="eth0")
+            guest.run(once, within_seconds=8)
+
     return Exchange(
         DHCP,
         "offer",
-        lambda: guest.run(
-            guest.tools.request_lease.format(wait_seconds=_patience(1), interface="eth0"), within_seconds=8
-        ),
-        lambda packet: is_ours(packet) and packet.second == 67,
+        ask,
+        asks,
         lambda packet: is_ours(packet) and packet.second == 68,
         PacketSeen("udp", "0.0.0.0", "255.255.255.255", 68, 67, size_bytes=_REQUEST_BYTES),
         # To whom an offer is addressed depends on the client.

@@ -5,9 +5,12 @@ from ipaddress import IPv4Interface, ip_address
 from qemunet_tests.diagnosis.failure import Failure
 from qemunet_tests.errors import Unavailable
 from qemunet_tests.host import bridges
+from qemunet_tests.host.asking import listed
 from qemunet_tests.host.obstacle import Obstacle
-from qemunet_tests.host.route_lookup import answers_are_refused, astray, dead_end, link_to, next_hop
+from qemunet_tests.host.route_lookup import answers_are_refused, astray, dead_end, link_to, next_hop, way
+from qemunet_tests.network.host_target import addresses
 from qemunet_tests.observe.dns import used_by_qemu
+from qemunet_tests.observe.icmp import ping
 from qemunet_tests.observe.lease import lease
 
 #: Topics of claims for which the host has to send something to somebody.
@@ -41,6 +44,33 @@ def by_another_link(scene: Failure) -> Obstacle | None:
     return astray(scene.bench.station.ask, address, scene.bench.identity.uid) if address else None
 
 
+def behind_own_network(scene: Failure) -> Obstacle | None:
+    """A network of this host's own, as containers have, over the address of somebody elsewhere."""
+    address, ask = asked_for(scene), scene.bench.station.ask
+    out = way(ask, address, scene.bench.identity.uid) if address else None
+    defaults = [route for route in listed(ask, "ip", "-j", "-4", "route", "show", "default") if route.get("gateway")]
+    if address is None or isinstance(out, str) or out is None or out.gateway is not None or not defaults:
+        return None
+    with scene.bench.station.entered():
+        own = bridges.find(out.link)
+    if own is None or out.link in [route["dev"] for route in defaults]:
+        return None
+    # So that the kernel asks now who has it.
+    ping(scene.bench.station, address, count=1)
+    hop = next_hop(ask, address, scene.bench.identity.uid)
+    if hop is None or not hop.failed:
+        return None
+    networks = " and ".join(f"{each.network}" for each in addresses(scene.target.host, out.link)) or "its network"
+    there = (
+        "nobody there answers ARP for it: it is off, or elsewhere and hidden" if own.ports else "nothing is plugged in"
+    )
+    return Obstacle(
+        f"{address} is looked for at the bridge {out.link}, where this host's own network {networks} is, and {there}",
+        f"sudo ip route add {address}/32 via {defaults[0]['gateway']}; for good give {out.link} another network, where "
+        "whoever made it, as a container engine or a VPN does, keeps its settings",
+    )
+
+
 def answers_refused(scene: Failure) -> Obstacle | None:
     """A strict reverse path filter, and two ways to one machine."""
     address, station = asked_for(scene), scene.bench.station
@@ -71,12 +101,12 @@ def same_network(scene: Failure) -> Obstacle | None:
 def address_on_port(scene: Failure) -> Obstacle | None:
     """What comes in at a bridge's port belongs to the bridge, so an address on the port hears nothing."""
     address = asked_for(scene)
-    way = link_to(scene.bench.station.ask, address, scene.bench.identity.uid) if address else None
+    out = link_to(scene.bench.station.ask, address, scene.bench.identity.uid) if address else None
     with scene.bench.station.entered():
         every = bridges.read()
     for bridge in every:
         for port in bridge.uplinks:
-            if port.name == way or (scene.on_lan and bridge.name == scene.target.bridge and port.has_routes):
+            if port.name == out or (scene.on_lan and bridge.name == scene.target.bridge and port.has_routes):
                 return Obstacle(
                     f"{port.name} is in {bridge.name} and still has this host's address and routes: what comes in "
                     f"there is given to {bridge.name}",

@@ -48,10 +48,10 @@ def _followed(scene: Failure, _: int) -> Trail | None:
 
 
 def _asked(scene: Failure, guest: Guest, exchange: Exchange, links: list[str], off_path: list[str]) -> Trail:
-    """Twice, because a single question may get lost, and nothing be wrong."""
+    """Twice, because a single question may get lost, and nothing be wrong; a DHCP client asks several times itself."""
     ask = functools.partial(follow, exchange, guest, scene.bench.station, links, off_path, countable=scene.on_lan)
     first = ask()
-    return first if first.complete else ask()
+    return first if first.complete or exchange.question == probes.DHCP else ask()
 
 
 def _runs(guest: Guest) -> bool:

@@ -3,9 +3,10 @@
 import socket
 
 from qemunet_tests.diagnosis.failure import Failure
+from qemunet_tests.host import nft_ruleset
 from qemunet_tests.host.icmp import GATE, gate_opens
 from qemunet_tests.host.nft_match import PacketSeen
-from qemunet_tests.host.nft_ruleset import stops
+from qemunet_tests.host.nft_ruleset import Ruleset, stops
 from qemunet_tests.host.obstacle import Obstacle
 from qemunet_tests.observe.icmp import expiry_is_told, ping
 from qemunet_tests.observe.process import listening_sockets
@@ -39,10 +40,29 @@ def lan_kept_out(scene: Failure) -> Obstacle | None:
         protocol, _, place = listening.partition(" ")
         if not place.startswith("0.0.0.0:"):
             continue
-        asked = PacketSeen(protocol, port=int(place.rpartition(":")[2]))
-        if found := next((stop for stop in stops(scene.target.host.ask, asked) if stop.hook == "input"), None):
+        asked = PacketSeen(protocol.lower(), port=int(place.rpartition(":")[2]), to_this_host=True)
+        at_input = (stop for stop in stops(scene.target.host.ask, asked) if stop.hook == "input" and stop.certain)
+        if found := next(at_input, None):
             reason = "QEMU listens on the LAN, and the host's firewall drops what comes from there"
-            return Obstacle(f"{reason} ({found.obstacle.reason})", "let the port pass: see sudo nft list ruleset")
+            return Obstacle(f"{reason} ({found.obstacle.reason})", found.obstacle.remedy)
+    return None
+
+
+def forward_translated(scene: Failure) -> Obstacle | None:
+    """What programs of this host send to a forwarded port, the host's own packet filter may send elsewhere."""
+    if scene.guest is None or scene.on_lan:
+        return None
+    ruleset = nft_ruleset.read(scene.target.host.ask) or Ruleset()
+    for listening in listening_sockets(scene.guest, scene.target.host):
+        protocol, _, place = listening.partition(" ")
+        asked = PacketSeen(protocol.lower(), port=int(place.rpartition(":")[2]), to_this_host=True)
+        for rule in ruleset.translating("output", asked):
+            if rule.covers(asked):
+                return Obstacle(
+                    f"what this host sends to its own {protocol.upper()} port {asked.port}, which QEMU forwards, goes "
+                    f"elsewhere by {rule.place}",
+                    ruleset.spared(rule, f"{asked.words} fib daddr type local"),
+                )
     return None
 
 

@@ -12,7 +12,10 @@ from qemunet_tests.observe.icmp import FULL_SIZE_BYTES, largest_answered
 
 REST = 3
 AS_ROOT = "run the claim again as root, with the guest still yours: sudo qemunet run --target host ... --as $USER"
-LOOK = "look at what is there: sudo nft list ruleset, tc filter show dev {0} ingress, bridge -d link, ip -s link"
+LOOK = (
+    "look at what is there: sudo nft list ruleset, tc filter show dev {0} ingress, bridge -d link, ip -s link, "
+    "sudo bpftool net"
+)
 
 
 def lost_here(scene: Failure) -> Obstacle | None:
