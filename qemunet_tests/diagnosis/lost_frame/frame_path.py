@@ -46,8 +46,11 @@ class Trail:
 
     @property
     def complete(self) -> bool:
-        """Whether the answer came back to whoever had asked."""
-        return self.answered[0] > 0
+        """Whether the answer came back to whoever had asked, and the question had got to whom it was for.
+
+        A host that rejects QEMU's packets has QEMU refuse, as if it were the other machine.
+        """
+        return self.answered[0] > 0 and (bool(self.unheard) or all(self.asked))
 
     @property
     def gap(self) -> tuple[str, str, bool] | None:
