@@ -1,5 +1,6 @@
 """What is found out about a QEMU, by way of scripts that answer like one."""
 
+import resource
 import shutil
 import subprocess
 import textwrap
@@ -143,6 +144,28 @@ def test_none_installed_names_the_package(monkeypatch: pytest.MonkeyPatch) -> No
         qemu_facts.find()
     assert refusal.value.reason == "QEMU is not installed"
     assert "qemu" in refusal.value.remedy
+
+
+@pytest.mark.parametrize(
+    ("limit", "lift"), [(resource.RLIMIT_AS, "ulimit -v unlimited"), (resource.RLIMIT_DATA, "ulimit -d unlimited")]
+)
+def test_one_without_an_answer_is_not_installed_again_before_a_limit_is_lifted(
+    open_folder: Path, monkeypatch: pytest.MonkeyPatch, limit: int, lift: str
+) -> None:
+    monkeypatch.setattr(qemu_facts, "NAMES", (str(stub(open_folder, netdevs="")),))
+    monkeypatch.setattr(qemu_facts, "_known", {})
+    before = resource.getrlimit(limit)
+    with pytest.raises(Unavailable) as refusal:
+        qemu_facts.find()
+    assert refusal.value.remedy.startswith("install it again: ")
+    try:
+        resource.setrlimit(limit, (1 << 45, before[1]))
+        with pytest.raises(Unavailable) as refusal:
+            qemu_facts.find()
+    finally:
+        resource.setrlimit(limit, before)
+    assert "; it was asked under a limit of 33554432 MiB of " in refusal.value.reason
+    assert refusal.value.remedy.startswith(f"lift the limit and try again: {lift}; if it says so without one, install")
 
 
 def test_machine_without_a_default_among_the_pcs() -> None:

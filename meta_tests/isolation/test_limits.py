@@ -73,4 +73,6 @@ def test_little_memory(most_mb: int) -> None:
 
 @pytest.mark.parametrize("limits", ["--nofile=32:32", "--nofile=64:64", "--as=400000000", "--as=1200000000"])
 def test_limits_of_a_shell(limits: str) -> None:
-    require_honest(ended("prlimit", limits))
+    done = ended("prlimit", limits)
+    require_honest(done)
+    assert "install it again" not in done.stderr or "lift the limit and try again" in done.stderr

@@ -1,6 +1,7 @@
 """Memory and disk space left for guests."""
 
 import os
+import resource
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,6 +25,29 @@ class Disk:
     path: str
     free_mb: int
     writable: bool
+
+
+@dataclass(frozen=True)
+class MemoryLimit:
+    """How many bytes a process may have of something, and the shell's command that lifts that; setrlimit(2)."""
+
+    what: str
+    bytes: int
+    name: str
+    lift: str
+
+
+#: A hard limit can only be lifted where it was set.
+_LIMITS = (
+    ("addresses", "RLIMIT_AS", resource.RLIMIT_AS, "ulimit -v unlimited"),
+    ("data", "RLIMIT_DATA", resource.RLIMIT_DATA, "ulimit -d unlimited"),
+)
+
+
+def memory_limits() -> list[MemoryLimit]:
+    """The limits of memory that this process hands on to all that it starts."""
+    found = ((what, resource.getrlimit(number)[0], name, lift) for what, name, number, lift in _LIMITS)
+    return [MemoryLimit(*limit) for limit in found if limit[1] != resource.RLIM_INFINITY]
 
 
 def memory(root: Path = MACHINE) -> Memory:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from qemunet_tests.errors import HarnessError, Unavailable, UsageError
+from qemunet_tests.host import resources
 from qemunet_tests.host import system as machines
 from qemunet_tests.host.files import MACHINE, first_closed
 from qemunet_tests.host.obstacle import Obstacle
@@ -96,8 +97,22 @@ def find(requested: str | None = None, asker: Identity | None = None) -> Qemu:
                 if _known:
                     # It was asked before, and answered: nothing is missing here.
                     raise
-                raise Unavailable(str(wrong), f"install it again: {_install()}; or name another") from wrong
+                raise Unavailable(*_does_not_answer(str(wrong))) from wrong
     raise Unavailable("QEMU is not installed", _install())
+
+
+def _does_not_answer(said: str) -> tuple[str, str]:
+    """What is wrong with the QEMU that was found, and what helps: first of all more memory, where it is limited."""
+    install = f"install it again: {_install()}; or name another"
+    limits = resources.memory_limits()
+    if not limits:
+        return said, install
+    known = " and ".join(f"{each.bytes >> 20} MiB of {each.what} ({each.name})" for each in limits)
+    lift = ", ".join(each.lift for each in limits)
+    return (
+        f"{said}; it was asked under a limit of {known}",
+        f"lift the limit and try again: {lift}; if it says so without one, {install}",
+    )
 
 
 def _named(requested: str) -> Path:
