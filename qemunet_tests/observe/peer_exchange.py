@@ -139,7 +139,7 @@ def datagrams(
     ports: int = 1,
     within_seconds: float = 5.0,
 ) -> list[tuple[str, int, bytes]]:
-    """The sender, his port and the content of the datagrams that come to so many ports, until they are `count`.
+    """The sender, his port and the content of the datagrams that come to so many ports, until `count` have sent one.
 
     Without a `count`, those that have come: QEMU answers an ARP request that is sent behind them.
     """
@@ -150,7 +150,7 @@ def datagrams(
     def take(frame: "Packet") -> bool:
         if UDP in frame and frame[IP].dst == OWN and own_port <= frame[UDP].dport < own_port + ports:
             found.append((frame[IP].src, frame[UDP].sport, bytes(frame[UDP].payload)[: frame[UDP].len - 8]))
-        return tells_gateway(frame) if count is None else len(found) >= count
+        return tells_gateway(frame) if count is None else len({each[:2] for each in found}) >= count
 
     if count is None:
         peer.send(who_has_gateway(peer))
