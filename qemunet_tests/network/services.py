@@ -5,7 +5,7 @@ Everything is asked at its own station, so that what lies between it and a guest
 
 import contextlib
 import socket
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 from qemunet_tests.deadline import Deadline
@@ -27,8 +27,13 @@ def why_not(process: Process) -> str | None:
     """Why a server cannot be serving; None where it runs."""
     if (status := process.poll()) is not None:
         return f"has ended (status {status})"
+    return halted(process.pid)
+
+
+def halted(pid: int) -> str | None:
+    """Why a process cannot be doing anything; None where it may."""
     with contextlib.suppress(OSError):
-        return HALTED.get(Path(f"/proc/{process.pid}/stat").read_text().rpartition(")")[2].split()[0])
+        return HALTED.get(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0])
     return "has ended"
 
 
@@ -74,6 +79,15 @@ class Services:
     def __init__(self, watched: Watched) -> None:
         self._watched = dict(watched)
         self._on_purpose: set[str] = set()
+
+    @contextlib.contextmanager
+    def watching(self, name: str, why: Callable[[], str | None]) -> Iterator[None]:
+        """Meanwhile this is served as well, for the one test that needs it."""
+        self._watched[name] = why
+        try:
+            yield
+        finally:
+            del self._watched[name]
 
     def failing(self) -> str | None:
         """What should serve and does not, and why, as a sentence; None where all is well."""
