@@ -100,7 +100,7 @@ def forward_mangled(lab: Lab) -> None:
     alter_netdev(lab, lambda word: word.replace("hostfwd=tcp:[::1]:", "hostfwd=tcp::::1]:"), everywhere=True)
 
 
-@fault("user/ip6-tftp", cause="no answer", sentinels=(*NEAR, *FAR))
+@fault("user/ip6-tftp", cause="21 bytes from fec0::2 port 69", sentinels=(*NEAR, *FAR))
 def tftp_option_left_out(lab: Lab) -> None:
     """A management tool knows no `tftp=`."""
     set_user_option(lab, "tftp", None)
