@@ -1,5 +1,6 @@
 """Faults of what user networking tells by IPv6: advertisements, neighbours, DHCPv6, and options."""
 
+import importlib
 import re
 from typing import TYPE_CHECKING
 
@@ -18,6 +19,11 @@ if TYPE_CHECKING:
 NEIGHBOURS, ADVERTISEMENTS = ("user/ip6-neighbours",), ("user/ip6-ra-fields", "user/ip6-rdnss")
 DHCPV6 = ("user/ip6-dhcpv6-stateless", "user/ip6-dhcpv6-information")
 ADVERTISEMENT, NEIGHBOUR = {"ICMPv6ND_RA.type": 134}, {"ICMPv6ND_NA.type": 136}
+
+
+def know_dhcpv6() -> None:
+    """Have fields of DHCPv6 by their names in frames: scapy takes a packet apart with what was imported."""
+    importlib.import_module("scapy.layers.dhcp6")
 
 
 @fault("user/ip6-prefix", cause="the guest has made itself no address", sentinels=(*ADVERTISEMENTS, "user/address"))
@@ -47,7 +53,7 @@ def prefix_option_left_out(lab: Lab) -> None:
     set_user_option(lab, "ipv6-net", None)
 
 
-@fault("user/ip6-net-bad", cause="ipv6-net=fec0::/127: QEMU starts", sentinels=(*NEIGHBOURS, *ADVERTISEMENTS))
+@fault("user/ip6-net-bad", cause="ipv6-(net|host|dns)=.*: QEMU starts", sentinels=(*NEIGHBOURS, *ADVERTISEMENTS))
 def ipv6_options_swallowed(lab: Lab) -> None:
     """A wrapper in QEMU's place leaves out what it knows nothing of."""
     alter_netdev(lab, lambda word: re.sub(r",ipv6-[^,]*", "", word), everywhere=True)
@@ -117,12 +123,14 @@ def resolver_for_no_time(wire: FrameShim) -> None:
        sentinels=("user/ip6-dhcpv6-stateless", *NEIGHBOURS, *ADVERTISEMENTS))  # fmt: skip
 def another_resolver_by_dhcpv6(wire: FrameShim) -> None:
     """DHCPv6 tells another resolver."""
+    know_dhcpv6()
     wire.alter(FROM_QEMU, {"DHCP6OptDNSServers.optcode": 23}, {"DHCP6OptDNSServers.dnsservers": ["fec0::4"]})
 
 
 @fault("user/ip6-dhcpv6-server-id", cause="options 1 31", sentinels=("user/ip6-dhcpv6-stateless", *ADVERTISEMENTS))
 def resolver_as_another_option(wire: FrameShim) -> None:
     """What DHCPv6 tells of a resolver has another option's number."""
+    know_dhcpv6()
     wire.alter(FROM_QEMU, {"DHCP6OptDNSServers.optcode": 23}, {"DHCP6OptDNSServers.optcode": 31})
 
 
@@ -130,6 +138,7 @@ def resolver_as_another_option(wire: FrameShim) -> None:
        sentinels=("user/ip6-dhcpv6-information", *ADVERTISEMENTS))  # fmt: skip
 def addresses_by_dhcpv6(wire: FrameShim) -> None:
     """A server offers addresses by DHCPv6."""
+    know_dhcpv6()
 
     def advertise(frame: "Packet") -> "Packet":
         from scapy.layers.dhcp6 import DHCP6_Advertise
@@ -152,6 +161,7 @@ def dhcpv6_from_another_port(wire: FrameShim) -> None:
 @fault("user/ip6-boot-url-empty", cause=r"/\(none\) is offered", sentinels=(*DHCPV6, *ADVERTISEMENTS))
 def another_word_for_no_name(wire: FrameShim) -> None:
     """The boot file that is none has another name."""
+    know_dhcpv6()
     wire.alter(
         FROM_QEMU,
         {"DHCP6OptBootFileUrl.optcode": 59},
