@@ -82,7 +82,13 @@ def resolver_echoes_otherwise_by_ipv6(wire: FrameShim) -> None:
     wire.alter(FROM_QEMU, {"IPv6.src": "fec0::3", "ICMPv6EchoReply.type": 129}, {"ICMPv6EchoReply.seq": 99})
 
 
-@fault("user/ip6-ping-outside-open", "user/ip6-ping-outside-raw", cause="no answer", sentinels=(*NEAR, *FAR))
+@fault("user/ip6-ping-outside-raw", cause="no answer", sentinels=(*NEAR, *FAR))
+def echo_replies_from_outside_lost(wire: FrameShim) -> None:
+    """Nothing that calls itself an echo reply from outside gets to the guest by IPv6."""
+    wire.drop(FROM_QEMU, {"IPv6.src": lab_addresses.OUTSIDE_IPV6, "ICMPv6EchoReply.type": 129})
+
+
+@fault("user/ip6-ping-outside-open", cause="no answer", sentinels=(*NEAR, *FAR))
 def outside_ignores_ping_by_ipv6(lab: Lab) -> None:
     """The machine outside answers no echo requests by IPv6."""
     lab.outside.set_sysctl("net.ipv6.icmp.echo_ignore_all", "1")
