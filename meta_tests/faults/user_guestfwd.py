@@ -72,7 +72,7 @@ def second_server_elsewhere(lab: Lab) -> None:
     _rules(lab, lambda word: word.replace("10.0.2.101:", "10.0.3.101:"))
 
 
-@fault("user/guestfwd-command", "user/guestfwd-loopback-down", cause=", then silence",
+@fault("user/guestfwd-command", "user/guestfwd-loopback-down", cause=", then (silence|reset)",
        sentinels=("user/guestfwd-command-each", *SENTINELS))  # fmt: skip
 def ends_of_forwards_lost(wire: FrameShim) -> None:
     """The guest is not told of the end of a connection to a guest forward."""

@@ -29,7 +29,8 @@ def paths_cut_at_hyphens(lab: Lab) -> None:
     alter_netdev(lab, lambda word: word.replace("/way-in-1-:", "/way-:"), everywhere=True)
 
 
-@fault("user/hostfwd-unix-listed", cause="^nothing", sentinels=("user/hostfwd-unix", *SENTINELS))
+@fault("user/hostfwd-unix-listed", cause="^nothing",
+       sentinels=("user/hostfwd-unix", "user/hostfwd-unix-hyphen", "user/hostfwd-unix-bad"))  # fmt: skip
 def forwards_not_listed(peer: "Peer") -> None:
     """A monitor lists no forward."""
     answer_lines(peer, "info usernet", lambda line, ask: re.sub(r"\n.*HOST_FORWARD.*", "", ask(line)))

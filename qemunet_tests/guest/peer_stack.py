@@ -26,10 +26,16 @@ ADDRESS, GATEWAY = "10.0.2.15", "10.0.2.2"
 FIRST_PORT = 49152
 #: What fits into a packet of 1500 bytes, behind 20 of IPv4's header.
 FRAGMENT_BYTES = 1480
+#: linux/if_ether.h
+ETH_P_IP = 0x0800
 PROTOCOL = {"TCP": 6, "UDP": 17}
 UNREACHABLE, EXCEEDED, ECHO_REPLY, ECHO_REQUEST = 3, 11, 0, 8
 #: How long nobody looks at anything but the wire.
 LOOK_SECONDS = 0.02
+
+
+class NobodyThere(HarnessError, AssertionError):
+    """QEMU does not answer for an address that it was to have: an answer about the promise."""
 
 
 @dataclass(frozen=True)
@@ -193,9 +199,11 @@ class PeerStack:
 
     def transmit(self, packet: Packet) -> None:
         """Send an IP packet, in fragments where it needs any."""
-        mac = self._mac_of(packet.dst)
-        for part in fragment(packet, FRAGMENT_BYTES) if len(packet) > FRAGMENT_BYTES + 20 else [packet]:
-            self.peer.send(Ether(src=self.peer.mac, dst=mac) / part)
+        header = Ether(src=self.peer.mac, dst=self._mac_of(packet.dst), type=ETH_P_IP)
+        built = bytes(packet)
+        parts = fragment(packet, FRAGMENT_BYTES) if len(built) > FRAGMENT_BYTES + 20 else [built]
+        for part in parts:
+            self.peer.wire.put(bytes(header) + bytes(part))
 
     def _mac_of(self, address: str) -> str:
         network = self.address.rpartition(".")[0]
@@ -205,7 +213,7 @@ class PeerStack:
         if hop not in self.neighbours:
             self._ask_for(hop)
             if not self.until(lambda: hop in self.neighbours, 3.0):
-                raise HarnessError(f"nobody on the peer's wire says that he is {hop}")
+                raise NobodyThere(f"nobody on the peer's wire says that he is {hop}")
         return self.neighbours[hop]
 
     def _ask_for(self, address: str) -> None:
