@@ -34,7 +34,7 @@ UNREACHABLE, EXCEEDED, ECHO_REPLY, ECHO_REQUEST = 3, 11, 0, 8
 LOOK_SECONDS = 0.02
 
 
-class NobodyThere(HarnessError, AssertionError):
+class AddressUnanswered(HarnessError, AssertionError):
     """QEMU does not answer for an address that it was to have: an answer about the promise."""
 
 
@@ -213,7 +213,7 @@ class PeerStack:
         if hop not in self.neighbours:
             self._ask_for(hop)
             if not self.until(lambda: hop in self.neighbours, 3.0):
-                raise NobodyThere(f"nobody on the peer's wire says that he is {hop}")
+                raise AddressUnanswered(f"nobody on the peer's wire says that he is {hop}")
         return self.neighbours[hop]
 
     def _ask_for(self, address: str) -> None:
