@@ -117,7 +117,6 @@ def guest_ignores_ping(guest: Guest, bench: Bench) -> None:
     "bridge/lease-server",
     cause=f"the lease comes from {lab_addresses.NEIGHBOUR}",
     sentinels=(*HELPER_SENTINELS, "bridge/reach-lan"),
-    core=True,
 )
 def rogue_dhcp_server(lab: Lab) -> None:
     """A neighbour serves DHCP, with other addresses and itself as router and resolver; it is always the first."""
