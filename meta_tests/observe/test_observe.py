@@ -70,14 +70,15 @@ def test_backends_and_what_is_behind_them(guest: Guest, shared_guest: Guest, lab
     assert bridge_of(lab.host, "no-such-link") is None
 
 
+@pytest.mark.parametrize("signal", ["KILL", pytest.param("STOP", marks=pytest.mark.slow)])
 @pytest.mark.parametrize("protocol", ["TCP", "UDP"])
-def test_a_guests_service_that_is_silent_in_the_guest_is_no_witness(guest: Guest, protocol: str) -> None:
+def test_a_guests_service_that_is_silent_in_the_guest_is_no_witness(guest: Guest, protocol: str, signal: str) -> None:
     service = put_up(guest, 7009, protocol)
     service.must_answer()
-    guest.check("killall -STOP socat")
+    guest.check(f"killall -{signal} socat")
     with pytest.raises(HarnessError, match=f"given at {protocol} 7009 is silent in the guest"):
         service.must_answer()
-    guest.check("killall -KILL socat")
+    guest.run("killall -KILL socat")
 
 
 def test_who_listens(guest: Guest, shared_guest: Guest, lab: Lab) -> None:

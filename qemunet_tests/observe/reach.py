@@ -65,7 +65,7 @@ class BannerService:
     def must_answer(self) -> None:
         """Raises HarnessError where it is silent in the guest itself: whoever called it there is no witness then."""
         words = {"TCP": self.guest.tools.exchange, "UDP": self.guest.tools.send_udp}[self.protocol]
-        for patience_seconds in turns(5):
+        for patience_seconds in turns(2):
             wait = whole(patience_seconds)
             call = Endpoint("127.0.0.1", self.port).called_by(words, wait_seconds=wait)
             heard = self.guest.run(f"echo | timeout {wait + 1} {call}", within_seconds=2 * wait + 5)
