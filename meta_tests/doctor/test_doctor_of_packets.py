@@ -8,19 +8,10 @@ from typing import Any
 import pytest
 
 from meta_tests.doctor.test_doctor_on_a_machine import as_typed, begin, bound, broken, examine
+from meta_tests.faults.on_hosts.troubles import FIREWALL
 from meta_tests.planted import link_program
 from meta_tests.samples.host_machine import LAN, HostMachine
 
-#: As distributions set it up: it breaks nothing, and stands on most hosts.
-FIREWALL = """nft -f - <<'END'
-table inet filter {
-  chain input { type filter hook input priority filter; policy drop; ct state established,related accept
-    ct state invalid drop; iif "lo" accept; meta l4proto { icmp, ipv6-icmp } accept; tcp dport 22 accept
-    udp sport 67 udp dport 68 accept; tcp dport 23 drop; }
-  chain output { type filter hook output priority filter; policy accept; tcp dport 25 drop; }
-}
-END
-"""
 DNSMASQ = "dnsmasq --conf-file=/dev/null --no-daemon --user= --group= --pid-file= --port=0 --bind-interfaces"
 #: libvirt's default network, and a container engine's rules and network with one container in it.
 NEIGHBOURS = f"""
