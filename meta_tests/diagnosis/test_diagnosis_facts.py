@@ -59,7 +59,7 @@ def test_only_what_is_lost_and_has_risen_counts(tmp_path: Path) -> None:
 def test_a_counter_that_rises_is_a_cause(counter: str, cause: str | None, monkeypatch: pytest.MonkeyPatch) -> None:
     exchange: Any = SimpleNamespace(question="TCP connection")
     path = SimpleNamespace(dropped=(kernel_counters.Drop(counter, 7),), exchange=exchange)
-    monkeypatch.setattr(search, "trail_of", lambda failure: path)
+    monkeypatch.setattr(search, "incomplete_path", lambda failure: path)
     found = kernel_counts.dropped(SimpleNamespace())
     assert (found is None) == (cause is None)
     assert found is None or (cause is not None and cause in found.reason and f"{counter} 7" in found.reason)

@@ -13,7 +13,7 @@ import jsonschema
 import pytest
 
 from meta_tests.samples.results import FINDINGS, results_of, verdict_of
-from qemunet_tests.diagnosis.causes import _followed
+from qemunet_tests.diagnosis.causes import _proven
 from qemunet_tests.host.obstacle import Obstacle
 from qemunet_tests.report.session_info import SessionFacts, command, merged
 from qemunet_tests.report.session_results import exit_code, write_results
@@ -90,7 +90,7 @@ def test_results_keep_the_shape_and_name_the_machine(tmp_path: Path) -> None:
 
 
 def test_claims_broken_by_one_cause_share_its_key() -> None:
-    scene: Any = None
+    failure: Any = None
 
     def switched_off(_: Any) -> Obstacle:
         return Obstacle(f"the bridge is down, seen by {next(seen)}", "ip link set br0 up")
@@ -99,7 +99,7 @@ def test_claims_broken_by_one_cause_share_its_key() -> None:
         return Obstacle("the bridge is down", "ip link set br1 up")
 
     seen = iter(("ping", "TCP"))
-    keys = [(found := _followed(check, scene)) and found.key for check in (switched_off, switched_off, elsewhere)]
+    keys = [(found := _proven(check, failure)) and found.key for check in (switched_off, switched_off, elsewhere)]
     assert keys[0] == keys[1] != keys[2]
     assert str(keys[0]).startswith("test_report.switched_off-")
 

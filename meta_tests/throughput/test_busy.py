@@ -249,8 +249,8 @@ def test_a_second_bridge_on_the_lan_is_not_a_second_machine(bench: Bench, lab: L
         assert lease(guest)
         assert ports_of_mac(lab.host, "br-second", guest.macs[0]) == {"enp0s27"}
         assert ports_of_mac(lab.host, lab.bridge, guest.macs[0]) == {tap_of(guest)}
-        scene = Failure("bridge", bench, lab_target(lab), AssertionError())
-        assert host_side.mac_elsewhere(scene) is None
+        failure = Failure("bridge", bench, lab_target(lab), AssertionError())
+        assert host_side.mac_elsewhere(failure) is None
     finally:
         bench.discard(guest)
         for link in ("enp0s27", "br-second"):

@@ -10,26 +10,26 @@ from qemunet_tests.host.obstacle import Obstacle
 POWERLESS = ("failed to create tun device", "failed to drop privileges")
 
 
-def reads_another_list(scene: Failure) -> Obstacle | None:
+def reads_another_list(failure: Failure) -> Obstacle | None:
     """The place of the list is built into the helper."""
-    path = acl.compiled_path(str(scene.bench.helper.path))
-    if not scene.on_lan or path == acl.DEFAULT_PATH:
+    path = acl.compiled_path(str(failure.bench.helper.path))
+    if not failure.on_lan or path == acl.DEFAULT_PATH:
         return None
     return Obstacle(
-        f"{scene.bench.helper.path} reads {path} and not the documented {acl.DEFAULT_PATH}",
+        f"{failure.bench.helper.path} reads {path} and not the documented {acl.DEFAULT_PATH}",
         f"keep the access list in {path}",
     )
 
 
-def no_tun(scene: Failure) -> Obstacle | None:
+def no_tun(failure: Failure) -> Obstacle | None:
     """The helper makes taps with a device that containers often lack."""
-    return devices.obstacle_here(devices.TUN) if scene.on_lan else None
+    return devices.obstacle_here(devices.TUN) if failure.on_lan else None
 
 
-def powerless(scene: Failure) -> Obstacle | None:
+def powerless(failure: Failure) -> Obstacle | None:
     """Five causes have one message: no setuid bit, not root's, nosuid, no_new_privs, a container's bounding set."""
-    if not scene.on_lan or not any(words in str(scene.failure) for words in POWERLESS):
+    if not failure.on_lan or not any(words in str(failure.error) for words in POWERLESS):
         return None
-    uid = scene.bench.identity.uid
+    uid = failure.bench.identity.uid
     qemus = replace(credentials.read(), uid=uid, effective_uid=uid, permitted=0, effective=0, ambient=0)
-    return helper_program.unprivileged(helper_program.read(str(scene.bench.helper.path)), qemus, system.read())
+    return helper_program.unprivileged(helper_program.read(str(failure.bench.helper.path)), qemus, system.read())

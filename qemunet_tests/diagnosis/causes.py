@@ -1,4 +1,4 @@
-"""Which suspicions are followed for which claim, and in which order."""
+"""What is checked for which claim, and in which order."""
 
 from collections.abc import Callable, Mapping
 from weakref import WeakKeyDictionary
@@ -23,10 +23,10 @@ from qemunet_tests.network.target import Target
 from qemunet_tests.observe.lease import NoLease
 
 #: Looks at one thing and returns a cause only where it has proof.
-Check = Callable[[Failure], Obstacle | None]
+CauseCheck = Callable[[Failure], Obstacle | None]
 
 #: What keeps the bridge helper from handing out a tap, except for its access list.
-HELPER: tuple[Check, ...] = (
+HELPER: tuple[CauseCheck, ...] = (
     launch.helper_missing,
     bridge_helper.reads_another_list,
     bridge_helper.no_tun,
@@ -34,7 +34,7 @@ HELPER: tuple[Check, ...] = (
 )
 
 #: From the guest outwards, as a frame travels: the first thing that is wrong stops everything behind it.
-PATH: tuple[Check, ...] = (
+PATH: tuple[CauseCheck, ...] = (
     launch.port_taken,
     *HELPER,
     launch.bridge_not_allowed,
@@ -72,7 +72,7 @@ PATH: tuple[Check, ...] = (
 )
 
 #: When all else is said: the question left this host, or nobody may see whether it did.
-LAST: tuple[Check, ...] = (
+LAST: tuple[CauseCheck, ...] = (
     qemu_itself.addresses_otherwise,
     qemu_itself.passes_nothing_on,
     qemu_itself.answers_no_ping,
@@ -82,7 +82,7 @@ LAST: tuple[Check, ...] = (
 )
 
 #: What else a claim may suffer from, by the words of `diagnosis` in its TOML table. The words are read from here.
-SPECIAL: dict[str, tuple[Check, ...]] = {
+SPECIAL: dict[str, tuple[CauseCheck, ...]] = {
     "acl": (*HELPER, launch.bridge_not_allowed, launch.unlisted_allowed),
     "acl-refusal": HELPER,
     "helper": (launch.helper_missing,),
@@ -113,32 +113,32 @@ SPECIAL: dict[str, tuple[Check, ...]] = {
 
 
 #: What was found to keep guests from their leases, by whom it was found at.
-_no_lease: WeakKeyDictionary[Target, Check] = WeakKeyDictionary()
+_no_lease: WeakKeyDictionary[Target, CauseCheck] = WeakKeyDictionary()
 
 
-def cause_of(claim: Claim, fixtures: Mapping[str, object], failure: BaseException) -> Obstacle | None:
+def cause_of(claim: Claim, fixtures: Mapping[str, object], error: BaseException) -> Obstacle | None:
     """The first cause that can be proven; None where none can. `fixtures` are those of the test, still alive."""
-    scene = Failure.of(claim.mode, fixtures, failure, claim.diagnosis)
-    if scene is None:
+    failure = Failure.of(claim.mode, fixtures, error, claim.diagnosis)
+    if failure is None:
         return None
-    special = dict.fromkeys(suspicion for word in claim.diagnosis for suspicion in SPECIAL[word])
-    suspicions = (*(special or PATH), *LAST)
-    no_lease = isinstance(failure, NoLease)
-    before = _no_lease.get(scene.target) if no_lease else None
+    special = dict.fromkeys(check for word in claim.diagnosis for check in SPECIAL[word])
+    checks = (*(special or PATH), *LAST)
+    no_lease = isinstance(error, NoLease)
+    before = _no_lease.get(failure.target) if no_lease else None
     # What kept one claim's guest from its lease keeps the next one's from it: that is looked at first.
-    ordered = (before, *suspicions) if before in suspicions else suspicions
-    for suspicion in ordered:
-        if cause := _followed(suspicion, scene):
+    ordered = (before, *checks) if before in checks else checks
+    for check in ordered:
+        if cause := _proven(check, failure):
             if no_lease:
-                _no_lease[scene.target] = suspicion
+                _no_lease[failure.target] = check
             return cause
     return None
 
 
-def _followed(suspicion: Check, scene: Failure) -> Obstacle | None:
+def _proven(check: CauseCheck, failure: Failure) -> Obstacle | None:
     try:
-        found = suspicion(scene)
+        found = check(failure)
     except Unavailable:  # what a real host does not let us know
         return None
-    finder = f"{suspicion.__module__.rpartition('.')[2]}.{suspicion.__name__}"
+    finder = f"{check.__module__.rpartition('.')[2]}.{check.__name__}"
     return found.found_by(finder) if found else None

@@ -4,7 +4,7 @@ from qemunet_tests import timeouts
 from qemunet_tests.deadline import Deadline
 from qemunet_tests.diagnosis.failure import Failure
 from qemunet_tests.diagnosis.lost_frame import search
-from qemunet_tests.diagnosis.lost_frame.frame_path import Trail
+from qemunet_tests.diagnosis.lost_frame.frame_path import FramePath
 from qemunet_tests.diagnosis.lost_frame.probes import DHCP
 from qemunet_tests.diagnosis.lost_frame.where_lost import AS_ROOT
 from qemunet_tests.guest.guest import Guest
@@ -32,17 +32,17 @@ REQUEST = PacketSeen("udp", "0.0.0.0", "255.255.255.255", 68, SERVER_PORT)
 START_ONE = "start the LAN's DHCP server, or give the guest a static address"
 
 
-def _unanswered(scene: Failure) -> Trail | None:
+def _unanswered(failure: Failure) -> FramePath | None:
     """How far the request got, where it has left this host and brought nothing."""
-    trail = search.trail_of(scene) if scene.on_lan and scene.guest else None
-    return trail if trail and trail.unanswered and trail.exchange.question == DHCP else None
+    path = search.incomplete_path(failure) if failure.on_lan and failure.guest else None
+    return path if path and path.unanswered and path.exchange.question == DHCP else None
 
 
-def spoilt_on_the_way(scene: Failure) -> Obstacle | None:
+def spoilt_on_the_way(failure: Failure) -> Obstacle | None:
     """Offers that come to the guest and that it does not take."""
-    if scene.guest is None or not scene.on_lan or lease(scene.guest, within_seconds=0.0):
+    if failure.guest is None or not failure.on_lan or lease(failure.guest, within_seconds=0.0):
         return None
-    seen = checksums_of_offers(scene.guest)
+    seen = checksums_of_offers(failure.guest)
     if not seen or "right" in seen:
         return None
     how = "a wrong UDP checksum" if "wrong" in seen else "an unfinished UDP checksum (left to hardware it never met)"
@@ -52,11 +52,11 @@ def spoilt_on_the_way(scene: Failure) -> Obstacle | None:
     )
 
 
-def own_server_kept_out(scene: Failure) -> Obstacle | None:
+def own_server_kept_out(failure: Failure) -> Obstacle | None:
     """A DHCP server on this host itself, behind this host's own firewall."""
-    trail = search.trail_of(scene) if scene.on_lan else None
-    host, bridge = scene.target.host, scene.target.bridge
-    if trail is None or trail.complete or trail.exchange.question != DHCP:
+    path = search.incomplete_path(failure) if failure.on_lan else None
+    host, bridge = failure.target.host, failure.target.bridge
+    if path is None or path.complete or path.exchange.question != DHCP:
         return None
     # One that hears every interface may serve another network than this.
     if not any(server.link == bridge for server in listeners(host.ask)):
@@ -71,15 +71,15 @@ def own_server_kept_out(scene: Failure) -> Obstacle | None:
         kept_by = found[0].obstacle
         return Obstacle(f"{serves} and its own firewall keeps requests from it: {kept_by.reason}", kept_by.remedy)
     return Obstacle(f"{serves} and answers nothing: see its log, and whether its own firewall lets requests in",
-                 AS_ROOT if trail.unheard else "sudo nft list ruleset")  # fmt: skip
+                 AS_ROOT if path.unheard else "sudo nft list ruleset")  # fmt: skip
 
 
-def slow_server(scene: Failure) -> Obstacle | None:
+def slow_server(failure: Failure) -> Obstacle | None:
     """An offer that comes when nobody waits for it any more."""
-    guest = scene.guest
-    if guest is None or not scene.on_lan:
+    guest = failure.guest
+    if guest is None or not failure.on_lan:
         return None
-    if _unanswered(scene):
+    if _unanswered(failure):
         _wait_for_late_offer(guest)
     delay_seconds = seconds_to_offer(guest)
     # On a busy machine a server that runs on it is late as everything is, and is not to blame.
@@ -100,30 +100,30 @@ def _wait_for_late_offer(guest: Guest) -> None:
     )
 
 
-def tagged(scene: Failure) -> Obstacle | None:
+def tagged(failure: Failure) -> Obstacle | None:
     """A switch port that is a trunk: what comes in bears a VLAN's tag, and the guest's frames bear none."""
-    trail = _unanswered(scene)
-    if trail is None or not trail.tags:
+    path = _unanswered(failure)
+    if path is None or not path.tags:
         return None
-    last, vlans = trail.places[-1], ", ".join(map(str, trail.tags))
+    last, vlans = path.places[-1], ", ".join(map(str, path.tags))
     return Obstacle(
         f"frames come in at {last} with the tag of VLAN {vlans}, and the guest's leave without one: the switch port is "
         "a trunk, and the guest asks in another network than the DHCP server's",
         f"put the VLAN's interface into the bridge in place of {last}: sudo ip link add link {last} name "
-        f"{last}.{trail.tags[0]} type vlan id {trail.tags[0]}",
+        f"{last}.{path.tags[0]} type vlan id {path.tags[0]}",
     )
 
 
-def macs_filtered(scene: Failure) -> Obstacle | None:
+def macs_filtered(failure: Failure) -> Obstacle | None:
     """A switch that drops whatever does not bear the address of the machine at its port."""
-    trail = _unanswered(scene)
-    if trail is None or trail.unheard or scene.guest is None:
+    path = _unanswered(failure)
+    if path is None or path.unheard or failure.guest is None:
         return None
-    uplink = trail.places[-1]
-    if not offered_to_the_uplink(scene.target.host, uplink, scene.guest.macs[0]):
+    uplink = path.places[-1]
+    if not offered_to_the_uplink(failure.target.host, uplink, failure.guest.macs[0]):
         return None
     # A guest that is answered now was only not answered in time.
-    if search.answered_after_all(scene):
+    if search.answered_after_all(failure):
         return None
     return Obstacle(
         f"what is behind {uplink} admits no other MAC address than {uplink}'s own: the same DHCP request brought an "
@@ -133,33 +133,33 @@ def macs_filtered(scene: Failure) -> Obstacle | None:
     )
 
 
-def server_declines(scene: Failure) -> Obstacle | None:
+def server_declines(failure: Failure) -> Obstacle | None:
     """A server that is there and has nothing for this guest."""
-    trail = _unanswered(scene)
-    own = addresses(scene.target.host, scene.target.bridge) if trail and not trail.unheard else []
-    if trail is None or not own or scene.guest is None:
+    path = _unanswered(failure)
+    own = addresses(failure.target.host, failure.target.bridge) if path and not path.unheard else []
+    if path is None or not own or failure.guest is None:
         return None
-    server = server_that_informs(scene.target.host, trail.places[-1], str(own[0].ip))
-    if server is None or search.answered_after_all(scene):
+    server = server_that_informs(failure.target.host, path.places[-1], str(own[0].ip))
+    if server is None or search.answered_after_all(failure):
         return None
     return Obstacle(
         f"the DHCP server {server} answers this host and offers the guest nothing: it has no address left, or none for "
-        f"{scene.guest.macs[0]}",
+        f"{failure.guest.macs[0]}",
         f"see the log of {server}; give it a wider range or shorter leases, or admit that MAC address",
     )
 
 
-def no_server(scene: Failure) -> Obstacle | None:
+def no_server(failure: Failure) -> Obstacle | None:
     """The guest asks and nobody offers."""
-    trail = _unanswered(scene)
-    seen = dhcp_messages(scene.guest) if trail and scene.guest else []
-    if trail is None or scene.guest is None or "discover" not in seen or "offer" in seen:
+    path = _unanswered(failure)
+    seen = dhcp_messages(failure.guest) if path and failure.guest else []
+    if path is None or failure.guest is None or "discover" not in seen or "offer" in seen:
         return None
-    prefixes = announced_prefixes(scene.guest)
+    prefixes = announced_prefixes(failure.guest)
     by_ipv6 = f"; a router there announces {', '.join(prefixes)}: the LAN may speak IPv6 alone" if prefixes else ""
-    log = f"; if one runs, see in its log what it has against {scene.guest.macs[0]}" if trail.unheard else ""
+    log = f"; if one runs, see in its log what it has against {failure.guest.macs[0]}" if path.unheard else ""
     return Obstacle(
-        f"no DHCP server answers on the LAN behind {scene.target.bridge}: the guest asked {seen.count('discover')} "
-        f"times, its frames leave the host at {trail.places[-1]}, and no offer came in there{by_ipv6}",
+        f"no DHCP server answers on the LAN behind {failure.target.bridge}: the guest asked {seen.count('discover')} "
+        f"times, its frames leave the host at {path.places[-1]}, and no offer came in there{by_ipv6}",
         f"{START_ONE}{log}",
     )

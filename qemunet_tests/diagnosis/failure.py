@@ -23,21 +23,21 @@ class Failure:
     mode: str
     bench: Bench
     target: Target
-    failure: BaseException
+    error: BaseException
     netplan_host: NetplanHost | None = None
     topics: tuple[str, ...] = ()
 
     @classmethod
     def of(
-        cls, mode: str, fixtures: Mapping[str, object], failure: BaseException, topics: tuple[str, ...] = ()
+        cls, mode: str, fixtures: Mapping[str, object], error: BaseException, topics: tuple[str, ...] = ()
     ) -> "Failure | None":
-        """The scene of a test that had these fixtures; None where it got no bench and so nothing can be looked at."""
+        """The failure of a test that had these fixtures; None where it got no bench and so nothing can be looked at."""
         bench, target = fixtures.get("bench"), fixtures.get("target")
         if not isinstance(bench, Bench) or not isinstance(target, LabTarget | HostTarget):
             return None
         configured = fixtures.get("netplan_host")
         netplan_host = configured if isinstance(configured, NetplanHost) else None
-        return cls(mode, bench, target, failure, netplan_host, topics)
+        return cls(mode, bench, target, error, netplan_host, topics)
 
     @property
     def guest(self) -> Guest | None:

@@ -14,21 +14,21 @@ from qemunet_tests.qemu.command_line import NetdevRefused
 FORWARD = re.compile(r"Could not set up host forwarding rule '(?:tcp|udp)?:[^:]*:(\d+)-")
 
 
-def port_taken(scene: Failure) -> Obstacle | None:
+def port_taken(failure: Failure) -> Obstacle | None:
     """QEMU names the rule and neither the error nor the owner of the port."""
-    if not isinstance(scene.failure, NetdevRefused):
+    if not isinstance(failure.error, NetdevRefused):
         return None
-    match = FORWARD.search(scene.failure.complaints.refusal)
+    match = FORWARD.search(failure.error.complaints.refusal)
     return ports.read(int(match[1])).obstacle() if match else None
 
 
-def bridge_not_allowed(scene: Failure) -> Obstacle | None:
+def bridge_not_allowed(failure: Failure) -> Obstacle | None:
     """The helper says `access denied by acl file` or that it failed to parse it."""
-    if not scene.on_lan:
+    if not failure.on_lan:
         return None
-    bridge = scene.target.bridge
-    found = acl.read(acl.compiled_path(str(scene.bench.qemu.helper_path)))
-    guests = scene.bench.identity
+    bridge = failure.target.bridge
+    found = acl.read(acl.compiled_path(str(failure.bench.qemu.helper_path)))
+    guests = failure.bench.identity
     if acl.unreadable(found) or not guests.may_read(Path(found.path)):
         # The helper reads it before it takes up its privilege: root's own eyes prove nothing.
         return Obstacle(f"{found.path} cannot be read by {guests.name}", f"sudo chmod 0644 {found.path}")
@@ -51,10 +51,10 @@ def unlisted_allowed(_: Failure) -> Obstacle | None:
     return Obstacle(decision.reason, f"name the bridges that may be used, one `allow` line each, in {acl.DEFAULT_PATH}")
 
 
-def helper_missing(scene: Failure) -> Obstacle | None:
+def helper_missing(failure: Failure) -> Obstacle | None:
     """QEMU then says only `bridge helper failed`."""
-    helper = Path(scene.bench.qemu.helper_path or "")
-    if not scene.on_lan or (helper.is_file() and os.access(helper, os.X_OK)):
+    helper = Path(failure.bench.qemu.helper_path or "")
+    if not failure.on_lan or (helper.is_file() and os.access(helper, os.X_OK)):
         return None
     state = "cannot be executed" if helper.exists() else "does not exist"
     return Obstacle(
@@ -62,43 +62,43 @@ def helper_missing(scene: Failure) -> Obstacle | None:
     )
 
 
-def refused(scene: Failure) -> Obstacle | None:
+def refused(failure: Failure) -> Obstacle | None:
     """QEMU's own words, where nothing better is known."""
-    if not isinstance(scene.failure, NetdevRefused):
+    if not isinstance(failure.error, NetdevRefused):
         return None
-    return Obstacle(f"QEMU refused: {scene.failure.complaints}")
+    return Obstacle(f"QEMU refused: {failure.error.complaints}")
 
 
-def forwards(scene: Failure) -> Obstacle | None:
+def forwards(failure: Failure) -> Obstacle | None:
     """A forward that the claim says is not there."""
     rules = (
-        [line for line in scene.guest.monitor.ask("info usernet").splitlines() if "HOST_FORWARD" in line]
-        if (scene.guest)
+        [line for line in failure.guest.monitor.ask("info usernet").splitlines() if "HOST_FORWARD" in line]
+        if (failure.guest)
         else []
     )
     return Obstacle(f"QEMU forwards a port: {' '.join(rules[0].split())}", "leave hostfwd out") if rules else None
 
 
-def started_otherwise(scene: Failure) -> Obstacle | None:
+def started_otherwise(failure: Failure) -> Obstacle | None:
     """A wrapper in QEMU's place, or a configuration file, that adds or takes away network options."""
-    if scene.guest is None or scene.on_lan or not scene.guest.nics:
+    if failure.guest is None or failure.on_lan or not failure.guest.nics:
         return None
-    words = process_table.words(scene.guest.qemu.process.pid)
+    words = process_table.words(failure.guest.qemu.process.pid)
     got = [word for option, word in itertools.pairwise(words) if option == "-netdev"]
-    asked = [nic.netdev.spell(f"net{number}") for number, nic in enumerate(scene.guest.nics)]
+    asked = [nic.netdev.spell(f"net{number}") for number, nic in enumerate(failure.guest.nics)]
     if got == asked:
         return None
     return Obstacle(
         f"QEMU was started with -netdev {' '.join(got) or 'left out'} where -netdev {' '.join(asked)} was asked for",
-        f"see what stands between: {scene.bench.qemu.path} may be a wrapper",
+        f"see what stands between: {failure.bench.qemu.path} may be a wrapper",
     )
 
 
-def privileged(scene: Failure) -> Obstacle | None:
+def privileged(failure: Failure) -> Obstacle | None:
     """More than an ordinary user has: libslirp pings by raw sockets where it can."""
-    if scene.guest is None or not scene.guest.nics or scene.guest.nics[0].netdev.shares_network:
+    if failure.guest is None or not failure.guest.nics or failure.guest.nics[0].netdev.shares_network:
         return None
-    held = privileges(scene.guest)
-    if held.ordinary or scene.guest.nics[0].netdev.capabilities_needed(lambda: True):
+    held = privileges(failure.guest)
+    if held.ordinary or failure.guest.nics[0].netdev.capabilities_needed(lambda: True):
         return None
-    return Obstacle(str(held), f"run QEMU as an ordinary user, and see: getcap {scene.bench.qemu.path}")
+    return Obstacle(str(held), f"run QEMU as an ordinary user, and see: getcap {failure.bench.qemu.path}")

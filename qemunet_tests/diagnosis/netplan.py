@@ -7,9 +7,9 @@ from qemunet_tests.host.obstacle import Obstacle
 from qemunet_tests.network import lab_addresses
 
 
-def interface_named_otherwise(scene: Failure) -> Obstacle | None:
+def interface_named_otherwise(failure: Failure) -> Obstacle | None:
     """netplan says nothing of an interface that is not there: the bridge is made, without it."""
-    host = scene.netplan_host
+    host = failure.netplan_host
     if host is None or host.station.index(lab_addresses.UPLINK) is not None:
         return None
     others = [link.get("ifname") for link in host.station.netlink.get_links()]
@@ -20,9 +20,9 @@ def interface_named_otherwise(scene: Failure) -> Obstacle | None:
     )
 
 
-def networkd_not_done(scene: Failure) -> Obstacle | None:
+def networkd_not_done(failure: Failure) -> Obstacle | None:
     """Where systemd-networkd cannot do all it was told, the bridge is there and lacks its address, or its gateway."""
-    host = scene.netplan_host
+    host = failure.netplan_host
     state = host.state(lab_addresses.BRIDGE) if host else []
     if host is None or not state or "ADMIN_STATE=configured" in state:
         return None

@@ -16,10 +16,10 @@ from qemunet_tests.observe.process import tap_of
 _LISTENS = "0A"
 
 
-def spanning_tree(scene: Failure) -> Obstacle | None:
+def spanning_tree(failure: Failure) -> Obstacle | None:
     """A new port of a bridge that runs spanning tree hears and says nothing for twice the forward delay."""
-    tap = tap_of(scene.guest) if scene.guest and scene.on_lan else None
-    made = scene.bridge()
+    tap = tap_of(failure.guest) if failure.guest and failure.on_lan else None
+    made = failure.bridge()
     port = made.port(tap) if made and tap else None
     if made is None or port is None or not made.spanning_tree or port.state == "forwarding":
         return None
@@ -30,11 +30,11 @@ def spanning_tree(scene: Failure) -> Obstacle | None:
     )
 
 
-def no_spanning_tree(scene: Failure) -> Obstacle | None:
+def no_spanning_tree(failure: Failure) -> Obstacle | None:
     """A bridge that should run spanning tree and does not."""
-    names = {nic.netdev.bridge for guest in scene.bench.guests for nic in guest.nics if nic.netdev.bridge}
-    for name in sorted(names - {scene.target.bridge}):
-        made = scene.bridge(name)
+    names = {nic.netdev.bridge for guest in failure.bench.guests for nic in guest.nics if nic.netdev.bridge}
+    for name in sorted(names - {failure.target.bridge}):
+        made = failure.bridge(name)
         if made and not made.spanning_tree:
             return Obstacle(
                 f"{name} runs no spanning tree: something switched it off",
@@ -43,16 +43,16 @@ def no_spanning_tree(scene: Failure) -> Obstacle | None:
     return None
 
 
-def filtered(scene: Failure) -> Obstacle | None:
+def filtered(failure: Failure) -> Obstacle | None:
     """The host's packet filter sees what its bridge forwards: frames always, IPv4 where br_netfilter is on.
 
     Of what the guest has sent, and what it waits for, a rule is known to have stopped whatever it is about.
     """
-    here = scene.bridge() if scene.on_lan and scene.guest else None
-    if here is None or scene.guest is None:
+    here = failure.bridge() if failure.on_lan and failure.guest else None
+    if here is None or failure.guest is None:
         return None
-    ruleset = nft_ruleset.read(scene.target.host.ask) or Ruleset()
-    for seen in _seen_or_awaited(scene.guest):
+    ruleset = nft_ruleset.read(failure.target.host.ask) or Ruleset()
+    for seen in _seen_or_awaited(failure.guest):
         for stop in ruleset.stops(seen):
             if stop.certain and stop.family in here.families and stop.hook == "forward":
                 return Obstacle(

@@ -22,7 +22,7 @@ SOURCES = (slice(6, 12), slice(16, 22), slice(18, 24))
 
 
 @dataclass(frozen=True)
-class Trail:
+class FramePath:
     """`places` lie in the order in which the question passes them; `asked` and `answered` say how often each saw it.
 
     `off_path` are further places that saw the question, as a bridge sees a broadcast. `largest_bytes` is the size of
@@ -80,7 +80,7 @@ def follow(
     links: Sequence[str],
     off_path: Sequence[str],
     countable: bool = True,
-) -> Trail:
+) -> FramePath:
     """Ask once and see where it passes. `links` are the places on the host beyond the guest, nearest first.
 
     They are `countable` where the guest's own frames pass them, the first being its tap: then their counters stand in
@@ -89,23 +89,23 @@ def follow(
     before, counted = counters(station, links), path_counts(station, links)
     with Wiretaps(guest, station, [*links, *off_path]) as taps:
         if taps.unheard and countable and not exchange.inward:
-            trail = _counted(exchange, guest, links, taps.unheard)
+            path = _counted(exchange, guest, links, taps.unheard)
             for _ in range(QUIET_ATTEMPTS - 1):
-                if trail.complete or trail.silent or trail.gap:
+                if path.complete or path.silent or path.gap:
                     break
-                trail = _counted(exchange, guest, links, taps.unheard)
+                path = _counted(exchange, guest, links, taps.unheard)
         else:
             exchange.provoke()
-            trail = _settled(lambda: _heard(exchange, taps, links, off_path), guest)
+            path = _settled(lambda: _heard(exchange, taps, links, off_path), guest)
     return replace(
-        trail,
+        path,
         dropped=risen(before, counters(station, links)),
         counted=more_than(counted, path_counts(station, links)),
     )
 
 
-def _settled(look: Callable[[], Trail], guest: Guest) -> Trail:
-    seen: list[Trail] = []
+def _settled(look: Callable[[], FramePath], guest: Guest) -> FramePath:
+    seen: list[FramePath] = []
 
     def without_gap() -> bool:
         seen[:] = [look()]
@@ -116,7 +116,7 @@ def _settled(look: Callable[[], Trail], guest: Guest) -> Trail:
     return seen[0]
 
 
-def _heard(exchange: Exchange, taps: Wiretaps, links: Sequence[str], off_path: Sequence[str]) -> Trail:
+def _heard(exchange: Exchange, taps: Wiretaps, links: Sequence[str], off_path: Sequence[str]) -> FramePath:
     on_the_way: list[Wiretap] = [taps.guest, *(taps.links[link] for link in links if link in taps.links)]
     if exchange.inward:
         on_the_way.reverse()
@@ -124,7 +124,7 @@ def _heard(exchange: Exchange, taps: Wiretaps, links: Sequence[str], off_path: S
     questions = [_matching(tap, exchange.asks) for tap in on_the_way]
     answers = [_matching(tap, exchange.answers) for tap in reversed(on_the_way)][::-1]
     last = taps.links.get(on_the_way[-1].place)
-    return Trail(
+    return FramePath(
         exchange,
         tuple(tap.place for tap in on_the_way),
         tuple(map(len, questions)),
@@ -140,21 +140,21 @@ def _matching(tap: Wiretap, wanted: Callable[[Packet], bool]) -> list[Packet]:
     return [each for each in tap.packets() if wanted(each)]
 
 
-def _counted(exchange: Exchange, guest: Guest, links: Sequence[str], unheard: Sequence[str]) -> Trail:
+def _counted(exchange: Exchange, guest: Guest, links: Sequence[str], unheard: Sequence[str]) -> FramePath:
     """The same by counters: what came in from the guest at its tap, and what went out behind."""
     # Read outside of what the guest's wire shows, so that whatever is seen there is counted.
     before = [_counters(link) for link in links]
     wire = GuestWire(guest)
     exchange.provoke()
 
-    def look() -> Trail:
+    def look() -> FramePath:
         questions = _matching(wire, exchange.asks)
         answers = len(_matching(wire, exchange.answers))
         more = [(now[0] - then[0], now[1] - then[1]) for then, now in zip(before, map(_counters, links), strict=True)]
         # A host's own bridge takes in what is meant for the host.
         passed = [each[0] if number == 0 or exchange.to_host else each[1] for number, each in enumerate(more)]
         back = more[-1][1 if exchange.to_host else 0] if more else 0
-        return Trail(
+        return FramePath(
             exchange,
             (wire.place, *links),
             (len(questions), *(count if count >= len(questions) else 0 for count in passed)),

@@ -14,9 +14,9 @@ LINK_SECONDS = 1.0
 OWN_ADDRESS = re.compile(r"inet (\S+)/")
 
 
-def unplugged(scene: Failure) -> Obstacle | None:
+def unplugged(failure: Failure) -> Obstacle | None:
     """A NIC without carrier, or no NIC at all."""
-    guest = scene.guest
+    guest = failure.guest
     if guest is None or not guest.nics:
         return None
     if not interfaces(guest):
@@ -31,19 +31,19 @@ def unplugged(scene: Failure) -> Obstacle | None:
     )
 
 
-def ignores_ping(scene: Failure) -> Obstacle | None:
+def ignores_ping(failure: Failure) -> Obstacle | None:
     """A setting of the guest's own kernel."""
-    if scene.guest is None or scene.guest.run("cat /proc/sys/net/ipv4/icmp_echo_ignore_all").text != "1":
+    if failure.guest is None or failure.guest.run("cat /proc/sys/net/ipv4/icmp_echo_ignore_all").text != "1":
         return None
     return Obstacle("the guest itself ignores echo requests", "in the guest: sysctl -w net.ipv4.icmp_echo_ignore_all=0")
 
 
-def forward_elsewhere(scene: Failure) -> Obstacle | None:
+def forward_elsewhere(failure: Failure) -> Obstacle | None:
     """A forward does not follow the guest: it leads to an address, whoever has it."""
-    if scene.guest is None or scene.on_lan:
+    if failure.guest is None or failure.on_lan:
         return None
-    aims = FORWARD.findall(scene.guest.monitor.ask("info usernet"))
-    own = OWN_ADDRESS.findall(scene.guest.check("ip -4 -o addr show scope global"))
+    aims = FORWARD.findall(failure.guest.monitor.ask("info usernet"))
+    own = OWN_ADDRESS.findall(failure.guest.check("ip -4 -o addr show scope global"))
     missed = [aim for aim in aims if aim not in own]
     if not missed:
         return None

@@ -8,23 +8,23 @@ from qemunet_tests.observe.bridge import bridge_of, places_of_mac, ports_of_mac
 from qemunet_tests.observe.process import tap_of
 
 
-def _bridge(scene: Failure) -> HostBridge | None:
-    return scene.bridge() if scene.on_lan else None
+def _bridge(failure: Failure) -> HostBridge | None:
+    return failure.bridge() if failure.on_lan else None
 
 
-def bridge_down(scene: Failure) -> Obstacle | None:
+def bridge_down(failure: Failure) -> Obstacle | None:
     """QEMU and its helper start without a word on a bridge that is down."""
-    bridge, name = _bridge(scene), scene.target.bridge
-    if not scene.on_lan or (bridge and bridge.up):
+    bridge, name = _bridge(failure), failure.target.bridge
+    if not failure.on_lan or (bridge and bridge.up):
         return None
     if bridge is None:
         return Obstacle(f"there is no bridge {name} on this host", f"sudo ip link add {name} type bridge")
     return Obstacle(f"the bridge {name} is down", f"sudo ip link set {name} up")
 
 
-def no_uplink(scene: Failure) -> Obstacle | None:
+def no_uplink(failure: Failure) -> Obstacle | None:
     """A bridge that connects guests only with one another."""
-    bridge = _bridge(scene)
+    bridge = _bridge(failure)
     if bridge is None or bridge.uplinks:
         return None
     return Obstacle(
@@ -33,9 +33,9 @@ def no_uplink(scene: Failure) -> Obstacle | None:
     )
 
 
-def uplink_dead(scene: Failure) -> Obstacle | None:
+def uplink_dead(failure: Failure) -> Obstacle | None:
     """An uplink that is down, without carrier, or kept from forwarding."""
-    bridge = _bridge(scene)
+    bridge = _bridge(failure)
     if bridge is None or any(port.up and port.carrier and port.state == "forwarding" for port in bridge.uplinks):
         return None
     port = bridge.uplinks[0]
@@ -49,12 +49,12 @@ def uplink_dead(scene: Failure) -> Obstacle | None:
     )
 
 
-def tap_elsewhere(scene: Failure) -> Obstacle | None:
+def tap_elsewhere(failure: Failure) -> Obstacle | None:
     """A tap that the helper made but that is not in the bridge any more."""
-    tap = tap_of(scene.guest) if scene.guest and scene.on_lan else None
+    tap = tap_of(failure.guest) if failure.guest and failure.on_lan else None
     if tap is None:
         return None
-    bridge, wanted = bridge_of(scene.target.host, tap), scene.target.bridge
+    bridge, wanted = bridge_of(failure.target.host, tap), failure.target.bridge
     if bridge == wanted:
         return None
     return Obstacle(
@@ -63,33 +63,33 @@ def tap_elsewhere(scene: Failure) -> Obstacle | None:
     )
 
 
-def mac_not_unique(scene: Failure) -> Obstacle | None:
+def mac_not_unique(failure: Failure) -> Obstacle | None:
     """Two guests with one MAC: a ping passes, bulk data stalls, and both get the same address."""
-    if scene.guest is None or not scene.on_lan:
+    if failure.guest is None or not failure.on_lan:
         return None
-    own = scene.guest.qemu.process.pid
-    others = [pid for pid in guests_with(scene.guest.macs[0], own) if pid != own]
+    own = failure.guest.qemu.process.pid
+    others = [pid for pid in guests_with(failure.guest.macs[0], own) if pid != own]
     if not others:
         return None
     return Obstacle(
-        f"another QEMU (pid {others[0]}) has a NIC with the same MAC, {scene.guest.macs[0]}",
+        f"another QEMU (pid {others[0]}) has a NIC with the same MAC, {failure.guest.macs[0]}",
         "give every guest a MAC of its own: -device ...,mac=",
     )
 
 
-def mac_elsewhere(scene: Failure) -> Obstacle | None:
+def mac_elsewhere(failure: Failure) -> Obstacle | None:
     """The bridge looks for the guest behind another port: by hand, or because somebody there sends as the guest."""
-    tap = tap_of(scene.guest) if scene.guest and scene.on_lan else None
-    if tap is None or scene.guest is None:
+    tap = tap_of(failure.guest) if failure.guest and failure.on_lan else None
+    if tap is None or failure.guest is None:
         return None
-    mac, name = scene.guest.macs[0], scene.target.bridge
-    for port, by_hand in places_of_mac(scene.target.host, name, mac):
+    mac, name = failure.guest.macs[0], failure.target.bridge
+    for port, by_hand in places_of_mac(failure.target.host, name, mac):
         if port != tap and by_hand:
             return Obstacle(
                 f"{name} takes the guest's MAC {mac} for somebody behind {port}: so says an entry written by hand",
                 f"sudo bridge fdb del {mac} dev {port} master",
             )
-    others = ports_of_mac(scene.target.host, name, mac) - {tap}
+    others = ports_of_mac(failure.target.host, name, mac) - {tap}
     if not others:
         return None
     return Obstacle(
@@ -99,12 +99,12 @@ def mac_elsewhere(scene: Failure) -> Obstacle | None:
     )
 
 
-def small_mtu(scene: Failure) -> Obstacle | None:
+def small_mtu(failure: Failure) -> Obstacle | None:
     """A smaller MTU on the way than the guest believes in: small packets pass, large ones vanish."""
-    bridge = _bridge(scene)
+    bridge = _bridge(failure)
     if bridge is None:
         return None
-    guest_mtu = int(scene.guest.check("cat /sys/class/net/eth0/mtu")) if scene.guest else 1500
+    guest_mtu = int(failure.guest.check("cat /sys/class/net/eth0/mtu")) if failure.guest else 1500
     # The bridge itself takes the smallest of its ports.
     links: list[HostBridge | BridgePort] = [*bridge.uplinks, bridge]
     smallest = min(links, key=lambda link: link.mtu)

@@ -2,7 +2,7 @@
 
 from qemunet_tests.diagnosis.failure import Failure
 from qemunet_tests.diagnosis.lost_frame import search
-from qemunet_tests.diagnosis.lost_frame.frame_path import Trail
+from qemunet_tests.diagnosis.lost_frame.frame_path import FramePath
 from qemunet_tests.diagnosis.lost_frame.kernel_counters import Drop
 from qemunet_tests.host import ipsec
 from qemunet_tests.host.obstacle import Obstacle
@@ -31,31 +31,31 @@ MEANINGS = {
 }
 
 
-def dropped(scene: Failure) -> Obstacle | None:
+def dropped(failure: Failure) -> Obstacle | None:
     """A counter of losses that has risen while the question was put."""
-    trail = search.trail_of(scene)
-    if trail is None:
+    path = search.incomplete_path(failure)
+    if path is None:
         return None
-    for drop in trail.dropped:
+    for drop in path.dropped:
         if drop.counter.startswith(IPSEC):
-            return _taken_by_ipsec(scene, trail, drop)
+            return _taken_by_ipsec(failure, path, drop)
         if drop.counter in MEANINGS:
             reason, remedy = MEANINGS[drop.counter]
             return Obstacle(
-                f"{reason}: while it was asked ({trail.exchange.question}) the kernel counted {drop}", remedy
+                f"{reason}: while it was asked ({path.exchange.question}) the kernel counted {drop}", remedy
             )
     return None
 
 
-def _taken_by_ipsec(scene: Failure, trail: Trail, drop: Drop) -> Obstacle:
+def _taken_by_ipsec(failure: Failure, path: FramePath, drop: Drop) -> Obstacle:
     """A policy takes packets before the interface of any route sees them: no route and no capture shows it."""
-    host, address = scene.target.host, trail.exchange.asked.destination
-    out = way(host.ask, address, scene.bench.identity.uid) if address else None
+    host, address = failure.target.host, path.exchange.asked.destination
+    out = way(host.ask, address, failure.bench.identity.uid) if address else None
     source = out.source if isinstance(out, PacketWay) else None
     # Only root is told.
     known = ipsec.read(host.ask) or ()
     found = [each for each in known if source and address and each.takes(source, address)]
-    counted = f"while it was asked ({trail.exchange.question}) the kernel counted {drop}"
+    counted = f"while it was asked ({path.exchange.question}) the kernel counted {drop}"
     if not found:
         return Obstacle(f"a policy of IPsec on this host drops it: {counted}", "see which: sudo ip xfrm policy")
     wants = "drops it" if found[0].blocks else f"wants it encrypted for {found[0].peer}, and there are no keys for that"

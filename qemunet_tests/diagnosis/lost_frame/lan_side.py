@@ -20,10 +20,10 @@ def no_resolver(_: Failure) -> Obstacle | None:
     )
 
 
-def resolver_silent(scene: Failure) -> Obstacle | None:
+def resolver_silent(failure: Failure) -> Obstacle | None:
     """libslirp asks the first IPv4 nameserver and no other, dead or not."""
     found = resolver.read()
-    if found.used is None or host_answers(scene.target.host, found.used, scene.target.names[0]):
+    if found.used is None or host_answers(failure.target.host, found.used, failure.target.names[0]):
         return None
     rest = ", and libslirp asks no other" if len(found.ipv4) > 1 else ""
     return Obstacle(
@@ -32,24 +32,24 @@ def resolver_silent(scene: Failure) -> Obstacle | None:
     )
 
 
-def outside_unreachable(scene: Failure) -> Obstacle | None:
+def outside_unreachable(failure: Failure) -> Obstacle | None:
     """What the host cannot reach itself, its guests in user mode cannot either."""
-    return _unreachable(scene, scene.target.far_echo)
+    return _unreachable(failure, failure.target.far_echo)
 
 
-def lan_unreachable(scene: Failure) -> Obstacle | None:
+def lan_unreachable(failure: Failure) -> Obstacle | None:
     """The same of the host's own LAN."""
-    return _unreachable(scene, scene.target.neighbour_echo)
+    return _unreachable(failure, failure.target.neighbour_echo)
 
 
-def _unreachable(scene: Failure, service: Endpoint) -> Obstacle | None:
+def _unreachable(failure: Failure, service: Endpoint) -> Obstacle | None:
     try:
-        scene.target.host.connect(service.address, service.port, within_seconds=3.0).close()
+        failure.target.host.connect(service.address, service.port, within_seconds=3.0).close()
     except ConnectionRefusedError:
         return refused_by(service)
     except OSError as error:
         reason = f"the host itself does not reach {service.address} ({error.strerror or error})"
-        hop = next_hop(scene.target.host.ask, service.address)
+        hop = next_hop(failure.target.host.ask, service.address)
         if hop and hop.failed:
             nobody = f"{reason}: nobody on {hop.link} answers {_asking(hop.address)} for {hop.address}"
             return Obstacle(nobody, f"see whether {hop.address} is there and running")
@@ -77,22 +77,22 @@ def refused_by(service: Endpoint) -> Obstacle:
     )
 
 
-def other_dhcp_server(scene: Failure) -> Obstacle | None:
+def other_dhcp_server(failure: Failure) -> Obstacle | None:
     """The first offer wins, whoever made it."""
-    got = lease(scene.guest, within_seconds=0.0) if scene.guest and scene.on_lan else None
-    if got is None or got.server == scene.target.lan.server:
+    got = lease(failure.guest, within_seconds=0.0) if failure.guest and failure.on_lan else None
+    if got is None or got.server == failure.target.lan.server:
         return None
     return Obstacle(
-        f"the lease comes from {got.server}, not from the LAN's own server {scene.target.lan.server}: "
+        f"the lease comes from {got.server}, not from the LAN's own server {failure.target.lan.server}: "
         "somebody else serves DHCP there",
         f"find that machine (ip neigh show {got.server}) and stop its DHCP server",
     )
 
 
-def address_taken(scene: Failure) -> Obstacle | None:
+def address_taken(failure: Failure) -> Obstacle | None:
     """A machine that was given the address by hand, where the server gives it away as well."""
-    got = lease(scene.guest, within_seconds=0.0) if scene.guest and scene.on_lan else None
-    others = owners(scene.guest, got.address) if scene.guest and got else []
+    got = lease(failure.guest, within_seconds=0.0) if failure.guest and failure.on_lan else None
+    others = owners(failure.guest, got.address) if failure.guest and got else []
     if got is None or not others:
         return None
     return Obstacle(
@@ -101,13 +101,13 @@ def address_taken(scene: Failure) -> Obstacle | None:
     )
 
 
-def neighbour_unreachable(scene: Failure) -> Obstacle | None:
+def neighbour_unreachable(failure: Failure) -> Obstacle | None:
     """What the host cannot reach over the same bridge, its guests cannot either."""
-    if not scene.on_lan:
+    if not failure.on_lan:
         return None
-    service = scene.target.neighbour_echo
+    service = failure.target.neighbour_echo
     try:
-        scene.target.host.connect(service.address, service.port, within_seconds=3.0).close()
+        failure.target.host.connect(service.address, service.port, within_seconds=3.0).close()
     except ConnectionRefusedError:
         return refused_by(service)
     except OSError as error:

@@ -10,7 +10,7 @@ import re
 
 from qemunet_tests.diagnosis.failure import Failure
 from qemunet_tests.diagnosis.lost_frame import probes, search
-from qemunet_tests.diagnosis.lost_frame.frame_path import Trail, follow
+from qemunet_tests.diagnosis.lost_frame.frame_path import FramePath, follow
 from qemunet_tests.guest.guest import Guest
 from qemunet_tests.host.obstacle import Obstacle
 from qemunet_tests.observe.capture import ICMP, TCP, GuestWire, packet, whole_capture
@@ -35,9 +35,9 @@ _DOCUMENTED = (
 )
 
 
-def gives_no_lease(scene: Failure) -> Obstacle | None:
+def gives_no_lease(failure: Failure) -> Obstacle | None:
     """Requests that came to QEMU's own DHCP server, and what it said to them."""
-    guest = _guest_of(scene)
+    guest = _guest_of(failure)
     seen = dhcp_messages(guest) if guest else []
     asked = seen.count("discover") + seen.count("request")
     if not asked or "ack" in seen:
@@ -51,9 +51,9 @@ def gives_no_lease(scene: Failure) -> Obstacle | None:
     return Obstacle(f"{_NETWORK} offered no address, though {asked} DHCP requests of the guest came to it", _ANOTHER)
 
 
-def tells_otherwise(scene: Failure) -> Obstacle | None:
+def tells_otherwise(failure: Failure) -> Obstacle | None:
     """A lease that is not what is documented, where nobody asked for another."""
-    guest = _guest_of(scene)
+    guest = _guest_of(failure)
     if guest is None or guest.nics[0].netdev.spell("net0") != "user,id=net0":
         return None
     told = next(told_by_dhcp(guest, "ack"), None)
@@ -65,9 +65,9 @@ def tells_otherwise(scene: Failure) -> Obstacle | None:
     return Obstacle(f"{_NETWORK} told the guest by DHCP: {'; '.join(differences)}", _ANOTHER) if differences else None
 
 
-def addresses_otherwise(scene: Failure) -> Obstacle | None:
+def addresses_otherwise(failure: Failure) -> Obstacle | None:
     """Packets for the guest that bear another hardware address than the guest's: its kernel does not take them."""
-    guest = _guest_of(scene)
+    guest = _guest_of(failure)
     got = lease(guest, within_seconds=0.0) if guest else None
     if guest is None or got is None:
         return None
@@ -82,32 +82,32 @@ def addresses_otherwise(scene: Failure) -> Obstacle | None:
     )
 
 
-def answers_no_ping(scene: Failure) -> Obstacle | None:
+def answers_no_ping(failure: Failure) -> Obstacle | None:
     """Gateway and resolver, which QEMU is itself."""
-    guest = _guest_of(scene)
-    if guest is None or not any(topic.startswith("ping") for topic in scene.topics):
+    guest = _guest_of(failure)
+    if guest is None or not any(topic.startswith("ping") for topic in failure.topics):
         return None
     for address in (_GATEWAY, _RESOLVER):
         wire = GuestWire(guest)
-        trail = follow(probes.echo(guest, address), guest, scene.bench.station, [], [])
-        if trail.asked[0] and not trail.complete:
+        path = follow(probes.echo(guest, address), guest, failure.bench.station, [], [])
+        if path.asked[0] and not path.complete:
             instead = {each.source for each in wire.packets() if each.kind == ICMP and each.first == 0} - {address}
             how = f"answered with the address of {' and '.join(sorted(instead))}" if instead else "did not answer"
             return Obstacle(
-                f"{_NETWORK} {how}, though {trail.asked[0]} echo requests for {address} came to it", _ANOTHER
+                f"{_NETWORK} {how}, though {path.asked[0]} echo requests for {address} came to it", _ANOTHER
             )
     return None
 
 
-def passes_nothing_on(scene: Failure) -> Obstacle | None:
+def passes_nothing_on(failure: Failure) -> Obstacle | None:
     """What came in at one side and not out at the other, while the host itself is answered there."""
-    guest = _guest_of(scene)
-    trail = search.trail_of(scene) if guest else None
-    gap = trail.gap if trail else None
-    if trail is None or gap is None or not _host_is_answered(scene, trail):
+    guest = _guest_of(failure)
+    path = search.incomplete_path(failure) if guest else None
+    gap = path.gap if path else None
+    if path is None or gap is None or not _host_is_answered(failure, path):
         return None
     before, after, of_answer = gap
-    what = trail.exchange.answer if of_answer else trail.exchange.question
+    what = path.exchange.answer if of_answer else path.exchange.question
     way = "did not give the guest" if of_answer else "sent nothing for"
     return Obstacle(
         f"{_NETWORK} {way} the {what}, which was seen at {before} and not at {after}, though the host itself asks the "
@@ -116,24 +116,24 @@ def passes_nothing_on(scene: Failure) -> Obstacle | None:
     )
 
 
-def _guest_of(scene: Failure) -> Guest | None:
+def _guest_of(failure: Failure) -> Guest | None:
     """A guest of user mode whose QEMU runs."""
-    guest = scene.guest
+    guest = failure.guest
     if guest is None or not guest.nics or guest.nics[0].netdev.kind != "user":
         return None
     return guest if guest.qemu.how_it_ended() is None and guest.panic is None else None
 
 
-def _host_is_answered(scene: Failure, trail: Trail) -> bool:
+def _host_is_answered(failure: Failure, path: FramePath) -> bool:
     """The control: the same question, put by the host as QEMU's user."""
-    if trail.exchange.question.startswith("DNS"):
-        station, identity = scene.bench.station, scene.bench.identity
-        return all(answers_user(station, identity, used_by_qemu(), name) for name in scene.target.names)
-    service = re.fullmatch(r"(TCP|UDP) \w+ to (\S+):(\d+)", trail.exchange.question)
+    if path.exchange.question.startswith("DNS"):
+        station, identity = failure.bench.station, failure.bench.identity
+        return all(answers_user(station, identity, used_by_qemu(), name) for name in failure.target.names)
+    service = re.fullmatch(r"(TCP|UDP) \w+ to (\S+):(\d+)", path.exchange.question)
     if service is None:
         return False
-    words = [*scene.bench.identity.prefix(), "python3", "-I", "-c", _ASK, *service.groups()]
-    return scene.bench.station.ask(words).succeeded
+    words = [*failure.bench.identity.prefix(), "python3", "-I", "-c", _ASK, *service.groups()]
+    return failure.bench.station.ask(words).succeeded
 
 
 #: The lab's services send back what they get.

@@ -17,50 +17,50 @@ from qemunet_tests.observe.lease import lease
 OF_THE_LAN, OF_THE_OUTSIDE, OF_NAMES = "reach-lan", ("reach", "privilege", "ping", "ping-open", "hops"), "resolver"
 
 
-def asked_for(scene: Failure) -> str | None:
+def asked_for(failure: Failure) -> str | None:
     """The address that the host has to reach for a claim about user mode; None where there is none."""
-    if scene.on_lan:
+    if failure.on_lan:
         return None
     try:
-        if OF_NAMES in scene.topics:
+        if OF_NAMES in failure.topics:
             return used_by_qemu()
-        if OF_THE_LAN in scene.topics:
-            return scene.target.neighbour_echo.address
-        asks_outside = any(topic in OF_THE_OUTSIDE for topic in scene.topics)
-        return scene.target.far_echo.address if asks_outside else None
+        if OF_THE_LAN in failure.topics:
+            return failure.target.neighbour_echo.address
+        asks_outside = any(topic in OF_THE_OUTSIDE for topic in failure.topics)
+        return failure.target.far_echo.address if asks_outside else None
     except Unavailable:
         return None
 
 
-def no_way(scene: Failure) -> Obstacle | None:
+def no_way(failure: Failure) -> Obstacle | None:
     """No route, or a route or rule that leads nowhere."""
-    address = asked_for(scene)
-    return dead_end(scene.bench.station.ask, address, scene.bench.identity.uid) if address else None
+    address = asked_for(failure)
+    return dead_end(failure.bench.station.ask, address, failure.bench.identity.uid) if address else None
 
 
-def by_another_link(scene: Failure) -> Obstacle | None:
+def by_another_link(failure: Failure) -> Obstacle | None:
     """A route or a table of its own that covers a network of the host's, as a VPN's does."""
-    address = asked_for(scene)
-    return astray(scene.bench.station.ask, address, scene.bench.identity.uid) if address else None
+    address = asked_for(failure)
+    return astray(failure.bench.station.ask, address, failure.bench.identity.uid) if address else None
 
 
-def behind_own_network(scene: Failure) -> Obstacle | None:
+def behind_own_network(failure: Failure) -> Obstacle | None:
     """A network of this host's own, as containers have, over the address of somebody elsewhere."""
-    address, ask = asked_for(scene), scene.bench.station.ask
-    out = way(ask, address, scene.bench.identity.uid) if address else None
+    address, ask = asked_for(failure), failure.bench.station.ask
+    out = way(ask, address, failure.bench.identity.uid) if address else None
     defaults = [route for route in listed(ask, "ip", "-j", "-4", "route", "show", "default") if route.get("gateway")]
     if address is None or isinstance(out, str) or out is None or out.gateway is not None or not defaults:
         return None
-    with scene.bench.station.entered():
+    with failure.bench.station.entered():
         own = bridges.find(out.link)
     if own is None or out.link in [route["dev"] for route in defaults]:
         return None
     # So that the kernel asks now who has it.
-    ping(scene.bench.station, address, count=1)
-    hop = next_hop(ask, address, scene.bench.identity.uid)
+    ping(failure.bench.station, address, count=1)
+    hop = next_hop(ask, address, failure.bench.identity.uid)
     if hop is None or not hop.failed:
         return None
-    networks = " and ".join(f"{each.network}" for each in addresses(scene.target.host, out.link)) or "its network"
+    networks = " and ".join(f"{each.network}" for each in addresses(failure.target.host, out.link)) or "its network"
     there = (
         "nobody there answers ARP for it: it is off, or elsewhere and hidden" if own.ports else "nothing is plugged in"
     )
@@ -71,11 +71,11 @@ def behind_own_network(scene: Failure) -> Obstacle | None:
     )
 
 
-def answers_refused(scene: Failure) -> Obstacle | None:
+def answers_refused(failure: Failure) -> Obstacle | None:
     """A strict reverse path filter, and two ways to one machine."""
-    address, station = asked_for(scene), scene.bench.station
+    address, station = asked_for(failure), failure.bench.station
     with station.entered():
-        link = answers_are_refused(station.ask, address, scene.bench.identity.uid) if address else None
+        link = answers_are_refused(station.ask, address, failure.bench.identity.uid) if address else None
     if link is None:
         return None
     return Obstacle(
@@ -85,10 +85,10 @@ def answers_refused(scene: Failure) -> Obstacle | None:
     )
 
 
-def same_network(scene: Failure) -> Obstacle | None:
+def same_network(failure: Failure) -> Obstacle | None:
     """libslirp's network may be the LAN's own: the guest then looks for the LAN's machines beside itself."""
-    address = asked_for(scene)
-    got = lease(scene.guest, within_seconds=0.0) if scene.guest and address and OF_NAMES not in scene.topics else None
+    address = asked_for(failure)
+    got = lease(failure.guest, within_seconds=0.0) if failure.guest and address and OF_NAMES not in failure.topics else None
     if got is None or address is None or ip_address(address) not in IPv4Interface(got.interface).network:
         return None
     network = IPv4Interface(got.interface).network
@@ -98,15 +98,15 @@ def same_network(scene: Failure) -> Obstacle | None:
     )
 
 
-def address_on_port(scene: Failure) -> Obstacle | None:
+def address_on_port(failure: Failure) -> Obstacle | None:
     """What comes in at a bridge's port belongs to the bridge, so an address on the port hears nothing."""
-    address = asked_for(scene)
-    out = link_to(scene.bench.station.ask, address, scene.bench.identity.uid) if address else None
-    with scene.bench.station.entered():
+    address = asked_for(failure)
+    out = link_to(failure.bench.station.ask, address, failure.bench.identity.uid) if address else None
+    with failure.bench.station.entered():
         every = bridges.read()
     for bridge in every:
         for port in bridge.uplinks:
-            if port.name == out or (scene.on_lan and bridge.name == scene.target.bridge and port.has_routes):
+            if port.name == out or (failure.on_lan and bridge.name == failure.target.bridge and port.has_routes):
                 return Obstacle(
                     f"{port.name} is in {bridge.name} and still has this host's address and routes: what comes in "
                     f"there is given to {bridge.name}",
@@ -116,10 +116,10 @@ def address_on_port(scene: Failure) -> Obstacle | None:
     return None
 
 
-def wrong_neighbour(scene: Failure) -> Obstacle | None:
+def wrong_neighbour(failure: Failure) -> Obstacle | None:
     """An entry that was written by hand is believed, whoever answers."""
-    address = asked_for(scene)
-    hop = next_hop(scene.bench.station.ask, address) if address else None
+    address = asked_for(failure)
+    hop = next_hop(failure.bench.station.ask, address) if address else None
     if hop is None or not hop.by_hand:
         return None
     return Obstacle(

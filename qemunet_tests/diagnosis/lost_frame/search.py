@@ -10,7 +10,7 @@ from contextlib import suppress
 
 from qemunet_tests.diagnosis.failure import Failure
 from qemunet_tests.diagnosis.lost_frame import probes
-from qemunet_tests.diagnosis.lost_frame.frame_path import Trail, follow
+from qemunet_tests.diagnosis.lost_frame.frame_path import FramePath, follow
 from qemunet_tests.diagnosis.lost_frame.probes import Exchange
 from qemunet_tests.errors import Unavailable
 from qemunet_tests.guest.guest import Guest
@@ -24,32 +24,32 @@ from qemunet_tests.observe.process import tap_of
 NOT_OF_FRAMES = ("acl", "acl-refusal", "helper", "helper-privilege", "netplan", "port-forward", "not-reachable")
 
 
-def trail_of(scene: Failure) -> Trail | None:
+def incomplete_path(failure: Failure) -> FramePath | None:
     """The first exchange that is not complete, of those that the broken claim needs; None where all are."""
-    return _followed(scene, id(scene.failure))
+    return _followed(failure, id(failure.error))
 
 
-def answered_after_all(scene: Failure) -> bool:
+def answered_after_all(failure: Failure) -> bool:
     """Whether all is complete now: what had no answer had none in time, and what was concluded from that is wrong."""
-    return _followed.__wrapped__(scene, 0) is None
+    return _followed.__wrapped__(failure, 0) is None
 
 
 @functools.lru_cache(maxsize=1)
-def _followed(scene: Failure, _: int) -> Trail | None:
-    guest = scene.guest
-    if guest is None or not guest.nics or any(topic in NOT_OF_FRAMES for topic in scene.topics) or not _runs(guest):
+def _followed(failure: Failure, _: int) -> FramePath | None:
+    guest = failure.guest
+    if guest is None or not guest.nics or any(topic in NOT_OF_FRAMES for topic in failure.topics) or not _runs(guest):
         return None
     # Whatever a real host does not let us know keeps only its own question from being asked.
-    for exchange, links, off_path in (_over_the_lan if scene.on_lan else _through_qemu)(scene, guest):
+    for exchange, links, off_path in (_over_the_lan if failure.on_lan else _through_qemu)(failure, guest):
         with suppress(Unavailable):
-            if not (trail := _asked(scene, guest, exchange, links, off_path)).complete:
-                return trail
+            if not (path := _asked(failure, guest, exchange, links, off_path)).complete:
+                return path
     return None
 
 
-def _asked(scene: Failure, guest: Guest, exchange: Exchange, links: list[str], off_path: list[str]) -> Trail:
+def _asked(failure: Failure, guest: Guest, exchange: Exchange, links: list[str], off_path: list[str]) -> FramePath:
     """Twice, because a single question may get lost, and nothing be wrong; a DHCP client asks several times itself."""
-    ask = functools.partial(follow, exchange, guest, scene.bench.station, links, off_path, countable=scene.on_lan)
+    ask = functools.partial(follow, exchange, guest, failure.bench.station, links, off_path, countable=failure.on_lan)
     first = ask()
     return first if first.complete or exchange.question == probes.DHCP else ask()
 
@@ -58,17 +58,17 @@ def _runs(guest: Guest) -> bool:
     return guest.qemu.how_it_ended() is None and guest.panic is None
 
 
-def _over_the_lan(scene: Failure, guest: Guest) -> Iterator[tuple[Exchange, list[str], list[str]]]:
-    tap, bridge = tap_of(guest), scene.target.bridge
+def _over_the_lan(failure: Failure, guest: Guest) -> Iterator[tuple[Exchange, list[str], list[str]]]:
+    tap, bridge = tap_of(guest), failure.target.bridge
     if tap is None:
         return
-    outside, inside = [tap, *_uplinks(scene)], [tap, bridge]
+    outside, inside = [tap, *_uplinks(failure)], [tap, bridge]
     got = lease(guest, within_seconds=0.0)
     if got is None:
         yield probes.dhcp(guest), outside, [bridge]
         return
     # Whom a guest asks for a machine's MAC by IPv6, and whether it asks at all, is not followed.
-    known = [each for name in ("neighbour_echo", "far_echo") if (each := _known(scene, name))]
+    known = [each for name in ("neighbour_echo", "far_echo") if (each := _known(failure, name))]
     services = [each for each in known if each.version == 4]
     for service in services[:1]:
         yield probes.arp(guest, service.address), outside, []
@@ -80,38 +80,38 @@ def _over_the_lan(scene: Failure, guest: Guest) -> Iterator[tuple[Exchange, list
         yield probes.arp(guest, got.gateway), outside, []
         yield probes.echo(guest, got.gateway), outside, []
         yield probes.echo(guest, got.gateway, FULL_SIZE_BYTES), outside, []
-    caller = _known(scene, "caller")
-    if caller and caller is scene.target.host:
-        yield probes.arp(guest, scene.target.caller_address, to_host=True), inside, []
-        yield probes.echo(guest, scene.target.caller_address, to_host=True), inside, []
+    caller = _known(failure, "caller")
+    if caller and caller is failure.target.host:
+        yield probes.arp(guest, failure.target.caller_address, to_host=True), inside, []
+        yield probes.echo(guest, failure.target.caller_address, to_host=True), inside, []
     if caller:
-        yield probes.call(caller, got.address), inside if caller is scene.target.host else outside, []
+        yield probes.call(caller, got.address), inside if caller is failure.target.host else outside, []
 
 
-def _through_qemu(scene: Failure, guest: Guest) -> Iterator[tuple[Exchange, list[str], list[str]]]:
+def _through_qemu(failure: Failure, guest: Guest) -> Iterator[tuple[Exchange, list[str], list[str]]]:
     def way_to(address: str) -> list[str]:
-        link = link_to(scene.bench.station.ask, address, scene.bench.identity.uid)
+        link = link_to(failure.bench.station.ask, address, failure.bench.identity.uid)
         return [link] if link else []
 
     if lease(guest, within_seconds=0.0) is None:
         yield probes.dhcp(guest), [], []
         return
-    if "resolver" in scene.topics:
-        for name in scene.target.names:
+    if "resolver" in failure.topics:
+        for name in failure.target.names:
             yield probes.dns(guest, name, "10.0.2.3", used_by_qemu()), way_to(used_by_qemu()), []
-    service = _known(scene, "neighbour_echo" if "reach-lan" in scene.topics else "far_echo")
-    if service and not any(topic.startswith("ping") for topic in scene.topics):
+    service = _known(failure, "neighbour_echo" if "reach-lan" in failure.topics else "far_echo")
+    if service and not any(topic.startswith("ping") for topic in failure.topics):
         yield probes.tcp(guest, service), way_to(service.address), []
         yield probes.udp(guest, service), way_to(service.address), []
 
 
-def _known(scene: Failure, name: str):  # type: ignore[no-untyped-def]
+def _known(failure: Failure, name: str):  # type: ignore[no-untyped-def]
     try:
-        return getattr(scene.target, name)
+        return getattr(failure.target, name)
     except Unavailable:
         return None
 
 
-def _uplinks(scene: Failure) -> list[str]:
-    found = scene.bridge()
+def _uplinks(failure: Failure) -> list[str]:
+    found = failure.bridge()
     return [port.name for port in found.uplinks if port.up][:1] if found else []

@@ -13,20 +13,20 @@ from qemunet_tests.observe.process import listening_sockets
 from qemunet_tests.timeouts import turns, whole
 
 
-def loopback_down(scene: Failure) -> Obstacle | None:
+def loopback_down(failure: Failure) -> Obstacle | None:
     """The gateway's address stands for the host's loopback, and the server of smb= is talked to over it."""
-    link = scene.target.host.link("lo")
+    link = failure.target.host.link("lo")
     if link and link["state"] == "up":
         return None
     return Obstacle("the loopback interface of the host, which 10.0.2.2 stands for, is down", "sudo ip link set lo up")
 
 
-def own_name_unknown(scene: Failure) -> Obstacle | None:
+def own_name_unknown(failure: Failure) -> Obstacle | None:
     """smbd asks for the name of its host several times before it says a word."""
     name = socket.gethostname()
     for patience_seconds in turns(3):
         asking = f"timeout {whole(patience_seconds)} getent hosts {name}"
-        if scene.target.host.run(asking, within_seconds=patience_seconds + 2).succeeded:
+        if failure.target.host.run(asking, within_seconds=patience_seconds + 2).succeeded:
             return None
     return Obstacle(
         f"this host does not know its own name, {name}, and smbd waits for the resolver",
@@ -34,26 +34,26 @@ def own_name_unknown(scene: Failure) -> Obstacle | None:
     )
 
 
-def lan_kept_out(scene: Failure) -> Obstacle | None:
+def lan_kept_out(failure: Failure) -> Obstacle | None:
     """QEMU listens on the LAN, and the host's own firewall throws away what comes."""
-    for listening in listening_sockets(scene.guest, scene.target.host) if scene.guest else ():
+    for listening in listening_sockets(failure.guest, failure.target.host) if failure.guest else ():
         protocol, _, place = listening.partition(" ")
         if not place.startswith("0.0.0.0:"):
             continue
         asked = PacketSeen(protocol.lower(), port=int(place.rpartition(":")[2]), to_this_host=True)
-        at_input = (stop for stop in stops(scene.target.host.ask, asked) if stop.hook == "input" and stop.certain)
+        at_input = (stop for stop in stops(failure.target.host.ask, asked) if stop.hook == "input" and stop.certain)
         if found := next(at_input, None):
             reason = "QEMU listens on the LAN, and the host's firewall drops what comes from there"
             return Obstacle(f"{reason} ({found.obstacle.reason})", found.obstacle.remedy)
     return None
 
 
-def forward_translated(scene: Failure) -> Obstacle | None:
+def forward_translated(failure: Failure) -> Obstacle | None:
     """What programs of this host send to a forwarded port, the host's own packet filter may send elsewhere."""
-    if scene.guest is None or scene.on_lan:
+    if failure.guest is None or failure.on_lan:
         return None
-    ruleset = nft_ruleset.read(scene.target.host.ask) or Ruleset()
-    for listening in listening_sockets(scene.guest, scene.target.host):
+    ruleset = nft_ruleset.read(failure.target.host.ask) or Ruleset()
+    for listening in listening_sockets(failure.guest, failure.target.host):
         protocol, _, place = listening.partition(" ")
         asked = PacketSeen(protocol.lower(), port=int(place.rpartition(":")[2]), to_this_host=True)
         for rule in ruleset.translating("output", asked):
@@ -66,32 +66,32 @@ def forward_translated(scene: Failure) -> Obstacle | None:
     return None
 
 
-def ping_gate_open(scene: Failure) -> Obstacle | None:
+def ping_gate_open(failure: Failure) -> Obstacle | None:
     """The host lets QEMU's group open ping sockets, so that libslirp pings for the guest."""
-    groups = {scene.bench.identity.gid, *scene.bench.identity.groups}
-    with scene.bench.station.entered():
+    groups = {failure.bench.identity.gid, *failure.bench.identity.groups}
+    with failure.bench.station.entered():
         if not gate_opens(groups):
             return None
     return Obstacle(
-        f"{GATE} is {' '.join(scene.bench.station.sysctl(GATE).split())} and QEMU's group in it: the host pings for "
+        f"{GATE} is {' '.join(failure.bench.station.sysctl(GATE).split())} and QEMU's group in it: the host pings for "
         "the guest",
         f'to close the gate: sudo sysctl -w {GATE}="1 0"',
     )
 
 
-def nobody_answers_ping(scene: Failure) -> Obstacle | None:
+def nobody_answers_ping(failure: Failure) -> Obstacle | None:
     """What does not answer the host does not answer its guests."""
-    address = scene.target.far_echo.address
-    if ping(scene.bench.station, address, count=1).received:
+    address = failure.target.far_echo.address
+    if ping(failure.bench.station, address, count=1).received:
         return None
     return Obstacle(
         f"{address} answers nobody's ping, the host's as little as the guest's", "ping an address that does"
     )
 
 
-def expiry_untold(scene: Failure) -> Obstacle | None:
+def expiry_untold(failure: Failure) -> Obstacle | None:
     """Traceroute lives by the errors of the routers on the way."""
-    if expiry_is_told(scene.bench.station, scene.target.far_echo.address):
+    if expiry_is_told(failure.bench.station, failure.target.far_echo.address):
         return None
     return Obstacle(
         "the host is not told by ICMP what becomes of its packets, as when their time to live is over",

@@ -6,7 +6,7 @@ from dataclasses import replace
 from qemunet_tests.diagnosis.failure import Failure
 from qemunet_tests.diagnosis.lost_frame import filters_on_path, search
 from qemunet_tests.diagnosis.lost_frame.filters_on_path import OnTheWay, Standing
-from qemunet_tests.diagnosis.lost_frame.frame_path import Trail
+from qemunet_tests.diagnosis.lost_frame.frame_path import FramePath
 from qemunet_tests.host.obstacle import LostFrame, Obstacle
 from qemunet_tests.observe.icmp import FULL_SIZE_BYTES, largest_answered
 
@@ -18,52 +18,52 @@ LOOK = (
 )
 
 
-def lost_here(scene: Failure) -> Obstacle | None:
+def lost_here(failure: Failure) -> Obstacle | None:
     """A frame that was seen at one place of this host and not at the next.
 
     In user mode only if something is known to stand there: QEMU's own packets are also lost to a dead neighbour.
     """
-    found = _lost(scene)
-    return found[0] if found and (scene.on_lan or found[1]) else None
+    found = _lost(failure)
+    return found[0] if found and (failure.on_lan or found[1]) else None
 
 
-def lost_somewhere(scene: Failure) -> Obstacle | None:
+def lost_somewhere(failure: Failure) -> Obstacle | None:
     """The same, whether anything is known to stand there or not."""
-    found = _lost(scene)
+    found = _lost(failure)
     return found[0] if found else None
 
 
-def _lost(scene: Failure) -> tuple[Obstacle, bool] | None:
+def _lost(failure: Failure) -> tuple[Obstacle, bool] | None:
     """Between which two places a frame was lost, and whether it is known by what."""
-    trail = search.trail_of(scene)
-    gap = trail.gap if trail else None
-    if trail is None or gap is None:
+    path = search.incomplete_path(failure)
+    gap = path.gap if path else None
+    if path is None or gap is None:
         return None
     before, after, of_answer = gap
-    what = trail.exchange.answer if of_answer else trail.exchange.question
-    seen_off_path = f", though {' and '.join(trail.off_path)} itself got it" if trail.off_path and not of_answer else ""
-    means = ", by the kernel's counters," if trail.unheard else ""
+    what = path.exchange.answer if of_answer else path.exchange.question
+    seen_off_path = f", though {' and '.join(path.off_path)} itself got it" if path.off_path and not of_answer else ""
+    means = ", by the kernel's counters," if path.unheard else ""
     lost = f"the {what} was{means} seen at {before} and not at {after}{seen_off_path}: it is lost between them"
-    frame = LostFrame(what, trail.places, before, after)
-    way = _way(scene, trail, of_answer)
-    found = list(_standing_between(scene, trail, way, before, after, of_answer))
+    frame = LostFrame(what, path.places, before, after)
+    way = _way(failure, path, of_answer)
+    found = list(_standing_between(failure, path, way, before, after, of_answer))
     acted = [each.obstacle for each in found if each.acted]
     if acted:
         names = "; and ".join(each.reason for each in acted[:REST])
         return Obstacle(f"{lost}, where this stands: {names}", acted[0].remedy, lost=frame), True
-    if trail.unheard:
-        return Obstacle(f"{lost}, by something that only root may see{_counted(trail)}", AS_ROOT, lost=frame), False
-    lost = f"{lost}, by something that is not known to us{_innocent(way, found)}{_counted(trail)}"
+    if path.unheard:
+        return Obstacle(f"{lost}, by something that only root may see{_counted(path)}", AS_ROOT, lost=frame), False
+    lost = f"{lost}, by something that is not known to us{_innocent(way, found)}{_counted(path)}"
     return Obstacle(lost, LOOK.format(_link_of(before, after)), lost=frame), False
 
 
-def _way(scene: Failure, trail: Trail, of_answer: bool) -> OnTheWay:
+def _way(failure: Failure, path: FramePath, of_answer: bool) -> OnTheWay:
     """The packet that was lost, as the host saw it."""
-    packet = trail.exchange.answered if of_answer else trail.exchange.asked
-    if not scene.on_lan:
-        link = trail.places[-1] if len(trail.places) > 1 else None
-        packet = packet.at(link, None) if of_answer else replace(packet.at(None, link), user=scene.bench.identity.uid)
-    return OnTheWay(scene.bench.station, packet, trail.counted)
+    packet = path.exchange.answered if of_answer else path.exchange.asked
+    if not failure.on_lan:
+        link = path.places[-1] if len(path.places) > 1 else None
+        packet = packet.at(link, None) if of_answer else replace(packet.at(None, link), user=failure.bench.identity.uid)
+    return OnTheWay(failure.bench.station, packet, path.counted)
 
 
 def _innocent(way: OnTheWay, found: list[Standing]) -> str:
@@ -75,34 +75,34 @@ def _innocent(way: OnTheWay, found: list[Standing]) -> str:
     return f"; {count} rules that stop something stand there, and none of them is about it" if count else ""
 
 
-def _counted(trail: Trail) -> str:
-    return f"; meanwhile the kernel counted {', '.join(map(str, trail.dropped))}" if trail.dropped else ""
+def _counted(path: FramePath) -> str:
+    return f"; meanwhile the kernel counted {', '.join(map(str, path.dropped))}" if path.dropped else ""
 
 
-def hidden(scene: Failure) -> Obstacle | None:
+def hidden(failure: Failure) -> Obstacle | None:
     """An answer that nobody saw come in, where something decides about frames before anybody may see them."""
-    trail = search.trail_of(scene)
-    if trail is None or trail.complete or trail.gap or trail.exchange.inward or len(trail.places) == 1:
+    path = search.incomplete_path(failure)
+    if path is None or path.complete or path.gap or path.exchange.inward or len(path.places) == 1:
         return None
-    found = filters_on_path.hidden_from_ears(scene.bench.station, trail.places[-1])
+    found = filters_on_path.hidden_from_ears(failure.bench.station, path.places[-1])
     if not found:
         return None
     return Obstacle(
-        f"no answer to the {trail.exchange.question} was seen at {trail.places[-1]}, where {found[0].reason} decides "
+        f"no answer to the {path.exchange.question} was seen at {path.places[-1]}, where {found[0].reason} decides "
         "about what comes in before anybody can listen",
         found[0].remedy,
-        lost=_beyond(trail),
+        lost=_beyond(path),
     )
 
 
-def host_silent(scene: Failure) -> Obstacle | None:
+def host_silent(failure: Failure) -> Obstacle | None:
     """A question that the host itself should answer, and does not."""
-    trail = search.trail_of(scene)
-    if trail is None or not trail.exchange.to_host or not trail.unanswered:
+    path = search.incomplete_path(failure)
+    if path is None or not path.exchange.to_host or not path.unanswered:
         return None
-    host, last = scene.bench.station, trail.places[-1]
-    asked = OnTheWay(host, replace(trail.exchange.asked.at(last, None), to_this_host=True), trail.counted)
-    answered = OnTheWay(host, trail.exchange.answered.at(None, last), trail.counted)
+    host, last = failure.bench.station, path.places[-1]
+    asked = OnTheWay(host, replace(path.exchange.asked.at(last, None), to_this_host=True), path.counted)
+    answered = OnTheWay(host, path.exchange.answered.at(None, last), path.counted)
     found = [
         *(Standing(each, True) for each in filters_on_path.deafness_to_pings(host)),
         *asked.at_link(last, leaving=False),
@@ -111,12 +111,12 @@ def host_silent(scene: Failure) -> Obstacle | None:
         *answered.at_link(last, leaving=True),
     ]
     acted = [each.obstacle for each in found if each.acted]
-    lost = _beyond(trail)
-    reached = f"the {trail.exchange.question} reached {last}, and this host gave no answer"
+    lost = _beyond(path)
+    reached = f"the {path.exchange.question} reached {last}, and this host gave no answer"
     if not acted:
-        innocent = "" if trail.unheard else _innocent(asked, found)
-        look = AS_ROOT if trail.unheard else LOOK.format(last)
-        return Obstacle(f"{reached}{innocent}{_counted(trail)}", look, lost=lost)
+        innocent = "" if path.unheard else _innocent(asked, found)
+        look = AS_ROOT if path.unheard else LOOK.format(last)
+        return Obstacle(f"{reached}{innocent}{_counted(path)}", look, lost=lost)
     return Obstacle(
         f"{reached}, where this stands: {'; and '.join(each.reason for each in acted[:REST])}",
         acted[0].remedy,
@@ -124,63 +124,63 @@ def host_silent(scene: Failure) -> Obstacle | None:
     )
 
 
-def unanswered(scene: Failure) -> Obstacle | None:
+def unanswered(failure: Failure) -> Obstacle | None:
     """A question that has left this host and brought no answer."""
-    trail = search.trail_of(scene)
-    if trail is None or not trail.unanswered or len(trail.places) == 1:
+    path = search.incomplete_path(failure)
+    if path is None or not path.unanswered or len(path.places) == 1:
         return None
-    exchange, last = trail.exchange, trail.places[-1]
+    exchange, last = path.exchange, path.places[-1]
     if exchange.inward:
         reason = f"the {exchange.question} reached {last} and the guest gave no answer"
-        return Obstacle(reason, "look at the guest's own firewall and services", lost=_beyond(trail))
-    if fits := _largest_answered(scene, trail):
+        return Obstacle(reason, "look at the guest's own firewall and services", lost=_beyond(path))
+    if fits := _largest_answered(failure, path):
         return Obstacle(
             f"the {exchange.question} left this host at {last}, and no answer came in there: beyond {last} packets of "
             f"more than {fits} bytes vanish and smaller ones are answered",
             f"mend the MTU of the LAN behind {last}, or -device virtio-net-pci,host_mtu={fits}",
-            lost=_beyond(trail),
+            lost=_beyond(path),
         )
     return Obstacle(
         f"the {exchange.question} left this host at {last}, and no answer came in there: this host is not to blame",
         f"look beyond {last}: the switch's port and what it admits, then the machine that should answer",
-        lost=_beyond(trail),
+        lost=_beyond(path),
     )
 
 
-def _beyond(trail: Trail) -> LostFrame:
+def _beyond(path: FramePath) -> LostFrame:
     """The question passed every place that we can listen at, and no answer came in at the last of them."""
-    return LostFrame(trail.exchange.question, trail.places, trail.places[-1], None)
+    return LostFrame(path.exchange.question, path.places, path.places[-1], None)
 
 
-def unseen(scene: Failure) -> Obstacle | None:
+def unseen(failure: Failure) -> Obstacle | None:
     """An ordinary user may listen at his own guest, and at no interface of the host."""
-    trail = search.trail_of(scene)
-    if trail is None or trail.complete or not trail.unheard or not trail.asked[0]:
+    path = search.incomplete_path(failure)
+    if path is None or path.complete or not path.unheard or not path.asked[0]:
         return None
     return Obstacle(
-        f"the {trail.exchange.question} left {trail.places[0]}, and no answer came back to it; how far it got on "
-        f"{', '.join(trail.unheard)} only root may see",
+        f"the {path.exchange.question} left {path.places[0]}, and no answer came back to it; how far it got on "
+        f"{', '.join(path.unheard)} only root may see",
         AS_ROOT,
     )
 
 
-def _largest_answered(scene: Failure, trail: Trail) -> int:
+def _largest_answered(failure: Failure, path: FramePath) -> int:
     """The size of the largest packet that is answered, where a large one is not; 0 where none is."""
-    address = trail.exchange.address
-    if scene.guest is None or not address or trail.largest_bytes < FULL_SIZE_BYTES:
+    address = path.exchange.address
+    if failure.guest is None or not address or path.largest_bytes < FULL_SIZE_BYTES:
         return 0
-    return largest_answered(scene.guest, address, trail.largest_bytes)
+    return largest_answered(failure.guest, address, path.largest_bytes)
 
 
 def _standing_between(
-    scene: Failure, trail: Trail, way: OnTheWay, before: str, after: str, of_answer: bool
+    failure: Failure, path: FramePath, way: OnTheWay, before: str, after: str, of_answer: bool
 ) -> Iterator[Standing]:
-    on_the_host = [place for place in (before, after) if place != trail.places[-1 if trail.exchange.inward else 0]]
+    on_the_host = [place for place in (before, after) if place != path.places[-1 if path.exchange.inward else 0]]
     if before in on_the_host:
         yield from way.at_link(before, leaving=False)
-    if scene.on_lan and len(on_the_host) == 2:
-        yield from way.within_bridge(scene.target.bridge, tuple(on_the_host), trail.largest_bytes)
-    if not scene.on_lan:
+    if failure.on_lan and len(on_the_host) == 2:
+        yield from way.within_bridge(failure.target.bridge, tuple(on_the_host), path.largest_bytes)
+    if not failure.on_lan:
         yield from way.of_the_host(leaving=not of_answer)
     if after in on_the_host:
         yield from way.at_link(after, leaving=True)
