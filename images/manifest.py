@@ -20,14 +20,14 @@ LIMIT_BYTES = 1 << 20
 NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
 
 
-class Sum(BaseModel):
+class FileSum(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     size: int
     sha256: str
 
 
-class Ingredient(BaseModel):
+class UsedPackage(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: str
@@ -46,8 +46,8 @@ class Manifest(BaseModel):
     digest: str
     recipe_digest: str
     distribution: str
-    packages: tuple[Ingredient, ...]
-    files: dict[str, Sum]
+    packages: tuple[UsedPackage, ...]
+    files: dict[str, FileSum]
     guest: GuestProfile | None = None
 
     @property
@@ -82,22 +82,22 @@ def _size(file: Path) -> int:
         return -1
 
 
-def sums(folder: Path) -> dict[str, Sum]:
+def sums(folder: Path) -> dict[str, FileSum]:
     """Of every file an image has. Raises OSError where one is missing."""
     return {name: _sum(folder / name) for name in CONTENT}
 
 
-def _sum(file: Path) -> Sum:
+def _sum(file: Path) -> FileSum:
     with file.open("rb") as stream:
-        return Sum(size=file.stat().st_size, sha256=hashlib.file_digest(stream, "sha256").hexdigest())
+        return FileSum(size=file.stat().st_size, sha256=hashlib.file_digest(stream, "sha256").hexdigest())
 
 
-def ingredients(packages: list[Package]) -> tuple[Ingredient, ...]:
-    return tuple(Ingredient(name=one.name, version=one.version, sha256=one.sha256) for one in sorted(packages))
+def ingredients(packages: list[Package]) -> tuple[UsedPackage, ...]:
+    return tuple(UsedPackage(name=one.name, version=one.version, sha256=one.sha256) for one in sorted(packages))
 
 
 def digest(
-    recipe_digest: str, packages: tuple[Ingredient, ...], files: Mapping[str, Sum], guest: GuestProfile | None
+    recipe_digest: str, packages: tuple[UsedPackage, ...], files: Mapping[str, FileSum], guest: GuestProfile | None
 ) -> str:
     """Changes when anything that went in changes, or a byte of what came out, and only then.
 

@@ -58,7 +58,7 @@ def exit_code(argv: Sequence[str]) -> int:
     return 3 if code == 0 and (output.failure or output.abandoned) else code
 
 
-def _guarded(argv: Sequence[str], output: streams.Outlet) -> int:
+def _guarded(argv: Sequence[str], output: streams.OutputStream) -> int:
     try:
         return execute(argv)
     except Unavailable as error:

@@ -11,7 +11,7 @@ import pytest
 from meta_tests.report.test_verdicts import clean_environment
 from qemunet_tests import diagnosis
 from qemunet_tests.claims import Claim, Installed, load
-from qemunet_tests.claims.bounds import Outside, Program, between, compared
+from qemunet_tests.claims.bounds import OutOfBounds, Program, between, compared
 from qemunet_tests.host import passt
 from qemunet_tests.host.obstacle import Obstacle
 from qemunet_tests.plugin import fixture_modules
@@ -146,7 +146,7 @@ def test_an_option_is_there_or_is_not_whatever_the_version(has: bool | None, rea
     outside = between("QEMU 2.6", None, "netdev user ipv6-prefix").outside(
         Installed({"QEMU": "11.1.3"}.get, lambda _: has)
     )
-    assert outside == Outside(reason, "try a QEMU that has it, 2.6 or later: --qemu PATH", certain)
+    assert outside == OutOfBounds(reason, "try a QEMU that has it, 2.6 or later: --qemu PATH", certain)
 
 
 @pytest.mark.parametrize("option", ["", "user", "netdev", "netdev user ipv6 prefix", "device e1000", "netdev User"])

@@ -22,7 +22,7 @@ from qemunet_tests.commands import doctor
 from qemunet_tests.deadline import Deadline
 from qemunet_tests.doctor import checks
 from qemunet_tests.doctor.checks import ModeVerdict
-from qemunet_tests.doctor.host_facts import Facts, describe
+from qemunet_tests.doctor.host_facts import HostFacts, describe
 from qemunet_tests.errors import Unavailable, UsageError
 from qemunet_tests.host.obstacle import Obstacle
 from qemunet_tests.qemu import qemu_facts
@@ -157,7 +157,7 @@ def test_the_description_for_results() -> None:
 
 
 def test_reading_a_report_needs_no_colours(tmp_path: Path) -> None:
-    facts: Facts = replace(host(tmp_path, {}), qemu=None, qemu_obstacle=Obstacle("QEMU is not installed", "get it"))
+    facts: HostFacts = replace(host(tmp_path, {}), qemu=None, qemu_obstacle=Obstacle("QEMU is not installed", "get it"))
     capabilities = checks.look(facts)
     text = "\n".join(doctor.report(facts, capabilities, checks.verdicts(capabilities)))
     assert "\033" not in text

@@ -13,7 +13,7 @@ from qemunet_tests import images
 from qemunet_tests.deadline import Deadline
 from qemunet_tests.doctor import boot_check, checks
 from qemunet_tests.doctor.checks import Capability
-from qemunet_tests.doctor.host_facts import Facts
+from qemunet_tests.doctor.host_facts import HostFacts
 from qemunet_tests.qemu import kvm_probe, kvm_probe_cache
 from qemunet_tests.qemu.built_image import Image
 
@@ -29,7 +29,9 @@ def _short_deadlines(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(kvm_probe, "LONGEST_SOFTWARE_SECONDS", 3.0)
 
 
-def booted(folder: Path, under_kvm: str, in_software: str, *, kvm_opens: bool = True) -> tuple[Facts, Capability, str]:
+def booted(
+    folder: Path, under_kvm: str, in_software: str, *, kvm_opens: bool = True
+) -> tuple[HostFacts, Capability, str]:
     """What the deep look at a host finds where QEMU behaves so under its two accelerators, and what it said before."""
     qemu = replace(
         stub(folder, under_kvm, in_software), accelerators=frozenset({"kvm", "tcg"} if kvm_opens else {"tcg"})
@@ -42,7 +44,7 @@ def booted(folder: Path, under_kvm: str, in_software: str, *, kvm_opens: bool = 
     return learned, capability, " ".join(notices)
 
 
-def kvm_of(facts: Facts) -> checks.Capability:
+def kvm_of(facts: HostFacts) -> checks.Capability:
     return next(found for found in checks.look(facts) if found.check.id == "kvm")
 
 

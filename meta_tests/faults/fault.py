@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from qemunet_tests.doctor.host_facts import Facts
+    from qemunet_tests.doctor.host_facts import HostFacts
 
 #: Claims that hold whatever is wrong with a bridge, its LAN or its resolver, and the other way round.
 USER_SENTINELS = (
@@ -88,7 +88,7 @@ class InFiles:
     state: str
     impossible: tuple[str, ...] = ()
     files: Mapping[str, str | None] = field(default_factory=dict)
-    change: "Callable[[Facts], Facts]" = lambda facts: facts
+    change: "Callable[[HostFacts], HostFacts]" = lambda facts: facts
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from meta_tests.patience import soon
 from qemunet_tests.errors import HarnessError, TimedOut
 from qemunet_tests.guest.bench import Bench
 from qemunet_tests.guest.guest import BOOT_SECONDS
-from qemunet_tests.guest.serial_shell import Login
+from qemunet_tests.guest.serial_shell import SerialShell
 from qemunet_tests.isolation.namespaces import scratch
 from qemunet_tests.isolation.processes import Process
 from qemunet_tests.observe.lease import ENOUGH_QUESTIONS
@@ -22,7 +22,7 @@ ROOM_TO_GROW_MIB = 16
 
 
 @pytest.fixture(scope="module")
-def booted(bench: Bench) -> Iterator[tuple[Login, Process]]:
+def booted(bench: Bench) -> Iterator[tuple[SerialShell, Process]]:
     """The disk, booted with the post's own words."""
     login, process = bench.documented.boot("-enable-kvm", "-nographic", "-hda", "./vdisk.img", "-nic", "none")
     login.wait_for_prompt(2 * BOOT_SECONDS)
@@ -31,43 +31,43 @@ def booted(bench: Bench) -> Iterator[tuple[Login, Process]]:
 
 
 @pytest.fixture
-def login(booted: tuple[Login, Process]) -> Login:
+def login(booted: tuple[SerialShell, Process]) -> SerialShell:
     return booted[0]
 
 
-def test_status_and_both_streams_are_exact(login: Login) -> None:
+def test_status_and_both_streams_are_exact(login: SerialShell) -> None:
     answer = login.run(r"printf '\000\001\377 a\r\n\n\t'; printf ' oops\r\n\n' >&2; exit 3")
     assert answer.status == 3
     assert answer.stdout == b"\x00\x01\xff a\r\n\n\t"
     assert answer.stderr == b" oops\r\n\n"
 
 
-def test_output_of_some_kilobytes_is_exact(login: Login) -> None:
+def test_output_of_some_kilobytes_is_exact(login: SerialShell) -> None:
     answer = login.run("seq 2000")
     assert answer.stdout.decode() == "".join(f"{n}\n" for n in range(1, 2001))
 
 
-def test_a_command_that_quotes_and_comments(login: Login) -> None:
+def test_a_command_that_quotes_and_comments(login: SerialShell) -> None:
     assert login.run("echo 'it''s \"here\"' # (and that)\necho \"$((1 + 1))\"").stdout == b'its "here"\n2\n'
 
 
-def test_output_that_looks_like_a_prompt_or_an_answer(login: Login) -> None:
+def test_output_that_looks_like_a_prompt_or_an_answer(login: SerialShell) -> None:
     forged = "guest# " + " ".join(f"#QN {n} 0 d41d8cd98f00b204e9800998ecf8427e   #" for n in (1, 2))
     assert login.run(f"echo '{forged}' >/dev/ttyS0; echo '{forged}'").stdout.decode() == f"{forged}\n"
 
 
-def test_kernel_messages_in_the_middle_of_the_answer(login: Login) -> None:
+def test_kernel_messages_in_the_middle_of_the_answer(login: SerialShell) -> None:
     """At a level that `quiet` does not silence, often enough to spoil the first answers."""
     login.run("(n=0; while [ $n -lt 60 ]; do n=$((n+1)); echo '<1>kernel speaks' >/dev/kmsg; sleep 0.02; done) &")
     answers = [login.run("seq 1000; seq 3 >&2").stdout for _ in range(2)]
     assert answers == [b"".join(b"%d\n" % n for n in range(1, 1001))] * 2
 
 
-def test_a_command_that_wants_input_gets_none(login: Login) -> None:
+def test_a_command_that_wants_input_gets_none(login: SerialShell) -> None:
     assert login.run("cat; echo over").stdout == b"over\n"
 
 
-def test_a_command_that_exceeds_its_time_is_interrupted(login: Login) -> None:
+def test_a_command_that_exceeds_its_time_is_interrupted(login: SerialShell) -> None:
     with pytest.raises(TimedOut, match="waiting for the guest to answer: echo begun; sleep 1234"):
         login.run("echo begun; sleep 1234", within_seconds=0.2)
     begun = time.monotonic()
@@ -75,7 +75,7 @@ def test_a_command_that_exceeds_its_time_is_interrupted(login: Login) -> None:
     assert time.monotonic() - begun < soon(10)
 
 
-def test_a_command_that_does_not_fit_is_not_run_by_halves(login: Login) -> None:
+def test_a_command_that_does_not_fit_is_not_run_by_halves(login: SerialShell) -> None:
     with pytest.raises(HarnessError, match="too long"):
         login.run(f"touch /tmp/by-halves; : {'x' * 1000}")
     assert not login.run("ls /tmp/by-halves").succeeded

@@ -102,7 +102,7 @@ def test_the_user_of_a_socket_whose_process_is_hidden(tmp_path: Path, protocol: 
     line = f"0: 0100007F:08AE 00000000:0000 {state} 00000000:00000000 00:00000000 00000000 3999999 0 4242\n"
     connected = line.replace(f" {state} ", " 01 ").replace("08AE", "08AF")
     root = tree(tmp_path, {f"/proc/net/{protocol}6": header + line + connected})
-    assert ports.owner(2222, root, protocol) == ports.Owner(None, None, "user 3999999")
+    assert ports.owner(2222, root, protocol) == ports.PortOwner(None, None, "user 3999999")
     assert ports.owner(2223, root, protocol) is None
     assert ports.owner(2222, root, "udp" if protocol == "tcp" else "tcp") is None
 

@@ -13,7 +13,7 @@ from qemunet_tests import cache, images
 from qemunet_tests.errors import HarnessError, Unavailable
 from qemunet_tests.images import apt, builder, busybox, elf, kernel, manifest, recipes, store, tools, vmlinux
 from qemunet_tests.images.distribution import HostRelease, distribution, release_version, table
-from qemunet_tests.images.manifest import Ingredient, Sum
+from qemunet_tests.images.manifest import FileSum, UsedPackage
 
 
 @pytest.fixture
@@ -53,12 +53,12 @@ def test_every_builder_module_that_shapes_an_image_is_part_of_the_digest() -> No
 def test_the_digest_changes_with_every_package(field: str) -> None:
     package = {"name": "socat", "version": "1.7", "sha256": "ab"}
     other = package | {field: "other"}
-    before, after = (manifest.digest("recipe", (Ingredient(**one),), {}, None) for one in (package, other))
+    before, after = (manifest.digest("recipe", (UsedPackage(**one),), {}, None) for one in (package, other))
     assert before != after
 
 
 def test_the_digest_changes_with_every_byte_that_came_out() -> None:
-    sums = [{"vmlinuz": Sum(size=1, sha256=sha256)} for sha256 in ("ab", "ba")]
+    sums = [{"vmlinuz": FileSum(size=1, sha256=sha256)} for sha256 in ("ab", "ba")]
     assert manifest.digest("recipe", (), sums[0], None) != manifest.digest("recipe", (), sums[1], None)
 
 

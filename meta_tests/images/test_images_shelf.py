@@ -15,10 +15,10 @@ from qemunet_tests.errors import HarnessError, UsageError
 from qemunet_tests.images import image_cache, store
 from qemunet_tests.images import manifest as manifests
 from qemunet_tests.images.distribution import host_release
-from qemunet_tests.images.manifest import Ingredient, Manifest
+from qemunet_tests.images.manifest import Manifest, UsedPackage
 from qemunet_tests.qemu.built_image import Image
 
-PACKAGE = Ingredient(name="linux-image", version="6.1", sha256="ab" * 32)
+PACKAGE = UsedPackage(name="linux-image", version="6.1", sha256="ab" * 32)
 
 
 @pytest.fixture(autouse=True)
@@ -36,7 +36,7 @@ def no_tools(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("qemunet_tests.images.apt.run", None)
 
 
-def fill(folder: Path, package: Ingredient = PACKAGE, distribution: str | None = None) -> Manifest:
+def fill(folder: Path, package: UsedPackage = PACKAGE, distribution: str | None = None) -> Manifest:
     """An image's files, small ones."""
     for name in manifests.CONTENT:
         (folder / name).write_bytes(f"this is {name}".encode() * 100)
@@ -52,7 +52,7 @@ def fill(folder: Path, package: Ingredient = PACKAGE, distribution: str | None =
     )
 
 
-def put(package: Ingredient = PACKAGE, distribution: str | None = None, imported: bool = False) -> Image:
+def put(package: UsedPackage = PACKAGE, distribution: str | None = None, imported: bool = False) -> Image:
     place = image_cache.own_shelf()
     with image_cache.locked(place), image_cache.unfinished(place) as folder:
         return image_cache.publish(folder, fill(folder, package, distribution), imported=imported)
@@ -109,7 +109,7 @@ def test_an_image_of_another_distribution_serves_only_where_it_was_imported() ->
 
 def test_one_built_here_comes_before_one_imported_later() -> None:
     here = put()
-    put(Ingredient(name="linux-image", version="6.2", sha256="cd" * 32), "elsewhere-1", imported=True)
+    put(UsedPackage(name="linux-image", version="6.2", sha256="cd" * 32), "elsewhere-1", imported=True)
     assert images.available() == here
 
 
@@ -121,7 +121,7 @@ def test_an_image_of_another_recipe_does_not_serve(monkeypatch: pytest.MonkeyPat
 
 
 def test_listing_and_removing() -> None:
-    first, second = put(), put(Ingredient(name="linux-image", version="6.2", sha256="cd" * 32))
+    first, second = put(), put(UsedPackage(name="linux-image", version="6.2", sha256="cd" * 32))
     assert {entry.digest for entry in images.listing()} == {first.digest, second.digest}
     assert images.listing()[0].size_bytes == sum((first.folder / name).stat().st_size for name in manifests.CONTENT)
     assert [entry.digest for entry in images.remove(first.digest[:12])] == [first.digest]

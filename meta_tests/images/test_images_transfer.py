@@ -15,7 +15,7 @@ from qemunet_tests import images
 from qemunet_tests.errors import UsageError
 from qemunet_tests.images import image_archive, image_cache
 from qemunet_tests.images import manifest as manifests
-from qemunet_tests.images.manifest import Manifest, Sum
+from qemunet_tests.images.manifest import FileSum, Manifest
 from qemunet_tests.qemu.built_image import Image
 
 
@@ -226,7 +226,7 @@ def test_an_export_that_cannot_be_written_leaves_nothing(exported: Path, tmp_pat
 def announcing(content: dict[str, bytes], size: int) -> dict[str, bytes]:
     """An export whose manifest says that each file has another size, and agrees with itself."""
     said = Manifest.model_validate_json(content[manifests.FILE])
-    files = {name: Sum(size=size, sha256=one.sha256) for name, one in said.files.items()}
+    files = {name: FileSum(size=size, sha256=one.sha256) for name, one in said.files.items()}
     named = manifests.digest(said.recipe_digest, said.packages, files, said.guest)
     lying = said.model_copy(update={"files": files, "digest": named})
     return {manifests.FILE: lying.model_dump_json().encode()} | {
@@ -274,7 +274,7 @@ def test_another_content_has_another_digest(exported: Path, tmp_path: Path) -> N
     said = Manifest.model_validate_json(content[manifests.FILE])
     name = manifests.CONTENT[0]
     forged = b"\0" * len(content[name])
-    sums = {**said.files, name: Sum(size=len(forged), sha256=hashlib.sha256(forged).hexdigest())}
+    sums = {**said.files, name: FileSum(size=len(forged), sha256=hashlib.sha256(forged).hexdigest())}
     lying = said.model_copy(update={"files": sums})
     packed = {**content, name: forged, manifests.FILE: lying.model_dump_json().encode()}
     assert refused(archive(tmp_path / "forged", packed)).endswith("its manifest contradicts itself")

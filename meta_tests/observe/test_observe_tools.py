@@ -16,7 +16,7 @@ from qemunet_tests.network import Lab, lab_addresses
 from qemunet_tests.network.target import Endpoint
 from qemunet_tests.observe import raw_ip
 from qemunet_tests.observe.arp import answers_arp
-from qemunet_tests.observe.capture import GuestWire
+from qemunet_tests.observe.capture import GuestCapture
 from qemunet_tests.observe.dns import addresses_of, ask_in
 from qemunet_tests.observe.icmp import hops, ping
 from qemunet_tests.observe.lease import ENOUGH_QUESTIONS, lease_of
@@ -87,10 +87,10 @@ def test_no_observer_knows_how_a_guest_spells_its_tools(other_guest: Guest, lab:
         service.must_answer()
         assert read_at(service, lab.neighbour, own, 7001).right
     there, back = b"to there", b"and back"
-    with raw_ip.RawListener(lab.neighbour) as neighbour, raw_ip.GuestEar(other_guest) as ear:
+    with raw_ip.RawListener(lab.neighbour) as neighbour, raw_ip.GuestListener(other_guest) as listener:
         raw_ip.send_from_guest(other_guest, lab_addresses.NEIGHBOUR, there)
         raw_ip.send_from_station(lab.neighbour, own, back)
-        assert (neighbour.hears_all(there), ear.hears_all(back)) == (True, True)
+        assert (neighbour.hears_all(there), listener.hears_all(back)) == (True, True)
     assert other_guest.run("ls /tmp/heard.* /tmp/hearing").stdout == b""
     assert [command for command in told if NAMED.search(command) or NOTES in command] == []
 
@@ -101,7 +101,7 @@ def test_no_search_for_a_lost_frame_knows_it_either(other_guest: Guest, lab: Lab
         probes.udp(other_guest, ECHO), probes.echo(other_guest, lab_addresses.NEIGHBOUR),
     )  # fmt: skip
     for exchange in asking:
-        wire = GuestWire(other_guest)
+        wire = GuestCapture(other_guest)
         exchange.provoke()
         packets = wire.packets()
         assert any(map(exchange.asks, packets)), exchange.question

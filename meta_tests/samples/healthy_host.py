@@ -6,7 +6,7 @@ from pathlib import Path
 
 from qemunet_tests.doctor import checks
 from qemunet_tests.doctor.checks import Capability, other_modes
-from qemunet_tests.doctor.host_facts import Facts, gather
+from qemunet_tests.doctor.host_facts import HostFacts, gather
 from qemunet_tests.host.credentials import Credentials
 from qemunet_tests.host.devices import KVM, TUN, VHOST_NET, Device
 from qemunet_tests.host.firewall import Firewall
@@ -14,7 +14,7 @@ from qemunet_tests.host.helper_program import Helper
 from qemunet_tests.host.kvm import Kvm
 from qemunet_tests.host.passt import Passt
 from qemunet_tests.host.ports import LocalPort
-from qemunet_tests.host.resolver_query import Liveliness
+from qemunet_tests.host.resolver_query import ResolverState
 from qemunet_tests.host.resources import Disk
 from qemunet_tests.qemu.kvm_probe import Boot, Trial
 from qemunet_tests.qemu.qemu_binaries import Emulator
@@ -79,10 +79,10 @@ KVM_HERE = Kvm(device(KVM), None, "vmx", False, ("kvm", "kvm_intel"), "x86_64")
 KVM_RUNS = Trial(Boot("kvm", "userspace", 1.3), Boot("tcg", "real mode", 1.3))
 KVM_HANGS = Trial(Boot("kvm", "real mode", 12.0), Boot("tcg", "userspace", 4.0))
 
-Change = Callable[[Facts], Facts]
+Change = Callable[[HostFacts], HostFacts]
 
 
-def host(root: Path, files: dict[str, str | None]) -> Facts:
+def host(root: Path, files: dict[str, str | None]) -> HostFacts:
     """The healthy host with some of its files changed, or gone where the content is None."""
     for path, content in {**FILES, **files}.items():
         if content is not None:
@@ -104,14 +104,14 @@ def host(root: Path, files: dict[str, str | None]) -> Facts:
         emulators=(Emulator("/usr/bin/qemu-system-x86_64", "10.0.2", ("user", "stream", "bridge", "tap")),),
         smb_server=("/usr/sbin/smbd", True),
         passt=Passt("/usr/bin/passt", "2024_12_11"),
-        liveliness=Liveliness("elsewhere"),
+        liveliness=ResolverState("elsewhere"),
         other_ports=(LocalPort(2222, None, protocol="udp"),),
         firewall=Firewall(None),
         tracked=(20, 1000),
     )
 
 
-def found(facts: Facts) -> dict[str, Capability]:
+def found(facts: HostFacts) -> dict[str, Capability]:
     """What further modes lack is left out: that is asked of this machine, which is no host made of files."""
     known = [check for check in checks.ALL if check not in other_modes.CHECKS]
     return {capability.check.id: capability for capability in checks.look(facts, known)}
@@ -138,7 +138,7 @@ def qemu(**changes: object) -> Change:
 
 
 def both(*changes: Change) -> Change:
-    def change(facts: Facts) -> Facts:
+    def change(facts: HostFacts) -> HostFacts:
         for one in changes:
             facts = one(facts)
         return facts

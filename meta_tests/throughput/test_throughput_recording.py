@@ -56,7 +56,7 @@ def test_a_full_disk_keeps_whole_lines():
     writer = recording.Writer.__new__(recording.Writer)
     writer.path = "/dev/full"
     writer._descriptor = os.open("/dev/full", os.O_WRONLY)
-    with pytest.raises(recording.Full, match="no space is left"):
+    with pytest.raises(recording.DiskFull, match="no space is left"):
         writer.append(next(recordings.measured_runs()))
 
 

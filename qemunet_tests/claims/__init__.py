@@ -1,6 +1,6 @@
 """What the documentation promises: the claims, and which tests cite them."""
 
-from qemunet_tests.claims.bounds import Installed, Outside
+from qemunet_tests.claims.bounds import Installed, OutOfBounds
 from qemunet_tests.claims.citations import Citation, citations, cited_by
 from qemunet_tests.claims.claim import Claim, Deviation, Source
 from qemunet_tests.claims.loader import load, matching, unmatched
@@ -10,7 +10,7 @@ __all__ = [
     "Claim",
     "Deviation",
     "Installed",
-    "Outside",
+    "OutOfBounds",
     "Source",
     "citations",
     "cited_by",

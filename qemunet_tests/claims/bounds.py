@@ -62,7 +62,7 @@ class Bound:
 
 
 @dataclass(frozen=True)
-class Outside:
+class OutOfBounds:
     """Why the programs at hand are not, or are not known to be, within bounds: `certain` says which of the two."""
 
     reason: str
@@ -78,20 +78,20 @@ class Bounds:
     until: tuple[Bound, ...] = ()
     option: str | None = None
 
-    def outside(self, installed: Installed) -> Outside | None:
+    def outside(self, installed: Installed) -> OutOfBounds | None:
         """The first bound that is not met; None where all are. Asks only for programs that a bound names."""
         ends = [*((bound, True) for bound in self.since), *((bound, False) for bound in self.until)]
         compared = [(bound, first) for bound, first in ends if not (self.option and bound.program == "QEMU")]
         found = (_outside(bound, first, installed.version(bound.program)) for bound, first in compared)
         return self._without_option(installed) or next(filter(None, found), None)
 
-    def _without_option(self, installed: Installed) -> Outside | None:
+    def _without_option(self, installed: Installed) -> OutOfBounds | None:
         if self.option is None or (has := installed.has(self.option)):
             return None
         versions = next((f", {bound.version} or later" for bound in self.since if bound.program == "QEMU"), "")
         what = "whether this one has it cannot be told" if has is None else "this one has not"
         remedy = f"try a QEMU that has it{versions}: --qemu PATH"
-        return Outside(f"where QEMU has {self.option!r}, and {what}", remedy, certain=has is not None)
+        return OutOfBounds(f"where QEMU has {self.option!r}, and {what}", remedy, certain=has is not None)
 
 
 def parse(text: str | None) -> tuple[Bound, ...]:
@@ -155,7 +155,7 @@ def _three(numbers: "list[str] | tuple[str, ...]") -> Numbers:
     return first, second, third
 
 
-def _outside(bound: Bound, first: bool, version: str | None) -> Outside | None:
+def _outside(bound: Bound, first: bool, version: str | None) -> OutOfBounds | None:
     """`first`: the bound is where the versions begin, and not where they end."""
     here = compared(bound.program, version)
     if here is not None and (here >= bound.numbers) is first:
@@ -164,8 +164,8 @@ def _outside(bound: Bound, first: bool, version: str | None) -> Outside | None:
     versions = f"since {bound}" if first else f"before {bound} only"
     remedy = _REMEDY[bound.program].format(f"{bound.version} or later" if first else f"before {bound.version}")
     if here is None:
-        return Outside(f"{versions}, and which {spoken} is here cannot be told", remedy, certain=False)
-    return Outside(f"{versions}, and this is {spoken} {version}", remedy, certain=True)
+        return OutOfBounds(f"{versions}, and which {spoken} is here cannot be told", remedy, certain=False)
+    return OutOfBounds(f"{versions}, and this is {spoken} {version}", remedy, certain=True)
 
 
 def _spoken(program: Program) -> str:

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 DIAGNOSIS = Path(__file__).parent.parent / "diagnosis"
-#: The table of suspicions, of which the keys are the words.
+#: The table of checks, of which the keys are the words.
 TABLE = "SPECIAL"
 
 

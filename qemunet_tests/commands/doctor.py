@@ -13,7 +13,7 @@ from typing import Any
 
 from qemunet_tests.doctor import boot_check, checks
 from qemunet_tests.doctor.checks import Capability, ModeVerdict
-from qemunet_tests.doctor.host_facts import Facts, describe, gather
+from qemunet_tests.doctor.host_facts import HostFacts, describe, gather
 from qemunet_tests.errors import HarnessError, Unavailable, UsageError
 from qemunet_tests.qemu.built_image import Image
 
@@ -95,7 +95,7 @@ def document(capabilities: Sequence[Capability], verdicts: dict[str, ModeVerdict
 
 
 def report(
-    facts: Facts, capabilities: Sequence[Capability], verdicts: dict[str, ModeVerdict], columns: int | None = None
+    facts: HostFacts, capabilities: Sequence[Capability], verdicts: dict[str, ModeVerdict], columns: int | None = None
 ) -> list[str]:
     """The lines to read, or to paste into a bug report. Where there are no `columns`, as in a pipe, they stay whole."""
     modes = (f"{mode:<8}{_conclusion(verdict)}" for mode, verdict in verdicts.items())
@@ -129,7 +129,7 @@ def _columns() -> int | None:
         return None
 
 
-def headline(facts: Facts) -> str:
+def headline(facts: HostFacts) -> str:
     """Which host this is, in a line."""
     host = describe(facts.root)
     surroundings = [f"virtual machine ({host['virtualisation']})" if host["virtualisation"] else "bare metal"]
@@ -141,7 +141,7 @@ def headline(facts: Facts) -> str:
     )
 
 
-def versions(facts: Facts) -> str:
+def versions(facts: HostFacts) -> str:
     """What is installed, in a line."""
     found = [f"qemunet {_own_version()}", f"Python {platform.python_version()}"]
     if facts.qemu is not None:
@@ -186,7 +186,7 @@ def _coloured(state: str) -> str:
     return f"\033[{_COLOURS[state]}m{state:<8}\033[0m"
 
 
-def _deepen(facts: Facts) -> tuple[Facts, tuple[Capability, ...]]:
+def _deepen(facts: HostFacts) -> tuple[HostFacts, tuple[Capability, ...]]:
     """Boot the small guest; where there is none, say so as a finding."""
     if facts.qemu is None:
         return facts, ()

@@ -142,7 +142,7 @@ def _measure(
     from qemunet_tests import workbench
     from qemunet_tests.commands.build_progress import shown_steps
     from qemunet_tests.throughput.recorder import Recorder
-    from qemunet_tests.throughput.recording import Full
+    from qemunet_tests.throughput.recording import DiskFull
 
     began = time.monotonic()
     # Only inside: the bar has a thread, and scipy starts some.
@@ -166,7 +166,7 @@ def _measure(
                 raise
             reason = " ".join(str(error).split())
         # A disk that is full takes no last line either; what it has taken is a recording.
-        with contextlib.suppress(Full):
+        with contextlib.suppress(DiskFull):
             ratios.end(reason, round(time.monotonic() - began, 1), recorder.unmeasured())
         return reason
 

@@ -35,7 +35,7 @@ def _is_open(descriptor: int) -> bool:
     return True
 
 
-class Outlet:
+class OutputStream:
     """A text stream that fails at most once: the failure is remembered, and what follows goes nowhere.
 
     A reader who has left is no failure, and raised as BrokenPipeError: nobody wants to know the rest. `origin` is
@@ -44,7 +44,7 @@ class Outlet:
 
     def __init__(self, stream: TextIO, origin: object = None) -> None:
         self._stream = stream
-        self._origin = origin if isinstance(origin, Outlet) else None
+        self._origin = origin if isinstance(origin, OutputStream) else None
         self.failure: OSError | None = None
         self.abandoned = False
 
@@ -84,12 +84,12 @@ class Outlet:
 
 
 @contextlib.contextmanager
-def standard_output() -> Iterator[Outlet]:
-    """Standard output as an outlet, while it lasts."""
+def standard_output() -> Iterator[OutputStream]:
+    """Standard output as such a stream, while it lasts."""
     before = sys.stdout
-    outlet = Outlet(before)
-    sys.stdout = outlet
+    output = OutputStream(before)
+    sys.stdout = output
     try:
-        yield outlet
+        yield output
     finally:
         sys.stdout = before

@@ -8,7 +8,7 @@ from typing import IO, BinaryIO, cast
 
 from rich.console import Console
 
-from qemunet_tests.commands.streams import Outlet
+from qemunet_tests.commands.streams import OutputStream
 
 PIPE_WIDTH = 80
 WIDEST = 120
@@ -27,15 +27,15 @@ def own_console() -> Iterator[Console]:
     """A console on today's standard output, whatever happens to that later."""
     descriptor = os.dup(sys.stdout.fileno())
     with os.fdopen(descriptor, "w", encoding=sys.stdout.encoding, errors="backslashreplace") as stream:
-        outlet = cast(IO[str], Outlet(stream, origin=sys.stdout))
+        output = cast(IO[str], OutputStream(stream, origin=sys.stdout))
         if not stream.isatty():
-            yield Screen(file=outlet, width=PIPE_WIDTH, force_terminal=False, color_system=None)
+            yield Screen(file=output, width=PIPE_WIDTH, force_terminal=False, color_system=None)
             return
         # A pseudo-terminal that nobody has given a size says 0.
         size = os.get_terminal_size(descriptor)
         columns, lines = size.columns or PIPE_WIDTH, size.lines or 24
         # One column less than there is, because some terminals wrap a full line.
-        yield Screen(file=outlet, width=min(columns, WIDEST + 1) - 1, height=lines)
+        yield Screen(file=output, width=min(columns, WIDEST + 1) - 1, height=lines)
 
 
 @contextlib.contextmanager

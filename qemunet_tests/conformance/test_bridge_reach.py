@@ -10,7 +10,7 @@ from qemunet_tests.observe.lease import lease_of
 from qemunet_tests.observe.raw_ip import (
     PROTOCOLS,
     WORD_BYTES,
-    GuestEar,
+    GuestListener,
     RawListener,
     send_from_guest,
     send_from_station,
@@ -56,7 +56,7 @@ def test_ping_works_both_ways(leased_guest, target, claim):
 def test_other_protocols_pass_both_ways(leased_guest, target, claim):
     address = lease_of(leased_guest).address
     there, back = secrets.token_bytes(WORD_BYTES), secrets.token_bytes(WORD_BYTES)
-    with RawListener(target.neighbour) as neighbour, GuestEar(leased_guest) as guest:
+    with RawListener(target.neighbour) as neighbour, GuestListener(leased_guest) as guest:
         send_from_guest(leased_guest, target.neighbour_echo.address, there)
         send_from_station(target.neighbour, address, back)
         passed = (neighbour.hears_all(there), guest.hears_all(back))

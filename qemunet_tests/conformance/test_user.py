@@ -5,7 +5,7 @@ import pytest
 from qemunet_tests.errors import HarnessError
 from qemunet_tests.network.lab_firewall import rejecting, ruleset
 from qemunet_tests.network.target import Endpoint
-from qemunet_tests.observe.capture import ARP, ICMPV6, UDP, GuestWire
+from qemunet_tests.observe.capture import ARP, ICMPV6, UDP, GuestCapture
 from qemunet_tests.observe.dns import ask_from, ask_in, told, used_by_qemu
 from qemunet_tests.observe.lease import ENOUGH_QUESTIONS, lease_of
 from qemunet_tests.observe.nic import address_given, addresses
@@ -87,14 +87,14 @@ def test_a_firewall_of_the_host_holds_for_the_guest(leased_guest, lab, target, c
 @pytest.mark.claim("user/other-protocols-dropped")
 def test_no_other_protocol_leaves_qemu(leased_guest, target, claim):
     address = target.neighbour_echo.address
-    wire = GuestWire(leased_guest)
-    with RawListener(target.neighbour) as ear:
+    wire = GuestCapture(leased_guest)
+    with RawListener(target.neighbour) as listener:
         send_from_guest(leased_guest, address, b"qemunet1")
         # libslirp takes frames as they come: when this answer is here, it has dealt with all before.
         assert echoes(leased_guest, "UDP", target.neighbour_echo), "not even UDP arrives"
         send_from_station(target.host, address, b"qemunet2")
-        assert ear.hears_all(b"qemunet2"), "they do not arrive from the host either"
-        arrived = ear.heard(b"qemunet1")
+        assert listener.hears_all(b"qemunet2"), "they do not arrive from the host either"
+        arrived = listener.heard(b"qemunet1")
     assert left_the_guest(leased_guest, b"qemunet1"), "the guest sent none"
     came = [each for each in wire.packets() if each.source_mac != leased_guest.macs[0]]
     # What routers and neighbours say of themselves by IPv6 answers nothing that was sent by IPv4.

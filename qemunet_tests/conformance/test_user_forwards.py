@@ -11,7 +11,7 @@ from qemunet_tests.conformance.promises import promise
 from qemunet_tests.errors import Unavailable
 from qemunet_tests.modes.user import netdev
 from qemunet_tests.observe.arp import asked_for
-from qemunet_tests.observe.forwarding import FORWARD, crossing, forwards, spoken, told, usernet
+from qemunet_tests.observe.forwarding import FORWARD, forwards, spoken, told, usernet, words_through
 from qemunet_tests.observe.station_end import answer_at, received, taken_to_end
 
 GUEST, SERVICE = "10.0.2.15", 7007
@@ -41,7 +41,7 @@ def by_udp(rule):
 def test_a_rule_is_taken_as_it_is_meant(attach_stack, target, claim, rule):
     stack = attach_stack(rule)
     forward = the_forward(stack.peer)
-    crossed = crossing(stack, target.host, forward.source, SERVICE)
+    crossed = words_through(stack, target.host, forward.source, SERVICE)
     claim.sees(f"{forward.protocol} forward to {':'.join(map(str, forward.target))}: {crossed}")
     assert claim.observed == claim.expected, f"{rule} is a {claim.observed}"
 
@@ -51,7 +51,8 @@ def test_port_zero_is_a_free_port(attach_stack, target, claim):
     stack = attach_stack(FREE, by_udp(FREE))
     listed = forwards(stack.peer)
     said = [
-        f"by {each.protocol}: {crossing(stack, target.host, each.source, SERVICE, each.protocol)}" for each in listed
+        f"by {each.protocol}: {words_through(stack, target.host, each.source, SERVICE, each.protocol)}"
+        for each in listed
     ]
     claim.sees(f"a free port {'; '.join(said) or 'is not listed'}")
     assert 0 not in [each.source[1] for each in listed]
@@ -63,7 +64,9 @@ def test_a_forward_is_added_at_run_time(user_stack, target, claim):
     user_stack.peer.qemu.monitor.execute("netdev_add", type="user", id="net1")
     answers = [told(user_stack.peer, f"hostfwd_add {rule}") for rule in (FREE, "net1 tcp:127.0.0.1:0-:7008")]
     listed = {each.netdev: each for each in forwards(user_stack.peer)}
-    crossed = crossing(user_stack, target.host, listed["net0"].source, SERVICE) if "net0" in listed else "not listed"
+    crossed = (
+        words_through(user_stack, target.host, listed["net0"].source, SERVICE) if "net0" in listed else "not listed"
+    )
     there = "listed there" if "net1" in listed and listed["net1"].target == (GUEST, 7008) else "not listed"
     claim.sees(f"net0: {crossed}; net1: {there}")
     assert (answers, claim.observed) == (["", ""], claim.expected), f"hostfwd_add: {answers}; {claim.observed}"
@@ -117,7 +120,7 @@ def test_what_was_not_forwarded_is_not_removed(attach_stack, target, claim):
     }
     said = {rule: told(stack.peer, f"hostfwd_remove {rule}") for rule in others}
     words = ", ".join(" ".join(answer.split()[-2:]) for answer in said.values())
-    claim.sees(f"{words}; the forward: {crossing(stack, target.host, forward.source, SERVICE)}")
+    claim.sees(f"{words}; the forward: {words_through(stack, target.host, forward.source, SERVICE)}")
     assert said == others, f"hostfwd_remove says {said}"
     assert claim.observed == claim.expected, claim.observed
 
@@ -136,7 +139,7 @@ def test_whom_the_guest_sees(attach_stack, target, claim, rule, whose):
     stack = attach_stack(rule, by_udp(rule))
     said, wrong = [], []
     for forward in sorted(forwards(stack.peer), key=lambda each: each.protocol):
-        crossed = crossing(stack, station, (called, forward.source[1]), SERVICE, forward.protocol)
+        crossed = words_through(stack, station, (called, forward.source[1]), SERVICE, forward.protocol)
         right = crossed.whole and crossed.own and crossed.caller == (shown, crossed.own[1])
         said.append(f"by {forward.protocol}: {f'{whose} and the caller{chr(39)}s port' if right else crossed.caller}")
         wrong += [] if right else [f"{forward.protocol} from {crossed.own}: {crossed}, the guest sees {crossed.caller}"]

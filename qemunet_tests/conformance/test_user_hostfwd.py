@@ -7,7 +7,7 @@ import pytest
 from qemunet_tests.conformance.promises import promise
 from qemunet_tests.guest.ssh import log_in
 from qemunet_tests.modes.user import netdev
-from qemunet_tests.observe.capture import GuestWire
+from qemunet_tests.observe.capture import GuestCapture
 from qemunet_tests.observe.lease import lease_of
 from qemunet_tests.observe.process import listening_sockets
 from qemunet_tests.observe.reach import put_up, read_at
@@ -58,7 +58,7 @@ def test_datagrams_pass_a_udp_forward(user_guest_with, target, claim):
         station, address = caller(target)
         return read_at(service, station, address, 2222, wait_seconds)
 
-    host, lan, wire = called_by(the_host), called_by(the_lan), GuestWire(guest)
+    host, lan, wire = called_by(the_host), called_by(the_lan), GuestCapture(guest)
     # Silence is what is known of some, and waited for no longer than it takes to be told from slowness.
     again = called_by(the_host, wait_seconds=2.0)
     claim.sees(f"to the host: {host}; to the LAN: {lan}; to the host after that: {again}")

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from qemunet_tests.doctor.checks.check import MODES, Capability, Check, CheckResult
-from qemunet_tests.doctor.host_facts import Facts
+from qemunet_tests.doctor.host_facts import HostFacts
 from qemunet_tests.errors import HarnessError, Unavailable
 from qemunet_tests.host import kvm
 from qemunet_tests.qemu import kvm_probe_cache
@@ -14,8 +14,8 @@ from qemunet_tests.qemu.kvm_probe import Boot, Launch, boot_in_software, launch_
 
 
 def boot(
-    facts: Facts, image: Image, notice: Callable[[str], None], launch: Launch = launch_as_guests
-) -> tuple[Facts, tuple[Capability, ...]]:
+    facts: HostFacts, image: Image, notice: Callable[[str], None], launch: Launch = launch_as_guests
+) -> tuple[HostFacts, tuple[Capability, ...]]:
     """Boot `image` whatever is remembered. Returns the facts with what was learned, and the finding."""
     if facts.qemu is None:
         return facts, ()
@@ -33,7 +33,7 @@ def boot(
     return replace(facts, trial=trial), (booted(better),)
 
 
-def _kvm_opens(facts: Facts) -> bool:
+def _kvm_opens(facts: HostFacts) -> bool:
     if facts.qemu is None or "kvm" not in facts.qemu.accelerators:
         return False
     return kvm.obstacle(facts.kvm, facts.credentials, facts.user, facts.machine) is None

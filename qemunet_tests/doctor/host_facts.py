@@ -55,7 +55,7 @@ _PROGRAM_FOLDERS = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 
 
 @dataclass(frozen=True)
-class Facts:
+class HostFacts:
     """What the checks judge. `root` is where settings are read that only an explanation needs.
 
     `trial` is what booting under KVM showed in this boot of the machine, None where nobody tried. `smb_server` is the
@@ -89,7 +89,7 @@ class Facts:
     routes: routes.Routes
     way_out: BridgePort | None
     uplink: uplink.Uplink | None
-    liveliness: resolver_query.Liveliness
+    liveliness: resolver_query.ResolverState
     other_ports: tuple[ports.LocalPort, ...]
     firewall: firewall.Firewall
     managers: network_managers.Managers
@@ -103,7 +103,7 @@ class Facts:
         return self.credentials.sudo
 
 
-def gather(root: Path = MACHINE, environment: Mapping[str, str] = os.environ) -> Facts:
+def gather(root: Path = MACHINE, environment: Mapping[str, str] = os.environ) -> HostFacts:
     """Read it all, in well under a second. With another `root` nothing is tried on this machine."""
     here = root == MACHINE
     # They answer while everything else is looked at.
@@ -113,7 +113,7 @@ def gather(root: Path = MACHINE, environment: Mapping[str, str] = os.environ) ->
     where = helper_program.read(found.helper_path if found else None, root)
     plugged, asked, ways = bridges.read(root), resolver.read(root), routes.read(root)
     services, card = network_managers.read(root), _card(ways, here)
-    return Facts(
+    return HostFacts(
         root=root,
         user=user_name(ourselves.uid),
         machine=system.read(root, environment),

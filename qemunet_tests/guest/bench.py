@@ -15,7 +15,7 @@ from qemunet_tests.guest.guest_launcher import ChooseMac, GuestLauncher, MacPool
 from qemunet_tests.guest.living_guests import LivingGuests
 from qemunet_tests.guest.panic import TimerMissed, despite_its_timer, require_timekeeping
 from qemunet_tests.guest.template import NETWORK
-from qemunet_tests.guest.template_builder import Freezer, restored
+from qemunet_tests.guest.template_builder import TemplateBuilder, restored
 from qemunet_tests.guest.templates import Templates
 from qemunet_tests.isolation.folder import Folder
 from qemunet_tests.isolation.identity import Identity, unprivileged
@@ -189,7 +189,7 @@ class Bench:
     def _make_template(self, models: tuple[str, ...]) -> Path:
         named = " and ".join(models) or "no NIC"
         self._events.announce(f"making a template for guests with {named}: booting one, once")
-        return Freezer(self._launcher, self._living).freeze(models)
+        return TemplateBuilder(self._launcher, self._living).freeze(models)
 
     def save_evidence(self, folder: Folder) -> list[Path]:
         """Copy what the living guests wrote: console, monitor log, captures, and how to boot them by hand."""

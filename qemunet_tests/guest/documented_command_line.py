@@ -5,7 +5,7 @@ import socket
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from qemunet_tests.guest.serial_shell import Login
+from qemunet_tests.guest.serial_shell import SerialShell
 from qemunet_tests.isolation.processes import Process, stop
 from qemunet_tests.qemu.built_image import copy_believed
 from qemunet_tests.qemu.guest_machine import GuestMachine
@@ -27,9 +27,9 @@ class DocumentedGuests:
         self._launcher = launcher
         self._pace = pace
         self._count = count
-        self._booted: dict[Process, tuple[Login, Path]] = {}
+        self._booted: dict[Process, tuple[SerialShell, Path]] = {}
 
-    def boot(self, *words: str) -> tuple[Login, Process]:
+    def boot(self, *words: str) -> tuple[SerialShell, Process]:
         """Boot with these words alone, typed in the folder where `vdisk.img` lies."""
         _, folder = self._launcher.new_folder("literal")
         try:
@@ -40,7 +40,7 @@ class DocumentedGuests:
             shutil.rmtree(folder, ignore_errors=True)
             raise
 
-    def boot_diskless(self, *words: str) -> tuple[Login, Process]:
+    def boot_diskless(self, *words: str) -> tuple[SerialShell, Process]:
         """The same with the kernel loaded by QEMU: BIOS and boot loader take as long again, and say nothing of NICs."""
         _, folder = self._launcher.new_folder("literal")
         try:
@@ -49,7 +49,7 @@ class DocumentedGuests:
             shutil.rmtree(folder, ignore_errors=True)
             raise
 
-    def _start(self, folder: Path, words: Sequence[str]) -> tuple[Login, Process]:
+    def _start(self, folder: Path, words: Sequence[str]) -> tuple[SerialShell, Process]:
         qemu = self._machine.qemu
         # What these command lines leave unsaid means user networking.
         if obstacle := qemu.without_user_backend():
@@ -59,7 +59,7 @@ class DocumentedGuests:
         with theirs:
             command = [str(qemu.path), *usable]
             process = self._launcher.start_qemu(command, cwd=folder, stdin=theirs.fileno(), stdout=theirs.fileno())
-        login = Login(ours, self._pace, self._machine.image.guest)
+        login = SerialShell(ours, self._pace, self._machine.image.guest)
         self._booted[process] = login, folder
         self._count("booted")
         return login, process

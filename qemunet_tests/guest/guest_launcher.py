@@ -40,7 +40,7 @@ class MacPool:
         return f"52:54:00:71:{number >> 8:02x}:{number & 0xFF:02x}"
 
 
-class Household(Protocol):
+class GuestRegistry(Protocol):
     """Where guests are kept while they live."""
 
     def add(self, guest: Guest) -> None: ...
@@ -71,7 +71,7 @@ class GuestLauncher:
         )
 
     def start(
-        self, nics: tuple[Nic, ...], machine_words: Sequence[str], household: Household, thawed: bool = False
+        self, nics: tuple[Nic, ...], machine_words: Sequence[str], registry: GuestRegistry, thawed: bool = False
     ) -> Guest:
         """Start a guest and put it among the living. Raises NetdevRefused, LaunchFailed, TimedOut, Unavailable."""
         name, folder = self.launcher.new_folder("guest")
@@ -84,11 +84,11 @@ class GuestLauncher:
                 words += ["-object", f"filter-dump,id=wire{number},netdev=net{number},file={capture}"]
         qemu = self.launcher.launch(words, folder, [nic.netdev for nic in nics])
         guest = Guest(name, qemu, nics, macs, self.pace, self.machine.image.guest.tools)
-        household.add(guest)
+        registry.add(guest)
         try:
             qemu.wait_until_running(self.pace.seconds(4.0))
         except HarnessError:
-            household.discard(guest)
+            registry.discard(guest)
             raise
         self.note_warnings(qemu)
         return guest

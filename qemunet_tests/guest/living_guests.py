@@ -79,10 +79,12 @@ class LivingGuests:
         """How to boot the same guest by hand, and ask it the same."""
         machine = self._machine
         nics = tuple(replace(nic, mac=mac) for nic, mac in zip(guest.nics, guest.macs, strict=True))
-        again = repro.Again(nics, str(machine.qemu.path), machine.accel.used, machine.image.name, guest.last_command)
+        guest_as_it_was = repro.GuestAsItWas(
+            nics, str(machine.qemu.path), machine.accel.used, machine.image.name, guest.last_command
+        )
         words = by_hand(machine, guest.name, guest.nics, guest.macs)
-        script = repro.script(guest.name, words, machine.image, again, in_lab=entered())
-        kept.write_whole(repro.FACTS, again.as_json().encode())
+        script = repro.script(guest.name, words, machine.image, guest_as_it_was, in_lab=entered())
+        kept.write_whole(repro.FACTS, guest_as_it_was.as_json().encode())
         kept.write_whole(repro.SCRIPT, script.encode(), mode=0o755)
 
 

@@ -69,7 +69,7 @@ sys.exit(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
 
 
 @dataclass(frozen=True)
-class Again:
+class GuestAsItWas:
     """A guest as it was: its NICs with their addresses, its QEMU and accelerator, the name of its image, and what it
     was asked last."""
 
@@ -89,14 +89,14 @@ class Again:
         return json.dumps({"nics": nics, **said}, indent=1) + "\n"
 
 
-def read(file: Path) -> Again:
+def read(file: Path) -> GuestAsItWas:
     """Raises UsageError where the file is none of ours, or of a guest that no lab can be made for."""
     try:
         with named_file.to_read(file) as stream:
             said = json.loads(stream.read(LIMIT_BYTES))
         nics = tuple(Nic(_netdev(each["netdev"]), str(each["model"]), str(each["mac"])) for each in said["nics"])
         qemu, accel, image = (str(said[name]) for name in ("qemu", "accel", "image"))
-        return Again(nics, qemu, accel, image, said["command"] and str(said["command"]))
+        return GuestAsItWas(nics, qemu, accel, image, said["command"] and str(said["command"]))
     except OSError as error:
         raise UsageError(f"{file}: {error.strerror}") from None
     except (ValueError, KeyError, TypeError, RecursionError):
@@ -111,7 +111,7 @@ def _netdev(said: dict[str, Any]) -> Netdev:
     return known[said["class"]](**fields)
 
 
-def script(guest: str, words: Sequence[str], image: Image, again: Again, in_lab: bool) -> str:
+def script(guest: str, words: Sequence[str], image: Image, again: GuestAsItWas, in_lab: bool) -> str:
     """`words` boot the guest with its console on standard input and output."""
     spelled = " ".join(_word(each, image.folder) for each in words)
     leases = image.guest.tools.await_leases.format()
@@ -150,7 +150,7 @@ def _heading(guest: str, command: str | None, in_lab: bool) -> list[str]:
     ]
 
 
-def _lab(again: Again) -> list[str]:
+def _lab(again: GuestAsItWas) -> list[str]:
     """Never on this host's own bridges: those of the lab bear the same names."""
     shut = [
         f"printf '%s\\n' {shlex.quote(f'{SCRIPT}: qemunet is not here, so the guest has no lab around it')} >&2",

@@ -29,7 +29,7 @@ INTERRUPT = b"\x03"
 PATIENCE_SECONDS = 0.5
 
 
-class Login:
+class SerialShell:
     """A shell on the guest's only serial port."""
 
     def __init__(self, connection: socket.socket, pace: Pace, guest: GuestProfile) -> None:

@@ -20,7 +20,7 @@ from qemunet_tests.qemu.netdev import Nic, SpelledNetdev
 CLOCK_SKEW_SECONDS = 5.0
 
 
-class Freezer:
+class TemplateBuilder:
     """Makes templates with a launcher, and proves each by thawing a guest, which is put into `guests` for so long."""
 
     def __init__(self, launcher: GuestLauncher, guests: LivingGuests) -> None:

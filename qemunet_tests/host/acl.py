@@ -21,7 +21,7 @@ _CLOSED = (errno.EACCES, errno.EPERM)
 
 
 @dataclass(frozen=True)
-class Rule:
+class AclRule:
     """One `allow` or `deny`; `name` is what the helper compares, `everything` stands for the word `all`."""
 
     allows: bool
@@ -50,7 +50,7 @@ class Acl:
     """
 
     path: str
-    rules: tuple[Rule, ...] = ()
+    rules: tuple[AclRule, ...] = ()
     problem: str | None = None
     problem_errno: int | None = None
     ignored: tuple[str, ...] = ()
@@ -58,7 +58,7 @@ class Acl:
 
 
 @dataclass(frozen=True)
-class Decision:
+class AclDecision:
     """Whether the helper would open this bridge, and the rule or the lack of one that decides it."""
 
     allowed: bool
@@ -85,7 +85,7 @@ def compiled_path(helper: str, root: Path = MACHINE) -> str:
 
 def read(path: str = DEFAULT_PATH, root: Path = MACHINE) -> Acl:
     """What the helper makes of the file, read as this process: the helper drops its privileges first."""
-    rules: list[Rule] = []
+    rules: list[AclRule] = []
     ignored: list[str] = []
     try:
         _read_into(rules, ignored, path, root, ())
@@ -104,19 +104,19 @@ def _unread(path: str, root: Path, refused: OSError) -> Acl:
     return Acl(path, problem=problem, problem_errno=refused.errno, closed=closed)
 
 
-def decide(acl: Acl, bridge: str) -> Decision:
+def decide(acl: Acl, bridge: str) -> AclDecision:
     """Any deny wins wherever it stands; without an allow the answer is no."""
     if len(bridge.encode()) > _NAME_BYTES:
-        return Decision(False, f"the name {bridge} is too long for an interface")
+        return AclDecision(False, f"the name {bridge} is too long for an interface")
     if acl.problem is not None:
-        return Decision(False, acl.problem)
+        return AclDecision(False, acl.problem)
     matching = [rule for rule in acl.rules if rule.concerns(bridge)]
     for rule in matching:
         if not rule.allows:
-            return Decision(False, f"{rule.place} denies {rule.meaning}")
+            return AclDecision(False, f"{rule.place} denies {rule.meaning}")
     if matching:
-        return Decision(True, f"{matching[0].place} allows {matching[0].meaning}")
-    return Decision(False, _nothing_allows(acl, bridge))
+        return AclDecision(True, f"{matching[0].place} allows {matching[0].meaning}")
+    return AclDecision(False, _nothing_allows(acl, bridge))
 
 
 def _nothing_allows(acl: Acl, bridge: str) -> str:
@@ -128,7 +128,7 @@ def _nothing_allows(acl: Acl, bridge: str) -> str:
     return f"{reason}; and {acl.ignored[0]}" if acl.ignored else reason
 
 
-def _read_into(rules: list[Rule], ignored: list[str], path: str, root: Path, above: tuple[str, ...]) -> None:
+def _read_into(rules: list[AclRule], ignored: list[str], path: str, root: Path, above: tuple[str, ...]) -> None:
     for number, line in _lines(path, root):
         text = line.lstrip(_BLANKS)
         if not text or text.startswith(b"#"):
@@ -139,7 +139,7 @@ def _read_into(rules: list[Rule], ignored: list[str], path: str, root: Path, abo
             _include(rules, ignored, argument.decode(errors="surrogateescape"), root, (*above, path))
             continue
         _refuse_odd(command, argument, place)
-        rules.append(Rule(command == b"allow", argument, argument == b"all", path, number))
+        rules.append(AclRule(command == b"allow", argument, argument == b"all", path, number))
 
 
 def _refuse_odd(command: bytes, argument: bytes, place: str) -> None:
@@ -160,7 +160,7 @@ def _split(text: bytes, place: str) -> tuple[bytes, bytes]:
     raise _BadLineError(f"{place} has one word only: {text.strip(_BLANKS).decode(errors='replace')!r}")
 
 
-def _include(rules: list[Rule], ignored: list[str], path: str, root: Path, above: tuple[str, ...]) -> None:
+def _include(rules: list[AclRule], ignored: list[str], path: str, root: Path, above: tuple[str, ...]) -> None:
     if path in above:
         raise _EndlessError(f"{path} includes itself, which makes the helper crash without a word")
     try:

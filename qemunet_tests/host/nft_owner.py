@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 
-class Chain(Protocol):
+class OwnedChain(Protocol):
     """What is asked of a chain here."""
 
     @property
@@ -20,7 +20,7 @@ class Chain(Protocol):
 
 
 @dataclass(frozen=True)
-class Manager:
+class RulesetOwner:
     """`table` and `chains` are patterns of names that are this one's alone; `words` how it is told, for good."""
 
     name: str
@@ -30,19 +30,19 @@ class Manager:
 
 
 MANAGERS = (
-    Manager("firewalld", "firewalld", "FWDI?_.*|IN_public.*",
+    RulesetOwner("firewalld", "firewalld", "FWDI?_.*|IN_public.*",
             "firewall-cmd --permanent --add-port or --add-rich-rule, or --permanent --policy for what is forwarded"),
-    Manager("ufw", "ufw.*", "ufw6?-.*", "ufw allow in|out, or ufw route allow for what is forwarded"),
-    Manager("Docker", "docker.*", "DOCKER.*", "a rule in its chain DOCKER-USER, which it leaves alone"),
-    Manager("Podman", "netavark", "NETAVARK.*", "podman network update, or a table of your own"),
-    Manager("libvirt", "libvirt_network", "LIBVIRT_.*|FI-.*|FO-.*", "virsh net-edit, or a hook of libvirtd's"),
-    Manager("Kubernetes", "kube-.*", "KUBE-.*", "a NetworkPolicy, or kube-proxy's settings"),
-    Manager("wg-quick", "wg-quick-.*", "(?!)", "AllowedIPs, or PostUp, in its file under /etc/wireguard"),
-    Manager("fail2ban", "f2b-.*", "f2b-.*", "fail2ban-client set JAIL unbanip ADDRESS"),
+    RulesetOwner("ufw", "ufw.*", "ufw6?-.*", "ufw allow in|out, or ufw route allow for what is forwarded"),
+    RulesetOwner("Docker", "docker.*", "DOCKER.*", "a rule in its chain DOCKER-USER, which it leaves alone"),
+    RulesetOwner("Podman", "netavark", "NETAVARK.*", "podman network update, or a table of your own"),
+    RulesetOwner("libvirt", "libvirt_network", "LIBVIRT_.*|FI-.*|FO-.*", "virsh net-edit, or a hook of libvirtd's"),
+    RulesetOwner("Kubernetes", "kube-.*", "KUBE-.*", "a NetworkPolicy, or kube-proxy's settings"),
+    RulesetOwner("wg-quick", "wg-quick-.*", "(?!)", "AllowedIPs, or PostUp, in its file under /etc/wireguard"),
+    RulesetOwner("fail2ban", "f2b-.*", "f2b-.*", "fail2ban-client set JAIL unbanip ADDRESS"),
 )  # fmt: skip
 
 
-def manager_of(table: str, chains: Iterable[str]) -> Manager | None:
+def manager_of(table: str, chains: Iterable[str]) -> RulesetOwner | None:
     """Whose table that is, by its name and those of its chains; None where nobody is known to have made it."""
     names = tuple(chains)
     for each in MANAGERS:
@@ -51,7 +51,7 @@ def manager_of(table: str, chains: Iterable[str]) -> Manager | None:
     return None
 
 
-def kept(remedy: str, chain: Chain, names: Iterable[str]) -> str:
+def kept(remedy: str, chain: OwnedChain, names: Iterable[str]) -> str:
     """A command that changes a table, and who would undo it. `names` are those of all chains of that table."""
     owner = manager_of(chain.table, names)
     if owner is None:

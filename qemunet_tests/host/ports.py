@@ -18,7 +18,7 @@ from qemunet_tests.user_names import user_name
 
 
 @dataclass(frozen=True)
-class Owner:
+class PortOwner:
     """A process that listens. `pid` is None where it cannot be seen, `user` is then all that is known of it."""
 
     pid: int | None
@@ -32,7 +32,7 @@ class LocalPort:
 
     number: int
     bind_errno: int | None
-    owner: Owner | None = None
+    owner: PortOwner | None = None
     first_unprivileged: int = 1024
     protocol: Protocol = "tcp"
 
@@ -86,7 +86,7 @@ def read(number: int, root: Path = MACHINE, protocol: Protocol = "tcp") -> Local
     return LocalPort(number, failed, found, 1024 if limit is None else limit, protocol)
 
 
-def owner(number: int, root: Path = MACHINE, protocol: Protocol = "tcp") -> Owner | None:
+def owner(number: int, root: Path = MACHINE, protocol: Protocol = "tcp") -> PortOwner | None:
     """Who listens on the port, or None where nobody does."""
     sockets = {each.inode: each for each in socket_table.listening(protocol, number, root)}
     if not sockets:
@@ -94,5 +94,5 @@ def owner(number: int, root: Path = MACHINE, protocol: Protocol = "tcp") -> Owne
     for pid in process_table.pids(root):
         with suppress(OSError):
             if not sockets.keys().isdisjoint(socket_table.held_by(pid, root)):
-                return Owner(pid, process_table.name(pid, root))
-    return Owner(None, None, user_name(next(iter(sockets.values())).uid))
+                return PortOwner(pid, process_table.name(pid, root))
+    return PortOwner(None, None, user_name(next(iter(sockets.values())).uid))

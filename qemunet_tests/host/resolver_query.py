@@ -19,17 +19,17 @@ IDENTIFIER_BYTES = 2
 
 
 @dataclass(frozen=True)
-class Liveliness:
+class ResolverState:
     """`elsewhere`: on another machine, which a route leads to. `closed`: nobody listens."""
 
     outcome: QueryOutcome
     detail: str = ""
 
 
-NOT_ASKED = Liveliness("not asked")
+NOT_ASKED = ResolverState("not asked")
 
 
-def ask(address: str | None, port: int = PORT, within_seconds: float = ANSWER_SECONDS) -> Liveliness:
+def ask(address: str | None, port: int = PORT, within_seconds: float = ANSWER_SECONDS) -> ResolverState:
     """What becomes of a question to an IPv4 resolver; nothing is sent unless the address is this machine's own."""
     if address is None:
         return NOT_ASKED
@@ -38,9 +38,9 @@ def ask(address: str | None, port: int = PORT, within_seconds: float = ANSWER_SE
             # Chooses a route and sends nothing.
             asking.connect((address, port))
         except OSError as refused:
-            return Liveliness("no route", os.strerror(refused.errno or 0))
+            return ResolverState("no route", os.strerror(refused.errno or 0))
         if not _is_ours(asking.getsockname()[0], address):
-            return Liveliness("elsewhere")
+            return ResolverState("elsewhere")
         return _converse(asking, within_seconds)
 
 
@@ -49,7 +49,7 @@ def _is_ours(source: str, address: str) -> bool:
     return source == address or (address.startswith("127.") and source.startswith("127."))
 
 
-def _converse(asking: socket.socket, within_seconds: float) -> Liveliness:
+def _converse(asking: socket.socket, within_seconds: float) -> ResolverState:
     identifier = secrets.token_bytes(IDENTIFIER_BYTES)
     asking.settimeout(within_seconds)
     try:
@@ -57,12 +57,12 @@ def _converse(asking: socket.socket, within_seconds: float) -> Liveliness:
         while not asking.recv(512).startswith(identifier):
             continue
     except ConnectionRefusedError:
-        return Liveliness("closed")
+        return ResolverState("closed")
     except TimeoutError:
-        return Liveliness("silent", f"within {within_seconds} s")
+        return ResolverState("silent", f"within {within_seconds} s")
     except OSError as refused:
-        return Liveliness("no route", os.strerror(refused.errno or 0))
-    return Liveliness("answers")
+        return ResolverState("no route", os.strerror(refused.errno or 0))
+    return ResolverState("answers")
 
 
 def question(name: str, identifier: bytes, recursive: bool = True) -> bytes:

@@ -20,7 +20,7 @@ OF_ONE_TEST = ("guest-", "peer-", "literal-", "attempt-")
 
 
 @dataclass(frozen=True)
-class Program:
+class RunningProgram:
     """A program that runs. A later one of the same number was started at another tick of the clock."""
 
     pid: int
@@ -53,7 +53,7 @@ class Leftover:
             self.path.unlink(missing_ok=True)
 
 
-Thing = Program | Leftover
+Thing = RunningProgram | Leftover
 
 
 class LeakCheck:
@@ -88,13 +88,13 @@ class LeakCheck:
         return sorted(self.present() - known, key=str)
 
 
-def _program(pid: int) -> Program | None:
+def _program(pid: int) -> RunningProgram | None:
     """None for a process that is gone, or that waits to be buried."""
     try:
         state, *rest = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     except OSError:
         return None
-    return None if state == "Z" else Program(pid, int(rest[18]))
+    return None if state == "Z" else RunningProgram(pid, int(rest[18]))
 
 
 def _command_of(pid: int) -> str:

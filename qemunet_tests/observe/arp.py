@@ -32,20 +32,20 @@ def owners(guest: Guest, address: str, wait_seconds: int = 2) -> list[str]:
 
 
 @dataclass(frozen=True)
-class Resolved:
+class AddressOwner:
     """Who answers for an address."""
 
     address: str
     mac: str
 
 
-def who_has(peer: "Peer", address: str, within_seconds: float = 0.5) -> Resolved | None:
+def who_has(peer: "Peer", address: str, within_seconds: float = 0.5) -> AddressOwner | None:
     """Who tells a peer that he has an address; None when nobody does."""
     from scapy.layers.l2 import ARP, Ether
 
     question = Ether(src=peer.mac, dst=BROADCAST) / ARP(op="who-has", hwsrc=peer.mac, psrc="10.0.2.15", pdst=address)
     answer = peer.ask(question, lambda frame: ARP in frame and frame[ARP].psrc == address, within_seconds)
-    return Resolved(address, answer[ARP].hwsrc) if answer else None
+    return AddressOwner(address, answer[ARP].hwsrc) if answer else None
 
 
 def asked_for(peer: "Peer", address: str, within_seconds: float = 3.0) -> bool:

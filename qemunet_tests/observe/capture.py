@@ -87,8 +87,8 @@ def _of_ipv6(source_mac: str, target_mac: str, body: bytes) -> Packet | None:
     return Packet(source_mac, target_mac, body[6], source, target, first, second, inner[4:], size_bytes)
 
 
-class Wiretap(Protocol):
-    """A place, and what has passed there since it was tapped."""
+class Capture(Protocol):
+    """A place, and what has passed there since this was made."""
 
     place: str
 
@@ -97,7 +97,7 @@ class Wiretap(Protocol):
     def close(self) -> None: ...
 
 
-class GuestWire:
+class GuestCapture:
     """The capture that QEMU writes at the guest's NIC."""
 
     def __init__(self, guest: Guest, nic: int = 0) -> None:
@@ -135,7 +135,7 @@ def frames_in(content: bytes, at: int = PCAP_HEADER_BYTES) -> Iterator[tuple[flo
         at += length
 
 
-class LinkTap:
+class LinkCapture:
     """An interface of a station, by packet(7). Raises PermissionError where the station is not ours to listen at.
 
     The kernel shows what comes in before any filter but XDP has seen it, and what goes out after all filters have.
@@ -172,22 +172,22 @@ def _tag(data: bytes) -> int:
     return tag & VLAN_NUMBER if status & VLAN_VALID else 0
 
 
-class Wiretaps:
-    """Taps at the guest and at these links; `unheard` are the links that we may not listen at."""
+class Captures:
+    """Captures at the guest and at these links; `unheard` are the links that we may not listen at."""
 
     def __init__(self, guest: Guest, station: Station, links: list[str]) -> None:
-        self.guest = GuestWire(guest)
-        self.links: dict[str, LinkTap] = {}
+        self.guest = GuestCapture(guest)
+        self.links: dict[str, LinkCapture] = {}
         self.unheard: list[str] = []
         for link in links:
             try:
-                self.links[link] = LinkTap(station, link)
+                self.links[link] = LinkCapture(station, link)
             except OSError:  # not permitted, or gone
                 self.unheard.append(link)
 
-    def __enter__(self) -> "Wiretaps":
+    def __enter__(self) -> "Captures":
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        for tap in self.links.values():
-            tap.close()
+        for capture in self.links.values():
+            capture.close()

@@ -137,7 +137,7 @@ _WHOLE_SECONDS, _FROZEN_SECONDS = 2.0, 600.0
 
 
 @dataclass(frozen=True)
-class Delay:
+class OfferDelay:
     """Seconds from the start of a guest's QEMU, which is when its tap joins the bridge.
 
     `asked` until it first asked for a lease, `offered` until it was first offered one; None for what never was.
@@ -156,7 +156,7 @@ class Delay:
         return f"{self.offered:.1f} s" if self.offered is not None else "never"
 
 
-def delay(guest: Guest) -> Delay:
+def delay(guest: Guest) -> OfferDelay:
     """What is known so far of a guest. Raises HarnessError where its capture has other times than it can have."""
     times: dict[str, float] = {}
     for kind, at_seconds in timed_dhcp_messages(guest):
@@ -165,7 +165,7 @@ def delay(guest: Guest) -> Delay:
     alive_seconds = time.monotonic() - guest.started_seconds
     if any(not -_WHOLE_SECONDS <= each <= alive_seconds + _FROZEN_SECONDS for each in times.values()):
         raise HarnessError("what a guest sent is dated before it was started, or later than now: the clock was set")
-    return Delay(times.get("discover"), times.get("offer"))
+    return OfferDelay(times.get("discover"), times.get("offer"))
 
 
 def offered_to_the_uplink(station: Station, uplink: str, guest_mac: str, within_seconds: float = 2.0) -> bool:

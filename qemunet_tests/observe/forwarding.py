@@ -64,7 +64,7 @@ def forwards(peer: "Peer") -> list[UsernetLine]:
 
 
 @dataclass(frozen=True)
-class Crossing:
+class ForwardedWords:
     """What became of words through a forward, one each way.
 
     `caller` is whom the guest saw, `own` who he is; `word_in` and `word_out` say whether the words arrived unchanged.
@@ -84,20 +84,20 @@ class Crossing:
         return "both ways" if self.whole else f"only {ways[0]}" if ways else "no word passes"
 
 
-def crossing(
+def words_through(
     stack: "PeerStack", caller: Station, service: tuple[str, int], guest_port: int, protocol: str = "TCP"
-) -> Crossing:
+) -> ForwardedWords:
     """Call the guest from a station, at an address and port that are forwarded, and say a word each way."""
     with caller.open_socket(SOCKETS[protocol], service[0]) as calling:
         calling.settimeout(PATIENCE_SECONDS)
         try:
             calling.connect(service)
         except OSError:
-            return Crossing(None, None, False, False)
+            return ForwardedWords(None, None, False, False)
         return _datagrams(stack, calling, guest_port) if protocol == "UDP" else spoken(stack, calling, guest_port)
 
 
-def spoken(stack: "PeerStack", calling: socket.socket, guest_port: int) -> Crossing:
+def spoken(stack: "PeerStack", calling: socket.socket, guest_port: int) -> ForwardedWords:
     """The same with a connection that is open already, by TCP or a Unix socket."""
     there, back = secrets.token_bytes(16), secrets.token_bytes(16)
     own = calling.getsockname() if calling.family == socket.AF_INET else None
@@ -105,24 +105,24 @@ def spoken(stack: "PeerStack", calling: socket.socket, guest_port: int) -> Cross
     calling.sendall(there)
     connection = listener.accept()
     if connection is None:
-        return Crossing(None, own, False, False)
+        return ForwardedWords(None, own, False, False)
     got = connection.read(len(there))
     connection.send(back)
     came = stack.meanwhile(lambda: received(calling, len(back)))
-    return Crossing(connection.far, own, got == there, came == back)
+    return ForwardedWords(connection.far, own, got == there, came == back)
 
 
-def _datagrams(stack: "PeerStack", calling: socket.socket, guest_port: int) -> Crossing:
+def _datagrams(stack: "PeerStack", calling: socket.socket, guest_port: int) -> ForwardedWords:
     there, back = secrets.token_bytes(16), secrets.token_bytes(16)
     port = stack.open_udp(guest_port)
     before = len(port.received)
     calling.send(there)
     got = port.receive(before + 1)[before:]
     if not got:
-        return Crossing(None, calling.getsockname(), False, False)
+        return ForwardedWords(None, calling.getsockname(), False, False)
     port.send(back, *got[0].sender)
     # QEMU hands a datagram on as soon as it takes it, so that nothing has to be waited for after that.
     stack.settle()
     calling.setblocking(False)
     came = received(calling, len(back))
-    return Crossing(got[0].sender, calling.getsockname(), [each.data for each in got] == [there], came == back)
+    return ForwardedWords(got[0].sender, calling.getsockname(), [each.data for each in got] == [there], came == back)

@@ -12,7 +12,7 @@ from qemunet_tests.host import icmp
 from qemunet_tests.host.credentials import CAP_NET_RAW
 from qemunet_tests.isolation.station import Station
 from qemunet_tests.observe.arp import who_has
-from qemunet_tests.observe.capture import ICMP, GuestWire, Packet
+from qemunet_tests.observe.capture import ICMP, GuestCapture, Packet
 from qemunet_tests.observe.command_place import Place
 from qemunet_tests.observe.lease import lease
 from qemunet_tests.observe.process import privileges
@@ -91,7 +91,7 @@ def _ping(place: Place, address: str, count: int, wait_seconds: int, size_bytes:
     command = words.format(
         count=count, interval_seconds=0.3, wait_seconds=wait_seconds, size_bytes=size_bytes, address=address
     )
-    wires = [GuestWire(place, number) for number in range(len(place.nics))] if isinstance(place, Guest) else []
+    wires = [GuestCapture(place, number) for number in range(len(place.nics))] if isinstance(place, Guest) else []
     answer = place.run(command, within_seconds=count * 0.3 + wait_seconds + 5)
     match = RECEIVED.search(answer.text)
     if match is None and NO_SOCKET.search(answer.complaint):

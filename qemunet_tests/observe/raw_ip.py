@@ -82,14 +82,14 @@ def left_the_guest(guest: Guest, word: bytes, nic: int = 0) -> bool:
     return (guest.folder / f"net{nic}.pcap").read_bytes().count(word) >= len(PROTOCOLS)
 
 
-class GuestEar:
+class GuestListener:
     """Hears all packets of PROTOCOLS that reach a guest."""
 
     def __init__(self, guest: Guest) -> None:
         self._guest = guest
         self._numbers = [number for number, _ in PROTOCOLS.values()]
 
-    def __enter__(self) -> "GuestEar":
+    def __enter__(self) -> "GuestListener":
         for number in self._numbers:
             hear = self._guest.tools.hear_packets.format(number=number, file=f"/tmp/heard.{number}")
             self._guest.check(f"setsid {hear} >/dev/null 2>&1 </dev/null & echo $! >>/tmp/hearing")

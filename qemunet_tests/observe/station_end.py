@@ -16,7 +16,7 @@ RESET_AT_CLOSE = struct.pack("ii", 1, 0)
 
 
 @dataclass(frozen=True)
-class Taken:
+class ReceivedStream:
     """All that came at one end of a connection, and how it ended: `end`, `reset`, or `silence` where it did not."""
 
     data: bytes
@@ -52,7 +52,7 @@ def closed_udp_port(station: Station, address: str) -> int:
         return int(owner.getsockname()[1])
 
 
-class NobodyCalls(AssertionError):
+class NoCaller(AssertionError):
     """What was to come to a station has not come: an answer about the promise."""
 
 
@@ -61,7 +61,7 @@ def accepted(listening: socket.socket) -> socket.socket:
     try:
         connection, _ = listening.accept()
     except TimeoutError:
-        raise NobodyCalls(f"nobody calls {_named(listening)}") from None
+        raise NoCaller(f"nobody calls {_named(listening)}") from None
     connection.settimeout(PATIENCE_SECONDS)
     return connection
 
@@ -71,7 +71,7 @@ def datagram(service: socket.socket) -> tuple[bytes, tuple[str, int]]:
     try:
         data, sender = service.recvfrom(65536)
     except TimeoutError:
-        raise NobodyCalls(f"no datagram comes to {_named(service)}") from None
+        raise NoCaller(f"no datagram comes to {_named(service)}") from None
     return data, sender
 
 
@@ -89,17 +89,17 @@ def received(end: socket.socket, count: int) -> bytes:
     return bytes(got)
 
 
-def taken_to_end(end: socket.socket) -> Taken:
+def taken_to_end(end: socket.socket) -> ReceivedStream:
     """Read a connection to its end."""
     got = bytearray()
     try:
         while more := end.recv(65536):
             got += more
     except TimeoutError:
-        return Taken(bytes(got), "silence")
+        return ReceivedStream(bytes(got), "silence")
     except ConnectionResetError:
-        return Taken(bytes(got), "reset")
-    return Taken(bytes(got), "end")
+        return ReceivedStream(bytes(got), "reset")
+    return ReceivedStream(bytes(got), "end")
 
 
 def abort(end: socket.socket) -> None:

@@ -33,7 +33,7 @@ def _refusal(guest: Guest, service: Endpoint, wait_seconds: int) -> str:
 
 
 @dataclass(frozen=True)
-class Bulk:
+class BulkTransfer:
     """A transfer both ways: bytes sent, bytes that came back, and whether they are the same bytes."""
 
     sent: int
@@ -44,12 +44,12 @@ class Bulk:
         return f"{self.returned} of {self.sent} bytes came back{'' if self.intact else ', not the same'}"
 
 
-def bulk(guest: Guest, service: Endpoint, size_bytes: int, wait_seconds: int = 20) -> Bulk:
+def bulk(guest: Guest, service: Endpoint, size_bytes: int, wait_seconds: int = 20) -> BulkTransfer:
     """Send `size_bytes` random bytes by TCP to a service that returns them, and compare.
 
     A ping passes on many a host where this stalls. What is not back in time is sent once more with longer patience.
     """
-    seen = Bulk(size_bytes, 0, False)
+    seen = BulkTransfer(size_bytes, 0, False)
     for patience_seconds in turns(wait_seconds):
         seen = _bulk(guest, service, size_bytes, whole(patience_seconds))
         if seen.returned == seen.sent:
@@ -57,7 +57,7 @@ def bulk(guest: Guest, service: Endpoint, size_bytes: int, wait_seconds: int = 2
     return seen
 
 
-def _bulk(guest: Guest, service: Endpoint, size_bytes: int, wait_seconds: int) -> Bulk:
+def _bulk(guest: Guest, service: Endpoint, size_bytes: int, wait_seconds: int) -> BulkTransfer:
     # Made in the guest, because the way in is a serial line; no part of it is like another, which could take its place.
     make = f"dd if=/dev/urandom bs={BLOCK_BYTES} count={size_bytes // BLOCK_BYTES} of=/tmp/there 2>/dev/null"
     guest.check(make, within_seconds=wait_seconds + 5)
@@ -67,4 +67,4 @@ def _bulk(guest: Guest, service: Endpoint, size_bytes: int, wait_seconds: int) -
     guest.run(there_and_back, within_seconds=2 * wait_seconds + 5)
     compare = "wc -c < /tmp/back; cmp -s /tmp/there /tmp/back && echo same; rm -f /tmp/there /tmp/back"
     answer = guest.run(compare, within_seconds=wait_seconds + 5).text.split()
-    return Bulk(size_bytes, int(answer[0]), answer[1:] == ["same"])
+    return BulkTransfer(size_bytes, int(answer[0]), answer[1:] == ["same"])

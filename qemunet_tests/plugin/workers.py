@@ -85,14 +85,14 @@ def use_interpreter(specs: Iterable[Any], python: str) -> None:
 
 
 @dataclass(frozen=True)
-class Briefing:
+class WorkerStart:
     """What a worker need not find out. Where the controller did not enter the lab, no accelerator was chosen yet."""
 
     settings: "Settings"
     accelerator: "Accel | None"
 
 
-def brief(node: Any, briefing: Briefing, progress: Callable[[str], None]) -> None:
+def brief(node: Any, briefing: WorkerStart, progress: Callable[[str], None]) -> None:
     """Tell a worker that is about to start; `progress` gets its sentences."""
     from qemunet_tests.qemu import qemu_facts
 
@@ -105,7 +105,7 @@ def brief(node: Any, briefing: Briefing, progress: Callable[[str], None]) -> Non
     channel.setcallback(progress)
 
 
-def briefing_of(config: pytest.Config) -> Briefing | None:
+def briefing_of(config: pytest.Config) -> WorkerStart | None:
     """What this worker was told; None in any other process. What answered the controller is not asked again."""
     told = getattr(config, "workerinput", {}).get(_BRIEFING)
     if told is None:
@@ -115,7 +115,7 @@ def briefing_of(config: pytest.Config) -> Briefing | None:
     from qemunet_tests.settings import told_again
 
     qemu_facts.learn(told["qemus"])
-    return Briefing(told_again(told["settings"]), Accel(**told["accelerator"]) if told["accelerator"] else None)
+    return WorkerStart(told_again(told["settings"]), Accel(**told["accelerator"]) if told["accelerator"] else None)
 
 
 def make_room_for_temporary_folders(config: pytest.Config) -> None:

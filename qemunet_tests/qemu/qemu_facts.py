@@ -199,7 +199,7 @@ def _inside(path: Path, asker: Identity, needs_library: bool) -> tuple[Path | No
     library = qemu_questions.linked_libslirp(path, asker) if needs_library else None
     if executable and (library or not needs_library):
         return executable, library
-    idle = qemu_questions.Idle(path, asker)
+    idle = qemu_questions.IdleQemu(path, asker)
     return executable or idle.executable, (library or idle.libslirp) if needs_library else None
 
 

@@ -90,7 +90,7 @@ def _require_executed(path: Path, asker: Identity, answer: enclosure.Answer) -> 
         raise HarnessError(f"{path} cannot be executed{whom}: {why}")
 
 
-class Idle:
+class IdleQemu:
     """A QEMU that has nothing to do, looked into from outside: what a wrapper script does not tell.
 
     `executable` is the QEMU itself, `libslirp` the library it has in memory; None where they were not seen.

@@ -54,7 +54,7 @@ _NAMED = {
 
 
 @dataclass(frozen=True)
-class Pool:
+class AddressPool:
     """The addresses of which a DHCP server draws one."""
 
     first: IPv4Address
@@ -73,14 +73,14 @@ class Token:
 
 
 @dataclass(frozen=True)
-class Likeness:
+class TextComparison:
     """Two texts: whether they say the same, and the kinds of what differs by chance."""
 
     alike: bool
     by_chance: frozenset[str]
 
 
-def pools_of(results: Results) -> list[Pool]:
+def pools_of(results: Results) -> list[AddressPool]:
     """What the LAN of a run leases: the lab's, and the ranges that claims of modes on a LAN name."""
     named = [
         _pool(*re.findall(_IPV4, text))
@@ -92,7 +92,9 @@ def pools_of(results: Results) -> list[Pool]:
     return [pool for pool in (*lab, *named) if pool]
 
 
-def compared(before: ClaimVerdict, after: ClaimVerdict, pools: tuple[list[Pool], list[Pool]]) -> Likeness:
+def compared(
+    before: ClaimVerdict, after: ClaimVerdict, pools: tuple[list[AddressPool], list[AddressPool]]
+) -> TextComparison:
     """What the same verdict of two runs rests on. `pools` are what the LAN of either leased."""
     both = before, after
     promises = [_tokens(each.expected, _with_own(each, leased)) for each, leased in zip(both, pools, strict=True)]
@@ -115,7 +117,7 @@ def compared(before: ClaimVerdict, after: ClaimVerdict, pools: tuple[list[Pool],
         for one, other in zip(left, right, strict=True)
         if one != other and one.kind in _NAMED
     }
-    return Likeness(alike, frozenset(moved) if alike else frozenset())
+    return TextComparison(alike, frozenset(moved) if alike else frozenset())
 
 
 def _are_what_is_promised(
@@ -133,12 +135,12 @@ def _are_what_is_promised(
     return alike and exact
 
 
-def _with_own(each: ClaimVerdict, leased: list[Pool]) -> list[Pool]:
+def _with_own(each: ClaimVerdict, leased: list[AddressPool]) -> list[AddressPool]:
     """A claim of a mode on a LAN may promise no more than an address of a network, which is known on a real host."""
     if not modes.shares_network(each.mode):
         return leased
     found = (_network(text) for text in re.findall(_KINDS["network"], each.expected or ""))
-    return [*leased, *(Pool(network[0], network[-1]) for network in found if network)]
+    return [*leased, *(AddressPool(network[0], network[-1]) for network in found if network)]
 
 
 def _shape(tokens: Sequence[Token], by_chance: Iterable[str], promised: set[Token]) -> list[str]:
@@ -146,13 +148,13 @@ def _shape(tokens: Sequence[Token], by_chance: Iterable[str], promised: set[Toke
     return [f"<{token.kind}>" if token.kind in by_chance and token not in promised else token.text for token in tokens]
 
 
-def _tokens(text: str | None, leased: Sequence[Pool]) -> list[Token]:
+def _tokens(text: str | None, leased: Sequence[AddressPool]) -> list[Token]:
     if text is None:
         return [Token("", "<nothing>")]
     return [Token(kind, " ".join(piece.split())) for kind, piece in _pieces(text, leased) if piece.strip()]
 
 
-def _pieces(text: str, leased: Sequence[Pool]) -> Iterator[tuple[str, str]]:
+def _pieces(text: str, leased: Sequence[AddressPool]) -> Iterator[tuple[str, str]]:
     reached = 0
     for found in _ANY.finditer(text):
         kind, piece = found.lastgroup or "", found.group()
@@ -162,7 +164,7 @@ def _pieces(text: str, leased: Sequence[Pool]) -> Iterator[tuple[str, str]]:
     yield "", text[reached:]
 
 
-def _judged(kind: str, piece: str, leased: Sequence[Pool]) -> Iterator[tuple[str, str]]:
+def _judged(kind: str, piece: str, leased: Sequence[AddressPool]) -> Iterator[tuple[str, str]]:
     """A piece of a kind, or of none where this one was not drawn."""
     if kind == "network":
         address, _, length = piece.partition("/")
@@ -195,9 +197,9 @@ def _halves(piece: str) -> Iterator[tuple[str, str]]:
         yield "", piece
 
 
-def _pool(first: str, last: str) -> Pool | None:
+def _pool(first: str, last: str) -> AddressPool | None:
     ends = _ipv4(first), _ipv4(last)
-    return Pool(ends[0], ends[1]) if ends[0] and ends[1] else None
+    return AddressPool(ends[0], ends[1]) if ends[0] and ends[1] else None
 
 
 def _network(text: str) -> IPv4Network | None:

@@ -158,7 +158,7 @@ def _changed(claim: str, turn: Turn, before: ClaimVerdict | None, after: ClaimVe
     )
 
 
-def _turn(left: ClaimVerdict | None, right: ClaimVerdict | None, value: chance.Likeness | None) -> Turn | None:
+def _turn(left: ClaimVerdict | None, right: ClaimVerdict | None, value: chance.TextComparison | None) -> Turn | None:
     """Worse: a promise is no longer seen to hold, a deviation became a breakage, what was tried is unavailable."""
     if left is None or right is None:
         return "new" if left is None else "gone"

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from qemunet_tests.isolation.folder import opened
 from qemunet_tests.report.session_info import SessionFacts, command, merged, this_host, version
-from qemunet_tests.report.uncited import Tally
+from qemunet_tests.report.uncited import UncitedTests
 from qemunet_tests.report.verdict_of_test import Verdict, VerdictOfTest, worst
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ class SessionResults:
 
     def __init__(self) -> None:
         self.findings: list[VerdictOfTest] = []
-        self.uncited = Tally()
+        self.uncited = UncitedTests()
         self.facts: dict[str, SessionFacts] = {}
         self.trouble: list[str] = []
         self.interrupted = False

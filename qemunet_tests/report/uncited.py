@@ -23,7 +23,7 @@ class EndedPhase:
     artifacts: list[str]
 
 
-class Tally:
+class UncitedTests:
     """Takes every phase of a session's tests. `empty` says that no test without a claim was seen."""
 
     def __init__(self) -> None:

@@ -40,7 +40,7 @@ EFFORT = Effort(
 
 
 @dataclass(frozen=True)
-class Beside:
+class QuickRatio:
     """User mode's rate as a fraction of bridged mode's, block by block, and where that is known from.
 
     `slower` is None where nothing is known, and `reason` says why it is what it is.
@@ -87,7 +87,7 @@ class _Silent:
         """Nobody looks on."""
 
 
-def recorded(bench: Bench) -> Beside | None:
+def recorded(bench: Bench) -> QuickRatio | None:
     """What the latest recording of this machine, QEMU and accelerator says; None without one that says anything."""
     binary, accel = session.describe_qemu(bench.qemu).binary, bench.machine.accel.used
     found = latest_recording.latest(machine_id(), binary, accel, {"user", "bridge"}, bench.note)
@@ -98,11 +98,11 @@ def recorded(bench: Bench) -> Beside | None:
             slower = _slower(summary.verdict, summary.high)
             blocks = tuple(1 / block for block in summary.blocks)
             source = f"recorded {found.session.at[:10]}, {found.session.placed}"
-            return None if slower is None else Beside(blocks, source, slower, summary.reason)
+            return None if slower is None else QuickRatio(blocks, source, slower, summary.reason)
     return None
 
 
-def measured(bench: Bench, lab: Lab) -> Beside:
+def measured(bench: Bench, lab: Lab) -> QuickRatio:
     """Blocks of one transfer an arm, about 6 s each under TCG. Raises ControlFailed where none is valid."""
     bridge, user, again = Arm("bridge", NIC), Arm("user", NIC), Arm("user", NIC, AGAIN)
     rows: list[Run] = []
@@ -120,7 +120,7 @@ def measured(bench: Bench, lab: Lab) -> Beside:
     if not faster:
         whys = [str(row.why_invalid) for row in rows if not row.valid]
         raise ControlFailed(f"no block was valid, for {len(whys)} transfers: {whys[-1]}")
-    return Beside(tuple(1 / each for each in faster), f"measured now, {placement}", *judged())
+    return QuickRatio(tuple(1 / each for each in faster), f"measured now, {placement}", *judged())
 
 
 def _ratios(rows: Sequence[Run], upper: Arm, lower: Arm) -> list[float]:
@@ -134,6 +134,6 @@ def _ratios(rows: Sequence[Run], upper: Arm, lower: Arm) -> list[float]:
     ]
 
 
-def beside(bench: Bench, lab: Lab) -> Beside:
+def beside(bench: Bench, lab: Lab) -> QuickRatio:
     """From a recording where there is one, else measured."""
     return recorded(bench) or measured(bench, lab)

@@ -23,7 +23,7 @@ LIMIT_BYTES = 1 << 28
 _NO_RECORDING = "{} is no recording: it has no line of kind 'session'"
 
 
-class Full(HarnessError):
+class DiskFull(HarnessError):
     """The disk is full. What was recorded before is kept."""
 
 
@@ -60,7 +60,7 @@ class Writer:
         if written < len(line):
             with contextlib.suppress(OSError):
                 os.ftruncate(self._descriptor, before)
-            raise Full(f"no space is left for {self.path}; it holds what was measured until now")
+            raise DiskFull(f"no space is left for {self.path}; it holds what was measured until now")
 
     def close(self) -> None:
         os.close(self._descriptor)

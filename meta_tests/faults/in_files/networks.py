@@ -5,13 +5,13 @@ from dataclasses import replace
 
 from meta_tests.faults.in_files import of_files
 from meta_tests.samples.healthy_host import Change, routes
-from qemunet_tests.host.ports import LocalPort, Owner
-from qemunet_tests.host.resolver_query import Liveliness
+from qemunet_tests.host.ports import LocalPort, PortOwner
+from qemunet_tests.host.resolver_query import ResolverState
 
 BR0 = ("br0 00000000 FD01A8C0 00000000", "br0 0001A8C0 00000000 00FFFFFF")
 
 
-def resolver(outcome: Liveliness) -> Change:
+def resolver(outcome: ResolverState) -> Change:
     return lambda facts: replace(facts, liveliness=outcome)
 
 
@@ -19,17 +19,17 @@ FAULTS = (
     of_files("nobody listens where the resolver should", "dns", "caution",
              "to 127.0.0.53, and nobody listens there: guests cannot resolve names",
              "start the resolver at 127.0.0.53, or put one that works into /etc/resolv.conf",
-             files={"/etc/resolv.conf": "nameserver 127.0.0.53\n"}, change=resolver(Liveliness("closed"))),
+             files={"/etc/resolv.conf": "nameserver 127.0.0.53\n"}, change=resolver(ResolverState("closed"))),
     of_files("the first resolver is dead", "dns", "caution",
              "to 127.0.0.53, never 9.9.9.9, and it does not answer within 0.5 s",
              "put another first in /etc/resolv.conf",
              files={"/etc/resolv.conf": "nameserver 127.0.0.53\nnameserver 9.9.9.9\n"},
-             change=resolver(Liveliness("silent", "within 0.5 s"))),
+             change=resolver(ResolverState("silent", "within 0.5 s"))),
     of_files("no way to the resolver", "dns", "caution", "and it cannot be reached (Network is unreachable)",
-             "192.168.1.254", change=resolver(Liveliness("no route", "Network is unreachable"))),
+             "192.168.1.254", change=resolver(ResolverState("no route", "Network is unreachable"))),
     of_files("UDP port taken", "other-ports", "caution", "UDP port 2222 is taken by a process of bob",
              "sudo ss -lunp sport = :2222", change=lambda facts: replace(facts, other_ports=(LocalPort(2222,
-             errno.EADDRINUSE, Owner(None, None, "bob"), protocol="udp"),))),
+             errno.EADDRINUSE, PortOwner(None, None, "bob"), protocol="udp"),))),
     of_files("the guests' network is the LAN", "subnet", "caution", "a route to 10.0.2.0/24 by br0 meets 10.0.2.0/24",
              "-netdev user,id=net0,net=10.0.3.0/24", files={"/proc/net/route": routes(*BR0,
              "br0 0002000A 00000000 00FFFFFF")}),

@@ -6,7 +6,7 @@ from typing import Any
 
 from meta_tests.faults.in_files import of_files
 from meta_tests.samples.healthy_host import NET, Change, both, machine, routes
-from qemunet_tests.doctor.host_facts import Facts
+from qemunet_tests.doctor.host_facts import HostFacts
 from qemunet_tests.host.firewall import Firewall, parse_nft
 
 EVERYWHERE: dict[str, str | None] = {"/proc/sys/net/bridge/bridge-nf-call-iptables": "1\n"}
@@ -31,7 +31,7 @@ def forward_drops(family: str, *rules: list[dict[str, Any]], chain: str = "FORWA
 
 
 def firewall(found: Firewall) -> Change:
-    def change(facts: Facts) -> Facts:
+    def change(facts: HostFacts) -> HostFacts:
         return replace(facts, firewall=found)
 
     return change
@@ -103,7 +103,7 @@ FAULTS = (
 )  # fmt: skip
 
 
-def with_port(facts: Facts, **changes: str) -> Facts:
+def with_port(facts: HostFacts, **changes: str) -> HostFacts:
     """The host with something else about the card in its bridge."""
     bridge = facts.bridges[0]
     ports = tuple(replace(port, **changes) for port in bridge.ports)

@@ -46,7 +46,7 @@ def more_than(before: PathCounts, after: PathCounts) -> PathCounts:
 
 
 @dataclass(frozen=True)
-class Standing:
+class FilterOnPath:
     """What stands on a packet's way. `acted`: it is shown to have stopped this one; else it only may have."""
 
     obstacle: Obstacle
@@ -54,25 +54,25 @@ class Standing:
 
 
 @dataclass(frozen=True)
-class OnTheWay:
+class PacketOnPath:
     """A packet on its way through a host, and what was counted there meanwhile, by `path_counts`."""
 
     station: Station
     packet: PacketSeen
     risen: PathCounts
 
-    def at_link(self, link: str, leaving: bool) -> list[Standing]:
+    def at_link(self, link: str, leaving: bool) -> list[FilterOnPath]:
         """What it meets at one interface, coming in or leaving by it."""
         packet = self.packet.at(None, link) if leaving else self.packet.at(link, None)
         hook = "egress" if leaving else "ingress"
         netdev = [
-            Standing(stop.obstacle, stop.certain)
+            FilterOnPath(stop.obstacle, stop.certain)
             for stop in self._stops(packet)
             if stop.family == "netdev" and stop.concerns(link) and stop.hook == hook
         ]
         return [*netdev, *self._traffic_control(link, hook), *_attached(self.station, link, leaving)]
 
-    def within_bridge(self, bridge: str, ports: tuple[str, ...], size_bytes: int) -> list[Standing]:
+    def within_bridge(self, bridge: str, ports: tuple[str, ...], size_bytes: int) -> list[FilterOnPath]:
         """What it meets, with its size, on its way through a bridge from one port to another."""
         with self.station.entered():
             found = bridges.find(bridge)
@@ -83,13 +83,13 @@ class OnTheWay:
         seen_as = {"bridge": self.packet.at(ports[0], ports[-1])}
         seen_by_ip = replace(self.packet.at(bridge, bridge), to_this_host=False)
         filters = [
-            Standing(stop.obstacle, stop.certain)
+            FilterOnPath(stop.obstacle, stop.certain)
             for family in found.families
             for stop in self._stops(seen_as.get(family, seen_by_ip))
             if stop.family == family and stop.hook in ("prerouting", "forward", "postrouting")
         ]
         narrow = [
-            Standing(
+            FilterOnPath(
                 Obstacle(
                     f"{port.name} passes {port.mtu} bytes and the guest sends {size_bytes}",
                     f"sudo ip link set {port.name} mtu {size_bytes}, or -device virtio-net-pci,host_mtu={port.mtu}",
@@ -104,11 +104,11 @@ class OnTheWay:
         states = [each for port in on_the_way for each in _port(self.station, port, self.packet)]
         return [*states, *narrow, *elsewhere, *older, *filters]
 
-    def of_the_host(self, leaving: bool) -> list[Standing]:
+    def of_the_host(self, leaving: bool) -> list[FilterOnPath]:
         """What it meets as one of the host's own packets, QEMU's among them."""
         hooks = ("output", "postrouting") if leaving else ("prerouting", "input")
         found = [
-            Standing(stop.obstacle, stop.certain)
+            FilterOnPath(stop.obstacle, stop.certain)
             for stop in self._stops(self.packet)
             if stop.family in ("ip", "ip6", "inet") and stop.hook in hooks
         ]
@@ -123,38 +123,40 @@ class OnTheWay:
         ruleset = nft_ruleset.read(self.station.ask) or Ruleset()
         return ruleset.stops(packet, {key: more for key, more in self.risen.items() if isinstance(key, tuple)})
 
-    def _sent_elsewhere(self, hook: str, packet: PacketSeen) -> list[Standing]:
+    def _sent_elsewhere(self, hook: str, packet: PacketSeen) -> list[FilterOnPath]:
         """Rules that surely give it another destination."""
         ruleset = nft_ruleset.read(self.station.ask) or Ruleset()
         return [
-            Standing(Obstacle(f"{rule.place}, which sends it elsewhere", ruleset.spared(rule, packet.words)), True)
+            FilterOnPath(Obstacle(f"{rule.place}, which sends it elsewhere", ruleset.spared(rule, packet.words)), True)
             for rule in ruleset.translating(hook, packet)
             if rule.covers(packet)
         ]
 
-    def _traffic_control(self, link: str, direction: str) -> list[Standing]:
+    def _traffic_control(self, link: str, direction: str) -> list[FilterOnPath]:
         filters = self.station.run(f"tc filter show dev {link} {direction}").text
         found = []
         if filters:
             actions = ", ".join(re.findall(r"action order \d+: (.*)", filters)) or filters.splitlines()[0]
             remedy = f"sudo tc filter del dev {link} {direction}"
             reason = f"a tc {direction} filter on {link}: {' '.join(actions.split())}"
-            found.append(Standing(Obstacle(reason, remedy), f"tc {direction} {link}" in self.risen))
+            found.append(FilterOnPath(Obstacle(reason, remedy), f"tc {direction} {link}" in self.risen))
         queue = re.match(r"qdisc (\S+)(.*)", self.station.run(f"tc qdisc show dev {link} root").text)
         dropped = f"qdisc {link}" in self.risen
         if direction == "egress" and queue and (dropped or queue[1] not in HARMLESS_QUEUES):
             remedy = f"sudo tc qdisc del dev {link} root"
             reason = f"the queue {queue[1]} on {link}:{' '.join(queue[2].split())}"
-            found.append(Standing(Obstacle(reason, remedy), dropped))
+            found.append(FilterOnPath(Obstacle(reason, remedy), dropped))
         return found
 
-    def _of_old_tables(self, chain: str) -> list[Standing]:
+    def _of_old_tables(self, chain: str) -> list[FilterOnPath]:
         """Rules of iptables-legacy, which nft does not list; only root sees which tables are in use."""
         tables = (read_text(MACHINE, "/proc/thread-self/net/ip_tables_names") or "").split()
         counted = [key for key in self.risen if isinstance(key, str) and key.startswith(f"iptables-legacy {chain} ")]
-        found = [Standing(_of_old_rule(chain, key.removeprefix(f"iptables-legacy {chain} ")), True) for key in counted]
+        found = [
+            FilterOnPath(_of_old_rule(chain, key.removeprefix(f"iptables-legacy {chain} ")), True) for key in counted
+        ]
         look = Obstacle(f"rules of iptables-legacy, in {' and '.join(tables)}", "look: sudo iptables-legacy-save")
-        return found or ([Standing(look, False)] if tables else [])
+        return found or ([FilterOnPath(look, False)] if tables else [])
 
 
 def _of_old_rule(chain: str, rule: str) -> Obstacle:
@@ -164,7 +166,7 @@ def _of_old_rule(chain: str, rule: str) -> Obstacle:
     return Obstacle(f"iptables-legacy: {rule}, which counted it", f"sudo iptables-legacy {rule.replace('-A', '-D', 1)}")
 
 
-def hidden_from_ears(station: Station, link: str) -> list[Obstacle]:
+def hidden_from_captures(station: Station, link: str) -> list[Obstacle]:
     """What decides about a frame that comes in at a link before anybody can listen there."""
     return [each.obstacle for each in _express(station, link)]
 
@@ -177,7 +179,7 @@ def deafness_to_pings(station: Station) -> list[Obstacle]:
     return [Obstacle(f"this host ignores echo requests ({setting} is 1)", f"sudo sysctl -w {setting}=0")]
 
 
-def _port(station: Station, port: BridgePort, packet: PacketSeen) -> list[Standing]:
+def _port(station: Station, port: BridgePort, packet: PacketSeen) -> list[FilterOnPath]:
     name, found = port.name, []
     if port.state != "forwarding":
         found.append(Obstacle(f"{name} is {port.state}", f"sudo bridge link set dev {name} state 3"))
@@ -190,21 +192,21 @@ def _port(station: Station, port: BridgePort, packet: PacketSeen) -> list[Standi
         found.append(Obstacle(f"{name} gets no unknown unicast", f"sudo bridge link set dev {name} flood on"))
     if broadcast and "bcast_flood off" in said:
         found.append(Obstacle(f"{name} gets no broadcast", f"sudo bridge link set dev {name} bcast_flood on"))
-    return [Standing(each, True) for each in found]
+    return [FilterOnPath(each, True) for each in found]
 
 
-def _attached(station: Station, link: str, leaving: bool) -> list[Standing]:
+def _attached(station: Station, link: str, leaving: bool) -> list[FilterOnPath]:
     """Programs in the kernel: what they decide is not told by anybody."""
     return [*([] if leaving else _express(station, link)), *_by_tcx(station, link, leaving)]
 
 
-def _express(station: Station, link: str) -> list[Standing]:
+def _express(station: Station, link: str) -> list[FilterOnPath]:
     if "prog/xdp" not in station.run(f"ip link show dev {link}").text:
         return []
-    return [Standing(Obstacle(f"an XDP program on {link}", f"sudo ip link set dev {link} xdp off"), False)]
+    return [FilterOnPath(Obstacle(f"an XDP program on {link}", f"sudo ip link set dev {link} xdp off"), False)]
 
 
-def _by_tcx(station: Station, link: str, leaving: bool) -> list[Standing]:
+def _by_tcx(station: Station, link: str, leaving: bool) -> list[FilterOnPath]:
     index = station.index(link)
     wanted = bpf_programs.LEAVING if leaving else bpf_programs.COMING
     try:
@@ -213,7 +215,7 @@ def _by_tcx(station: Station, link: str, leaving: bool) -> list[Standing]:
     except OSError:  # only who has CAP_NET_ADMIN on the machine itself is told
         return []
     return [
-        Standing(
+        FilterOnPath(
             Obstacle(
                 f"a program in the kernel at {link}, {each}, which no tool but bpftool lists",
                 f"see who attached it: sudo bpftool net show dev {link}; whatever did takes it away again",

@@ -11,7 +11,7 @@ from qemunet_tests.diagnosis.lost_frame.probes import Exchange
 from qemunet_tests.guest.guest import Guest
 from qemunet_tests.host.files import MACHINE, read_text
 from qemunet_tests.isolation.station import Station
-from qemunet_tests.observe.capture import GuestWire, Packet, Wiretap, Wiretaps
+from qemunet_tests.observe.capture import Capture, Captures, GuestCapture, Packet
 
 #: What is under way when the asking ends gets to the next place a moment later, on a busy machine not at once.
 SETTLING_SECONDS = 1.0
@@ -87,16 +87,16 @@ def follow(
     for what we may not listen to.
     """
     before, counted = counters(station, links), path_counts(station, links)
-    with Wiretaps(guest, station, [*links, *off_path]) as taps:
-        if taps.unheard and countable and not exchange.inward:
-            path = _counted(exchange, guest, links, taps.unheard)
+    with Captures(guest, station, [*links, *off_path]) as captures:
+        if captures.unheard and countable and not exchange.inward:
+            path = _counted(exchange, guest, links, captures.unheard)
             for _ in range(QUIET_ATTEMPTS - 1):
                 if path.complete or path.silent or path.gap:
                     break
-                path = _counted(exchange, guest, links, taps.unheard)
+                path = _counted(exchange, guest, links, captures.unheard)
         else:
             exchange.provoke()
-            path = _settled(lambda: _heard(exchange, taps, links, off_path), guest)
+            path = _settled(lambda: _heard(exchange, captures, links, off_path), guest)
     return replace(
         path,
         dropped=risen(before, counters(station, links)),
@@ -116,35 +116,35 @@ def _settled(look: Callable[[], FramePath], guest: Guest) -> FramePath:
     return seen[0]
 
 
-def _heard(exchange: Exchange, taps: Wiretaps, links: Sequence[str], off_path: Sequence[str]) -> FramePath:
-    on_the_way: list[Wiretap] = [taps.guest, *(taps.links[link] for link in links if link in taps.links)]
+def _heard(exchange: Exchange, captures: Captures, links: Sequence[str], off_path: Sequence[str]) -> FramePath:
+    on_the_way: list[Capture] = [captures.guest, *(captures.links[link] for link in links if link in captures.links)]
     if exchange.inward:
         on_the_way.reverse()
     # Each way in the order in which it is travelled: whatever was seen at a place can then be seen at the next.
-    questions = [_matching(tap, exchange.asks) for tap in on_the_way]
-    answers = [_matching(tap, exchange.answers) for tap in reversed(on_the_way)][::-1]
-    last = taps.links.get(on_the_way[-1].place)
+    questions = [_matching(capture, exchange.asks) for capture in on_the_way]
+    answers = [_matching(capture, exchange.answers) for capture in reversed(on_the_way)][::-1]
+    last = captures.links.get(on_the_way[-1].place)
     return FramePath(
         exchange,
-        tuple(tap.place for tap in on_the_way),
+        tuple(capture.place for capture in on_the_way),
         tuple(map(len, questions)),
         tuple(map(len, answers)),
-        tuple(link for link in off_path if link in taps.links and _matching(taps.links[link], exchange.asks)),
-        tuple(taps.unheard),
+        tuple(link for link in off_path if link in captures.links and _matching(captures.links[link], exchange.asks)),
+        tuple(captures.unheard),
         max((packet.size_bytes for found in questions for packet in found), default=0),
         tags=tuple(sorted(last.tags)) if last else (),
     )
 
 
-def _matching(tap: Wiretap, wanted: Callable[[Packet], bool]) -> list[Packet]:
-    return [each for each in tap.packets() if wanted(each)]
+def _matching(capture: Capture, wanted: Callable[[Packet], bool]) -> list[Packet]:
+    return [each for each in capture.packets() if wanted(each)]
 
 
 def _counted(exchange: Exchange, guest: Guest, links: Sequence[str], unheard: Sequence[str]) -> FramePath:
     """The same by counters: what came in from the guest at its tap, and what went out behind."""
     # Read outside of what the guest's wire shows, so that whatever is seen there is counted.
     before = [_counters(link) for link in links]
-    wire = GuestWire(guest)
+    wire = GuestCapture(guest)
     exchange.provoke()
 
     def look() -> FramePath:
@@ -169,7 +169,7 @@ def _counted(exchange: Exchange, guest: Guest, links: Sequence[str], unheard: Se
     return _settled(look, guest)
 
 
-def _arrived(guest: Guest, wire: GuestWire, links: Sequence[str]) -> int:
+def _arrived(guest: Guest, wire: GuestCapture, links: Sequence[str]) -> int:
     """How many frames came to the guest that neither it nor its host had sent."""
     own = {bytes.fromhex(mac.replace(":", "")) for mac in (guest.macs[0], *map(_mac, links))}
     return sum(own.isdisjoint(frame[place] for place in SOURCES) for frame in wire.frames())

@@ -12,7 +12,7 @@ from qemunet_tests.guest.guest import Guest
 from qemunet_tests.host.nft_match import PacketSeen
 from qemunet_tests.isolation.station import Station
 from qemunet_tests.network.target import Endpoint
-from qemunet_tests.observe.capture import ARP, ICMP, TCP, UDP, GuestWire, Packet
+from qemunet_tests.observe.capture import ARP, ICMP, TCP, UDP, GuestCapture, Packet
 from qemunet_tests.observe.dhcp import DHCP_COOKIE
 from qemunet_tests.observe.dns import ask_in
 from qemunet_tests.observe.icmp import FULL_SIZE_BYTES, ping
@@ -62,7 +62,7 @@ def dhcp(guest: Guest) -> Exchange:
         return is_ours(packet) and packet.second == 67
 
     def ask() -> None:
-        wire, asking = GuestWire(guest), Deadline(OWN_CLIENT_SECONDS, "the guest's own client to ask again")
+        wire, asking = GuestCapture(guest), Deadline(OWN_CLIENT_SECONDS, "the guest's own client to ask again")
         if not asking.sees(lambda: sum(asks(each) for each in wire.packets()) >= OWN_QUESTIONS, interval_seconds=0.1):
             once = guest.tools.request_lease.format(wait_seconds=_patience(1), interface="eth0")
             guest.run(once, within_seconds=8)

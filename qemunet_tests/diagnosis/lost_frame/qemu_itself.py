@@ -13,7 +13,7 @@ from qemunet_tests.diagnosis.lost_frame import probes, search
 from qemunet_tests.diagnosis.lost_frame.frame_path import FramePath, follow
 from qemunet_tests.guest.guest import Guest
 from qemunet_tests.host.obstacle import Obstacle
-from qemunet_tests.observe.capture import ICMP, TCP, GuestWire, packet, whole_capture
+from qemunet_tests.observe.capture import ICMP, TCP, GuestCapture, packet, whole_capture
 from qemunet_tests.observe.dhcp import dhcp_messages, told_by_dhcp
 from qemunet_tests.observe.dns import answers_user, used_by_qemu
 from qemunet_tests.observe.lease import lease
@@ -88,7 +88,7 @@ def answers_no_ping(failure: Failure) -> Obstacle | None:
     if guest is None or not any(topic.startswith("ping") for topic in failure.topics):
         return None
     for address in (_GATEWAY, _RESOLVER):
-        wire = GuestWire(guest)
+        wire = GuestCapture(guest)
         path = follow(probes.echo(guest, address), guest, failure.bench.station, [], [])
         if path.asked[0] and not path.complete:
             instead = {each.source for each in wire.packets() if each.kind == ICMP and each.first == 0} - {address}

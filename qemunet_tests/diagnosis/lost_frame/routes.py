@@ -88,7 +88,11 @@ def answers_refused(failure: Failure) -> Obstacle | None:
 def same_network(failure: Failure) -> Obstacle | None:
     """libslirp's network may be the LAN's own: the guest then looks for the LAN's machines beside itself."""
     address = asked_for(failure)
-    got = lease(failure.guest, within_seconds=0.0) if failure.guest and address and OF_NAMES not in failure.topics else None
+    got = (
+        lease(failure.guest, within_seconds=0.0)
+        if failure.guest and address and OF_NAMES not in failure.topics
+        else None
+    )
     if got is None or address is None or ip_address(address) not in IPv4Interface(got.interface).network:
         return None
     network = IPv4Interface(got.interface).network

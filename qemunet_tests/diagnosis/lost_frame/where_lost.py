@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from qemunet_tests.diagnosis.failure import Failure
 from qemunet_tests.diagnosis.lost_frame import filters_on_path, search
-from qemunet_tests.diagnosis.lost_frame.filters_on_path import OnTheWay, Standing
+from qemunet_tests.diagnosis.lost_frame.filters_on_path import FilterOnPath, PacketOnPath
 from qemunet_tests.diagnosis.lost_frame.frame_path import FramePath
 from qemunet_tests.host.obstacle import LostFrame, Obstacle
 from qemunet_tests.observe.icmp import FULL_SIZE_BYTES, largest_answered
@@ -57,16 +57,16 @@ def _lost(failure: Failure) -> tuple[Obstacle, bool] | None:
     return Obstacle(lost, LOOK.format(_link_of(before, after)), lost=frame), False
 
 
-def _way(failure: Failure, path: FramePath, of_answer: bool) -> OnTheWay:
+def _way(failure: Failure, path: FramePath, of_answer: bool) -> PacketOnPath:
     """The packet that was lost, as the host saw it."""
     packet = path.exchange.answered if of_answer else path.exchange.asked
     if not failure.on_lan:
         link = path.places[-1] if len(path.places) > 1 else None
         packet = packet.at(link, None) if of_answer else replace(packet.at(None, link), user=failure.bench.identity.uid)
-    return OnTheWay(failure.bench.station, packet, path.counted)
+    return PacketOnPath(failure.bench.station, packet, path.counted)
 
 
-def _innocent(way: OnTheWay, found: list[Standing]) -> str:
+def _innocent(way: PacketOnPath, found: list[FilterOnPath]) -> str:
     """What stands there all the same: named, but not blamed."""
     if found:
         names = "; ".join(each.obstacle.reason for each in found[:REST])
@@ -84,7 +84,7 @@ def hidden(failure: Failure) -> Obstacle | None:
     path = search.incomplete_path(failure)
     if path is None or path.complete or path.gap or path.exchange.inward or len(path.places) == 1:
         return None
-    found = filters_on_path.hidden_from_ears(failure.bench.station, path.places[-1])
+    found = filters_on_path.hidden_from_captures(failure.bench.station, path.places[-1])
     if not found:
         return None
     return Obstacle(
@@ -101,10 +101,10 @@ def host_silent(failure: Failure) -> Obstacle | None:
     if path is None or not path.exchange.to_host or not path.unanswered:
         return None
     host, last = failure.bench.station, path.places[-1]
-    asked = OnTheWay(host, replace(path.exchange.asked.at(last, None), to_this_host=True), path.counted)
-    answered = OnTheWay(host, path.exchange.answered.at(None, last), path.counted)
+    asked = PacketOnPath(host, replace(path.exchange.asked.at(last, None), to_this_host=True), path.counted)
+    answered = PacketOnPath(host, path.exchange.answered.at(None, last), path.counted)
     found = [
-        *(Standing(each, True) for each in filters_on_path.deafness_to_pings(host)),
+        *(FilterOnPath(each, True) for each in filters_on_path.deafness_to_pings(host)),
         *asked.at_link(last, leaving=False),
         *asked.of_the_host(leaving=False),
         *answered.of_the_host(leaving=True),
@@ -173,8 +173,8 @@ def _largest_answered(failure: Failure, path: FramePath) -> int:
 
 
 def _standing_between(
-    failure: Failure, path: FramePath, way: OnTheWay, before: str, after: str, of_answer: bool
-) -> Iterator[Standing]:
+    failure: Failure, path: FramePath, way: PacketOnPath, before: str, after: str, of_answer: bool
+) -> Iterator[FilterOnPath]:
     on_the_host = [place for place in (before, after) if place != path.places[-1 if path.exchange.inward else 0]]
     if before in on_the_host:
         yield from way.at_link(before, leaving=False)

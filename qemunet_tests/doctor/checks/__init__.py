@@ -14,7 +14,7 @@ from qemunet_tests.doctor.checks import (
     user,
 )
 from qemunet_tests.doctor.checks.check import MODES, USUAL, Capability, Check, ModeVerdict, judge, verdicts
-from qemunet_tests.doctor.host_facts import Facts
+from qemunet_tests.doctor.host_facts import HostFacts
 
 __all__ = ["ALL", "MODES", "USUAL", "Capability", "Check", "ModeVerdict", "judge", "look", "verdicts"]
 
@@ -31,6 +31,6 @@ ALL: tuple[Check, ...] = (
 )
 
 
-def look(facts: Facts, checks: Iterable[Check] = ALL) -> list[Capability]:
+def look(facts: HostFacts, checks: Iterable[Check] = ALL) -> list[Capability]:
     """The outcome of every check that applies to this host."""
     return [found for check in checks if (found := judge(check, facts)) is not None]

@@ -3,7 +3,7 @@
 from qemunet_tests.doctor.checks import making_bridges
 from qemunet_tests.doctor.checks.candidates import DEFAULT_BRIDGE, candidates, with_candidates
 from qemunet_tests.doctor.checks.check import BRIDGE, LAB, Check, CheckResult, caution, impossible, ok
-from qemunet_tests.doctor.host_facts import Facts
+from qemunet_tests.doctor.host_facts import HostFacts
 from qemunet_tests.doctor.packet_facts import OUTSIDE, PacketFacts
 from qemunet_tests.host import acl, devices, helper_program
 from qemunet_tests.host.bridges import BridgePort, HostBridge
@@ -16,7 +16,7 @@ from qemunet_tests.isolation.identity import unprivileged
 GUEST_MTU = 1500
 
 
-def tun(facts: Facts) -> CheckResult:
+def tun(facts: HostFacts) -> CheckResult:
     blocked = devices.obstacle(facts.tun, facts.credentials, facts.user, facts.machine.container)
     if blocked is not None:
         return impossible(blocked, "no tap can be made")
@@ -30,14 +30,14 @@ def tun(facts: Facts) -> CheckResult:
     return ok(f"{devices.TUN} opens")
 
 
-def vhost_net(facts: Facts) -> CheckResult:
+def vhost_net(facts: HostFacts) -> CheckResult:
     blocked = devices.obstacle(facts.vhost_net, facts.credentials, facts.user, facts.machine.container)
     if blocked is None:
         return ok(f"{devices.VHOST_NET} opens: vhost=on is possible")
     return impossible(blocked, "taps work without it but slower, and vhost=on fails (QEMU 7.2 aborts)")
 
 
-def helper_file(facts: Facts) -> CheckResult:
+def helper_file(facts: HostFacts) -> CheckResult:
     if facts.qemu is not None and facts.qemu.helper_path is None:
         return impossible(
             Obstacle(f"{facts.qemu.path} was built without -netdev bridge", "install the distribution's own QEMU")
@@ -46,7 +46,7 @@ def helper_file(facts: Facts) -> CheckResult:
     return impossible(missing) if missing is not None else ok(f"QEMU's bridge helper is {facts.helper.path}")
 
 
-def helper_privilege(facts: Facts) -> CheckResult | None:
+def helper_privilege(facts: HostFacts) -> CheckResult | None:
     if helper_program.missing(facts.helper, facts.machine, facts.credentials) is not None:
         return None
     lacking = helper_program.unprivileged(facts.helper, facts.credentials, facts.machine)
@@ -55,7 +55,7 @@ def helper_privilege(facts: Facts) -> CheckResult | None:
     return ok(f"the bridge helper may make taps when {facts.user} starts it")
 
 
-def acl_allows(facts: Facts) -> CheckResult:
+def acl_allows(facts: HostFacts) -> CheckResult:
     path = facts.acl.path
     name = _bridge_to_name(facts)
     add = f"echo 'allow {name}' | {facts.sudo}tee -a {path}"
@@ -79,12 +79,12 @@ def acl_allows(facts: Facts) -> CheckResult:
     return impossible(Obstacle(decision.reason, f"take that deny out of {path}" if denied else add))
 
 
-def _bridge_to_name(facts: Facts) -> str:
+def _bridge_to_name(facts: HostFacts) -> str:
     names = [bridge.name for bridge in facts.bridges]
     return DEFAULT_BRIDGE if DEFAULT_BRIDGE in names or not names else names[0]
 
 
-def bridge_exists(facts: Facts) -> CheckResult:
+def bridge_exists(facts: HostFacts) -> CheckResult:
     if facts.bridges:
         return ok(f"bridges: {', '.join(bridge.name for bridge in facts.bridges)}")
     if foreign := foreign_bridge(facts):
@@ -92,7 +92,7 @@ def bridge_exists(facts: Facts) -> CheckResult:
     return impossible(Obstacle("there is no bridge", making_bridges.remedy(facts, DEFAULT_BRIDGE)))
 
 
-def foreign_bridge(facts: Facts) -> CheckResult | None:
+def foreign_bridge(facts: HostFacts) -> CheckResult | None:
     """What is called as a bridge should be, and belongs to something else than the kernel's bridges."""
     listed = [rule.meaning for rule in facts.acl.rules if rule.allows and not rule.everything]
     kinds = facts.packets.kinds if facts.packets else {}
@@ -108,7 +108,7 @@ def foreign_bridge(facts: Facts) -> CheckResult | None:
     return None
 
 
-def bridge_up(facts: Facts) -> CheckResult | None:
+def bridge_up(facts: HostFacts) -> CheckResult | None:
     joined = candidates(facts)
     down = [bridge.name for bridge in joined if not bridge.up]
     if not joined:
@@ -120,7 +120,7 @@ def bridge_up(facts: Facts) -> CheckResult | None:
     return finding(found, "QEMU starts without a word and no frame moves")
 
 
-def bridge_uplink(facts: Facts) -> CheckResult | None:
+def bridge_uplink(facts: HostFacts) -> CheckResult | None:
     for bridge in candidates(facts):
         if translates(facts, bridge):
             continue
@@ -141,7 +141,7 @@ def bridge_uplink(facts: Facts) -> CheckResult | None:
     return with_candidates(facts, f"every bridge that guests may join has an uplink: {told}")
 
 
-def translates(facts: Facts, bridge: HostBridge) -> bool:
+def translates(facts: HostFacts, bridge: HostBridge) -> bool:
     """Whether this host is the gateway of the bridge's network: it leases addresses there, or translates them."""
     packets = facts.packets
     own = packets.addresses.get(bridge.name, ()) if packets else ()
@@ -162,7 +162,7 @@ def _card(port: BridgePort) -> str:
     return f"{port.name} ({port.driver})" if port.driver else port.name
 
 
-def spanning_tree(facts: Facts) -> CheckResult | None:
+def spanning_tree(facts: HostFacts) -> CheckResult | None:
     for bridge in candidates(facts):
         if bridge.spanning_tree:
             dead_seconds = 2 * bridge.forward_delay_seconds
@@ -175,7 +175,7 @@ def spanning_tree(facts: Facts) -> CheckResult | None:
     return with_candidates(facts, f"spanning tree is off: guests are forwarded at once (delay otherwise: {delays})")
 
 
-def bridge_mtu(facts: Facts) -> CheckResult | None:
+def bridge_mtu(facts: HostFacts) -> CheckResult | None:
     for bridge in candidates(facts):
         if bridge.mtu < GUEST_MTU:
             odd = Obstacle(
@@ -201,7 +201,7 @@ def bridge_mtu(facts: Facts) -> CheckResult | None:
     return with_candidates(facts, f"every bridge and uplink carries {GUEST_MTU} bytes or more")
 
 
-def address_on_port(facts: Facts) -> CheckResult | None:
+def address_on_port(facts: HostFacts) -> CheckResult | None:
     for bridge in candidates(facts):
         for port in bridge.uplinks:
             if port.has_routes:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from qemunet_tests import modes
-from qemunet_tests.doctor.host_facts import Facts
+from qemunet_tests.doctor.host_facts import HostFacts
 from qemunet_tests.host.obstacle import Obstacle
 
 State = Literal["ok", "caution", "not"]
@@ -39,7 +39,7 @@ class Check:
     id: str
     modes: tuple[str, ...]
     needed_by: tuple[str, ...]
-    look: Callable[[Facts], CheckResult | None]
+    look: Callable[[HostFacts], CheckResult | None]
 
 
 @dataclass(frozen=True)
@@ -93,7 +93,7 @@ def _joined(reason: str, meaning: str) -> str:
     return f"{reason}: {meaning}" if meaning else reason
 
 
-def judge(check: Check, facts: Facts) -> Capability | None:
+def judge(check: Check, facts: HostFacts) -> Capability | None:
     """The check's outcome on this host, or None where it does not apply."""
     finding = check.look(facts)
     return None if finding is None else Capability(check, finding)

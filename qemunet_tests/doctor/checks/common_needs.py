@@ -1,7 +1,7 @@
 """What every mode needs: QEMU, an accelerator, option ROMs, memory."""
 
 from qemunet_tests.doctor.checks.check import MODES, Check, CheckResult, caution, impossible, ok
-from qemunet_tests.doctor.host_facts import Facts
+from qemunet_tests.doctor.host_facts import HostFacts
 from qemunet_tests.host import kvm
 from qemunet_tests.host.obstacle import Obstacle
 from qemunet_tests.host.package_manager import install_command
@@ -16,13 +16,13 @@ COMFORTABLE_MB = 1024
 IN_SOFTWARE = "guests run in software (TCG), about five times slower"
 
 
-def qemu(facts: Facts) -> CheckResult:
+def qemu(facts: HostFacts) -> CheckResult:
     if facts.qemu is None:
         return impossible(facts.qemu_obstacle or Obstacle("QEMU is not installed", "install it"))
     return ok(f"{facts.qemu.version_line}: {facts.qemu.path}, machine {facts.qemu.machine}")
 
 
-def kvm_runs(facts: Facts) -> CheckResult:
+def kvm_runs(facts: HostFacts) -> CheckResult:
     blocked = kvm.obstacle(facts.kvm, facts.credentials, facts.user, facts.machine)
     built_in = facts.qemu is None or "kvm" in facts.qemu.accelerators
     observed = Observed(built_in=built_in, obstacle=blocked, trial=facts.trial)
@@ -36,7 +36,7 @@ def kvm_runs(facts: Facts) -> CheckResult:
     return ok(f"a Linux guest reached userspace under KVM in {seconds:.1f} s, seen since this machine booted")
 
 
-def roms(facts: Facts) -> CheckResult | None:
+def roms(facts: HostFacts) -> CheckResult | None:
     if facts.qemu is None or not facts.qemu.data_folders:
         return None
     folders = facts.qemu.data_folders
@@ -50,7 +50,7 @@ def roms(facts: Facts) -> CheckResult | None:
     return caution(gone, "such a guest starts only with romfile= (empty) on its device")
 
 
-def memory(facts: Facts) -> CheckResult | None:
+def memory(facts: HostFacts) -> CheckResult | None:
     if not facts.memory.total_mb:
         return None
     left = Obstacle(

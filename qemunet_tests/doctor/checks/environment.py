@@ -1,7 +1,7 @@
 """What stands around every guest: QEMUs to choose from, containers, security modules, routes, tables of the kernel."""
 
 from qemunet_tests.doctor.checks.check import BRIDGE, LAB, MODES, USER, Check, CheckResult, caution, ok
-from qemunet_tests.doctor.host_facts import Facts
+from qemunet_tests.doctor.host_facts import HostFacts
 from qemunet_tests.host.obstacle import Obstacle
 from qemunet_tests.qemu import qemu_binaries
 from qemunet_tests.qemu.qemu_binaries import Emulator
@@ -10,7 +10,7 @@ from qemunet_tests.qemu.qemu_binaries import Emulator
 NEARLY_FULL = 0.9
 
 
-def choice_of_qemu(facts: Facts) -> CheckResult | None:
+def choice_of_qemu(facts: HostFacts) -> CheckResult | None:
     if not facts.emulators or (facts.qemu is None and all(each.version is None for each in facts.emulators)):
         # What is wrong with the first of them is said of `qemu`.
         return None
@@ -37,7 +37,7 @@ def _one(found: Emulator) -> str:
     return f"{found.path} {found.version} ({backends})"
 
 
-def container(facts: Facts) -> CheckResult:
+def container(facts: HostFacts) -> CheckResult:
     machine = facts.machine
     below = "bare metal" if machine.virtualisation is None else f"a virtual machine ({machine.virtualisation})"
     job = f", a job of {machine.ci}" if machine.ci else ""
@@ -54,7 +54,7 @@ def container(facts: Facts) -> CheckResult:
     return ok(f"this is {below}{nested}{job}")
 
 
-def confinement(facts: Facts) -> CheckResult:
+def confinement(facts: HostFacts) -> CheckResult:
     found = facts.confinement
     if found.label is not None:
         narrow = Obstacle(f"this process is confined ({found.label})", "start guests from an unconfined shell")
@@ -71,7 +71,7 @@ def confinement(facts: Facts) -> CheckResult:
     return ok(f"{said}; programs started from this shell are not confined" if modules else said)
 
 
-def reverse_path(facts: Facts) -> CheckResult | None:
+def reverse_path(facts: HostFacts) -> CheckResult | None:
     ways = list(dict.fromkeys(route.interface for route in facts.routes.defaults))
     strict = [name for name in ways if name in facts.routes.strict]
     if len(ways) > 1 and strict:
@@ -85,7 +85,7 @@ def reverse_path(facts: Facts) -> CheckResult | None:
     return ok(f"rp_filter is {'strict' if facts.routes.strict else 'not strict'}, and drops nothing with these routes")
 
 
-def tracked_connections(facts: Facts) -> CheckResult | None:
+def tracked_connections(facts: HostFacts) -> CheckResult | None:
     if facts.tracked is None:
         return None
     count, most = facts.tracked

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from qemunet_tests.doctor.checks.check import LAB, Check, CheckResult, caution, impossible, ok
-from qemunet_tests.doctor.host_facts import LAB_PROGRAMS, Facts
+from qemunet_tests.doctor.host_facts import LAB_PROGRAMS, HostFacts
 from qemunet_tests.host.obstacle import Obstacle
 from qemunet_tests.host.package_manager import install_command
 from qemunet_tests.isolation import user_namespaces
@@ -12,7 +12,7 @@ from qemunet_tests.isolation import user_namespaces
 IMAGES_MB = 600
 
 
-def namespaces(facts: Facts) -> CheckResult:
+def namespaces(facts: HostFacts) -> CheckResult:
     refused = user_namespaces.obstacle(facts.namespaces, facts.credentials, facts.machine, facts.root)
     if refused is not None:
         return impossible(refused)
@@ -20,10 +20,10 @@ def namespaces(facts: Facts) -> CheckResult:
     return ok(f"network and mount namespaces can be made {how}")
 
 
-def program(name: str) -> Callable[[Facts], CheckResult]:
+def program(name: str) -> Callable[[HostFacts], CheckResult]:
     """The check for a program that the lab runs."""
 
-    def look(facts: Facts) -> CheckResult:
+    def look(facts: HostFacts) -> CheckResult:
         if found := facts.programs.get(name):
             return ok(f"{name} is {found}")
         return impossible(Obstacle(f"there is no {name}", install_command(name, facts.machine, facts.sudo)))
@@ -31,7 +31,7 @@ def program(name: str) -> Callable[[Facts], CheckResult]:
     return look
 
 
-def disk(facts: Facts) -> CheckResult:
+def disk(facts: HostFacts) -> CheckResult:
     place = facts.disk.path
     if not facts.disk.writable:
         return caution(

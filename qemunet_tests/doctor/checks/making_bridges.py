@@ -4,12 +4,12 @@ Whatever goes into a bridge is reached by the bridge's addresses from then on: t
 goes on by itself while the network is gone, or by the way of whoever sees to the interface.
 """
 
-from qemunet_tests.doctor.host_facts import Facts
+from qemunet_tests.doctor.host_facts import HostFacts
 from qemunet_tests.host.network_managers import NETWORK_MANAGER, NETWORKD
 from qemunet_tests.host.uplink import IFUPDOWN, NETPLAN, Uplink
 
 
-def remedy(facts: Facts, bridge: str) -> str:
+def remedy(facts: HostFacts, bridge: str) -> str:
     """The words for a host without this bridge, or whose bridge leads nowhere."""
     uplink = facts.uplink
     if uplink is None or uplink.name == bridge or (facts.way_out is not None and facts.way_out.is_wireless):
@@ -25,18 +25,18 @@ def remedy(facts: Facts, bridge: str) -> str:
     return _by_hand(facts, uplink, bridge)
 
 
-def _without_uplink(facts: Facts, bridge: str) -> str:
+def _without_uplink(facts: HostFacts, bridge: str) -> str:
     """Nothing has a default route by wire, so nobody comes that way either."""
     make = f"{facts.sudo}ip link add {bridge} type bridge stp_state 0 && {facts.sudo}ip link set {bridge} up"
     put = f"{facts.sudo}ip link set INTERFACE master {bridge}, with a wired one that has no address"
     return put if _is_made(facts, bridge) else f"{make}; and then {put}"
 
 
-def _is_made(facts: Facts, bridge: str) -> bool:
+def _is_made(facts: HostFacts, bridge: str) -> bool:
     return any(each.name == bridge for each in facts.bridges)
 
 
-def _by_hand(facts: Facts, uplink: Uplink, bridge: str) -> str:
+def _by_hand(facts: HostFacts, uplink: Uplink, bridge: str) -> str:
     """The addresses are on both at first, so that a step that fails leaves the host as reachable as it was."""
     name, steps = uplink.name, []
     if not _is_made(facts, bridge):
@@ -54,7 +54,7 @@ def _by_hand(facts: Facts, uplink: Uplink, bridge: str) -> str:
     return f"{facts.sudo}sh -c '{' && '.join(steps)}'"
 
 
-def _netplan(facts: Facts, uplink: Uplink, bridge: str) -> str:
+def _netplan(facts: HostFacts, uplink: Uplink, bridge: str) -> str:
     mac = f", macaddress: {uplink.mac}" if uplink.mac else ""
     return (
         f"in {uplink.file} move what {uplink.name} has (dhcp4, addresses, routes) to bridges: {bridge}: with "
@@ -63,7 +63,7 @@ def _netplan(facts: Facts, uplink: Uplink, bridge: str) -> str:
     )
 
 
-def _network_manager(facts: Facts, uplink: Uplink, bridge: str) -> str:
+def _network_manager(facts: HostFacts, uplink: Uplink, bridge: str) -> str:
     """With the MAC a lease stays the same, and what has no lease is spelled out."""
     nmcli = f"{facts.sudo}nmcli connection"
     mac = f" bridge.mac-address {uplink.mac}" if uplink.mac else ""
@@ -78,7 +78,7 @@ def _network_manager(facts: Facts, uplink: Uplink, bridge: str) -> str:
     )
 
 
-def _networkd(facts: Facts, uplink: Uplink, bridge: str) -> str:
+def _networkd(facts: HostFacts, uplink: Uplink, bridge: str) -> str:
     mac = f", MACAddress={uplink.mac}" if uplink.mac else ""
     return (
         f"in /etc/systemd/network write {bridge}.netdev ([NetDev] Name={bridge}, Kind=bridge{mac}) and "
@@ -87,7 +87,7 @@ def _networkd(facts: Facts, uplink: Uplink, bridge: str) -> str:
     )
 
 
-def _ifupdown(facts: Facts, uplink: Uplink, bridge: str) -> str:
+def _ifupdown(facts: HostFacts, uplink: Uplink, bridge: str) -> str:
     return (
         f"in {uplink.file} call the stanza of {uplink.name} {bridge}, and add bridge_ports {uplink.name}, "
         f"bridge_stp off and bridge_hw {uplink.name} to it (package bridge-utils); until the next boot: "

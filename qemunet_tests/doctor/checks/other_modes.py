@@ -4,12 +4,12 @@ from collections.abc import Callable
 
 from qemunet_tests import modes
 from qemunet_tests.doctor.checks.check import USUAL, Check, CheckResult, impossible, ok
-from qemunet_tests.doctor.host_facts import Facts
+from qemunet_tests.doctor.host_facts import HostFacts
 from qemunet_tests.modes import Mode
 
 
-def _asked(mode: Mode) -> Callable[[Facts], CheckResult | None]:
-    def look(facts: Facts) -> CheckResult | None:
+def _asked(mode: Mode) -> Callable[[HostFacts], CheckResult | None]:
+    def look(facts: HostFacts) -> CheckResult | None:
         if facts.qemu is None:
             return None
         missing = mode.plain.missing(facts.qemu)

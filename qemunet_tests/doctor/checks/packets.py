@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from qemunet_tests.doctor.checks.bridge import translates
 from qemunet_tests.doctor.checks.candidates import candidates
 from qemunet_tests.doctor.checks.check import BRIDGE, USER, Check, CheckResult, caution, ok
-from qemunet_tests.doctor.host_facts import OTHER_FORWARD_PORTS, SSH_FORWARD_PORT, Facts
+from qemunet_tests.doctor.host_facts import OTHER_FORWARD_PORTS, SSH_FORWARD_PORT, HostFacts
 from qemunet_tests.doctor.packet_facts import OUTSIDE, PacketFacts
 from qemunet_tests.host.localhost import PATH
 from qemunet_tests.host.nft_match import PacketSeen
@@ -19,7 +19,7 @@ _DNS_PORT = 53
 _UNTOLD = "only root may read it: sudo qemunet doctor"
 
 
-def ways(facts: Facts) -> CheckResult | None:
+def ways(facts: HostFacts) -> CheckResult | None:
     packets = facts.packets
     if packets is None or not packets.ways:
         return None
@@ -38,7 +38,7 @@ def _routed(packets: PacketFacts) -> list[PacketWay]:
     return [way for way in packets.ways.values() if isinstance(way, PacketWay)]
 
 
-def _nobody_there(facts: Facts, packets: PacketFacts, way: PacketWay) -> Obstacle | None:
+def _nobody_there(facts: HostFacts, packets: PacketFacts, way: PacketWay) -> Obstacle | None:
     """A network of this host's own, such as that of containers, over the address of somebody elsewhere."""
     if way.gateway is not None or way.link not in (bridge.name for bridge in facts.bridges if not bridge.ports):
         return None
@@ -51,7 +51,7 @@ def _nobody_there(facts: Facts, packets: PacketFacts, way: PacketWay) -> Obstacl
     )
 
 
-def translation(facts: Facts) -> CheckResult | None:
+def translation(facts: HostFacts) -> CheckResult | None:
     if facts.packets is None:
         return None
     ruleset = facts.packets.ruleset
@@ -62,7 +62,7 @@ def translation(facts: Facts) -> CheckResult | None:
     return ok("no rule of the packet filter sends elsewhere what is for a guest, or what it sends")
 
 
-def _of_the_host(facts: Facts, ruleset: Ruleset) -> Iterator[tuple[Obstacle, str]]:
+def _of_the_host(facts: HostFacts, ruleset: Ruleset) -> Iterator[tuple[Obstacle, str]]:
     for port, protocol in _FORWARDED:
         for hook, whence in (("output", "from this host"), ("prerouting", "from elsewhere")):
             for rule in _certain(ruleset, hook, PacketSeen(protocol, port=port, to_this_host=True)):
@@ -86,7 +86,7 @@ def _of_the_host(facts: Facts, ruleset: Ruleset) -> Iterator[tuple[Obstacle, str
             )
 
 
-def _of_frames(facts: Facts, ruleset: Ruleset) -> Iterator[tuple[Obstacle, str]]:
+def _of_frames(facts: HostFacts, ruleset: Ruleset) -> Iterator[tuple[Obstacle, str]]:
     """What guests of a bridge send, where their frames pass the rules for IPv4."""
     for bridge in candidates(facts):
         if not bridge.filters_ipv4:
@@ -117,11 +117,11 @@ def _hooked(ruleset: Ruleset, rule: NftRule) -> str:
     return next((chain.name for chain in hooked if (chain.family, chain.table) == table), rule.chain.name)
 
 
-def _as_here(facts: Facts, rule: NftRule) -> str:
+def _as_here(facts: HostFacts, rule: NftRule) -> str:
     return (rule.obstacle.remedy or "").replace("sudo ", facts.sudo)
 
 
-def ipsec(facts: Facts) -> CheckResult | None:
+def ipsec(facts: HostFacts) -> CheckResult | None:
     packets = facts.packets
     if packets is None or not packets.ways:
         return None
@@ -142,7 +142,7 @@ def ipsec(facts: Facts) -> CheckResult | None:
     return ok("no policy of IPsec keeps back what QEMU sends")
 
 
-def programs(facts: Facts) -> CheckResult | None:
+def programs(facts: HostFacts) -> CheckResult | None:
     if facts.packets is None:
         return None
     if facts.packets.programs is None:
@@ -161,7 +161,7 @@ def programs(facts: Facts) -> CheckResult | None:
     return ok("no program in the kernel decides about packets of this control group or at the bridges")
 
 
-def dhcp_servers(facts: Facts) -> CheckResult | None:
+def dhcp_servers(facts: HostFacts) -> CheckResult | None:
     bridges = candidates(facts)
     if facts.packets is None or not bridges:
         return None
@@ -179,7 +179,7 @@ def dhcp_servers(facts: Facts) -> CheckResult | None:
     return ok(f"UDP port 67 is held by {', '.join(map(str, facts.packets.dhcp))}: it may serve {where}")
 
 
-def localhost(facts: Facts) -> CheckResult | None:
+def localhost(facts: HostFacts) -> CheckResult | None:
     found = facts.packets.localhost if facts.packets else ()
     if not found:
         return None

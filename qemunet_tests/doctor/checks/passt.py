@@ -1,7 +1,7 @@
 """passt beside libslirp: whether it is there, and what keeps it from serving a guest on this host."""
 
 from qemunet_tests.doctor.checks.check import USER, Check, CheckResult, caution, impossible, ok
-from qemunet_tests.doctor.host_facts import Facts
+from qemunet_tests.doctor.host_facts import HostFacts
 from qemunet_tests.host.obstacle import Obstacle
 from qemunet_tests.host.package_manager import install_command
 
@@ -11,7 +11,7 @@ BACKENDS = ("passt", "stream")
 SHUTS_ITSELF_INTO = ("user namespace", "id map", "namespaces inside it")
 
 
-def present(facts: Facts) -> CheckResult:
+def present(facts: HostFacts) -> CheckResult:
     if facts.passt is None:
         gone = Obstacle("there is no passt", install_command("passt", facts.machine, facts.sudo))
         return impossible(gone, "user mode has libslirp alone")
@@ -25,13 +25,13 @@ def present(facts: Facts) -> CheckResult:
     return _hindered(facts) or ok(f"passt ({facts.passt.version}) is {facts.passt.path}{_confined(facts, backend)}")
 
 
-def _confined(facts: Facts, backend: str | None) -> str:
+def _confined(facts: HostFacts, backend: str | None) -> str:
     way = f", to be used by -netdev {backend}" if backend else ""
     profile = facts.confinement.profile_of("passt")
     return f"{way}, confined by AppArmor ({profile}) to sockets in /tmp, /run/user and $HOME" if profile else way
 
 
-def _hindered(facts: Facts) -> CheckResult | None:
+def _hindered(facts: HostFacts) -> CheckResult | None:
     if facts.credentials.effective_uid == 0 and not facts.credentials.in_user_namespace:
         as_root = Obstacle("passt that root starts becomes nobody", "start it as an ordinary user")
         return caution(as_root, "it may not write its socket where root can")

@@ -2,7 +2,7 @@
 
 from qemunet_tests.doctor.checks.candidates import candidates, uplinks, with_candidates
 from qemunet_tests.doctor.checks.check import BRIDGE, Check, CheckResult, caution, impossible, ok
-from qemunet_tests.doctor.host_facts import Facts
+from qemunet_tests.doctor.host_facts import HostFacts
 from qemunet_tests.host.bridges import HostBridge
 from qemunet_tests.host.firewall import Dropping
 from qemunet_tests.host.guest_macs import DEFAULT_MAC
@@ -41,7 +41,7 @@ KEEP_OFF_TAPS = {
 }
 
 
-def wireless(facts: Facts) -> CheckResult | None:
+def wireless(facts: HostFacts) -> CheckResult | None:
     found = uplinks(facts)
     for what, port in found:
         if port.is_wireless:
@@ -52,7 +52,7 @@ def wireless(facts: Facts) -> CheckResult | None:
     return ok("no uplink is wireless") if found else None
 
 
-def virtual_switch(facts: Facts) -> CheckResult | None:
+def virtual_switch(facts: HostFacts) -> CheckResult | None:
     found = uplinks(facts)
     for what, port in found:
         if switch := SWITCHES_BY_DRIVER.get(port.driver or ""):
@@ -75,7 +75,7 @@ def _switched(what: str, switch: str) -> CheckResult:
     return caution(Obstacle(what, FILTERING_SWITCHES[switch]), "its switch may drop what guests on a bridge send")
 
 
-def bond(facts: Facts) -> CheckResult | None:
+def bond(facts: HostFacts) -> CheckResult | None:
     for what, port in uplinks(facts):
         if port.bond_mode in REWRITING_BONDS:
             rewriting = Obstacle(
@@ -86,7 +86,7 @@ def bond(facts: Facts) -> CheckResult | None:
     return None
 
 
-def vlan(facts: Facts) -> CheckResult | None:
+def vlan(facts: HostFacts) -> CheckResult | None:
     for bridge in candidates(facts):
         if bridge.port_vlan == 0:
             no_vlan = Obstacle(
@@ -98,7 +98,7 @@ def vlan(facts: Facts) -> CheckResult | None:
     return None
 
 
-def firewall(facts: Facts) -> CheckResult | None:
+def firewall(facts: HostFacts) -> CheckResult | None:
     for bridge in candidates(facts):
         at_hand = [chain for chain in facts.firewall.dropping if chain.family in bridge.families]
         for chain in at_hand:
@@ -113,7 +113,7 @@ def firewall(facts: Facts) -> CheckResult | None:
     return with_candidates(facts, _unfiltered(facts))
 
 
-def _doubtful(facts: Facts, bridge: HostBridge, at_hand: list[Dropping]) -> CheckResult:
+def _doubtful(facts: HostFacts, bridge: HostBridge, at_hand: list[Dropping]) -> CheckResult:
     what = f"frames in {bridge.name} pass the IPv4 firewall (bridge-nf-call-iptables=1)"
     if at_hand:
         more = f"{at_hand[0].place} drops by policy, with exceptions"
@@ -122,7 +122,7 @@ def _doubtful(facts: Facts, bridge: HostBridge, at_hand: list[Dropping]) -> Chec
     return caution(Obstacle(what, _leave_the_firewall_out(facts, bridge)), more)
 
 
-def _unfiltered(facts: Facts) -> str:
+def _unfiltered(facts: HostFacts) -> str:
     if facts.firewall.unread is None:
         return "no chain of the firewall drops frames in bridges by policy"
     return (
@@ -131,20 +131,20 @@ def _unfiltered(facts: Facts) -> str:
     )
 
 
-def _let_through(facts: Facts, bridge: HostBridge, chain: Dropping) -> str:
+def _let_through(facts: HostFacts, bridge: HostBridge, chain: Dropping) -> str:
     if chain.family == "bridge":
         return f"{facts.sudo}nft 'chain bridge {chain.table} {chain.chain} {{ policy accept; }}'"
     return _leave_the_firewall_out(facts, bridge)
 
 
-def _leave_the_firewall_out(facts: Facts, bridge: HostBridge) -> str:
+def _leave_the_firewall_out(facts: HostFacts, bridge: HostBridge) -> str:
     own = f"{facts.sudo}ip link set {bridge.name} type bridge nf_call_iptables 0"
     everywhere = f"{facts.sudo}sysctl -w net.bridge.bridge-nf-call-iptables=0"
     both = [own] if bridge.filters_itself else []
     return " && ".join([*both, everywhere] if bridge.filters_everywhere else both)
 
 
-def managed(facts: Facts) -> CheckResult | None:
+def managed(facts: HostFacts) -> CheckResult | None:
     if not candidates(facts):
         return None
     for service, why in facts.managers.takes_taps:
@@ -155,7 +155,7 @@ def managed(facts: Facts) -> CheckResult | None:
     return ok("no service is known to meddle with the taps of guests")
 
 
-def default_mac(facts: Facts) -> CheckResult | None:
+def default_mac(facts: HostFacts) -> CheckResult | None:
     if not facts.default_mac_pids:
         return with_candidates(facts, "no guest here is seen on a bridge or tap with QEMU's default MAC")
     pids = ", ".join(map(str, facts.default_mac_pids))

@@ -3,7 +3,7 @@
 from ipaddress import IPv4Network
 
 from qemunet_tests.doctor.checks.check import LAB, USER, Check, CheckResult, caution, impossible, ok
-from qemunet_tests.doctor.host_facts import Facts
+from qemunet_tests.doctor.host_facts import HostFacts
 from qemunet_tests.host import resolver
 from qemunet_tests.host.obstacle import Obstacle
 from qemunet_tests.host.package_manager import install_command
@@ -20,7 +20,7 @@ GUEST_NETWORK = IPv4Network("10.0.2.0/24")
 OTHER_NETWORKS = tuple(IPv4Network(each) for each in ("10.0.3.0/24", "172.30.2.0/24", "192.168.222.0/24"))
 
 
-def slirp(facts: Facts) -> CheckResult | None:
+def slirp(facts: HostFacts) -> CheckResult | None:
     if facts.qemu is None:
         return None
     if "user" not in facts.qemu.netdevs:
@@ -37,7 +37,7 @@ def slirp(facts: Facts) -> CheckResult | None:
     return ok(f"QEMU has -netdev user with libslirp {version}" if version else "QEMU has -netdev user")
 
 
-def dns(facts: Facts) -> CheckResult:
+def dns(facts: HostFacts) -> CheckResult:
     found = facts.resolver
     if found.used is not None:
         return _asked(facts, found.used)
@@ -57,7 +57,7 @@ def dns(facts: Facts) -> CheckResult:
     return caution(Obstacle(f"{resolver.PATH} {named}", remedy), outcome)
 
 
-def _asked(facts: Facts, server: str) -> CheckResult:
+def _asked(facts: HostFacts, server: str) -> CheckResult:
     others = facts.resolver.ipv4[1:]
     never = f", never {' or '.join(others)}" if others else ""
     what = f"libslirp passes guests' DNS questions to {server}{never}"
@@ -75,13 +75,13 @@ def _asked(facts: Facts, server: str) -> CheckResult:
     return caution(Obstacle(f"{what}, and {wrong}", remedy), "guests cannot resolve names")
 
 
-def _falls_back(facts: Facts) -> bool:
+def _falls_back(facts: HostFacts) -> bool:
     if facts.qemu is None or facts.qemu.slirp is None:
         return False
     return tuple(int(word) for word in facts.qemu.slirp.split(".")[:2]) >= FALLBACK_SINCE
 
 
-def ping(facts: Facts) -> CheckResult:
+def ping(facts: HostFacts) -> CheckResult:
     limits = facts.ping.range
     setting = (
         f"net.ipv4.ping_group_range is {limits[0]} {limits[1]}" if limits else "no /proc/sys/net/ipv4/ping_group_range"
@@ -100,14 +100,14 @@ def ping(facts: Facts) -> CheckResult:
             return caution(closed, "guests cannot ping outside; TCP and UDP are not concerned")
 
 
-def ssh_port(facts: Facts) -> CheckResult:
+def ssh_port(facts: HostFacts) -> CheckResult:
     taken = facts.ssh_port.obstacle()
     if taken is not None:
         return caution(taken, f"hostfwd=tcp::{facts.ssh_port.number}-:22 fails")
     return ok(f"port {facts.ssh_port.number} is free to be forwarded to a guest")
 
 
-def other_ports(facts: Facts) -> CheckResult | None:
+def other_ports(facts: HostFacts) -> CheckResult | None:
     if not facts.other_ports:
         return None
     taken = [port for port in facts.other_ports if port.bind_errno is not None]
@@ -117,7 +117,7 @@ def other_ports(facts: Facts) -> CheckResult | None:
     return ok(f"{' and '.join(port.name for port in facts.other_ports)} are free to be forwarded as well")
 
 
-def subnet(facts: Facts) -> CheckResult | None:
+def subnet(facts: HostFacts) -> CheckResult | None:
     clash = facts.routes.clashing(GUEST_NETWORK)
     if clash is None:
         return ok(f"no route leads to {GUEST_NETWORK}, which guests are given")
@@ -130,7 +130,7 @@ def subnet(facts: Facts) -> CheckResult | None:
     return caution(used, "they do not reach the machines there")
 
 
-def default_route(facts: Facts) -> CheckResult:
+def default_route(facts: HostFacts) -> CheckResult:
     ways = facts.routes.defaults
     if ways:
         told = " and ".join(f"{way.interface} ({way.gateway or 'direct'})" for way in ways)
@@ -142,7 +142,7 @@ def default_route(facts: Facts) -> CheckResult:
     return caution(nowhere, "guests reach this host and its own networks only")
 
 
-def smb(facts: Facts) -> CheckResult | None:
+def smb(facts: HostFacts) -> CheckResult | None:
     if facts.smb_server is None:
         return None
     server, is_there = facts.smb_server
