@@ -6,12 +6,16 @@ from pathlib import Path
 
 import pytest
 
+from qemunet_tests.claims import Installed, load
 from qemunet_tests.errors import HarnessError
 from qemunet_tests.guest.bench import Bench
 from qemunet_tests.host import passt
 from qemunet_tests.isolation.processes import stop
 from qemunet_tests.modes.passt import MODE
 from qemunet_tests.network import Lab
+from qemunet_tests.report.claim_report import ClaimReport
+from qemunet_tests.report.session_results import verdicts_of
+from qemunet_tests.report.verdict_of_test import VerdictOfTest
 
 
 @pytest.fixture
@@ -39,3 +43,19 @@ def test_another_passt_is_found_out(own: Path, lab: Lab, bench: Bench, monkeypat
     monkeypatch.setattr("qemunet_tests.modes.passt._program", iter([passt.installed_path(), str(own)]).__next__)
     with pytest.raises(HarnessError, match="which was to be tried"):
         MODE.plain.wired(lab, bench.identity, bench.qemu)
+
+
+def test_a_claim_names_the_passt_that_stood_in_its_path(lab: Lab, bench: Bench) -> None:
+    installed = passt.find()
+    if installed is None:
+        pytest.skip("passt is not installed")
+    record = ClaimReport(load()["user/address"], "t")
+    record.installed = Installed(lambda program: installed.version if program == "passt" else None)
+    record.began()
+    assert record.verdict().passt is None
+    for process in MODE.plain.wired(lab, bench.identity, bench.qemu).helpers:
+        stop(process)
+    found = VerdictOfTest.from_properties(record.verdict().as_properties())
+    assert found and found.passt == installed.version
+    (told,) = verdicts_of([found], {})
+    assert told.passt == installed.version

@@ -7,6 +7,7 @@ import os
 import re
 import shutil
 import subprocess
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,6 +32,10 @@ class Passt:
 _chosen: list[Path] = []
 
 
+#: When this process started one.
+_starts_seconds: list[float] = []
+
+
 def choose(program: Path) -> None:
     """From now on this is passt, whatever is installed."""
     _chosen[:] = [program]
@@ -39,6 +44,16 @@ def choose(program: Path) -> None:
 def chosen() -> Path | None:
     """The one that was chosen so."""
     return _chosen[0] if _chosen else None
+
+
+def note_start() -> None:
+    """This process started one, whoever it is for."""
+    _starts_seconds.append(time.monotonic())
+
+
+def starts() -> int:
+    """How many were started so far: a test in which that number rises has a passt in its path."""
+    return len(_starts_seconds)
 
 
 def find(environment: Mapping[str, str] = os.environ) -> Passt | None:

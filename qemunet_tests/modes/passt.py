@@ -66,6 +66,7 @@ def _started(lab: "Lab", identity: "Identity") -> Wiring:
     ]  # fmt: skip
     with said.open("wb") as stderr:
         process = lab.host.start(words, stderr=stderr)
+    passt.note_start()
 
     def listens() -> bool:
         if process.poll() is not None:

@@ -2,10 +2,11 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import TypeVar
+from typing import Final, TypeVar
 
 from qemunet_tests.claims import Claim, Deviation, Installed
 from qemunet_tests.errors import HarnessError
+from qemunet_tests.host import passt
 from qemunet_tests.host.obstacle import Obstacle
 from qemunet_tests.host.wall_clock import WallClock
 from qemunet_tests.isolation.cpu_time import spent_seconds
@@ -13,6 +14,8 @@ from qemunet_tests.report.verdict import judge, one_line
 from qemunet_tests.report.verdict_of_test import Verdict, VerdictOfTest, worst
 
 Value = TypeVar("Value")
+#: The mode, and the program.
+PASST: Final = "passt"
 
 
 class UnknownHere(AssertionError):
@@ -39,6 +42,7 @@ class ClaimReport:
         self._endings: list[tuple[Verdict, Obstacle]] = []
         self._seconds = 0.0
         self._cpu_seconds_before: float | None = None
+        self._passts_before = passt.starts()
         self._clock = WallClock()
 
     def expects(self, text: str) -> str:
@@ -79,6 +83,7 @@ class ClaimReport:
     def began(self) -> None:
         """From here on the processors work for this test."""
         self._cpu_seconds_before = spent_seconds()
+        self._passts_before = passt.starts()
 
     def ended(self, phase: str, error: BaseException | None, seconds: float, fixtures: Mapping[str, object]) -> None:
         """Take down how a phase ended. `fixtures` are still alive and can be asked for the cause."""
@@ -130,7 +135,14 @@ class ClaimReport:
             remedy=_printable(why.remedy if why else None),
             cause=why.key if why else None,
             lost=why.lost if why else None,
+            passt=self._passt(),
         )
+
+    def _passt(self) -> str | None:
+        """The version of passt, where one stood in the path or the claim is about it."""
+        if self.claim.mode != PASST and passt.starts() == self._passts_before:
+            return None
+        return _printable(self.installed.version(PASST))
 
     def _spent(self) -> float | None:
         before, now = self._cpu_seconds_before, spent_seconds()

@@ -118,6 +118,7 @@ def _verdict_of(
         artifacts=[artifact for finding in ordered for artifact in finding.artifacts],
         qemu=qemu.get("version"),
         slirp=qemu.get("slirp"),
+        passt=next((finding.passt for finding in ordered if finding.passt), None),
     )
 
 

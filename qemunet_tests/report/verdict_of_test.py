@@ -32,6 +32,7 @@ _TEST = "qemunet.test"
 _SECONDS = "qemunet.seconds"
 _CPU_SECONDS = "qemunet.cpu_seconds"
 _LOST = "qemunet.lost"
+_PASST = "qemunet.passt"
 _TEXTS = ("expected", "observed", "reason", "remedy", "cause")
 
 
@@ -39,7 +40,7 @@ _TEXTS = ("expected", "observed", "reason", "remedy", "cause")
 class VerdictOfTest:
     """One test's verdict on one claim. `test` is a name for people, never a key; `cause` is the key of an obstacle.
 
-    `lost` is where a frame was lost to that.
+    `lost` is where a frame was lost to that. `passt` is the version of the passt that took part.
     """
 
     claim: str
@@ -54,6 +55,7 @@ class VerdictOfTest:
     cause: str | None = None
     cpu_seconds: float | None = None
     lost: LostFrame | None = None
+    passt: str | None = None
 
     def as_properties(self) -> list[tuple[str, object]]:
         """User properties of a pytest report: they survive pytest-xdist, and end up in junit.xml.
@@ -69,6 +71,7 @@ class VerdictOfTest:
             (_SECONDS, f"{self.seconds:.3f}"),
             *([] if self.cpu_seconds is None else [(_CPU_SECONDS, f"{self.cpu_seconds:.3f}")]),
             *([(_LOST, json.dumps(asdict(self.lost)))] if self.lost else []),
+            *([(_PASST, self.passt)] if self.passt else []),
         ]
 
     @classmethod
@@ -90,6 +93,7 @@ class VerdictOfTest:
             remedy=values.get("remedy"),
             cause=values.get("cause"),
             lost=_lost(values[_LOST]) if _LOST in values else None,
+            passt=values.get(_PASST),
             artifacts=tuple(value for name, value in pairs if name == ARTIFACT),
         )
 

@@ -144,6 +144,7 @@ def _facts(results: Results) -> Iterator[tuple[str, str | None]]:
     host, qemu, accel = results.host, results.qemu, results.accel
     yield "QEMU", " ".join(filter(None, [qemu.version, f"({qemu.path})" if qemu.path else None]))
     yield "libslirp", qemu.slirp
+    yield "passt", next((each.passt for each in results.verdicts if each.passt), None)
     yield "own libslirp", _own(qemu.own_libslirp)
     yield "own helper", _own(qemu.own_helper)
     yield "own passt", _own(results.passt)
