@@ -7,7 +7,7 @@ from typing import TypeVar
 from qemunet_tests import timeouts
 from qemunet_tests.errors import TimedOut
 
-Answer = TypeVar("Answer")
+Outcome = TypeVar("Outcome")
 
 
 class Deadline:
@@ -45,7 +45,7 @@ class Deadline:
         if self.passed:
             raise TimedOut(f"gave up after {self.seconds:.3g} s waiting for {self.awaiting}")
 
-    def wait_until(self, condition: Callable[[], Answer], interval_seconds: float = 0.02) -> Answer:
+    def wait_until(self, condition: Callable[[], Outcome], interval_seconds: float = 0.02) -> Outcome:
         """Call `condition` until its answer is true, and return that answer. Raises TimedOut."""
         while not (answer := condition()):
             self.check()

@@ -1,4 +1,4 @@
-"""One word means one thing: in the product no class and no module bears the name of another, and a test is a test."""
+"""One word means one thing: in the product no class, type or module bears another's name, and a test is a test."""
 
 import ast
 from collections import defaultdict
@@ -39,10 +39,30 @@ def modules() -> list[Path]:
 def test_no_class_bears_the_name_of_another() -> None:
     homes = defaultdict(set)
     for file in modules():
-        for node in ast.parse(file.read_text()).body:
-            if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
-                homes[node.name].add(str(file.relative_to(CHECKOUT)))
+        for name in types_in(file.read_text()):
+            homes[name].add(str(file.relative_to(CHECKOUT)))
     assert {name: files for name, files in homes.items() if len(files) > 1} == {}
+
+
+def types_in(source: str) -> list[str]:
+    """The public classes of a module, and the types that it gives a name; no variables of types, which are its own."""
+    return [name for node in ast.parse(source).body for name in _names_of_types(node) if not name.startswith("_")]
+
+
+def _names_of_types(node: ast.stmt) -> list[str]:
+    if isinstance(node, ast.ClassDef):
+        return [node.name]
+    if not isinstance(node, ast.Assign | ast.AnnAssign) or "TypeVar" in ast.dump(node):
+        return []
+    targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+    return [
+        each.id for each in targets if isinstance(each, ast.Name) and each.id[0].isupper() and not each.id.isupper()
+    ]
+
+
+def test_a_type_with_a_name_of_its_own_is_found() -> None:
+    source = "LIMIT = 3\nAnswer = int | str\nWay: TypeAlias = str\nValue = TypeVar('Value')\n\nclass Asked: ...\n"
+    assert types_in(source) == ["Answer", "Way", "Asked"]
 
 
 def test_no_module_bears_the_name_of_another() -> None:

@@ -47,7 +47,7 @@ def end(process: Running) -> int:
 
 
 @dataclass(frozen=True)
-class Answer:
+class ProgramAnswer:
     """`status` is None where the program did not end in time; 128 and a signal's number where one ended it."""
 
     status: int | None
@@ -93,7 +93,7 @@ class Asked:
             self._ended = ended
             self._opened = opened.pop_all()
 
-    def answers(self, within_seconds: float) -> dict[str, Answer]:
+    def answers(self, within_seconds: float) -> dict[str, ProgramAnswer]:
         """Wait for them, no longer than this. Has to be called."""
         deadline = Deadline(within_seconds, "answers")
         try:
@@ -104,12 +104,12 @@ class Asked:
         with self._opened:
             statuses = dict(line.split() for line in _content(self._ended).splitlines())
             return {
-                name: Answer(_number(statuses.get(str(number))), _content(file))
+                name: ProgramAnswer(_number(statuses.get(str(number))), _content(file))
                 for number, (name, file) in enumerate(self._files.items())
             }
 
 
-def ask(questions: Mapping[str, Sequence[str]], within_seconds: float, **environment: str) -> dict[str, Answer]:
+def ask(questions: Mapping[str, Sequence[str]], within_seconds: float, **environment: str) -> dict[str, ProgramAnswer]:
     """Ask, and wait. Raises OSError."""
     return Asked(questions, {**os.environ, "LC_ALL": "C", **environment}, both=True).answers(within_seconds)
 

@@ -21,7 +21,7 @@ from qemunet_tests.qemu.built_image import Image
 from qemunet_tests.qemu.complaints import told_apart
 from qemunet_tests.qemu.qemu_facts import Qemu
 
-Accelerator = Literal["kvm", "tcg"]
+ProbedAccelerator = Literal["kvm", "tcg"]
 
 #: What the guest's serial ports show, in order, and the name of the stage it proves.
 STAGES = (
@@ -50,7 +50,7 @@ Launch = Callable[..., Running]
 class Boot:
     """How far one boot got. `seconds` counts to userspace, or to when it was given up or ended by itself."""
 
-    accelerator: Accelerator
+    accelerator: ProbedAccelerator
     stage: str
     seconds: float
     status: int | None = None
@@ -118,7 +118,7 @@ class _Guest:
 
     def __init__(
         self,
-        accelerator: Accelerator,
+        accelerator: ProbedAccelerator,
         words: Sequence[str],
         process: Running,
         serial: IO[bytes],
@@ -167,7 +167,7 @@ class _Guest:
 
 
 @contextlib.contextmanager
-def _booting(accelerator: Accelerator, qemu: Qemu, image: Image, launch: Launch) -> Iterator[_Guest]:
+def _booting(accelerator: ProbedAccelerator, qemu: Qemu, image: Image, launch: Launch) -> Iterator[_Guest]:
     # Files without a name: whoever QEMU runs as can write them, and nothing is left if we are killed.
     with tempfile.TemporaryFile() as serial, tempfile.TemporaryFile() as messages:
         # Next to QEMU itself, because a change of user on the way would undo it.
@@ -184,7 +184,7 @@ def _booting(accelerator: Accelerator, qemu: Qemu, image: Image, launch: Launch)
             guest.end()
 
 
-def command_line(accelerator: Accelerator, qemu: Qemu, image: Image) -> list[str]:
+def command_line(accelerator: ProbedAccelerator, qemu: Qemu, image: Image) -> list[str]:
     """The probe guest: no network, no disk, both serial ports on standard output."""
     return [
         str(qemu.path), "-accel", accelerator, "-machine", qemu.machine, "-m", str(MEMORY_MB),

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from qemunet_tests.host.search_path import search_path
-from qemunet_tests.isolation.enclosure import Answer, Asked
+from qemunet_tests.isolation.enclosure import Asked, ProgramAnswer
 from qemunet_tests.isolation.identity import unprivileged
 from qemunet_tests.qemu.qemu_questions import QUESTIONS, netdevs_in, version_in, words_as
 
@@ -97,7 +97,7 @@ def _ask(paths: list[Path]) -> Callable[[], tuple[Emulator, ...]]:
     return collect
 
 
-def _emulator(path: Path, about_itself: Answer, backends: Answer) -> Emulator:
+def _emulator(path: Path, about_itself: ProgramAnswer, backends: ProgramAnswer) -> Emulator:
     if about_itself.trouble or backends.trouble:
         return Emulator(str(path), None, late=True)
     offered = netdevs_in(backends.text)

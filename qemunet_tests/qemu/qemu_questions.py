@@ -82,7 +82,7 @@ def answers(path: Path, asker: Identity) -> dict[str, str]:
     raise Unanswered(f"{path} {' '.join(QUESTIONS[name])} {what}, asked twice")
 
 
-def _require_executed(path: Path, asker: Identity, answer: enclosure.Answer) -> None:
+def _require_executed(path: Path, asker: Identity, answer: enclosure.ProgramAnswer) -> None:
     # The last is what a script's interpreter says, which may be executed where the script may not be read.
     if answer.status in _NOT_EXECUTED or answer.text.strip().endswith(f"{path}: Permission denied"):
         why = answer.text.strip().rpartition(": ")[2] or "it does not say why"
