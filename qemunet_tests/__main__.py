@@ -12,7 +12,7 @@ from types import ModuleType
 from typing import NoReturn
 
 from qemunet_tests.commands import COMMANDS, streams
-from qemunet_tests.commands.accidents import accident
+from qemunet_tests.commands.unforeseen_errors import accident
 from qemunet_tests.errors import HarnessError, Unavailable, UsageError
 
 DESCRIPTION = "Does guest networking of QEMU work on this machine, as its documentation promises?"

@@ -10,7 +10,7 @@ from scapy.layers.inet import IP, UDP
 from scapy.layers.inet6 import ICMPv6ND_RA, ICMPv6NDOptPrefixInfo, IPv6
 from scapy.layers.l2 import Ether
 
-from qemunet_tests.diagnosis.lost_frame import kernel_counters, kernel_counts, search
+from qemunet_tests.diagnosis.lost_frame import kernel_causes, kernel_counters, search
 from qemunet_tests.observe import dhcp, ipv6
 
 #: Recorded where a table of connections was full, the columns without interest left out.
@@ -60,7 +60,7 @@ def test_a_counter_that_rises_is_a_cause(counter: str, cause: str | None, monkey
     exchange: Any = SimpleNamespace(question="TCP connection")
     path = SimpleNamespace(dropped=(kernel_counters.Drop(counter, 7),), exchange=exchange)
     monkeypatch.setattr(search, "incomplete_path", lambda failure: path)
-    found = kernel_counts.dropped(SimpleNamespace())
+    found = kernel_causes.dropped(SimpleNamespace())
     assert (found is None) == (cause is None)
     assert found is None or (cause is not None and cause in found.reason and f"{counter} 7" in found.reason)
 

@@ -13,8 +13,8 @@ from rich.console import Console
 
 from qemunet_tests import plugin
 from qemunet_tests.claims import load
-from qemunet_tests.commands.accidents import wants_traceback
 from qemunet_tests.commands.terminal import hidden_output, text_of
+from qemunet_tests.commands.unforeseen_errors import wants_traceback
 from qemunet_tests.errors import HarnessError
 from qemunet_tests.plugin import pytest_internals
 from qemunet_tests.plugin.claim_marker import claim_of_location

@@ -77,7 +77,7 @@ def execute(arguments: argparse.Namespace) -> int:
     arguments.nic = [value for value in arguments.nic if value not in globs_taken_for_models]
     arguments.claims = [*arguments.claims, *globs_taken_for_models]
 
-    from qemunet_tests.report.repeated import narrowed
+    from qemunet_tests.report.failed_claims import narrowed
     from qemunet_tests.settings import from_options
 
     given = from_options(OF_QEMUNET.given(arguments), OF_QEMUNET.flag)
@@ -98,7 +98,7 @@ def execute(arguments: argparse.Namespace) -> int:
     from qemunet_tests.commands.build_progress import prepare_run
     from qemunet_tests.commands.pytest_session import conduct
     from qemunet_tests.commands.terminal import own_console
-    from qemunet_tests.report.place import begin
+    from qemunet_tests.report.report_folder import begin
 
     if settings.report:
         begin(settings.report, settings.target, OF_QEMUNET.flag("report"))

@@ -6,7 +6,7 @@ from qemunet_tests.network import lab_addresses
 from qemunet_tests.observe import dhcpv6
 from qemunet_tests.observe.ip_peer import IpPeer
 from qemunet_tests.observe.ipv6 import address_of_mac, made_addresses
-from qemunet_tests.observe.neighbours import NeighbourAnswer, answering, neighbour
+from qemunet_tests.observe.neighbour_discovery import NeighbourAnswer, answering, neighbour
 from qemunet_tests.observe.peer_dns import ask_by_peer, ask_by_station, meant, question
 from qemunet_tests.observe.router_advertisement import Advertisement, counted, link_address, prefix, solicited
 

@@ -9,7 +9,7 @@ from qemunet_tests.network import lab_addresses
 from qemunet_tests.network.long_answers import answer_of
 from qemunet_tests.observe import dhcpv6
 from qemunet_tests.observe.ip_peer import Datagram, IpPeer, Told
-from qemunet_tests.observe.neighbours import neighbour
+from qemunet_tests.observe.neighbour_discovery import neighbour
 from qemunet_tests.observe.peer_dns import ask_by_peer, ask_by_station, meant, question
 from qemunet_tests.observe.peer_ping import PingAnswer, ask_echo, shown
 from qemunet_tests.observe.peer_stream import Refused, ask_stream

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from qemunet_tests.errors import HarnessError
 from qemunet_tests.observe.arp import BROADCAST
 from qemunet_tests.observe.dhcp import CLIENT_PORT, DHCP_COOKIE, SERVER_PORT, TYPES
-from qemunet_tests.observe.neighbour import is_advertisement, solicitation
+from qemunet_tests.observe.neighbour_discovery import advertises_gateway, question_for_gateway
 from qemunet_tests.timeouts import turns
 
 if TYPE_CHECKING:
@@ -90,9 +90,9 @@ def answers(peer: "Peer", questions: Iterable["Packet"], within_seconds: float =
 
         def is_neighbour(frame: "Packet", got: list[DhcpAnswer] = got) -> bool:
             got.extend(_read(frame) for question in asked if is_answer_to(frame, question))
-            return is_advertisement(frame)
+            return advertises_gateway(frame)
 
-        for question in (*asked, solicitation(peer)):
+        for question in (*asked, question_for_gateway(peer)):
             peer.send(question)
         if peer.receive(is_neighbour, patience_seconds):
             return got

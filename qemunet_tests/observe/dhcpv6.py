@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from qemunet_tests.observe.ip_peer import UDP_HEADER_BYTES
-from qemunet_tests.observe.neighbours import OWN_ADDRESS, is_router_advertisement, question_for_routers
+from qemunet_tests.observe.neighbour_discovery import OWN_ADDRESS, is_router_advertisement, question_for_routers
 from qemunet_tests.observe.packet_content import UDP_NUMBER, addresses_of, content_is_sound, content_of, protocol_of
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 from qemunet_tests.errors import HarnessError
 from qemunet_tests.observe.arp import BROADCAST
 from qemunet_tests.observe.dhcp_client import message
-from qemunet_tests.observe.neighbour import link_local, solicitation
+from qemunet_tests.observe.neighbour_discovery import link_local, question_for_gateway
 from qemunet_tests.timeouts import turns
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ def _questions(peer: "Peer") -> list["Packet"]:
     return [
         Ether(src=peer.mac, dst=BROADCAST) / ARP(op="who-has", hwsrc=peer.mac, psrc="10.0.2.15", pdst="10.0.2.2"),
         message(peer, "discover"),
-        solicitation(peer),
+        question_for_gateway(peer),
         Ether(src=peer.mac, dst="33:33:00:00:00:02") / router,
     ]
 

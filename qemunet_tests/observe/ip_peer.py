@@ -7,7 +7,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from qemunet_tests.observe.arp import who_has
-from qemunet_tests.observe.neighbours import OWN_ADDRESS, is_router_advertisement, neighbour, question_for_routers
+from qemunet_tests.observe.neighbour_discovery import (
+    OWN_ADDRESS,
+    is_router_advertisement,
+    neighbour,
+    question_for_routers,
+)
 from qemunet_tests.observe.packet_content import (
     ICMP_NUMBER,
     ICMPV6_NUMBER,

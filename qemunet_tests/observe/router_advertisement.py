@@ -5,7 +5,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from qemunet_tests.observe.neighbours import (
+from qemunet_tests.observe.neighbour_discovery import (
+    GATEWAY,
     answered_by,
     is_router_advertisement,
     question_for,
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from qemunet_tests.guest.peer import Peer
 
 #: An address that is always answered for.
-LATER = "fe80::2"
+LATER = GATEWAY
 #: Fields in front of the options, and what lengths of options are counted in.
 FIXED_BYTES, UNIT_BYTES = 16, 8
 LINK_ADDRESS, PREFIX, RESOLVERS = 1, 3, 25

@@ -102,7 +102,7 @@ def _configure_worker(config: pytest.Config) -> None:
 
 def _configure_report(config: pytest.Config, folder: Path | None) -> None:
     if folder and not config.pluginmanager.has_plugin(RUN_PLUGIN):
-        from qemunet_tests.report.place import begin
+        from qemunet_tests.report.report_folder import begin
 
         # `qemunet run` has done it before it prepared anything.
         begin(folder, settings(config).target, OF_PYTEST.flag("report"))

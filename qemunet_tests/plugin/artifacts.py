@@ -9,7 +9,7 @@ from qemunet_tests.cache import cache_root
 from qemunet_tests.guest.bench import Bench
 from qemunet_tests.isolation.folder import Folder, opened
 from qemunet_tests.plugin import workers
-from qemunet_tests.report.place import ARTIFACTS
+from qemunet_tests.report.report_folder import ARTIFACTS
 
 
 def keep(item: pytest.Item, bench: Bench, report: Path | None) -> str | None:

@@ -130,7 +130,7 @@ class Reporter:
 
     def _write(self, junit: Path | None) -> None:
         from qemunet_tests import under_test
-        from qemunet_tests.report.earlier import missed
+        from qemunet_tests.report.earlier_runs import missed
         from qemunet_tests.report.junit import in_words_of_claims
         from qemunet_tests.report.page.html_page import PAGE_FILE, html_page
         from qemunet_tests.report.passed_packets import with_packets
@@ -198,7 +198,7 @@ class Reporter:
     def after_card(self) -> Iterator[str]:
         """What the card ends with: the line that compares with the run before, and what was dear."""
         from qemunet_tests.report.durations import lines
-        from qemunet_tests.report.place import line_to_type
+        from qemunet_tests.report.report_folder import line_to_type
 
         if self._written and self.folder and (line := line_to_type(self.folder)):
             yield "what changed since the run before it:"

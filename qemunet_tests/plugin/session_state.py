@@ -55,7 +55,7 @@ def _settings_told(config: pytest.Config) -> "Settings | None":
 
 
 def _validated(config: pytest.Config) -> "Settings":
-    from qemunet_tests.report.repeated import narrowed
+    from qemunet_tests.report.failed_claims import narrowed
     from qemunet_tests.settings import from_options
 
     given = OF_PYTEST.given(pytest_internals.parsed_options(config))

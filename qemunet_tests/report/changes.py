@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from qemunet_tests import named_file
 from qemunet_tests.errors import UsageError
-from qemunet_tests.report import chance
+from qemunet_tests.report import varying_values
 from qemunet_tests.report.host_changes import host_changes
 from qemunet_tests.report.session_results import RESULTS_FILE
 from qemunet_tests.report.shapes import ChangedClaim, ChangesEnd, ClaimVerdict, HostChange, Results, Turn
@@ -126,8 +126,8 @@ def changes(before: Results, after: Results) -> Changes:
     """What the second run says that the first did not."""
     left, right = ({each.claim: each for each in run.verdicts} for run in (before, after))
     stayed = [claim for claim in left if claim in right and left[claim].verdict is right[claim].verdict]
-    pools = chance.pools_of(before), chance.pools_of(after)
-    values = {claim: chance.compared(left[claim], right[claim], pools) for claim in stayed}
+    pools = varying_values.pools_of(before), varying_values.pools_of(after)
+    values = {claim: varying_values.compared(left[claim], right[claim], pools) for claim in stayed}
     turns = {claim: _turn(left.get(claim), right.get(claim), values.get(claim)) for claim in {**left, **right}}
     return Changes(
         tuple(_changed(claim, turn, left.get(claim), right.get(claim)) for claim, turn in turns.items() if turn),
@@ -158,7 +158,9 @@ def _changed(claim: str, turn: Turn, before: ClaimVerdict | None, after: ClaimVe
     )
 
 
-def _turn(left: ClaimVerdict | None, right: ClaimVerdict | None, value: chance.TextComparison | None) -> Turn | None:
+def _turn(
+    left: ClaimVerdict | None, right: ClaimVerdict | None, value: varying_values.TextComparison | None
+) -> Turn | None:
     """Worse: a promise is no longer seen to hold, a deviation became a breakage, what was tried is unavailable."""
     if left is None or right is None:
         return "new" if left is None else "gone"

@@ -8,7 +8,7 @@ from urllib.parse import quote, urlsplit
 
 from qemunet_tests.report.mode_answers import answers
 from qemunet_tests.report.mode_summary import mode_summary
-from qemunet_tests.report.place import ARTIFACTS
+from qemunet_tests.report.report_folder import ARTIFACTS
 from qemunet_tests.report.shapes import AnsweredQuestion, ClaimVerdict, OwnBuildShape, Results
 from qemunet_tests.report.shared_causes import SharedCause, by_reason, causes_of_breakage, unexplained
 from qemunet_tests.report.summary import headline

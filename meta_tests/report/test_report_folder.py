@@ -13,7 +13,7 @@ import pytest
 from meta_tests.commands.test_cli_interrupts import running
 from meta_tests.qemunet_command import GOOD, clean_environment, conduct
 from qemunet_tests.errors import UsageError
-from qemunet_tests.report.place import BEFORE, OF_A_RUN, begin
+from qemunet_tests.report.report_folder import BEFORE, OF_A_RUN, begin
 from qemunet_tests.report.session_results import SessionResults
 from qemunet_tests.report.verdict_of_test import Verdict, VerdictOfTest
 

@@ -8,7 +8,7 @@ import pytest
 
 from meta_tests.qemunet_command import conduct
 from meta_tests.samples.results import FINDINGS, results_of
-from qemunet_tests.report import earlier
+from qemunet_tests.report import earlier_runs
 from qemunet_tests.report.shapes import QemuDescription, Results
 from qemunet_tests.report.verdict_of_test import Verdict, VerdictOfTest
 
@@ -41,33 +41,33 @@ def run(qemu: QemuDescription = QEMU, **verdicts: Verdict) -> Results:
 
 @pytest.mark.parametrize("tried", [Verdict.HOLDS, Verdict.BROKEN, Verdict.INCONCLUSIVE, Verdict.DEVIATES])
 def test_what_was_tried_is_missed(tried: Verdict) -> None:
-    assert earlier.missed(run(smb=tried, address=Verdict.HOLDS)) == []
-    (sentence,) = earlier.missed(run(smb=Verdict.UNAVAILABLE, address=Verdict.HOLDS))
+    assert earlier_runs.missed(run(smb=tried, address=Verdict.HOLDS)) == []
+    (sentence,) = earlier_runs.missed(run(smb=Verdict.UNAVAILABLE, address=Verdict.HOLDS))
     assert sentence.startswith("UNAVAILABLE NOW: 1 claim that was tried before")
     assert SMB in sentence
     assert ADDRESS not in sentence
     # And again, until somebody heeds it.
-    assert earlier.missed(run(smb=Verdict.UNAVAILABLE))
+    assert earlier_runs.missed(run(smb=Verdict.UNAVAILABLE))
 
 
 def test_nothing_else_is_missed() -> None:
     """Not what never was tried, on another QEMU, on another target, or where no QEMU was asked."""
-    assert earlier.missed(run(smb=Verdict.UNAVAILABLE)) == []
-    assert earlier.missed(run(smb=Verdict.HOLDS)) == []
-    assert earlier.missed(run(address=Verdict.HOLDS)) == []
-    assert earlier.missed(run(QEMU.model_copy(update={"version": "11.1.0"}), smb=Verdict.UNAVAILABLE)) == []
-    assert earlier.missed(run(smb=Verdict.UNAVAILABLE).model_copy(update={"target": "host"})) == []
-    assert earlier.missed(run(QemuDescription(), smb=Verdict.UNAVAILABLE)) == []
+    assert earlier_runs.missed(run(smb=Verdict.UNAVAILABLE)) == []
+    assert earlier_runs.missed(run(smb=Verdict.HOLDS)) == []
+    assert earlier_runs.missed(run(address=Verdict.HOLDS)) == []
+    assert earlier_runs.missed(run(QEMU.model_copy(update={"version": "11.1.0"}), smb=Verdict.UNAVAILABLE)) == []
+    assert earlier_runs.missed(run(smb=Verdict.UNAVAILABLE).model_copy(update={"target": "host"})) == []
+    assert earlier_runs.missed(run(QemuDescription(), smb=Verdict.UNAVAILABLE)) == []
 
 
 def test_what_was_tried_long_ago_is_forgotten(own_cache: Path) -> None:
-    earlier.missed(run(smb=Verdict.HOLDS))
-    file = own_cache / earlier.FILE
+    earlier_runs.missed(run(smb=Verdict.HOLDS))
+    file = own_cache / earlier_runs.FILE
     said = json.loads(file.read_text())
     (claims,) = said["tried"].values()
     claims[SMB] = "2020-01-01"
     file.write_text(json.dumps(said))
-    assert earlier.missed(run(smb=Verdict.UNAVAILABLE)) == []
+    assert earlier_runs.missed(run(smb=Verdict.UNAVAILABLE)) == []
 
 
 @pytest.mark.parametrize(
@@ -76,22 +76,22 @@ def test_what_was_tried_long_ago_is_forgotten(own_cache: Path) -> None:
 )  # fmt: skip
 def test_a_spoilt_memory_is_none(own_cache: Path, spoilt: str) -> None:
     own_cache.mkdir()
-    (own_cache / earlier.FILE).write_text(spoilt, "latin-1")
-    assert earlier.missed(run(smb=Verdict.UNAVAILABLE)) == []
-    assert earlier.missed(run(smb=Verdict.HOLDS)) == []
-    assert earlier.missed(run(smb=Verdict.UNAVAILABLE))
+    (own_cache / earlier_runs.FILE).write_text(spoilt, "latin-1")
+    assert earlier_runs.missed(run(smb=Verdict.UNAVAILABLE)) == []
+    assert earlier_runs.missed(run(smb=Verdict.HOLDS)) == []
+    assert earlier_runs.missed(run(smb=Verdict.UNAVAILABLE))
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="giving files away takes root")
 def test_root_believes_only_roots(own_cache: Path) -> None:
-    earlier.missed(run(smb=Verdict.HOLDS))
-    os.chown(own_cache / earlier.FILE, 65534, 65534)
-    assert earlier.missed(run(smb=Verdict.UNAVAILABLE)) == []
+    earlier_runs.missed(run(smb=Verdict.HOLDS))
+    os.chown(own_cache / earlier_runs.FILE, 65534, 65534)
+    assert earlier_runs.missed(run(smb=Verdict.UNAVAILABLE)) == []
     victim = own_cache / "victim"
     victim.write_text("as it was")
-    (own_cache / earlier.FILE).unlink()
-    (own_cache / earlier.FILE).symlink_to(victim)
-    earlier.missed(run(smb=Verdict.HOLDS))
+    (own_cache / earlier_runs.FILE).unlink()
+    (own_cache / earlier_runs.FILE).symlink_to(victim)
+    earlier_runs.missed(run(smb=Verdict.HOLDS))
     assert victim.read_text() == "as it was"
 
 

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 from qemunet_tests.errors import HarnessError
 from qemunet_tests.observe.arp import BROADCAST
-from qemunet_tests.observe.neighbour import is_advertisement, solicitation
+from qemunet_tests.observe.neighbour_discovery import advertises_gateway, question_for_gateway
 
 if TYPE_CHECKING:
     # scapy reads the machine's interfaces when it is imported: not before the lab has been entered.
@@ -42,9 +42,9 @@ def _heard(peer: "Peer", far: str) -> list[str]:
     def look(frame: "Packet") -> bool:
         if frame.src == far:
             heard.append(_kind(frame))
-        return is_advertisement(frame)
+        return advertises_gateway(frame)
 
-    if peer.ask(solicitation(peer), look) is None:
+    if peer.ask(question_for_gateway(peer), look) is None:
         raise HarnessError("the gateway is no neighbour, so that nobody knows what became of the frames before")
     return heard
 
