@@ -31,9 +31,27 @@ def test_what_has_claims_is_a_mode_or_a_known_subject() -> None:
     assert {claim.mode for claim in claims.load().values()} <= {*modes.every(), *SUBJECTS}
 
 
-def test_a_mode_with_claims_has_tests_of_its_name() -> None:
+def test_what_has_claims_has_tests_of_its_name() -> None:
     tests = {file.stem for file in (CHECKOUT / "qemunet_tests/conformance").glob("test_*.py")}
-    assert {f"test_{claim.mode}" for claim in claims.load().values() if claim.mode not in SUBJECTS} <= tests
+    assert {f"test_{claim.mode}" for claim in claims.load().values()} <= tests
+
+
+def test_a_subject_is_no_mode() -> None:
+    assert SUBJECTS.isdisjoint(modes.every())
+    assert SUBJECTS.isdisjoint(checks.MODES)
+    assert not any(modes.shares_network(subject) for subject in SUBJECTS)
+
+
+@pytest.mark.parametrize("subject", sorted(SUBJECTS))
+@pytest.mark.parametrize("words", ["shell {}", "record --arms {},user", "doctor --mode {}"])
+def test_a_command_that_takes_a_mode_takes_no_subject(
+    words: str, subject: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert exit_code(words.format(subject).split()) == 2
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert len(said.err.splitlines()) == 1
+    assert f"'{subject}'" in said.err
 
 
 @pytest.mark.parametrize(("command", "words"), [("shell", modes.every()), ("record", modes.ways())])

@@ -61,6 +61,7 @@ def _as_words(value: object) -> object:
 class Claim(Bounded):
     """One documented statement.
 
+    `mode` is a mode's word, or that of a subject that is no mode: `nic`, `net`, `filter`.
     `topic` is the file's within the mode's folder, None for what stands in the mode's own file.
     `says` is our own sentence. `untested` is the reason why no test cites the claim. `diagnosis` names what is
     looked at for a cause when the claim breaks. `deviations` have names, by which a test says which one it saw.

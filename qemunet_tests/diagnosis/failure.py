@@ -15,7 +15,7 @@ from qemunet_tests.network.target import LabTarget, Target
 
 @dataclass(frozen=True)
 class Failure:
-    """`mode` is the broken claim's, and `topics` what its table calls `diagnosis`.
+    """`mode` is the broken claim's mode or subject, and `topics` what its table calls `diagnosis`.
 
     `netplan_host` is there for the tests that have one.
     """
@@ -52,5 +52,10 @@ class Failure:
 
     @property
     def on_lan(self) -> bool:
-        """Whether guests of this mode are on a LAN with others, seen there under addresses of their own."""
-        return modes.shares_network(self.mode)
+        """Whether guests of this mode are on a LAN with others, seen there under addresses of their own.
+
+        A claim about a subject, a NIC for instance, is of no mode: there the test's own guest tells.
+        """
+        if self.mode in modes.every() or self.guest is None:
+            return modes.shares_network(self.mode)
+        return any(nic.netdev.shares_network for nic in self.guest.nics)
