@@ -20,8 +20,9 @@ Written by `python -m meta_tests.deviations`, from the claims' tables. Each was 
 that does otherwise, better or worse, does not pass. docs/generations.md tells on which versions of QEMU and libslirp
 each was seen last, and `qemunet run CLAIM` tries it on others.
 
-Where a script is named, it shows the thing by hand on any machine with QEMU and Python, without this suite; a last line
-that begins with `deviates` or `kept` says what was seen. They need no privilege, no guest and no network.
+A script shows each by hand on any machine with QEMU and Python, without this suite; a last line that begins with
+`deviates` or `kept` says what was seen. `QEMU=./qemu-system-x86_64 docs/repro/SCRIPT` tries a build of one's own. They
+need no privilege, no guest and no network: those that want one make their own, in namespaces (`docs/repro/host.py`).
 """
 NONE = "none yet"
 #: Files and functions of a program's source, as the sentences name them.
