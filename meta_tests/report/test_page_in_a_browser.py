@@ -2,6 +2,7 @@
 
 import json
 import os
+from datetime import date
 from pathlib import Path
 
 import pytest
@@ -20,6 +21,8 @@ from meta_tests.samples.pages import (
     many_claims,
 )
 from qemunet_tests.claims import load
+from qemunet_tests.claims.known_file import KnownEntry
+from qemunet_tests.report.known_claims import KnownClaims
 from qemunet_tests.report.shapes import Results
 from qemunet_tests.report.verdict_of_test import Verdict
 
@@ -89,6 +92,30 @@ def test_a_reader_finds_the_answer_the_cause_and_the_claim(opened: Open) -> None
     browser.await_("document.getElementById('claim/bridge/lease-address').open")
     assert len(browser.texts(f"{SHOWN} .id")) == len(everything)
     assert browser.ask("performance.getEntriesByType('resource').length") == 0
+
+
+@pytest.mark.slow
+def test_what_is_known_stands_behind_the_news(opened: Open) -> None:
+    entries = [
+        KnownEntry("bridge/*", "broken", "BUG-1", date(2999, 1, 1)),
+        KnownEntry("user/lease-time", "broken", "BUG-2", date(2999, 1, 1)),
+    ]
+    results = KnownClaims(entries, "known.toml").marked(broken_host())
+    known = [each.claim for each in results.verdicts if each.known]
+    browser = opened(results)
+    shot(browser, "known-desktop")
+    assert browser.text("h1").endswith(f"; {len(known)} are known, which is no news.")
+    assert browser.text(".box-first code") == FIREWALL_REMEDY
+    first, second, third = browser.texts("#causes .finding")
+    assert "BUG" not in first and FIREWALL_REMEDY in first
+    assert "known BUG-1, until 2999-01-01" in second and HELPER_REMEDY in second
+    assert "known BUG-2" in third and "user/lease-time (known)" in third
+    assert browser.texts(f"{SHOWN} .known") == ["known"] * len(known)
+    browser.driver.find_element("id", "news").click()
+    assert not {*browser.texts(f"{SHOWN} .id")} & {*known}
+    browser.driver.find_element("css selector", '#causes a[href="#claim/user/lease-time"]').click()
+    browser.await_("document.getElementById('claim/user/lease-time').open")
+    assert "BUG-2, until 2999-01-01" in browser.text("[id='claim/user/lease-time'] .inside")
 
 
 @pytest.mark.slow

@@ -1,6 +1,7 @@
 """junit.xml, as somebody else's library reads it."""
 
 from pathlib import Path
+from xml.etree import ElementTree
 
 import junitparser
 import pytest
@@ -100,6 +101,29 @@ def test_what_is_inconclusive_or_unavailable_says_so(cases: list[junitparser.Tes
 
 def test_what_holds_has_its_claim_in_its_name_and_no_failure(cases: list[junitparser.TestCase]) -> None:
     assert case_of(cases, "user/address test_holds") == ("test_it", "", "")
+
+
+def test_what_is_known_is_no_failure(tmp_path: Path) -> None:
+    entries = [("user/dns-resolves", "broken"), ("user/e1000", "inconclusive"), ("bridge/acl-allow", "unavailable")]
+    (tmp_path / "known.toml").write_text(
+        "".join(
+            f"[[known]]\nclaim = '{claim}'\nverdict = '{verdict}'\nreason = 'BUG-<1>'\nuntil = 2999-01-01\n"
+            for claim, verdict in entries
+        )
+    )
+    conduct(tmp_path, TESTS, "-n", "0", "--report", "out", "--known", "known.toml")
+    (suite,) = junitparser.JUnitXml.fromfile(str(tmp_path / "out" / "junit.xml"))
+    # What remains is the claim that the file does not name, and the test that cites none.
+    assert (suite.tests, suite.failures, suite.errors, suite.skipped) == (8, 2, 0, 5)
+    cases = {each.name: each for each in suite}
+    (result,) = cases["user/dns-resolves test_broken"].result
+    assert (result.type, result.message) == (
+        "qemunet.known",
+        "known, BUG-<1>, until 2999-01-01: user/dns-resolves is broken: the resolver <127.0.0.1> & its kin are silent."
+        " Remedy: start it.",
+    )
+    said = ElementTree.parse(tmp_path / "out" / "junit.xml").iterfind(".//property[@name='known']")
+    assert [each.get("value") for each in said] == ["BUG-<1>, until 2999-01-01"] * 4
 
 
 def test_a_test_without_a_claim_is_left_as_it_is(cases: list[junitparser.TestCase]) -> None:

@@ -2,12 +2,15 @@
 
 import html
 import re
+from datetime import date
 
 import pytest
 from markdown_it import MarkdownIt
 
 from meta_tests.samples.pages import HELPER, HELPER_REMEDY, PRIVILEGE, broken_host
 from meta_tests.samples.results import FINDINGS, LONG_PATH, SAYS, results_of, verdict_of
+from qemunet_tests.claims.known_file import KnownEntry
+from qemunet_tests.report.known_claims import KnownClaims
 from qemunet_tests.report.summary import markdown
 from qemunet_tests.report.verdict_of_test import Verdict, VerdictOfTest
 
@@ -86,6 +89,29 @@ def test_the_headline_of_the_summary(verdicts: list[Verdict], headline: str) -> 
     if Verdict.BROKEN not in verdicts:
         stopped = results.model_copy(update={"interrupted": True})
         assert "interrupted" in markdown(stopped, SAYS).splitlines()[0]
+
+
+@pytest.mark.parametrize(
+    ("verdicts", "headline"),
+    [
+        (["broken", "holds"], "nothing new is broken in 2 claims; 1 is known, which is no news"),
+        (["broken", "broken", "broken"], "1 of 3 claims is broken; 2 are known, which is no news"),
+        (["inconclusive", "deviates", "broken"], "1 of 3 claims is broken; 1 is known, which is no news"),
+        (["broken", "inconclusive", "inconclusive"],
+         "nothing new is broken, 1 of 3 claims is inconclusive; 2 are known, which is no news"),
+    ],
+)  # fmt: skip
+def test_the_headline_of_the_summary_is_about_news(verdicts: list[str], headline: str) -> None:
+    slugs = ("address", "gateway", "e1000")
+    results = results_of(*(verdict_of(Verdict(each), slug) for each, slug in zip(verdicts, slugs, strict=False)))
+    entries = [
+        KnownEntry(f"user/{slug}", verdict, "BUG-1", date(2999, 1, 1))
+        for slug in ("address", "gateway")
+        for verdict in ("broken", "inconclusive")
+    ]
+    text = markdown(KnownClaims(entries, "known.toml").marked(results), SAYS)
+    assert text.splitlines()[0] == f"## qemunet: {headline}"
+    assert "BUG-1, until 2999-01-01" in text
 
 
 CITING = """

@@ -131,7 +131,7 @@ class Reporter:
     def _write(self, junit: Path | None) -> None:
         from qemunet_tests import under_test
         from qemunet_tests.report.earlier_runs import missed
-        from qemunet_tests.report.junit import in_words_of_claims
+        from qemunet_tests.report.junit import in_words_of_claims, known_in
         from qemunet_tests.report.page.html_page import PAGE_FILE, html_page
         from qemunet_tests.report.passed_packets import with_packets
         from qemunet_tests.report.recorded_rates import with_recording
@@ -150,9 +150,8 @@ class Reporter:
                 self._written.append(write_results(results, self.folder))
                 self._written.append(write_whole(self.folder / SUMMARY_FILE, summary))
                 if junit and junit.stat().st_size:
-                    self._written.append(
-                        write_whole(self.folder / JUNIT_FILE, in_words_of_claims(junit.read_text("utf-8")))
-                    )
+                    cases = in_words_of_claims(junit.read_text("utf-8"), known_in(results))
+                    self._written.append(write_whole(self.folder / JUNIT_FILE, cases))
                 self._written.append(write_whole(self.folder / PAGE_FILE, html_page(results)))
             except OSError as error:
                 self.session.trouble.append(f"{self.folder} could not be written: {error.strerror}")

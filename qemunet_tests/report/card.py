@@ -142,7 +142,7 @@ def _details(each: ClaimVerdict, says: Mapping[str, str], width: int) -> Iterato
         ("observed", each.observed if tried else None),
         ("reason", each.reason),
         ("remedy", each.remedy),
-        ("known", f"{each.known.reason}, until {each.known.until}" if each.known else None),
+        ("known", str(each.known) if each.known else None),
         *(("artifact", artifact) for artifact in each.artifacts),
     ]
     for label, text in details:

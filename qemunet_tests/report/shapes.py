@@ -47,6 +47,9 @@ class KnownShape(Shape):
     reason: str
     until: str
 
+    def __str__(self) -> str:
+        return f"{self.reason}, until {self.until}"
+
 
 class ClaimVerdict(Shape):
     """What became of one claim, all its tests together. Details are those of the test that decided.

@@ -29,19 +29,30 @@ class SharedCause:
         return list(reversed(places.values()))
 
     @property
+    def news(self) -> bool:
+        """Whether any of it is not known."""
+        return any(each.known is None for each in self.claims)
+
+    @property
+    def known(self) -> list[str]:
+        """What is known of its claims, each entry once."""
+        return list(dict.fromkeys(str(each.known) for each in self.claims if each.known))
+
+    @property
     def modes(self) -> list[str]:
         return list(dict.fromkeys(each.mode for each in self.claims))
 
 
 def causes_of_breakage(verdicts: Iterable[ClaimVerdict]) -> list[SharedCause]:
-    """What was proven to have broken claims, and what broke most of them first."""
+    """What was proven to have broken claims, news first, and then what broke most of them."""
     broken = [each for each in verdicts if each.verdict is Verdict.BROKEN and each.cause]
-    return _grouped(broken, lambda each: each.cause)
+    return sorted(_grouped(broken, lambda each: each.cause), key=lambda each: not each.news)
 
 
 def unexplained(verdicts: Iterable[ClaimVerdict]) -> list[ClaimVerdict]:
-    """Claims that are broken, nobody knows by what: that two of them look alike does not prove one cause."""
-    return [each for each in verdicts if each.verdict is Verdict.BROKEN and not each.cause]
+    """Claims that are broken, nobody knows by what, news first: that two look alike does not prove one cause."""
+    found = [each for each in verdicts if each.verdict is Verdict.BROKEN and not each.cause]
+    return sorted(found, key=lambda each: each.known is not None)
 
 
 def first_of(verdicts: Iterable[ClaimVerdict]) -> dict[str, str]:

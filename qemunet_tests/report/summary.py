@@ -61,20 +61,27 @@ def _lines(results: Results, says: Mapping[str, str]) -> Iterator[str]:
 
 
 def headline(results: Results) -> str:
-    """What became of the whole run, without a full stop."""
+    """What became of the whole run, without a full stop. What is known is told behind it, and is no news."""
+    known = sum(each.known is not None for each in results.verdicts)
+    behind = f"; {known} {'is' if known == 1 else 'are'} known, which is no news" if known else ""
+    return _news(results, "nothing new is broken" if known else "nothing is broken") + behind
+
+
+def _news(results: Results, nothing: str) -> str:
     found = [each.verdict for each in results.verdicts]
+    news = [each.verdict for each in results.verdicts if each.known is None]
     own = results.uncited
     if not found and (tests := own.passed + own.failed):
         return f"{own.failed} of {tests} tests without a claim failed"
-    if broken := found.count(Verdict.BROKEN):
+    if broken := news.count(Verdict.BROKEN):
         return f"{broken} of {_claims(len(found))} {'is' if broken == 1 else 'are'} broken"
     if results.interrupted:
-        return "interrupted, nothing broken so far"
-    if unsure := found.count(Verdict.INCONCLUSIVE):
-        return f"nothing is broken, {unsure} of {_claims(len(found))} {'is' if unsure == 1 else 'are'} inconclusive"
+        return f"interrupted, {nothing} so far"
+    if unsure := news.count(Verdict.INCONCLUSIVE):
+        return f"{nothing}, {unsure} of {_claims(len(found))} {'is' if unsure == 1 else 'are'} inconclusive"
     if not set(found) - {Verdict.UNAVAILABLE}:
         return "nothing could be tried"
-    return f"nothing is broken in {_claims(len(found))}"
+    return f"{nothing} in {_claims(len(found))}"
 
 
 def _failures(verdict: Verdict, results: Results, says: Mapping[str, str]) -> Iterator[str]:
@@ -94,7 +101,7 @@ def _failures(verdict: Verdict, results: Results, says: Mapping[str, str]) -> It
             "observed": each.observed,
             "cause": each.reason or "not found",
             "remedy": each.remedy,
-            "known": f"{each.known.reason}, until {each.known.until}" if each.known else None,
+            "known": str(each.known) if each.known else None,
             "artifacts": "\n".join(each.artifacts),
         }
         yield from table([f"`{each.claim}`", verdict], [[name, text] for name, text in details.items() if text])
@@ -105,10 +112,11 @@ def _broken_together(cause: SharedCause) -> Iterator[str]:
     said = {"cause": "\n".join(cause.reasons), "remedy": cause.remedy}
     head = [f"{_claims(len(cause.claims))} by one cause", Verdict.BROKEN]
     yield from table(head, [[name, text] for name, text in said.items() if text])
-    yield from table(
-        ["claim", "expected", "observed", "artifacts"],
-        [[f"`{each.claim}`", each.expected, each.observed, "\n".join(each.artifacts)] for each in cause.claims],
-    )
+    rows = [
+        [f"`{each.claim}`", each.expected, each.observed, "\n".join(each.artifacts), str(each.known or "")]
+        for each in cause.claims
+    ]
+    yield from _without_empty_columns(["claim", "expected", "observed", "artifacts", "known"], rows)
 
 
 def _uncited(uncited: Uncited) -> Iterator[str]:
@@ -125,13 +133,13 @@ def _uncited(uncited: Uncited) -> Iterator[str]:
 
 def _deviations(verdicts: Sequence[ClaimVerdict]) -> Iterator[str]:
     rows = [
-        [f"`{each.claim}`", each.expected, each.observed, each.reason]
+        [f"`{each.claim}`", each.expected, each.observed, each.reason, str(each.known or "")]
         for each in verdicts
         if each.verdict is Verdict.DEVIATES
     ]
     if rows:
         yield from _section(_HEADINGS[Verdict.DEVIATES])
-        yield from table(["claim", "expected", "observed", "why"], rows)
+        yield from _without_empty_columns(["claim", "expected", "observed", "why", "known"], rows)
 
 
 def _untried(verdicts: Sequence[ClaimVerdict]) -> Iterator[str]:
@@ -189,6 +197,12 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str | None]]) -> Iterator
     for row in rows:
         yield f"| {' | '.join(cell(text) for text in row)} |"
     yield ""
+
+
+def _without_empty_columns(head: Sequence[str], rows: Sequence[Sequence[str | None]]) -> Iterator[str]:
+    """A table without the columns in which no row says anything."""
+    kept = [number for number in range(len(head)) if any(row[number] for row in rows)]
+    yield from table([head[number] for number in kept], [[row[number] for number in kept] for row in rows])
 
 
 def cell(text: str | None) -> str:

@@ -106,8 +106,13 @@ class PageView:
 
     @property
     def first(self) -> SharedCause | None:
-        """What to mend first: what broke most, of what somebody knows how to mend."""
-        return next((each for each in self.causes if each.remedy), None)
+        """What to mend first: what broke most, of what is news and somebody knows how to mend."""
+        return next((each for each in self.causes if each.remedy and each.news), None)
+
+    @property
+    def no_news(self) -> int:
+        """How many verdicts are known."""
+        return sum(each.known is not None for each in self.results.verdicts)
 
     @property
     def when(self) -> str | None:

@@ -6,7 +6,8 @@
   const claims = Array.from(document.querySelectorAll(".claim"));
   const texts = claims.map(function (claim) { return claim.textContent.toLowerCase(); });
   const search = document.getElementById("search");
-  const boxes = Array.from(document.querySelectorAll("#filter input[type=checkbox]"));
+  const boxes = Array.from(document.querySelectorAll("#filter input[type=checkbox][value]"));
+  const news = document.getElementById("news");
   const shown = document.getElementById("shown");
 
   function filter() {
@@ -14,7 +15,8 @@
     const wanted = new Set(boxes.filter(function (box) { return box.checked; }).map(function (box) { return box.value; }));
     let count = 0;
     claims.forEach(function (claim, number) {
-      const fits = wanted.has(claim.dataset.verdict) && words.every(function (word) { return texts[number].includes(word); });
+      const told = news && news.checked && "known" in claim.dataset;
+      const fits = !told && wanted.has(claim.dataset.verdict) && words.every(function (word) { return texts[number].includes(word); });
       claim.hidden = !fits;
       count += fits ? 1 : 0;
     });
@@ -30,6 +32,7 @@
       if (target.hidden) {
         search.value = "";
         boxes.forEach(function (box) { box.checked = true; });
+        if (news) { news.checked = false; }
         filter();
       }
       target.open = true;
@@ -50,7 +53,7 @@
 
   if (search) {
     search.addEventListener("input", filter);
-    boxes.forEach(function (box) { box.addEventListener("change", filter); });
+    boxes.concat(news || []).forEach(function (box) { box.addEventListener("change", filter); });
     filter();
   }
   document.querySelectorAll("button.copy").forEach(function (button) {
