@@ -5,13 +5,9 @@ import contextlib
 import os
 from collections.abc import Iterator, Mapping
 
+from qemunet_tests.commands.worker_count import workers_of_this_machine
 from qemunet_tests.errors import UsageError
 from qemunet_tests.options import CONFORMANCE, OF_QEMUNET, OPTIONS
-
-#: Tests wait a good part of their time, for spanning tree most of all: two processes more than CPUs fill that. Each has
-#: a lab, and copies of templates, in memory.
-MOST_WORKERS = 4
-DEFAULT_WORKERS = min(len(os.sched_getaffinity(0)) + 2, MOST_WORKERS)
 
 EXAMPLES = """\
 examples:
@@ -62,7 +58,7 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
         dest="workers",
         metavar="N",
         default=None,
-        help=f"test in N processes, each in a lab of its own (default: two more than CPUs, {MOST_WORKERS} at most)",
+        help="test in N processes, each in a lab of its own (default: a few more than CPUs, as far as memory goes)",
     )
     parser.add_argument(
         "--dry-run",
@@ -110,7 +106,7 @@ def execute(arguments: argparse.Namespace) -> int:
 
 def _workers(text: str | None, target: str) -> int:
     if text is None:
-        return DEFAULT_WORKERS if target == "lab" else 1
+        return workers_of_this_machine() if target == "lab" else 1
     if target == "host" and text not in ("0", "1"):
         raise UsageError(f"-n {text}: guests of one host share its ports and one MAC address, so they take turns")
     if not text.isdecimal():

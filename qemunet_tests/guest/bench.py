@@ -19,7 +19,6 @@ from qemunet_tests.guest.template_builder import TemplateBuilder, restored
 from qemunet_tests.guest.templates import Templates
 from qemunet_tests.isolation.folder import Folder
 from qemunet_tests.isolation.identity import Identity, unprivileged
-from qemunet_tests.isolation.namespaces import scratch
 from qemunet_tests.isolation.processes import Process
 from qemunet_tests.isolation.station import Station
 from qemunet_tests.qemu.command_line import NetdevRefused
@@ -70,8 +69,7 @@ class Bench:
         helper: HostHelper | None = None,
         choose_mac: ChooseMac | None = None,
     ) -> None:
-        # The cache may lie in a home that is closed to the user QEMU runs as.
-        placed = replace(machine, image=machine.image.placed(scratch() / f"image-{machine.image.name}"))
+        placed = replace(machine, image=machine.image.placed())
         launcher = Launcher(machine.qemu, station, identity or unprivileged(), helper)
         self.pace, self._events, pool = Pace(machine.accel.slowdown), events, MacPool()
         self._launcher = GuestLauncher(

@@ -16,7 +16,7 @@ from qemunet_tests.errors import HarnessError, UsageError
 from qemunet_tests.guest import template
 from qemunet_tests.guest.template import Template
 from qemunet_tests.isolation.identity import Identity
-from qemunet_tests.isolation.namespaces import scratch
+from qemunet_tests.isolation.shared_files import made_once
 from qemunet_tests.lock import locked
 from qemunet_tests.qemu.guest_machine import GuestMachine
 
@@ -41,7 +41,7 @@ class TemplateEntry:
 
 
 class Templates:
-    """What one worker thaws from.
+    """What one worker thaws from; its files are those of all workers of the run.
 
     `make` makes a template where there is none; `note` is told, once, why guests boot cold instead.
     """
@@ -72,13 +72,15 @@ class Templates:
 
     def _placed(self, models: tuple[str, ...]) -> Template:
         name = template.key(self._machine, models)
-        place = scratch() / f"template-{name}"
+        return Template(made_once(f"template-{name}", lambda folder: self._place(name, models, folder)), models)
+
+    def _place(self, name: str, models: tuple[str, ...], folder: Path) -> None:
         source = self._found(name)
         if source is None:
             with _locked():
                 source = self._found(name) or self._made(name, models)
         try:
-            taken = template.copy(source, place)
+            taken = template.copy(source, folder)
         except template.TemplateDamaged:
             # Whoever comes next makes it anew, if it can be taken away.
             with contextlib.suppress(OSError):
@@ -87,7 +89,6 @@ class Templates:
         # QEMU opens the memory for writing even where it maps a private copy.
         for file in (taken.memory, taken.state):
             self._owner.owns(file)
-        return taken
 
     @staticmethod
     def _found(name: str) -> Path | None:

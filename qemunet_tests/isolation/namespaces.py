@@ -17,6 +17,7 @@ from qemunet_tests.isolation import user_namespace
 from qemunet_tests.isolation.syscalls import (
     CLONE_NEWNET,
     CLONE_NEWNS,
+    MS_BIND,
     MS_PRIVATE,
     MS_REC,
     die_with_parent,
@@ -30,6 +31,9 @@ from qemunet_tests.isolation.user_namespaces import COVERED, NamespaceAttempt, u
 #: A private tmpfs is mounted here, where every Linux has a folder for it. All that a run writes while it lasts
 #: lies in it, so that it is gone with the last process of the run, however that ends.
 SCRATCH = Path("/dev/shm")
+
+#: The folder in it that all workers of a run have in common.
+_SHARED = "shared"
 
 #: Tells a run's workers, which were started in its controller's namespaces, what lies outside those.
 MACHINE_NETWORK = "QEMUNET_MACHINE_NETWORK"
@@ -49,6 +53,13 @@ def scratch() -> Path:
 def write_into(folder: Path) -> None:
     """From now on `folder` is where this run writes."""
     _scratch[:] = [folder]
+
+
+def shared() -> Path:
+    """Where a run's workers find what the others have put there; without workers a folder like any other."""
+    folder = scratch() / _SHARED
+    folder.mkdir(mode=0o755, exist_ok=True)
+    return folder
 
 
 def entered() -> bool:
@@ -121,12 +132,18 @@ def _forbidden(stage: str, error: OSError) -> Unavailable:
 
 
 def enter_worker() -> None:
-    """Give an xdist worker, whose parent has entered, a network and mounts of its own."""
+    """Give an xdist worker, whose parent has entered, a network and mounts of its own, but for what they share."""
     # Without its controller it would go on for many seconds, with or without a reaper.
     die_with_parent(signal.SIGKILL)
     _started_in[:] = [network_namespace()]
     unshare(CLONE_NEWNET | CLONE_NEWNS)
-    _make_private()
+    # The tmpfs is about to cover it; and what is of another mount namespace could not be bound.
+    of_all = os.open(shared(), os.O_PATH | os.O_DIRECTORY)
+    try:
+        _make_private()
+        mount(f"/proc/self/fd/{of_all}", str(shared()), None, MS_BIND)
+    finally:
+        os.close(of_all)
 
 
 def _require_single_thread() -> None:

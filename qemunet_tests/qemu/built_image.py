@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from qemunet_tests import trust
+from qemunet_tests.isolation.shared_files import made_once
 from qemunet_tests.qemu.guest_profile import GuestProfile
 
 KERNEL, INITRD, SMALL_INITRD, DISK = FILES = ("vmlinuz", "initrd", "small-initrd", "vdisk.img")
@@ -46,12 +47,17 @@ class Image:
         """The disk's initramfs: busybox and the NICs' drivers, for a guest with no more memory than QEMU's default."""
         return self.folder / SMALL_INITRD
 
-    def placed(self, folder: Path) -> "Image":
-        """The same image with all but the disk copied to `folder`, where the user QEMU runs as can read it."""
+    def placed(self) -> "Image":
+        """The same image with all but the disk where the user QEMU runs as can read it, once for all workers of a run.
+
+        The cache may lie in a home that is closed to that user.
+        """
+        return replace(self, folder=made_once(f"image-{self.name}-{self.digest[:16]}", self._copy_to))
+
+    def _copy_to(self, folder: Path) -> None:
         folder.mkdir()
         for file in (self.kernel, self.initrd, self.small_initrd):
             copy_believed(file, folder / file.name)
-        return replace(self, folder=folder)
 
     @property
     def vdisk(self) -> Path:
