@@ -35,6 +35,10 @@ def test_a_healthy_host_holds_what_is_asked_of_it(machine: HostMachine) -> None:
     verdicts = machine.run("--bridge", "br0", "bridge/lease-address", "user/dns-resolves", "user/address")
     assert {each["verdict"] for each in verdicts.values()} == {"holds"}, machine.said
     assert machine.status == 0
+    told = machine.results["network"]
+    assert {told[name] for name in ("bridge", "link")} == {"br0"}
+    assert (told["address"], told["router"], told["neighbour"]) == (HOST, LAN, None)
+    assert told["uplink"] == "up0"
     assert machine.type(STATE) == before
     assert not machine.leftovers()
 

@@ -12,11 +12,12 @@ import pytest
 from meta_tests.samples.pages import HOSTILE, LOST, broken_host, healthy_run, lab_results, many_claims
 from qemunet_tests.__main__ import exit_code
 from qemunet_tests.report.page.html_page import html_page
-from qemunet_tests.report.page.network_drawing import BRIDGE, NODE_WIDTH, chain, network
+from qemunet_tests.report.page.network_drawing import chain, network
+from qemunet_tests.report.page.network_plan import BACKEND_Y, BRIDGE_Y, LEFT, NODE_WIDTH, RIGHT, plan_of
 from qemunet_tests.report.page.page_view import PageView, anchor, folder_beside, web_address
 from qemunet_tests.report.passed_packets import summary_of, with_packets
 from qemunet_tests.report.session_results import write_results
-from qemunet_tests.report.shapes import FrameLoss
+from qemunet_tests.report.shapes import FrameLoss, HostNetwork
 from qemunet_tests.report.verdict_of_test import Verdict, VerdictOfTest
 
 
@@ -125,14 +126,37 @@ def test_a_lost_frame_is_drawn_between_where_it_was_seen_and_missed():
     beyond = chain(FrameLoss(what="ping", places=["the guest's NIC", "tap0", "up0"], seen_at="up0", missed_at=None))
     assert [box.name for box in beyond.boxes] == ["the guest's NIC", "tap0", "up0", "beyond"]
     assert beyond.boxes[2].x < beyond.lost_x < beyond.boxes[3].x
-    marks = network(PageView.of(broken_host()).losses).marks
+    lab = plan_of(broken_host())
+    assert lab
+    marks = network(lab, PageView.of(broken_host()).losses).marks
     assert [each.label for each in marks] == ["2"]
     lost = FrameLoss(what="x", places=["the guest's NIC", "tap0", "enp0s25"], seen_at="tap0", missed_at="enp0s25")
     within = broken_host().verdicts[0].model_copy(update={"mode": "bridge", "lost": lost})
-    (mark,) = network([("1", [within])]).marks
-    assert (mark.y, mark.x) == (BRIDGE.y, BRIDGE.x - NODE_WIDTH / 2)
+    (mark,) = network(lab, [("1", [within])]).marks
+    assert (mark.y, mark.x) == (BRIDGE_Y, LEFT - NODE_WIDTH / 2)
     odd = chain(FrameLoss(what="x", places=[], seen_at="a", missed_at="b"))
     assert odd.boxes == []
+
+
+def test_a_real_hosts_network_is_drawn_by_its_own_names():
+    results = broken_host().model_copy(update={"target": "host"})
+    assert plan_of(results) is None
+    told = HostNetwork(
+        link="wlp3s0", router="192.168.77.1", bridge="virbr0", uplink="enp1s0", neighbour="192.168.77.9:7007"
+    )
+    plan = plan_of(results.model_copy(update={"network": told}))
+    assert plan and [box.name for box in plan.boxes] == [
+        "outside", "router", "neighbour", "virbr0", "enp1s0", "tap", "guest", "wlp3s0", "QEMU, libslirp", "guest"
+    ]  # fmt: skip
+    mode, loss = (results.verdicts[0].model_copy(update={"mode": mode}) for mode in ("user", "bridge"))
+    out = FrameLoss(what="SYN", places=["the guest's NIC", "wlp3s0"], seen_at="the guest's NIC", missed_at="wlp3s0")
+    beyond = FrameLoss(what="ARP", places=["the guest's NIC", "tap0", "enp1s0"], seen_at="enp1s0", missed_at=None)
+    losses = [("1", [mode.model_copy(update={"lost": out})]), ("2", [loss.model_copy(update={"lost": beyond})])]
+    first, second = network(plan, losses).marks
+    assert (first.x, first.y, first.label) == (RIGHT, (BACKEND_Y + BRIDGE_Y) / 2, "1")
+    assert (second.x, second.label) == (LEFT, "2") and second.y < plan.links["enp1s0"].y
+    alone = plan_of(results.model_copy(update={"network": HostNetwork(link="eth0")}))
+    assert alone and [box.name for box in alone.boxes] == ["outside", "router", "eth0", "QEMU, libslirp", "guest"]
 
 
 def test_where_a_frame_was_lost_crosses_from_a_worker():

@@ -15,6 +15,7 @@ from pyroute2.netlink.exceptions import NetlinkError
 from qemunet_tests.errors import HarnessError, Unavailable
 from qemunet_tests.host import resolver
 from qemunet_tests.isolation.station import Station
+from qemunet_tests.network.described_network import default_route, uplink
 from qemunet_tests.network.dnsmasq import ServerLease
 from qemunet_tests.network.echo import EchoService
 from qemunet_tests.network.expect_file import Expectation, of_version
@@ -51,6 +52,26 @@ class HostTarget:
     def close(self) -> None:
         self._echo.close()
         self.host.netlink.close()
+
+    def describe(self) -> dict[str, str | None]:
+        """For results.json and the drawing in its page: what of this host's network is tried.
+
+        `link` and `router` are those of the default route, `bridge` is the one that was named, `uplink` its first port
+        that is no guest's, `address` the host's own on it, else on `link`. The peer is a `neighbour`, or `outside`.
+        """
+        link, router = default_route(self.host)
+        named = self._bridge or link
+        own = addresses(self.host, named) if named else []
+        peer = str(self._peer) if self._peer else None
+        return {
+            "link": link,
+            "router": router,
+            "bridge": self._bridge,
+            "uplink": uplink(self.host, self._bridge) if self._bridge else None,
+            "address": str(own[0].ip) if own else None,
+            "neighbour": peer if self._peer_is_on_the_lan else None,
+            "outside": None if self._peer_is_on_the_lan else peer,
+        }
 
     @property
     def bridge(self) -> str:

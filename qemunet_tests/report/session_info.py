@@ -29,7 +29,7 @@ class SessionFacts:
     """One process's share; fixtures fill it.
 
     `host`: kernel, distribution, cpus and more. `image`: name, digest. `qemu`: path, version, slirp, and builds of
-    the caller's own in it; `passt`: the same of his passt. `accel`: used, reason. `guests`
+    the caller's own in it; `passt`: the same of his passt. `network`: of target `host`. `accel`: used, reason. `guests`
     counts. `phases` are seconds. `notes` are sentences for the end of the report card; `faults` as well, of what the
     bench itself did wrong, besides any verdict.
     """
@@ -38,6 +38,7 @@ class SessionFacts:
     image: dict[str, str] = field(default_factory=dict)
     qemu: dict[str, Any] = field(default_factory=dict)
     passt: dict[str, Any] = field(default_factory=dict)
+    network: dict[str, str | None] = field(default_factory=dict)
     accel: dict[str, Any] = field(default_factory=dict)
     guests: dict[str, int] = field(default_factory=_no_guests)
     phases: dict[str, float] = field(default_factory=_no_seconds)
@@ -79,6 +80,7 @@ def merged(shares: Iterable[SessionFacts]) -> SessionFacts:
         whole.image = whole.image or share.image
         whole.qemu = whole.qemu or share.qemu
         whole.passt = whole.passt or share.passt
+        whole.network = whole.network or share.network
         whole.accel = whole.accel or share.accel
         for kind, count in share.guests.items():
             whole.guests[kind] = whole.guests.get(kind, 0) + count

@@ -67,6 +67,7 @@ class SessionResults:
                 "image": facts.image or None,
                 "qemu": facts.qemu,
                 "passt": facts.passt or None,
+                "network": facts.network or None,
                 "accel": facts.accel,
                 "guests": facts.guests,
                 "phases": {

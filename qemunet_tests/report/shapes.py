@@ -123,6 +123,22 @@ class QemuDescription(Shape):
     own_helper: OwnBuildShape | None = None
 
 
+class HostNetwork(Shape):
+    """What of a real host's network was tried, null where there is none or it is not known.
+
+    `link` and `router` are those of the default route, `bridge` is the one that was named, `uplink` its first port that
+    is no guest's, `address` the host's own on it, else on `link`. The peer is a `neighbour` on the LAN, or `outside`.
+    """
+
+    link: str | None = None
+    router: str | None = None
+    bridge: str | None = None
+    uplink: str | None = None
+    address: str | None = None
+    neighbour: str | None = None
+    outside: str | None = None
+
+
 class UncitedFailure(Shape):
     """A test that cites no claim and failed, and where what its guests left behind is."""
 
@@ -190,6 +206,7 @@ class Results(Versioned):
     image: BootedImage | None = None
     qemu: QemuDescription
     passt: OwnBuildShape | None = None
+    network: HostNetwork | None = None
     accel: Accelerator
     guests: dict[str, int]
     phases: dict[str, float]

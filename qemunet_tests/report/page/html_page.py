@@ -7,7 +7,7 @@ from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from qemunet_tests.report.page.network_drawing import chain, interval, network
+from qemunet_tests.report.page.network_drawing import chain, interval
 from qemunet_tests.report.page.page_view import PageView, anchor, capitalized, folder_beside, web_address
 from qemunet_tests.report.shapes import Results
 from qemunet_tests.report.verdict_of_test import Verdict
@@ -53,7 +53,7 @@ def _environment() -> Environment:
         "folder_beside": folder_beside,
         "web_address": web_address,
     }
-    made.globals |= {"chain": chain, "interval": interval, "network": network}
+    made.globals |= {"chain": chain, "interval": interval}
     return made
 
 

@@ -1,6 +1,6 @@
-"""Where things stand in the drawings: the lab with what was lost in it, and the way of one frame.
+"""Where things stand in the drawings: the network with what was lost in it, and the way of one frame.
 
-The places of the lab are those of its stations; a frame's way is drawn from what was listened at, whatever that was.
+The places of the network are those of its plan; a frame's way is drawn from what was listened at, whatever that was.
 Lengths are the units of the drawing's own coordinates.
 """
 
@@ -8,26 +8,25 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from qemunet_tests.network import lab_addresses
+from qemunet_tests.report.page.network_plan import (
+    BACKEND_Y,
+    BRIDGE_Y,
+    GUEST_IN_QEMU,
+    GUEST_ON_LAN,
+    GUEST_Y,
+    NODE_WIDTH,
+    RIGHT,
+    Box,
+    LineEnds,
+    NetworkPlan,
+)
 from qemunet_tests.report.shapes import ClaimVerdict, FrameLoss, RecordedRatio
 
-LEFT, RIGHT = 94, 266
-NODE_WIDTH = 148
 GUESTS_NIC = "the guest's NIC"
 #: Of the line that an interval lies on.
 LINE_WIDTH = 160
 #: Of one frame's way.
 STEP, LONGEST_NAME = 134, 16
-
-
-@dataclass(frozen=True)
-class Box:
-    """A thing with its two lines of text; `x` and `y` are its middle."""
-
-    x: float
-    y: float
-    name: str
-    about: str = ""
 
 
 @dataclass(frozen=True)
@@ -43,65 +42,47 @@ class Mark:
 class NetworkDrawing:
     """The whole network: boxes, lines between points, and where frames were lost."""
 
-    boxes: list[Box]
-    lines: Sequence[tuple[float, float, float, float]]
+    boxes: Sequence[Box]
+    lines: Sequence[LineEnds]
     marks: list[Mark]
 
 
-OUTSIDE = Box(RIGHT, 30, "outside", lab_addresses.OUTSIDE)
-ROUTER = Box(RIGHT, 92, "router", lab_addresses.ROUTER)
-NEIGHBOUR = Box(LEFT, 92, "neighbour", lab_addresses.NEIGHBOUR)
-LAN_Y = 134
-UPLINK = Box(LEFT, 186, lab_addresses.UPLINK, "uplink")
-BRIDGE = Box(LEFT, 240, lab_addresses.BRIDGE, f"bridge, {lab_addresses.HOST}")
-TAP = Box(LEFT, 294, "tap", "made by the helper")
-USER_NETWORK = Box(RIGHT, 294, "QEMU, libslirp", "10.0.2.2, DNS 10.0.2.3")
-GUEST_ON_LAN = Box(LEFT, 390, "guest", "bridged mode")
-GUEST_IN_QEMU = Box(RIGHT, 390, "guest", "user mode, 10.0.2.15")
-BOXES = [OUTSIDE, ROUTER, NEIGHBOUR, UPLINK, BRIDGE, TAP, USER_NETWORK, GUEST_ON_LAN, GUEST_IN_QEMU]
-LINES = [
-    (RIGHT, OUTSIDE.y, RIGHT, LAN_Y),
-    (LEFT, NEIGHBOUR.y, LEFT, LAN_Y),
-    (LEFT, LAN_Y, LEFT, GUEST_ON_LAN.y),
-    (RIGHT, BRIDGE.y, RIGHT, GUEST_IN_QEMU.y),
-    (LEFT, BRIDGE.y, RIGHT, BRIDGE.y),
-]
-
-
-def network(losses: Iterable[tuple[str, Iterable[ClaimVerdict]]]) -> NetworkDrawing:
-    """The lab, marked where the frames of these causes were lost; a cause is a number and its claims."""
+def network(plan: NetworkPlan, losses: Iterable[tuple[str, Iterable[ClaimVerdict]]]) -> NetworkDrawing:
+    """The plan, marked where the frames of these causes were lost; a cause is a number and its claims."""
     marked: dict[tuple[float, float], list[str]] = {}
     for number, claims in losses:
-        found = {place for each in claims if each.lost and (place := _place_of(each.mode, each.lost))}
+        found = {place for each in claims if each.lost and (place := _place_of(plan, each.mode, each.lost))}
         for place in sorted(found):
             marked.setdefault(place, []).append(number)
-    return NetworkDrawing(BOXES, LINES, [Mark(*place, ", ".join(numbers)) for place, numbers in marked.items()])
+    return NetworkDrawing(
+        plan.boxes, plan.lines, [Mark(*place, ", ".join(numbers)) for place, numbers in marked.items()]
+    )
 
 
-def _place_of(mode: str, lost: FrameLoss) -> tuple[float, float] | None:
+def _place_of(plan: NetworkPlan, mode: str, lost: FrameLoss) -> tuple[float, float] | None:
     """In the middle between where it was seen and where it was missed; None for a place that is not drawn."""
-    before = _box(mode, lost.seen_at)
+    before = _box(plan, mode, lost.seen_at)
     if before is None:
         return None
     if lost.missed_at is None:
-        return (before.x, before.y - 27 if before in (UPLINK, BRIDGE, TAP, USER_NETWORK) else before.y - 48)
-    after = _box(mode, lost.missed_at)
+        return (before.x, before.y - (48 if before.y == GUEST_Y else 27))
+    after = _box(plan, mode, lost.missed_at)
     if after is None:
         return None
-    if before.x != after.x:
-        return (RIGHT, (USER_NETWORK.y + BRIDGE.y) / 2)
+    if GUEST_IN_QEMU in (before, after):
+        return (RIGHT, (BACKEND_Y + BRIDGE_Y) / 2)
     middle = (before.y + after.y) / 2
     # Something stands between the two: what it is called stays readable.
-    beside = any(box.x == before.x and box.y == middle for box in BOXES)
+    beside = any(box.x == before.x and box.y == middle for box in plan.boxes)
     return (before.x - NODE_WIDTH / 2 if beside else before.x, middle)
 
 
-def _box(mode: str, place: str) -> Box | None:
+def _box(plan: NetworkPlan, mode: str, place: str) -> Box | None:
     if place == GUESTS_NIC:
         return {"bridge": GUEST_ON_LAN, "user": GUEST_IN_QEMU}.get(mode)
-    if place.startswith("tap"):
-        return TAP
-    return {UPLINK.name: UPLINK, BRIDGE.name: BRIDGE}.get(place)
+    if place in plan.links:
+        return plan.links[place]
+    return plan.tap if place.startswith("tap") else None
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,8 @@ from urllib.parse import quote, urlsplit
 
 from qemunet_tests.report.mode_answers import answers
 from qemunet_tests.report.mode_summary import mode_summary
+from qemunet_tests.report.page.network_drawing import NetworkDrawing, network
+from qemunet_tests.report.page.network_plan import plan_of
 from qemunet_tests.report.report_folder import ARTIFACTS
 from qemunet_tests.report.shapes import AnsweredQuestion, ClaimVerdict, OwnBuildShape, Results
 from qemunet_tests.report.shared_causes import SharedCause, by_reason, causes_of_breakage, unexplained
@@ -103,6 +105,12 @@ class PageView:
         """The numbers of the causes to which frames were lost, with their claims."""
         numbered = ((str(number), each) for number, each in enumerate(self.causes, 1))
         return [(number, each.claims) for number, each in numbered if each.losses]
+
+    @property
+    def network(self) -> NetworkDrawing | None:
+        """The network under test with the places where frames were lost; None where it is not known."""
+        plan = plan_of(self.results)
+        return network(plan, self.losses) if plan else None
 
     @property
     def first(self) -> SharedCause | None:
