@@ -18,10 +18,11 @@ here, *words = sys.argv[1:]
 target = "host"
 plain = pytest_session.conduct
 
-def conduct(console, arguments, workers, settings, image_seconds):
+def conduct(screens, arguments, workers, settings, image_seconds, telling):
     left = [word for word in arguments if word not in ("--pyargs", "qemunet_tests.conformance")]
     ours = [f"--rootdir={here}", f"--confcutdir={here}", f"--qemunet-target={target}", here]
-    return plain(console, [*left, *ours], workers, settings.model_copy(update={"target": target}), image_seconds)
+    settings = settings.model_copy(update={"target": target})
+    return plain(screens, [*left, *ours], workers, settings, image_seconds, telling)
 
 pytest_session.conduct = conduct
 import qemunet_tests.commands.build_progress as preparing

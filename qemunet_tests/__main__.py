@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from types import ModuleType
 from typing import NoReturn
 
-from qemunet_tests.commands import COMMANDS, streams
+from qemunet_tests.commands import COMMANDS, completion, streams
 from qemunet_tests.commands.unforeseen_errors import accident
 from qemunet_tests.errors import HarnessError, Unavailable, UsageError
 
@@ -78,10 +78,10 @@ def _guarded(argv: Sequence[str], output: streams.OutputStream) -> int:
 
 def execute(argv: Sequence[str]) -> int:
     """Raises what the command raises."""
+    if completion.is_asked():
+        completion.answer(_parser(_modules(completion.command())))
     wanted = argv[0] if argv else ""
-    # Only the module of the command in question: others may take long to import.
-    names = [wanted] if wanted in COMMANDS else list(COMMANDS)
-    modules = {name: module for name in names if (module := _module(name))}
+    modules = _modules(wanted)
     if wanted and not wanted.startswith("-") and wanted not in modules:
         raise UsageError(_unknown(wanted))
     parser = _parser(modules)
@@ -92,6 +92,17 @@ def execute(argv: Sequence[str]) -> int:
     code: int = modules[arguments.command].execute(arguments)
     sys.stdout.flush()
     return code
+
+
+def whole_parser() -> argparse.ArgumentParser:
+    """Every command with its options, for documents that are made of them."""
+    return _parser(_modules(""))
+
+
+def _modules(wanted: str) -> dict[str, ModuleType]:
+    """Only the module of the command in question: others may take long to import."""
+    names = [wanted] if wanted in COMMANDS else list(COMMANDS)
+    return {name: module for name in names if (module := _module(name))}
 
 
 def _parser(modules: dict[str, ModuleType]) -> argparse.ArgumentParser:

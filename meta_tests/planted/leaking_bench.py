@@ -35,6 +35,8 @@ if __name__ == "__main__":
     from rich.console import Console
 
     from qemunet_tests.commands.pytest_session import conduct
+    from qemunet_tests.commands.terminal import Screens
 
     # Imported by its own name, so that workers can as well.
-    sys.exit(conduct(Console(width=500), ["-p", "meta_tests.planted.leaking_bench", *sys.argv[1:]], workers=1))
+    screens = Screens(Console(width=500), Console(width=500))
+    sys.exit(conduct(screens, ["-p", "meta_tests.planted.leaking_bench", *sys.argv[1:]], workers=1))

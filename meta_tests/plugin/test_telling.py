@@ -19,9 +19,9 @@ def test_it(request): plugin.tell(request.config, "making a template for guests 
 CONDUCT = """
 import sys
 from qemunet_tests.commands.pytest_session import conduct
-from qemunet_tests.commands.terminal import own_console
-with own_console() as console:
-    sys.exit(conduct(console, sys.argv[1:], workers=2))
+from qemunet_tests.commands.terminal import own_screens
+with own_screens() as screens:
+    sys.exit(conduct(screens, sys.argv[1:], workers=2))
 """
 
 
@@ -35,7 +35,7 @@ def outcome(folder: Path, program: list[str], *words: str) -> subprocess.Complet
 def test_a_run_tells_it_while_it_happens(tmp_path: Path, words: tuple[str, ...]) -> None:
     done = outcome(tmp_path, ["-c", CONDUCT], *words)
     assert done.returncode == 0, done.stdout + done.stderr
-    lines = done.stdout.splitlines()
+    lines = done.stderr.splitlines()
     ended = next(number for number, line in enumerate(lines) if "user/address  holds" in line)
     assert "making a template for guests with e1000" in lines[:ended]
 

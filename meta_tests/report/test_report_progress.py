@@ -1,15 +1,18 @@
 """Progress: plain lines, or a live one on a terminal."""
 
 import io
+import re
 
+import pytest
 from rich.console import Console
 
 from meta_tests.samples.results import FINDINGS
 from qemunet_tests.report.progress_line import LiveLine, PlainLines, display
+from qemunet_tests.report.time_left import TimeLeft, in_words
 
 
-def console(terminal: bool) -> Console:
-    return Console(file=io.StringIO(), force_terminal=terminal, width=80, _environ={"TERM": "xterm"})
+def console(terminal: bool, width: int = 80) -> Console:
+    return Console(file=io.StringIO(), force_terminal=terminal, width=width, _environ={"TERM": "xterm"})
 
 
 def shown(console: Console) -> str:
@@ -19,9 +22,9 @@ def shown(console: Console) -> str:
 
 def test_plain_lines_come_one_per_finished_claim_test() -> None:
     paper = console(terminal=False)
-    lines = display(paper, ticking=True)
+    lines = display(paper, TimeLeft({}, 1), ticking=True)
     assert isinstance(lines, PlainLines)
-    lines.expect(12)
+    lines.expect({"a": "user/address", "b": "user/dns-resolves", "unmarked": "unmarked"} | {c: c for c in "cdefghijk"})
     lines.started("a", "user/address")
     lines.finished("a", FINDINGS[0])
     lines.finished("unmarked", None)
@@ -32,9 +35,9 @@ def test_plain_lines_come_one_per_finished_claim_test() -> None:
 
 def test_the_live_line_shows_what_runs_and_says_at_once_what_does_not_hold() -> None:
     screen = console(terminal=True)
-    live = display(screen, ticking=False)
+    live = display(screen, TimeLeft({}, 1), ticking=False)
     assert isinstance(live, LiveLine)
-    live.expect(3)
+    live.expect({"a": "user/address", "b": "user/dns-resolves", "c": "user/gateway"})
     live.started("a", "user/address")
     assert "user/address" in shown(screen)
     live.finished("a", FINDINGS[0])
@@ -48,4 +51,42 @@ def test_the_live_line_shows_what_runs_and_says_at_once_what_does_not_hold() -> 
 
 def test_a_dumb_terminal_gets_plain_lines() -> None:
     dumb = Console(file=io.StringIO(), force_terminal=True, _environ={"TERM": "dumb"})
-    assert isinstance(display(dumb, ticking=False), PlainLines)
+    assert isinstance(display(dumb, TimeLeft({}, 1), ticking=False), PlainLines)
+
+
+@pytest.mark.parametrize("width", [79, 59])
+def test_the_live_line_fits_into_a_narrow_terminal(width: int) -> None:
+    screen = console(terminal=True, width=width)
+    live = display(screen, TimeLeft({"a": 100.0, "b": 100.0}, 1), ticking=False)
+    live.expect({"a": "user/a-claim-with-a-long-name", "b": "user/another-with-a-long-name"} | {
+        str(number): str(number) for number in range(242)
+    })  # fmt: skip
+    live.started("a", "user/a-claim-with-a-long-name")
+    live.started("b", "user/another-with-a-long-name")
+    live.close()
+    widest = max(re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", shown(screen)).replace("\r", "\n").split("\n"), key=len)
+    assert "min left" in widest
+    assert len(widest) <= width
+
+
+def test_the_time_left_follows_todays_pace() -> None:
+    clock = [0.0]
+    left = TimeLeft({"a": 40.0, "b": 60.0, "c": 80.0}, workers=2, now=lambda: clock[0])
+    left.expect(["a", "b", "c", "new"])
+    assert left.seconds() == 120.0
+    left.started("a")
+    clock[0] = 40.0
+    left.finished("a")
+    assert left.seconds() == 100.0
+    left.started("b")
+    clock[0] = 160.0
+    left.finished("b")
+    # Twice as slow by now, less what is not believed yet.
+    assert 120.0 < left.seconds() < 130.0
+
+
+def test_a_first_run_tells_no_time() -> None:
+    left = TimeLeft({"elsewhere": 3.0}, workers=1)
+    left.expect(["a", "b"])
+    assert left.seconds() is None
+    assert [in_words(seconds) for seconds in (0.0, 3.0, 42.0, 58.0, 200.0)] == ["5 s", "5 s", "40 s", "1 min", "3 min"]

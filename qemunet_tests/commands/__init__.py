@@ -6,4 +6,4 @@ of the user raise errors.UsageError; what cannot be done here raises Unavailable
 """
 
 #: In the order in which --help lists them.
-COMMANDS = ("run", "doctor", "claims", "modes", "report", "record", "compare", "shell", "image")
+COMMANDS = ("run", "doctor", "claims", "modes", "report", "record", "compare", "shell", "image", "completion")

@@ -4,35 +4,59 @@ import contextlib
 import os
 import signal
 import sys
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
-from rich.console import Console
 
 from qemunet_tests import plugin
 from qemunet_tests.claims import load
-from qemunet_tests.commands.terminal import hidden_output, text_of
+from qemunet_tests.commands.pause import Pause
+from qemunet_tests.commands.terminal import Screens, hidden_output, text_of
 from qemunet_tests.commands.unforeseen_errors import wants_traceback
 from qemunet_tests.errors import HarnessError
+from qemunet_tests.guest.bench import Bench
 from qemunet_tests.plugin import pytest_internals
 from qemunet_tests.plugin.claim_marker import claim_of_location
 from qemunet_tests.plugin.workers import verdict_in
-from qemunet_tests.report.card import print_card
+from qemunet_tests.report import failures, time_left
+from qemunet_tests.report.card import Detail, print_card
 from qemunet_tests.report.known_claims import KnownClaims
 from qemunet_tests.report.progress_line import Display, Quiet, display
 from qemunet_tests.report.session_results import exit_code
+from qemunet_tests.report.time_left import TimeLeft
 from qemunet_tests.report.verdict_of_test import Verdict
 from qemunet_tests.settings import Settings
 
 SHOW_CURSOR = b"\x1b[?25h"
 
 
+@dataclass(frozen=True)
+class Telling:
+    """How a run tells what it found: how much, and which options of it are repeated where it says what to type.
+
+    `pause` is where it stops at a failure; None where it goes on.
+    """
+
+    detail: Detail = "usual"
+    options: tuple[str, ...] = ()
+    pause: Pause | None = None
+
+
 class Watcher:
     """A pytest plugin of the reporting process: follows the session and feeds the display."""
 
-    def __init__(self, show: Callable[[], Display], settings: Settings | None, image_seconds: float) -> None:
+    def __init__(
+        self,
+        show: Callable[[], Display],
+        settings: Settings | None,
+        image_seconds: float,
+        pause: Pause | None = None,
+    ) -> None:
+        self._pause = pause
         self.__name__ = plugin.RUN_PLUGIN
         #: The plugin looks for them here.
         self.settings = settings
@@ -41,6 +65,8 @@ class Watcher:
         self._display: Display = Quiet()
         self.config: pytest.Config | None = None
         self.worker_pids: list[int] = []
+        self._seconds: defaultdict[str, float] = defaultdict(float)
+        self._claims: dict[str, str] = {}
 
     def say(self, sentence: str) -> None:
         """Tell the user, if he is shown anything yet, and still looks."""
@@ -70,8 +96,7 @@ class Watcher:
             self._display = self._show()
 
     def pytest_collection_finish(self, session: pytest.Session) -> None:
-        with _read():
-            self._display.expect(len(session.items))
+        self._expect([item.nodeid for item in session.items])
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_testnodeready(self, node: Any) -> None:
@@ -79,19 +104,42 @@ class Watcher:
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_xdist_node_collection_finished(self, ids: Sequence[str]) -> None:
-        with _read():
-            self._display.expect(len(ids))
+        self._expect(ids)
+
+    def _expect(self, tests: Sequence[str]) -> None:
+        # xdist's controller collects nothing, and every worker the same.
+        if tests and not self._claims:
+            self._claims = {test: self._claim_of(test) for test in tests}
+            with _read():
+                self._display.expect(self._claims)
+
+    def _claim_of(self, test: str) -> str:
+        root = self.config.rootpath if self.config else Path()
+        return claim_of_location(test, root) or test.rpartition("::")[2]
 
     def pytest_runtest_logstart(self, nodeid: str) -> None:
-        root = self.config.rootpath if self.config else Path()
         with _read():
-            self._display.started(nodeid, claim_of_location(nodeid, root) or nodeid.rpartition("::")[2])
+            self._display.started(nodeid, self._claims.get(nodeid) or self._claim_of(nodeid))
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        self._seconds[report.nodeid] += report.duration
         if report.when in ("setup", "call"):
             return
         with _read():
             self._display.finished(report.nodeid, verdict_in(report))
+
+    def pytest_sessionfinish(self) -> None:
+        time_left.keep(self._seconds)
+
+    def pytest_exception_interact(self, node: object, call: pytest.CallInfo[object]) -> None:
+        if self._pause is None or not isinstance(node, pytest.Item) or call.when == "teardown" or not call.excinfo:
+            return
+        bench = pytest_internals.fixtures_of(node).get("bench")
+        guests = bench.guests if isinstance(bench, Bench) else []
+        seen = str(call.excinfo.value).partition("\n")[0] or type(call.excinfo.value).__name__
+        what = f"{self._claims.get(node.nodeid) or node.name}: {seen}"
+        with _read(), self._display.set_aside():
+            self._pause.at(what, guests)
 
     def pytest_qemunet_progress(self, sentence: str) -> None:
         with _read():
@@ -113,15 +161,23 @@ def _read() -> Iterator[None]:
 
 
 def conduct(
-    console: Console, arguments: list[str], workers: int, settings: Settings | None = None, image_seconds: float = 0.0
+    screens: Screens,
+    arguments: list[str],
+    workers: int,
+    settings: Settings | None = None,
+    image_seconds: float = 0.0,
+    telling: Telling = Telling(),
 ) -> int:
     """Run pytest with these arguments, print the card, and answer with qemunet's exit code.
 
     Without `settings` the arguments say what they are.
     Raises HarnessError where pytest did not get as far as testing, and what entering the lab raises.
     """
-    watcher = Watcher(lambda: display(console, ticking=workers > 1), settings, image_seconds)
-    with hidden_output() as hidden, _interruptible(console, watcher):
+    left = TimeLeft(time_left.recall(), workers)
+    watcher = Watcher(
+        lambda: display(screens.progress, left, ticking=workers > 1), settings, image_seconds, telling.pause
+    )
+    with hidden_output() as hidden, _interruptible(screens, watcher):
         try:
             ended = _run_pytest(arguments, watcher)
         finally:
@@ -132,9 +188,9 @@ def conduct(
     if ended == pytest.ExitCode.INTERNAL_ERROR and wants_traceback():
         print(output, file=sys.stderr)
     if watcher.config is None:
-        console.print("interrupted before anything was tried", highlight=False)
+        screens.card.print("interrupted before anything was tried", highlight=False)
         return 3
-    return _report(console, watcher.config, ended)
+    return _report(screens, watcher.config, ended, telling)
 
 
 def _run_pytest(arguments: list[str], watcher: Watcher) -> int:
@@ -144,7 +200,8 @@ def _run_pytest(arguments: list[str], watcher: Watcher) -> int:
         return pytest.ExitCode.INTERRUPTED
 
 
-def _report(console: Console, config: pytest.Config, ended: int) -> int:
+def _report(screens: Screens, config: pytest.Config, ended: int, telling: Telling) -> int:
+    console = screens.card
     reporter = plugin.reporter(config)
     results = reporter.results()
     trouble = reporter.session.complaints
@@ -159,8 +216,9 @@ def _report(console: Console, config: pytest.Config, ended: int) -> int:
     results = results.model_copy(update={"notes": [*dict.fromkeys([*trouble, *results.notes])]})
     with contextlib.suppress(BrokenPipeError):
         console.print()
-        print_card(console, results, says, reporter.written(), reporter.missed)
-        for line in reporter.after_card():
+        print_card(console, results, says, reporter.written(), reporter.missed, telling.detail)
+        width = console.width if console.is_terminal else None
+        for line in (*reporter.after_card(), *failures.lines(results, telling.options, reporter.folder, width)):
             console.print(line, soft_wrap=True, highlight=False, markup=False)
     return code
 
@@ -172,7 +230,7 @@ def _last_words(output: str) -> str:
 
 
 @contextlib.contextmanager
-def _interruptible(console: Console, watcher: Watcher) -> Iterator[None]:
+def _interruptible(screens: Screens, watcher: Watcher) -> Iterator[None]:
     """The first Ctrl-C ends the session in order, the second one ends the process."""
     asked = 0
 
@@ -180,7 +238,7 @@ def _interruptible(console: Console, watcher: Watcher) -> Iterator[None]:
         nonlocal asked
         asked += 1
         if asked > 1:
-            _end_at_once(console, watcher)
+            _end_at_once(screens, watcher)
         watcher.say("interrupted: ending the guests (Ctrl-C again ends at once)")
         raise KeyboardInterrupt
 
@@ -192,11 +250,13 @@ def _interruptible(console: Console, watcher: Watcher) -> Iterator[None]:
             signal.signal(each, handler)
 
 
-def _end_at_once(console: Console, watcher: Watcher) -> None:
+def _end_at_once(screens: Screens, watcher: Watcher) -> None:
     """No cleaning up: every lab's reaper ends all it keeps when its owner is gone."""
     for pid in watcher.worker_pids:
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
     last_words = b"\r\ninterrupted twice: ended at once\r\n"
-    os.write(console.file.fileno(), (SHOW_CURSOR if console.is_terminal else b"") + last_words)
+    shown = screens.progress
+    with contextlib.suppress(OSError):
+        os.write(shown.file.fileno(), (SHOW_CURSOR if shown.is_terminal else b"") + last_words)
     os._exit(watcher.code_so_far())

@@ -4,11 +4,17 @@ import argparse
 import contextlib
 import os
 from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING
 
 from qemunet_tests.commands.worker_count import workers_of_this_machine
 from qemunet_tests.errors import UsageError
 from qemunet_tests.options import CONFORMANCE, OF_QEMUNET, OPTIONS
 
+if TYPE_CHECKING:
+    from qemunet_tests.report.card import Detail
+
+#: Options that say where results go and how they are shown, not what is tried.
+ABOUT_THE_REPORT = ("report", "failed", "durations", "keep")
 EXAMPLES = """\
 examples:
   qemunet run                                everything, in the lab; needs no root
@@ -21,6 +27,8 @@ examples:
         verdict = "broken"                   or "deviates", "inconclusive", "unavailable"
         reason = "BUG-1234"
         until = 2026-12-31                   its last day; whatever no longer applies is said
+  qemunet run user/dns-resolves --pause-at-failure
+                                             leaves its guest alive, and takes commands for it
   qemunet run user/address --nic e1000       one claim, on the NIC that the documentation uses
   qemunet run --qemu ~/qemu/build/qemu-system-x86_64
                                              a QEMU of your own
@@ -29,6 +37,7 @@ examples:
 exit codes: 0 nothing is broken; 1 something is; 2 wrong usage; 3 nothing is known to be broken, but
 something is inconclusive, nothing could be tried, or the report could not be written. What --known
 names counts neither as broken nor as inconclusive.
+Progress is on standard error, the card on standard output: `qemunet run > card.txt`.
 Ctrl-C ends the run and prints what is known so far; a second one ends it at once.
 """
 
@@ -61,6 +70,18 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
         help="test in N processes, each in a lab of its own (default: a few more than CPUs, as far as memory goes)",
     )
     parser.add_argument(
+        "--pause-at-failure",
+        action="store_true",
+        help="stop where a claim is broken or inconclusive, with its guests alive, and hand them over (one process)",
+    )
+    how_much = parser.add_mutually_exclusive_group()
+    how_much.add_argument(
+        "-q", "--quiet", action="store_true", help="no progress; of the card what failed, and the counts"
+    )
+    how_much.add_argument(
+        "-v", "--verbose", action="store_true", help="on the card, what was expected and seen of every claim, in full"
+    )
+    parser.add_argument(
         "--dry-run",
         action="store_true",
         help="with --target host: say which MAC addresses and packets would appear, and do nothing",
@@ -78,7 +99,9 @@ def execute(arguments: argparse.Namespace) -> int:
 
     given = from_options(OF_QEMUNET.given(arguments), OF_QEMUNET.flag)
     settings, remarks = narrowed(given, OF_QEMUNET.flag)
-    workers = _workers(arguments.workers, settings.target)
+    workers = _workers(arguments.workers, settings.target, arguments.pause_at_failure)
+    if arguments.pause_at_failure and arguments.quiet:
+        raise UsageError("-q: --pause-at-failure has something to say; leave one of them out")
     if arguments.dry_run:
         if settings.target == "lab":
             raise UsageError("--dry-run: nothing leaves the lab; it is for --target host")
@@ -92,19 +115,43 @@ def execute(arguments: argparse.Namespace) -> int:
         return 0
 
     from qemunet_tests.commands.build_progress import prepare_run
-    from qemunet_tests.commands.pytest_session import conduct
-    from qemunet_tests.commands.terminal import own_console
+    from qemunet_tests.commands.pause import Pause, own_input
+    from qemunet_tests.commands.pytest_session import Telling, conduct
+    from qemunet_tests.commands.terminal import own_screens
     from qemunet_tests.report.report_folder import begin
 
     if settings.report:
         begin(settings.report, settings.target, OF_QEMUNET.flag("report"))
-    with own_console() as console:
-        image_seconds = prepare_run(console, settings)
+    with own_screens(arguments.quiet) as screens, own_input() as typed:
+        pause = Pause(typed, screens.progress) if arguments.pause_at_failure else None
+        telling = Telling(_detail(arguments), repeated_options(arguments), pause)
+        image_seconds = prepare_run(screens.progress, settings)
         with _undisturbed_pytest():
-            return conduct(console, pytest_arguments(workers), workers, settings, image_seconds)
+            return conduct(screens, pytest_arguments(workers), workers, settings, image_seconds, telling)
 
 
-def _workers(text: str | None, target: str) -> int:
+def _detail(arguments: argparse.Namespace) -> "Detail":
+    if arguments.quiet:
+        return "brief"
+    return "full" if arguments.verbose else "usual"
+
+
+def repeated_options(arguments: argparse.Namespace) -> tuple[str, ...]:
+    """The options that make another run the same as this one, as they were typed."""
+    words: list[str] = []
+    for option in OPTIONS:
+        value = getattr(arguments, OF_QEMUNET.dest(option.name))
+        if value and option.name not in ABOUT_THE_REPORT:
+            words.append(OF_QEMUNET.flag(option.name))
+            words += [] if option.metavar is None else value if option.several else [value]
+    return tuple(words)
+
+
+def _workers(text: str | None, target: str, pauses: bool) -> int:
+    if pauses and text not in (None, "0", "1"):
+        raise UsageError(f"-n {text}: with --pause-at-failure there is one process, which you talk to")
+    if pauses:
+        return 1
     if text is None:
         return workers_of_this_machine() if target == "lab" else 1
     if target == "host" and text not in ("0", "1"):

@@ -4,7 +4,8 @@ import contextlib
 import os
 import sys
 from collections.abc import Iterator
-from typing import IO, BinaryIO, cast
+from dataclasses import dataclass
+from typing import IO, BinaryIO, TextIO, cast
 
 from rich.console import Console
 
@@ -22,12 +23,31 @@ class Screen(Console):
         raise BrokenPipeError
 
 
+@dataclass(frozen=True)
+class Screens:
+    """Where a run shows what: the card, which is its result, and meanwhile its progress."""
+
+    card: Console
+    progress: Console
+
+
 @contextlib.contextmanager
-def own_console() -> Iterator[Console]:
-    """A console on today's standard output, whatever happens to that later."""
-    descriptor = os.dup(sys.stdout.fileno())
-    with os.fdopen(descriptor, "w", encoding=sys.stdout.encoding, errors="backslashreplace") as stream:
-        output = cast(IO[str], OutputStream(stream, origin=sys.stdout))
+def own_screens(quiet: bool = False) -> Iterator[Screens]:
+    """Consoles on today's standard output and standard error, whatever happens to those later.
+
+    Where `quiet`, no progress is shown.
+    """
+    with own_console() as card, own_console(sys.stderr) as progress:
+        yield Screens(card, Console(quiet=True) if quiet else progress)
+
+
+@contextlib.contextmanager
+def own_console(shown: TextIO | None = None) -> Iterator[Console]:
+    """A console on today's standard output, or what else is `shown`, whatever happens to that later."""
+    stream_now = sys.stdout if shown is None else shown
+    descriptor = os.dup(stream_now.fileno())
+    with os.fdopen(descriptor, "w", encoding=stream_now.encoding, errors="backslashreplace") as stream:
+        output = cast(IO[str], OutputStream(stream, origin=stream_now))
         if not stream.isatty():
             yield Screen(file=output, width=PIPE_WIDTH, force_terminal=False, color_system=None)
             return

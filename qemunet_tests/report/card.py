@@ -4,6 +4,7 @@ import io
 import textwrap
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Literal
 
 from rich.console import Console
 from rich.text import Text
@@ -21,14 +22,19 @@ STYLES = {
     Verdict.UNAVAILABLE: "cyan",
 }
 VERDICT_WIDTH = max(len(verdict) for verdict in Verdict)
+#: How much the card says: what failed and counts; what became of every claim; what was expected of each as well.
+Detail = Literal["brief", "usual", "full"]
+_BRIEF = (Verdict.BROKEN, Verdict.INCONCLUSIVE)
+#: Where nobody measures lines, none is cut.
+_UNCUT = 1 << 16
 _GUESTS = {"booted": "booted", "thawed": "thawed", "peers": "played by peers"}
 _TARGETS = {"lab": "lab, a replica of the network made of namespaces", "host": "this host"}
 
 
 def card_text(results: Results, says: Mapping[str, str], width: int = 80) -> str:
-    """The card without colour."""
+    """The card of a terminal without colour."""
     stream = io.StringIO()
-    print_card(Console(file=stream, width=width, color_system=None), results, says)
+    print_card(Console(file=stream, width=width, color_system=None, force_terminal=True), results, says)
     return stream.getvalue()
 
 
@@ -38,34 +44,53 @@ def print_card(
     says: Mapping[str, str],
     written: Iterable[Path] = (),
     last: Sequence[str] = (),
+    detail: Detail = "usual",
 ) -> None:
     """`says` is the sentence of each claim, `written` the files that the report went into.
 
-    `last` are those of the results' notes that nobody is to miss.
+    `last` are those of the results' notes that nobody is to miss. Only a terminal's lines are cut to fit.
     """
     others = [note for note in results.notes if note not in last]
-    for line in _lines(results.model_copy(update={"notes": others}), says, written, console.width):
+    cut = console.width if console.is_terminal else _UNCUT
+    for line in _lines(results.model_copy(update={"notes": others}), says, written, (console.width, cut), detail):
         console.print(line, soft_wrap=True, highlight=False, markup=False)
     for sentence in last:
         for line in _wrapped(sentence, console.width):
             console.print(line, soft_wrap=True, highlight=False, markup=False, style="bold red")
 
 
-def _lines(results: Results, says: Mapping[str, str], written: Iterable[Path], width: int) -> Iterator[Text]:
-    yield from _header(results, width)
+def _lines(
+    results: Results, says: Mapping[str, str], written: Iterable[Path], widths: tuple[int, int], detail: Detail
+) -> Iterator[Text]:
+    width, cut = widths
+    if detail != "brief":
+        yield from _header(results, width)
     alike = first_of(results.verdicts)
-    modes = list(dict.fromkeys(each.mode for each in results.verdicts))
-    groups = {mode: [each for each in results.verdicts if each.mode == mode] for mode in modes}
+    groups = _by_mode(results.verdicts)
     for mode, group in groups.items():
+        shown = [each for each in group if detail != "brief" or each.verdict in _BRIEF]
+        if not shown:
+            continue
         yield Text()
         yield Text(mode, style="bold")
         slug_width = max(len(_slug(each)) for each in group)
-        for each in group:
-            if each.claim in alike:
-                yield _line_of_another(each, alike[each.claim], slug_width, width)
+        for each in shown:
+            if each.claim in alike and detail != "full":
+                yield _line_of_another(each, alike[each.claim], slug_width, cut)
             else:
-                yield _verdict_line(each, slug_width, width)
-                yield from _details(each, says, width)
+                yield _verdict_line(each, slug_width, cut, detail)
+                yield from _details(each, says, width, detail)
+    yield from _ending(results, groups, written, width)
+
+
+def _by_mode(verdicts: Sequence[ClaimVerdict]) -> dict[str, list[ClaimVerdict]]:
+    modes = list(dict.fromkeys(each.mode for each in verdicts))
+    return {mode: [each for each in verdicts if each.mode == mode] for mode in modes}
+
+
+def _ending(
+    results: Results, groups: Mapping[str, list[ClaimVerdict]], written: Iterable[Path], width: int
+) -> Iterator[Text]:
     yield Text()
     for mode, group in groups.items():
         yield from _wrapped(mode_summary(mode, group), width)
@@ -106,9 +131,9 @@ def _own(build: OwnBuildShape) -> str:
     return f"{version}{build.path}{number} instead of {build.instead_of}"
 
 
-def _verdict_line(each: ClaimVerdict, slug_width: int, width: int) -> Text:
+def _verdict_line(each: ClaimVerdict, slug_width: int, width: int, detail: Detail) -> Text:
     line = Text.assemble("  ", (f"{each.verdict.value:<{VERDICT_WIDTH}}", STYLES[each.verdict]), "  ")
-    if each.verdict is Verdict.HOLDS and each.observed:
+    if each.verdict is Verdict.HOLDS and each.observed and detail != "full":
         line.append(f"{_slug(each):<{slug_width}}  ")
         line.append(" ".join(each.observed.split()), style="dim")
         line.truncate(width, overflow="ellipsis")
@@ -132,8 +157,8 @@ def _shared(cause: SharedCause) -> str:
     return f"{len(cause.claims)} claims are broken by one cause, that of {first.claim}{mended}"
 
 
-def _details(each: ClaimVerdict, says: Mapping[str, str], width: int) -> Iterator[Text]:
-    if each.verdict is Verdict.HOLDS:
+def _details(each: ClaimVerdict, says: Mapping[str, str], width: int, detail: Detail) -> Iterator[Text]:
+    if each.verdict is Verdict.HOLDS and detail != "full":
         return
     tried = each.verdict is not Verdict.UNAVAILABLE
     details = [
