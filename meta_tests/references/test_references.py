@@ -3,6 +3,7 @@
 import shutil
 import subprocess
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
@@ -16,7 +17,7 @@ CHECKOUT = Path(__file__).parents[2]
 @pytest.mark.parametrize(
     "made", [claims_page, manual_page, options_page], ids=lambda made: made.__name__.split(".")[-1]
 )
-def test_the_document_is_what_is_made_today(made: object) -> None:
+def test_the_document_is_what_is_made_today(made: ModuleType) -> None:
     written = (CHECKOUT / made.PAGE).read_text(encoding="utf-8")
     assert written == made.page(), f"python -m {made.__name__} writes {made.PAGE} anew"
 

@@ -7,7 +7,7 @@ Nothing of it is imported otherwise.
 import argparse
 import os
 import shlex
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 SHELLS = ("bash", "zsh", "fish")
 EXAMPLES = """\
@@ -34,9 +34,9 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 def execute(arguments: argparse.Namespace) -> int:
     """Print it."""
-    import argcomplete
+    from argcomplete.shell_integration import shellcode
 
-    print(argcomplete.shellcode(["qemunet"], shell=arguments.shell))
+    print(shellcode(["qemunet"], shell=arguments.shell))
     return 0
 
 
@@ -72,7 +72,7 @@ def answer(parser: argparse.ArgumentParser) -> None:
         elif each.dest == "mode" and not each.option_strings:
             each.completer = _modes  # type: ignore[attr-defined]
         elif each.metavar and "|" in str(each.metavar):
-            each.completer = argcomplete.ChoicesCompleter(str(each.metavar).split("|"))  # type: ignore[attr-defined]
+            each.completer = _one_of(str(each.metavar).split("|"))  # type: ignore[attr-defined]
     argcomplete.autocomplete(parser)
 
 
@@ -88,6 +88,10 @@ def _claim_ids(prefix: str, **_: object) -> list[str]:
     from qemunet_tests.claims import load
 
     return [claim for claim in load() if claim.startswith(prefix)]
+
+
+def _one_of(words: list[str]) -> Callable[..., list[str]]:
+    return lambda prefix, **_: [word for word in words if word.startswith(prefix)]
 
 
 def _modes(prefix: str, **_: object) -> list[str]:
