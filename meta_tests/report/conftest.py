@@ -12,6 +12,7 @@ from qemunet_tests.report.page.html_page import PAGE_FILE, html_page
 from qemunet_tests.report.shapes import Results
 
 Open = Callable[[Results], Browser]
+OpenPage = Callable[[str], Browser]
 
 
 @pytest.fixture(scope="module")
@@ -21,14 +22,20 @@ def one_browser() -> Iterator[Browser]:
 
 
 @pytest.fixture
-def opened(one_browser: Browser) -> Iterator[Open]:
-    """Opens the page of results on a desktop, in light colours; every page must leave the console empty."""
+def opened(opened_page: OpenPage) -> Open:
+    """Opens the page of results."""
+    return lambda results: opened_page(html_page(results))
+
+
+@pytest.fixture
+def opened_page(one_browser: Browser) -> Iterator[OpenPage]:
+    """Opens a page on a desktop, in light colours; every page must leave the console empty."""
     with tempfile.TemporaryDirectory(prefix=FOLDER_PREFIX) as folder:
         Path(folder).chmod(0o755)
 
-        def open_page(results: Results) -> Browser:
+        def open_page(text: str) -> Browser:
             page = Path(folder, PAGE_FILE)
-            page.write_text(html_page(results), encoding="utf-8")
+            page.write_text(text, encoding="utf-8")
             one_browser.resize(DESKTOP)
             one_browser.prefer()
             one_browser.open(page)

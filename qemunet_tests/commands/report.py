@@ -1,22 +1,39 @@
-"""`qemunet report`: draws the page of a run anew from its results."""
+"""`qemunet report`: draws the page of a run anew from its results, or one page of many hosts."""
 
 import argparse
+import os
+import sys
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import quote
 
 from qemunet_tests.errors import UsageError
 
+if TYPE_CHECKING:
+    from qemunet_tests.report.brief_results import BriefResults
+    from qemunet_tests.report.many_hosts import TriedHost, UnreadHost
+
 EXAMPLES = """\
 examples:
-  qemunet report out                    out/report.html, from out/results.json
-  qemunet report out --out page.html    the same, elsewhere
+  qemunet report out                         out/report.html, from out/results.json
+  qemunet report out --out page.html         the same, elsewhere
+  qemunet report hosts/* --out hosts.html    one page of many hosts, a folder each: what hit how many of them,
+                                             who is unlike the others, what changed since DIR/before
+
+exit codes of several: 0 nothing is broken on any; 1 something is on one; 2 wrong usage; 3 nothing is known to
+be broken, but something is inconclusive, or a host's results cannot be read. It is that of the worst host.
 """
+#: Of a host's name on the page.
+LONGEST_LABEL = 60
 
 
 def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """Describe the command."""
     parser = subparsers.add_parser(
         "report",
-        help="draw the page of a run anew from its results",
+        help="draw the page of a run anew from its results, or one of many hosts",
         description="Draw report.html from the results.json that a run with --report left. Nothing is tried.",
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -28,21 +45,96 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 def execute(arguments: argparse.Namespace) -> int:
     """Write the page and say where it is. Raises UsageError."""
+    if len(arguments.folder) == 1:
+        return _draw_one(arguments.folder[0], arguments.out)
+    if arguments.out is None:
+        raise UsageError("report: several hosts make one page: say where, --out FILE")
+    for place in arguments.folder:
+        if not place.exists():
+            raise UsageError(f"{place}: there is no such folder")
+    return _draw_many(arguments.folder, arguments.out)
+
+
+def _draw_one(place: Path, out: Path | None) -> int:
     from qemunet_tests.report.changes import results_in
     from qemunet_tests.report.page.html_page import PAGE_FILE, html_page
-    from qemunet_tests.report.session_results import write_whole
 
-    if len(arguments.folder) > 1:
-        raise UsageError("report: one folder at a time; `qemunet compare A B` lays two side by side")
-    place = arguments.folder[0]
     results = results_in(place)
     if results is None:
         raise UsageError(f"{place} has no results of a run")
     home = place if place.is_dir() else place.parent
-    page = arguments.out or home / PAGE_FILE
-    text = html_page(results, beside=arguments.out is None)
+    _write(out or home / PAGE_FILE, html_page(results, beside=out is None))
+    return 0
+
+
+def _draw_many(places: Sequence[Path], out: Path) -> int:
+    from qemunet_tests.report.many_hosts import ManyHosts
+    from qemunet_tests.report.page.many_hosts_page import many_hosts_page
+
+    tried, unread = _read_all(places, out)
+    for each in unread:
+        print(f"qemunet: {each.label}: {each.why}", file=sys.stderr)
+    found = ManyHosts.of(tried, unread)
+    _write(out, many_hosts_page(found))
+    print(f"{found.headline}")
+    return found.exit_code
+
+
+def _write(page: Path, text: str) -> None:
+    from qemunet_tests.report.session_results import write_whole
+
     try:
         print(f"written: {write_whole(page, text)}")
     except OSError as refused:
         raise UsageError(f"{page} cannot be written: {refused.strerror}") from refused
-    return 0
+
+
+def _read_all(places: Sequence[Path], out: Path) -> "tuple[list[TriedHost], list[UnreadHost]]":
+    """Each host's results; one that has none, or damaged ones, keeps nobody from seeing the others."""
+    from qemunet_tests.report.brief_results import brief_results
+    from qemunet_tests.report.many_hosts import TriedHost, UnreadHost
+    from qemunet_tests.report.report_folder import BEFORE
+
+    read: list[tuple[Path, BriefResults]] = []
+    unread: list[UnreadHost] = []
+    for place in places:
+        try:
+            read.append((place, brief_results(place)))
+        except UsageError as why:
+            unread.append(UnreadHost(str(place), str(why)))
+    labels = _labels(read)
+    tried = []
+    for (place, results), label in zip(read, labels, strict=True):
+        earlier = _or_none(place / BEFORE) if place.is_dir() else None
+        tried.append(TriedHost(label, results, earlier, _link(place, out)))
+    return tried, unread
+
+
+def _or_none(place: Path) -> "BriefResults | None":
+    """Of a round before that was damaged nothing is said: it was told of in its time."""
+    from qemunet_tests.report.brief_results import brief_results
+
+    try:
+        return brief_results(place)
+    except UsageError:
+        return None
+
+
+def _labels(read: "Sequence[tuple[Path, BriefResults]]") -> Iterator[str]:
+    """The hosts' own names; with the folder where several are called the same."""
+    names = [(results.host.name or place.name)[:LONGEST_LABEL] for place, results in read]
+    called = Counter(names)
+    for (place, _), name in zip(read, names, strict=True):
+        yield name if called[name] == 1 else f"{name} ({place})"
+
+
+def _link(place: Path, out: Path) -> str | None:
+    """The host's own page, as seen from the page of all."""
+    from qemunet_tests.report.page.html_page import PAGE_FILE
+
+    page = place / PAGE_FILE
+    if not page.is_file():
+        return None
+    seen = os.path.relpath(page, out.absolute().parent)
+    # A folder may be called like the scheme of an address.
+    return quote(seen if seen.startswith(".") else f"./{seen}")

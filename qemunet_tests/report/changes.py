@@ -164,9 +164,13 @@ def _turn(
     """Worse: a promise is no longer seen to hold, a deviation became a breakage, what was tried is unavailable."""
     if left is None or right is None:
         return "new" if left is None else "gone"
-    before, after = left.verdict, right.verdict
-    if before is after:
+    if left.verdict is right.verdict:
         return None if value and value.alike else "value"
+    return turn_between(left.verdict, right.verdict)
+
+
+def turn_between(before: Verdict, after: Verdict) -> Turn:
+    """What it means that a verdict is another one now."""
     if before is Verdict.HOLDS or (before in _TRIED and after is Verdict.UNAVAILABLE):
         return "worse"
     if before in _RANKS and after in _RANKS:

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from qemunet_tests.isolation.folder import opened
 from qemunet_tests.report.session_info import SessionFacts, command, merged, this_host, version
@@ -141,7 +141,27 @@ def write_whole(file: Path, text: str) -> Path:
         return folder.write_whole(file.name, text.encode())
 
 
-def exit_code(results: "Results", trouble: bool = False) -> int:
+class JudgedClaim(Protocol):
+    """A verdict, and whether it is known."""
+
+    @property
+    def verdict(self) -> Verdict: ...
+
+    @property
+    def known(self) -> object: ...
+
+
+class JudgedRun(Protocol):
+    """A run of which the verdicts are there."""
+
+    @property
+    def interrupted(self) -> bool: ...
+
+    @property
+    def verdicts(self) -> Sequence[JudgedClaim]: ...
+
+
+def exit_code(results: JudgedRun, trouble: bool = False) -> int:
     """0: nothing broken. 1: something broken. 3: something inconclusive, or nothing could be tried.
 
     What is known to be so is no news, and counts for neither.

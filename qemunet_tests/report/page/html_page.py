@@ -21,24 +21,25 @@ def html_page(results: Results, beside: bool = True) -> str:
 
     `beside`: it goes into the folder of the report, so that the artifacts there can be linked.
     """
-    script = _own("page.js")
+    script = own_file("page.js")
     return (
-        _environment()
+        environment()
         .get_template("page.html")
         .render(
             view=PageView.of(results),
             beside=beside,
             verdicts=list(Verdict),
-            style=_own("page.css"),
+            style=own_file("page.css"),
             script=script,
-            policy=_policy(script),
+            policy=policy(script),
             document=results.model_dump(mode="json", by_alias=True),
         )
     )
 
 
 @functools.cache
-def _environment() -> Environment:
+def environment() -> Environment:
+    """What templates are drawn with: it escapes whatever is not ours."""
     made = Environment(
         loader=FileSystemLoader(TEMPLATES),
         autoescape=True,
@@ -57,12 +58,12 @@ def _environment() -> Environment:
     return made
 
 
-def _own(name: str) -> str:
+def own_file(name: str) -> str:
     """A file of ours that goes into the page as it is."""
     return (TEMPLATES / name).read_text(encoding="utf-8")
 
 
-def _policy(script: str) -> str:
+def policy(script: str) -> str:
     """Content-Security-Policy: our script by its digest, styles, and nothing else."""
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     allowed = f"style-src 'unsafe-inline'; script-src 'sha256-{digest}'"
