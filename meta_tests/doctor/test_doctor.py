@@ -87,9 +87,9 @@ def _open_to_others(path: Path) -> bool:
 
 
 def test_an_unknown_mode_is_a_mistake_of_use() -> None:
-    with pytest.raises(UsageError, match=f"there is no mode 'vde'; modes are {', '.join(modes.every())}, lab"):
-        doctor.execute(parsed("--mode", "user,vde"))
-    done = run("--mode", "vde")
+    with pytest.raises(UsageError, match=f"there is no mode 'wifi'; modes are {', '.join(modes.every())}, lab"):
+        doctor.execute(parsed("--mode", "user,wifi"))
+    done = run("--mode", "wifi")
     assert done.returncode == 2
     assert done.stdout == ""
     assert len(done.stderr.splitlines()) == 1

@@ -1,11 +1,29 @@
 """What every mode promises: an address, a network, a way out. Each row is the promise of one mode, and bears its claim.
 
 What the network of a mode is like is asked of the mode (`network`): in user mode it is the same on every host.
+
+Modes that join two ends carry frames between them: peers at both ends of a wire, and no guest.
 """
+
+import re
 
 import pytest
 
+from qemunet_tests import modes
 from qemunet_tests.conformance.promises import promise
+from qemunet_tests.guest.peer_frames import frame_of
+from qemunet_tests.observe.backends import said_of
+from qemunet_tests.observe.carried_frames import (
+    fate,
+    fates,
+    heard,
+    kinds_of_frames,
+    numbered,
+    passes,
+    received,
+    sizes_of_frames,
+    tagged,
+)
 from qemunet_tests.observe.lease import lease_of
 from qemunet_tests.observe.nic import driver
 from qemunet_tests.observe.reach import echoes
@@ -71,3 +89,187 @@ def test_the_guest_reaches_others(leased_guest, target, claim, place, protocols)
 def test_bulk_data_passes_both_ways(leased_guest, target, claim, size_bytes):
     transfer = claim.sees(bulk(leased_guest, target.neighbour_echo.by("TCP"), size_bytes))
     assert transfer.intact, str(transfer)
+
+
+#: All that qemu(1) knows to deny.
+SANDBOX = ("-sandbox", "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny")
+#: As many frames in a row as a socket of datagrams holds while nobody takes any: net.unix.max_dgram_qlen.
+IN_A_ROW, ROWS = 8, 6
+#: Of two ends in one QEMU the near one is made last.
+NEAR_END = "net1"
+
+
+def wrong(became):
+    """What became of the frames that are not whole, in words."""
+    return "; ".join(f"{which} {what}" for which, what in became.items() if what != "whole")
+
+
+def as_asked(said, words):
+    """What the monitor says, with `<asked>` for ports, paths and names that QEMU was started with."""
+    spelled = next(word for word in words if f"id={NEAR_END}," in word)
+    for value in re.findall(r"[=:](\d{4,5}|/[^,]+|ready\d+)(?=,|$)", spelled):
+        said = said.replace(value, "<asked>")
+    return re.sub(r"fd=\d+", "fd=N", said)
+
+
+@pytest.mark.parametrize(
+    "mode",
+    [
+        promise("tap/frames-whole", "tap"),
+        promise("stream/inet-server-client", "stream"),
+        promise("dgram/inet", "dgram"),
+        promise("socket/listen-connect", "socket"),
+        promise("vde/switch", "vde"),
+        promise("l2tpv3/udp", "l2tpv3"),
+    ],
+)
+def test_two_qemus_hear_each_other(ends_of_two, mode, claim):
+    near, far = ends_of_two
+    sizes = sizes_of_frames(modes.every()[mode].largest_frame_bytes)
+    ways = {"to the far one": (near, far), "to the near one": (far, near)}
+    became = {
+        f"{size} bytes {way}": fate(sender, receiver, frame_of(sender.mac, receiver.mac, size))
+        for way, (sender, receiver) in ways.items()
+        for size in sizes
+    }
+    claim.sees(wrong(became) or f"frames of {', '.join(map(str, sizes[:-1]))} and {sizes[-1]} bytes, both ways")
+    assert claim.observed == claim.expected, f"of the frames from one QEMU to the other: {claim.observed}"
+
+
+@pytest.mark.parametrize(
+    (),
+    [
+        promise("tap/any-frame"),
+        promise("stream/any-frame"),
+        promise("dgram/any-frame"),
+        promise("socket/any-frame"),
+        promise("hubport/any-frame"),
+        promise("vde/any-frame"),
+        promise("l2tpv3/any-frame"),
+    ],
+)
+def test_whatever_a_frame_holds_it_is_carried(ends, claim):
+    near, far = ends
+    kinds = kinds_of_frames(near.mac, far.mac)
+    became = fates(near, far, {kind: kinds[kind] for kind in claim.expected.split(", ")})
+    claim.sees(wrong(became) or ", ".join(became))
+    assert claim.observed == claim.expected, f"of the frames from one end to the other: {claim.observed}"
+
+
+@pytest.mark.parametrize(
+    (),
+    [
+        promise("tap/vlan-tags"),
+        promise("stream/vlan-tags"),
+        promise("dgram/vlan-tags"),
+        promise("socket/vlan-tags"),
+        promise("hubport/vlan-tags"),
+        promise("l2tpv3/vlan-tags"),
+    ],
+)
+def test_vlan_tags_are_carried(ends, claim):
+    near, far = ends
+    became = {str(vlan): fate(near, far, tagged(near.mac, far.mac, vlan)) for vlan in (1, 100, 4094)}
+    claim.sees(wrong(became) or f"VLANs {', '.join(became)}")
+    assert claim.observed == claim.expected, f"of the frames with VLAN tags: {claim.observed}"
+
+
+@pytest.mark.parametrize(
+    (),
+    [
+        promise("tap/in-order"),
+        promise("stream/in-order"),
+        promise("dgram/in-order"),
+        promise("socket/in-order"),
+        promise("hubport/in-order"),
+        promise("vde/in-order"),
+        promise("l2tpv3/in-order"),
+    ],
+)
+def test_frames_come_in_their_order_and_once(ends, claim):
+    near, far = ends
+    sent, got = numbered(near, far, ROWS * IN_A_ROW), []
+    for row in range(0, len(sent), IN_A_ROW):
+        for frame in sent[row : row + IN_A_ROW]:
+            near.wire.put(frame)
+        got += received(far, near.mac, IN_A_ROW) + received(far, near.mac, IN_A_ROW, 0.02)
+    claim.sees(f"{len(got)} frames, {'in order' if got == sent[: len(got)] else 'not in order'}")
+    assert claim.observed == claim.expected, f"of {len(sent)} frames there come {claim.observed}"
+
+
+@pytest.mark.parametrize(
+    (),
+    [
+        promise("tap/link-down"),
+        promise("stream/link-down"),
+        promise("dgram/link-down"),
+        promise("socket/link-down"),
+        promise("hubport/link-down"),
+        promise("vde/link-down"),
+        promise("l2tpv3/link-down"),
+    ],
+)
+def test_a_link_is_taken_down_and_up_by_the_monitor(ends, claim):
+    near, far = ends
+    near.qemu.monitor.execute("set_link", name=NEAR_END, up=False)
+    down = [passes(near, far, 0.3), passes(far, near, 0.3)]
+    near.qemu.monitor.execute("set_link", name=NEAR_END, up=True)
+    late = received(near, far.mac, 1, 0.1) + received(far, near.mac, 1, 0.1)
+    up = [passes(near, far), passes(far, near)]
+    claim.sees(f"down: {sum(down)} of 2 frames, later {len(late)}; up: {sum(up)} of 2")
+    assert claim.observed == claim.expected, f"frames that pass a link that is {claim.observed}"
+
+
+@pytest.mark.parametrize(
+    (),
+    [
+        promise("tap/two-backends"),
+        promise("stream/two-backends"),
+        promise("dgram/two-backends"),
+        promise("socket/two-backends"),
+        promise("hubport/two-backends"),
+        promise("vde/two-backends"),
+        promise("l2tpv3/two-backends"),
+    ],
+)
+def test_two_backends_of_one_qemu_are_two_networks(attach_ends, claim):
+    one, other_of_one, two, other_of_two = attach_ends(wires=2)
+    by_place = {"first": heard(other_of_one, (one, two)), "second": heard(other_of_two, (one, two))}
+    claim.sees("; ".join(f"{each} hears {' and '.join(map(str, by)) or 'nobody'}" for each, by in by_place.items()))
+    assert claim.observed == claim.expected, f"of two networks the {claim.observed}"
+
+
+@pytest.mark.parametrize(
+    (),
+    [
+        promise("tap/sandbox"),
+        promise("stream/sandbox"),
+        promise("dgram/sandbox"),
+        promise("socket/sandbox"),
+        promise("hubport/sandbox"),
+        promise("vde/sandbox"),
+        promise("l2tpv3/sandbox"),
+    ],
+)
+def test_the_sandbox_takes_nothing_away(attach_ends, claim):
+    near, far = attach_ends(*SANDBOX)
+    ways = {"to the far end": passes(near, far), "to the near end": passes(far, near)}
+    claim.sees(" and ".join(way for way, did in ways.items() if did) or "no frame")
+    assert claim.observed == claim.expected, f"in the sandbox a frame passes {claim.observed}"
+
+
+@pytest.mark.parametrize(
+    (),
+    [
+        promise("tap/named"),
+        promise("stream/named"),
+        promise("dgram/named"),
+        promise("socket/named"),
+        promise("hubport/named"),
+        promise("vde/named"),
+        promise("l2tpv3/named"),
+    ],
+)
+def test_the_monitor_names_the_backend(ends, claim):
+    claim.sees(as_asked(said_of(ends[0], NEAR_END) or "nothing", ends[0].qemu.words))
+    assert claim.observed == claim.expected, f"the monitor says of it {claim.observed}"

@@ -9,7 +9,7 @@ from qemunet_tests.errors import HarnessError
 from qemunet_tests.guest.guest_launcher import GuestLauncher
 from qemunet_tests.qemu.command_line import LaunchFailed
 from qemunet_tests.qemu.complaints import Complaints
-from qemunet_tests.qemu.netdev import Netdev
+from qemunet_tests.qemu.netdev import Netdev, netdev_words
 from qemunet_tests.qemu.qemu_facts import Qemu
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ def attempt(launcher: GuestLauncher, words: Sequence[str], netdevs: Sequence[Net
     """Start QEMU, see whether it starts, and end it again. `words` are added to a machine that has nothing."""
     _, folder = launcher.launcher.new_folder("attempt")
     names = [f"net{number}" for number, _ in enumerate(netdevs)]
-    spelled = [word for name, netdev in zip(names, netdevs, strict=True) for word in ("-netdev", netdev.spell(name))]
+    spelled = [word for name, netdev in zip(names, netdevs, strict=True) for word in netdev_words(netdev, name)]
     whole = [*_without_machine(launcher.machine.qemu), *spelled, *words]
     qemu = launcher.launcher.launch(whole, folder, netdevs, serial_ports=0)
     try:
@@ -47,8 +47,8 @@ def attempt(launcher: GuestLauncher, words: Sequence[str], netdevs: Sequence[Net
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def attach(launcher: GuestLauncher, netdev: Netdev, further: Sequence[str] = ()) -> "Peer":
-    """A scapy peer at the other end of a backend. Raises NetdevRefused where QEMU refuses the backend.
+def attach(launcher: GuestLauncher, netdevs: Sequence[Netdev], further: Sequence[str] = ()) -> "list[Peer]":
+    """Scapy peers at the other ends of one QEMU's backends. Raises NetdevRefused where QEMU refuses one.
 
     `further` words are added to QEMU's command line.
     """
@@ -56,19 +56,24 @@ def attach(launcher: GuestLauncher, netdev: Netdev, further: Sequence[str] = ())
     from qemunet_tests.guest.peer import Peer, joined
 
     _, folder = launcher.launcher.new_folder("peer")
+    words, peers = _without_machine(launcher.machine.qemu), []
     try:
-        peer = Peer(folder)
+        peers = [Peer(folder, number) for number, _ in enumerate(netdevs)]
     except OSError as error:
         shutil.rmtree(folder, ignore_errors=True)
         raise HarnessError(f"no socket can be made in {folder}: {error.strerror or error}") from error
-    words = [*_without_machine(launcher.machine.qemu), "-netdev", netdev.spell("net0"), *joined(folder), *further]
-    peer.qemu = launcher.launcher.launch(words, folder, [netdev], serial_ports=0)
+    for number, netdev in enumerate(netdevs):
+        words += [*netdev_words(netdev, f"net{number}"), *joined(folder, number)]
+    qemu = launcher.launcher.launch([*words, *further], folder, netdevs, serial_ports=0)
+    for peer in peers:
+        peer.qemu = qemu
     try:
-        peer.qemu.wait_until_running(launcher.pace.seconds(4.0))
+        qemu.wait_until_running(launcher.pace.seconds(4.0))
     except HarnessError:
-        peer.close()
+        for peer in peers:
+            peer.close()
         raise
-    return peer
+    return peers
 
 
 def _without_machine(qemu: Qemu) -> list[str]:

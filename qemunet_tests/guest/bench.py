@@ -216,10 +216,15 @@ class Bench:
 
         Raises NetdevRefused where QEMU refuses the backend.
         """
-        peer = attach(self._launcher, netdev, words)
-        self._events.count("peers")
-        self._events.on_attached(peer)
-        return peer
+        return self.attach_each([netdev], *words)[0]
+
+    def attach_each(self, netdevs: Sequence[Netdev], *words: str) -> "list[Peer]":
+        """Scapy peers at the other ends of several backends of one QEMU."""
+        peers = attach(self._launcher, netdevs, words)
+        for peer in peers:
+            self._events.count("peers")
+            self._events.on_attached(peer)
+        return peers
 
     def attach_terminal(self, nics: tuple[Nic, ...], words: Sequence[str], **streams: object) -> Process:
         """Boot a guest for a person: QEMU's standard streams are its console, with the monitor behind Ctrl-A.

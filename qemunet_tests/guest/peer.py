@@ -25,7 +25,8 @@ from qemunet_tests.qemu.command_line import QemuProcess
 from qemunet_tests.qemu.launcher import OWN
 from qemunet_tests.timeouts import turns
 
-MAC = "52:54:00:70:65:01"
+#: With the number of the backend among its QEMU's, from 1.
+MAC = "52:54:00:70:65:{:02x}"
 LARGEST_FRAME_BYTES = 65536
 #: A QEMU that takes no frame for so long will take none.
 TAKING_SECONDS = 10.0
@@ -33,13 +34,14 @@ TAKING_SECONDS = 10.0
 ROOM_SECONDS = 0.002
 
 
-def joined(folder: Path) -> list[str]:
-    """The words that join the backend `net0` to the socket in `folder` where a peer listens."""
-    ends = (("local", folder / OWN / "qemu.sock"), ("remote", folder / "peer.sock"))
-    dgram = ",".join(["dgram,id=wire", *(f"{end}.type=unix,{end}.path={path}" for end, path in ends)])
+def joined(folder: Path, number: int = 0) -> list[str]:
+    """The words that join the backend `net0`, or that of another number, to the socket in `folder` of its peer."""
+    ends = (("local", folder / OWN / f"qemu{number}.sock"), ("remote", folder / f"peer{number}.sock"))
+    wire = f"wire{number or ''}"
+    dgram = ",".join([f"dgram,id={wire}", *(f"{end}.type=unix,{end}.path={path}" for end, path in ends)])
     return [
-        "-netdev", "hubport,id=hub-net0,hubid=0,netdev=net0",
-        "-netdev", dgram, "-netdev", "hubport,id=hub-wire,hubid=0,netdev=wire",
+        "-netdev", f"hubport,id=hub-net{number},hubid={number},netdev=net{number}",
+        "-netdev", dgram, "-netdev", f"hubport,id=hub-{wire},hubid={number},netdev={wire}",
     ]  # fmt: skip
 
 
@@ -49,13 +51,14 @@ class PeerSocket:
     Whoever wants to see or alter what passes puts another in its place, with the same two methods.
     """
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
+    def __init__(self, folder: Path, number: int = 0) -> None:
+        own = folder / f"peer{number}.sock"
+        self._of_qemu = folder / OWN / f"qemu{number}.sock"
         self._taken: deque[bytes] = deque()
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-        self._socket.bind(str(folder / "peer.sock"))
+        self._socket.bind(str(own))
         # QEMU, which runs as somebody else, sends here.
-        (folder / "peer.sock").chmod(0o666)
+        own.chmod(0o666)
 
     def put(self, frame: bytes) -> None:
         """Give QEMU a frame. Raises HarnessError where it takes none any more."""
@@ -91,7 +94,7 @@ class PeerSocket:
     @cached_property
     def _qemus_socket(self) -> int:
         """QEMU's own, held on to: what it could put there in its place, a link to a socket of root's, is not meant."""
-        descriptor = os.open(self._folder / OWN / "qemu.sock", os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC)
+        descriptor = os.open(self._of_qemu, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC)
         if not stat.S_ISSOCK(os.fstat(descriptor).st_mode):
             os.close(descriptor)
             raise HarnessError("QEMU has put something else in the place of its socket")
@@ -116,11 +119,10 @@ class Wire(Protocol):
 class Peer:
     """Sends and receives Ethernet frames."""
 
-    mac = MAC
-
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, number: int = 0) -> None:
         self._folder = folder
-        self.wire: Wire = PeerSocket(folder)
+        self.mac = MAC.format(number + 1)
+        self.wire: Wire = PeerSocket(folder, number)
         self.qemu: QemuProcess | None = None
 
     def send(self, frame: Packet) -> None:

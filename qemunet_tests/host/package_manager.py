@@ -41,6 +41,7 @@ PACKAGES = {
     "passt": {},
     "samba": {},
     "systemd-networkd": {"debian": "systemd", "arch": "systemd"},
+    "vde": {"debian": "vde2", "fedora": "vde2", "arch": "vde2", "suse": "vde2", "alpine": "vde2", "rhel": "vde2"},
     "setpriv": {"debian": "util-linux", "alpine": "setpriv"},
 }
 _ALIASES = {"ubuntu": "debian", "centos": "rhel", "opensuse": "suse", "sles": "suse"}

@@ -26,6 +26,7 @@ class Station:
         self.name = name
         self.network = network
         self._spawner = spawner
+        self._given: set[tuple[Protocol, int]] = set()
         if ours:
             self.bring_up("lo")
 
@@ -102,6 +103,13 @@ class Station:
 
     def bring_down(self, link: str) -> None:
         self.netlink.link("set", index=self.index(link), state="down")
+
+    def free_port(self, protocol: Protocol, first: int) -> int:
+        """A port from `first` upwards that no socket here is bound to, and that nobody was given before."""
+        ports = (port for port in range(first, 1 << 16) if (protocol, port) not in self._given)
+        free = next(port for port in ports if not self.listens(protocol, port))
+        self._given.add((protocol, free))
+        return free
 
     def listens(self, protocol: Protocol, port: int) -> bool:
         """Whether any socket here is bound to `port`."""

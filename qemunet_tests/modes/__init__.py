@@ -1,6 +1,6 @@
 """Networking modes: one file each, in which everything stands that is known of it.
 
-A file here is a mode: it has a `MODE` that bears the file's name. Nobody keeps a list of them.
+A file here is a mode: it has a `MODE` that bears the file's name, with hyphens for underscores. Nobody keeps a list.
 """
 
 import functools

@@ -3,7 +3,6 @@
 Source: QEMU's manual page, `-netdev dgram`; since QEMU 7.2.
 """
 
-import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -41,8 +40,7 @@ class DgramEnd(Netdev):
 
 def tunnel(host: "Station") -> tuple[DgramEnd, DgramEnd]:
     """Both ends, at ports of the host that nobody uses."""
-    free = (port for port in range(FIRST_PORT, 1 << 16) if not host.listens("udp", port))
-    near, far = itertools.islice(free, 2)
+    near, far = (host.free_port("udp", FIRST_PORT) for _ in range(2))
     return DgramEnd(near, far), DgramEnd(far, near)
 
 
@@ -66,7 +64,12 @@ MODE = Mode(
     "dgram",
     ways={
         "dgram": Way(
-            "-netdev dgram between two guests, by UDP", "dgram", _between_guests, between_guests=True, missing=_missing
+            "-netdev dgram between two guests, by UDP",
+            "dgram",
+            _between_guests,
+            between_guests=True,
+            missing=_missing,
+            largest_frame_bytes=65000,
         )
     },
     rank=5,

@@ -59,6 +59,7 @@ class Way:
     `backend` is what QEMU's monitor calls it. `server` is where the guest finds the host, None for the host's own
     address. `forwards`: a service in the guest is reached through a port of the host that QEMU forwards. `answers`:
     the host can open connections to the guest at all. `missing` says why it cannot be had with a QEMU on this machine.
+    `largest_frame_bytes` is what passes between two guests at most, or nearly that.
     """
 
     about: str
@@ -69,6 +70,7 @@ class Way:
     forwards: bool = False
     answers: bool = True
     missing: Callable[[Qemu], Obstacle | None] = nothing_missing
+    largest_frame_bytes: int = 1514
 
     def wired(self, lab: "Lab", identity: "Identity", qemu: Qemu) -> Wiring:
         """The netdev and everything at its other end. Raises Unavailable with the words of `missing`."""
@@ -93,8 +95,19 @@ class Mode:
     shares_network: bool = False
     network: "Callable[[Target], Lan]" = lambda target: target.lan
     announced: Callable[[str | None, str], Sequence[str]] = field(default=lambda _bridge, _peer: ())
+    pair: Way | None = None
 
     @property
     def plain(self) -> Way:
         """The mode as it is when nothing is said about it."""
         return next(iter(self.ways.values()))
+
+    @property
+    def between_ends(self) -> Way | None:
+        """How two ends of this mode are joined; None where every guest is by itself."""
+        return self.pair or next((way for way in self.ways.values() if way.between_guests), None)
+
+    @property
+    def largest_frame_bytes(self) -> int:
+        """What passes between two ends at most, or nearly that; 0 where there are none."""
+        return self.between_ends.largest_frame_bytes if self.between_ends else 0

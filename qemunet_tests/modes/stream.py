@@ -46,7 +46,7 @@ def missing(qemu: Qemu) -> Obstacle | None:
 
 
 def _between_guests(lab: "Lab", _identity: "Identity") -> Wiring:
-    port = next(port for port in range(FIRST_PORT, 1 << 16) if not lab.host.listens("tcp", port))
+    port = lab.host.free_port("tcp", FIRST_PORT)
     return Wiring(StreamPair(port, listens=False), far=StreamPair(port, listens=True), addresses=(NEAR, FAR))
 
 
@@ -54,7 +54,12 @@ MODE = Mode(
     "stream",
     ways={
         "stream": Way(
-            "-netdev stream between two guests", "stream", _between_guests, between_guests=True, missing=missing
+            "-netdev stream between two guests",
+            "stream",
+            _between_guests,
+            between_guests=True,
+            missing=missing,
+            largest_frame_bytes=65000,
         )
     },
     rank=4,

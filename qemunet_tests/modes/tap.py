@@ -11,6 +11,7 @@ from qemunet_tests.qemu.qemu_facts import Qemu
 
 if TYPE_CHECKING:
     from qemunet_tests.isolation.identity import Identity
+    from qemunet_tests.isolation.station import Station
     from qemunet_tests.network import Lab
 
 
@@ -31,18 +32,46 @@ class TapNetdev(Netdev):
 netdev = TapNetdev
 
 
-def _in_the_bridge(lab: "Lab", identity: "Identity", *options: str) -> Wiring:
-    """A tap in the lab's bridge that this user may open."""
-    from qemunet_tests.network import lab_addresses
+def make_tap(station: "Station", identity: "Identity", bridge: str | None) -> str:
+    """A tap that this user may open, up, in a bridge or in none."""
     from qemunet_tests.network.lab_links import set_master
 
-    taken = {link.get("ifname") for link in lab.host.netlink.get_links()}
-    name = next(f"ready{number}" for number in range(1000) if f"ready{number}" not in taken)
-    with lab.host.entered():
-        lab.host.netlink.link("add", ifname=name, kind="tuntap", mode="tap", uid=identity.uid)
-    set_master(lab.host, name, lab_addresses.BRIDGE)
-    lab.host.bring_up(name)
-    return Wiring(netdev(name, options))
+    name = _free_name(station, "ready")
+    with station.entered():
+        station.netlink.link("add", ifname=name, kind="tuntap", mode="tap", uid=identity.uid)
+    if bridge is not None:
+        set_master(station, name, bridge)
+    _silence(station, name)
+    station.bring_up(name)
+    return name
+
+
+def _in_the_bridge(lab: "Lab", identity: "Identity", *options: str) -> Wiring:
+    return Wiring(netdev(make_tap(lab.host, identity, lab.bridge), options))
+
+
+def _two_in_a_bridge(lab: "Lab", identity: "Identity") -> Wiring:
+    """In one of their own, on which nobody else says anything."""
+    from qemunet_tests.network.lab_links import add_bridge
+
+    bridge = _free_name(lab.host, "pair")
+    add_bridge(lab.host, bridge)
+    _silence(lab.host, bridge)
+    near, far = (netdev(make_tap(lab.host, identity, bridge)) for _ in range(2))
+    return Wiring(near, far=far)
+
+
+def _free_name(station: "Station", kind: str) -> str:
+    taken = {link.get("ifname") for link in station.netlink.get_links()}
+    return next(f"{kind}{number}" for number in range(1000) if f"{kind}{number}" not in taken)
+
+
+def _silence(station: "Station", link: str) -> None:
+    """The kernel itself has nothing to say there, as it would by IPv6."""
+    from qemunet_tests.network.lab_links import has_ipv6
+
+    if has_ipv6():
+        station.set_sysctl(f"net.ipv6.conf.{link}.disable_ipv6", "1")
 
 
 def _missing(_qemu: Qemu) -> Obstacle | None:
@@ -72,4 +101,5 @@ MODE = Mode(
     },
     rank=2,
     shares_network=True,
+    pair=Way("two taps in a bridge, made beforehand", "tap", _two_in_a_bridge, missing=_missing),
 )

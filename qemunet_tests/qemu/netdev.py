@@ -30,6 +30,10 @@ class Netdev(abc.ABC):
     def spell(self, identifier: str) -> str:
         """What follows `-netdev`, with `identifier` for its id."""
 
+    def beside(self, identifier: str) -> tuple[str, ...]:  # noqa: ARG002
+        """Further backends that belong to it, each as it follows `-netdev`; they come first."""
+        return ()
+
     def missing(self, qemu: Qemu) -> Obstacle | None:  # noqa: ARG002
         """Why this QEMU cannot be asked for it. Whatever it refuses by itself is for the test to judge."""
         return None
@@ -53,6 +57,11 @@ class SpelledNetdev(Netdev):
         return ",".join([self.kind, f"id={identifier}", *self.options])
 
 
+def netdev_words(netdev: Netdev, identifier: str) -> list[str]:
+    """The command-line words for a backend with all that belongs to it."""
+    return [word for each in (*netdev.beside(identifier), netdev.spell(identifier)) for word in ("-netdev", each)]
+
+
 @dataclass(frozen=True)
 class Nic:
     """A backend, the device model in front of it, and the MAC address on it.
@@ -67,6 +76,6 @@ class Nic:
     def spell(self, identifier: str, mac: str) -> list[str]:
         """The command-line words for this NIC. The option ROM is left out: nothing boots from the network."""
         return [
-            "-netdev", self.netdev.spell(identifier),
+            *netdev_words(self.netdev, identifier),
             "-device", f"{self.model},netdev={identifier},mac={mac},romfile=",
         ]  # fmt: skip

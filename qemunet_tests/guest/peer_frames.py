@@ -1,0 +1,53 @@
+"""Frames of a kind that nobody else sends, and waiting until two peers hear each other."""
+
+import random
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from qemunet_tests.deadline import Deadline
+
+if TYPE_CHECKING:
+    # scapy reads the machine's interfaces when it is imported: not before the lab has been entered.
+    from qemunet_tests.guest.peer import Peer
+
+#: Set aside by IEEE 802 for experiments: nobody else's frames have it.
+ETHERTYPE = 0x88B5
+#: A connection is made, or a link comes up, within so long.
+JOINING_SECONDS = 6.0
+
+
+def frame_of(source: str, destination: str, size_bytes: int, kind: bytes = ETHERTYPE.to_bytes(2, "big")) -> bytes:
+    """A frame of random bytes; `kind` is what follows the addresses."""
+    addresses = bytes.fromhex((destination + source).replace(":", ""))
+    header = addresses + kind
+    return header + random.randbytes(size_bytes - len(header))
+
+
+def hear_each_other(one: "Peer", other: "Peer") -> bool:
+    """Whether frames pass both ways, once a connection is made and links are up."""
+    deadline = Deadline(JOINING_SECONDS, "a wire between two ends")
+    for sender, receiver in ((one, other), (other, one)):
+        while not _anything_comes(sender, receiver):
+            if deadline.passed or _called_too_early(sender) or _called_too_early(receiver):
+                return False
+    drain((one, other))
+    return True
+
+
+def _called_too_early(peer: "Peer") -> bool:
+    """Whether the monitor says of a backend that its connection failed: it is not tried again by itself."""
+    return peer.qemu is not None and "error" in peer.qemu.monitor.ask("info network")
+
+
+def _anything_comes(sender: "Peer", receiver: "Peer") -> bool:
+    """Whether anything comes when something is sent, whatever became of it on its way."""
+    sender.wire.put(frame_of(sender.mac, receiver.mac, 60))
+    taken = receiver.wire.take(0.2)
+    return taken is not None and taken[6:12] == bytes.fromhex(sender.mac.replace(":", ""))
+
+
+def drain(peers: "Iterable[Peer]") -> None:
+    """Take what is there and has not been asked for."""
+    for peer in peers:
+        while peer.wire.take(0.02) is not None:
+            pass

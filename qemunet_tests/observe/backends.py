@@ -1,0 +1,17 @@
+"""What QEMU's monitor says of a backend, by `info network`."""
+
+import re
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    # scapy reads the machine's interfaces when it is imported: not before the lab has been entered.
+    from qemunet_tests.guest.peer import Peer
+
+
+def said_of(peer: "Peer", identifier: str) -> str | None:
+    """What stands behind the backend's name and place, `type=` first; None where it is not listed."""
+    if peer.qemu is None:
+        return None
+    said = peer.qemu.monitor.ask("info network")
+    found = re.search(rf"(?m)(?:^|[ \\]){re.escape(identifier)}: index=\d+,(.*)$", said)
+    return found[1] if found else None

@@ -1,0 +1,91 @@
+"""Frames of an EtherType that nobody uses, and what becomes of them between two peers."""
+
+import secrets
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from qemunet_tests.deadline import Deadline
+from qemunet_tests.guest.peer_frames import frame_of
+
+if TYPE_CHECKING:
+    # scapy reads the machine's interfaces when it is imported: not before the lab has been entered.
+    from qemunet_tests.guest.peer import Peer
+
+BROADCAST, MULTICAST = "ff:ff:ff:ff:ff:ff", "01:00:5e:01:02:03"
+#: An address that nobody has.
+STRANGER = "52:54:00:70:65:ee"
+#: A frame that comes at all comes at once, and one that does not is waited for so long.
+ARRIVING_SECONDS = 1.5
+TAG_BYTES = 8
+
+
+def kinds_of_frames(source: str, destination: str) -> dict[str, bytes]:
+    """Frames that a network between guests has to carry whatever they hold, by what is special about them."""
+    return {
+        "unicast": frame_of(source, destination, 60),
+        "for a stranger": frame_of(source, STRANGER, 98),
+        "broadcast": frame_of(source, BROADCAST, 342),
+        "multicast": frame_of(source, MULTICAST, 77),
+        "IEEE 802.3": frame_of(source, destination, 64, (50).to_bytes(2, "big")),
+        "broken IPv4": frame_of(source, destination, 90, bytes.fromhex("0800")),
+    }
+
+
+def tagged(source: str, destination: str, vlan: int) -> bytes:
+    """A frame with a tag of IEEE 802.1Q."""
+    return frame_of(source, destination, 102, bytes.fromhex("8100") + vlan.to_bytes(2, "big") + b"\x88\xb5")
+
+
+def fate(sender: "Peer", receiver: "Peer", frame: bytes, within_seconds: float = ARRIVING_SECONDS) -> str:
+    """What becomes of a frame: `whole`, `altered` or `lost`. Whoever else's frames come meanwhile do not count."""
+    sender.wire.put(frame)
+    deadline, beginning = Deadline(within_seconds, "a frame"), frame[6:12]
+    while not deadline.passed:
+        taken = receiver.wire.take(deadline.remaining_seconds)
+        if taken == frame:
+            return "whole"
+        if taken is not None and taken[6:12] == beginning:
+            return "altered"
+    return "lost"
+
+
+def fates(sender: "Peer", receiver: "Peer", frames: dict[str, bytes]) -> dict[str, str]:
+    """The same of several, by their names."""
+    return {name: fate(sender, receiver, frame) for name, frame in frames.items()}
+
+
+def passes(sender: "Peer", receiver: "Peer", within_seconds: float = ARRIVING_SECONDS) -> bool:
+    """Whether a small frame gets through."""
+    return fate(sender, receiver, frame_of(sender.mac, receiver.mac, 60), within_seconds) == "whole"
+
+
+def numbered(sender: "Peer", receiver: "Peer", count: int) -> list[bytes]:
+    """So many different frames in a row, of one length."""
+    head = frame_of(sender.mac, receiver.mac, 14) + secrets.token_bytes(TAG_BYTES)
+    return [head + number.to_bytes(4, "big") + bytes(40) for number in range(count)]
+
+
+def sizes_of_frames(largest_bytes: int) -> tuple[int, ...]:
+    """The shortest frame of an Ethernet, its longest, a jumbo frame where that fits, and the largest there is."""
+    return tuple(sorted({60, 1514, min(9014, largest_bytes), largest_bytes}))
+
+
+def received(receiver: "Peer", source: str, count: int, patience_seconds: float = ARRIVING_SECONDS) -> list[bytes]:
+    """The next frames from that address, until there are so many or none comes any more."""
+    got: list[bytes] = []
+    address = bytes.fromhex(source.replace(":", ""))
+    while len(got) < count and (taken := receiver.wire.take(patience_seconds)) is not None:
+        if taken[6:12] == address:
+            got.append(taken)
+    return got
+
+
+def heard(receiver: "Peer", senders: "Sequence[Peer]") -> list[int]:
+    """Which of these peers' broadcasts come, by their place, counted from 1, when each sends one."""
+    tokens = [frame_of(sender.mac, BROADCAST, 60) for sender in senders]
+    for sender, frame in zip(senders, tokens, strict=True):
+        sender.wire.put(frame)
+    came: set[bytes] = set()
+    while (taken := receiver.wire.take(0.3)) is not None:
+        came.add(taken)
+    return [place for place, frame in enumerate(tokens, 1) if frame in came]
