@@ -1,6 +1,9 @@
 """`qemunet modes`: what people ask, by the verdicts of a run."""
 
 import json
+import math
+import os
+import re
 from pathlib import Path
 
 import jsonschema
@@ -14,7 +17,7 @@ from qemunet_tests.claims import load
 from qemunet_tests.report.mode_answers import answers, questions
 from qemunet_tests.report.page.html_page import html_page
 from qemunet_tests.report.page.network_drawing import interval
-from qemunet_tests.report.recorded_rates import summed_up, with_recording
+from qemunet_tests.report.recorded_rates import summed_up, with_recording, with_recording_beside
 from qemunet_tests.report.session_results import write_results
 from qemunet_tests.report.shapes import ModesAnswer, RecordedRatio, Results, schema
 from qemunet_tests.report.verdict_of_test import Verdict, VerdictOfTest
@@ -108,9 +111,59 @@ def test_rates_are_those_of_the_last_recording(tmp_path):
 def test_a_recording_of_another_qemu_is_none_of_this_run(tmp_path, monkeypatch):
     monkeypatch.setenv("QEMUNET_CACHE", str(tmp_path))
     gone = healthy_run().model_copy(update={"qemu": healthy_run().qemu.model_copy(update={"path": "/no/qemu"})})
-    assert with_recording(gone) is gone
+    assert with_recording(gone, tmp_path) is gone
     here = healthy_run()
-    assert with_recording(here).recording is None
+    assert with_recording(here, tmp_path).recording is None
+
+
+def of_this_host(**changes: object) -> dict[str, object]:
+    """A session of the machine, QEMU and accelerator that the samples' results are of."""
+    run = healthy_run()
+    machine = {"id": run.host.id, "processor": "p", "cpus": 2, "architecture": "x86_64", "kernel": "6.18"}
+    qemu = {**run.qemu.model_dump(include={"path", "version", "slirp"}), "version_line": "QEMU", "binary": "1-2"}
+    return recordings.session(machine=machine, qemu=qemu, **changes)
+
+
+def test_a_recording_in_the_reports_folder_is_on_its_page(tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("QEMUNET_CACHE", str(tmp_path / "cache"))
+    out = tmp_path / "out"
+    out.mkdir()
+    write_results(healthy_run(), out)
+    recordings.write(out / "yesterday.jsonl", of_this_host(at="2026-01-01T00:00:00+00:00"))
+    recordings.write(out / "today.jsonl", of_this_host())
+    recordings.write(out / "cut.jsonl", of_this_host(at="2027-01-01T00:00:00+00:00"), end=None)
+    recordings.write(out / "other.jsonl", recordings.session(at="2027-01-01T00:00:00+00:00"))
+    (out / "damaged.jsonl").write_text("{")
+    os.mkfifo(out / "fifo.jsonl")
+    assert exit_code(["report", str(out)]) == 0
+    page = (out / "report.html").read_text()
+    assert "2026-01-02T03:04:05+00:00" in page and "2027" not in page.partition('id="results"')[0]
+    told = with_recording(healthy_run(), out).recording
+    assert told and [len(each.rows["tcp.g2h"]) for each in told.arms] == [8, 8, 8]
+    assert page.count('class="median"') == 12
+    # What is younger in the results is not given up for what lies there.
+    newer = told.model_copy(update={"at": "2028-01-01T00:00:00+00:00"})
+    results = healthy_run().model_copy(update={"recording": newer})
+    assert with_recording_beside(results, out) is results
+
+
+def test_whatever_a_recording_says_is_drawn_within_its_plot(tmp_path):
+    said = recorded(tmp_path).recording
+    assert said
+    odd = [math.nan, math.inf, -1.0, 0.0, 1e308, 5e-324]
+    arm = said.arms[0].model_copy(
+        update={
+            "rows": {"tcp.g2h": odd, "cpu.h2g": [0.0], "tcp.rr": []},
+            "exchange_us": {"tcp.rr": odd, "tcp.crr": [1.0]},
+            "over_time": {"tcp.g2h": [[(each, each) for each in odd]], "tcp.h2g": [[]]},
+        }
+    )
+    ratio = said.ratios[0].model_copy(update={"ratio": math.nan, "blocks": odd}) if said.ratios else None
+    changes = {"arms": [arm], "ratios": [ratio] if ratio else []}
+    page = html_page(healthy_run().model_copy(update={"recording": said.model_copy(update=changes)}))
+    drawn = page[page.index('id="throughput"') : page.index('id="contract"')]
+    numbers = re.findall(r'\b(?:cx|x|y)="([^"]*)"|[ML]([-\d.e+naif]+) ', drawn)
+    assert numbers and all(0 <= float(one or other) <= 400 for one, other in numbers)
 
 
 @pytest.mark.parametrize(

@@ -58,12 +58,14 @@ def execute(arguments: argparse.Namespace) -> int:
 def _draw_one(place: Path, out: Path | None) -> int:
     from qemunet_tests.report.changes import results_in
     from qemunet_tests.report.page.html_page import PAGE_FILE, html_page
+    from qemunet_tests.report.recorded_rates import with_recording_beside
 
     results = results_in(place)
     if results is None:
         raise UsageError(f"{place} has no results of a run")
     home = place if place.is_dir() else place.parent
-    _write(out or home / PAGE_FILE, html_page(results, beside=out is None))
+    page = html_page(with_recording_beside(results, home), beside=out is None)
+    _write(out or home / PAGE_FILE, page)
     return 0
 
 

@@ -146,7 +146,7 @@ class Reporter:
         summary = markdown(results, _says())
         if self.folder:
             try:
-                results = with_recording(with_packets(results))
+                results = with_recording(with_packets(results), self.folder)
                 self._written.append(write_results(results, self.folder))
                 self._written.append(write_whole(self.folder / SUMMARY_FILE, summary))
                 if junit and junit.stat().st_size:

@@ -157,7 +157,12 @@ class Uncited(Shape):
 
 
 class RecordedArm(Shape):
-    """Medians of a configuration's valid rows, null where there are none, and what the monitor showed of its path."""
+    """Medians of a configuration's valid rows, null where there are none, and what the monitor showed of its path.
+
+    By metric: `rows` are the valid rows themselves, `exchange_us` the percentiles of single exchanges in steps of a
+    twentieth, the shortest and the longest included, and `over_time` the first transfers, each as pairs of the second
+    in which an interval ended and its Mbit/s.
+    """
 
     arm: str
     nic: str
@@ -166,10 +171,16 @@ class RecordedArm(Shape):
     g2h_cpu_seconds_per_gb: float | None
     h2g_cpu_seconds_per_gb: float | None
     proof: str | None
+    rows: dict[str, list[float]] = Field({})
+    exchange_us: dict[str, list[float]] = Field({})
+    over_time: dict[str, list[list[tuple[float, float]]]] = Field({})
 
 
 class RecordedRatio(Shape):
-    """Two arms in one metric, the first over the second, with the 95 % interval. `again` is the A/A arm."""
+    """Two arms in one metric, the first over the second, with the 95 % interval. `again` is the A/A arm.
+
+    `blocks` are the ratios of single blocks.
+    """
 
     metric: str
     nic: str
@@ -180,6 +191,7 @@ class RecordedRatio(Shape):
     verdict: str
     reason: str
     again: bool
+    blocks: list[float] = Field([])
 
 
 class RecordedThroughput(Shape):

@@ -9,6 +9,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from qemunet_tests.report.page.network_drawing import chain, interval
 from qemunet_tests.report.page.page_view import PageView, anchor, capitalized, folder_beside, web_address
+from qemunet_tests.report.page.throughput_drawing import exchange_plots, legend, rows_plots, transfer_plots
 from qemunet_tests.report.shapes import Results
 from qemunet_tests.report.verdict_of_test import Verdict
 
@@ -51,7 +52,11 @@ def environment() -> Environment:
         "anchor": anchor,
         "capitalize_first": capitalized,
         "cause_in": lambda claim, numbers: numbers.get(claim),
+        "exchange_plots": exchange_plots,
         "folder_beside": folder_beside,
+        "legend": legend,
+        "rows_plots": rows_plots,
+        "transfer_plots": transfer_plots,
         "web_address": web_address,
     }
     made.globals |= {"chain": chain, "interval": interval}

@@ -127,12 +127,14 @@ class IntervalDrawing:
     x: float
     low_x: float
     high_x: float
+    blocks_x: list[float]
 
 
 def interval(found: RecordedRatio) -> IntervalDrawing:
-    return IntervalDrawing(*(_on_line(each or found.ratio) for each in (found.ratio, found.low, found.high)))
+    point, low, high = (_on_line(each or found.ratio) for each in (found.ratio, found.low, found.high))
+    return IntervalDrawing(point, low, high, [_on_line(each) for each in found.blocks])
 
 
 def _on_line(ratio: float) -> float:
-    within = min(max(ratio, 0.1), 10.0)
+    within = min(max(ratio, 0.1), 10.0) if not math.isnan(ratio) else 1.0
     return round(LINE_WIDTH / 2 * (1 + math.log10(within)), 1)
