@@ -80,6 +80,13 @@ ROUNDS = {
                f"{BOTH}; nft 'table ip nat {{ chain PREROUTING {{ type nat hook prerouting priority -100; "
                "tcp dport 7777 redirect to :20559; }; }'"),
     ),
+    "frames that are masqueraded": (
+        broken("translation", "caution", r"frames in br0 pass the packet filter .* table ip nat, chain POST: ip saddr "
+               r"192\.168\.77\.0/24 masquerade: guests there appear with this host's address",
+               "nft insert rule ip nat POST position .* ip saddr 192.168.77.0/24 oifname br0 accept",
+               f"{BOTH}; nft 'table ip nat {{ chain POST {{ type nat hook postrouting priority 100; "
+               "ip saddr 192.168.77.0/24 masquerade; }; }'"),
+    ),
 }  # fmt: skip
 
 
@@ -109,6 +116,20 @@ def test_what_is_wrong_is_named_and_mended_by_its_remedy(machine: HostMachine, n
         (check,) = fault.breaks
         if check != "programs":  # what is attached to a link goes with the link
             assert not re.search(fault.cause, well[check]["reason"]), well[check]
+
+
+@pytest.mark.parametrize("family", ["ip", "bridge"])
+def test_a_bridge_that_a_closed_firewall_lets_pass(machine: HostMachine, family: str) -> None:
+    """What drops by policy is closed to this bridge until an exception is made for it alone, as the doctor says."""
+    if family == "ip" and machine.type(f"test -e {BRIDGED_TOO} || echo no").strip():
+        pytest.skip("this kernel has no br_netfilter")
+    machine.type(f"{BOTH if family == 'ip' else 'true'}; nft 'table {family} closed {{ chain forward {{ type filter "
+                 "hook forward priority 0; policy drop; tcp dport 25 drop; }; }'")  # fmt: skip
+    shut = examine(machine, 0)["bridge-firewall"]
+    assert (shut["state"], "drops by policy and accepts nothing for it" in shut["reason"]) == ("not", True), shut
+    machine.type(shut["remedy"])
+    opened = examine(machine, 0)["bridge-firewall"]
+    assert (opened["state"], "policy drop" in machine.type("nft list ruleset")) == ("ok", True), opened
 
 
 def alarms(found: dict[str, dict[str, Any]]) -> dict[str, str]:

@@ -56,8 +56,6 @@ CLOSED_FOLDER = (
 FOR_A_USER = (
     broken("acl", "not", "bridge.conf cannot be read: Permission denied:", "^sudo chmod 0644 /etc/qemu/bridge.conf$",
            "chmod 600 /etc/qemu/bridge.conf"),
-    broken("bridge-firewall", "caution", "only root may read the firewall", "bridge-nf-call-iptables=0",
-           "echo 1 > /proc/sys/net/bridge/bridge-nf-call-iptables"),
     broken("ssh-port", "caution", "port 2222 is taken by a process of root", "sudo ss -ltnp sport = :2222",
            listen("tcp", "tcp", "127.0.0.1", 2222), end("tcp")),
     broken("other-ports", "caution", "UDP port 2222 is taken by a process of root", "sudo ss -lunp sport = :2222",
@@ -79,7 +77,7 @@ FOR_ROOT = (
     broken("default-mac", "caution", r"QEMU's default MAC, .* \(pid \d+\)", "mac=02:71:6e:",
            begin("qemu", QEMU, TAPS), end("qemu", f"! {TAPS}")),
     broken("bridge-firewall", "not", "frames in br0 meet chain FORWARD of table ip filter, which drops by policy",
-           "sysctl -w net.bridge.bridge-nf-call-iptables=0",
+           "^nft add rule ip filter FORWARD iifname br0 oifname br0 accept$",
            "echo 1 > /proc/sys/net/bridge/bridge-nf-call-iptables\n"
            "nft 'table ip filter { chain FORWARD { type filter hook forward priority 0; policy drop; "
            "iifname docker0 accept; ct state established,related accept; }; }'"),

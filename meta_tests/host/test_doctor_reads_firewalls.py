@@ -1,5 +1,6 @@
 """What the doctor reads of a host's firewall, and of services that run its network."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -81,6 +82,20 @@ def test_what_does_not_see_frames_of_the_bridge_does_not_matter(tmp_path: Path, 
 def test_what_is_dropped_of_ipv6_says_nothing_of_ipv4(tmp_path: Path) -> None:
     facts = forward_drops("ip6")(host(tmp_path, {**EVERYWHERE}))
     assert found(facts)["bridge-firewall"].finding.state == "ok"
+
+
+def test_what_only_root_may_read_is_no_alarm(tmp_path: Path) -> None:
+    """Every host with a container engine is like that, and most are well."""
+    unread = replace(host(tmp_path, {**EVERYWHERE}), firewall=firewall.Firewall("only root may read the firewall"))
+    finding = found(unread)["bridge-firewall"].finding
+    assert finding.state == "ok"
+    assert "frames in br0 pass the IPv4 firewall (bridge-nf-call-iptables=1); whether it drops them" in finding.reason
+    assert "only root may read the firewall, see: sudo qemunet doctor" in finding.reason
+
+
+def test_an_exception_is_for_one_bridge_alone() -> None:
+    (older,) = firewall.parse_iptables("-P FORWARD DROP")
+    assert older.exception_for("br0", ["up0"], "") == "iptables-legacy -A FORWARD -i br0 -o br0 -j ACCEPT"
 
 
 MANAGER = {"/proc/812/comm": "NetworkManager\n"}

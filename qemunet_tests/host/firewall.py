@@ -6,7 +6,7 @@ Only root may read the firewall. Sources: libnftables-json(5), iptables(8), and 
 import json
 import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Any
@@ -14,6 +14,7 @@ from typing import Any
 from qemunet_tests.host.asking import PROGRAM_FOLDERS, ask_here
 from qemunet_tests.host.credentials import CAP_NET_ADMIN, Credentials
 from qemunet_tests.host.files import MACHINE, read_text
+from qemunet_tests.host.nft_owner import kept
 
 _INTERFACE_KEYS = ("iifname", "oifname", "iif", "oif", "ibrname", "obrname")
 #: Matches of iptables that nft prints by name alone: what they accept is never a first packet, or cannot be told.
@@ -24,17 +25,30 @@ _LATER_PACKETS = ("conntrack", "state")
 class Dropping:
     """A chain whose policy is drop. `accepts` holds a set of interface names for each accept in its table.
 
-    An empty set stands for an accept that names no interface.
+    An empty set stands for an accept that names no interface. `beside` are the names of the table's chains, and `older`
+    says that it is one of iptables-legacy.
     """
 
     family: str
     table: str
     chain: str
     accepts: tuple[frozenset[str], ...] = ()
+    beside: frozenset[str] = frozenset()
+    older: bool = False
 
     @property
     def place(self) -> str:
         return f"chain {self.chain} of table {self.family} {self.table}"
+
+    def exception_for(self, bridge: str, uplinks: Sequence[str], sudo: str) -> str:
+        """The command that lets pass what this bridge forwards, from and to its uplinks, and nothing else."""
+        if self.older:
+            return f"{sudo}iptables-legacy -A {self.chain} -i {bridge} -o {bridge} -j ACCEPT"
+        # Not every kernel knows in a table of bridges which bridge it is.
+        ways = [f"{way} {port}" for port in uplinks for way in ("iifname", "oifname")]
+        matches = ways if self.family == "bridge" else [f"iifname {bridge} oifname {bridge}"]
+        rules = [f"{sudo}nft add rule {self.family} {self.table} {self.chain} {match} accept" for match in matches]
+        return kept(" && ".join(rules), self, self.beside)
 
     def may_pass(self, interface: str) -> bool:
         """Whether some accept could be meant for this interface."""
@@ -86,6 +100,7 @@ def parse_nft(listing: str) -> tuple[Dropping, ...]:
             chain["table"],
             chain["name"],
             tuple(_accepts(rule for rule in rules if (rule["family"], rule["table"]) == _table(chain))),
+            frozenset(each["name"] for each in chains if _table(each) == _table(chain)),
         )
         for chain in chains
         if chain.get("hook") == "forward" and chain.get("policy") == "drop"
@@ -132,4 +147,4 @@ def parse_iptables(said: str) -> tuple[Dropping, ...]:
     names = (re.findall(r"(?<!! )-[io] (\S+)", line) for line in accepts)
     # Its wildcard is a plus sign.
     found = tuple(frozenset(name.replace("+", "*") for name in each) for each in names)
-    return (Dropping("ip", "filter", "FORWARD", found),)
+    return (Dropping("ip", "filter", "FORWARD", found, older=True),)

@@ -21,7 +21,8 @@ _COMPARED = {"<": operator.lt, ">": operator.gt, "<=": operator.le, ">=": operat
 class PacketSeen:
     """The first packet of a conversation, or the first answer, as far as it is known; None is what is not known of it.
 
-    `protocol` is `arp` or one of IP's, `kind` what ICMP and ARP call their types, `state` what conntrack calls it.
+    `protocol` is `arp` or one of IP's, `kind` what ICMP and ARP call their types, `state` what conntrack calls it, and
+    `bridge` is what forwards it from one of its ports to another.
     """
 
     protocol: str
@@ -36,6 +37,7 @@ class PacketSeen:
     state: str | None = "new"
     kind: str | None = None
     size_bytes: int | None = None
+    bridge: str | None = None
 
     @property
     def family(self) -> str:
@@ -79,6 +81,8 @@ class PacketSeen:
             "iifname": self.coming_by,
             "oif": self.leaving_by,
             "oifname": self.leaving_by,
+            "ibrname": self.bridge,
+            "obrname": self.bridge,
             "skuid": self.user,
             "nfproto": {"ip": "ipv4", "ip6": "ipv6"}.get(self.family),
             "protocol": self.family,

@@ -244,6 +244,11 @@ class Ruleset:
         hooked = (chain for chain in self.chains if chain.hook == hook)
         return [rule for chain in hooked for rule in self._met(chain, packet) if rule.sends_elsewhere]
 
+    def masquerading(self, packet: PacketSeen) -> list[NftRule]:
+        """What gives a packet that leaves this host another source, or may."""
+        hooked = (chain for chain in self.chains if chain.hook == "postrouting")
+        return [rule for chain in hooked for rule in self._met(chain, packet) if rule.does & {"masquerade", "snat"}]
+
     def spared(self, rule: NftRule, words: str) -> str:
         """The command that lets packets, by a match of nft's, go on before a rule, and who would undo that."""
         chain = rule.chain

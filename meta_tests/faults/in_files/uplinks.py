@@ -11,7 +11,6 @@ from qemunet_tests.host.firewall import Firewall, parse_nft
 
 EVERYWHERE: dict[str, str | None] = {"/proc/sys/net/bridge/bridge-nf-call-iptables": "1\n"}
 ITSELF: dict[str, str | None] = {f"{NET}/br0/bridge/nf_call_iptables": "1\n"}
-UNREADABLE = Firewall("only root may read the firewall")
 RUNNING = {
     "NetworkManager": {"/proc/812/comm": "NetworkManager\n"},
     "systemd-networkd": {"/proc/813/comm": "systemd-network\n"},
@@ -22,11 +21,14 @@ def match(left: dict[str, Any], right: Any) -> dict[str, Any]:
     return {"match": {"op": "==", "left": left, "right": right}}
 
 
-def forward_drops(family: str, *rules: list[dict[str, Any]], chain: str = "FORWARD") -> Change:
-    """A firewall with a forward chain of drop policy, as nft would print it."""
+def forward_drops(
+    family: str, *rules: list[dict[str, Any]], chain: str = "FORWARD", beside: tuple[str, ...] = ()
+) -> Change:
+    """A firewall with a forward chain of drop policy and others beside, as nft would print it."""
     base = {"family": family, "table": "filter", "name": chain, "hook": "forward", "policy": "drop"}
+    others = [{"chain": {"family": family, "table": "filter", "name": name}} for name in beside]
     said = [{"rule": {"family": family, "table": "filter", "chain": chain, "expr": rule}} for rule in rules]
-    parsed = parse_nft(json.dumps({"nftables": [{"metainfo": {}}, {"chain": base}, *said]}))
+    parsed = parse_nft(json.dumps({"nftables": [{"metainfo": {}}, {"chain": base}, *others, *said]}))
     return firewall(Firewall(None, parsed))
 
 
@@ -44,24 +46,20 @@ ACCEPT: dict[str, Any] = {"accept": None}
 FAULTS = (
     of_files("Docker's policy", "bridge-firewall", "not",
              "frames in br0 meet chain FORWARD of table ip filter, which drops by policy and accepts nothing for it",
-             "sudo sysctl -w net.bridge.bridge-nf-call-iptables=0", ("bridge",), files=EVERYWHERE,
-             change=forward_drops("ip", [DOCKER, ACCEPT], [ANSWERS, ACCEPT])),
-    of_files("Docker's policy on this bridge alone", "bridge-firewall", "not",
-             "drops by policy and accepts nothing for it", "sudo ip link set br0 type bridge nf_call_iptables 0",
-             ("bridge",), files=ITSELF, change=forward_drops("inet")),
-    of_files("Docker's policy by both settings", "bridge-firewall", "not",
+             "sudo nft add rule ip filter FORWARD iifname br0 oifname br0 accept; Docker owns",
+             ("bridge",), files=EVERYWHERE,
+             change=forward_drops("ip", [DOCKER, ACCEPT], [ANSWERS, ACCEPT], beside=("DOCKER-USER",))),
+    of_files("a policy on this bridge alone", "bridge-firewall", "not",
              "drops by policy and accepts nothing for it",
-             "sudo ip link set br0 type bridge nf_call_iptables 0 && "
-             "sudo sysctl -w net.bridge.bridge-nf-call-iptables=0",
-             ("bridge",), files={**EVERYWHERE, **ITSELF}, change=forward_drops("inet")),
+             "sudo nft add rule inet filter FORWARD iifname br0 oifname br0 accept", ("bridge",), files=ITSELF,
+             change=forward_drops("inet")),
     of_files("a policy with exceptions", "bridge-firewall", "caution",
-             "chain FORWARD of table ip filter drops by policy, with exceptions", "bridge-nf-call-iptables=0",
+             "chain FORWARD of table ip filter drops by policy, with exceptions",
+             "sudo nft add rule ip filter FORWARD iifname br0 oifname br0 accept",
              files=EVERYWHERE, change=forward_drops("ip", [match({"meta": {"key": "iifname"}}, "br*"), ACCEPT])),
-    of_files("a firewall only root may read", "bridge-firewall", "caution",
-             "as Docker sets it, takes guests off the network, and only root may read the firewall",
-             "bridge-nf-call-iptables=0", files=EVERYWHERE, change=firewall(UNREADABLE)),
     of_files("a policy for bridges", "bridge-firewall", "not", "chain guard of table bridge filter",
-             "sudo nft 'chain bridge filter guard { policy accept; }'", ("bridge",), change=forward_drops("bridge",
+             "sudo nft add rule bridge filter guard iifname enp0s25 accept && sudo nft add rule bridge filter guard "
+             "oifname enp0s25 accept", ("bridge",), change=forward_drops("bridge",
              chain="guard")),
     of_files("Hyper-V's card", "virtual-switch", "caution", "enp0s25 in br0 is a virtual card (hv_netvsc)",
              "MacAddressSpoofing", change=lambda facts: with_port(facts, driver="hv_netvsc")),

@@ -4,11 +4,10 @@ from qemunet_tests.doctor.checks import making_bridges
 from qemunet_tests.doctor.checks.candidates import DEFAULT_BRIDGE, candidates, with_candidates
 from qemunet_tests.doctor.checks.check import BRIDGE, LAB, Check, CheckResult, caution, impossible, ok
 from qemunet_tests.doctor.host_facts import HostFacts
-from qemunet_tests.doctor.packet_facts import OUTSIDE, PacketFacts
+from qemunet_tests.doctor.packet_facts import OUTSIDE
 from qemunet_tests.host import acl, devices, helper_program
 from qemunet_tests.host.bridges import BridgePort, HostBridge
 from qemunet_tests.host.nft_match import PacketSeen
-from qemunet_tests.host.nft_ruleset import NftRule
 from qemunet_tests.host.obstacle import Obstacle
 from qemunet_tests.isolation.identity import unprivileged
 
@@ -150,12 +149,7 @@ def translates(facts: HostFacts, bridge: HostBridge) -> bool:
     if any(server.link == bridge.name for server in packets.dhcp):
         return True
     guests = [PacketSeen("tcp", str(each.network.broadcast_address - 1), OUTSIDE) for each in own]
-    return any(rule.covers(guest) is not False for rule in _masquerading(packets) for guest in guests)
-
-
-def _masquerading(packets: PacketFacts) -> list[NftRule]:
-    rules = packets.ruleset.rules if packets.ruleset else ()
-    return [rule for rule in rules if rule.chain.hook == "postrouting" and {"masquerade", "snat"} & rule.does]
+    return any(packets.ruleset.masquerading(guest) for guest in guests) if packets.ruleset else False
 
 
 def _card(port: BridgePort) -> str:

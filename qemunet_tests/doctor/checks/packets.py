@@ -7,6 +7,7 @@ from qemunet_tests.doctor.checks.candidates import candidates
 from qemunet_tests.doctor.checks.check import BRIDGE, USER, Check, CheckResult, caution, ok
 from qemunet_tests.doctor.host_facts import OTHER_FORWARD_PORTS, SSH_FORWARD_PORT, HostFacts
 from qemunet_tests.doctor.packet_facts import OUTSIDE, PacketFacts
+from qemunet_tests.host.bridges import HostBridge
 from qemunet_tests.host.localhost import PATH
 from qemunet_tests.host.nft_match import PacketSeen
 from qemunet_tests.host.nft_ruleset import NftRule, Ruleset
@@ -103,6 +104,25 @@ def _of_frames(facts: HostFacts, ruleset: Ruleset) -> Iterator[tuple[Obstacle, s
                         f"{_MADE_AGAIN}",
                     ),
                     "this host answers in the place of others",
+                )
+        yield from _with_another_source(facts, ruleset, bridge)
+
+
+def _with_another_source(facts: Facts, ruleset: Ruleset, bridge: HostBridge) -> Iterator[tuple[Obstacle, str]]:
+    """Masquerading that was meant for what this host passes on, and is done to frames within a bridge as well."""
+    for own in facts.packets.addresses.get(bridge.name, ()) if facts.packets else ():
+        frame = PacketSeen("tcp", str(own.network.broadcast_address - 1), OUTSIDE, leaving_by=bridge.name)
+        for rule in ruleset.masquerading(frame):
+            if rule.covers(frame):
+                table = f"{rule.chain.family} {rule.chain.table} {rule.chain.name}"
+                yield (
+                    Obstacle(
+                        f"frames in {bridge.name} pass the packet filter (bridge-nf-call-iptables=1) and meet "
+                        f"{rule.place}: guests there appear with this host's address",
+                        f"{facts.sudo}nft insert rule {table} position {rule.handle} ip saddr {own.network} oifname "
+                        f"{bridge.name} accept{_MADE_AGAIN}",
+                    ),
+                    "the LAN's firewalls and logs judge guests by an address that is not theirs",
                 )
 
 

@@ -1,15 +1,25 @@
 """What a host adds to its bridges: cards and switches that drop foreign addresses, firewalls, services that meddle."""
 
+from dataclasses import replace
+
 from qemunet_tests.doctor.checks.candidates import candidates, uplinks, with_candidates
 from qemunet_tests.doctor.checks.check import BRIDGE, Check, CheckResult, caution, impossible, ok
 from qemunet_tests.doctor.host_facts import HostFacts
+from qemunet_tests.doctor.packet_facts import OUTSIDE
 from qemunet_tests.host.bridges import HostBridge
 from qemunet_tests.host.firewall import Dropping
 from qemunet_tests.host.guest_macs import DEFAULT_MAC
 from qemunet_tests.host.network_managers import NETWORK_MANAGER
+from qemunet_tests.host.nft_match import PacketSeen
 from qemunet_tests.host.obstacle import Obstacle
 from qemunet_tests.network.fixed_mac import fixed_mac
 
+#: What guests send first, and then.
+OF_GUESTS = (
+    PacketSeen("udp", "0.0.0.0", "255.255.255.255", 68, 67, to_this_host=False),
+    PacketSeen("udp", destination=OUTSIDE, port=53, to_this_host=False),
+    PacketSeen("tcp", destination=OUTSIDE, port=443, to_this_host=False),
+)
 #: Surroundings whose virtual switch drops frames from addresses it did not give out, and the cure.
 FILTERING_SWITCHES = {
     "vmware": "let the port group accept promiscuous mode, forged transmits and MAC changes",
@@ -100,48 +110,55 @@ def vlan(facts: HostFacts) -> CheckResult | None:
 
 def firewall(facts: HostFacts) -> CheckResult | None:
     for bridge in candidates(facts):
-        at_hand = [chain for chain in facts.firewall.dropping if chain.family in bridge.families]
+        at_hand = [
+            chain
+            for chain in facts.firewall.dropping
+            if chain.family in bridge.families and not _lets_pass(facts, bridge, chain)
+        ]
         for chain in at_hand:
             if not chain.may_pass(bridge.name):
                 shut = Obstacle(
                     f"frames in {bridge.name} meet {chain.place}, which drops by policy and accepts nothing for it",
-                    _let_through(facts, bridge, chain),
+                    _exception(facts, bridge, chain),
                 )
                 return impossible(shut, "guests get no lease and reach nobody")
-        if bridge.filters_ipv4 and (facts.firewall.unread or at_hand):
-            return _doubtful(facts, bridge, at_hand)
+        if bridge.filters_ipv4 and at_hand:
+            doubtful = Obstacle(
+                f"frames in {bridge.name} pass the IPv4 firewall (bridge-nf-call-iptables=1)",
+                _exception(facts, bridge, at_hand[0]),
+            )
+            return caution(doubtful, f"{at_hand[0].place} drops by policy, with exceptions")
     return with_candidates(facts, _unfiltered(facts))
 
 
-def _doubtful(facts: HostFacts, bridge: HostBridge, at_hand: list[Dropping]) -> CheckResult:
-    what = f"frames in {bridge.name} pass the IPv4 firewall (bridge-nf-call-iptables=1)"
-    if at_hand:
-        more = f"{at_hand[0].place} drops by policy, with exceptions"
-    else:
-        more = f"a forward policy of drop, as Docker sets it, takes guests off the network, and {facts.firewall.unread}"
-    return caution(Obstacle(what, _leave_the_firewall_out(facts, bridge)), more)
+def _exception(facts: HostFacts, bridge: HostBridge, chain: Dropping) -> str:
+    return chain.exception_for(bridge.name, [port.name for port in bridge.uplinks], facts.sudo)
+
+
+def _lets_pass(facts: HostFacts, bridge: HostBridge, chain: Dropping) -> bool:
+    """Whether the chain is known to accept what guests of a bridge send first, followed through all its rules."""
+    ruleset = facts.packets.ruleset if facts.packets else None
+    place, name = (chain.family, chain.table, chain.chain), bridge.name
+    uplink = next((port.name for port in bridge.uplinks), None)
+    ports = (None, uplink) if chain.family == "bridge" else (name, name)
+    stops = [
+        stop.chain
+        for frame in OF_GUESTS
+        for stop in (ruleset.stops(replace(frame.at(*ports), bridge=name)) if ruleset else ())
+    ]
+    return ruleset is not None and place not in [(each.family, each.table, each.name) for each in stops]
 
 
 def _unfiltered(facts: HostFacts) -> str:
     if facts.firewall.unread is None:
         return "no chain of the firewall drops frames in bridges by policy"
-    return (
-        "frames in bridges do not pass the IPv4 firewall; whether a table of bridges drops them is not known: "
-        f"{facts.firewall.unread}"
+    passing = [bridge.name for bridge in candidates(facts) if bridge.filters_ipv4]
+    told = (
+        f"frames in {' and '.join(passing)} pass the IPv4 firewall (bridge-nf-call-iptables=1); whether it drops them"
+        if passing
+        else "frames in bridges do not pass the IPv4 firewall; whether a table of bridges drops them"
     )
-
-
-def _let_through(facts: HostFacts, bridge: HostBridge, chain: Dropping) -> str:
-    if chain.family == "bridge":
-        return f"{facts.sudo}nft 'chain bridge {chain.table} {chain.chain} {{ policy accept; }}'"
-    return _leave_the_firewall_out(facts, bridge)
-
-
-def _leave_the_firewall_out(facts: HostFacts, bridge: HostBridge) -> str:
-    own = f"{facts.sudo}ip link set {bridge.name} type bridge nf_call_iptables 0"
-    everywhere = f"{facts.sudo}sysctl -w net.bridge.bridge-nf-call-iptables=0"
-    both = [own] if bridge.filters_itself else []
-    return " && ".join([*both, everywhere] if bridge.filters_everywhere else both)
+    return f"{told} is not known: {facts.firewall.unread}, see: sudo qemunet doctor"
 
 
 def managed(facts: HostFacts) -> CheckResult | None:
