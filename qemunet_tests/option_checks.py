@@ -55,7 +55,13 @@ def refusal(folder: Path, flag: str, error: OSError) -> UsageError | HarnessErro
 
 def bridge(name: str, flag: str) -> None:
     """The kernel has a bridge of this name."""
-    if not Path("/sys/class/net", name, "bridge").is_dir():
+    there = Path("/sys/class/net", name)
+    if there.exists() and not (there / "bridge").is_dir():
+        raise UsageError(
+            f"{flag}: {name!r} is an interface of this host and no bridge of the kernel's, and QEMU's helper joins no "
+            "other: a tap made by hand may be plugged into it, for -netdev tap"
+        )
+    if not there.exists():
         raise UsageError(f"{flag}: this host has no bridge {name!r}")
 
 

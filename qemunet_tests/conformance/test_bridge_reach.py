@@ -25,9 +25,9 @@ ANY_PORT = 34567
 
 
 @pytest.mark.claim("bridge/reachable-ping")
-def test_a_neighbour_pings_the_guest(guest, target, claim):
+def test_a_neighbour_pings_the_guest(leased_guest, target, claim):
     claim.expects(f"echo replies to {target.caller_address}")
-    assert claim.sees(ping(target.caller, lease_of(guest).address)).whole, "the guest does not answer"
+    assert claim.sees(ping(target.caller, lease_of(leased_guest).address)).whole, "the guest does not answer"
 
 
 @pytest.mark.claim("bridge/reachable-ssh")

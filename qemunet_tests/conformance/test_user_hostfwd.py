@@ -8,6 +8,7 @@ from qemunet_tests.conformance.promises import promise
 from qemunet_tests.guest.ssh import log_in
 from qemunet_tests.modes.user import netdev
 from qemunet_tests.observe.capture import GuestCapture
+from qemunet_tests.observe.host_names import known_to_programs
 from qemunet_tests.observe.lease import lease_of
 from qemunet_tests.observe.process import listening_sockets
 from qemunet_tests.observe.reach import put_up, read_at
@@ -35,8 +36,11 @@ LENIENCE = {"tcp::-:22": "empty-host-port", "tcp::2222x-:22": "junk-after-port"}
 @pytest.mark.claim("user/hostfwd-ssh-2222")
 def test_ssh_through_the_documented_forward(forwarding_guest, target, ssh_key, claim):
     assert lease_of(forwarding_guest)
-    session = claim.sees(log_in(ssh_key, forwarding_guest, target.host, "127.0.0.1", 2222))
-    assert session.in_the_guest, session.trouble
+    # As ssh(1) does, which tries all that the name stands for.
+    named = known_to_programs(target.host, "localhost", "ahosts")
+    address = next((each for each in named if ":" not in each), named[0] if named else "127.0.0.1")
+    session = claim.sees(log_in(ssh_key, forwarding_guest, target.host, address, 2222))
+    assert session.in_the_guest, f"{address}: {session.trouble}"
 
 
 def the_host(target):

@@ -4,10 +4,11 @@ from collections.abc import Callable, Mapping
 from weakref import WeakKeyDictionary
 
 from qemunet_tests.claims import Claim
-from qemunet_tests.diagnosis import bridge_helper, dhcp, launch, netplan
+from qemunet_tests.diagnosis import bridge_helper, dhcp, launch, name_service, netplan
 from qemunet_tests.diagnosis.failure import Failure
 from qemunet_tests.diagnosis.lost_frame import (
     bridge_frames,
+    bulk_data,
     guest_side,
     host_side,
     kernel_causes,
@@ -47,6 +48,7 @@ PATH: tuple[CauseCheck, ...] = (
     host_side.no_uplink,
     host_side.uplink_dead,
     host_side.tap_elsewhere,
+    lan_side.leased_hosts_address,
     bridge_frames.spanning_tree,
     host_side.mac_not_unique,
     host_side.mac_elsewhere,
@@ -102,12 +104,20 @@ SPECIAL: dict[str, tuple[CauseCheck, ...]] = {
     "ping": (*PATH, launch.privileged, slirp_side.ping_gate_open, slirp_side.nobody_answers_ping),
     "ping-open": (*PATH, slirp_side.nobody_answers_ping, slirp_side.expiry_untold),
     "hops": (*PATH, slirp_side.expiry_untold),
+    "bulk": (*PATH, bulk_data.held_up),
+    "localhost": (slirp_side.localhost_elsewhere,),
     "port-forward": (*PATH, slirp_side.forward_translated, guest_side.forward_elsewhere, slirp_side.lan_kept_out),
     "loopback": (*PATH, slirp_side.loopback_down),
     "smb": (*PATH, slirp_side.loopback_down, slirp_side.own_name_unknown),
     "reach": (*PATH, lan_side.outside_unreachable),
     "reach-lan": (*PATH, lan_side.lan_unreachable),
-    "resolver": (lan_side.no_resolver, *PATH, lan_side.resolver_silent),
+    "resolver": (
+        name_service.no_resolver,
+        name_service.refuses,
+        *PATH,
+        name_service.silent,
+        name_service.known_elsewhere,
+    ),
     "not-reachable": (*PATH, launch.forwards),
 }
 

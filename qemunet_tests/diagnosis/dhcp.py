@@ -64,7 +64,7 @@ def own_server_kept_out(failure: Failure) -> Obstacle | None:
     found = [
         stop
         for stop in stops(host.ask, REQUEST.at(bridge, None))
-        if stop.hook == "input" and stop.family in ("ip", "inet", "bridge")
+        if stop.hook in ("prerouting", "input") and stop.family in ("ip", "inet", "bridge")
     ]
     serves = f"this host serves DHCP itself (a program listens at UDP port {SERVER_PORT} of {bridge})"
     if found and found[0].certain:

@@ -21,6 +21,8 @@ _BASE = re.compile(
     r"^type (?P<kind>\w+) hook (?P<hook>\w+)(?: devices? = ?(?P<devices>{[^}]*}|\S+)| device (?P<device>\S+))?"
 )
 _HANDLE = re.compile(r"^(?P<rule>.*?)\s*# handle (?P<number>\d+)$")
+#: In the order in which a packet comes to them.
+_HOOKS = ("ingress", "prerouting", "input", "forward", "output", "postrouting", "egress")
 _STOPPING = frozenset({"drop", "reject", "queue"})
 #: Behind these nothing more is decided in a chain of a hook.
 _DECIDING = _STOPPING | {"accept"}
@@ -178,14 +180,14 @@ class Ruleset:
         return {rule.key: rule.counted for rule in self.rules if rule.counted is not None}
 
     def stops(self, packet: PacketSeen, risen: Risen | None = None) -> list[Stop]:
-        """What stops a packet, or may, at any hook, what is certain first.
+        """What stops a packet, or may, at any hook, what is certain first, and of that what the packet meets first.
 
         `risen` is by how much `counts` have risen when it was sent: a rule whose counter has not did not meet it, and
         one whose counter has is what met it, where its matches do not tell.
         """
         hooked = [chain for chain in self.chains if chain.hook and chain.kind != "nat"]
         found = [stop for chain in hooked for stop in self._at_hook(chain, packet, risen)]
-        return sorted(found, key=lambda stop: not stop.certain)
+        return sorted(found, key=lambda stop: (not stop.certain, _HOOKS.index(stop.hook) if stop.hook in _HOOKS else 0))
 
     def stopping(self) -> list[NftRule]:
         """Every rule that stops anything."""

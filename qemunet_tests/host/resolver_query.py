@@ -16,6 +16,8 @@ QueryOutcome = Literal["answers", "silent", "closed", "elsewhere", "no route", "
 PORT = 53
 ANSWER_SECONDS = 0.5
 IDENTIFIER_BYTES = 2
+#: Types and classes of what is asked (RFC 1035, 3.2): IPv4 addresses, name servers, a text of the server's own.
+ADDRESSES, NAME_SERVERS, OWN_TEXT = (1, 1), (2, 1), (16, 3)
 
 
 @dataclass(frozen=True)
@@ -65,9 +67,9 @@ def _converse(asking: socket.socket, within_seconds: float) -> ResolverState:
     return ResolverState("answers")
 
 
-def question(name: str, identifier: bytes, recursive: bool = True) -> bytes:
-    """What is asked for the IPv4 addresses of a name (RFC 1035, 4.1); `recursive`: of others as well."""
-    recursion_desired, address_record, internet = 0x0100 * recursive, 1, 1
-    labels = b"".join(bytes([len(label)]) + label.encode() for label in name.split("."))
+def question(name: str, identifier: bytes, recursive: bool = True, about: tuple[int, int] = ADDRESSES) -> bytes:
+    """What is asked about a name (RFC 1035, 4.1), with a dot behind it or without; `recursive`: of others as well."""
+    recursion_desired = 0x0100 * recursive
+    labels = b"".join(bytes([len(label)]) + label.encode() for label in name.split(".") if label)
     header = identifier + struct.pack("!5H", recursion_desired, 1, 0, 0, 0)
-    return header + labels + struct.pack("!x2H", address_record, internet)
+    return header + labels + struct.pack("!x2H", *about)

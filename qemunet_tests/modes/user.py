@@ -43,7 +43,9 @@ NETWORK = InnerNetwork(pool="10.0.2.15/24", server="10.0.2.2", gateway="10.0.2.2
 def _announced(_bridge: str | None, peer: str) -> Sequence[str]:
     return (
         "user mode: no MAC address of a guest leaves QEMU; from this host's own address and sockets:",
-        "  DNS    questions for localhost and for the names of --expect, to the first IPv4 nameserver of resolv.conf",
+        "  DNS    questions for localhost and for the names of --expect, to the first IPv4 nameserver of resolv.conf;",
+        "         where it refuses all of them also for the root and its version, and for those names to whomever this",
+        "         host's own programs ask",
         f"  {peer}",
         "  TCP, UDP   ports 2222 and 2223 of this host listen while claims about hostfwd are tried",
     )

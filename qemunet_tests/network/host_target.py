@@ -137,6 +137,10 @@ class HostTarget:
         return (LOCAL_NAME, *self._expected.names)
 
     @property
+    def expected_names(self) -> tuple[str, ...]:
+        return self._expected.names
+
+    @property
     def hops(self) -> tuple[str, ...]:
         raise Unavailable("which routers lie on the way is not known here", IN_THE_LAB)
 
@@ -236,6 +240,12 @@ def addresses(host: Station, link: str | None = None, version: int = 4) -> list[
     found: list[Any] = host.netlink.get_addr(index=index, family=family)
     given: list[Any] = [ip_interface(f"{each.get('address')}/{each['prefixlen']}") for each in found]
     return [each for each in given if not (each.is_loopback and not link) and not (version == 6 and each.is_link_local)]
+
+
+def own_addresses(host: Station) -> dict[str, str]:
+    """The IPv4 addresses that a station answers for itself, each with its link."""
+    found = host.netlink.get_addr(family=socket.AF_INET)
+    return {each.get("local") or each.get("address"): each.get("label") or "" for each in found}
 
 
 def _source_address(host: Station) -> str:

@@ -124,6 +124,10 @@ class Target(Protocol):
         """What the resolver may be asked."""
 
     @property
+    def expected_names(self) -> tuple[str, ...]:
+        """Those of them that somebody expects guests to know as the host's own programs do."""
+
+    @property
     def hops(self) -> tuple[str, ...]:
         """The addresses on the way from the host to `far_echo`."""
 
@@ -167,6 +171,8 @@ class LabTarget:
     hops: tuple[str, ...]
     lab: Lab
     kind: str = "lab"
+    #: Its programs ask the machine's own services, and those nobody may ask.
+    expected_names: tuple[str, ...] = ()
 
     def leases_known_to_server(self) -> list[ServerLease]:
         return self.lab.dhcp.leases

@@ -1,10 +1,14 @@
 """Who answers ARP on a guest's wire."""
 
+import contextlib
 import re
+import socket
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from qemunet_tests.deadline import Deadline
 from qemunet_tests.guest.guest import Guest
+from qemunet_tests.isolation.station import Station
 from qemunet_tests.timeouts import turns, whole
 
 if TYPE_CHECKING:
@@ -12,6 +16,9 @@ if TYPE_CHECKING:
     from qemunet_tests.guest.peer import Peer
 
 BROADCAST = "ff:ff:ff:ff:ff:ff"
+#: Ethernet's type, and of ARP (RFC 826) what is the same in every question: Ethernet, IPv4, their lengths, request.
+ETH_P_ARP, ARP_WORDS = 0x0806, bytes.fromhex("08060001080006040001")
+OPERATION_AT, SENDER_AT, REPLIES = 20, 22, b"\0\2"
 REPLY = re.compile(r"\[([0-9a-f:]{17})\]")
 
 
@@ -29,6 +36,34 @@ def owners(guest: Guest, address: str, wait_seconds: int = 2) -> list[str]:
     """The MAC addresses of all others that say an address is theirs, asked without claiming it: RFC 5227, 2.1.1."""
     probe = guest.tools.who_else_has.format(wait_seconds=wait_seconds, interface="eth0", address=address)
     return sorted(set(REPLY.findall(guest.run(probe, within_seconds=wait_seconds + 5).text)))
+
+
+def answers_who(station: Station, link: str, mac: str, address: str, within_seconds: float = 1.0) -> bool:
+    """Whether anybody behind a station's link tells who asks from a MAC that he has an address; asked as by RFC 5227.
+
+    False where we may not ask.
+    """
+    own, wanted = bytes.fromhex(mac.replace(":", "")), socket.inet_aton(address)
+    question = b"\xff" * 6 + own + ARP_WORDS + own + bytes(4 + 6) + wanted
+    try:
+        with station.entered():
+            asking = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)
+        with asking:
+            asking.bind((link, ETH_P_ARP))
+            asking.setblocking(False)
+            asking.send(question)
+            heard = Deadline(within_seconds, "an answer")
+            return heard.sees(lambda: _is_told(asking, wanted), interval_seconds=0.02)
+    except OSError:
+        return False
+
+
+def _is_told(asking: socket.socket, wanted: bytes) -> bool:
+    with contextlib.suppress(BlockingIOError):
+        while frame := asking.recv(2048):
+            if frame[OPERATION_AT:SENDER_AT] == REPLIES and frame[SENDER_AT + 6 : SENDER_AT + 10] == wanted:
+                return True
+    return False
 
 
 @dataclass(frozen=True)

@@ -3,12 +3,12 @@
 import re
 import secrets
 import socket
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from qemunet_tests.guest.guest import Guest
 from qemunet_tests.host import resolver
-from qemunet_tests.host.resolver_query import IDENTIFIER_BYTES, question
+from qemunet_tests.host.resolver_query import ADDRESSES, IDENTIFIER_BYTES, NAME_SERVERS, OWN_TEXT, question
 from qemunet_tests.isolation.identity import Identity
 from qemunet_tests.isolation.station import Station
 from qemunet_tests.network.target import Endpoint
@@ -25,6 +25,11 @@ LENGTH_BYTES = 2
 
 #: RFC 1035, 4.1.1.
 CODES = {0: "no address", 1: "FORMERR", 2: "SERVFAIL", 3: "NXDOMAIN", 4: "NOTIMP", 5: "REFUSED"}
+#: By these a server says that it will not say anything, or cannot.
+REFUSALS = ("FORMERR", "SERVFAIL", "NOTIMP", "REFUSED")
+#: What any server answers that serves whoever asks: one that passes questions on the first, one with names of its own
+#: alone the second.
+ASKED_OF_ANY = ((".", NAME_SERVERS), ("version.bind", OWN_TEXT))
 
 
 def addresses_of(guest: GuestPlace, name: str, server: str = "") -> tuple[str, ...]:
@@ -82,7 +87,12 @@ asking.recv(4096)
 
 
 def ask_from(
-    station: Station, server: str, name: str, wait_seconds: float = 2.0, protocol: str = "UDP"
+    station: Station,
+    server: str,
+    name: str,
+    wait_seconds: float = 2.0,
+    protocol: str = "UDP",
+    about: tuple[int, int] = ADDRESSES,
 ) -> DnsAnswer | None:
     """What a resolver answers to a question from a station; None when it does not, asked twice."""
     for patience_seconds in turns(wait_seconds):
@@ -90,12 +100,28 @@ def ask_from(
             asking.settimeout(patience_seconds)
             try:
                 asking.connect((server, 53))
-                asking.send(_question(name, protocol))
+                asking.send(_question(name, protocol, about))
                 if answer := _answer(_received(asking, protocol)):
                     return answer
             except OSError:
                 continue
     return None
+
+
+def refusals(station: Station, server: str, names: Sequence[str], expected: Sequence[str]) -> dict[str, str]:
+    """The names that a resolver refuses a station, with its code: any that it is expected to know, or all there are.
+
+    One that refuses all of them may serve others: before that is held against it, it is asked for what every server
+    knows, too.
+    """
+    said = {name: ask_from(station, server, name) for name in names}
+    refused = {name: each.code for name, each in said.items() if each and each.code in REFUSALS}
+    if known := {name: code for name, code in refused.items() if name in expected}:
+        return known
+    if not refused or len(refused) < len(said):
+        return {}
+    others = (ask_from(station, server, name, about=about) for name, about in ASKED_OF_ANY)
+    return {} if any(each and each.code not in REFUSALS for each in others) else refused
 
 
 def host_answers(station: Station, server: str, name: str, wait_seconds: float = 2.0) -> bool:
@@ -120,8 +146,8 @@ def ask_in(guest: Guest, server: str, name: str, wait_seconds: int = 5, protocol
     return None
 
 
-def _question(name: str, protocol: str) -> bytes:
-    asked = question(name, secrets.token_bytes(IDENTIFIER_BYTES))
+def _question(name: str, protocol: str, about: tuple[int, int] = ADDRESSES) -> bytes:
+    asked = question(name, secrets.token_bytes(IDENTIFIER_BYTES), about=about)
     return len(asked).to_bytes(LENGTH_BYTES) + asked if protocol == "TCP" else asked
 
 

@@ -51,6 +51,13 @@ class NoLease(AssertionError):
         super().__init__("the guest got no lease")
 
 
+class LeasedHostsAddress(AssertionError):
+    """Who asks the guest there asks the host, and the host itself: nothing that is seen then is the guest's doing."""
+
+    def __init__(self, address: str) -> None:
+        super().__init__(f"the guest was leased {address}, which is this host's own address")
+
+
 def lease_of(guest: Guest, nic: int = 0, within_seconds: float = LEASE_SECONDS) -> "Lease":
     """The guest's lease on its NIC number `nic`, waited for. Raises NoLease. `within_seconds` is KVM time."""
     got = lease(guest, nic, within_seconds)

@@ -10,6 +10,12 @@ from qemunet_tests.timeouts import turns, whole
 #: What is said where nobody says anything: by connect(2), and where the program does not give a reason.
 NO_ANSWER = ("Connection timed out", "no answer")
 BLOCK_BYTES = 4096
+BITS, SHORTEST_SECONDS = 8, 0.01
+#: A line of a guest's: how long it has been up, and what its NIC has sent and got.
+_NIC = (
+    "echo $(cut -d' ' -f1 /proc/uptime) $(cat /sys/class/net/eth0/statistics/tx_bytes "
+    "/sys/class/net/eth0/statistics/rx_bytes)"
+)
 
 
 def refusal(guest: Guest, service: Endpoint, wait_seconds: int = 5) -> str:
@@ -34,23 +40,32 @@ def _refusal(guest: Guest, service: Endpoint, wait_seconds: int) -> str:
 
 @dataclass(frozen=True)
 class BulkTransfer:
-    """A transfer both ways: bytes sent, bytes that came back, and whether they are the same bytes."""
+    """A transfer both ways: bytes sent, bytes that came back, and whether they are the same bytes.
+
+    `nic_bytes` is how much left the guest's NIC meanwhile and how much came in there, in that many `seconds`.
+    """
 
     sent: int
     returned: int
     intact: bool
+    seconds: float = 0.0
+    nic_bytes: tuple[int, int] = (0, 0)
 
     def __str__(self) -> str:
-        return f"{self.returned} of {self.sent} bytes came back{'' if self.intact else ', not the same'}"
+        came = f"{self.returned} of {self.sent} bytes came back"
+        if self.returned == self.sent:
+            return f"{came}{'' if self.intact else ', not the same'}"
+        there, back = (BITS * each / max(self.seconds, SHORTEST_SECONDS) / 1000 for each in self.nic_bytes)
+        return f"{came} in {self.seconds:.0f} s: {there:.0f} kbit/s left the guest's NIC and {back:.0f} kbit/s came in"
 
 
-def bulk(guest: Guest, service: Endpoint, size_bytes: int, wait_seconds: int = 20) -> BulkTransfer:
+def bulk(guest: Guest, service: Endpoint, size_bytes: int, wait_seconds: int = 20, again: bool = True) -> BulkTransfer:
     """Send `size_bytes` random bytes by TCP to a service that returns them, and compare.
 
     A ping passes on many a host where this stalls. What is not back in time is sent once more with longer patience.
     """
     seen = BulkTransfer(size_bytes, 0, False)
-    for patience_seconds in turns(wait_seconds):
+    for patience_seconds in turns(wait_seconds, again):
         seen = _bulk(guest, service, size_bytes, whole(patience_seconds))
         if seen.returned == seen.sent:
             break
@@ -63,8 +78,16 @@ def _bulk(guest: Guest, service: Endpoint, size_bytes: int, wait_seconds: int) -
     guest.check(make, within_seconds=wait_seconds + 5)
     send = service.called_by(guest.tools.exchange, wait_seconds=wait_seconds)
     ready = family_awaited(service.version, wait_seconds)
-    there_and_back = f"{ready}timeout {wait_seconds} {send} < /tmp/there > /tmp/back"
-    guest.run(there_and_back, within_seconds=2 * wait_seconds + 5)
+    there_and_back = f"{ready}{_NIC}; timeout {wait_seconds} {send} < /tmp/there > /tmp/back; {_NIC}"
+    began, ended = _numbers(guest.run(there_and_back, within_seconds=2 * wait_seconds + 5).text)
     compare = "wc -c < /tmp/back; cmp -s /tmp/there /tmp/back && echo same; rm -f /tmp/there /tmp/back"
     answer = guest.run(compare, within_seconds=wait_seconds + 5).text.split()
-    return BulkTransfer(size_bytes, int(answer[0]), answer[1:] == ["same"])
+    passed = int(ended[1] - began[1]), int(ended[2] - began[2])
+    return BulkTransfer(size_bytes, int(answer[0]), answer[1:] == ["same"], ended[0] - began[0], passed)
+
+
+def _numbers(said: str) -> tuple[list[float], list[float]]:
+    """The time and the bytes of the NIC before and after, nothing where the guest does not tell."""
+    lines = [[float(word) for word in line.split()] for line in said.splitlines() if line[:1].isdigit()]
+    nothing = [0.0, 0.0, 0.0]
+    return (lines[0], lines[-1]) if len(lines) > 1 else (nothing, nothing)

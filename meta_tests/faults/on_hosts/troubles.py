@@ -5,7 +5,7 @@ The letters are those of docs/troubles.md. What stands beside is innocent, and m
 
 import sys
 
-from meta_tests.faults.on_hosts.typed import LEASE, PEER, on_a_host
+from meta_tests.faults.on_hosts.typed import LEASE, PEER, in_background, on_a_host
 from meta_tests.planted import link_program
 
 #: As distributions set it up: it breaks nothing, and stands on most hosts.
@@ -62,6 +62,32 @@ while True:
         asking.sendto(question, ("192.168.77.1", 53))
         asked.sendto(asking.recv(4000), who)
 """
+#: Says the same of every name, but where it passes a name on: then what the LAN's own resolver says.
+ANSWERS_ALL = """
+import socket
+asked = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+asked.bind(("192.168.77.53", 53))
+while True:
+    question, who = asked.recvfrom(2000)
+    asked.sendto(question[:2] + bytes([question[2] | 0x80, 0x80 | {code}]) + question[4:], who)
+"""
+AT_53 = {"at_lan": "ip addr add 192.168.77.53/32 dev lo; sleep 0.2",
+         "mended": "echo nameserver 192.168.77.1 > /etc/resolv.conf"}  # fmt: skip
+OTHER_RESOLVER = "echo nameserver 192.168.77.53 > /etc/resolv.conf"
+#: A name of the LAN's that is not its resolver's, and one that is.
+EXPECT = "printf 'names = [\"build.corp\"]\\n' > /mnt/expect.toml; chmod 644 /mnt/expect.toml;"
+NAMES = ("--expect", "/mnt/expect.toml")
+LOCAL_RESOLVER = in_background("dnsmasq --conf-file=/dev/null --no-daemon --user= --group= --pid-file= --no-resolv "
+                               "--server=192.168.77.1 --listen-address=127.0.0.1 --bind-interfaces")  # fmt: skip
+#: libvirt's network as guests meet it: translated towards the LAN, and let through by a firewall.
+TRANSLATED = f"""{LIBVIRT}
+sysctl -qw net.ipv4.ip_forward=1; echo allow virbr0 >> /etc/qemu/bridge.conf
+nft 'table ip nat {{ chain POSTROUTING {{ type nat hook postrouting priority 100
+  ip saddr 192.168.122.0/24 ip daddr != 192.168.122.0/24 masquerade; }}; }}'
+"""
+LETS_VIRBR0 = FIREWALL.replace("tcp dport 22", 'iifname "virbr0" accept; tcp dport 22')
+IN_VIRBR0 = ("--bridge", "virbr0", "--peer", "198.51.100.1:7007")
+OUTSIDE = "ip addr add 198.51.100.1/32 dev lo"
 FAULTS = (
     # A. What is blamed has acted.
     on_a_host("dns-dropped-beside-a-firewall", DNS, "DNS question .* seen at the guest's NIC and not at br0: .*where "
@@ -99,10 +125,36 @@ FAULTS = (
               "takes .* kernel counted Xfrm", "ip xfrm policy delete", words=PEER, as_root=True,
               typed=f"{BESIDE}ip xfrm policy add dir out src 192.168.77.2/32 dst 0.0.0.0/0 tmpl src 192.168.77.2 dst "
               "203.0.113.9 proto esp mode tunnel"),
+    # E. What a resolver's answer is worth.
+    on_a_host("resolver-refuses-everything", DNS, r"resolver 192\.168\.77\.53 answers REFUSED whatever it is asked "
+              r"\(localhost\)", "put one that does first in /etc/resolv.conf", typed=BESIDE + OTHER_RESOLVER,
+              lan_program=ANSWERS_ALL.format(code=5), **AT_53),
+    on_a_host("name-of-the-hosts-file", DNS, "build.corp is 192.168.77.7 to this host's own programs, by /etc/hosts, "
+              "and NXDOMAIN to its guests", "run a resolver here that reads it", words=NAMES,
+              lan_program=ANSWERS_ALL.format(code=3), at_lan=AT_53["at_lan"],
+              typed=f"{BESIDE}{EXPECT}echo 192.168.77.7 build.corp >> /etc/hosts; {OTHER_RESOLVER}",
+              mended=f"{LOCAL_RESOLVER}; echo nameserver 127.0.0.1 > /etc/resolv.conf; sleep 1"),
     # F. Who serves DHCP, and where.
     on_a_host("no-server-beside-libvirts", (*LEASE, "bridge/lease-dns"), "no DHCP server answers on the LAN behind br0",
               "LAN's DHCP server", typed=BESIDE, stops_dhcp=True, mended="", as_root=True),
     on_a_host("no-server-beside-one-that-hears-all", LEASE, "no DHCP server answers on the LAN behind br0",
               "LAN's DHCP server", typed=BESIDE.replace(" --bind-interfaces", ""), stops_dhcp=True, mended="",
               as_root=True),
+    # G. The host among the others.
+    on_a_host("lease-of-the-hosts-own-address", (*LEASE, "bridge/reachable-ping"), r"guest was leased 192\.168\.77\.2,"
+              r" which is this host's own address on br0: the DHCP server 192\.168\.77\.1 has it",
+              r"take 192\.168\.77\.2 out of the range", typed=BESIDE, mended="",
+              dhcp_options="--dhcp-range=192.168.77.2,192.168.77.2,1h"),
+    # I. Clients less patient than ours.
+    on_a_host("localhost-by-ipv6-alone", ("user/hostfwd-ssh-2222",), "localhost is ::1 on this host, so says "
+              "/etc/hosts, and QEMU forwards ports of IPv4 alone",
+              r"echo '127\.0\.0\.1 localhost' \| sudo tee -a /etc/hosts",
+              typed=f"{BESIDE}echo ::1 localhost > /etc/hosts",
+              mended="echo 127.0.0.1 localhost $(hostname) > /etc/hosts"),
+    # J. Not IPv4, not a bridge of the kernel's.
+    on_a_host("addresses-by-ipv6-alone", DNS, "no default route of IPv4, and fd00:50::1 is asked by IPv6",
+              "have guests ask fd00:50::1, or fec0::3", typed=f"{BESIDE}ip addr flush dev br0; "
+              "ip addr add fd00:50::2/64 dev br0 nodad; ip -6 route add default via fd00:50::1;"
+              "echo nameserver fd00:50::1 > /etc/resolv.conf",
+              mended="ip addr add 192.168.77.2/24 dev br0; echo nameserver 192.168.77.1 > /etc/resolv.conf"),
 )  # fmt: skip

@@ -4,6 +4,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from qemunet_tests.diagnosis.lost_frame import traffic_control
 from qemunet_tests.host import bpf_programs, bridges, nft_ruleset
 from qemunet_tests.host.bridges import BridgePort
 from qemunet_tests.host.files import MACHINE, read_text
@@ -12,12 +13,10 @@ from qemunet_tests.host.nft_ruleset import Ruleset, Stop
 from qemunet_tests.host.obstacle import Obstacle
 from qemunet_tests.isolation.station import Station
 
-#: Queues that throw nothing away unless they are full.
-HARMLESS_QUEUES = ("noqueue", "pfifo_fast", "fq_codel", "fq", "mq", "clsact", "ingress")
-_SENT, _DROPPED = re.compile(r"Sent \d+ bytes (\d+) pkt"), re.compile(r"dropped (\d+)")
 #: As `iptables -vS` prints a chain's policy and its rules.
 _OLD_RULE = re.compile(r"(?P<how>-[PA]) (?P<chain>\S+)(?P<policy> DROP)?(?P<rest>.*?) -c (?P<count>\d+) \d+(?P<end>.*)")
 BROADCAST = "255.255.255.255"
+FORWARDS = "net.ipv4.ip_forward"
 #: What was counted: by rule of nft's (`NftRule.key`), or in words.
 PathCounts = Mapping[tuple[str, str, int] | str, int]
 
@@ -28,10 +27,7 @@ def path_counts(station: Station, links: Sequence[str]) -> PathCounts:
     found: dict[tuple[str, str, int] | str, int] = {}
     found.update((ruleset or Ruleset()).counts.items())
     for link in links:
-        for direction in ("ingress", "egress"):
-            said = station.run(f"tc -s filter show dev {link} {direction}").text
-            found[f"tc {direction} {link}"] = sum(map(int, _SENT.findall(said)))
-        found[f"qdisc {link}"] = sum(map(int, _DROPPED.findall(station.run(f"tc -s qdisc show dev {link} root").text)))
+        found.update(traffic_control.counts(station, link))
     if (read_text(MACHINE, "/proc/thread-self/net/ip_tables_names") or "").split():
         for line in station.run("iptables-legacy -vS").text.splitlines():
             if (rule := _OLD_RULE.match(line)) and (rule["policy"] or re.search(r"-j (DROP|REJECT)", rule["rest"])):
@@ -55,11 +51,15 @@ class FilterOnPath:
 
 @dataclass(frozen=True)
 class PacketOnPath:
-    """A packet on its way through a host, and what was counted there meanwhile, by `path_counts`."""
+    """A packet on its way through a host, and what was counted there meanwhile, by `path_counts`.
+
+    It was lost, or with `slow` many like it were late.
+    """
 
     station: Station
     packet: PacketSeen
     risen: PathCounts
+    slow: bool = False
 
     def at_link(self, link: str, leaving: bool) -> list[FilterOnPath]:
         """What it meets at one interface, coming in or leaving by it."""
@@ -80,7 +80,7 @@ class PacketOnPath:
             return []
         on_the_way = [port for name in ports if (port := found.port(name))]
         # Those of IPv4 know the bridge alone, where they are told of frames at all.
-        seen_as = {"bridge": self.packet.at(ports[0], ports[-1])}
+        seen_as = {"bridge": replace(self.packet.at(ports[0], ports[-1]), bridge=bridge)}
         seen_by_ip = replace(self.packet.at(bridge, bridge), to_this_host=False)
         filters = [
             FilterOnPath(stop.obstacle, stop.certain)
@@ -103,6 +103,18 @@ class PacketOnPath:
         elsewhere = self._sent_elsewhere("prerouting", seen_by_ip) if found.filters_ipv4 else []
         states = [each for port in on_the_way for each in _port(self.station, port, self.packet)]
         return [*states, *narrow, *elsewhere, *older, *filters]
+
+    def routed(self, coming_by: str, leaving_by: str) -> list[FilterOnPath]:
+        """What it meets where this host is a router, from one of its networks to another."""
+        packet = replace(self.packet.at(coming_by, leaving_by), to_this_host=False)
+        found = [
+            FilterOnPath(stop.obstacle, stop.certain)
+            for stop in self._stops(packet)
+            if stop.family in ("ip", "ip6", "inet") and stop.hook in ("prerouting", "forward", "postrouting")
+        ]
+        closed = Obstacle(f"this host passes no packets on ({FORWARDS} is 0)", f"sudo sysctl -w {FORWARDS}=1")
+        shut = [FilterOnPath(closed, True)] if self.station.sysctl(FORWARDS) == "0" else []
+        return [*shut, *self._sent_elsewhere("prerouting", packet), *found, *self._of_old_tables("FORWARD")]
 
     def of_the_host(self, leaving: bool) -> list[FilterOnPath]:
         """What it meets as one of the host's own packets, QEMU's among them."""
@@ -133,20 +145,11 @@ class PacketOnPath:
         ]
 
     def _traffic_control(self, link: str, direction: str) -> list[FilterOnPath]:
-        filters = self.station.run(f"tc filter show dev {link} {direction}").text
-        found = []
-        if filters:
-            actions = ", ".join(re.findall(r"action order \d+: (.*)", filters)) or filters.splitlines()[0]
-            remedy = f"sudo tc filter del dev {link} {direction}"
-            reason = f"a tc {direction} filter on {link}: {' '.join(actions.split())}"
-            found.append(FilterOnPath(Obstacle(reason, remedy), f"tc {direction} {link}" in self.risen))
-        queue = re.match(r"qdisc (\S+)(.*)", self.station.run(f"tc qdisc show dev {link} root").text)
-        dropped = f"qdisc {link}" in self.risen
-        if direction == "egress" and queue and (dropped or queue[1] not in HARMLESS_QUEUES):
-            remedy = f"sudo tc qdisc del dev {link} root"
-            reason = f"the queue {queue[1]} on {link}:{' '.join(queue[2].split())}"
-            found.append(FilterOnPath(Obstacle(reason, remedy), dropped))
-        return found
+        risen = {key: more for key, more in self.risen.items() if isinstance(key, str)}
+        found = [*traffic_control.filters(self.station, link, direction, risen)]
+        if direction == "egress":
+            found += traffic_control.queue(self.station, link, risen, self.slow)
+        return [FilterOnPath(obstacle, acted) for obstacle, acted in found]
 
     def _of_old_tables(self, chain: str) -> list[FilterOnPath]:
         """Rules of iptables-legacy, which nft does not list; only root sees which tables are in use."""
@@ -203,7 +206,8 @@ def _attached(station: Station, link: str, leaving: bool) -> list[FilterOnPath]:
 def _express(station: Station, link: str) -> list[FilterOnPath]:
     if "prog/xdp" not in station.run(f"ip link show dev {link}").text:
         return []
-    return [FilterOnPath(Obstacle(f"an XDP program on {link}", f"sudo ip link set dev {link} xdp off"), False)]
+    whose = f"see whose it is: sudo bpftool net show dev {link}; by hand: sudo ip link set dev {link} xdp off"
+    return [FilterOnPath(Obstacle(f"an XDP program on {link}", whose), False)]
 
 
 def _by_tcx(station: Station, link: str, leaving: bool) -> list[FilterOnPath]:

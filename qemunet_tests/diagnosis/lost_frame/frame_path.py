@@ -7,7 +7,7 @@ from pathlib import Path
 from qemunet_tests.deadline import Deadline
 from qemunet_tests.diagnosis.lost_frame.filters_on_path import PathCounts, more_than, path_counts
 from qemunet_tests.diagnosis.lost_frame.kernel_counters import Drop, counters, risen
-from qemunet_tests.diagnosis.lost_frame.probes import Exchange
+from qemunet_tests.diagnosis.lost_frame.probes import Exchange, asks_still
 from qemunet_tests.guest.guest import Guest
 from qemunet_tests.host.files import MACHINE, read_text
 from qemunet_tests.isolation.station import Station
@@ -15,6 +15,10 @@ from qemunet_tests.observe.capture import Capture, Captures, GuestCapture, Packe
 
 #: What is under way when the asking ends gets to the next place a moment later, on a busy machine not at once.
 SETTLING_SECONDS = 1.0
+#: So long a guest asks that is told to.
+ASKING_SECONDS = 12.0
+#: Of so many questions or answers at one place one would have come to the next, and those before the last had time to.
+NO_CHANCE = 3
 #: Something else that comes in just then hides that no answer does: the next time may be quieter.
 QUIET_ATTEMPTS = 3
 #: QEMU before 8.0 writes the virtio header in front of a frame: then its source is found there.
@@ -68,6 +72,14 @@ class FramePath:
         return None
 
     @property
+    def plain(self) -> bool:
+        """Whether one place has seen so many that the next would have seen some, were it by chance that none came."""
+        if self.gap is None:
+            return False
+        before, _, of_answer = self.gap
+        return (self.answered if of_answer else self.asked)[self.places.index(before)] >= NO_CHANCE
+
+    @property
     def unanswered(self) -> bool:
         """Whether the question left at the last place, and no answer came in there."""
         return all(self.asked) and not any(self.answered) and (self.silent or not self.unheard)
@@ -96,7 +108,7 @@ def follow(
                 path = _counted(exchange, guest, links, captures.unheard)
         else:
             exchange.provoke()
-            path = _settled(lambda: _heard(exchange, captures, links, off_path), guest)
+            path = _watched(exchange, guest, lambda: _heard(exchange, captures, links, off_path))
     return replace(
         path,
         dropped=risen(before, counters(station, links)),
@@ -104,12 +116,26 @@ def follow(
     )
 
 
+def _watched(exchange: Exchange, guest: Guest, look: Callable[[], FramePath]) -> FramePath:
+    """What became of a question, as soon as that is plain, and at the latest when nothing more is under way."""
+    seen: list[FramePath] = []
+
+    def told() -> bool:
+        seen[:] = [look()]
+        return seen[0].complete or seen[0].plain or not asks_still(guest)
+
+    if exchange.beside:
+        asking = Deadline(guest.pace.seconds(ASKING_SECONDS), "a guest to ask")
+        asking.sees(told, interval_seconds=0.1)
+    return seen[0] if seen and (seen[0].complete or seen[0].plain) else _settled(look, guest)
+
+
 def _settled(look: Callable[[], FramePath], guest: Guest) -> FramePath:
     seen: list[FramePath] = []
 
     def without_gap() -> bool:
         seen[:] = [look()]
-        return seen[0].gap is None
+        return seen[0].gap is None or seen[0].plain
 
     arriving = Deadline(guest.pace.seconds(SETTLING_SECONDS), "what was under way")
     arriving.sees(without_gap, interval_seconds=0.05)
@@ -151,8 +177,8 @@ def _counted(exchange: Exchange, guest: Guest, links: Sequence[str], unheard: Se
         questions = _matching(wire, exchange.asks)
         answers = len(_matching(wire, exchange.answers))
         more = [(now[0] - then[0], now[1] - then[1]) for then, now in zip(before, map(_counters, links), strict=True)]
-        # A host's own bridge takes in what is meant for the host.
-        passed = [each[0] if number == 0 or exchange.to_host else each[1] for number, each in enumerate(more)]
+        # A host's own bridge takes in what is meant for the host, or what that passes on.
+        passed = [each[0 if number == 0 or _is_bridge(links[number]) else 1] for number, each in enumerate(more)]
         back = more[-1][1 if exchange.to_host else 0] if more else 0
         return FramePath(
             exchange,
@@ -166,13 +192,17 @@ def _counted(exchange: Exchange, guest: Guest, links: Sequence[str], unheard: Se
             silent=bool(more) and back <= _arrived(guest, wire, links),
         )
 
-    return _settled(look, guest)
+    return _watched(exchange, guest, look)
 
 
 def _arrived(guest: Guest, wire: GuestCapture, links: Sequence[str]) -> int:
     """How many frames came to the guest that neither it nor its host had sent."""
     own = {bytes.fromhex(mac.replace(":", "")) for mac in (guest.macs[0], *map(_mac, links))}
     return sum(own.isdisjoint(frame[place] for place in SOURCES) for frame in wire.frames())
+
+
+def _is_bridge(link: str) -> bool:
+    return Path("/sys/class/net", link, "bridge").is_dir()
 
 
 def _mac(link: str) -> str:

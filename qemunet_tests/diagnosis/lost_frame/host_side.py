@@ -1,9 +1,14 @@
 """Causes on the host: its bridge, its uplink, its settings."""
 
 from qemunet_tests.diagnosis.failure import Failure
+from qemunet_tests.host import nft_ruleset
 from qemunet_tests.host.bridges import BridgePort, HostBridge
+from qemunet_tests.host.dhcp_servers import listeners
 from qemunet_tests.host.guest_macs import guests_with
+from qemunet_tests.host.nft_match import PacketSeen
+from qemunet_tests.host.nft_ruleset import Ruleset
 from qemunet_tests.host.obstacle import Obstacle
+from qemunet_tests.network.host_target import ANYWHERE, addresses
 from qemunet_tests.observe.bridge import bridge_of, places_of_mac, ports_of_mac
 from qemunet_tests.observe.process import tap_of
 
@@ -23,10 +28,19 @@ def bridge_down(failure: Failure) -> Obstacle | None:
 
 
 def no_uplink(failure: Failure) -> Obstacle | None:
-    """A bridge that connects guests only with one another."""
+    """A bridge that connects guests only with one another, and is no network of this host's own either."""
     bridge = _bridge(failure)
     if bridge is None or bridge.uplinks:
         return None
+    own, ask = [str(each.ip) for each in addresses(failure.target.host, bridge.name)], failure.target.host.ask
+    if any(server.link == bridge.name or server.address in own for server in listeners(ask)):
+        return None
+    ruleset = nft_ruleset.read(ask) or Ruleset()
+    if any(ruleset.masquerading(PacketSeen("tcp", each, ANYWHERE[0])) for each in own):
+        return Obstacle(
+            f"this host translates what comes from {bridge.name}, and serves no DHCP there",
+            "start what made the bridge, such as: sudo virsh net-start default",
+        )
     return Obstacle(
         f"the bridge {bridge.name} has no uplink: only guests are plugged into it",
         f"sudo ip link set INTERFACE master {bridge.name}, with the interface that leads to the LAN",
@@ -36,7 +50,9 @@ def no_uplink(failure: Failure) -> Obstacle | None:
 def uplink_dead(failure: Failure) -> Obstacle | None:
     """An uplink that is down, without carrier, or kept from forwarding."""
     bridge = _bridge(failure)
-    if bridge is None or any(port.up and port.carrier and port.state == "forwarding" for port in bridge.uplinks):
+    if bridge is None or not bridge.uplinks:
+        return None
+    if any(port.up and port.carrier and port.state == "forwarding" for port in bridge.uplinks):
         return None
     port = bridge.uplinks[0]
     if not port.up:

@@ -1,35 +1,16 @@
 """Causes beyond the host: servers that do not answer, and other machines of a bridged guest's LAN."""
 
+from ipaddress import ip_address
+
 from qemunet_tests.diagnosis.failure import Failure
-from qemunet_tests.host import resolver
+from qemunet_tests.guest.guest import Guest
+from qemunet_tests.host.files import MACHINE, read_text
 from qemunet_tests.host.obstacle import Obstacle
-from qemunet_tests.host.route_lookup import next_hop
+from qemunet_tests.host.route_lookup import Neighbour, next_hop
+from qemunet_tests.network.host_target import own_addresses
 from qemunet_tests.network.target import Endpoint
-from qemunet_tests.observe.arp import owners
-from qemunet_tests.observe.dns import host_answers
+from qemunet_tests.observe.arp import answers_who, owners
 from qemunet_tests.observe.lease import lease
-
-
-def no_resolver(_: Failure) -> Obstacle | None:
-    """libslirp then asks whatever may be on the loopback."""
-    if resolver.read().used:
-        return None
-    return Obstacle(
-        "/etc/resolv.conf names no IPv4 nameserver, and libslirp uses no other",
-        "echo 'nameserver ADDRESS' | sudo tee -a /etc/resolv.conf, with the address of one that answers by IPv4",
-    )
-
-
-def resolver_silent(failure: Failure) -> Obstacle | None:
-    """libslirp asks the first IPv4 nameserver and no other, dead or not."""
-    found = resolver.read()
-    if found.used is None or host_answers(failure.target.host, found.used, failure.target.names[0]):
-        return None
-    rest = ", and libslirp asks no other" if len(found.ipv4) > 1 else ""
-    return Obstacle(
-        f"the resolver {found.used}, the first in /etc/resolv.conf, does not answer{rest}",
-        "start it, or put a resolver that answers first in /etc/resolv.conf",
-    )
 
 
 def outside_unreachable(failure: Failure) -> Obstacle | None:
@@ -50,6 +31,8 @@ def _unreachable(failure: Failure, service: Endpoint) -> Obstacle | None:
     except OSError as error:
         reason = f"the host itself does not reach {service.address} ({error.strerror or error})"
         hop = next_hop(failure.target.host.ask, service.address)
+        if hop and hop.failed and (kept_out := _host_not_admitted(failure, hop)):
+            return kept_out
         if hop and hop.failed:
             nobody = f"{reason}: nobody on {hop.link} answers {_asking(hop.address)} for {hop.address}"
             return Obstacle(nobody, f"see whether {hop.address} is there and running")
@@ -60,6 +43,24 @@ def _unreachable(failure: Failure, service: Endpoint) -> Obstacle | None:
                 "look at both: sudo nft list ruleset",
             )
         return Obstacle(reason, "mend the host's own route and its router first")
+    return None
+
+
+def _host_not_admitted(failure: Failure, hop: Neighbour) -> Obstacle | None:
+    """A bridge has a MAC address of its own, and a switch may admit that of the card in it alone."""
+    bridge = failure.bridge(hop.link)
+    own = read_text(MACHINE, f"/sys/class/net/{hop.link}/address")
+    for port in bridge.uplinks if bridge and own and ":" not in hop.address else ():
+        card = read_text(MACHINE, f"/sys/class/net/{port.name}/address")
+        if not card or not own or card == own or not answers_who(failure.target.host, port.name, card, hop.address):
+            continue
+        if answers_who(failure.target.host, port.name, own, hop.address):
+            continue
+        return Obstacle(
+            f"what is behind {port.name} admits no other MAC address than {port.name}'s own, {card}: {hop.address} "
+            f"answers ARP asked from that address, and does not from {own}, which {hop.link} has given this host",
+            f"sudo ip link set {hop.link} address {card}, or have the (virtual) switch's port admit {own} and guests",
+        )
     return None
 
 
@@ -89,15 +90,48 @@ def other_dhcp_server(failure: Failure) -> Obstacle | None:
     )
 
 
+def leased_hosts_address(failure: Failure) -> Obstacle | None:
+    """A DHCP server that gives away what this host has by hand: both then talk to themselves."""
+    got = lease(failure.guest, within_seconds=0.0) if failure.guest and failure.on_lan else None
+    link = own_addresses(failure.target.host).get(got.address) if got else None
+    if got is None or link is None:
+        return None
+    return Obstacle(
+        f"the guest was leased {got.address}, which is this host's own address on {link}: the DHCP server {got.server} "
+        "has it among those that it gives away",
+        f"take {got.address} out of the range of {got.server}, or tell it that it is this host's",
+    )
+
+
 def address_taken(failure: Failure) -> Obstacle | None:
     """A machine that was given the address by hand, where the server gives it away as well."""
     got = lease(failure.guest, within_seconds=0.0) if failure.guest and failure.on_lan else None
     others = owners(failure.guest, got.address) if failure.guest and got else []
-    if got is None or not others:
+    if got is None or not others or failure.guest is None:
         return None
+    if proxy := _answers_for_others(failure, failure.guest, got.address, others):
+        return proxy
     return Obstacle(
         f"somebody else on the LAN has {got.address}, which the guest was leased: {', '.join(others)}",
         f"find that machine and give it another address, or take {got.address} out of the DHCP server's range",
+    )
+
+
+def _answers_for_others(failure: Failure, guest: Guest, address: str, macs: list[str]) -> Obstacle | None:
+    """Somebody who has not that address alone: he answers for addresses that he knows a way to."""
+    beside = [str(ip_address(int(ip_address(address)) ^ bit)) for bit in (1, 2, 4)]
+    known = own_addresses(failure.target.host)
+    asked = {each: owners(guest, each) for each in beside if each not in known}
+    mac = next((mac for mac in macs if sum(mac in found for found in asked.values()) > 1), None)
+    if mac is None:
+        return None
+    also = " and ".join(each for each, found in asked.items() if mac in found)
+    ours = mac == read_text(MACHINE, f"/sys/class/net/{failure.target.bridge}/address")
+    who, link = ("this host", failure.target.bridge) if ours else (f"the machine {mac}", "INTERFACE")
+    return Obstacle(
+        f"{who} answers ARP for {address}, which the guest was leased, and for {also} as well: it answers for whomever "
+        "it knows a way to (proxy ARP), and clients that ask whether an address is free (RFC 5227) decline the lease",
+        f"{'' if ours else 'on that machine: '}sudo sysctl -w net.ipv4.conf.{link}.proxy_arp=0, or mend its routes",
     )
 
 

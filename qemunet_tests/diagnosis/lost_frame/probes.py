@@ -10,11 +10,12 @@ from dataclasses import dataclass
 from qemunet_tests.deadline import Deadline
 from qemunet_tests.guest.guest import Guest
 from qemunet_tests.host.nft_match import PacketSeen
+from qemunet_tests.host.resolver_query import IDENTIFIER_BYTES, question
 from qemunet_tests.isolation.station import Station
 from qemunet_tests.network.target import Endpoint
 from qemunet_tests.observe.capture import ARP, ICMP, TCP, UDP, GuestCapture, Packet
 from qemunet_tests.observe.dhcp import DHCP_COOKIE
-from qemunet_tests.observe.dns import ask_in
+from qemunet_tests.observe.dns import PORT
 from qemunet_tests.observe.icmp import FULL_SIZE_BYTES, ping
 from qemunet_tests.observe.lease import lease
 from qemunet_tests.timeouts import crowding, whole
@@ -28,6 +29,8 @@ _HEADERS_BYTES = 28
 _SYN_BYTES = 60
 #: The least that a DHCP request with its headers is (RFC 951): options make it longer.
 _REQUEST_BYTES = 328
+#: Is there in a guest that has asked.
+ASKED = "/tmp/asked"
 SYN, SYN_ACK, RESET = 0x02, 0x12, 0x04
 
 
@@ -36,7 +39,8 @@ class Exchange:
     """`question` and `answer` name it for people. `inward` questions are put to the guest, others by it.
 
     `to_host` is what the host itself should answer. `address` is whose answer is wanted, where it is one's alone.
-    `asked` and `answered` are what a packet filter knows of the two.
+    `asked` and `answered` are what a packet filter knows of the two. Who is told to `provoke` has asked when that
+    returns, or goes on asking `beside`.
     """
 
     question: str
@@ -49,9 +53,10 @@ class Exchange:
     inward: bool = False
     to_host: bool = False
     address: str = ""
+    beside: bool = False
 
 
-def dhcp(guest: Guest) -> Exchange:
+def dhcp(guest: Guest, to_host: bool = False) -> Exchange:
     """The guest's own client goes on asking; where it does not, a one-time client whose lease nobody uses."""
     mac = bytes.fromhex(guest.macs[0].replace(":", ""))
 
@@ -76,6 +81,7 @@ def dhcp(guest: Guest) -> Exchange:
         PacketSeen("udp", "0.0.0.0", "255.255.255.255", 68, 67, size_bytes=_REQUEST_BYTES),
         # To whom an offer is addressed depends on the client.
         PacketSeen("udp", None, None, 67, 68, state=None),
+        to_host=to_host,
     )
 
 
@@ -84,19 +90,30 @@ def _patience(seconds: int) -> int:
     return whole(seconds * crowding())
 
 
+def _ask_beside(guest: Guest, command: str) -> None:
+    """Have a guest ask, and go on: what is plain before it has asked all it will need not be waited for."""
+    guest.check(f"rm -f {ASKED}; ( {command}; touch {ASKED} ) >/dev/null 2>&1 </dev/null &")
+
+
+def asks_still(guest: Guest) -> bool:
+    """Whether a guest has not yet put all that it was last told to ask beside."""
+    return not guest.run(f"test -e {ASKED}").succeeded
+
+
 def arp(guest: Guest, address: str, to_host: bool = False) -> Exchange:
     """Who on the LAN has an address?"""
     return Exchange(
         f"ARP request for {address}",
         "ARP reply",
-        lambda: guest.run(
-            guest.tools.who_has.format(wait_seconds=_patience(3), interface="eth0", address=address), within_seconds=6
+        lambda: _ask_beside(
+            guest, guest.tools.who_has.format(wait_seconds=_patience(3), interface="eth0", address=address)
         ),
         lambda packet: packet.kind == ARP and packet.first == 1 and packet.target == address,
         lambda packet: packet.kind == ARP and packet.first == 2 and packet.source == address,
         PacketSeen("arp", kind="request", state=None),
         PacketSeen("arp", kind="reply", state=None),
         to_host=to_host,
+        beside=True,
     )
 
 
@@ -110,7 +127,7 @@ def tcp(guest: Guest, service: Endpoint, seen_as: str | None = None) -> Exchange
     return Exchange(
         f"TCP connection to {service}",
         "SYN-ACK",
-        lambda: guest.run(service.called_by(connect, own_port=own_port, wait_seconds=_patience(3)), within_seconds=6),
+        lambda: _ask_beside(guest, service.called_by(connect, own_port=own_port, wait_seconds=_patience(4))),
         lambda packet: (
             (packet.kind, packet.second) == (TCP, port)
             and packet.target in addresses
@@ -125,6 +142,7 @@ def tcp(guest: Guest, service: Endpoint, seen_as: str | None = None) -> Exchange
         ),
         asked := PacketSeen("tcp", None, service.address, None, port, size_bytes=_SYN_BYTES),
         asked.answer(),
+        beside=True,
     )
 
 
@@ -135,7 +153,7 @@ def udp(guest: Guest, service: Endpoint) -> Exchange:
     return Exchange(
         f"UDP datagram to {service}",
         "answer",
-        lambda: guest.run(send, within_seconds=6),
+        lambda: _ask_beside(guest, f"{send}; {send}; {send}"),
         lambda packet: (
             (packet.kind, packet.target, packet.second) == (UDP, service.address, service.port)
             and word.encode() in packet.payload
@@ -148,6 +166,7 @@ def udp(guest: Guest, service: Endpoint) -> Exchange:
             "udp", None, service.address, None, service.port, size_bytes=_HEADERS_BYTES + len(word) + 1
         ),
         asked.answer(),
+        beside=True,
     )
 
 
@@ -162,11 +181,11 @@ def echo(guest: Guest, address: str, size_bytes: int = 56, to_host: bool = False
     return Exchange(
         f"{'full-size ' if large else ''}echo request to {address}",
         "echo reply",
-        lambda: guest.run(
+        lambda: _ask_beside(
+            guest,
             guest.tools.ping.format(
-                count=2, interval_seconds=1, wait_seconds=_patience(1), size_bytes=size_bytes, address=address
+                count=3, interval_seconds=1, wait_seconds=_patience(1), size_bytes=size_bytes, address=address
             ),
-            within_seconds=6,
         ),
         lambda packet: _is_echo(packet, 8, size_bytes) and packet.target == address,
         lambda packet: _is_echo(packet, 0, size_bytes) and packet.source == address,
@@ -174,6 +193,7 @@ def echo(guest: Guest, address: str, size_bytes: int = 56, to_host: bool = False
         asked.answer("echo-reply"),
         to_host=to_host,
         address=address,
+        beside=True,
     )
 
 
@@ -200,12 +220,19 @@ def dns(guest: Guest, name: str, server: str, relayed_to: str | None = None) -> 
     # A spelling of its own, which resolvers repeat, tells it from everybody else's question.
     spelled = "".join(secrets.choice((letter.upper(), letter.lower())) for letter in name)
     words = b"".join(bytes([len(label)]) + label.encode() for label in spelled.split("."))
+    send = f"{Endpoint(server, PORT).called_by(guest.tools.send_udp, wait_seconds=_patience(2))} </tmp/question"
+
+    def ask() -> None:
+        guest.put("/tmp/question", question(spelled, secrets.token_bytes(IDENTIFIER_BYTES)))
+        _ask_beside(guest, f"{send}; {send}; {send}")
+
     return Exchange(
         f"DNS question for {name}",
         "DNS answer",
-        lambda: ask_in(guest, server, spelled, wait_seconds=3),
+        ask,
         lambda packet: (packet.kind, packet.second) == (UDP, 53) and words in packet.payload,
         lambda packet: (packet.kind, packet.first) == (UDP, 53) and words in packet.payload,
         asked := PacketSeen("udp", None, relayed_to or server, None, 53, size_bytes=_HEADERS_BYTES + 17 + len(words)),
         asked.answer(),
+        beside=True,
     )

@@ -48,10 +48,13 @@ def _followed(failure: Failure, _: int) -> FramePath | None:
 
 
 def _asked(failure: Failure, guest: Guest, exchange: Exchange, links: list[str], off_path: list[str]) -> FramePath:
-    """Twice, because a single question may get lost, and nothing be wrong; a DHCP client asks several times itself."""
+    """Twice, because a single question may get lost, and nothing be wrong; a DHCP client asks several times itself.
+
+    Where several were lost at one place, they were lost there.
+    """
     ask = functools.partial(follow, exchange, guest, failure.bench.station, links, off_path, countable=failure.on_lan)
     first = ask()
-    return first if first.complete or exchange.question == probes.DHCP else ask()
+    return first if first.complete or first.plain or exchange.question == probes.DHCP else ask()
 
 
 def _runs(guest: Guest) -> bool:
@@ -62,24 +65,34 @@ def _over_the_lan(failure: Failure, guest: Guest) -> Iterator[tuple[Exchange, li
     tap, bridge = tap_of(guest), failure.target.bridge
     if tap is None:
         return
-    outside, inside = [tap, *_uplinks(failure)], [tap, bridge]
+    uplinks, inside = _uplinks(failure), [tap, bridge]
     got = lease(guest, within_seconds=0.0)
     if got is None:
-        yield probes.dhcp(guest), outside, [bridge]
+        # Without an uplink it is this host that serves the network, as libvirt has it.
+        yield (
+            probes.dhcp(guest, to_host=not uplinks),
+            [tap, *uplinks] if uplinks else inside,
+            [bridge] if uplinks else [],
+        )
         return
     # Whom a guest asks for a machine's MAC by IPv6, and whether it asks at all, is not followed.
     known = [each for name in ("neighbour_echo", "far_echo") if (each := _known(failure, name))]
     services = [each for each in known if each.version == 4]
-    for service in services[:1]:
+    outside = [tap, *uplinks]
+    if not uplinks:
+        link = link_to(failure.bench.station.ask, services[0].address, 0) if services else None
+        outside = [*inside, *([link] if link and link != bridge else [])]
+    for service in services[:1] if uplinks else []:
         yield probes.arp(guest, service.address), outside, []
     for service in services:
         yield probes.tcp(guest, service), outside, []
         yield probes.echo(guest, service.address), outside, []
         yield probes.echo(guest, service.address, FULL_SIZE_BYTES), outside, []
     if not services and got.gateway:
-        yield probes.arp(guest, got.gateway), outside, []
-        yield probes.echo(guest, got.gateway), outside, []
-        yield probes.echo(guest, got.gateway, FULL_SIZE_BYTES), outside, []
+        to_host = not uplinks
+        yield probes.arp(guest, got.gateway, to_host), outside, []
+        yield probes.echo(guest, got.gateway, to_host=to_host), outside, []
+        yield probes.echo(guest, got.gateway, FULL_SIZE_BYTES, to_host), outside, []
     caller = _known(failure, "caller")
     if caller and caller is failure.target.host:
         yield probes.arp(guest, failure.target.caller_address, to_host=True), inside, []

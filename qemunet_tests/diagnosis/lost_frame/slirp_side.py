@@ -3,11 +3,13 @@
 import socket
 
 from qemunet_tests.diagnosis.failure import Failure
-from qemunet_tests.host import nft_ruleset
+from qemunet_tests.host import localhost, nft_ruleset
 from qemunet_tests.host.icmp import GATE, gate_opens
+from qemunet_tests.host.localhost import PATH as HOSTS_FILE
 from qemunet_tests.host.nft_match import PacketSeen
 from qemunet_tests.host.nft_ruleset import Ruleset, stops
 from qemunet_tests.host.obstacle import Obstacle
+from qemunet_tests.observe.host_names import known_to_programs
 from qemunet_tests.observe.icmp import expiry_is_told, ping
 from qemunet_tests.observe.process import listening_sockets
 from qemunet_tests.timeouts import turns, whole
@@ -19,6 +21,19 @@ def loopback_down(failure: Failure) -> Obstacle | None:
     if link and link["state"] == "up":
         return None
     return Obstacle("the loopback interface of the host, which 10.0.2.2 stands for, is down", "sudo ip link set lo up")
+
+
+def localhost_elsewhere(failure: Failure) -> Obstacle | None:
+    """What is forwarded without an address is forwarded at those of IPv4; programs of the host say `localhost`."""
+    found = known_to_programs(failure.target.host, "localhost", "ahosts")
+    if not found or any(":" not in each for each in found):
+        return None
+    by = f"so says {HOSTS_FILE}" if localhost.addresses() else f"as those say whom {HOSTS_FILE} leaves it to"
+    return Obstacle(
+        f"localhost is {' and '.join(found)} on this host, {by}, and QEMU forwards ports of IPv4 alone: who calls "
+        "localhost is refused",
+        f"echo '127.0.0.1 localhost' | sudo tee -a {HOSTS_FILE}; until then say 127.0.0.1",
+    )
 
 
 def own_name_unknown(failure: Failure) -> Obstacle | None:

@@ -89,7 +89,7 @@ def hidden(failure: Failure) -> Obstacle | None:
         return None
     return Obstacle(
         f"no answer to the {path.exchange.question} was seen at {path.places[-1]}, where {found[0].reason} decides "
-        "about what comes in before anybody can listen",
+        "about what comes in before anybody can listen: whether it took the answer cannot be told",
         found[0].remedy,
         lost=_beyond(path),
     )
@@ -178,12 +178,21 @@ def _standing_between(
     on_the_host = [place for place in (before, after) if place != path.places[-1 if path.exchange.inward else 0]]
     if before in on_the_host:
         yield from way.at_link(before, leaving=False)
-    if failure.on_lan and len(on_the_host) == 2:
+    if failure.on_lan and _is_routed(failure, on_the_host):
+        yield from way.routed(before, after)
+    elif failure.on_lan and len(on_the_host) == 2:
         yield from way.within_bridge(failure.target.bridge, tuple(on_the_host), path.largest_bytes)
     if not failure.on_lan:
         yield from way.of_the_host(leaving=not of_answer)
     if after in on_the_host:
         yield from way.at_link(after, leaving=True)
+
+
+def _is_routed(failure: Failure, places: list[str]) -> bool:
+    """Whether a bridge's network is this host's own, and the other place is in another."""
+    bridge = failure.bridge()
+    others = [each for each in places if each != failure.target.bridge]
+    return bool(bridge and len(places) == 2 and len(others) == 1 and not bridge.port(others[0]))
 
 
 def _link_of(before: str, after: str) -> str:

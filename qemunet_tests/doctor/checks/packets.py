@@ -108,7 +108,7 @@ def _of_frames(facts: HostFacts, ruleset: Ruleset) -> Iterator[tuple[Obstacle, s
         yield from _with_another_source(facts, ruleset, bridge)
 
 
-def _with_another_source(facts: Facts, ruleset: Ruleset, bridge: HostBridge) -> Iterator[tuple[Obstacle, str]]:
+def _with_another_source(facts: HostFacts, ruleset: Ruleset, bridge: HostBridge) -> Iterator[tuple[Obstacle, str]]:
     """Masquerading that was meant for what this host passes on, and is done to frames within a bridge as well."""
     for own in facts.packets.addresses.get(bridge.name, ()) if facts.packets else ():
         frame = PacketSeen("tcp", str(own.network.broadcast_address - 1), OUTSIDE, leaving_by=bridge.name)

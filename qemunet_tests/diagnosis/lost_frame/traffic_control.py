@@ -1,0 +1,90 @@
+"""Filters and queues at one interface, and what they count. Sources: tc(8), tc-actions(8), tc-stats(8)."""
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from qemunet_tests.host.obstacle import Obstacle
+from qemunet_tests.isolation.station import Station
+
+#: Queues that throw nothing away unless they are full.
+HARMLESS_QUEUES = ("noqueue", "pfifo_fast", "fq_codel", "fq", "mq", "clsact", "ingress")
+_FILTER = re.compile(r"^filter (?:parent \S+ )?protocol (?P<protocol>\S+) pref (?P<pref>\d+) ", re.MULTILINE)
+_ACTION = re.compile(
+    r"^\s*action order \d+:(?P<words>[^\n]*)(?P<rest>.*?)(?=^\s*action order|^filter |\Z)", re.M | re.S
+)
+_COUNTED = re.compile(r"Sent \d+ bytes (?P<sent>\d+) pkt \(dropped (?P<dropped>\d+), overlimits (?P<over>\d+)")
+#: What takes a packet away from where it was going, and counts none as dropped.
+_TAKES_AWAY = "Redirect"
+
+
+@dataclass(frozen=True)
+class FilterAction:
+    """What a filter does with the packets it is about, and how many it has kept from going on."""
+
+    words: str
+    protocol: str
+    preference: str
+    stopped: int
+
+    def remedy(self, link: str, direction: str) -> str:
+        """What takes the filter away."""
+        return f"sudo tc filter del dev {link} {direction} protocol {self.protocol} pref {self.preference}"
+
+
+def actions(said: str) -> Iterator[FilterAction]:
+    """Every action in what `tc -s filter show` says."""
+    for one in re.split(r"^(?=filter )", said, flags=re.MULTILINE):
+        about = _FILTER.match(one)
+        if about is None:
+            continue
+        for action in _ACTION.finditer(one):
+            words, counted = " ".join(action["words"].split()), _COUNTED.search(action["rest"])
+            stopped = int(counted["sent" if _TAKES_AWAY in words else "dropped"]) if counted else 0
+            yield FilterAction(words, about["protocol"], about["pref"], stopped)
+
+
+def counts(station: Station, link: str) -> Iterator[tuple[str, int]]:
+    """How much each filter and queue of a link has stopped so far, and how often a queue held a packet back."""
+    for direction in ("ingress", "egress"):
+        for each in actions(station.run(f"tc -s filter show dev {link} {direction}").text):
+            yield _key(link, direction, each), each.stopped
+    queues = [_COUNTED.search(one) for one in station.run(f"tc -s qdisc show dev {link}").text.split("qdisc ")[1:]]
+    yield dropped_by(link), sum(int(each["dropped"]) for each in queues if each)
+    yield held_back_by(link), sum(int(each["over"]) for each in queues if each)
+
+
+def dropped_by(link: str) -> str:
+    return f"qdisc {link} dropped"
+
+
+def held_back_by(link: str) -> str:
+    return f"qdisc {link} held back"
+
+
+def _key(link: str, direction: str, action: FilterAction) -> str:
+    return f"tc {direction} {link} {action.preference}: {action.words}"
+
+
+def filters(station: Station, link: str, direction: str, risen: Mapping[str, int]) -> Iterator[tuple[Obstacle, bool]]:
+    """What stands at a link in one direction, each with whether it is what has just stopped packets."""
+    said = station.run(f"tc -s filter show dev {link} {direction}").text
+    found = list(actions(said))
+    for each in found:
+        reason = f"a tc {direction} filter on {link}: {each.words}"
+        yield Obstacle(reason, each.remedy(link, direction)), _key(link, direction, each) in risen
+    if said and not found:
+        reason = f"a tc {direction} filter on {link}: {' '.join(said.splitlines()[0].split())}"
+        yield Obstacle(reason, f"sudo tc filter del dev {link} {direction}"), False
+
+
+def queue(station: Station, link: str, risen: Mapping[str, int], slow: bool) -> Iterator[tuple[Obstacle, bool]]:
+    """The queue of what leaves a link, if it has dropped something, or where all is only `slow` held something back."""
+    found = re.match(r"qdisc (\S+)(.*)", station.run(f"tc qdisc show dev {link} root").text)
+    lost, held = risen.get(dropped_by(link), 0), risen.get(held_back_by(link), 0) if slow else 0
+    if not found or not (lost or held or found[1] not in HARMLESS_QUEUES):
+        return
+    numbers = (f"dropped {lost}" if lost else "", f"held back {held}" if held else "")
+    counted = f", which {' and '.join(filter(None, numbers))} packets" if lost or held else ""
+    reason = f"the queue {found[1]} on {link}:{' '.join(found[2].split())}{counted}"
+    yield Obstacle(reason, f"sudo tc qdisc del dev {link} root"), bool(lost or held)

@@ -1,0 +1,72 @@
+"""Causes why names are not resolved, although the guest, QEMU and the way between are in order."""
+
+from qemunet_tests.diagnosis.failure import Failure
+from qemunet_tests.host import resolver
+from qemunet_tests.host.localhost import PATH as HOSTS_FILE
+from qemunet_tests.host.obstacle import Obstacle
+from qemunet_tests.observe.dns import ask_from, host_answers, refusals, used_by_qemu
+from qemunet_tests.observe.host_names import known_otherwise
+
+_PUT_FIRST = "in /etc/resolv.conf, of which libslirp asks the first alone"
+
+
+def no_resolver(failure: Failure) -> Obstacle | None:
+    """libslirp then asks whatever may be on the loopback."""
+    found = resolver.read()
+    if found.used:
+        return None
+    reason = "/etc/resolv.conf names no IPv4 nameserver, and libslirp uses no other"
+    if found.ipv6 and not failure.bench.station.ask(["ip", "-4", "route", "show", "default"]).text:
+        return Obstacle(
+            f"{reason}: this host has no default route of IPv4, and {found.ipv6[0]} is asked by IPv6",
+            f"have guests ask {found.ipv6[0]}, or fec0::3, which libslirp passes on to it",
+        )
+    return Obstacle(
+        reason, "echo 'nameserver ADDRESS' | sudo tee -a /etc/resolv.conf, with the address of one that answers by IPv4"
+    )
+
+
+def silent(failure: Failure) -> Obstacle | None:
+    """libslirp asks the first IPv4 nameserver and no other, dead or not."""
+    found = resolver.read()
+    if found.used is None or host_answers(failure.target.host, found.used, failure.target.names[0]):
+        return None
+    rest = ", and libslirp asks no other" if len(found.ipv4) > 1 else ""
+    return Obstacle(
+        f"the resolver {found.used}, the first in /etc/resolv.conf, does not answer{rest}",
+        "start it, or put a resolver that answers first in /etc/resolv.conf",
+    )
+
+
+def refuses(failure: Failure) -> Obstacle | None:
+    """A resolver that is there and says that it will not answer, or cannot: guests are told so, as the host is."""
+    server, target = used_by_qemu(), failure.target
+    refused = refusals(target.host, server, target.names, target.expected_names)
+    if not refused:
+        return None
+    name, code = next(iter(refused.items()))
+    whatever = f"whatever it is asked ({', '.join(refused)})" if len(refused) == len(target.names) else f"for {name}"
+    others = resolver.read().ipv4[1:]
+    answers = ((each, ask_from(target.host, each, name)) for each in others)
+    better = next((each for each, said in answers if said and (said.addresses or said.code == "NXDOMAIN")), None)
+    instead = f"put {better} first" if better else "put one that does first"
+    return Obstacle(
+        f"the resolver {server} answers {code} {whatever}: it does not serve this host, or whom it asks in turn is out "
+        "of order",
+        f"{instead} {_PUT_FIRST}; or see in the log of {server} whom it serves",
+    )
+
+
+def known_elsewhere(failure: Failure) -> Obstacle | None:
+    """A name that programs of this host have from elsewhere than from the resolver that QEMU asks."""
+    server, target = used_by_qemu(), failure.target
+    for name in target.expected_names:
+        other = known_otherwise(target.host, server, name, ask_from(target.host, server, name))
+        if other is None:
+            continue
+        if other.asked:
+            return Obstacle(f"{other}: QEMU asks {server} alone", f"put {other.asked} first {_PUT_FIRST}")
+        run_one = "; or run a resolver here that reads it, as dnsmasq does, and put 127.0.0.1 first"
+        reads = run_one if other.source == HOSTS_FILE else ""
+        return Obstacle(f"{other}: QEMU asks {server} alone", f"have {server} know it, too{reads}")
+    return None
