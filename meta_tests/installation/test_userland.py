@@ -15,8 +15,9 @@ import pytest
 
 from meta_tests.isolation.leftovers import FOLDER_PREFIX, Run, mounts
 from meta_tests.user_accounts import CHECKOUT, NOBODY, Account
+from meta_tests.userland.package_settings import highest_missing
 from meta_tests.userland.suites import SUITES
-from meta_tests.userland.unpacking import MARKER, REUSED_SECONDS, shelf
+from meta_tests.userland.unpacking import MARKER, REUSED_SECONDS, remove, shelf
 from qemunet_tests.deadline import Deadline
 
 USERLAND = [sys.executable, "-m", "meta_tests.userland"]
@@ -51,10 +52,16 @@ def suite() -> str:
 
 
 @pytest.fixture
-def cache() -> Iterator[Path]:
+def folder() -> Iterator[Path]:
+    """An empty folder that stands alone below a machine's /tmp."""
+    with tempfile.TemporaryDirectory(prefix=FOLDER_PREFIX) as made:
+        yield Path(made)
+
+
+@pytest.fixture
+def cache(folder: Path) -> Path:
     """An empty cache, root's alone."""
-    with tempfile.TemporaryDirectory(prefix=FOLDER_PREFIX) as folder:
-        yield Path(folder)
+    return folder
 
 
 @pytest.mark.parametrize(
@@ -165,7 +172,7 @@ def test_machines_keep_nothing_of_each_other_unless_asked_to(suite: str) -> None
         assert userland(*kept, "sh", "-c", "touch /left left; mkdir .venv").returncode == 0
         assert userland(*kept, "sh", "-c", "test -e /left -a -d .venv -a ! -e left").returncode == 0
     finally:
-        subprocess.run(["rm", "-rf", shelf() / suite / "machines" / f"kept-{os.getpid()}"], check=True)
+        remove(shelf() / suite / "machines" / f"kept-{os.getpid()}")
 
 
 @as_root
@@ -184,6 +191,35 @@ def test_this_machine_s_settings_are_given_to_it(suite: str, tmp_path: Path) -> 
     assert "GzipIndexes" not in done.stdout
     assert "default-timeout = 77" in done.stdout
     assert "a-wheel" in done.stdout
+
+
+@as_root
+@pytest.mark.slow
+def test_a_kept_machine_reaches_this_machine_s_packages_every_time(suite: str, folder: Path) -> None:
+    (folder / "a-wheel").touch()
+    name = f"kept-{os.getpid()}"
+    words = (f"--keep={name}", suite, "--", "ls", str(folder))
+    try:
+        for _ in range(2):
+            assert "a-wheel" in userland(*words, PIP_FIND_LINKS=folder.as_uri()).stdout
+    finally:
+        remove(shelf() / suite / "machines" / name)
+
+
+@pytest.mark.parametrize(
+    ("machine", "bound"),
+    [
+        ((), "/opt/index"),
+        # What a kept machine was given before, and what it has made itself.
+        (("opt/index",), "/opt/index"),
+        (("opt/index/simple/mine",), None),
+    ],
+)
+def test_what_of_this_machine_a_userland_is_given(tmp_path: Path, machine: tuple[str, ...], bound: str | None) -> None:
+    unpacked, root = tmp_path / "unpacked", tmp_path / "root"
+    for folder in (unpacked / "opt", root / "opt", *(root / each for each in machine)):
+        folder.mkdir(parents=True, exist_ok=True)
+    assert highest_missing(root, unpacked, Path("/opt/index/simple")) == (Path(bound) if bound else None)
 
 
 def _started(run: Run, within_seconds: float, command: str) -> None:
@@ -235,8 +271,9 @@ def test_killed_while_it_unpacks_it_leaves_no_process_and_no_mount(cache: Path, 
 
 @as_root
 @pytest.mark.slow
-def test_whoever_is_told_to_end_ends_the_command(suite: str, tmp_path: Path) -> None:
-    run = _start(tmp_path, suite, "--", "sh", "-c", "trap 'echo told; exit 9' TERM; sleep 2503 & wait")
+@pytest.mark.parametrize("state", ["wait", "kill -STOP $$; wait"], ids=["runs", "is stopped"])
+def test_whoever_is_told_to_end_ends_the_command(suite: str, tmp_path: Path, state: str) -> None:
+    run = _start(tmp_path, suite, "--", "sh", "-c", f"trap 'echo told; exit 9' TERM; sleep 2503 & {state}")
     try:
         _started(run, START_SECONDS, "sleep 2503")
         os.kill(run.process.pid, signal.SIGTERM)

@@ -120,8 +120,9 @@ def _follow(child: int, grace_seconds: float | None = None) -> int:
         if told is None and patience is not None:
             os.kill(child, signal.SIGKILL)
         elif told is not None and told.si_signo in ENDING and told.si_code <= 0:
-            # Sent by a process: a terminal would have told the child as well.
+            # Sent by a process: a terminal would have told the child as well. One that is stopped hears nothing.
             os.kill(child, told.si_signo)
+            os.kill(child, signal.SIGCONT)
             patience = grace_seconds
         if (status := _buried(child)) is not None:
             return os.waitstatus_to_exitcode(status) if os.WIFEXITED(status) else 128 + os.WTERMSIG(status)

@@ -103,12 +103,17 @@ def _enter(folder: Path, suite: str, mirror: str) -> None:
     _write(root, "etc/hostname", f"{suite}\n")
     _write(root, "etc/hosts", f"127.0.0.1 localhost\n::1 localhost ip6-localhost\n127.0.1.1 {suite}\n")
     _write(root, "usr/sbin/policy-rc.d", STARTS_NOTHING, 0o755)
-    for place in package_settings.give(root, suite, mirror):
+    for place in package_settings.give(root, _unpacked(folder), suite, mirror):
         _bind(place, root / place.relative_to("/"), read_only=True)
     _copy_checkout(root / WORKING_FOLDER.lstrip("/"))
     _mount_kernel_file_systems(root)
     _furnish_dev(root / "dev")
     _pivot(root)
+
+
+def _unpacked(folder: Path) -> Path:
+    """The suite below a machine's folder, as it was unpacked."""
+    return folder.parents[1] / "root"
 
 
 def _lay_over(folder: Path) -> None:

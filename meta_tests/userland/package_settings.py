@@ -85,8 +85,11 @@ def environment() -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if _PASSED.fullmatch(name)}
 
 
-def give(root: Path, suite: str, debian: str) -> list[Path]:
-    """Write the settings into the userland at `root`; what they name here and is missing there is to be bound."""
+def give(root: Path, unpacked: Path, suite: str, debian: str) -> list[Path]:
+    """Write the settings into the machine at `root`, whose suite is `unpacked`.
+
+    What they name here and is missing there is to be bound: those places are returned.
+    """
     pip = list(_pip_options())
     files = {
         "etc/apt/sources.list": "".join(f"{line}\n" for line in sources_of(suite, debian)),
@@ -107,11 +110,17 @@ def give(root: Path, suite: str, debian: str) -> list[Path]:
             there = root / file.relative_to("/")
             there.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(file, there)
-    missing = {_highest_missing(root, place) for place in named if place.is_dir()}
+    missing = {highest_missing(root, unpacked, place) for place in named if place.is_dir()}
     return sorted(place for place in missing if place) + [login for login in LOGINS if login.exists()]
 
 
-def _highest_missing(root: Path, place: Path) -> Path | None:
-    """Of a folder and those above it the highest that the userland lacks: an index's links lead out of its folder."""
+def highest_missing(root: Path, unpacked: Path, place: Path) -> Path | None:
+    """Of a folder and those above it the highest that the suite lacks: an index's links lead out of its folder.
+
+    None where the machine has something of its own there. An empty folder is what was bound on when a kept machine
+    ran before.
+    """
     above = [*reversed(place.parents), place]
-    return next((folder for folder in above if not (root / folder.relative_to("/")).exists()), None)
+    found = next((folder for folder in above if not (unpacked / folder.relative_to("/")).exists()), None)
+    there = root / found.relative_to("/") if found else None
+    return found if there and not (there.exists() and any(there.iterdir())) else None
