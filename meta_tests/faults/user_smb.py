@@ -1,8 +1,5 @@
 """Faults of the SMB server of user networking: where it is, what QEMU is started with, and how it ends."""
 
-import os
-import signal
-
 from meta_tests.faults.fault import fault
 from meta_tests.faults.frames import FROM_QEMU, FrameShim
 from meta_tests.faults.wrapper import set_user_option
@@ -59,8 +56,7 @@ def killed_instead_of_quit(lab: Lab) -> None:
 
     def kill(qemu: QemuProcess) -> None:
         if qemu.process.poll() is None:
-            os.kill(qemu.process.pid, signal.SIGKILL)
-            qemu.process.wait(10)
+            qemu.kill()
         quit_it(qemu)
 
     QemuProcess.quit = kill

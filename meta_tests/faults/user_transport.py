@@ -1,6 +1,8 @@
 """Faults of TCP and UDP on their way through QEMU: frames, limits of QEMU's, and firewalls behind it."""
 
 import itertools
+import os
+import signal
 from typing import TYPE_CHECKING
 
 from meta_tests.faults.fault import fault
@@ -157,16 +159,16 @@ def time_to_live_set_anew(wire: FrameShim) -> None:
     wire.alter(TO_QEMU, {"UDP.dport": lambda port: port > 1023}, {"IP.ttl": 64})
 
 
-@fault("user/flood-survived", cause="QEMU ends of the frames that its guest sends: killed by SIGKILL",
+@fault("user/flood-survived", cause="QEMU ends of the frames that its guest sends: killed by SIGSEGV",
        sentinels=(*OPENING, *DATAGRAMS))  # fmt: skip
 def ended_by_a_flood(peer: "Peer") -> None:
-    """Somebody ends a QEMU whose guest sends very many frames."""
+    """A QEMU whose guest sends very many frames ends by a fault of its own."""
     shim, qemu, sent = FrameShim(peer.wire), peer.qemu, itertools.count()
     peer.wire = shim
 
     def too_many(_: "Packet") -> bool:
         if next(sent) == 1000 and qemu is not None:
-            qemu.process.kill()
+            os.kill(qemu.process.pid, signal.SIGSEGV)
             qemu.process.wait()
         return False
 

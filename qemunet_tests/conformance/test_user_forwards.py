@@ -216,8 +216,7 @@ def test_a_forward_ends_with_its_qemu(attach_peer, target, claim):
         if ending == "quit":
             peer.qemu.quit()
         else:
-            peer.qemu.process.kill()
-            peer.qemu.process.wait()
+            peer.qemu.kill()
         became[ending] = answer_at(target.host, forward.source)
         if became[ending] == "Connection refused":
             with target.host.open_socket() as heir:

@@ -1,8 +1,5 @@
 """What is promised of `smb=DIR` and is not about a guest: where the server is, what QEMU refuses, what it leaves."""
 
-import os
-import signal
-
 import pytest
 
 from qemunet_tests.modes.user import netdev
@@ -64,7 +61,7 @@ def test_without_the_program_smb_is_refused(without_smbd, served_folder, bench, 
 @pytest.mark.claim("user/smb-leaves-nothing")
 def test_what_qemu_made_for_the_server_is_gone_with_it(shared_folder, attach_user_peer, claim):
     left = {}
-    for how, end in (("quit", lambda qemu: qemu.quit()), ("kill -9", killed)):
+    for how, end in (("quit", lambda qemu: qemu.quit()), ("kill -9", lambda qemu: qemu.kill())):
         qemu = attach_user_peer(f"smb={shared_folder}").qemu
         made = left_of_servers(qemu)
         assert len(made) == 1, f"for smb= QEMU has made {made}"
@@ -75,9 +72,3 @@ def test_what_qemu_made_for_the_server_is_gone_with_it(shared_folder, attach_use
         claim.deviates()
     else:
         assert claim.observed == claim.expected, f"of what QEMU made for the server: {claim.observed}"
-
-
-def killed(qemu):
-    """End QEMU as it does not expect it."""
-    os.kill(qemu.process.pid, signal.SIGKILL)
-    qemu.process.wait(10)

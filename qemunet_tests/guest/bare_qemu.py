@@ -40,6 +40,9 @@ def attempt(launcher: GuestLauncher, words: Sequence[str], netdevs: Sequence[Net
         qemu.wait_until_running(launcher.pace.seconds(4.0))
         return LaunchAttempt(True, None, qemu.said, qemu.complaints)
     except LaunchFailed as failure:
+        if qemu.killed:
+            # It has refused nothing.
+            raise
         return LaunchAttempt(False, failure.status, failure.message, failure.complaints)
     finally:
         launcher.note_warnings(qemu, [*names, *spelled, *words])

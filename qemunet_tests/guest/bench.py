@@ -102,6 +102,10 @@ class Bench:
         """The bridge helper that QEMU calls."""
         return self._launcher.launcher.helper
 
+    def killed(self) -> str | None:
+        """That somebody has killed a QEMU of those alive, which proves nothing about it; None where nobody has."""
+        return self._launcher.launcher.killed()
+
     @property
     def note(self) -> Callable[[str], None]:
         return self._events.note

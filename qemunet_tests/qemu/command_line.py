@@ -10,6 +10,7 @@ from pathlib import Path
 
 from qemunet_tests.deadline import Deadline
 from qemunet_tests.errors import HarnessError
+from qemunet_tests.host import oom_kills
 from qemunet_tests.isolation.processes import Process, stop
 from qemunet_tests.qemu.complaints import Complaints, told_apart
 from qemunet_tests.qemu.qmp import Monitor
@@ -28,8 +29,8 @@ ENDING_SECONDS = 3.0
 class LaunchFailed(HarnessError):
     """QEMU ended instead of starting: its command line, how it ended, what it said, and what of that is the reason."""
 
-    def __init__(self, words: Sequence[str], status: int, message: str, complaints: Complaints) -> None:
-        super().__init__(f"QEMU did not start ({_how_it_ended(status)}): {complaints}\n{shlex.join(words)}")
+    def __init__(self, words: Sequence[str], status: int, message: str, complaints: Complaints, ended: str) -> None:
+        super().__init__(f"QEMU did not start ({ended}): {complaints}\n{shlex.join(words)}")
         self.words = list(words)
         self.status = status
         self.message = message
@@ -43,17 +44,19 @@ class NetdevRefused(LaunchFailed, AssertionError):
     """
 
 
-def _launch_failure(tried: Sequence[str], words: Sequence[str], status: int, message: str) -> LaunchFailed:
+def _launch_failure(tried: Sequence[str], words: Sequence[str], status: int, message: str, ended: str) -> LaunchFailed:
     """`tried` are the words without our own plumbing."""
     complaints = told_apart(message, tried)
     # One that was killed has refused nothing, whatever it said before.
     refused = complaints.refuses_network and status in REFUSED
-    return (NetdevRefused if refused else LaunchFailed)(words, status, message, complaints)
+    return (NetdevRefused if refused else LaunchFailed)(words, status, message, complaints, ended)
 
 
-def _how_it_ended(status: int) -> str:
+def _how_it_ended(status: int, oom_kills_before: int | None) -> str:
     if status >= 0:
         return f"exit status {status}"
+    if status == -signal.SIGKILL:
+        return f"killed by SIGKILL{oom_kills.said_since(oom_kills_before)}"
     try:
         return f"killed by {signal.Signals(-status).name}"
     except ValueError:
@@ -87,6 +90,8 @@ class QemuProcess:
         self.words = [*words, *self._plumbing(descriptors, serial_ports)]
         #: By a clock that only runs, and by the one that captures are dated by.
         self.started_seconds, self.started_at_seconds = time.monotonic(), time.time()
+        self._oom_kills_before = oom_kills.count()
+        self.ended_by_us = False
         with self._stderr.open("wb") as stderr:
             self.process = start(self.words, stderr=stderr, pass_fds=descriptors)
         for end in theirs:
@@ -108,7 +113,8 @@ class QemuProcess:
             self.monitor.connect(within_seconds)
         except HarnessError as error:
             if self._ends(ENDING_SECONDS):
-                raise _launch_failure(self._tried, self.words, self.process.returncode, self.said) from None
+                status, ended = self.process.returncode, str(self.how_it_ended())
+                raise _launch_failure(self._tried, self.words, status, self.said, ended) from None
             raise type(error)(f"{error}\n{shlex.join(self.words)}") from error
         self._require(self.process)
 
@@ -130,10 +136,24 @@ class QemuProcess:
     def how_it_ended(self) -> str | None:
         """None while QEMU runs."""
         status = self.process.poll()
-        return None if status is None else _how_it_ended(status)
+        return None if status is None else _how_it_ended(status, self._oom_kills_before)
+
+    @property
+    def killed(self) -> str | None:
+        """What is said of a QEMU that somebody else has killed: it never does that itself. None for any other."""
+        if self.ended_by_us or self.process.poll() != -signal.SIGKILL:
+            return None
+        return f"a QEMU was {self.how_it_ended()}"
+
+    def kill(self) -> None:
+        """End QEMU as it does not expect it."""
+        self.ended_by_us = True
+        self.process.kill()
+        self.process.wait()
 
     def quit(self) -> None:
         """End QEMU as an operator would, so that it cleans up behind itself; or make it end."""
+        self.ended_by_us = True
         if self.process.poll() is None:
             # Asked of a monitor that was never reached, or no longer answers, this fails: then it is made to end.
             with contextlib.suppress(HarnessError):

@@ -38,6 +38,7 @@ class Launcher:
         )
         self._own_libslirp = OwnLibslirp(qemu.own_libslirp.path) if qemu.own_libslirp else None
         self._numbers = itertools.count(1)
+        self._launched: list[QemuProcess] = []
 
     def at(self, station: Station) -> "Launcher":
         """The same at another station."""
@@ -84,10 +85,16 @@ class Launcher:
                 if obstacle := netdev.missing(self.qemu):
                     raise obstacle.unavailable()
             self.give(folder / CONSOLE)
-            return QemuProcess(words, start, folder, serial_ports, self.require_own_libslirp)
+            qemu = QemuProcess(words, start, folder, serial_ports, self.require_own_libslirp)
+            self._launched[:] = [*(each for each in self._launched if not each.ended_by_us), qemu]
+            return qemu
         except BaseException:
             shutil.rmtree(folder, ignore_errors=True)
             raise
+
+    def killed(self) -> str | None:
+        """That somebody has killed a QEMU which we have not ended yet, and what is known of it; None else."""
+        return next(filter(None, (each.killed for each in self._launched)), None)
 
     @contextlib.contextmanager
     def with_installed_libslirp(self) -> Iterator[None]:

@@ -113,6 +113,8 @@ class ClaimReport:
 
     def _why_nothing_was_learned(self, fixtures: Mapping[str, object]) -> str | None:
         """What happened that is no fault of what is tried: the beginning of a sentence."""
+        if killed := _killed_qemu(fixtures):
+            return f"{killed}; before that or without it"
         if failing := _failing_service(fixtures):
             return f"in the lab, {failing}; without it"
         change = self._clock.change()
@@ -155,6 +157,14 @@ def _failing_service(fixtures: Mapping[str, object]) -> str | None:
 
     target = fixtures.get("target")
     return target.lab.services.failing() if isinstance(target, LabTarget) else None
+
+
+def _killed_qemu(fixtures: Mapping[str, object]) -> str | None:
+    """What became of a QEMU of the test's that somebody has killed: what it does not do then is no fault of its own."""
+    from qemunet_tests.guest.bench import Bench
+
+    bench = fixtures.get("bench")
+    return bench.killed() if isinstance(bench, Bench) else None
 
 
 def _printable(text: str | None) -> str | None:
