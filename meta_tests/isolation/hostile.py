@@ -1,13 +1,17 @@
 """A folder that another user has laid out for whoever runs us in it: files that Python or pytest might import."""
 
+import sys
 from pathlib import Path
+
+#: Where the base Python of ours keeps a user's own modules, below PYTHONUSERBASE; see site.USER_SITE.
+USER_SITE = f"lib/python{sys.version_info.major}.{sys.version_info.minor}/site-packages"
 
 #: Modules that something we start imports early, or that Python and pytest look for by themselves.
 MODULES = (
     "qemunet_tests/__init__.py", "qemunet_tests/__main__.py", "qemunet_tests.conformance/conftest.py",
     "json.py", "random.py", "signal.py", "ctypes.py", "runpy.py", "subprocess.py", "execnet/__init__.py", "xdist.py",
     "pytest.py", "bindep.py", "pip.py", "ensurepip.py",
-    "sitecustomize.py", "usercustomize.py", "conftest.py", "plant.py",
+    "sitecustomize.py", "usercustomize.py", "conftest.py", "plant.py", f"{USER_SITE}/usercustomize.py",
 )  # fmt: skip
 SETTINGS = {
     "pytest.ini": "[pytest]\naddopts = -p plant\npython_files = plant.py\n",

@@ -1,13 +1,14 @@
 """Whoever runs us in a folder that others may write executes nothing of what they put there."""
 
 import os
+import shlex
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from meta_tests.isolation.hostile import FIRMWARE, HostileFolder
+from meta_tests.isolation.hostile import FIRMWARE, USER_SITE, HostileFolder
 from meta_tests.qemunet_command import clean_environment
 from meta_tests.user_accounts import CHECKOUT
 from qemunet_tests.host.search_path import search_path
@@ -34,6 +35,11 @@ def in_folder(
     )  # fmt: skip
 
 
+def outside_the_venv() -> str:
+    """The Python that the venv stands on."""
+    return str(Path(sys.executable).resolve())
+
+
 def test_the_folder_is_hostile(hostile: HostileFolder) -> None:
     """Without our care each of the ways is open."""
     in_folder(hostile, sys.executable, "-c", "import json")
@@ -42,6 +48,8 @@ def test_the_folder_is_hostile(hostile: HostileFolder) -> None:
     assert [line for line in hostile.executed if line.startswith("qemunet_tests of")]
     in_folder(hostile, sys.executable, "-P", "-c", "", PYTHONPATH=CARELESS["PYTHONPATH"])
     assert [line for line in hostile.executed if line.startswith("sitecustomize of")]
+    in_folder(hostile, outside_the_venv(), "-P", "-c", "", PYTHONUSERBASE=CARELESS["PYTHONUSERBASE"])
+    assert [line for line in hostile.executed if line.startswith("usercustomize of") and USER_SITE in line]
     in_folder(hostile, sys.executable, "-P", "-m", "pytest", "-c", os.devnull, "--collect-only", "plant.py")
     assert [line for line in hostile.executed if line.startswith("conftest of")]
 
@@ -57,6 +65,17 @@ def test_a_command_executes_nothing_of_it(hostile: HostileFolder, arguments: str
 def test_python_that_we_start_imports_nothing_of_it(hostile: HostileFolder) -> None:
     done = in_folder(hostile, *own_python.words("json.tool", "--help"), **CARELESS)
     assert done.returncode == 0, done.stderr
+    assert not hostile.executed
+
+
+def test_nor_where_we_were_installed_without_a_venv(hostile: HostileFolder) -> None:
+    """There Python looks at a user's own modules, too."""
+    words = [outside_the_venv(), *own_python.words("json.tool", "--help")[1:]]
+    done = in_folder(hostile, *words, **CARELESS)
+    assert done.returncode == 0, done.stderr
+    # xdist's workers, which are given the words for it as a shell takes them.
+    worker = [outside_the_venv(), *shlex.split(own_python.interpreter(isolated=True))[1:]]
+    assert in_folder(hostile, *worker, "-c", "import json", **CARELESS).returncode == 0
     assert not hostile.executed
 
 
