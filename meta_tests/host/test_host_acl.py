@@ -135,8 +135,8 @@ def spoken_by_helper() -> dict[str, str]:
         pytest.skip(lacking.reason)
     if helper is None or not Path(helper).exists():
         pytest.skip("qemu-bridge-helper is not installed")
-    if acl.compiled_path(helper) != CONF:
-        pytest.skip(f"this helper reads {acl.compiled_path(helper)}")
+    if acl.path_read_by(helper) != CONF:
+        pytest.skip(f"this helper reads {acl.path_read_by(helper)}")
     questions = [({path: encoded(content) for path, content in files.items()}, to) for _, files, to in CASES]
     asked = subprocess.run(
         [sys.executable, "-c", ASK, helper], input=json.dumps(questions), capture_output=True, text=True,
@@ -218,5 +218,5 @@ def test_a_file_that_includes_itself_is_named(more: dict[str, bytes | None], tmp
 
 def test_the_path_is_the_one_compiled_in(tmp_path: Path) -> None:
     (tmp_path / "helper").write_bytes(b"\x7fELF\0deny\0/etc/qemu-kvm/bridge.conf\0include\0")
-    assert acl.compiled_path("/helper", tmp_path) == "/etc/qemu-kvm/bridge.conf"
-    assert acl.compiled_path("/missing", tmp_path) == acl.DEFAULT_PATH
+    assert acl.path_read_by("/helper", tmp_path) == "/etc/qemu-kvm/bridge.conf"
+    assert acl.path_read_by("/missing", tmp_path) == acl.DEFAULT_PATH

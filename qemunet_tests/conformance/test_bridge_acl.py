@@ -11,6 +11,7 @@ from qemunet_tests.observe.bridge import STARTED, helper_answer
 pytestmark = pytest.mark.usefixtures("named_bridge")
 
 DENIED = "access denied by acl file"
+UNREAD = "failed to parse default acl file `{}'"
 
 
 @pytest.mark.parametrize(
@@ -56,7 +57,7 @@ def test_what_the_rules_decide(bench, target, claim, rules, included, expected):
 def test_without_an_access_list_no_bridge_may_be_used(bench, target, access_list, claim):
     access_list.unlink()
     attempt = bench.attempt(netdevs=[netdev(target.bridge)])
-    assert claim.sees(helper_answer(attempt)) == claim.expected
+    assert claim.sees(helper_answer(attempt)) == claim.expects(UNREAD.format(bench.qemu.access_list))
 
 
 @pytest.mark.claim("bridge/acl-unreadable")
@@ -64,4 +65,4 @@ def test_an_access_list_closed_to_qemus_user_is_none(bench, target, access_list,
     # Root's own file is closed to others; an ordinary user's own file has to be closed to himself.
     access_list.chmod(0 if access_list.stat().st_uid == bench.identity.uid else 0o600)
     attempt = bench.attempt(netdevs=[netdev(target.bridge)])
-    assert claim.sees(helper_answer(attempt)) == claim.expected
+    assert claim.sees(helper_answer(attempt)) == claim.expects(UNREAD.format(bench.qemu.access_list))

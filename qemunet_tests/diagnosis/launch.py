@@ -27,7 +27,7 @@ def bridge_not_allowed(failure: Failure) -> Obstacle | None:
     if not failure.on_lan:
         return None
     bridge = failure.target.bridge
-    found = acl.read(acl.compiled_path(str(failure.bench.qemu.helper_path)))
+    found = acl.read(acl.path_read_by(str(failure.bench.qemu.helper_path)))
     guests = failure.bench.identity
     if acl.unreadable(found) or not guests.may_read(Path(found.path)):
         # The helper reads it before it takes up its privilege: root's own eyes prove nothing.

@@ -125,7 +125,7 @@ def gather(root: Path = MACHINE, environment: Mapping[str, str] = os.environ) ->
         tun=devices.read(devices.TUN, root),
         vhost_net=devices.read(devices.VHOST_NET, root),
         helper=where,
-        acl=acl.read(acl.compiled_path(where.path, root), root),
+        acl=acl.read(acl.path_read_by(where.path, root), root),
         bridges=plugged,
         resolver=asked,
         ping=icmp.read(ourselves, root),

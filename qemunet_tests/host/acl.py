@@ -6,6 +6,7 @@ and a name of more than 15 bytes spoils the file.
 """
 
 import errno
+import os
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -73,14 +74,30 @@ class _EndlessError(Exception):
     """The helper does not survive the file."""
 
 
-def compiled_path(helper: str, root: Path = MACHINE) -> str:
-    """The file this helper reads, from the helper itself; Debian's where it cannot be told."""
+def path_read_by(helper: str, root: Path = MACHINE, runs_at: str | None = None) -> str:
+    """The file this helper reads, from the helper itself; Debian's where it cannot be told.
+
+    Since 5.2 it takes its folders along when it is moved, as QEMU does (see qemu/relocation.py): what was configured
+    below its prefix it looks for as far from itself. `runs_at` is where it is to be put, if not where it is.
+    """
     try:
         binary = under(root, helper).read_bytes()
     except OSError:
         return DEFAULT_PATH
     found = re.search(rb"/[\x21-\x7e]*/bridge\.conf(?=\0)", binary)
-    return found.group().decode() if found else DEFAULT_PATH
+    return _relocated(found.group().decode(), binary, under(root, runs_at or helper), root) if found else DEFAULT_PATH
+
+
+def _relocated(configured: str, binary: bytes, helper: Path, root: Path) -> str:
+    here = helper.resolve().parent if root == MACHINE else helper.parent
+    bundle = here / "qemu-bundle"
+    if os.access(bundle, os.R_OK):
+        return f"{bundle}{configured}"
+    # What relocates has its prefix and the folder of its programs in it.
+    prefixes = [str(folder) for folder in Path(configured).parents[:-1] if b"\0%s/bin\0" % bytes(folder) in binary]
+    if not prefixes or root != MACHINE:
+        return configured
+    return f"{here.parent}{configured.removeprefix(prefixes[0])}"
 
 
 def read(path: str = DEFAULT_PATH, root: Path = MACHINE) -> Acl:

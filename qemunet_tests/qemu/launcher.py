@@ -34,7 +34,7 @@ class Launcher:
         self.station = station
         self.identity = identity
         self.helper: HostHelper | BridgeHelper = helper or BridgeHelper(
-            qemu.helper_path, qemu.own_helper.path if qemu.own_helper else None
+            qemu.helper_path, qemu.own_helper.path if qemu.own_helper else None, Path(qemu.access_list)
         )
         self._own_libslirp = OwnLibslirp(qemu.own_libslirp.path) if qemu.own_libslirp else None
         self._numbers = itertools.count(1)

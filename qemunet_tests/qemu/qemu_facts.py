@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from qemunet_tests.errors import HarnessError, Unavailable, UsageError
-from qemunet_tests.host import resources
+from qemunet_tests.host import acl, resources
 from qemunet_tests.host import system as machines
 from qemunet_tests.host.files import MACHINE, first_closed
 from qemunet_tests.host.obstacle import Obstacle
@@ -31,8 +31,9 @@ class Qemu:
     """One QEMU binary.
 
     `slirp` is libslirp's version, None where it has none or it cannot be told. `helper_path` is where this
-    QEMU looks for qemu-bridge-helper, None without bridge support. `machine` is its default, with version. `library`
-    is the file that its libslirp is loaded from. `own_libslirp` and `own_helper` are tried in place of those.
+    QEMU looks for qemu-bridge-helper, None without bridge support, and `access_list` is what that helper reads.
+    `machine` is its default, with version. `library` is the file that its libslirp is loaded from. `own_libslirp` and
+    `own_helper` are tried in place of those.
     """
 
     path: Path
@@ -47,6 +48,7 @@ class Qemu:
     library: Path | None = None
     own_libslirp: OwnBuild | None = None
     own_helper: OwnBuild | None = None
+    access_list: str = acl.DEFAULT_PATH
 
     def without_user_backend(self) -> Obstacle | None:
         """Why it has no user networking, where it was built without."""
@@ -179,6 +181,7 @@ def _ask(path: Path, asker: Identity) -> Qemu:
         raise HarnessError(f"{path} does not say which network backends it has, but {said!r}")
     helper = re.search(r"default=(\S*bridge-helper)\)", answers["options"])
     executable, library = _inside(path, asker, needs_library="user" in netdevs)
+    helper_path = _started(helper.group(1), executable, answers["folders"]) if helper else None
     return Qemu(
         path=path,
         version=version,
@@ -187,9 +190,10 @@ def _ask(path: Path, asker: Identity) -> Qemu:
         netdevs=netdevs,
         accelerators=frozenset(re.findall(r"^([a-z0-9-]+)$", answers["accelerators"], re.MULTILINE)),
         machine=machine,
-        helper_path=_started(helper.group(1), executable, answers["folders"]) if helper else None,
+        helper_path=helper_path,
         data_folders=tuple(Path(line) for line in answers["folders"].split() if line.startswith("/")),
         library=library,
+        access_list=acl.path_read_by(helper_path or ""),
     )
 
 

@@ -7,19 +7,26 @@ from pathlib import Path
 
 from qemunet_tests import trust
 from qemunet_tests.errors import HarnessError, Unavailable
+from qemunet_tests.host import acl
 from qemunet_tests.isolation.namespaces import SCRATCH
+from qemunet_tests.isolation.placed_link import place_link
 from qemunet_tests.isolation.syscalls import MS_BIND, mount
 
 ORDINARY = 0o755
+_LABS_LIST = Path(acl.DEFAULT_PATH)
 IN_THE_LAB = "try it in the lab: leave --target host out"
 
 
 class BridgeHelper:
-    """The helper at the path that this QEMU looks at; `own` is a file to be tried in place of the one there."""
+    """The helper at the path that this QEMU looks at; `own` is a file to be tried in place of the one there.
 
-    def __init__(self, path: str | None, own: Path | None = None) -> None:
+    `access_list` is what the helper reads; where it was configured otherwise than a distribution's, that is the lab's.
+    """
+
+    def __init__(self, path: str | None, own: Path | None = None, access_list: Path = _LABS_LIST) -> None:
         self.path = Path(path or "")
         self._source = own or self.path
+        self._access_list = access_list
         self._copy = SCRATCH / "qemu-bridge-helper"
         #: Whether the copy is of a file that nobody but root and this process's user can have written.
         self.believed = False
@@ -62,6 +69,8 @@ class BridgeHelper:
         mount(str(self._copy), str(self.path), None, MS_BIND)
         if not self.path.samefile(self._copy):
             raise HarnessError(f"{self.path} is not the copy of {self._source} that was put over it")
+        if self._access_list != _LABS_LIST:
+            place_link(self._access_list, _LABS_LIST, stays=self.path)
         return True
 
 

@@ -4,6 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from qemunet_tests.errors import UsageError
+from qemunet_tests.host import acl
 from qemunet_tests.isolation.identity import Identity
 from qemunet_tests.qemu import own_build, qemu_questions
 from qemunet_tests.qemu.own_build import OwnBuild
@@ -34,4 +35,5 @@ def _with_helper(qemu: Qemu, file: Path) -> Qemu:
             f"--bridge-helper: {qemu.path} looks for it at {qemu.helper_path}, "
             "where there is no file that another could be put over"
         )
-    return replace(qemu, own_helper=OwnBuild(file, None, own_build.build_of(file), qemu.helper_path))
+    build = OwnBuild(file, None, own_build.build_of(file), qemu.helper_path)
+    return replace(qemu, own_helper=build, access_list=acl.path_read_by(str(file), runs_at=qemu.helper_path))

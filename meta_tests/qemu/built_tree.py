@@ -1,0 +1,38 @@
+"""The installed QEMU laid out as a build tree is before anybody installs it, by links as meson makes them."""
+
+import shutil
+from pathlib import Path
+
+from qemunet_tests.host import acl
+from qemunet_tests.qemu import qemu_facts
+
+#: As long as Debian's own, so that one can stand in the place of the other in a program.
+OTHER_LIST = "/srv/qemu/bridge.conf"
+
+
+def lay_out(source: Path) -> Path:
+    """Make `build` in a folder, and return its QEMU. Its helper was configured for OTHER_LIST.
+
+    build/qemu-system-x86_64, build/qemu-bridge-helper, and build/qemu-bundle, in which whatever would be installed is a
+    link at its place: the helper, firmware, modules.
+    """
+    installed = qemu_facts.find()
+    build = source / "build"
+    bundle = build / "qemu-bundle"
+    build.mkdir(parents=True)
+    qemu = Path(shutil.copy(installed.path.resolve(), build / "qemu-system-x86_64"))
+    helper = build / "qemu-bridge-helper"
+    program = Path(installed.helper_path or "").read_bytes()
+    helper.write_bytes(program.replace(acl.DEFAULT_PATH.encode(), OTHER_LIST.encode()))
+    helper.chmod(0o755)
+    _link(bundle, installed.helper_path or "", helper)
+    modules = Path("/usr/lib").glob("*/qemu/*.so")
+    for file in [*modules, *(file for folder in installed.data_folders for file in folder.glob("*"))]:
+        _link(bundle, str(file), file.resolve())
+    return qemu
+
+
+def _link(bundle: Path, place: str, file: Path) -> None:
+    link = bundle / place.lstrip("/")
+    link.parent.mkdir(parents=True, exist_ok=True)
+    link.symlink_to(file)
