@@ -4,9 +4,11 @@ However little there is, nothing is called broken, whoever asks is answered in w
 """
 
 import contextlib
+import json
 import os
+import re
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -18,9 +20,17 @@ from qemunet_tests.deadline import Deadline
 
 pytestmark = pytest.mark.slow
 COMMAND = (str(CHECKOUT / "bootstrap"), "qemunet", "run", "user/gateway", "--accel", "tcg", "-n", "1")
+#: Goes into the control group that its first word names, and is the command behind that.
+ENTER = 'echo $$ >"$0"/cgroup.procs && exec "$@"'
 CGROUPS = Path("/sys/fs/cgroup")
 #: By controller: what holds the limit, where it has a hierarchy of its own (version 1) and where it has not.
-LIMITS = {"pids": ("pids.max", "pids.max"), "memory": ("memory.limit_in_bytes", "memory.max")}
+LIMITS = {
+    "pids": ("pids.max", "pids.max"),
+    "memory": ("memory.limit_in_bytes", "memory.max"),
+    "cpu": ("cpu.cfs_quota_us", "cpu.max"),
+}
+#: cpu.cfs_period_us, and what cpu.max takes for granted.
+PERIOD_US = 100_000
 
 
 @contextlib.contextmanager
@@ -44,10 +54,13 @@ def control_group(controller: str, most: str) -> Iterator[Path]:
         group.rmdir()
 
 
-def ended(*before: str) -> "subprocess.CompletedProcess[str]":
+def ended(
+    *before: str, words: Sequence[str] = COMMAND, cwd: Path | None = None, seconds: float = 300
+) -> "subprocess.CompletedProcess[str]":
     return subprocess.run(
-        [*before, *COMMAND], env=clean_environment(), capture_output=True, text=True, check=False, timeout=limit(300)
-    )
+        [*before, *words], env=clean_environment(), capture_output=True, text=True, check=False, cwd=cwd,
+        timeout=limit(seconds),
+    )  # fmt: skip
 
 
 def require_honest(done: "subprocess.CompletedProcess[str]") -> None:
@@ -59,16 +72,43 @@ def require_honest(done: "subprocess.CompletedProcess[str]") -> None:
 @pytest.mark.parametrize("most", [8, 12, 18, 24])
 def test_few_processes(most: int) -> None:
     with control_group("pids", str(most)) as group:
-        require_honest(ended("sh", "-c", 'echo $$ >"$0"/cgroup.procs && exec "$@"', str(group)))
+        require_honest(ended("sh", "-c", ENTER, str(group)))
 
 
 @pytest.mark.parametrize("most_mb", [150, 220, 300])
 def test_little_memory(most_mb: int) -> None:
     """The kernel ends whom it likes. Where that is the run itself nothing is said, and nothing is left either."""
     with control_group("memory", f"{most_mb}M") as group:
-        done = ended("sh", "-c", 'echo $$ >"$0"/cgroup.procs && exec "$@"', str(group))
+        done = ended("sh", "-c", ENTER, str(group))
         if done.returncode != -9:
             require_honest(done)
+
+
+@pytest.mark.parametrize("percent", [15, 40])
+def test_little_of_a_processor(percent: int, tmp_path: Path) -> None:
+    """Everything takes long, what compares times included, and nothing is called broken for that."""
+    claims = ("user/address", "bridge/lease-address", "bridge/stp-delays-lease", "user/throughput-below-bridge")
+    words = (str(CHECKOUT / "bootstrap"), "qemunet", "run", *claims, "--accel", "tcg", "-n", "1", "--report", "out")
+    with control_group("cpu", str(PERIOD_US * percent // 100)) as group:
+        done = ended("sh", "-c", ENTER, str(group), words=words, cwd=tmp_path, seconds=1200)
+        throttled = dict(line.split() for line in (group / "cpu.stat").read_text().splitlines())
+        assert int(throttled["nr_throttled"]) > 20, "it was never held up"
+    require_honest(done)
+    said = {each["claim"]: each for each in json.loads((tmp_path / "out/results.json").read_text())["verdicts"]}
+    assert set(said) == set(claims)
+    assert {each["verdict"] for each in said.values()} <= {"holds", "inconclusive"}, said
+    assert all(each["reason"] for each in said.values() if each["verdict"] == "inconclusive")
+
+
+def test_a_guest_that_is_ended_for_want_of_memory_is_told_so(tmp_path: Path) -> None:
+    """The limit lets the run itself live, and QEMU no longer than until its guest has touched its memory."""
+    with control_group("memory", "260M") as group:
+        words = (*COMMAND, "--cold", "--report", "out")
+        done = ended("sh", "-c", ENTER, str(group), words=words, cwd=tmp_path)
+    assert done.returncode == 3, done.stdout + done.stderr
+    (verdict,) = json.loads((tmp_path / "out/results.json").read_text())["verdicts"]
+    assert verdict["verdict"] == "inconclusive"
+    assert re.search("killed by SIGKILL, and the kernel has ended .* for want of memory meanwhile", verdict["reason"])
 
 
 @pytest.mark.parametrize("limits", ["--nofile=32:32", "--nofile=64:64", "--as=400000000", "--as=1200000000"])
