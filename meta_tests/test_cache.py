@@ -193,6 +193,16 @@ def test_somebody_elses_template_is_passed_over(chosen: Path, name: str, spoil: 
             template.copy(folder, chosen / "taken")
 
 
+@as_root
+def test_a_strangers_link_to_a_good_template_is_passed_over(chosen: Path) -> None:
+    """He may have it lead elsewhere by the time that it is followed."""
+    link = a_template(chosen).with_name("4567")
+    link.symlink_to("0123")
+    assert templates.Templates._found("4567")
+    os.chown(link, STRANGER, -1, follow_symlinks=False)
+    assert templates.Templates._found("4567") is None
+
+
 def test_a_template_is_two_files_and_no_others(chosen: Path) -> None:
     """A manifest that names files elsewhere has nothing copied from there, nor to there."""
     folder, elsewhere = a_template(chosen), chosen.with_name("elsewhere")

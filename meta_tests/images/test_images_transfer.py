@@ -260,12 +260,13 @@ def test_no_more_is_written_than_was_announced(exported: Path, tmp_path: Path) -
     assert size <= 10
 
 
-def test_a_file_comes_once(exported: Path, tmp_path: Path) -> None:
-    twice = tmp_path / "twice"
+@pytest.mark.parametrize("repeated", [manifests.FILE, manifests.CONTENT[0]])
+def test_a_file_comes_once(exported: Path, tmp_path: Path, repeated: str) -> None:
+    twice, content = tmp_path / "twice", members(exported)
     with libarchive.file_writer(str(twice), "ustar", "zstd") as writing:
-        for name, content in [*members(exported).items(), *members(exported).items()][: len(manifests.CONTENT) + 2]:
-            writing.add_file_from_memory(name, len(content), content)
-    assert refused(twice).endswith(f"is no exported guest image: {manifests.FILE} does not belong there")
+        for name in (*content, repeated):
+            writing.add_file_from_memory(name, len(content[name]), content[name])
+    assert refused(twice).endswith(f"is no exported guest image: {repeated} does not belong there")
 
 
 def test_another_content_has_another_digest(exported: Path, tmp_path: Path) -> None:
