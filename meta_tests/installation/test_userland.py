@@ -153,6 +153,22 @@ def test_it_is_a_machine_and_no_chroot(suite: str) -> None:
 
 @as_root
 @pytest.mark.slow
+def test_a_node_that_is_given_to_somebody_there_is_not_given_to_him_here(suite: str) -> None:
+    """As packages do it with /dev/kvm, whose group has another number in each Debian."""
+    node = Path("/dev/full")
+    before = node.stat()
+    try:
+        done = userland(suite, "--", "sh", "-c", f"chown 4711:4712 {node} && chmod 640 {node} && stat -c %u:%g {node}")
+        assert done.stdout == "4711:4712\n", done.stderr
+        after = node.stat()
+        assert (after.st_uid, after.st_gid, after.st_mode) == (before.st_uid, before.st_gid, before.st_mode)
+    finally:
+        os.chown(node, before.st_uid, before.st_gid)
+        node.chmod(before.st_mode)
+
+
+@as_root
+@pytest.mark.slow
 def test_a_package_that_is_installed_starts_no_service(suite: str) -> None:
     install = "apt-get -qq update && apt-get -qq install -y --no-install-recommends cron >/dev/null 2>&1"
     look = "for each in /proc/[0-9]*/comm; do cat $each; done"
@@ -287,7 +303,8 @@ def test_whoever_is_told_to_end_ends_the_command(suite: str, tmp_path: Path, sta
 @as_root
 @pytest.mark.slow
 def test_the_command_has_the_terminal_and_its_interrupts(suite: str) -> None:
-    command = "test -t 0 && test -t 1 && trap 'echo interrupted once; exit 7' INT && echo ready && sleep 2504"
+    command = "test -t 0 && test -t 1 && trap 'echo interrupted once; exit 7' INT"
+    command += " && echo ready && { sleep 2504 & wait; }"
     # Whoever runs these tests in the background may have us ignore SIGINT.
     words = ["--default-signal=INT", *USERLAND, suite, "--", "sh", "-c", command]
     terminal = pexpect.spawn("env", words, cwd=str(CHECKOUT))

@@ -5,6 +5,7 @@ userlands/SUITE/machines/NAME/changes    what differs from the suite
                               root       where it is mounted, in the machine's mount namespace alone
 """
 
+import errno
 import fcntl
 import os
 import shutil
@@ -24,7 +25,7 @@ CHECKOUT = Path(__file__).parents[2]
 #: Where the copy of the checkout lies: everybody can enter.
 WORKING_FOLDER = "/srv/qemunet"
 ONCE = "once-"
-#: Nodes that programs and guests need, each bound by itself: the others are this machine's disks and the like.
+#: Nodes that programs and guests need: the others are this machine's disks and the like.
 NODES = ("null", "zero", "full", "random", "urandom", "tty", "net/tun", "kvm")
 LINKS = {"ptmx": "pts/ptmx", "fd": "/proc/self/fd", "stdin": "fd/0", "stdout": "fd/1", "stderr": "fd/2"}
 #: invoke-rc.d(8): 101 forbids whatever a package wants to start.
@@ -165,7 +166,7 @@ def _mount_kernel_file_systems(root: Path) -> None:
 def _furnish_dev(dev: Path) -> None:
     for node in NODES:
         if Path("/dev", node).exists():
-            _bind(Path("/dev", node), dev / node)
+            _give_node(Path("/dev", node), dev / node)
     for folder, kind, options in (
         ("pts", "devpts", "newinstance,ptmxmode=0666,mode=0620,gid=5"),
         ("shm", "tmpfs", "mode=1777"),
@@ -174,6 +175,24 @@ def _furnish_dev(dev: Path) -> None:
         mount(kind, str(dev / folder), kind, MS_NOSUID, options)
     for name, target in LINKS.items():
         (dev / name).symlink_to(target)
+
+
+def _give_node(node: Path, there: Path) -> None:
+    """One of the machine's own: packages give nodes to groups of theirs, which are others here."""
+    found = node.stat()
+    there.parent.mkdir(exist_ok=True)
+    try:
+        os.mknod(there, found.st_mode, found.st_rdev)
+        there.chmod(found.st_mode)
+        os.chown(there, found.st_uid, found.st_gid)
+        os.close(os.open(there, os.O_RDONLY | os.O_NONBLOCK))
+    except OSError as refused:
+        if refused.errno not in (errno.EPERM, errno.EACCES):
+            # It opens where there is something behind it, as a terminal or KVM.
+            return
+        # A container's root may make none, or none that opens.
+        there.unlink(missing_ok=True)
+        _bind(node, there)
 
 
 def _pivot(root: Path) -> None:
