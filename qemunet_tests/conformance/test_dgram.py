@@ -4,7 +4,11 @@ import pytest
 
 from qemunet_tests.conformance.promises import promise
 from qemunet_tests.conformance.refusals import assert_refused
+from qemunet_tests.guest.peer_frames import frame_of
 from qemunet_tests.modes import dgram
+from qemunet_tests.observe.carried_frames import exchanged, others_that_hear
+from qemunet_tests.observe.frame_sockets import datagrams, datagrams_at
+from qemunet_tests.qemu.netdev import SpelledNetdev
 
 
 @pytest.mark.claim("dgram/remote-optional")
@@ -40,3 +44,52 @@ def test_the_remote_end_may_be_left_out(bench, target, claim):
 )
 def test_what_cannot_be_is_refused(bench, claim, messages):
     assert_refused(bench, claim, "dgram", messages)
+
+
+@pytest.mark.claim("dgram/one-frame-one-datagram")
+def test_every_datagram_is_a_frame(attach_peer, target, claim):
+    end = dgram.tunnel(target.host)[0]
+    peer, sizes = attach_peer(end), (60, 1514, 65000)
+    with datagrams(target.host, end.remote_port, end.local_port) as other:
+        became = {exchanged(peer, other, size) for size in sizes}
+    claim.sees(f"{', '.join(map(str, sizes))} bytes {', '.join(sorted(became))}")
+    assert claim.observed == claim.expected, f"frames of {claim.observed}"
+
+
+def unix_end(folder):
+    """A backend with its own socket in that folder, and the other's."""
+    ends = (("local", folder / "qemu"), ("remote", folder / "ours"))
+    return SpelledNetdev(
+        "dgram", tuple(word for end, path in ends for word in (f"{end}.type=unix", f"{end}.path={path}"))
+    )
+
+
+@pytest.mark.parametrize("stale", [promise("dgram/unix", False), promise("dgram/stale-socket", True)])
+def test_frames_pass_by_unix_sockets(attach_peer, bench, qemus_folder, claim, stale):
+    if stale:
+        with datagrams_at(qemus_folder / "qemu", qemus_folder / "ours", bench.identity):
+            pass
+    peer = attach_peer(unix_end(qemus_folder))
+    with datagrams_at(qemus_folder / "ours", qemus_folder / "qemu", bench.identity) as other:
+        claim.sees(exchanged(peer, other))
+    assert claim.observed == claim.expected, f"by Unix sockets frames pass {claim.observed}"
+
+
+@pytest.mark.claim("dgram/no-peer")
+def test_frames_for_nobody_are_lost(attach_peer, target, claim):
+    end = dgram.tunnel(target.host)[0]
+    peer = attach_peer(end)
+    peer.wire.put(frame_of(peer.mac, "52:54:00:70:65:aa", 60))
+    peer.qemu.monitor.execute("query-status")
+    with datagrams(target.host, end.remote_port, end.local_port) as other:
+        early = other.take(0.2)
+        claim.sees(f"{'something' if early else 'nothing'} of before; then {exchanged(peer, other)}")
+    assert claim.observed == claim.expected, f"where nobody was at the other end: {claim.observed}"
+
+
+@pytest.mark.claim("dgram/multicast")
+def test_a_multicast_group_is_a_bus(bench_peers, lab, claim):
+    port = lab.host.free_port("udp", 7300)
+    bus = SpelledNetdev("dgram", ("remote.type=inet", "remote.host=239.192.0.7", f"remote.port={port}"))
+    claim.sees(f"{others_that_hear(bench_peers([bus] * 3))} of 2 others hear")
+    assert claim.observed == claim.expected, f"on the bus {claim.observed}"

@@ -3,9 +3,52 @@
 import pytest
 
 from qemunet_tests.conformance.refusals import assert_refused
+from qemunet_tests.guest.peer_frames import frame_of
+from qemunet_tests.modes.hubport import HubPort
+from qemunet_tests.modes.user import netdev
+from qemunet_tests.observe.arp import who_has
+from qemunet_tests.observe.carried_frames import BROADCAST, arrives, others_that_hear, received
+
+HUB = 99
 
 
 @pytest.mark.claim("hubport/missing")
 def test_a_port_without_a_hub_is_refused(bench, claim):
     messages = {"": "Parameter 'hubid' is missing", "hubid=1,netdev=nobody": "netdev 'nobody' not found"}
     assert_refused(bench, claim, "hubport", messages)
+
+
+@pytest.mark.claim("hubport/floods")
+def test_what_comes_in_goes_out_at_all_others(bench_peers, claim):
+    peers = bench_peers([HubPort(HUB)] * 3)
+    hearing = others_that_hear(peers)
+    claim.sees(f"{hearing} of 2 others hear, the sender {len(received(peers[0], peers[0].mac, 1, 0.2))} times")
+    assert claim.observed == claim.expected, f"of a hub's ports {claim.observed}"
+
+
+@pytest.mark.claim("hubport/netdev")
+def test_a_backend_is_joined_to_a_hub(attach_peer, claim):
+    gateway = who_has(attach_peer(HubPort(HUB, uplink=netdev())), "10.0.2.2")
+    claim.sees("10.0.2.2 answers" if gateway else "nobody answers")
+    assert claim.observed == claim.expected, f"at the other port of the hub {claim.observed}"
+
+
+@pytest.mark.claim("hubport/stop")
+def test_a_stopped_machine_passes_nothing_on(bench_peers, claim):
+    one, other = bench_peers([HubPort(HUB)] * 2)
+    frame = frame_of(one.mac, BROADCAST, 60)
+    one.qemu.monitor.execute("stop")
+    one.wire.put(frame)
+    early = arrives(other, frame, 0.3)
+    one.qemu.monitor.execute("cont")
+    claim.sees(f"stopped: {int(early)}, then {int(arrives(other, frame))} of 1")
+    assert claim.observed == claim.expected, f"frames that pass a hub, {claim.observed}"
+
+
+@pytest.mark.claim("hubport/net-is-hub-0")
+def test_net_joins_hub_0(attach_peer, target, claim):
+    port = target.host.free_port("tcp", 7400)
+    peer = attach_peer(HubPort(HUB), "-net", f"socket,listen=127.0.0.1:{port},id=old")
+    listed = peer.qemu.monitor.ask("info network").split("hub ")
+    claim.sees(", ".join(f"hub {each.split()[0]}" for each in listed if "type=socket" in each) or "no hub")
+    assert claim.observed == claim.expected, f"a backend of -net is at {claim.observed}"

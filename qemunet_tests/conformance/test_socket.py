@@ -4,7 +4,14 @@ import pytest
 
 from qemunet_tests.conformance.promises import promise
 from qemunet_tests.conformance.refusals import assert_refused, spelled
+from qemunet_tests.guest.peer_frames import hear_each_other
+from qemunet_tests.modes.socket import pair
+from qemunet_tests.observe.carried_frames import exchanged, others_that_hear, passes
+from qemunet_tests.observe.frame_sockets import accepted, called, calls_again, datagrams, listening
+from qemunet_tests.qemu.netdev import SpelledNetdev
 
+#: More than any frame that QEMU takes: NET_BUFSIZE of net/net.h, 69632.
+TOO_MANY = 80000
 ONE = "exactly one of listen=, connect=, mcast= or udp= is required"
 
 
@@ -43,3 +50,70 @@ def test_two_qemus_meet_by_ipv6(bench, target, claim):
     if not alone.started:
         assert "can't resolve host address '['" in claim.observed, str(alone.complaints)
         claim.deviates()
+
+
+@pytest.mark.claim("socket/udp")
+def test_every_datagram_is_a_frame(attach_peer, target, claim):
+    own, other = (target.host.free_port("udp", 7400) for _ in range(2))
+    peer = attach_peer(SpelledNetdev("socket", (f"udp=127.0.0.1:{other}", f"localaddr=127.0.0.1:{own}")))
+    with datagrams(target.host, other, own) as end:
+        claim.sees(exchanged(peer, end))
+    assert claim.observed == claim.expected, f"by UDP frames pass {claim.observed}"
+
+
+@pytest.mark.claim("socket/framing")
+def test_every_frame_stands_behind_its_length(attach_peer, target, claim):
+    port = target.host.free_port("tcp", 7400)
+    with listening(target.host, port) as server:
+        peer = attach_peer(pair(port)[0])
+        with accepted(server) as end:
+            claim.sees(exchanged(peer, end, 1514))
+    assert claim.observed == claim.expected, f"frames behind their length pass {claim.observed}"
+
+
+@pytest.mark.claim("socket/interoperates")
+def test_socket_and_stream_talk_to_each_other(bench_peers, target, claim):
+    port = target.host.free_port("tcp", 7400)
+    caller = SpelledNetdev("stream", ("server=off", "addr.type=inet", "addr.host=127.0.0.1", f"addr.port={port}"))
+    far, near = bench_peers([pair(port)[1], caller])
+    hear_each_other(near, far)
+    ways = {"out": passes(near, far), "back": passes(far, near)}
+    claim.sees(" and ".join(way for way, did in ways.items() if did) or "neither way")
+    assert claim.observed == claim.expected, f"between socket and stream frames pass {claim.observed}"
+
+
+@pytest.mark.claim("socket/lost-peer")
+def test_who_listens_takes_the_next_and_who_calls_does_not_call_again(attach_peer, target, claim):
+    port, other = (target.host.free_port("tcp", 7400) for _ in range(2))
+    listener = attach_peer(pair(port)[1])
+    with called(target.host, port) as first:
+        exchanged(listener, first)
+    with called(target.host, port) as second:
+        next_one = exchanged(listener, second)
+    with listening(target.host, other) as server:
+        caller = attach_peer(pair(other)[0])
+        with accepted(server) as end:
+            exchanged(caller, end)
+        claim.sees(f"the next: {next_one}; {calls_again(server)}")
+    assert claim.observed == claim.expected, f"when the other end has gone: {claim.observed}"
+
+
+@pytest.mark.claim("socket/oversize")
+def test_a_frame_too_large_ends_the_connection_and_not_qemu(attach_peer, target, claim):
+    port = target.host.free_port("tcp", 7400)
+    peer = attach_peer(pair(port)[1])
+    with called(target.host, port) as end:
+        before = exchanged(peer, end)
+        end.put_bytes((1 << 20).to_bytes(4, "big") + bytes(TOO_MANY))
+        ended = end.ends()
+    with called(target.host, port) as end:
+        after = exchanged(peer, end)
+    claim.sees(f"before: {before}; {'ended' if ended else 'not ended'}; the next: {after}")
+    assert claim.observed == claim.expected, f"a caller who sends a length of a megabyte: {claim.observed}"
+
+
+@pytest.mark.claim("socket/multicast")
+def test_a_multicast_group_is_a_bus(bench_peers, lab, claim):
+    bus = SpelledNetdev("socket", (f"mcast=239.192.0.7:{lab.host.free_port('udp', 7400)}",))
+    claim.sees(f"{others_that_hear(bench_peers([bus] * 3))} of 2 others hear")
+    assert claim.observed == claim.expected, f"on the bus {claim.observed}"

@@ -2,8 +2,16 @@
 
 import pytest
 
+from qemunet_tests.conformance.promises import promise
 from qemunet_tests.conformance.refusals import assert_refused, spelled
+from qemunet_tests.guest.peer_frames import frame_of
+from qemunet_tests.observe.backends import awaited_events
+from qemunet_tests.observe.carried_frames import arrives, exchanged
+from qemunet_tests.observe.frame_sockets import accepted, called, calls_again, listening, listening_at
+from qemunet_tests.qemu.netdev import SpelledNetdev
 
+#: More than any frame that QEMU takes: NET_BUFSIZE of net/net.h, 69632.
+TOO_MANY = 80000
 #: As the manual writes them, each with the rest of an address.
 AS_WRITTEN = {
     "to": "addr.type=inet,addr.host=127.0.0.1,addr.port={port},to=7299",
@@ -34,3 +42,145 @@ def test_options_are_written_as_in_the_manual(bench, target, claim):
     if refused:
         assert refused == {name: f"Parameter '{name}' is unexpected" for name in AS_WRITTEN}, claim.observed
         claim.deviates()
+
+
+def caller(port, *options, address="127.0.0.1"):
+    """A backend that calls at a port of the host's loopback."""
+    return SpelledNetdev(
+        "stream", ("server=off", "addr.type=inet", f"addr.host={address}", f"addr.port={port}", *options)
+    )
+
+
+def listener(port, *options, address="127.0.0.1"):
+    """A backend that listens at a port of the host's loopback."""
+    return SpelledNetdev(
+        "stream", ("server=on", "addr.type=inet", f"addr.host={address}", f"addr.port={port}", *options)
+    )
+
+
+@pytest.mark.claim("stream/framing")
+def test_every_frame_stands_behind_its_length(attach_peer, target, claim):
+    port = target.host.free_port("tcp", 7200)
+    with listening(target.host, port) as server:
+        peer = attach_peer(caller(port))
+        with accepted(server) as end:
+            claim.sees(exchanged(peer, end))
+    assert claim.observed == claim.expected, f"frames behind their length pass {claim.observed}"
+
+
+@pytest.mark.parametrize("address", [promise("stream/ipv6", "::1")])
+def test_frames_pass_by_ipv6(attach_peer, target, claim, address):
+    port = target.host.free_port("tcp", 7200)
+    with listening(target.host, port, address) as server:
+        peer = attach_peer(caller(port, address=address))
+        with accepted(server) as end:
+            claim.sees(exchanged(peer, end))
+    assert claim.observed == claim.expected, f"by IPv6 frames pass {claim.observed}"
+
+
+@pytest.mark.claim("stream/unix")
+def test_frames_pass_by_a_unix_socket(attach_peer, qemus_folder, claim):
+    path = qemus_folder / "socket"
+    with listening_at(path) as server:
+        peer = attach_peer(SpelledNetdev("stream", ("server=off", "addr.type=unix", f"addr.path={path}")))
+        with accepted(server) as end:
+            claim.sees(exchanged(peer, end))
+    assert claim.observed == claim.expected, f"by a Unix socket frames pass {claim.observed}"
+
+
+@pytest.mark.claim("stream/abstract")
+def test_frames_pass_by_an_abstract_address(attach_peer, qemus_folder, claim):
+    name = f"qemunet{qemus_folder}"
+    with listening_at(f"\0{name}") as server:
+        words = ("server=off", "addr.type=unix", f"addr.path={name}", "addr.abstract=on")
+        peer = attach_peer(SpelledNetdev("stream", words))
+        with accepted(server) as end:
+            claim.sees(exchanged(peer, end))
+    assert claim.observed == claim.expected, f"by an abstract address frames pass {claim.observed}"
+
+
+@pytest.mark.claim("stream/partial")
+def test_frames_are_put_together_wherever_they_are_cut(attach_peer, target, claim):
+    port = target.host.free_port("tcp", 7200)
+    with listening(target.host, port) as server:
+        peer = attach_peer(caller(port))
+        with accepted(server) as end:
+            frames = {pieces: frame_of("52:54:00:70:65:aa", peer.mac, 98 + pieces) for pieces in (1, 3, 50)}
+            for pieces, frame in frames.items():
+                end.put(frame, in_pieces_of=pieces)
+            whole = [str(pieces) for pieces, frame in frames.items() if arrives(peer, frame)]
+    claim.sees(f"whole in pieces of {', '.join(whole) or 'no'} bytes")
+    assert claim.observed == claim.expected, f"frames arrive {claim.observed}"
+
+
+@pytest.mark.claim("stream/oversize")
+def test_a_frame_too_large_ends_the_connection_and_not_qemu(attach_peer, target, claim):
+    port = target.host.free_port("tcp", 7200)
+    peer = attach_peer(listener(port))
+    with called(target.host, port) as end:
+        before = exchanged(peer, end)
+        end.put_bytes((1 << 20).to_bytes(4, "big") + bytes(TOO_MANY))
+        ended = end.ends()
+    with called(target.host, port) as end:
+        after = exchanged(peer, end)
+    claim.sees(f"before: {before}; {'ended' if ended else 'not ended'}; the next: {after}")
+    assert claim.observed == claim.expected, f"a caller who sends a length of a megabyte: {claim.observed}"
+
+
+@pytest.mark.claim("stream/one-peer")
+def test_a_second_caller_waits_for_the_first(attach_peer, target, claim):
+    port = target.host.free_port("tcp", 7200)
+    peer = attach_peer(listener(port))
+    frame = frame_of("52:54:00:70:65:aa", peer.mac, 60)
+    with called(target.host, port) as first, called(target.host, port) as second:
+        served = exchanged(peer, first)
+        second.put(frame)
+        early = arrives(peer, frame, 0.3)
+        first.close()
+        late = arrives(peer, frame)
+    claim.sees(f"the first: {served}; the second: {'at once' if early else 'after it' if late else 'never'}")
+    assert claim.observed == claim.expected, f"of two callers {claim.observed}"
+
+
+@pytest.mark.claim("stream/reconnect-never")
+def test_a_lost_connection_stays_lost(attach_peer, target, claim):
+    port = target.host.free_port("tcp", 7200)
+    with listening(target.host, port) as server:
+        peer = attach_peer(caller(port))
+        with accepted(server) as end:
+            before = exchanged(peer, end)
+        claim.sees(f"{before}, then {calls_again(server)}")
+    assert claim.observed == claim.expected, f"frames pass {claim.observed}"
+
+
+@pytest.mark.claim("stream/reconnect")
+def test_a_lost_connection_is_made_again(attach_peer, target, claim):
+    port = target.host.free_port("tcp", 7200)
+    with listening(target.host, port) as server:
+        peer = attach_peer(caller(port, "reconnect-ms=200"))
+        with accepted(server) as end:
+            before = exchanged(peer, end)
+        with accepted(server) as end:
+            claim.sees(f"{before}, again {exchanged(peer, end)}")
+    assert claim.observed == claim.expected, f"frames pass {claim.observed}"
+
+
+@pytest.mark.claim("stream/events")
+def test_events_tell_of_connections(attach_peer, target, claim):
+    port = target.host.free_port("tcp", 7200)
+    peer = attach_peer(listener(port))
+    with called(target.host, port) as end:
+        exchanged(peer, end)
+    said = awaited_events(peer, "NETDEV_STREAM_DISCONNECTED")
+    claim.sees(", ".join(said))
+    assert claim.observed == claim.expected, f"the monitor tells of {claim.observed or 'nothing'}"
+
+
+@pytest.mark.claim("stream/to-range")
+def test_the_next_free_port_is_taken(attach_peer, target, claim):
+    taken, free = (target.host.free_port("tcp", 7200) for _ in range(2))
+    with listening(target.host, taken):
+        peer = attach_peer(listener(taken, f"addr.to={free}"))
+        with called(target.host, free) as end:
+            claim.sees(exchanged(peer, end))
+    assert claim.observed == claim.expected, f"at the next port frames pass {claim.observed}"

@@ -3,6 +3,8 @@
 import re
 from typing import TYPE_CHECKING
 
+from qemunet_tests.deadline import Deadline
+
 if TYPE_CHECKING:
     # scapy reads the machine's interfaces when it is imported: not before the lab has been entered.
     from qemunet_tests.guest.peer import Peer
@@ -15,3 +17,12 @@ def said_of(peer: "Peer", identifier: str) -> str | None:
     said = peer.qemu.monitor.ask("info network")
     found = re.search(rf"(?m)(?:^|[ \\]){re.escape(identifier)}: index=\d+,(.*)$", said)
     return found[1] if found else None
+
+
+def awaited_events(peer: "Peer", last: str, within_seconds: float = 3.0) -> list[str]:
+    """The names of the events that QEMU told of, until one of this name."""
+    told: list[str] = []
+    deadline = Deadline(within_seconds, last)
+    while peer.qemu is not None and last not in told and not deadline.passed:
+        told += [str(event["event"]) for event in peer.qemu.monitor.events()]
+    return told

@@ -2,7 +2,7 @@
 
 import secrets
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from qemunet_tests.deadline import Deadline
 from qemunet_tests.guest.peer_frames import frame_of
@@ -17,6 +17,14 @@ STRANGER = "52:54:00:70:65:ee"
 #: A frame that comes at all comes at once, and one that does not is waited for so long.
 ARRIVING_SECONDS = 1.5
 TAG_BYTES = 8
+
+
+class OtherEnd(Protocol):
+    """Where QEMU's frames go to and come from: a socket of ours."""
+
+    def put(self, frame: bytes) -> None: ...
+
+    def take(self) -> bytes | None: ...
 
 
 def kinds_of_frames(source: str, destination: str) -> dict[str, bytes]:
@@ -89,3 +97,32 @@ def heard(receiver: "Peer", senders: "Sequence[Peer]") -> list[int]:
     while (taken := receiver.wire.take(0.3)) is not None:
         came.add(taken)
     return [place for place, frame in enumerate(tokens, 1) if frame in came]
+
+
+def arrives(receiver: "Peer", frame: bytes, within_seconds: float = 2 * ARRIVING_SECONDS) -> bool:
+    """Whether exactly this frame comes, among others."""
+    deadline = Deadline(within_seconds, "a frame")
+    while not deadline.passed:
+        if receiver.wire.take(deadline.remaining_seconds) == frame:
+            return True
+    return False
+
+
+def exchanged(peer: "Peer", end: OtherEnd, size_bytes: int = 60) -> str:
+    """Which ways a frame passes whole between a peer and the other end of its QEMU's backend: `out and back`.
+
+    Back first: when that has come QEMU has taken a call, and before it carries nothing out.
+    """
+    out, back = (frame_of(peer.mac, STRANGER, size_bytes) for _ in range(2))
+    end.put(back)
+    came = arrives(peer, back)
+    peer.wire.put(out)
+    ways = {"out": end.take() == out, "back": came}
+    return " and ".join(way for way, did in ways.items() if did) or "neither way"
+
+
+def others_that_hear(peers: "Sequence[Peer]") -> int:
+    """How many hear what the first sends to all."""
+    frame = frame_of(peers[0].mac, BROADCAST, 60)
+    peers[0].wire.put(frame)
+    return sum(arrives(other, frame) for other in peers[1:])

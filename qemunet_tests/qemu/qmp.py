@@ -37,6 +37,12 @@ class Monitor:
         answer: str = self.execute("human-monitor-command", **{"command-line": line})  # type: ignore[arg-type]
         return answer.replace("\r\n", "\n")
 
+    def events(self) -> list[dict[str, Any]]:
+        """What QEMU told by itself since this was asked last, in its order."""
+        # Whatever it told before it answers is there when the answer is.
+        self.execute("query-name")
+        return [dict(event) for event in self._client.events.clear()]
+
     def close(self) -> None:
         """Hang up, whatever state the connection is in."""
         if self._loop.is_closed():

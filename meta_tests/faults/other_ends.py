@@ -1,0 +1,102 @@
+"""Faults of what backends exchange with programs of ours: frames that are spoilt, a monitor that tells nothing."""
+
+from typing import TYPE_CHECKING
+
+from meta_tests.faults.fault import fault
+from meta_tests.faults.frames import FROM_QEMU, TO_QEMU, FrameShim
+from meta_tests.faults.monitor import answer_lines
+from qemunet_tests.guest.peer_frames import ETHERTYPE
+
+if TYPE_CHECKING:
+    # scapy reads the machine's interfaces when it is imported: not before the lab has been entered.
+    from meta_tests.faults.frames import Way
+    from qemunet_tests.guest.peer import Peer
+
+STREAM = ("stream/framing", "stream/ipv6", "stream/unix", "stream/abstract", "stream/partial", "stream/oversize",
+          "stream/one-peer", "stream/reconnect-never", "stream/to-range")  # fmt: skip
+SOCKET = ("socket/udp", "socket/framing", "socket/lost-peer", "socket/oversize")  # fmt: skip
+DATAGRAMS = ("dgram/one-frame-one-datagram", "dgram/unix", "dgram/no-peer", "dgram/stale-socket")
+SWITCHED = (
+    "hubport/floods",
+    "hubport/stop",
+    "vde/learns",
+    "vde/hub",
+    "socket/interoperates",
+    "socket/multicast",
+    "dgram/multicast",
+)
+TUNNELS = ("l2tpv3/header", "l2tpv3/session", "l2tpv3/session-default", "l2tpv3/cookie-32", "l2tpv3/cookie-64",
+           "l2tpv3/counter", "l2tpv3/pincounter", "l2tpv3/offset", "l2tpv3/ipv6", "l2tpv3/short-packets")  # fmt: skip
+
+
+def _spoil(wire: FrameShim, *ways: "Way") -> None:
+    for way in ways or (FROM_QEMU, TO_QEMU):
+        wire.alter(way, {"Ether.type": ETHERTYPE}, {"Raw.load": lambda load: load[:-1] + bytes([load[-1] ^ 0xFF])})
+
+
+@fault(*STREAM, cause="neither way|in pieces of no bytes", sentinels=("stream/named", "stream/events"))
+def frames_of_streams_spoilt(wire: FrameShim) -> None:
+    """The last byte of every frame is another one, both ways, by stream."""
+    _spoil(wire)
+
+
+@fault("stream/reconnect", cause="neither way", sentinels=("stream/named",))
+def frames_after_a_reconnect_spoilt(wire: FrameShim) -> None:
+    """The last byte of every frame is another one, where a connection is made again."""
+    _spoil(wire)
+
+
+@fault(*SOCKET, cause="neither way", sentinels=("socket/named",))
+def frames_of_sockets_spoilt(wire: FrameShim) -> None:
+    """The last byte of every frame is another one, both ways, by socket."""
+    _spoil(wire)
+
+
+@fault(*DATAGRAMS, cause="neither way", sentinels=("dgram/named",))
+def frames_in_datagrams_spoilt(wire: FrameShim) -> None:
+    """The last byte of every frame is another one, both ways, by dgram."""
+    _spoil(wire)
+
+
+@fault(*SWITCHED, cause="0 of 2|then 0 of 1|neither way", sentinels=("vde/named", "hubport/named"))
+def switched_frames_spoilt(wire: FrameShim) -> None:
+    """The last byte of every frame is another one, between two peers."""
+    _spoil(wire, FROM_QEMU)
+
+
+@fault(*TUNNELS, cause="neither way", sentinels=("l2tpv3/named",))
+def frames_in_tunnels_spoilt(wire: FrameShim) -> None:
+    """The last byte of every frame is another one, both ways, in tunnels."""
+    _spoil(wire)
+
+
+@fault("l2tpv3/jumbo", cause="9014 bytes neither way", sentinels=("l2tpv3/named",))
+def jumbo_frames_spoilt(wire: FrameShim) -> None:
+    """The last byte of every frame is another one, where frames are large."""
+    _spoil(wire)
+
+
+@fault("stream/events", cause="the monitor tells of nothing", sentinels=("stream/named", "stream/framing"))
+def no_events(peer: "Peer") -> None:
+    """A monitor tells of nothing by itself."""
+    if peer.qemu is not None:
+        peer.qemu.monitor.events = list
+
+
+@fault("hubport/netdev", cause="at the other port of the hub nobody answers", sentinels=("hubport/floods",))
+def gateway_silent_behind_a_hub(wire: FrameShim) -> None:
+    """Nobody answers ARP."""
+    wire.drop(FROM_QEMU, {"ARP.op": 2})
+
+
+@fault("hubport/net-is-hub-0", cause="a backend of -net is at no hub", sentinels=("hubport/floods",))
+def hubs_not_listed(peer: "Peer") -> None:
+    """A monitor lists no hubs."""
+    answer_lines(peer, "info network", lambda _line, _ask: "")
+
+
+@fault("vde/switch-dies", cause="when its switch ends QEMU ends", sentinels=("vde/learns",))
+def qemu_ends_with_its_switch(peer: "Peer") -> None:
+    """QEMU has ended, whenever it is asked."""
+    if peer.qemu is not None:
+        peer.qemu.how_it_ended = lambda: "exit status 1"
