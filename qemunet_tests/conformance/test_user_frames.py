@@ -6,8 +6,8 @@ On a peer's wire there is nobody but QEMU: what is wrong there is QEMU's own.
 import pytest
 
 from qemunet_tests.conformance.promises import promise
-from qemunet_tests.observe.icmp import echo_reply
 from qemunet_tests.observe.lease import offer
+from qemunet_tests.observe.peer_ping import pinged
 
 
 @pytest.mark.parametrize(
@@ -26,6 +26,6 @@ def test_what_dhcp_offers_is_documented(user_peer, claim, told):
 @pytest.mark.claim("user/icmp-gateway")
 @pytest.mark.parametrize("address", ["10.0.2.2", "10.0.2.3"])
 def test_gateway_and_resolver_answer_an_echo_request(user_peer, claim, address):
-    answered = echo_reply(user_peer, address)
+    answered = pinged(user_peer, address)
     claim.sees(f"{address} {'answers' if answered else 'is silent'}")
     assert answered, f"QEMU's user network does not answer as it should, though {address} was asked for on its wire"

@@ -4,7 +4,6 @@ import pytest
 
 from qemunet_tests.network import lab_addresses
 from qemunet_tests.observe import dhcpv6
-from qemunet_tests.observe.ip_peer import IpPeer
 from qemunet_tests.observe.ipv6 import address_of_mac, made_addresses
 from qemunet_tests.observe.neighbour_discovery import NeighbourAnswer, answering, neighbour
 from qemunet_tests.observe.peer_dns import ask_by_peer, ask_by_station, meant, question
@@ -128,14 +127,14 @@ def test_the_router_that_is_advertised_answers_as_a_neighbour(attach_user_peer, 
 
 
 @pytest.mark.claim("user/ip6-dns-option")
-def test_the_resolver_is_where_the_option_says(attach_user_peer, resolv_conf, ipv6_lab, claim):
+def test_the_resolver_is_where_the_option_says(attach_stack, resolv_conf, ipv6_lab, claim):
     resolv_conf(f"nameserver {lab_addresses.ROUTER_IPV6}\n")
-    peer, shown = attach_user_peer("ipv6-dns=fec0::53"), "fec0::53"
+    stack, shown = attach_stack(options=("ipv6-dns=fec0::53",)), "fec0::53"
     right = ask_by_station(ipv6_lab.host, lab_addresses.ROUTER_IPV6, question("www.example"))
-    told = ask_by_peer(IpPeer(peer), shown, question("www.example"))
-    leased = dhcpv6.informed(peer, dhcpv6.RESOLVERS).option(dhcpv6.RESOLVERS)
-    found = answering(peer, [HOST, RESOLVER, shown])
-    advertised_too = [option.partition(" for ")[0] for option in resolver_option(peer)]
+    told = ask_by_peer(stack, shown, question("www.example"))
+    leased = dhcpv6.informed(stack.peer, dhcpv6.RESOLVERS).option(dhcpv6.RESOLVERS)
+    found = answering(stack.peer, [HOST, RESOLVER, shown])
+    advertised_too = [option.partition(" for ")[0] for option in resolver_option(stack.peer)]
     seen = claim.sees(f"{shown}: {meant(told)}; neighbours: {' '.join(found)}; {' '.join(advertised_too)}")
     assert (told, found, advertised_too) == (right, [HOST, shown], [f"resolver {shown}"]), seen
     assert leased == bytes.fromhex("fec0") + bytes(13) + b"\x53", f"DHCPv6 tells another resolver: {leased!r}"

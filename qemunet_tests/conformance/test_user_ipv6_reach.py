@@ -4,12 +4,12 @@ import secrets
 
 import pytest
 
-from qemunet_tests.modes.user import netdev
+from qemunet_tests.guest.icmp_error import IcmpError
+from qemunet_tests.guest.peer_udp import PeerDatagram
 from qemunet_tests.network import lab_addresses
 from qemunet_tests.network.long_answers import answer_of
 from qemunet_tests.observe import dhcpv6
-from qemunet_tests.observe.ip_peer import Datagram, IpPeer, Told
-from qemunet_tests.observe.neighbour_discovery import neighbour
+from qemunet_tests.observe.neighbour_discovery import answers_before_router, neighbour
 from qemunet_tests.observe.peer_dns import ask_by_peer, ask_by_station, meant, question
 from qemunet_tests.observe.peer_ping import PingAnswer, ask_echo, shown
 from qemunet_tests.observe.peer_stream import Refused, ask_stream
@@ -30,7 +30,7 @@ def echoed(stack, address, port):
     sent = secrets.token_bytes(40)
     by_tcp = ask_stream(stack, address, port, sent, lambda got: len(got) >= len(sent))
     by_udp = stack.ask_datagram(address, port, sent)
-    whole = Datagram(address, port, sent, (HEADERS_BYTES + len(sent),))
+    whole = PeerDatagram(address, port, sent, (HEADERS_BYTES + len(sent),))
     return {"TCP": "whole" if by_tcp == sent else by_tcp, "UDP": "whole" if by_udp == whole else by_udp}
 
 
@@ -41,34 +41,33 @@ def told(outcomes):
 
 @pytest.mark.claim("user/ip6-gateway-is-host-loopback")
 @pytest.mark.usefixtures("ipv6_lab")
-def test_the_host_is_its_loopback(user_peer, claim):
-    stack = IpPeer(user_peer)
-    inside = echoed(stack, HOST, LOOPBACK_PORT)
+def test_the_host_is_its_loopback(user_stack, claim):
+    inside = echoed(user_stack, HOST, LOOPBACK_PORT)
     # What listens at the LAN's address only is not there.
-    beside = echoed(stack, HOST, ECHO_PORT)
+    beside = echoed(user_stack, HOST, ECHO_PORT)
     seen = claim.sees(f"::1: {told(inside)}; LAN address only: {told(beside)}")
     assert inside == {"TCP": "whole", "UDP": "whole"}, seen
     assert beside["TCP"] == Refused(), seen
-    assert isinstance(beside["UDP"], Told), seen
+    assert isinstance(beside["UDP"], IcmpError), seen
 
 
 @pytest.mark.claim("user/ip6-whole-prefix-is-host")
 @pytest.mark.usefixtures("ipv6_lab")
-def test_no_other_address_of_the_prefix_is_the_host(user_peer, claim):
-    stack, other = IpPeer(user_peer), "fec0::77"
-    assert echoed(stack, HOST, LOOPBACK_PORT) == {"TCP": "whole", "UDP": "whole"}, "not even the host is reached"
-    assert neighbour(user_peer, other) is None
-    outcome = echoed(stack, other, LOOPBACK_PORT)
+def test_no_other_address_of_the_prefix_is_the_host(user_stack, claim):
+    other = "fec0::77"
+    assert echoed(user_stack, HOST, LOOPBACK_PORT) == {"TCP": "whole", "UDP": "whole"}, "not even the host is reached"
+    assert neighbour(user_stack.peer, other) is None
+    outcome = echoed(user_stack, other, LOOPBACK_PORT)
     seen = claim.sees(f"{other}: {told(outcome)}")
-    if set(map(type, outcome.values())) != {Told}:
+    if set(map(type, outcome.values())) != {IcmpError}:
         assert outcome == {"TCP": "whole", "UDP": "whole"}, seen
         claim.deviates(name="all-of-it")
 
 
 @pytest.mark.claim("user/ip6-dns")
-def test_names_are_resolved_by_ipv6(attach_user_peer, resolv_conf, ipv6_lab, claim):
+def test_names_are_resolved_by_ipv6(attach_stack, resolv_conf, ipv6_lab, claim):
     resolv_conf(f"nameserver {lab_addresses.ROUTER}\nnameserver {lab_addresses.NEIGHBOUR_IPV6}\n")
-    stack, answers = IpPeer(attach_user_peer()), {}
+    stack, answers = attach_stack(), {}
     for name in ("www.example", lab_addresses.UNKNOWN_NAME):
         for protocol in ("UDP", "TCP"):
             asked = question(name)
@@ -80,11 +79,11 @@ def test_names_are_resolved_by_ipv6(attach_user_peer, resolv_conf, ipv6_lab, cla
 
 
 @pytest.mark.claim("user/ip6-tcp-out")
-def test_tcp_reaches_others(user_peer, ipv6_lab, claim):
-    stack, outcomes = IpPeer(user_peer), {}
+def test_tcp_reaches_others(user_stack, ipv6_lab, claim):
+    outcomes = {}
     for address in (lab_addresses.NEIGHBOUR_IPV6, OUTSIDE):
-        outcomes[address] = echoed(stack, address, ECHO_PORT)["TCP"]
-    outcomes["a closed port"] = ask_stream(stack, OUTSIDE, CLOSED_PORT, b"?", bool)
+        outcomes[address] = echoed(user_stack, address, ECHO_PORT)["TCP"]
+    outcomes["a closed port"] = ask_stream(user_stack, OUTSIDE, CLOSED_PORT, b"?", bool)
     seen = claim.sees(told(outcomes))
     assert outcomes == {lab_addresses.NEIGHBOUR_IPV6: "whole", OUTSIDE: "whole", "a closed port": Refused()}, seen
     callers = {(each.station, each.address) for each in ipv6_lab.echo.callers if ":" in each.address}
@@ -93,38 +92,37 @@ def test_tcp_reaches_others(user_peer, ipv6_lab, claim):
 
 @pytest.mark.claim("user/ip6-udp-out")
 @pytest.mark.usefixtures("ipv6_lab")
-def test_udp_reaches_others(user_peer, claim):
-    stack, outcomes = IpPeer(user_peer), {}
+def test_udp_reaches_others(user_stack, claim):
+    outcomes = {}
     for address in (lab_addresses.NEIGHBOUR_IPV6, OUTSIDE):
-        outcomes[address] = echoed(stack, address, ECHO_PORT)["UDP"]
-    outcomes["a closed port"] = stack.ask_datagram(OUTSIDE, CLOSED_PORT, b"?")
+        outcomes[address] = echoed(user_stack, address, ECHO_PORT)["UDP"]
+    outcomes["a closed port"] = user_stack.ask_datagram(OUTSIDE, CLOSED_PORT, b"?")
     seen = claim.sees(told(outcomes))
-    closed = Told(OUTSIDE, UNREACHABLE, CLOSED)
+    closed = IcmpError(OUTSIDE, UNREACHABLE, CLOSED)
     assert outcomes == {lab_addresses.NEIGHBOUR_IPV6: "whole", OUTSIDE: "whole", "a closed port": closed}, seen
 
 
 @pytest.mark.claim("user/ip6-big-answer")
-def test_a_big_datagram_comes_in_fragments(user_peer, long_answers, claim):
-    stack, length = IpPeer(user_peer), 3000
-    small = stack.ask_datagram(long_answers.address, long_answers.port, b"1000")
-    assert isinstance(small, Datagram), "not even a small answer arrives"
-    assert small.content == answer_of(1000)
-    large = stack.ask_datagram(long_answers.address, long_answers.port, str(length).encode())
-    assert isinstance(large, Datagram), f"the large answer does not arrive, but {claim.sees(str(large))}"
-    claim.sees(f"{len(large.content)} bytes in packets of {large.packets_bytes}")
-    assert large.content == answer_of(length)
-    if max(large.packets_bytes) > MTU_BYTES:
-        assert large.packets_bytes == (HEADERS_BYTES + length,), f"it comes in packets of {large.packets_bytes}"
+def test_a_big_datagram_comes_in_fragments(user_stack, long_answers, claim):
+    length = 3000
+    small = user_stack.ask_datagram(long_answers.address, long_answers.port, b"1000")
+    assert isinstance(small, PeerDatagram), "not even a small answer arrives"
+    assert small.data == answer_of(1000)
+    large = user_stack.ask_datagram(long_answers.address, long_answers.port, str(length).encode())
+    assert isinstance(large, PeerDatagram), f"the large answer does not arrive, but {claim.sees(str(large))}"
+    claim.sees(f"{len(large.data)} bytes in packets of {large.sizes}")
+    assert large.data == answer_of(length)
+    if max(large.sizes) > MTU_BYTES:
+        assert large.sizes == (HEADERS_BYTES + length,), f"it comes in packets of {large.sizes}"
         claim.deviates(name="one-frame")
 
 
 @pytest.mark.claim("user/ip6-fragments")
-def test_fragments_of_the_guest_are_put_together(user_peer, long_answers, claim):
-    stack, large, small = IpPeer(user_peer), answer_of(3000), b"10"
-    for piece in stack.fragments(OUTSIDE, long_answers.port, large):
-        user_peer.send(piece)
+def test_fragments_of_the_guest_are_put_together(user_stack, long_answers, claim):
+    large, small = answer_of(3000), b"10"
+    user_stack.open_udp().send(large, OUTSIDE, long_answers.port)
     # Frames are dealt with as they come.
-    assert stack.ask_datagram(OUTSIDE, long_answers.port, small), "not even what is no fragment arrives"
+    assert user_stack.ask_datagram(OUTSIDE, long_answers.port, small), "not even what is no fragment arrives"
     arrived = list(dict.fromkeys(long_answers.questions))
     seen = claim.sees(f"of datagrams of {len(large)} and {len(small)} bytes arrived: {[len(each) for each in arrived]}")
     if arrived != [large, small]:
@@ -134,17 +132,17 @@ def test_fragments_of_the_guest_are_put_together(user_peer, long_answers, claim)
 
 @pytest.mark.claim("user/ip6-ping-gateway")
 @pytest.mark.parametrize("address", [HOST, RESOLVER, ROUTER, "fe80::3"])
-def test_host_and_resolver_answer_ping(user_peer, claim, address):
-    answer = ask_echo(IpPeer(user_peer), address)
+def test_host_and_resolver_answer_ping(user_stack, claim, address):
+    answer = ask_echo(user_stack, address)
     seen = claim.sees(shown(answer))
     assert answer == PingAnswer(address, code=0, same=True), seen
 
 
 @pytest.mark.claim("user/ip6-ping-outside-open")
 @pytest.mark.usefixtures("ipv6_lab")
-def test_ping_passes_where_the_gate_is_open(bench, host_with_open_gate, attach_user_peer, claim):
+def test_ping_passes_where_the_gate_is_open(bench, host_with_open_gate, attach_stack, claim):
     with bench.varied(station=host_with_open_gate):
-        stack = IpPeer(attach_user_peer())
+        stack = attach_stack()
     answer = ask_echo(stack, OUTSIDE)
     seen = claim.sees(shown(answer))
     assert answer == PingAnswer(OUTSIDE, code=0, same=True), seen
@@ -152,29 +150,29 @@ def test_ping_passes_where_the_gate_is_open(bench, host_with_open_gate, attach_u
 
 @pytest.mark.claim("user/ip6-ping-outside-raw")
 @pytest.mark.usefixtures("ipv6_lab")
-def test_ping_passes_by_raw_sockets(attach_peer, claim):
-    stack = IpPeer(attach_peer(netdev(capabilities=("net_raw",))))
+def test_ping_passes_by_raw_sockets(attach_stack, claim):
+    stack = attach_stack(capabilities=("net_raw",))
     answer = ask_echo(stack, OUTSIDE)
     seen = claim.sees(shown(answer))
     if isinstance(answer, PingAnswer) and not answer.same:
         assert answer.source == OUTSIDE, seen
         claim.deviates(name="anything-as-reply")
     elif answer != PingAnswer(OUTSIDE, code=0, same=True):
-        assert answer == Told(ROUTER, UNREACHABLE, NO_ROUTE), seen
+        assert answer == IcmpError(ROUTER, UNREACHABLE, NO_ROUTE), seen
         assert stack.ask_datagram(OUTSIDE, ECHO_PORT, b"?"), "there is no way there at all"
         claim.deviates(name="no-route")
 
 
 @pytest.mark.claim("user/ip6-traceroute")
 @pytest.mark.usefixtures("ipv6_lab")
-def test_the_routers_on_the_way_are_told(user_peer, claim):
-    stack, port = IpPeer(user_peer), 33434
-    hops = [stack.ask_datagram(OUTSIDE, port + hop, b"?", time_to_live=hop) for hop in (1, 2, 3)]
+def test_the_routers_on_the_way_are_told(user_stack, claim):
+    port = 33434
+    hops = [user_stack.ask_datagram(OUTSIDE, port + hop, b"?", ttl=hop) for hop in (1, 2, 3)]
     claim.sees("; ".join(str(hop) if hop else "*" for hop in hops))
     assert hops == [
-        Told(ROUTER, TIME_EXCEEDED, 0),
-        Told(lab_addresses.ROUTER_IPV6, TIME_EXCEEDED, 0),
-        Told(OUTSIDE, UNREACHABLE, CLOSED),
+        IcmpError(ROUTER, TIME_EXCEEDED, 0),
+        IcmpError(lab_addresses.ROUTER_IPV6, TIME_EXCEEDED, 0),
+        IcmpError(OUTSIDE, UNREACHABLE, CLOSED),
     ], claim.observed
 
 
@@ -190,32 +188,31 @@ def test_a_forward_may_be_bound_to_an_ipv6_address(bench, claim):
 
 
 @pytest.mark.claim("user/ip6-tftp")
-def test_tftp_is_served_by_ipv6(attach_user_peer, served_folder, claim):
+def test_tftp_is_served_by_ipv6(attach_stack, served_folder, claim):
     content = secrets.token_bytes(100)
     (served_folder / "file").write_bytes(content)
-    answer = IpPeer(attach_user_peer(f"tftp={served_folder}")).ask_datagram(HOST, TFTP_PORT, READ_FILE)
+    answer = attach_stack(options=(f"tftp={served_folder}",)).ask_datagram(HOST, TFTP_PORT, READ_FILE)
     seen = claim.sees(str(answer or "no answer"))
-    assert isinstance(answer, Datagram), seen
-    assert (answer.source, answer.content) == (HOST, b"\0\3\0\1" + content), seen
+    assert isinstance(answer, PeerDatagram), seen
+    assert (answer.source, answer.data) == (HOST, b"\0\3\0\1" + content), seen
 
 
 @pytest.mark.claim("user/ip6-restrict")
-def test_an_isolated_guest_reaches_nobody(attach_user_peer, served_folder, ipv6_lab, claim):
+def test_an_isolated_guest_reaches_nobody(attach_stack, served_folder, ipv6_lab, claim):
     (served_folder / "file").write_bytes(b"what is served")
-    peer = attach_user_peer("restrict=on", f"tftp={served_folder}")
-    stack = IpPeer(peer)
+    stack = attach_stack(options=("restrict=on", f"tftp={served_folder}"))
     refused = {
         "TCP to the host": ask_stream(stack, HOST, LOOPBACK_PORT, b"?", bool),
         "TCP outside": ask_stream(stack, OUTSIDE, ECHO_PORT, b"?", bool),
     }
     before = len(ipv6_lab.echo.callers)
-    silent = {
-        "UDP to the host": stack.datagram(HOST, LOOPBACK_PORT, b"?"),
-        "UDP outside": stack.datagram(OUTSIDE, ECHO_PORT, b"?"),
-        "TFTP": stack.datagram(HOST, TFTP_PORT, READ_FILE),
-        "DHCPv6": dhcpv6.information_question(peer, dhcpv6.RESOLVERS),
-    }
-    answers = [type(answer.lastlayer()).__name__ for answer in stack.answers_before_a_router(silent.values())]
+    silent = [
+        stack.question(HOST, LOOPBACK_PORT, b"?"),
+        stack.question(OUTSIDE, ECHO_PORT, b"?"),
+        stack.question(HOST, TFTP_PORT, READ_FILE),
+        dhcpv6.information_question(stack.peer, dhcpv6.RESOLVERS),
+    ]
+    answers = [type(answer.lastlayer()).__name__ for answer in answers_before_router(stack.peer, silent)]
     called = ipv6_lab.echo.callers[before:]
     seen = claim.sees(f"{told(refused)}; by UDP: {len(answers)} answers, {len(called)} calls")
     assert refused == dict.fromkeys(refused, Refused()), seen

@@ -4,11 +4,12 @@ import secrets
 
 import pytest
 
+from qemunet_tests.guest.peer_udp import PeerDatagram
 from qemunet_tests.modes.user import netdev
 from qemunet_tests.observe.dhcp_client import ask_dhcp, client_macs, leases
 from qemunet_tests.observe.gateway_pings import answered_pings, ping_of
 from qemunet_tests.observe.migration import migrated
-from qemunet_tests.observe.peer_exchange import datagrams, exchange, send_datagrams
+from qemunet_tests.observe.peer_stream import exchange
 
 #: As many as a socket of datagrams holds, while QEMU takes none: net.unix.max_dgram_qlen.
 PINGS = 8
@@ -46,15 +47,15 @@ def test_leases_go_with_the_machine(attach_peer, claim):
 
 
 @pytest.mark.claim("user/sandbox")
-def test_the_sandbox_takes_nothing_away(attach_peer, target, claim):
-    peer, word, service = attach_peer(netdev(), *SANDBOX), secrets.token_bytes(16), target.loopback_echo
-    offer = ask_dhcp(peer, "discover")
-    by_tcp = exchange(peer, "10.0.2.2", service.port, word, len(word))
-    send_datagrams(peer, [("10.0.2.2", service.port)], word)
+def test_the_sandbox_takes_nothing_away(attach_stack, target, claim):
+    stack, word, service = attach_stack(words=SANDBOX), secrets.token_bytes(16), target.loopback_echo
+    offer = ask_dhcp(stack.peer, "discover")
+    by_tcp = exchange(stack, "10.0.2.2", service.port, word, len(word))
+    by_udp = stack.ask_datagram("10.0.2.2", service.port, word)
     passed = {
         "a lease": offer is not None and offer.address == "10.0.2.15",
         "TCP": by_tcp.received == word,
-        "UDP": [data for _, _, data in datagrams(peer, 1)] == [word],
+        "UDP": isinstance(by_udp, PeerDatagram) and by_udp.data == word,
     }
     claim.sees(", ".join(what for what, did in passed.items() if did) or "nothing")
     assert claim.observed == claim.expected, f"in the sandbox a guest has {claim.observed}"

@@ -6,9 +6,10 @@ import time
 import pytest
 
 from qemunet_tests.deadline import Deadline
+from qemunet_tests.guest.icmp_error import IcmpError
+from qemunet_tests.guest.peer_udp import PeerDatagram
 from qemunet_tests.network import lab_addresses
 from qemunet_tests.network.dnsmasq import StubResolver
-from qemunet_tests.observe.ip_peer import Datagram, IpPeer, Told
 from qemunet_tests.observe.peer_dns import ask_by_peer, ask_by_station, askers_of, is_truncated, meant, question
 
 RESOLVER, IPV6_RESOLVER = "10.0.2.3", "fec0::3"
@@ -30,24 +31,23 @@ def asked_stations(lab, name):
 
 
 @pytest.mark.claim("user/dns-tcp")
-def test_names_are_resolved_by_tcp_too(user_peer, lab, claim):
-    stack = IpPeer(user_peer)
+def test_names_are_resolved_by_tcp_too(user_stack, lab, claim):
     for name in ("www.example", lab_addresses.UNKNOWN_NAME):
         right = ask_by_station(lab.host, lab_addresses.ROUTER, question(name), "TCP")
-        told = ask_by_peer(stack, RESOLVER, question(name), "TCP")
+        told = ask_by_peer(user_stack, RESOLVER, question(name), "TCP")
         claim.sees(f"{name}: {meant(told)}")
         assert told == right, f"by TCP the guest is told {meant(told)} of {name}, and the host {meant(right)}"
     claim.sees("the same bytes as the host gets")
 
 
 @pytest.mark.claim("user/dns-first-resolver")
-def test_the_first_ipv4_resolver_of_the_file_is_asked(attach_user_peer, resolv_conf, lab, claim):
+def test_the_first_ipv4_resolver_of_the_file_is_asked(attach_stack, resolv_conf, lab, claim):
     resolv_conf(
         f"# resolvers\nsearch home\nnameserver {lab_addresses.ROUTER_IPV6}\n"
         f"nameserver {lab_addresses.NEIGHBOUR}\nnameserver {lab_addresses.ROUTER}\n"
     )
     name = fresh_name()
-    answer = ask_by_peer(IpPeer(attach_user_peer()), RESOLVER, question(name))
+    answer = ask_by_peer(attach_stack(), RESOLVER, question(name))
     assert isinstance(answer, bytes), f"no answer but {meant(answer)}"
     asked = asked_stations(lab, name)
     told = claim.sees(", ".join(f"{station} asked by {' and '.join(set(by))}" for station, by in asked.items()))
@@ -55,11 +55,11 @@ def test_the_first_ipv4_resolver_of_the_file_is_asked(attach_user_peer, resolv_c
 
 
 @pytest.mark.claim("user/dns-no-second")
-def test_a_second_resolver_is_asked_where_the_first_is_dead(attach_user_peer, resolv_conf, lab, claim):
+def test_a_second_resolver_is_asked_where_the_first_is_dead(attach_stack, resolv_conf, lab, claim):
     dead = StubResolver.address
     resolv_conf(f"nameserver {dead}\nnameserver {lab_addresses.ROUTER}\n")
     name, control = fresh_name(), fresh_name()
-    stack = IpPeer(attach_user_peer())
+    stack = attach_stack()
     answer = ask_by_peer(stack, RESOLVER, question(name), within_seconds=1.0)
     # The second one is there, also for the guest.
     direct = ask_by_peer(stack, lab_addresses.ROUTER, question(control))
@@ -68,14 +68,14 @@ def test_a_second_resolver_is_asked_where_the_first_is_dead(attach_user_peer, re
     asked = asked_stations(lab, name)
     seen = claim.sees(f"{meant(answer)}; asked: {', '.join(asked) or 'nobody'}")
     if asked != {"router": [lab_addresses.HOST]} or not isinstance(answer, bytes):
-        assert (asked, answer) == ({}, Told(dead, UNREACHABLE, PORT)), seen
+        assert (asked, answer) == ({}, IcmpError(dead, UNREACHABLE, PORT)), seen
         claim.deviates(name="first-alone")
 
 
 @pytest.mark.claim("user/dns-file-changes")
-def test_a_changed_file_is_noticed(attach_user_peer, resolv_conf, lab, claim):
+def test_a_changed_file_is_noticed(attach_stack, resolv_conf, lab, claim):
     """Judged is when a question was put, which the machine's business cannot make earlier than it was."""
-    stack = IpPeer(attach_user_peer())
+    stack = attach_stack()
     resolv_conf(f"nameserver {lab_addresses.ROUTER}\n")
     before = fresh_name()
     assert isinstance(ask_by_peer(stack, RESOLVER, question(before)), bytes), "no answer before the file is changed"
@@ -97,9 +97,9 @@ def test_a_changed_file_is_noticed(attach_user_peer, resolv_conf, lab, claim):
 
 
 @pytest.mark.claim("user/dns-local-stub")
-def test_a_resolver_of_the_host_alone_serves_the_guest(attach_user_peer, resolv_conf, stub_resolver, lab, claim):
+def test_a_resolver_of_the_host_alone_serves_the_guest(attach_stack, resolv_conf, stub_resolver, lab, claim):
     resolv_conf(f"nameserver {stub_resolver.address}\n")
-    stack = IpPeer(attach_user_peer())
+    stack = attach_stack()
     asked = question(stub_resolver.name)
     right = ask_by_station(lab.host, stub_resolver.address, asked)
     told = {protocol: ask_by_peer(stack, RESOLVER, asked, protocol) for protocol in ("UDP", "TCP")}
@@ -110,20 +110,20 @@ def test_a_resolver_of_the_host_alone_serves_the_guest(attach_user_peer, resolv_
 
 
 @pytest.mark.claim("user/dns-no-resolver")
-def test_a_guest_is_told_where_there_is_no_resolver(attach_user_peer, resolv_conf, claim):
+def test_a_guest_is_told_where_there_is_no_resolver(attach_stack, resolv_conf, claim):
     resolv_conf(None)
-    stack = IpPeer(attach_user_peer())
+    stack = attach_stack()
     told = {protocol: ask_by_peer(stack, RESOLVER, question("www.example"), protocol) for protocol in ("UDP", "TCP")}
     claim.sees("; ".join(f"by {protocol} {meant(message)}" for protocol, message in told.items()))
     for protocol, message in told.items():
-        assert message == Told("10.0.2.2", UNREACHABLE, NETWORK), f"by {protocol} {meant(message)}"
+        assert message == IcmpError("10.0.2.2", UNREACHABLE, NETWORK), f"by {protocol} {meant(message)}"
 
 
 @pytest.mark.claim("user/dns-empty-file")
-def test_a_file_without_resolvers_means_the_loopback(attach_user_peer, resolv_conf, lab, claim):
+def test_a_file_without_resolvers_means_the_loopback(attach_stack, resolv_conf, lab, claim):
     resolv_conf("search home\n")
     name = fresh_name()
-    answer = ask_by_peer(IpPeer(attach_user_peer()), RESOLVER, question(name))
+    answer = ask_by_peer(attach_stack(), RESOLVER, question(name))
     asked = asked_stations(lab, name)
     seen = claim.sees(f"{meant(answer)}; asked: {', '.join(asked) or 'nobody'}")
     assert asked == {"host": ["127.0.0.1"]}, seen
@@ -132,22 +132,22 @@ def test_a_file_without_resolvers_means_the_loopback(attach_user_peer, resolv_co
 
 @pytest.mark.claim("user/dns-ipv6-only-resolver")
 @pytest.mark.usefixtures("ipv6_lab")
-def test_a_host_with_an_ipv6_resolver_only_serves_by_ipv6(attach_user_peer, resolv_conf, lab, claim):
+def test_a_host_with_an_ipv6_resolver_only_serves_by_ipv6(attach_stack, resolv_conf, lab, claim):
     resolv_conf(f"nameserver {lab_addresses.ROUTER_IPV6}\n")
-    stack, names = IpPeer(attach_user_peer()), (fresh_name(), fresh_name())
+    stack, names = attach_stack(), (fresh_name(), fresh_name())
     by_ipv4 = ask_by_peer(stack, RESOLVER, question(names[0]))
     by_ipv6 = ask_by_peer(stack, IPV6_RESOLVER, question(names[1]))
     seen = claim.sees(f"{RESOLVER}: {meant(by_ipv4)}; {IPV6_RESOLVER}: {meant(by_ipv6)}")
-    assert by_ipv4 == Told("10.0.2.2", UNREACHABLE, NETWORK), seen
+    assert by_ipv4 == IcmpError("10.0.2.2", UNREACHABLE, NETWORK), seen
     assert asked_stations(lab, names[0]) == {}
     assert isinstance(by_ipv6, bytes), seen
     assert asked_stations(lab, names[1]) == {"router": [lab_addresses.HOST_IPV6]}
 
 
 @pytest.mark.claim("user/dns-big-answer")
-def test_a_big_answer_arrives_whole(attach_user_peer, resolv_conf, stub_resolver, lab, claim):
+def test_a_big_answer_arrives_whole(attach_stack, resolv_conf, stub_resolver, lab, claim):
     resolv_conf(f"nameserver {stub_resolver.address}\n")
-    stack, plain = IpPeer(attach_user_peer()), question(stub_resolver.told, "TXT")
+    stack, plain = attach_stack(), question(stub_resolver.told, "TXT")
     large = question(stub_resolver.told, "TXT", largest_bytes=4096)
     right = {asked: ask_by_station(lab.host, stub_resolver.address, asked) or b"" for asked in (plain, large)}
     by_tcp = ask_by_station(lab.host, stub_resolver.address, plain, "TCP")
@@ -163,9 +163,9 @@ def test_a_big_answer_arrives_whole(attach_user_peer, resolv_conf, stub_resolver
 
 
 @pytest.mark.claim("user/dns-option-redirects")
-def test_the_address_of_the_resolver_is_only_shown(attach_user_peer, lab, claim):
+def test_the_address_of_the_resolver_is_only_shown(attach_stack, lab, claim):
     name, shown = fresh_name(), "10.0.2.53"
-    answer = ask_by_peer(IpPeer(attach_user_peer(f"dns={shown}")), shown, question(name))
+    answer = ask_by_peer(attach_stack(options=(f"dns={shown}",)), shown, question(name))
     asked = asked_stations(lab, name)
     seen = claim.sees(f"{meant(answer)}; asked: {', '.join(asked) or 'nobody'}")
     assert asked == {"router": [lab_addresses.HOST]}, seen
@@ -173,9 +173,9 @@ def test_the_address_of_the_resolver_is_only_shown(attach_user_peer, lab, claim)
 
 
 @pytest.mark.claim("user/dns-option-outside")
-def test_a_resolver_shown_outside_the_network_answers(attach_user_peer, lab, claim):
+def test_a_resolver_shown_outside_the_network_answers(attach_stack, lab, claim):
     shown, by_udp, by_tcp = "198.51.100.53", fresh_name(), fresh_name()
-    stack = IpPeer(attach_user_peer(f"dns={shown}"))
+    stack = attach_stack(options=(f"dns={shown}",))
     answers = {
         "UDP": ask_by_peer(stack, shown, question(by_udp)),
         "TCP": ask_by_peer(stack, shown, question(by_tcp), "TCP"),
@@ -187,7 +187,7 @@ def test_a_resolver_shown_outside_the_network_answers(attach_user_peer, lab, cla
     right = {each: ask_by_station(lab.host, lab_addresses.ROUTER, question(name), each) for each, name in right.items()}
     if answers != right:
         udp = answers["UDP"]
-        assert isinstance(udp, Datagram), seen
-        assert (udp.source, udp.port, udp.content) == (lab_addresses.ROUTER, 53, right["UDP"]), seen
+        assert isinstance(udp, PeerDatagram), seen
+        assert (udp.source, udp.port, udp.data) == (lab_addresses.ROUTER, 53, right["UDP"]), seen
         assert answers["TCP"] == right["TCP"], seen
         claim.deviates(name="another-source")

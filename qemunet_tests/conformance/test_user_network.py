@@ -7,12 +7,12 @@ import pytest
 from qemunet_tests.conformance.promises import promise
 from qemunet_tests.modes.user import netdev
 from qemunet_tests.network.target import Endpoint
-from qemunet_tests.observe.arp import who_has
+from qemunet_tests.observe.arp import answered_for, who_has
 from qemunet_tests.observe.dhcp_client import ask_dhcp, client_macs
 from qemunet_tests.observe.families import answered
 from qemunet_tests.observe.guest_isolation import frames_between
 from qemunet_tests.observe.packet_sizes import echoed_in_fragments, largest_segment
-from qemunet_tests.observe.peer_address import answered_for, pinged
+from qemunet_tests.observe.peer_ping import pinged
 
 MASK = "Invalid netmask provided (must be in range 4-32)"
 #: Where gateway and resolver are unless an option says otherwise.

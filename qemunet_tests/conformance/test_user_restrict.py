@@ -1,23 +1,20 @@
 """What `restrict=on` cuts off, and what still passes: a peer at the wire of a QEMU that isolates its guest."""
 
-import contextlib
 import secrets
-import socket
 
 import pytest
 
 from qemunet_tests.errors import ControlFailed
 from qemunet_tests.network.services import DNS_QUESTION
 from qemunet_tests.observe.dhcp_client import ask_dhcp
-from qemunet_tests.observe.peer_exchange import answer_call, datagrams, exchange, send_datagrams
-from qemunet_tests.observe.silence import answer_or_silence, answers_arp_for
+from qemunet_tests.observe.forwarding import words_through
+from qemunet_tests.observe.peer_stream import exchange
+from qemunet_tests.observe.silence import answer_or_silence
 from qemunet_tests.observe.tftp import DATA, TftpClient, told
 from qemunet_tests.timeouts import turns
 
 GATEWAY, RESOLVER = "10.0.2.2", "10.0.2.3"
 RESTRICT = "restrict=on"
-LOOPBACK_SECONDS = 0.3
-PATIENCE_SECONDS = 20.0
 
 
 def services_of(target):
@@ -34,8 +31,8 @@ def test_an_isolated_guest_has_a_lease_without_a_way_out(attach_user_peer, claim
 
 
 @pytest.mark.claim("user/restrict-tcp")
-def test_an_isolated_guest_is_refused_by_tcp(attach_user_peer, target, claim):
-    services, free, isolated = services_of(target), attach_user_peer(), attach_user_peer(RESTRICT)
+def test_an_isolated_guest_is_refused_by_tcp(attach_stack, target, claim):
+    services, free, isolated = services_of(target), attach_stack(), attach_stack(options=(RESTRICT,))
     if any(exchange(free, *service).outcome != "opened" for service in services):
         raise ControlFailed("without restrict=on, too, one of the services does not answer by TCP")
     outcomes = {service: exchange(isolated, *service).outcome for service in services}
@@ -45,23 +42,28 @@ def test_an_isolated_guest_is_refused_by_tcp(attach_user_peer, target, claim):
 
 
 @pytest.mark.claim("user/restrict-udp")
-def test_an_isolated_guest_is_not_heard_by_udp(attach_user_peer, target, claim):
-    services, free, isolated = services_of(target), attach_user_peer(), attach_user_peer(RESTRICT)
-    answering: set[tuple[str, int]] = set()
+def test_an_isolated_guest_is_not_heard_by_udp(attach_stack, target, claim):
+    services, free, isolated = services_of(target), attach_stack(), attach_stack(options=(RESTRICT,))
+    # Each from a port of its own: libslirp takes whoever was asked last from a port for the sender of all that comes.
+    asked = {stack: {service: stack.open_udp() for service in services} for stack in (isolated, free)}
     for patience_seconds in turns(2.0):
-        for peer in (isolated, free):
-            send_datagrams(peer, services, DNS_QUESTION)
-        came = datagrams(free, len(services), ports=len(services), within_seconds=patience_seconds)
-        answering |= {(address, port) for address, port, _ in came}
-        if answering >= set(services):
+        for ports in asked.values():
+            for service, port in ports.items():
+                port.send(DNS_QUESTION, *service)
+        if free.until(lambda: len(answering(asked[free])) == len(services), patience_seconds):
             break
     # Who was asked later has answered: what was to come for the first to ask has come.
-    if not answering >= set(services):
+    else:
         raise ControlFailed("without restrict=on, too, one of the services does not answer by UDP")
-    heard_from = {(address, port) for address, port, _ in datagrams(isolated, ports=len(services))}
-    heard = [f"{address}:{port}" for address, port in services if (address, port) in heard_from]
+    isolated.settle()
+    heard = [f"{address}:{port}" for address, port in answering(asked[isolated])]
     claim.sees(f"{len(services) - len(heard)} of {len(services)} silent")
     assert not heard, f"an isolated guest is answered by UDP by {', '.join(heard)}"
+
+
+def answering(asked):
+    """Those that have answered where they were asked from."""
+    return [service for service, port in asked.items() if any(each.sender == service for each in port.received)]
 
 
 @pytest.mark.claim("user/restrict-ping")
@@ -105,11 +107,12 @@ def test_an_isolated_guest_gets_no_file(served_folder, attach_user_peer, claim):
 
 
 @pytest.mark.claim("user/restrict-hostfwd")
-def test_forwards_lead_to_an_isolated_guest(attach_user_peer, target, claim):
-    forwards = ("hostfwd=tcp:127.0.0.1:2222-10.0.2.15:22", "hostfwd=udp:127.0.0.1:2223-10.0.2.15:23")
-    peer = attach_user_peer(RESTRICT, *forwards)
-    assert answers_arp_for(peer, GATEWAY)
-    by_tcp, by_udp = crossed_by_tcp(peer, target.host, 2222, 22), crossed_by_udp(peer, target.host, 2223, 23)
+def test_forwards_lead_to_an_isolated_guest(attach_stack, target, claim):
+    forwards = ("tcp:127.0.0.1:2222-10.0.2.15:22", "udp:127.0.0.1:2223-10.0.2.15:23")
+    stack = attach_stack(*forwards, options=(RESTRICT,))
+    stack.settle()
+    by_tcp = words_through(stack, target.host, ("127.0.0.1", 2222), 22)
+    by_udp = words_through(stack, target.host, ("127.0.0.1", 2223), 23, "UDP")
     claim.sees(f"TCP: {by_tcp}; UDP: {by_udp}")
     if claim.observed == "TCP: both ways; UDP: only in":
         claim.deviates()
@@ -117,46 +120,14 @@ def test_forwards_lead_to_an_isolated_guest(attach_user_peer, target, claim):
         assert claim.observed == claim.expected, f"through forwards to an isolated guest: {claim.observed}"
 
 
-def crossed_by_tcp(peer, station, port, guests_port):
-    """What becomes of a word each way by a TCP forward."""
-    there, back = secrets.token_bytes(16), secrets.token_bytes(16)
-    with station.open_socket() as calling, contextlib.suppress(OSError):
-        calling.settimeout(PATIENCE_SECONDS)
-        calling.connect(("127.0.0.1", port))
-        calling.sendall(there)
-        if answer_call(peer, guests_port, back, len(there)) == there:
-            return "both ways" if calling.recv(99) == back else "only in"
-    return "no word passes"
-
-
-def crossed_by_udp(peer, station, port, guests_port):
-    """The same by a UDP forward."""
-    there, back = secrets.token_bytes(16), secrets.token_bytes(16)
-    with station.open_socket(socket.SOCK_DGRAM) as calling:
-        calling.connect(("127.0.0.1", port))
-        with contextlib.suppress(OSError):
-            calling.send(there)
-        got = datagrams(peer, 1, guests_port)
-        if [each[2] for each in got] != [there]:
-            return "no word passes"
-        address, senders_port, _ = got[0]
-        send_datagrams(peer, [(address, senders_port)], back, guests_port)
-        # When QEMU has looked at it, what it passes on is here: the host's loopback takes no time.
-        assert answers_arp_for(peer, GATEWAY)
-        calling.settimeout(LOOPBACK_SECONDS)
-        with contextlib.suppress(TimeoutError):
-            return "both ways" if calling.recv(99) == back else "another word comes back"
-    return "only in"
-
-
 @pytest.mark.claim("user/restrict-guestfwd")
-def test_guest_forwards_serve_an_isolated_guest(attach_user_peer, target, claim):
+def test_guest_forwards_serve_an_isolated_guest(attach_stack, target, claim):
     service = target.loopback_echo
     to_socket, to_program = f"tcp:{service.address}:{service.port}", "cmd:cat"
     rules = (f"guestfwd=tcp:10.0.2.100:80-{to_socket}", f"guestfwd=tcp:10.0.2.101:81-{to_program}")
-    peer, word = attach_user_peer(RESTRICT, *rules), secrets.token_bytes(16)
+    stack, word = attach_stack(options=(RESTRICT, *rules)), secrets.token_bytes(16)
     ways = {"a socket": ("10.0.2.100", 80), "a program": ("10.0.2.101", 81)}
-    became = {name: exchange(peer, *way, word, len(word)) for name, way in ways.items()}
+    became = {name: exchange(stack, *way, word, len(word)) for name, way in ways.items()}
     claim.sees("; ".join(f"{name}: {passed(each, word)}" for name, each in became.items()))
     assert claim.observed == claim.expected, f"guest forwards of an isolated guest lead to {claim.observed}"
 

@@ -3,7 +3,7 @@
 import pytest
 
 from qemunet_tests.modes.user import netdev
-from qemunet_tests.observe.peer_exchange import exchange
+from qemunet_tests.observe.peer_stream import exchange
 from qemunet_tests.observe.smb import left_of_servers
 from qemunet_tests.observe.smb_negotiation import ENOUGH_BYTES, SERVER_SECONDS, chosen, request
 
@@ -12,31 +12,31 @@ SERVER = "10.0.2.4"
 PORTS = (139, 445)
 
 
-def spoken_at(peer, address, port):
+def spoken_at(stack, address, port):
     """What is agreed on with the server at a port, or why nothing is."""
-    became = exchange(peer, address, port, request(), ENOUGH_BYTES, SERVER_SECONDS)
+    became = exchange(stack, address, port, request(), ENOUGH_BYTES, SERVER_SECONDS)
     return chosen(became.received) if became.outcome == "opened" else became.outcome
 
 
 @pytest.mark.claim("user/smb-two-ports")
-def test_the_server_is_at_both_ports(shared_folder, attach_user_peer, claim):
-    peer = attach_user_peer(f"smb={shared_folder}")
-    claim.sees("; ".join(f"{port}: {spoken_at(peer, SERVER, port)}" for port in PORTS))
+def test_the_server_is_at_both_ports(shared_folder, attach_stack, claim):
+    stack = attach_stack(options=(f"smb={shared_folder}",))
+    claim.sees("; ".join(f"{port}: {spoken_at(stack, SERVER, port)}" for port in PORTS))
     assert claim.observed == claim.expected, f"at the ports of the server: {claim.observed}"
 
 
 @pytest.mark.claim("user/smb-address")
-def test_the_server_can_be_moved(shared_folder, attach_user_peer, claim):
-    peer = attach_user_peer(f"smb={shared_folder}", "smbserver=10.0.2.9")
-    found = {address: spoken_at(peer, address, 445) for address in ("10.0.2.9", SERVER)}
+def test_the_server_can_be_moved(shared_folder, attach_stack, claim):
+    stack = attach_stack(options=(f"smb={shared_folder}", "smbserver=10.0.2.9"))
+    found = {address: spoken_at(stack, address, 445) for address in ("10.0.2.9", SERVER)}
     claim.sees("; ".join(f"{address}: {what}" for address, what in found.items()))
     assert claim.observed == claim.expected, f"with smbserver=10.0.2.9: {claim.observed}"
 
 
 @pytest.mark.claim("user/restrict-smb")
-def test_an_isolated_guest_has_its_share(shared_folder, attach_user_peer, claim):
-    peer = attach_user_peer("restrict=on", f"smb={shared_folder}")
-    assert claim.sees(spoken_at(peer, SERVER, 445)) == claim.expected, f"with restrict=on: {claim.observed}"
+def test_an_isolated_guest_has_its_share(shared_folder, attach_stack, claim):
+    stack = attach_stack(options=("restrict=on", f"smb={shared_folder}"))
+    assert claim.sees(spoken_at(stack, SERVER, 445)) == claim.expected, f"with restrict=on: {claim.observed}"
 
 
 @pytest.mark.claim("user/smb-missing-folder")

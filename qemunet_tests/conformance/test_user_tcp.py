@@ -23,9 +23,9 @@ def how_it_went(connection):
     if connection.opened:
         return "connected"
     if connection.unreachable:
-        kind, code, source = connection.unreachable
-        which = "network unreachable" if (kind, code) == NETWORK_UNREACHABLE else f"ICMP {kind}/{code}"
-        return f"{which}, by {source}"
+        error = connection.unreachable
+        unreachable = (error.type, error.code) == NETWORK_UNREACHABLE
+        return f"{'network unreachable' if unreachable else error}, by {error.source}"
     return "refused" if connection.refused else "no answer"
 
 

@@ -1,110 +1,65 @@
-"""A peer that has an address: it answers ARP, and speaks TCP and UDP as a guest's kernel does, but shows all it sees.
+"""A peer that has addresses: it speaks IPv4 and IPv6, TCP and UDP as a guest's kernel does, but shows all it sees.
 
 Nothing happens behind the caller's back: frames are taken while a method waits, in the order in which they came.
 """
 
 import itertools
+from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from typing import TypeVar
 
-from scapy.layers.inet import ICMP, IP, TCP, UDP, fragment, in4_chksum
-from scapy.layers.l2 import ARP, Ether
+from scapy.layers.inet import IP, TCP, UDP, fragment
+from scapy.layers.inet6 import IPv6, IPv6ExtHdrFragment, fragment6
+from scapy.layers.l2 import Ether
 from scapy.packet import Packet
 
 from qemunet_tests.deadline import Deadline
 from qemunet_tests.errors import HarnessError
+from qemunet_tests.guest.address_resolution import (
+    ADDRESS,
+    BROADCAST,
+    GATEWAY,
+    IPV6_ADDRESS,
+    IPV6_GATEWAY,
+    AddressUnanswered,
+    answer_to,
+    answered_by,
+    asked_by,
+    question_for,
+)
+from qemunet_tests.guest.icmp_error import IcmpError, icmp_error
+from qemunet_tests.guest.packet_content import (
+    TCP_NUMBER,
+    UDP_HEADER_BYTES,
+    UDP_NUMBER,
+    addresses_of,
+    content_is_sound,
+    is_fragment,
+    is_sound,
+    packet_bytes,
+    protocol_of,
+    reassembled,
+)
 from qemunet_tests.guest.peer import Peer
-from qemunet_tests.guest.peer_tcp import PLAIN_OPTIONS, Options, PeerConnection
+from qemunet_tests.guest.peer_tcp import Options, PeerConnection, PeerListener
+from qemunet_tests.guest.peer_udp import PeerDatagram, PeerPort
+from qemunet_tests.timeouts import turns
 
 Value = TypeVar("Value")
 
-BROADCAST = "ff:ff:ff:ff:ff:ff"
-ADDRESS, GATEWAY = "10.0.2.15", "10.0.2.2"
-#: RFC 6335: nobody registers these; a client of ours calls from them.
-FIRST_PORT = 49152
-#: What fits into a packet of 1500 bytes, behind 20 of IPv4's header.
-FRAGMENT_BYTES = 1480
-#: linux/if_ether.h
-ETH_P_IP = 0x0800
-PROTOCOL = {"TCP": 6, "UDP": 17}
-UNREACHABLE, EXCEEDED, ECHO_REPLY, ECHO_REQUEST = 3, 11, 0, 8
+#: RFC 6335: nobody registers these. A client of ours calls from them, each time from another.
+_ports = itertools.cycle(range(49152, 65536))
+#: What an Ethernet carries in a frame, and how much of that fits behind a header of IPv4.
+MTU_BYTES, FRAGMENT_BYTES = 1500, 1480
+#: QEMU answers for an address of its own in a thousandth of that.
+RESOLVED_SECONDS = 0.5
 #: How long nobody looks at anything but the wire.
 LOOK_SECONDS = 0.02
 
 
-class AddressUnanswered(HarnessError, AssertionError):
-    """QEMU does not answer for an address that it was to have: an answer about the promise."""
-
-
-@dataclass(frozen=True)
-class PeerDatagram:
-    """What came by UDP, and from whom; `sizes` are the bytes of the IP packets that it came in, `ttl` of the first."""
-
-    source: str
-    port: int
-    data: bytes
-    sizes: tuple[int, ...] = ()
-    ttl: int = 0
-
-    @property
-    def sender(self) -> tuple[str, int]:
-        return self.source, self.port
-
-
-@dataclass(frozen=True)
-class PeerError:
-    """An ICMP error: who sent it, and of which packet: to whom, by which protocol, from which port to which."""
-
-    source: str
-    type: int
-    code: int
-    target: str
-    protocol: str
-    ports: tuple[int, int]
-
-
-class PeerPort:
-    """A UDP port of a peer, with all that has come to it."""
-
-    def __init__(self, stack: "PeerStack", port: int) -> None:
-        self.port, self._stack = port, stack
-        self.received: list[PeerDatagram] = []
-
-    def send(self, data: bytes, address: str, port: int, ttl: int = 64) -> None:
-        """Send a datagram, in fragments where it needs any."""
-        header = IP(src=self._stack.address, dst=address, ttl=ttl, id=self._stack.next_number())
-        self._stack.transmit(header / UDP(sport=self.port, dport=port) / data)
-
-    def receive(self, count: int = 1, within_seconds: float = 3.0) -> list[PeerDatagram]:
-        """All datagrams that have come, once they are `count`, or the time is over."""
-        self._stack.until(lambda: len(self.received) >= count, within_seconds)
-        return list(self.received)
-
-
-class PeerListener:
-    """A TCP port of a peer at which it takes connections."""
-
-    def __init__(self, stack: "PeerStack", port: int) -> None:
-        self.port, self._stack = port, stack
-        self.called: list[PeerConnection] = []
-        self._taken = 0
-
-    def accept(self, within_seconds: float = 5.0) -> PeerConnection | None:
-        """The next connection, once it is open; None where none opens in time."""
-        if not self._stack.until(lambda: len(self._opened) > self._taken, within_seconds):
-            return None
-        self._taken += 1
-        return self._opened[self._taken - 1]
-
-    @property
-    def _opened(self) -> list[PeerConnection]:
-        return [each for each in self.called if each.opened]
-
-
 class PeerStack:
-    """A peer with an address of its own.
+    """A peer with an address of either family.
 
     `errors` are the ICMP errors that came, `frames` all that came. `neighbours` are MAC addresses by IP address: the
     others are asked for. To a port where nobody listens a reset is sent, as by a kernel, unless `silent`.
@@ -113,25 +68,37 @@ class PeerStack:
     def __init__(self, peer: Peer, address: str = ADDRESS, gateway: str = GATEWAY) -> None:
         self.peer, self.address, self.gateway = peer, address, gateway
         self.silent = False
-        self.errors: list[PeerError] = []
+        self.errors: list[IcmpError] = []
         self.frames: list[Packet] = []
         self.neighbours: dict[str, str] = {}
-        self._ports, self._numbers = itertools.count(FIRST_PORT), itertools.count(1)
+        self._numbers = itertools.count(1)
+        self._answers: Counter[str] = Counter()
         self._connections: dict[tuple[int, str, int], PeerConnection] = {}
         self._listeners: dict[int, PeerListener] = {}
         self._udp: dict[int, PeerPort] = {}
         self._fragments: dict[tuple[str, int], list[Packet]] = {}
-        self._echoes: set[int] = set()
 
-    def next_number(self) -> int:
-        """For a packet's identification, and an echo request's sequence."""
-        return next(self._numbers) % 65536
+    def own_address(self, to: str) -> str:
+        """Its address of the same family."""
+        return IPV6_ADDRESS if ":" in to else self.address
+
+    def packet(self, to: str, ttl: int = 64) -> Packet:
+        """The header of a packet, to put something behind."""
+        own = self.own_address(to)
+        if ":" in to:
+            return IPv6(src=own, dst=to, hlim=ttl)
+        return IP(src=own, dst=to, ttl=ttl, id=next(self._numbers) % 65536)
+
+    def question(self, to: str, port: int, data: bytes) -> Packet:
+        """The frame of a datagram."""
+        datagram = UDP(sport=next(_ports), dport=port) / data
+        return Ether(src=self.peer.mac, dst=self._mac_of(to)) / self.packet(to) / datagram
 
     def dial(
-        self, address: str, port: int, own_port: int | None = None, options: Options = PLAIN_OPTIONS
+        self, address: str, port: int, own_port: int | None = None, options: Options | None = None
     ) -> PeerConnection:
         """Ask for a TCP connection with these options, as scapy writes them, and do not wait for it."""
-        connection = PeerConnection(self, (self.address, own_port or next(self._ports)), (address, port))
+        connection = PeerConnection(self, (self.own_address(address), own_port or next(_ports)), (address, port))
         self._connections[connection.local[1], address, port] = connection
         connection.dial(options)
         return connection
@@ -148,7 +115,7 @@ class PeerStack:
 
     def open_udp(self, port: int | None = None) -> PeerPort:
         """A UDP port."""
-        number = port or next(self._ports)
+        number = port or next(_ports)
         return self._udp.setdefault(number, PeerPort(self, number))
 
     @property
@@ -157,8 +124,8 @@ class PeerStack:
         return list(self._connections.values())
 
     def asked_for(self, address: str) -> int:
-        """How often somebody has asked by ARP who has an address."""
-        return sum(ARP in frame and frame[ARP].op == 1 and frame[ARP].pdst == address for frame in self.frames)
+        """How often somebody has asked who has an address."""
+        return sum(asked_by(frame) == address for frame in self.frames)
 
     def who_has(self, address: str) -> bool:
         """Whether anybody says that he has an address."""
@@ -168,14 +135,41 @@ class PeerStack:
         return address in self.neighbours
 
     def settle(self, within_seconds: float = 5.0) -> None:
-        """Wait until all that was sent has been looked at: QEMU takes frames in order, and answers an echo at once.
+        """Wait until all that was sent has been looked at: QEMU takes frames in order, and answers ARP at once.
 
         Raises HarnessError where it does not.
         """
-        number = self.next_number()
-        self.transmit(IP(src=self.address, dst=self.gateway) / ICMP(type=ECHO_REQUEST, id=number, seq=number))
-        if not self.until(lambda: number in self._echoes, within_seconds):
-            raise HarnessError(f"{self.gateway} does not answer an echo request, so nothing is known of other frames")
+        before = self._answers[self.gateway]
+        self._ask_for(self.gateway)
+        if not self.until(lambda: self._answers[self.gateway] > before, within_seconds):
+            raise HarnessError(f"{self.gateway} does not answer ARP, so nothing is known of other frames")
+
+    def ask(self, question: Packet, read: Callable[[Packet], Value], within_seconds: float = 2.0) -> Value | None:
+        """What `read` makes of a sound frame that comes once a packet is sent; it is sent again where nothing does."""
+        for patience_seconds in turns(within_seconds):
+            seen = len(self.frames)
+            self.transmit(question)
+            found: list[Value] = []
+
+            def comes(seen: int = seen, found: list[Value] = found) -> bool:
+                sound = filter(is_sound, self.frames[seen:])
+                found[:] = [value for value in map(read, sound) if value is not None]
+                return bool(found)
+
+            if self.until(comes, patience_seconds):
+                return found[0]
+        return None
+
+    def ask_datagram(
+        self, address: str, port: int, data: bytes, within_seconds: float = 2.0, ttl: int = 64
+    ) -> PeerDatagram | IcmpError | None:
+        """What comes of a UDP datagram, sent again where nothing does: an answer, from whomever, or an error."""
+        asking = self.open_udp()
+        for patience_seconds in turns(within_seconds):
+            asking.send(data, address, port, ttl)
+            if self.until(lambda: asking.received or asking.errors, patience_seconds):
+                return asking.received[0] if asking.received else asking.errors[0]
+        return None
 
     def meanwhile(self, work: Callable[[], Value]) -> Value:
         """What `work` returns, a call that may wait for the other end of a connection; frames are taken all the time.
@@ -197,115 +191,123 @@ class PeerStack:
             self._look(min(LOOK_SECONDS, deadline.remaining_seconds))
         return True
 
+    def send_to(self, address: str, content: Packet, ttl: int = 64) -> None:
+        """Send what an IP packet is to carry."""
+        self.transmit(self.packet(address, ttl) / content)
+
     def transmit(self, packet: Packet) -> None:
         """Send an IP packet, in fragments where it needs any."""
-        header = Ether(src=self.peer.mac, dst=self._mac_of(packet.dst), type=ETH_P_IP)
-        built = bytes(packet)
-        parts = fragment(packet, FRAGMENT_BYTES) if len(built) > FRAGMENT_BYTES + 20 else [built]
-        for part in parts:
-            self.peer.wire.put(bytes(header) + bytes(part))
+        mac = self._mac_of(packet.dst)
+        for part in _parts(packet):
+            self.peer.send(Ether(src=self.peer.mac, dst=mac) / part)
 
     def _mac_of(self, address: str) -> str:
-        network = self.address.rpartition(".")[0]
-        hop = address if address.rpartition(".")[0] == network else self.gateway
-        if address in ("255.255.255.255", f"{network}.255"):
-            return BROADCAST
-        if hop not in self.neighbours:
+        hop = self._next_hop(address)
+        if hop == BROADCAST:
+            return hop
+        for patience_seconds in turns(RESOLVED_SECONDS) if hop not in self.neighbours else ():
             self._ask_for(hop)
-            if not self.until(lambda: hop in self.neighbours, 3.0):
-                raise AddressUnanswered(f"nobody on the peer's wire says that he is {hop}")
+            if self.until(lambda: hop in self.neighbours, patience_seconds):
+                break
+        if hop not in self.neighbours:
+            raise AddressUnanswered(hop)
         return self.neighbours[hop]
 
+    def _next_hop(self, address: str) -> str:
+        if ":" in address:
+            return address if address.startswith("fe80:") else IPV6_GATEWAY
+        network = self.address.rpartition(".")[0]
+        if address in ("255.255.255.255", f"{network}.255"):
+            return BROADCAST
+        return address if address.rpartition(".")[0] == network else self.gateway
+
     def _ask_for(self, address: str) -> None:
-        asked = ARP(op="who-has", hwsrc=self.peer.mac, psrc=self.address, pdst=address)
-        self.peer.send(Ether(src=self.peer.mac, dst=BROADCAST) / asked)
+        self.peer.send(question_for(self.peer.mac, address, self.own_address(address)))
 
     def _look(self, seconds: float) -> None:
         """Take the next frame."""
         taken = self.peer.wire.take(seconds)
-        frame = None if taken is None else Ether(taken)
-        if frame is not None:
-            self.frames.append(frame)
-            self._take(frame)
+        if taken is not None:
+            self.frames.append(Ether(taken))
+            self._take(self.frames[-1])
             return
         for connection in list(self._connections.values()):
             connection.tick()
 
     def _take(self, frame: Packet) -> None:
-        if ARP in frame:
-            self._take_arp(frame[ARP])
-        elif IP in frame and frame[IP].dst == self.address:
-            self._take_packet(frame[IP])
+        own = (self.address, IPV6_ADDRESS)
+        if owner := answered_by(frame):
+            self.neighbours[owner.address] = owner.mac
+            self._answers[owner.address] += 1
+        elif asked_by(frame) in own:
+            self.peer.send(answer_to(frame, self.peer.mac))
+        elif protocol_of(frame) is not None and addresses_of(frame)[1] in own and is_sound(frame):
+            self._take_packet(frame)
 
-    def _take_arp(self, message: Packet) -> None:
-        if message.op == 2:
-            self.neighbours[message.psrc] = message.hwsrc
-        elif message.op == 1 and message.pdst == self.address:
-            reply = ARP(op="is-at", hwsrc=self.peer.mac, psrc=self.address, hwdst=message.hwsrc, pdst=message.psrc)
-            self.peer.send(Ether(src=self.peer.mac, dst=message.hwsrc) / reply)
+    def _take_packet(self, frame: Packet) -> None:
+        pieces = self._pieces(frame)
+        content = reassembled(pieces)
+        if content is None or not content_is_sound(pieces[0], content):
+            return  # not whole yet, or spoilt: a kernel drops that
+        if is_fragment(frame):
+            del self._fragments[frame[IP].src, frame[IP].id]
+        if protocol_of(frame) == TCP_NUMBER:
+            segment = TCP(content)
+            self._take_segment(addresses_of(frame)[0], segment, content[segment.dataofs * 4 :])
+        elif protocol_of(frame) == UDP_NUMBER:
+            self._take_datagram(pieces, content)
+        elif error := icmp_error(frame):
+            self._take_error(error)
 
-    def _take_packet(self, packet: Packet) -> None:
-        parts = self._parts(packet)
-        if not parts:
-            return
-        first = parts[0]
-        data = b"".join(bytes(part)[part.ihl * 4 : part.len] for part in parts)
-        checked = first.proto in PROTOCOL.values() and not (first.proto == PROTOCOL["UDP"] and data[6:8] == b"\0\0")
-        if checked and in4_chksum(first.proto, IP(src=first.src, dst=first.dst), data):
-            return  # spoilt: a kernel drops it
-        if first.proto == PROTOCOL["TCP"]:
-            segment = first[TCP] if len(parts) == 1 else TCP(data)
-            self._take_segment(first, segment, data[segment.dataofs * 4 :])
-        elif first.proto == PROTOCOL["UDP"]:
-            self._take_datagram(parts, UDP(data))
-        elif ICMP in first:
-            self._take_icmp(first)
+    def _pieces(self, frame: Packet) -> list[Packet]:
+        """All that have come of a packet, in order."""
+        if not is_fragment(frame):
+            return [frame]
+        pieces = self._fragments.setdefault((frame[IP].src, frame[IP].id), [])
+        pieces.append(frame)
+        pieces.sort(key=lambda piece: int(piece[IP].frag))
+        return pieces
 
-    def _parts(self, packet: Packet) -> list[Packet]:
-        """The packets that make up a whole, in order; none as long as some are missing."""
-        if not packet.flags.MF and not packet.frag:
-            return [packet]
-        parts = self._fragments.setdefault((packet.src, packet.id), [])
-        parts.append(packet)
-        parts.sort(key=lambda part: int(part.frag))
-        end = 0
-        for part in parts:
-            if part.frag * 8 != end:
-                return []
-            end += part.len - part.ihl * 4
-        return [] if parts[-1].flags.MF else self._fragments.pop((packet.src, packet.id))
-
-    def _take_segment(self, packet: Packet, segment: Packet, data: bytes) -> None:
-        key = (segment.dport, packet.src, segment.sport)
+    def _take_segment(self, source: str, segment: Packet, data: bytes) -> None:
+        key = (segment.dport, source, segment.sport)
         listener = self._listeners.get(segment.dport)
         if connection := self._connections.get(key):
             connection.take(segment, data)
         elif listener and segment.flags == "S":
-            called = PeerConnection(self, (self.address, segment.dport), (packet.src, segment.sport))
+            called = PeerConnection(self, (self.own_address(source), segment.dport), (source, segment.sport))
             self._connections[key] = called
             listener.called.append(called)
             called.answer_syn(segment)
         elif not self.silent and "R" not in segment.flags:
             acknowledged = (segment.seq + len(data) + ("S" in segment.flags)) % (1 << 32)
             back = TCP(sport=segment.dport, dport=segment.sport, flags="RA", seq=segment.ack, ack=acknowledged)
-            self.transmit(IP(src=self.address, dst=packet.src) / back)
+            self.send_to(source, back)
 
-    def _take_datagram(self, parts: list[Packet], datagram: Packet) -> None:
-        if port := self._udp.get(datagram.dport):
-            sizes, data = tuple(int(part.len) for part in parts), bytes(datagram)[8 : datagram.len]
-            port.received.append(PeerDatagram(parts[0].src, datagram.sport, data, sizes, parts[0].ttl))
+    def _take_datagram(self, pieces: list[Packet], content: bytes) -> None:
+        if port := self._udp.get(int.from_bytes(content[2:4])):
+            first, data = pieces[0], content[UDP_HEADER_BYTES : int.from_bytes(content[4:6])]
+            ttl = first[IP].ttl if IP in first else first[IPv6].hlim
+            sizes = tuple(map(packet_bytes, pieces))
+            sender = addresses_of(first)[0], int.from_bytes(content[:2])
+            port.received.append(PeerDatagram(*sender, data, sizes, int(ttl)))
 
-    def _take_icmp(self, packet: Packet) -> None:
-        message = packet[ICMP]
-        if message.type == ECHO_REPLY:
-            self._echoes.add(message.seq)
-        elif message.type in (UNREACHABLE, EXCEEDED):
-            inner = IP(bytes(message.payload))
-            ports = bytes(inner)[inner.ihl * 4 :]
-            pair = (int.from_bytes(ports[:2], "big"), int.from_bytes(ports[2:4], "big"))
-            names = {number: name for name, number in PROTOCOL.items()}
-            protocol = names.get(inner.proto, str(inner.proto))
-            self.errors.append(PeerError(packet.src, message.type, message.code, inner.dst, protocol, pair))
-            connection = self._connections.get((pair[0], inner.dst, pair[1]))
-            if protocol == "TCP" and connection and not connection.opened:
-                connection.unreachable = (message.type, message.code, packet.src)
+    def _take_error(self, error: IcmpError) -> None:
+        self.errors.append(error)
+        own_port, far_port = error.ports
+        connection = self._connections.get((own_port, error.target, far_port))
+        port = self._udp.get(own_port)
+        if error.protocol == "TCP" and connection and not connection.opened:
+            connection.unreachable = error
+        if error.protocol == "UDP" and port:
+            port.errors.append(error)
+
+
+def _parts(packet: Packet) -> list[Packet]:
+    """A packet, or its fragments where it is larger than what an Ethernet carries."""
+    if len(bytes(packet)) <= MTU_BYTES:
+        return [packet]
+    if IP in packet:
+        return list(fragment(packet, FRAGMENT_BYTES))
+    header, content = packet.copy(), packet.payload
+    header.remove_payload()
+    return list(fragment6(header / IPv6ExtHdrFragment(id=1) / content, MTU_BYTES))

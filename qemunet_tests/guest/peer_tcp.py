@@ -1,72 +1,60 @@
 """TCP of a peer that stands in for a guest: one end of a connection, as plain as RFC 9293 allows.
 
-It takes data in order only, acknowledges at once, and sends again what nobody has acknowledged for three seconds.
+It takes data in order only, acknowledges at once, and sends again what nobody has answered for three seconds.
 """
 
 import random
-from collections.abc import Callable, Sequence
-from typing import Protocol
+from collections.abc import Sequence
 
-from scapy.layers.inet import IP, TCP
+from scapy.layers.inet import TCP
 from scapy.packet import Packet
 
 from qemunet_tests.deadline import Deadline
+from qemunet_tests.guest.icmp_error import IcmpError
+from qemunet_tests.guest.peer_udp import PacketSender
 
-MSS, WINDOW, SEQUENCE = 1460, 65535, 1 << 32
+#: What a segment on an Ethernet may carry by IPv4 and by IPv6, and how many bytes may be on their way.
+MSS, IPV6_MSS, WINDOW, SEQUENCE = 1460, 1440, 65535, 1 << 32
 AGAIN_SECONDS = 3.0
 #: Of TCP, as scapy writes them.
 Options = Sequence[tuple[str, object]]
-PLAIN_OPTIONS: Options = (("MSS", MSS),)
-
-
-class Segments(Protocol):
-    """Where segments go, and how to wait while others come."""
-
-    def transmit(self, packet: Packet) -> None:
-        """Send an IP packet."""
-
-    def until(self, condition: Callable[[], object], within_seconds: float) -> bool:
-        """Take what comes until `condition` is true; whether it became so in time."""
 
 
 class PeerConnection:
     """A peer's end of a TCP connection.
 
     `opened` once both ends agreed on it, `answer` is what answered the SYN. `refused` by a reset instead, `unreachable`
-    the ICMP error (type, code, and who sent it) that came instead. `received` is every byte so far, in order, `ended`
+    the ICMP error that came instead. `received` is every byte so far, in order, `ended`
     is true once the other end has said that no more will come, `reset` once it has taken the connection away,
     `urgent` the places in `received` at which urgent data ended, `stray` the flags of what came before any answer.
     """
 
-    def __init__(self, wire: Segments, local: tuple[str, int], far: tuple[str, int]) -> None:
-        self.local, self.far, self._wire = local, far, wire
+    def __init__(self, sender: PacketSender, local: tuple[str, int], far: tuple[str, int]) -> None:
+        self.local, self.far, self._sender = local, far, sender
         self.answer: Packet | None = None
         self.opened = self.refused = self.reset = self.ended = self._closing = False
-        self.unreachable: tuple[int, int, str] | None = None
+        self.unreachable: IcmpError | None = None
         self.received, self.urgent, self.stray = bytearray(), list[int](), list[str]()
-        self._dialled = False
+        self._dialled: Options | None = None
+        self._mss = IPV6_MSS if ":" in far[0] else MSS
         self._first = random.randrange(SEQUENCE)
         self._acknowledged = self._sent = self._window = self._expected = 0
         self._out = bytearray()
         self._progress = Deadline(AGAIN_SECONDS, "an acknowledgement")
 
-    def dial(self, options: Options = PLAIN_OPTIONS) -> None:
-        """Ask for the connection."""
-        self._dialled = True
-        self._segment("S", options=list(options))
+    def dial(self, options: Options | None = None) -> None:
+        """Ask for the connection, with these options or the least."""
+        self._dialled = [("MSS", self._mss)] if options is None else options
+        self._segment("S", options=list(self._dialled))
 
     def answer_syn(self, segment: Packet) -> None:
         """Somebody has asked us for it."""
         self._expected, self._window = (segment.seq + 1) % SEQUENCE, segment.window
-        self._segment("SA", options=list(PLAIN_OPTIONS))
+        self._segment("SA", options=[("MSS", self._mss)])
 
     def wait_opened(self, within_seconds: float = 5.0) -> bool:
         """Whether it opens."""
-
-        def decided() -> object:
-            return self.opened or self.refused or self.unreachable
-
-        self._wire.until(decided, within_seconds)
+        self._sender.until(lambda: self.opened or self.refused or self.unreachable, within_seconds)
         return self.opened
 
     def send(self, data: bytes, urgent: bool = False) -> None:
@@ -86,21 +74,21 @@ class PeerConnection:
 
     def wait_sent(self, within_seconds: float = 10.0) -> bool:
         """Whether everything that was sent here has been acknowledged, the end of it included."""
-        return self._wire.until(lambda: self._acknowledged == self._length or self.reset, within_seconds)
+        return self._sender.until(lambda: self._acknowledged == self._length or self.reset, within_seconds)
 
     def read(self, count: int, within_seconds: float = 10.0) -> bytes:
         """All that has come, once it is as much as `count` bytes, or no more will come, or the time is over."""
-        self._wire.until(lambda: len(self.received) >= count or self.ended or self.reset, within_seconds)
+        self._sender.until(lambda: len(self.received) >= count or self.over, within_seconds)
         return bytes(self.received)
 
     def read_to_end(self, within_seconds: float = 10.0) -> bytes:
         """All that came, once the other end has said that it was all."""
-        self._wire.until(lambda: self.ended or self.reset, within_seconds)
+        self._sender.until(lambda: self.over, within_seconds)
         return bytes(self.received)
 
     def wait_over(self, within_seconds: float = 5.0) -> str:
         """How the other end ends the connection: `end`, `reset`, or `silence` where it does not."""
-        self._wire.until(lambda: self.ended or self.reset, within_seconds)
+        self._sender.until(lambda: self.over, within_seconds)
         return "reset" if self.reset else "end" if self.ended else "silence"
 
     def take(self, segment: Packet, data: bytes) -> None:
@@ -112,7 +100,7 @@ class PeerConnection:
         if "S" in flags:
             self._take_syn(segment)
             return
-        if self._dialled and not self.opened:
+        if self._dialled is not None and not self.opened:
             self.stray.append(str(flags))
             return
         if "A" in flags:
@@ -122,9 +110,25 @@ class PeerConnection:
 
     def tick(self) -> None:
         """Some time has passed."""
-        if self.opened and not self.reset and self._sent > self._acknowledged and self._progress.passed:
+        if not self._progress.passed:
+            return
+        if self.opened and not self.reset and self._sent > self._acknowledged:
+            self._progress = Deadline(AGAIN_SECONDS, "an acknowledgement")
             self._sent = self._acknowledged
             self._push()
+        elif self._dialled is not None and not self._answered:
+            self._progress = Deadline(AGAIN_SECONDS, "an answer")
+            self._segment("S", options=list(self._dialled))
+
+    @property
+    def over(self) -> bool:
+        """Whether no more will come."""
+        return self.ended or self.reset
+
+    @property
+    def _answered(self) -> bool:
+        """Whether there is no use in asking again."""
+        return bool(self.opened or self.refused or self.reset or self.unreachable or self.stray)
 
     @property
     def _length(self) -> int:
@@ -161,7 +165,7 @@ class PeerConnection:
         """Send what the other end has room for."""
         limit = self._acknowledged + self._window
         while self.opened and self._sent < min(len(self._out), limit):
-            data = bytes(self._out[self._sent : min(self._sent + MSS, limit)])
+            data = bytes(self._out[self._sent : min(self._sent + self._mss, limit)])
             flags, pointer = ("PAU", urgent_at - self._sent) if urgent_at > self._sent else ("PA", 0)
             self._segment(flags, data, urgptr=pointer)
             self._sent += len(data)
@@ -176,4 +180,24 @@ class PeerConnection:
             sport=self.local[1], dport=self.far[1], flags=flags, seq=number, window=WINDOW,
             ack=self._expected if "A" in flags else 0, **fields,
         )  # fmt: skip
-        self._wire.transmit(IP(src=self.local[0], dst=self.far[0]) / header / data)
+        self._sender.send_to(self.far[0], header / data)
+
+
+class PeerListener:
+    """A TCP port of a peer at which it takes connections."""
+
+    def __init__(self, sender: PacketSender, port: int) -> None:
+        self.port, self._sender = port, sender
+        self.called: list[PeerConnection] = []
+        self._taken = 0
+
+    def accept(self, within_seconds: float = 5.0) -> PeerConnection | None:
+        """The next connection, once it is open; None where none opens in time."""
+        if not self._sender.until(lambda: len(self._opened) > self._taken, within_seconds):
+            return None
+        self._taken += 1
+        return self._opened[self._taken - 1]
+
+    @property
+    def _opened(self) -> list[PeerConnection]:
+        return [each for each in self.called if each.opened]

@@ -3,22 +3,34 @@
 import contextlib
 import re
 import socket
-from dataclasses import dataclass
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from qemunet_tests.deadline import Deadline
+from qemunet_tests.errors import HarnessError
+from qemunet_tests.guest.address_resolution import (
+    ADDRESS,
+    AddressOwner,
+    answered_by,
+    asked_by,
+    is_answer_for,
+    question_for,
+)
 from qemunet_tests.guest.guest import Guest
 from qemunet_tests.isolation.station import Station
 from qemunet_tests.timeouts import turns, whole
 
 if TYPE_CHECKING:
     # scapy reads the machine's interfaces when it is imported: not before the lab has been entered.
+    from scapy.packet import Packet
+
     from qemunet_tests.guest.peer import Peer
 
-BROADCAST = "ff:ff:ff:ff:ff:ff"
 #: Ethernet's type, and of ARP (RFC 826) what is the same in every question: Ethernet, IPv4, their lengths, request.
 ETH_P_ARP, ARP_WORDS = 0x0806, bytes.fromhex("08060001080006040001")
 OPERATION_AT, SENDER_AT, REPLIES = 20, 22, b"\0\2"
+#: RFC 5227, 2.1.1: whose question claims no address.
+PROBE = "0.0.0.0"
 REPLY = re.compile(r"\[([0-9a-f:]{17})\]")
 
 
@@ -66,26 +78,39 @@ def _is_told(asking: socket.socket, wanted: bytes) -> bool:
     return False
 
 
-@dataclass(frozen=True)
-class AddressOwner:
-    """Who answers for an address."""
-
-    address: str
-    mac: str
-
-
 def who_has(peer: "Peer", address: str, within_seconds: float = 0.5) -> AddressOwner | None:
     """Who tells a peer that he has an address; None when nobody does."""
-    from scapy.layers.l2 import ARP, Ether
-
-    question = Ether(src=peer.mac, dst=BROADCAST) / ARP(op="who-has", hwsrc=peer.mac, psrc="10.0.2.15", pdst=address)
-    answer = peer.ask(question, lambda frame: ARP in frame and frame[ARP].psrc == address, within_seconds)
-    return AddressOwner(address, answer[ARP].hwsrc) if answer else None
+    question = question_for(peer.mac, address, ADDRESS)
+    answer = peer.ask(question, lambda frame: is_answer_for(frame, address), within_seconds)
+    return answered_by(answer) if answer else None
 
 
 def asked_for(peer: "Peer", address: str, within_seconds: float = 3.0) -> bool:
     """Whether somebody asks on a peer's wire who has an address."""
-    from scapy.layers.l2 import ARP
+    return peer.receive(lambda frame: asked_by(frame) == address, within_seconds) is not None
 
-    return peer.receive(lambda frame: ARP in frame and frame[ARP].op == 1 and frame[ARP].pdst == address,
-                        within_seconds) is not None  # fmt: skip
+
+def answered_for(
+    peer: "Peer", addresses: Iterable[str], gateway: str, own: str, within_seconds: float = 2.0
+) -> list[str]:
+    """The addresses for which ARP is answered, each once, as a peer at the address `own` hears.
+
+    The gateway is asked for last, by the same peer as 0.0.0.0: when that is answered, all others were looked at. Raises
+    HarnessError where it is not.
+    """
+    questions = [question_for(peer.mac, address, own) for address in addresses]
+    found: list[str] = []
+
+    def is_last(frame: "Packet") -> bool:
+        owner = answered_by(frame)
+        if owner and frame.pdst == own:
+            found.append(owner.address)
+        return owner is not None and frame.pdst == PROBE
+
+    for patience_seconds in turns(within_seconds):
+        found.clear()
+        for question in (*questions, question_for(peer.mac, gateway, PROBE)):
+            peer.send(question)
+        if peer.receive(is_last, patience_seconds):
+            return list(dict.fromkeys(found))
+    raise HarnessError(f"nobody answers for the gateway {gateway}, so that silence about others tells nothing")

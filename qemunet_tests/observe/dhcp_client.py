@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from qemunet_tests.errors import HarnessError
-from qemunet_tests.observe.arp import BROADCAST
+from qemunet_tests.guest.address_resolution import BROADCAST
 from qemunet_tests.observe.dhcp import CLIENT_PORT, DHCP_COOKIE, SERVER_PORT, TYPES
-from qemunet_tests.observe.neighbour_discovery import advertises_gateway, question_for_gateway
+from qemunet_tests.observe.neighbour_discovery import is_gateways_answer, question_for_gateway
 from qemunet_tests.timeouts import turns
 
 if TYPE_CHECKING:
@@ -90,7 +90,7 @@ def answers(peer: "Peer", questions: Iterable["Packet"], within_seconds: float =
 
         def is_neighbour(frame: "Packet", got: list[DhcpAnswer] = got) -> bool:
             got.extend(_read(frame) for question in asked if is_answer_to(frame, question))
-            return advertises_gateway(frame)
+            return is_gateways_answer(frame)
 
         for question in (*asked, question_for_gateway(peer)):
             peer.send(question)

@@ -5,9 +5,16 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from qemunet_tests.observe.ip_peer import UDP_HEADER_BYTES
-from qemunet_tests.observe.neighbour_discovery import OWN_ADDRESS, is_router_advertisement, question_for_routers
-from qemunet_tests.observe.packet_content import UDP_NUMBER, addresses_of, content_is_sound, content_of, protocol_of
+from qemunet_tests.guest.address_resolution import IPV6_ADDRESS
+from qemunet_tests.guest.packet_content import (
+    UDP_HEADER_BYTES,
+    UDP_NUMBER,
+    addresses_of,
+    content_is_sound,
+    content_of,
+    protocol_of,
+)
+from qemunet_tests.observe.neighbour_discovery import is_router_advertisement, question_for_routers
 
 if TYPE_CHECKING:
     # scapy reads the machine's interfaces when it is imported: not before the lab has been entered.
@@ -82,7 +89,7 @@ def _question(peer: "Peer", kind: int, options: dict[int, bytes]) -> "Packet":
 
     told = {CLIENT_IDENTIFIER: IDENTIFIER, ELAPSED: b"\0\0", **options}
     spelled = (struct.pack(">HH", number, len(value)) + value for number, value in told.items())
-    to_all = Ether(src=peer.mac, dst=ALL_SERVERS_MAC) / IPv6(src=OWN_ADDRESS, dst=ALL_SERVERS, hlim=1)
+    to_all = Ether(src=peer.mac, dst=ALL_SERVERS_MAC) / IPv6(src=IPV6_ADDRESS, dst=ALL_SERVERS, hlim=1)
     message = bytes([kind]) + TRANSACTION + b"".join(spelled)
     return to_all / UDP(sport=CLIENT_PORT, dport=SERVER_PORT) / Raw(message)
 
@@ -96,7 +103,7 @@ def _read(answer: "Packet | None") -> Dhcpv6Answer | None:
 
 
 def _is_answer(frame: "Packet") -> bool:
-    if protocol_of(frame) != UDP_NUMBER or addresses_of(frame)[1] != OWN_ADDRESS:
+    if protocol_of(frame) != UDP_NUMBER or addresses_of(frame)[1] != IPV6_ADDRESS:
         return False
     content = content_of(frame)
     is_ours = content[2:4] == CLIENT_PORT.to_bytes(2) and content[UDP_HEADER_BYTES + 1 :].startswith(TRANSACTION)

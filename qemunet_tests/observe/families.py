@@ -3,7 +3,8 @@
 from typing import TYPE_CHECKING
 
 from qemunet_tests.errors import HarnessError
-from qemunet_tests.observe.arp import BROADCAST
+from qemunet_tests.guest.address_resolution import ADDRESS, GATEWAY
+from qemunet_tests.guest.address_resolution import question_for as who_has
 from qemunet_tests.observe.dhcp_client import message
 from qemunet_tests.observe.neighbour_discovery import link_local, question_for_gateway
 from qemunet_tests.timeouts import turns
@@ -39,11 +40,11 @@ def answered(peer: "Peer", within_seconds: float = 2.0) -> tuple[str, ...]:
 
 def _questions(peer: "Peer") -> list["Packet"]:
     from scapy.layers.inet6 import ICMPv6ND_RS, ICMPv6NDOptSrcLLAddr, IPv6
-    from scapy.layers.l2 import ARP, Ether
+    from scapy.layers.l2 import Ether
 
     router = IPv6(src=link_local(peer.mac), dst="ff02::2") / ICMPv6ND_RS() / ICMPv6NDOptSrcLLAddr(lladdr=peer.mac)
     return [
-        Ether(src=peer.mac, dst=BROADCAST) / ARP(op="who-has", hwsrc=peer.mac, psrc="10.0.2.15", pdst="10.0.2.2"),
+        who_has(peer.mac, GATEWAY, ADDRESS),
         message(peer, "discover"),
         question_for_gateway(peer),
         Ether(src=peer.mac, dst="33:33:00:00:00:02") / router,

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from qemunet_tests.observe.silence import GATEWAY
+from qemunet_tests.guest.address_resolution import ADDRESS, GATEWAY, answer_to, asked_by
 
 if TYPE_CHECKING:
     # scapy reads the machine's interfaces when it is imported: not before the lab has been entered.
@@ -22,7 +22,7 @@ def ping_of(peer: "Peer", number: int) -> "Packet":
     from scapy.layers.inet import ICMP, IP
     from scapy.layers.l2 import Ether
 
-    packet = IP(src="10.0.2.15", dst=GATEWAY) / ICMP(id=IDENTIFIER, seq=number) / number.to_bytes(4)
+    packet = IP(src=ADDRESS, dst=GATEWAY) / ICMP(id=IDENTIFIER, seq=number) / number.to_bytes(4)
     return Ether(src=peer.mac, dst=GATEWAY_MAC) / packet
 
 
@@ -32,14 +32,12 @@ def answered_pings(peer: "Peer", numbers: "Sequence[int]", send: bool = True) ->
     Without `send` they were sent before. QEMU, which asks for the peer's MAC by ARP before, is told.
     """
     from scapy.layers.inet import ICMP
-    from scapy.layers.l2 import ARP, Ether
 
     found: list[int] = []
 
     def take(frame: "Packet") -> bool:
-        if ARP in frame and frame[ARP].op == 1 and frame[ARP].pdst == "10.0.2.15":
-            reply = ARP(op="is-at", hwsrc=peer.mac, psrc="10.0.2.15", hwdst=frame[ARP].hwsrc, pdst=frame[ARP].psrc)
-            peer.send(Ether(src=peer.mac, dst=frame.src) / reply)
+        if asked_by(frame) == ADDRESS:
+            peer.send(answer_to(frame, peer.mac))
         if ICMP in frame and (frame[ICMP].type, frame[ICMP].id) == (0, IDENTIFIER):
             number = frame[ICMP].seq
             found.extend([number] if bytes(frame[ICMP].payload)[:4] == number.to_bytes(4) else [])

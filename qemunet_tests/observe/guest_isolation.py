@@ -3,8 +3,8 @@
 from typing import TYPE_CHECKING
 
 from qemunet_tests.errors import HarnessError
-from qemunet_tests.observe.arp import BROADCAST
-from qemunet_tests.observe.neighbour_discovery import advertises_gateway, question_for_gateway
+from qemunet_tests.guest.address_resolution import ADDRESS, BROADCAST, question_for
+from qemunet_tests.observe.neighbour_discovery import is_gateways_answer, question_for_gateway
 
 if TYPE_CHECKING:
     # scapy reads the machine's interfaces when it is imported: not before the lab has been entered.
@@ -22,13 +22,13 @@ def frames_between(one: "tuple[Peer, str]", other: "tuple[Peer, str]") -> list[s
     Each sends one of each kind, and they count as sent when the gateway answered behind them. Raises HarnessError
     where it does not.
     """
-    from scapy.layers.l2 import ARP, Ether
+    from scapy.layers.l2 import Ether
 
     heard: list[str] = []
     ways = ((one, other[1]), (other, one[1]))
     for (peer, own), far in ways:
         peer.send(Ether(src=own, dst=BROADCAST, type=ETHERTYPE) / b"broadcast".ljust(50))
-        peer.send(Ether(src=own, dst=BROADCAST) / ARP(op="who-has", hwsrc=own, psrc="10.0.2.15", pdst="10.0.2.16"))
+        peer.send(question_for(own, "10.0.2.16", ADDRESS))
         peer.send(Ether(src=own, dst=far, type=ETHERTYPE) / b"unicast".ljust(50))
         heard += _heard(peer, far)
     # The first end listened before the other had sent anything.
@@ -42,7 +42,7 @@ def _heard(peer: "Peer", far: str) -> list[str]:
     def look(frame: "Packet") -> bool:
         if frame.src == far:
             heard.append(_kind(frame))
-        return advertises_gateway(frame)
+        return is_gateways_answer(frame)
 
     if peer.ask(question_for_gateway(peer), look) is None:
         raise HarnessError("the gateway is no neighbour, so that nobody knows what became of the frames before")

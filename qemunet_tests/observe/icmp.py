@@ -11,7 +11,6 @@ from qemunet_tests.guest.guest import Guest
 from qemunet_tests.host import icmp
 from qemunet_tests.host.credentials import CAP_NET_RAW
 from qemunet_tests.isolation.station import Station
-from qemunet_tests.observe.arp import who_has
 from qemunet_tests.observe.capture import ICMP, GuestCapture, Packet
 from qemunet_tests.observe.command_place import Place
 from qemunet_tests.observe.lease import lease
@@ -20,7 +19,7 @@ from qemunet_tests.timeouts import turns, whole
 
 if TYPE_CHECKING:
     # scapy reads the machine's interfaces when it is imported: not before the lab has been entered.
-    from qemunet_tests.guest.peer import Peer
+    pass
 
 #: At a station: that of iputils.
 PING = "ping -n -c {count} -i {interval_seconds} -W {wait_seconds} -s {size_bytes} {address}"
@@ -230,20 +229,3 @@ def predicted_egress(guest: Guest, station: Station, slirp: str | None) -> EchoE
 def version(text: str | None) -> tuple[int, ...]:
     """`7.2.22` as numbers that can be compared; of an unknown version, none."""
     return tuple(int(number) for number in re.findall(r"\d+", text or "")[:3])
-
-
-def echo_reply(peer: "Peer", address: str, within_seconds: float = 1.0) -> bool:
-    """Whether an address answers an ICMP echo request, its payload unchanged."""
-    from scapy.layers.inet import ICMP, IP
-    from scapy.layers.l2 import Ether
-
-    owner = who_has(peer, address)
-    if owner is None:
-        return False
-    request = Ether(src=peer.mac, dst=owner.mac) / IP(src="10.0.2.15", dst=address) / ICMP(id=7, seq=1) / b"qemunet"
-    answer = peer.ask(request, lambda frame: ICMP in frame and frame[ICMP].type == 0, within_seconds)
-    if answer is None or (answer[IP].src, answer[IP].len) != (address, len(request[IP])):
-        return False
-    # Behind type, code and checksum; behind that may be what fills a frame.
-    carried = bytes(request[ICMP])[4:]
-    return bytes(answer[ICMP])[4:][: len(carried)] == carried

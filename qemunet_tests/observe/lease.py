@@ -4,9 +4,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from qemunet_tests.deadline import Deadline
+from qemunet_tests.guest.address_resolution import BROADCAST
 from qemunet_tests.guest.guest import Guest
 from qemunet_tests.network.target import Target
-from qemunet_tests.observe.arp import BROADCAST
 from qemunet_tests.observe.dhcp import dhcp_messages
 from qemunet_tests.timeouts import turns
 

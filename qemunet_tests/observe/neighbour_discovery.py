@@ -4,12 +4,19 @@ Whether somebody has the gateway's address libslirp answers at once, and it chan
 another question has its answer when that one was looked at.
 """
 
-import ipaddress
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from qemunet_tests.observe.packet_content import ICMPV6_NUMBER, addresses_of, content_of, is_sound, protocol_of
+from qemunet_tests.guest.address_resolution import (
+    IPV6_ADDRESS,
+    IPV6_GATEWAY,
+    AddressUnanswered,
+    answered_by,
+    is_answer_for,
+    question_for,
+)
+from qemunet_tests.guest.packet_content import ICMPV6_NUMBER, addresses_of, content_of, is_sound, protocol_of
 
 if TYPE_CHECKING:
     # scapy reads the machine's interfaces when it is imported: not before the lab has been entered.
@@ -17,10 +24,6 @@ if TYPE_CHECKING:
 
     from qemunet_tests.guest.peer import Peer
 
-#: The gateway's address on every link of user networking, whatever its prefix is.
-GATEWAY = "fe80::2"
-#: The peer's address in the prefix that is announced, made from its MAC (RFC 4291, A).
-OWN_ADDRESS = "fec0::5054:ff:fe70:6501"
 ALL_ROUTERS, ALL_ROUTERS_MAC = "ff02::2", "33:33:00:00:00:02"
 ROUTER_ADVERTISEMENT = 134
 
@@ -39,14 +42,15 @@ class NeighbourAnswer:
 
 def neighbour(peer: "Peer", address: str, within_seconds: float = 0.5) -> NeighbourAnswer | None:
     """Who answers for an address; None where nobody does."""
-    from scapy.layers.inet6 import ICMPv6ND_NA, ICMPv6NDOptDstLLAddr
+    from scapy.layers.inet6 import ICMPv6ND_NA
 
-    answer = peer.ask(question_for(peer, address), lambda frame: answered_by(frame) == address, within_seconds)
-    if answer is None:
+    question = question_for(peer.mac, address, IPV6_ADDRESS)
+    answer = peer.ask(question, lambda frame: is_answer_for(frame, address), within_seconds)
+    owner = answered_by(answer) if answer else None
+    if answer is None or owner is None:
         return None
-    said = answer[ICMPv6ND_NA]
-    mac = str(answer[ICMPv6NDOptDstLLAddr].lladdr) if ICMPv6NDOptDstLLAddr in answer else ""
-    return NeighbourAnswer(address, addresses_of(answer)[0], mac, bool(said.R), bool(said.S), bool(said.O))
+    flags = answer[ICMPv6ND_NA]
+    return NeighbourAnswer(address, addresses_of(answer)[0], owner.mac, bool(flags.R), bool(flags.S), bool(flags.O))
 
 
 def answering(peer: "Peer", addresses: Sequence[str]) -> list[str]:
@@ -55,45 +59,50 @@ def answering(peer: "Peer", addresses: Sequence[str]) -> list[str]:
     A router that has answered what was asked last has dealt with everything before. All is asked twice: an answer may
     get lost.
     """
-    found: set[str | None] = set()
+    found: set[str] = set()
 
     def ends(frame: "Packet") -> bool:
-        found.add(answered_by(frame))
+        if owner := answered_by(frame):
+            found.add(owner.address)
         return is_router_advertisement(frame)
 
     for _ in range(2):
         for address in addresses:
-            peer.send(question_for(peer, address))
+            peer.send(question_for(peer.mac, address, IPV6_ADDRESS))
         peer.ask(question_for_routers(peer), ends)
     return [address for address in addresses if address in found]
 
 
-def question_for(peer: "Peer", address: str, own: str = OWN_ADDRESS) -> "Packet":
-    """A neighbour solicitation, to the group that an address belongs to: RFC 4291, 2.7.1 and RFC 2464, 7."""
-    from scapy.layers.inet6 import ICMPv6ND_NS, ICMPv6NDOptSrcLLAddr, IPv6
-    from scapy.layers.l2 import Ether
-
-    last = ipaddress.IPv6Address(address).packed[-3:]
-    group = str(ipaddress.IPv6Address(bytes.fromhex("ff0200000000000000000001ff") + last))
-    to_group = Ether(src=peer.mac, dst=f"33:33:ff:{last.hex(':')}") / IPv6(src=own, dst=group, hlim=255)
-    return to_group / ICMPv6ND_NS(tgt=address) / ICMPv6NDOptSrcLLAddr(lladdr=peer.mac)
-
-
 def question_for_gateway(peer: "Peer") -> "Packet":
-    """The same about the gateway, of a peer that has no address but the one it gave itself."""
-    return question_for(peer, GATEWAY, link_local(peer.mac))
+    """Whose the gateway's address is: asked by a peer that has no address but the one it gave itself."""
+    return question_for(peer.mac, IPV6_GATEWAY, link_local(peer.mac))
 
 
-def answered_by(frame: "Packet") -> str | None:
-    """The address that somebody says is his."""
-    from scapy.layers.inet6 import ICMPv6ND_NA
-
-    return str(frame[ICMPv6ND_NA].tgt) if ICMPv6ND_NA in frame and is_sound(frame) else None
-
-
-def advertises_gateway(frame: "Packet") -> bool:
+def is_gateways_answer(frame: "Packet") -> bool:
     """Whether a frame says whose the gateway's address is."""
-    return answered_by(frame) == GATEWAY
+    return is_answer_for(frame, IPV6_GATEWAY)
+
+
+def answers_before_router(peer: "Peer", questions: "Iterable[Packet]", within_seconds: float = 0.5) -> "list[Packet]":
+    """What is sent to the peer's IPv6 address upon some questions, until a router has answered one put behind them.
+
+    And for a while after that, since others answer by way of sockets. All is asked twice: a frame may get lost. Raises
+    AddressUnanswered where no router answers.
+    """
+    found: list[Packet] = []
+
+    def ends(frame: "Packet") -> bool:
+        if protocol_of(frame) is not None and addresses_of(frame)[1] == IPV6_ADDRESS:
+            found.append(frame)
+        return is_router_advertisement(frame)
+
+    for _ in range(2):
+        for question in questions:
+            peer.send(question)
+        if peer.ask(question_for_routers(peer), ends) is None:
+            raise AddressUnanswered("the routers' group")
+    peer.receive(lambda frame: ends(frame) and False, within_seconds)
+    return found
 
 
 def question_for_routers(peer: "Peer") -> "Packet":
@@ -101,7 +110,7 @@ def question_for_routers(peer: "Peer") -> "Packet":
     from scapy.layers.inet6 import ICMPv6ND_RS, ICMPv6NDOptSrcLLAddr, IPv6
     from scapy.layers.l2 import Ether
 
-    to_all = Ether(src=peer.mac, dst=ALL_ROUTERS_MAC) / IPv6(src=OWN_ADDRESS, dst=ALL_ROUTERS, hlim=255)
+    to_all = Ether(src=peer.mac, dst=ALL_ROUTERS_MAC) / IPv6(src=IPV6_ADDRESS, dst=ALL_ROUTERS, hlim=255)
     return to_all / ICMPv6ND_RS() / ICMPv6NDOptSrcLLAddr(lladdr=peer.mac)
 
 

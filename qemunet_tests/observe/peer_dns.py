@@ -3,15 +3,19 @@
 import socket
 from collections.abc import Iterable
 from pathlib import Path
+from typing import TYPE_CHECKING, Union
 
+from qemunet_tests.guest.icmp_error import IcmpError
 from qemunet_tests.isolation.station import Station
 from qemunet_tests.observe.dns import LENGTH_BYTES, SOCKETS
-from qemunet_tests.observe.ip_peer import Datagram, IpPeer, Told
 from qemunet_tests.observe.peer_stream import Refused, ask_stream
 from qemunet_tests.timeouts import turns
 
-PORT = 53
-#: UDP and TCP.
+if TYPE_CHECKING:
+    # scapy reads the machine's interfaces when it is imported: not before the lab has been entered.
+    from qemunet_tests.guest.peer_stack import PeerStack
+    from qemunet_tests.guest.peer_udp import PeerDatagram
+
 PORT = 53
 #: What every questioner takes by UDP (RFC 1035, 2.3.4), and what fits into a message at all.
 SHORT_BYTES, LARGEST_BYTES = 512, 65535
@@ -20,7 +24,7 @@ TRUNCATED, ANSWERS_AT = 0x02, 6
 #: The same in every question, so that answers can be compared.
 IDENTIFIER = 0x716E
 #: What comes of a question: the message, an answer from somewhere else, an error, or nothing.
-Answer = bytes | Datagram | Refused | Told | None
+Answer = Union[bytes, "PeerDatagram", Refused, IcmpError, None]
 
 
 def question(name: str, kind: str = "A", largest_bytes: int | None = None) -> bytes:
@@ -36,15 +40,17 @@ def is_truncated(message: bytes) -> bool:
     return bool(message[2] & TRUNCATED)
 
 
-def ask_by_peer(stack: IpPeer, server: str, asked: bytes, protocol: str = "UDP", within_seconds: float = 2.0) -> Answer:
+def ask_by_peer(
+    stack: "PeerStack", server: str, asked: bytes, protocol: str = "UDP", within_seconds: float = 2.0
+) -> Answer:
     """The message that comes back from where it was asked, or what comes instead."""
     if protocol == "TCP":
         said = ask_stream(stack, server, PORT, _with_length(asked), _is_whole, within_seconds)
         return said[LENGTH_BYTES:] if isinstance(said, bytes) else said
     answer = stack.ask_datagram(server, PORT, asked, within_seconds)
-    if isinstance(answer, Datagram) and (answer.source, answer.port) == (server, PORT):
-        return answer.content
-    return answer
+    if isinstance(answer, IcmpError) or answer is None or answer.sender != (server, PORT):
+        return answer
+    return answer.data
 
 
 def ask_by_station(

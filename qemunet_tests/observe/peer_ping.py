@@ -3,12 +3,16 @@
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from qemunet_tests.observe.ip_peer import IpPeer, Told, told_about
-from qemunet_tests.observe.packet_content import ICMP_NUMBER, ICMPV6_NUMBER, addresses_of, content_of, protocol_of
+from qemunet_tests.guest.address_resolution import ADDRESS, AddressUnanswered
+from qemunet_tests.guest.icmp_error import IcmpError, icmp_error
+from qemunet_tests.guest.packet_content import ICMP_NUMBER, ICMPV6_NUMBER, addresses_of, content_of, protocol_of
 
 if TYPE_CHECKING:
     # scapy reads the machine's interfaces when it is imported: not before the lab has been entered.
     from scapy.packet import Packet
+
+    from qemunet_tests.guest.peer import Peer
+    from qemunet_tests.guest.peer_stack import PeerStack
 
 #: RFC 792 and 4443: a request and a reply.
 REQUEST, REPLY, IPV6_REQUEST, IPV6_REPLY = 8, 0, 128, 129
@@ -29,8 +33,8 @@ class PingAnswer:
 
 
 def ask_echo(
-    stack: IpPeer, address: str, within_seconds: float = 2.0, time_to_live: int = 64
-) -> PingAnswer | Told | None:
+    stack: "PeerStack", address: str, within_seconds: float = 2.0, ttl: int = 64
+) -> PingAnswer | IcmpError | None:
     """What comes of one echo request: a reply from whomever, an error, or nothing."""
     from scapy.layers.inet import ICMP
     from scapy.layers.inet6 import ICMPv6EchoRequest
@@ -38,13 +42,12 @@ def ask_echo(
 
     by_ipv6 = ":" in address
     request = ICMPv6EchoRequest(id=IDENTIFIER, seq=NUMBER, data=CARRIED) if by_ipv6 else ICMP(id=IDENTIFIER, seq=NUMBER)
-    question = stack.packet(address, time_to_live) / request / Raw(b"" if by_ipv6 else CARRIED)
+    question = stack.packet(address, ttl) / request / Raw(b"" if by_ipv6 else CARRIED)
     sent = content_of(type(question)(bytes(question)))
-    answer = stack.ask(question, lambda frame: _answer(frame, sent) is not None, within_seconds)
-    return _answer(answer, sent) if answer else None
+    return stack.ask(question, lambda frame: _answer(frame, sent), within_seconds)
 
 
-def _answer(frame: "Packet", sent: bytes) -> PingAnswer | Told | None:
+def _answer(frame: "Packet", sent: bytes) -> PingAnswer | IcmpError | None:
     """`sent` is the whole request."""
     replies = {ICMP_NUMBER: REPLY, ICMPV6_NUMBER: IPV6_REPLY}
     number = protocol_of(frame)
@@ -54,9 +57,21 @@ def _answer(frame: "Packet", sent: bytes) -> PingAnswer | Told | None:
     if content[0] == replies[number]:
         # Behind type, code and checksum.
         return PingAnswer(addresses_of(frame)[0], content[1], content[4:] == sent[4:])
-    return told_about(frame, sent)
+    error = icmp_error(frame)
+    return error if error and error.quoted.startswith(sent) else None
 
 
-def shown(seen: PingAnswer | Told | None) -> str:
+def shown(seen: PingAnswer | IcmpError | None) -> str:
     """For people."""
     return str(seen or "no answer")
+
+
+def pinged(peer: "Peer", address: str, own: str = ADDRESS, within_seconds: float = 1.0) -> bool:
+    """Whether an address answers the echo request of a peer at the address `own`, with what that carried."""
+    from qemunet_tests.guest.peer_stack import PeerStack
+
+    try:
+        answer = ask_echo(PeerStack(peer, own), address, within_seconds)
+    except AddressUnanswered:
+        return False
+    return answer == PingAnswer(address, code=0, same=True)

@@ -5,14 +5,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from qemunet_tests.observe.neighbour_discovery import (
-    GATEWAY,
-    answered_by,
-    is_router_advertisement,
-    question_for,
-    question_for_routers,
-)
-from qemunet_tests.observe.packet_content import addresses_of, content_of
+from qemunet_tests.guest.address_resolution import IPV6_ADDRESS, IPV6_GATEWAY, question_for
+from qemunet_tests.guest.packet_content import addresses_of, content_of
+from qemunet_tests.observe.neighbour_discovery import is_gateways_answer, is_router_advertisement, question_for_routers
 
 if TYPE_CHECKING:
     # scapy reads the machine's interfaces when it is imported: not before the lab has been entered.
@@ -20,8 +15,6 @@ if TYPE_CHECKING:
 
     from qemunet_tests.guest.peer import Peer
 
-#: An address that is always answered for.
-LATER = GATEWAY
 #: Fields in front of the options, and what lengths of options are counted in.
 FIXED_BYTES, UNIT_BYTES = 16, 8
 LINK_ADDRESS, PREFIX, RESOLVERS = 1, 3, 25
@@ -90,11 +83,12 @@ def counted(peer: "Peer", solicitations: int) -> int:
     def ends(frame: "Packet") -> bool:
         nonlocal found
         found += is_router_advertisement(frame)
-        return answered_by(frame) == LATER
+        return is_gateways_answer(frame)
 
     for _ in range(solicitations):
         peer.send(question_for_routers(peer))
-    peer.ask(question_for(peer, LATER), ends)
+    # Who has the gateway's address is always answered.
+    peer.ask(question_for(peer.mac, IPV6_GATEWAY, IPV6_ADDRESS), ends)
     return found
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from qemunet_tests.deadline import Deadline
 from qemunet_tests.errors import HarnessError
-from qemunet_tests.observe.arp import BROADCAST
+from qemunet_tests.guest.address_resolution import ADDRESS, GATEWAY, is_answer_for, question_for
 from qemunet_tests.timeouts import turns
 
 if TYPE_CHECKING:
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 
     from qemunet_tests.guest.peer import Peer
 
-GATEWAY = "10.0.2.2"
 #: QEMU answers ARP in a thousandth of that.
 STANDING_SECONDS = 0.5
 
@@ -48,14 +47,6 @@ def answer_or_silence(
     raise HarnessError(f"{GATEWAY} does not answer the ARP request that tells silence from a lost frame")
 
 
-def answers_arp_for(peer: "Peer", address: str) -> bool:
-    """Whether anybody on a peer's wire says that an address is his."""
-    from scapy.layers.l2 import ARP
-
-    question = who_has_gateway(peer, address)
-    return answer_or_silence(peer, question, lambda frame: ARP in frame and frame[ARP].psrc == address) is not None
-
-
 def waits_at(peer: "Peer", question: "Packet", fifo: Path, within_seconds: float = 20.0) -> bool:
     """Whether a frame makes QEMU wait for somebody who opens a FIFO for writing, and take no other. Lets it go on.
 
@@ -76,16 +67,11 @@ def waits_at(peer: "Peer", question: "Packet", fifo: Path, within_seconds: float
     raise AssertionError("QEMU takes no frames any more, and does not wait for the FIFO")
 
 
-def who_has_gateway(peer: "Peer", address: str = GATEWAY) -> "Packet":
-    """The question who has the gateway's address, or another."""
-    from scapy.layers.l2 import ARP, Ether
-
-    question = ARP(op="who-has", hwsrc=peer.mac, psrc="10.0.2.15", pdst=address)
-    return Ether(src=peer.mac, dst=BROADCAST) / question
+def who_has_gateway(peer: "Peer") -> "Packet":
+    """The question who has the gateway's address."""
+    return question_for(peer.mac, GATEWAY, ADDRESS)
 
 
 def tells_gateway(frame: "Packet") -> bool:
     """Whether the gateway answers that question."""
-    from scapy.layers.l2 import ARP
-
-    return ARP in frame and frame[ARP].op == 2 and frame[ARP].psrc == GATEWAY
+    return is_answer_for(frame, GATEWAY)

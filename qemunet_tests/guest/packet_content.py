@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from scapy.packet import Packet
 
 ICMP_NUMBER, TCP_NUMBER, UDP_NUMBER, ICMPV6_NUMBER = 1, 6, 17, 58
-IPV6_HEADER_BYTES = 40
+IPV6_HEADER_BYTES, UDP_HEADER_BYTES = 40, 8
 #: RFC 791: offsets of fragments are counted in these.
 FRAGMENT_UNIT_BYTES = 8
 
