@@ -4,7 +4,7 @@ import pytest
 
 from qemunet_tests.errors import ControlFailed
 from qemunet_tests.modes.bridge import netdev
-from qemunet_tests.observe.bridge import bridge
+from qemunet_tests.observe.bridge import made_by_netplan
 from qemunet_tests.observe.dhcp import delay
 from qemunet_tests.observe.lease import lease_of
 
@@ -17,7 +17,7 @@ MORE_TRIES = 2
 @pytest.mark.claim("bridge/netplan-makes-bridge")
 @pytest.mark.usefixtures("bench", "target")
 def test_netplan_makes_the_documented_bridge(netplan_host, claim):
-    made = bridge(netplan_host.station, "br0")
+    made = made_by_netplan(netplan_host, "br0")
     assert claim.sees(str(made or "no br0")) == claim.expected, "br0 is not as documented"
 
 

@@ -4,9 +4,11 @@
 Source: the kernel's Documentation/ABI/testing/sysfs-class-net.
 """
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
+from qemunet_tests.host.asking import Ask
 from qemunet_tests.host.files import MACHINE, names_in, net_table, read_int, read_text, under
 
 _NET = "/sys/class/net"
@@ -81,6 +83,15 @@ def read(root: Path = MACHINE) -> tuple[HostBridge, ...]:
 def find(name: str, root: Path = MACHINE) -> HostBridge | None:
     """The bridge called `name`; None where there is none."""
     return next((bridge for bridge in read(root) if bridge.name == name), None)
+
+
+def port_flags(ask: Ask, name: str) -> dict[str, bool]:
+    """What a bridge does with frames of a port, as bridge(8) spells it: `isolated`, `locked`, `flood`, `bcast_flood`...
+
+    sysfs does not have them all. None where it is no port, or bridge(8) is not there.
+    """
+    said = ask(["bridge", "-d", "link", "show", "dev", name]).text
+    return {flag: switch == "on" for flag, switch in re.findall(r"(\w+) (on|off)\b", said)}
 
 
 def card(name: str, root: Path = MACHINE) -> BridgePort | None:

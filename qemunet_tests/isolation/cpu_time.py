@@ -1,11 +1,11 @@
 """What a process and everything that it ever started have spent of the processors: guests, servers, their children."""
 
-import contextlib
 import os
 import resource
 import time
-from collections.abc import Iterator
 from pathlib import Path
+
+from qemunet_tests.host import process_table
 
 _TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
 
@@ -20,34 +20,6 @@ def spent_seconds() -> float | None:
     if not Path("/proc/thread-self/children").exists():
         return None
     waited_for = resource.getrusage(resource.RUSAGE_CHILDREN)
-    alive = sum(_ticks(pid) for pid in _descendants(os.getpid())) / _TICKS_PER_SECOND
+    stats = map(process_table.stat, process_table.descendants(os.getpid()))
+    alive = sum(stat.cpu_ticks for stat in stats if stat) / _TICKS_PER_SECOND
     return time.process_time() + waited_for.ru_utime + waited_for.ru_stime + alive
-
-
-def _descendants(pid: int) -> Iterator[int]:
-    for thread in _threads(pid):
-        for child in _children(thread):
-            yield child
-            yield from _descendants(child)
-
-
-def _threads(pid: int) -> list[Path]:
-    try:
-        return list(Path(f"/proc/{pid}/task").iterdir())
-    except OSError:  # It is gone.
-        return []
-
-
-def _children(thread: Path) -> list[int]:
-    try:
-        return [int(word) for word in (thread / "children").read_text().split()]
-    except OSError:
-        return []
-
-
-def _ticks(pid: int) -> int:
-    """utime, stime, cutime and cstime; the second field, the program's name, may hold anything."""
-    with contextlib.suppress(OSError):
-        _, _, fields = Path(f"/proc/{pid}/stat").read_text(errors="replace").rpartition(")")
-        return sum(int(field) for field in fields.split()[11:15])
-    return 0

@@ -89,12 +89,9 @@ class LeakCheck:
 
 
 def _program(pid: int) -> RunningProgram | None:
-    """None for a process that is gone, or that waits to be buried."""
-    try:
-        state, *rest = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    except OSError:
-        return None
-    return None if state == "Z" else RunningProgram(pid, int(rest[18]))
+    """None for a process that is gone, or that has ended and is waited for by nobody yet."""
+    stat = process_table.stat(pid)
+    return RunningProgram(pid, stat.started_ticks) if stat and stat.state != "Z" else None
 
 
 def _command_of(pid: int) -> str:

@@ -204,11 +204,8 @@ class HostLan:
     def gateway(self) -> str:
         for gateway in of_version(self._expected.gateways, 4):
             return self._known("the gateway", gateway, self._expected.source)
-        index = self._host.index(self._bridge)
-        for route in self._host.netlink.get_default_routes(family=socket.AF_INET):
-            if route.get("oif") == index and route.get("gateway"):
-                source = f"this host's default route over {self._bridge}"
-                return self._known("the gateway", route.get("gateway"), source)
+        if own := gateway_over(self._host, self._bridge):
+            return self._known("the gateway", own, f"this host's default route over {self._bridge}")
         raise Unavailable(
             f"this host has no default route over {self._bridge} that a guest's could be compared with",
             'say it: --expect FILE, gateway = "…"',
@@ -246,6 +243,12 @@ def own_addresses(host: Station) -> dict[str, str]:
     """The IPv4 addresses that a station answers for itself, each with its link."""
     found = host.netlink.get_addr(family=socket.AF_INET)
     return {each.get("local") or each.get("address"): each.get("label") or "" for each in found}
+
+
+def gateway_over(host: Station, link: str) -> str | None:
+    """The default gateway of IPv4 that is reached over a link; None where none is."""
+    index, routes = host.index(link), host.netlink.get_default_routes(family=socket.AF_INET)
+    return next((route.get("gateway") for route in routes if route.get("oif") == index and route.get("gateway")), None)
 
 
 def _source_address(host: Station) -> str:

@@ -20,6 +20,7 @@ from qemunet_tests.host.search_path import SYSTEM_PATH, search_path
 from qemunet_tests.isolation import exec_with_own_run, namespaces
 from qemunet_tests.isolation.processes import Process, Spawner, stop
 from qemunet_tests.isolation.station import Station
+from qemunet_tests.isolation.syscalls import MS_RDONLY, mount, unmount
 from qemunet_tests.network import lab_addresses
 from qemunet_tests.network.dnsmasq import DhcpServer
 from qemunet_tests.network.lab_links import add_veth, assign_address
@@ -36,7 +37,10 @@ class NetplanRefused(HarnessError, AssertionError):
 
 
 class NetplanHost:
-    """A host with one Ethernet interface, unconfigured until `apply`, and the router behind that."""
+    """A host with one Ethernet interface, unconfigured until `apply`, and the router behind that.
+
+    `root` is a folder in which `/sys` shows this host's links: for readers of a host that stand elsewhere.
+    """
 
     def __init__(self, spawner: Spawner) -> None:
         self._netplan = _find("netplan", ("netplan",))
@@ -51,6 +55,10 @@ class NetplanHost:
         self.router = Station("netplan-router", namespaces.new_network(), spawner)
         self._spawner = spawner
         self._process: Process | None = None
+        self.root = self.folder / "root"
+        (self.root / "sys").mkdir(parents=True)
+        with self.station.entered():
+            mount("sysfs", str(self.root / "sys"), "sysfs", MS_RDONLY)
         add_veth(self.router, "lan0", self.station, lab_addresses.UPLINK)
         self.station.bring_down(lab_addresses.UPLINK)
         assign_address(self.router, "lan0", lab_addresses.ROUTER)
@@ -100,6 +108,7 @@ class NetplanHost:
         for station in (self.station, self.router):
             station.netlink.close()
             os.close(station.network)
+        unmount(str(self.root / "sys"))
         shutil.rmtree(self.folder)
 
 

@@ -6,9 +6,9 @@ Everything is asked at its own station, so that what lies between it and a guest
 import contextlib
 import socket
 from collections.abc import Callable, Iterator, Mapping
-from pathlib import Path
 
 from qemunet_tests.deadline import Deadline
+from qemunet_tests.host import process_table
 from qemunet_tests.isolation.processes import Process
 from qemunet_tests.isolation.station import Station
 
@@ -32,9 +32,8 @@ def why_not(process: Process) -> str | None:
 
 def halted(pid: int) -> str | None:
     """Why a process cannot be doing anything; None where it may."""
-    with contextlib.suppress(OSError):
-        return HALTED.get(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0])
-    return "has ended"
+    stat = process_table.stat(pid)
+    return HALTED.get(stat.state) if stat else "has ended"
 
 
 def answers_dns(station: Station, port: int) -> bool:

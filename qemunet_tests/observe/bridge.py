@@ -1,4 +1,4 @@
-"""Bridges of a station, as its kernel describes them over netlink, and what the bridge helper says."""
+"""What netplan has made of a bridge, what a bridge has learned, and what the bridge helper says."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -6,7 +6,11 @@ from typing import Any
 
 from qemunet_tests.deadline import Deadline
 from qemunet_tests.guest.bare_qemu import LaunchAttempt
+from qemunet_tests.host import bridges
+from qemunet_tests.host.bridges import HostBridge
 from qemunet_tests.isolation.station import Station
+from qemunet_tests.network.host_target import addresses, gateway_over
+from qemunet_tests.network.netplan import NetplanHost
 
 #: linux/socket.h and linux/neighbour.h.
 AF_BRIDGE, NUD_NOARP, NUD_PERMANENT, NTF_LEARNED = 7, 0x40, 0x80, 0x10
@@ -17,45 +21,29 @@ QEMUS_LINE = "bridge helper failed"
 
 
 @dataclass(frozen=True)
-class StationBridge:
-    """A bridge, the host's own addresses on it with their prefix, and the default gateway reached over it.
+class AddressedBridge:
+    """A bridge, its host's own addresses on it with their prefix, and the default gateway reached over it."""
 
-    By netlink, because only the lab's host has a /sys that shows its links to us.
-    """
-
-    name: str
+    bridge: HostBridge
     addresses: tuple[str, ...]
     gateway: str | None
-    ports: tuple[str, ...]
-    spanning_tree: bool
-    forward_delay_seconds: float
 
     def __str__(self) -> str:
+        ports = " ".join(port.name for port in self.bridge.ports)
         return (
-            f"{self.name} {' '.join(self.addresses) or 'without address'} via {self.gateway or 'no gateway'}, "
-            f"holds {' '.join(self.ports) or 'nothing'}, STP {'on' if self.spanning_tree else 'off'}, "
-            f"forward delay {self.forward_delay_seconds:g} s"
+            f"{self.bridge.name} {' '.join(self.addresses) or 'without address'} via {self.gateway or 'no gateway'}, "
+            f"holds {ports or 'nothing'}, STP {'on' if self.bridge.spanning_tree else 'off'}, "
+            f"forward delay {self.bridge.forward_delay_seconds:g} s"
         )
 
 
-def bridge(station: Station, name: str) -> StationBridge | None:
-    """The bridge called `name`; None where there is none."""
-    index = station.index(name)
-    if index is None:
+def made_by_netplan(host: NetplanHost, name: str) -> AddressedBridge | None:
+    """The bridge of that host which is called `name`; None where there is none."""
+    found = bridges.find(name, host.root)
+    if found is None:
         return None
-    link = station.netlink.get_links(index)[0]
-
-    def setting(attribute: str) -> int:
-        return int(link.get_nested("IFLA_LINKINFO", "IFLA_INFO_DATA", attribute) or 0)
-
-    return StationBridge(
-        name=name,
-        addresses=_addresses(station, index),
-        gateway=_gateway(station, index),
-        ports=tuple(port.get("ifname") for port in station.netlink.get_links() if port.get("master") == index),
-        spanning_tree=setting("IFLA_BR_STP_STATE") != 0,
-        forward_delay_seconds=setting("IFLA_BR_FORWARD_DELAY") / 100,
-    )
+    own = tuple(map(str, addresses(host.station, name)))
+    return AddressedBridge(found, own, gateway_over(host.station, name))
 
 
 def bridge_of(station: Station, link: str) -> str | None:
@@ -97,19 +85,6 @@ def _entries(station: Station, name: str, mac: str) -> Iterator[tuple[Any, str]]
             port = station.netlink.get_links(entry["ifindex"])[0]
             if port.get("master") == station.index(name):
                 yield entry, str(port.get("ifname"))
-
-
-def _addresses(station: Station, index: int) -> tuple[str, ...]:
-    found = station.netlink.get_addr(index=index, family=2)
-    return tuple(f"{address.get('address')}/{address['prefixlen']}" for address in found)
-
-
-def _gateway(station: Station, index: int) -> str | None:
-    for route in station.netlink.get_default_routes(family=2):
-        if route.get("oif") == index:
-            gateway: str | None = route.get("gateway")
-            return gateway
-    return None
 
 
 def helper_answer(attempt: LaunchAttempt) -> str:

@@ -9,8 +9,8 @@ from pathlib import Path
 
 from qemunet_tests.errors import HarnessError
 from qemunet_tests.host.files import MACHINE, read_text
+from qemunet_tests.host.process_table import descendants
 from qemunet_tests.isolation.placed_file import placed
-from qemunet_tests.qemu.process_tree import descendants
 
 #: Its name since 4.0, by which QEMU asks for it.
 _SONAME = "libslirp.so.0"

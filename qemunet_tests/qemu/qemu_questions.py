@@ -9,10 +9,10 @@ from pathlib import Path
 from qemunet_tests.deadline import Deadline
 from qemunet_tests.errors import HarnessError
 from qemunet_tests.host.files import MACHINE, read_text
+from qemunet_tests.host.process_table import descendants
 from qemunet_tests.isolation import enclosure
 from qemunet_tests.isolation.identity import Identity
 from qemunet_tests.qemu import relocation
-from qemunet_tests.qemu.process_tree import descendants
 
 QUESTIONS = {
     "version": ["--version"],

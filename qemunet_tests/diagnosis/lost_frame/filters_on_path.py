@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 from qemunet_tests.diagnosis.lost_frame import traffic_control
 from qemunet_tests.host import bpf_programs, bridges, nft_ruleset
-from qemunet_tests.host.bridges import BridgePort
+from qemunet_tests.host.bridges import BridgePort, port_flags
 from qemunet_tests.host.files import MACHINE, read_text
 from qemunet_tests.host.nft_match import PacketSeen
 from qemunet_tests.host.nft_ruleset import Ruleset, Stop
@@ -186,14 +186,14 @@ def _port(station: Station, port: BridgePort, packet: PacketSeen) -> list[Filter
     name, found = port.name, []
     if port.state != "forwarding":
         found.append(Obstacle(f"{name} is {port.state}", f"sudo bridge link set dev {name} state 3"))
-    said = station.run(f"bridge -d link show dev {name}").text
+    flags = port_flags(station.ask, name)
     for flag in ("isolated", "locked"):
-        if f"{flag} on" in said:
+        if flags.get(flag):
             found.append(Obstacle(f"{name} is {flag}", f"sudo bridge link set dev {name} {flag} off"))
     broadcast = packet.protocol == "arp" or packet.destination == BROADCAST
-    if not broadcast and "flood off" in said.replace("mcast_flood", "").replace("bcast_flood", ""):
+    if not broadcast and flags.get("flood") is False:
         found.append(Obstacle(f"{name} gets no unknown unicast", f"sudo bridge link set dev {name} flood on"))
-    if broadcast and "bcast_flood off" in said:
+    if broadcast and flags.get("bcast_flood") is False:
         found.append(Obstacle(f"{name} gets no broadcast", f"sudo bridge link set dev {name} bcast_flood on"))
     return [FilterOnPath(each, True) for each in found]
 
