@@ -31,15 +31,16 @@ def locked(
             raise trust.Distrusted(why)
         if found.st_uid == os.geteuid():
             os.fchmod(descriptor, _MODE)
-        if not _try_lock(descriptor):
+        if not try_lock(descriptor):
             on_waiting()
-            Deadline(within_seconds, holder).wait_until(lambda: _try_lock(descriptor))
+            Deadline(within_seconds, holder).wait_until(lambda: try_lock(descriptor))
         yield
     finally:
         os.close(descriptor)
 
 
-def _try_lock(descriptor: int) -> bool:
+def try_lock(descriptor: int) -> bool:
+    """Whether the lock of an open file or folder is ours now; flock(2)."""
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:

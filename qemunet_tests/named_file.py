@@ -2,10 +2,12 @@
 
 import errno
 import os
+import tomllib
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 from qemunet_tests import trust
+from qemunet_tests.errors import UsageError
 
 #: A FIFO whose other end nobody holds is not waited for.
 _AT_ONCE = os.O_NONBLOCK | os.O_CLOEXEC
@@ -30,6 +32,22 @@ def to_append(path: Path) -> int:
     if why := trust.against_the_way_to(path):
         raise trust.Distrusted(f"it is a link, and {why}")
     return _waiting(os.open(path, flags, 0o644))
+
+
+def toml_in(path: Path, flag: str, limit_bytes: int) -> dict[str, Any]:
+    """What a TOML file says, which `flag` names. Raises UsageError, in one line, where it cannot be read as such."""
+    try:
+        with to_read(path) as file:
+            content = file.read(limit_bytes + 1)
+        if len(content) > limit_bytes:
+            raise UsageError(f"{flag} {path}: it is larger than {limit_bytes >> 10} KB")
+        return tomllib.loads(content.decode())
+    except OSError as error:
+        raise UsageError(f"{flag} {path}: {error.strerror}") from None
+    except ValueError as error:
+        raise UsageError(f"{flag} {path}: {error}") from None
+    except RecursionError:
+        raise UsageError(f"{flag} {path}: it is nested too deeply") from None
 
 
 def _waiting(descriptor: int) -> int:

@@ -1,6 +1,5 @@
 """`since`, `until` and `option`: what is compared with what, and what becomes of a test that is outside of them."""
 
-import importlib
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -8,13 +7,12 @@ from typing import Any
 
 import pytest
 
-from meta_tests.report.test_verdicts import clean_environment
+from meta_tests.inner_session import imported_once, nobodys_worker  # noqa: F401
 from qemunet_tests import diagnosis
 from qemunet_tests.claims import Claim, Installed, load
 from qemunet_tests.claims.bounds import OutOfBounds, Program, between, compared
 from qemunet_tests.host import passt
 from qemunet_tests.host.obstacle import Obstacle
-from qemunet_tests.plugin import fixture_modules
 from qemunet_tests.qemu import qemu_facts
 
 pytest_plugins = "pytester"
@@ -207,23 +205,6 @@ def verdict(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Verdi
         return found
 
     return run
-
-
-@pytest.fixture(autouse=True, scope="module")
-def _imported_once() -> None:
-    """pytester forgets what an inner session imported, and the next would import it again."""
-    for module in (
-        *fixture_modules(),
-        "qemunet_tests.installed",
-        "qemunet_tests.plugin.claim_marker",
-        "qemunet_tests.report.card",
-    ):
-        importlib.import_module(module)
-
-
-@pytest.fixture(autouse=True)
-def _nobodys_worker(monkeypatch: pytest.MonkeyPatch) -> None:
-    clean_environment(monkeypatch)
 
 
 @pytest.fixture(scope="module")

@@ -1,6 +1,5 @@
 """The pytest plugin as a session meets it: options, selection, facts, the lab, and leaving others alone."""
 
-import importlib
 import json
 import os
 import sys
@@ -9,8 +8,8 @@ from typing import Any
 
 import pytest
 
+from meta_tests.inner_session import imported_once, nobodys_worker  # noqa: F401
 from meta_tests.patience import soon
-from qemunet_tests.plugin import fixture_modules
 
 pytest_plugins = "pytester"
 
@@ -29,19 +28,6 @@ def test_acl(): pass
 def test_mine(): pass
 """
 OUTSIDE_THE_LAB = ("--qemunet-target", "host", "-p", "no:cacheprovider")
-
-
-@pytest.fixture(autouse=True, scope="module")
-def _imported_once() -> None:
-    """pytester forgets what an inner session imported, and the next would import it again."""
-    for module in (*fixture_modules(), "qemunet_tests.plugin.claim_marker", "qemunet_tests.report.card"):
-        importlib.import_module(module)
-
-
-@pytest.fixture(autouse=True)
-def _nobodys_worker(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("PYTEST_XDIST_WORKER", "QEMUNET_CONTROLLER", "PYTEST_ADDOPTS", "PYTEST_DEBUG_TEMPROOT"):
-        monkeypatch.delenv(name, raising=False)
 
 
 def results(pytester: pytest.Pytester) -> dict[str, Any]:

@@ -1,15 +1,14 @@
 """From how tests end to verdicts: every verdict in every phase, several tests of one claim, and workers."""
 
-import importlib
 import json
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from meta_tests.inner_session import imported_once, nobodys_worker  # noqa: F401
 from qemunet_tests import diagnosis
 from qemunet_tests.host.obstacle import Obstacle
-from qemunet_tests.plugin import fixture_modules
 from qemunet_tests.report.session_results import verdicts_of
 from qemunet_tests.report.verdict_of_test import ARTIFACT, Verdict, VerdictOfTest, worst
 
@@ -56,12 +55,6 @@ def unavailable_for_all(): raise Unavailable("no lab", "run as root")
 """
 
 
-def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The inner session is nobody's worker."""
-    for name in ("PYTEST_XDIST_WORKER", "QEMUNET_CONTROLLER", "PYTEST_ADDOPTS"):
-        monkeypatch.delenv(name, raising=False)
-
-
 def verdicts(pytester: pytest.Pytester, body: str, *arguments: str) -> dict[str, dict[str, Any]]:
     """Run tests that cite claims, outside the lab, and read results.json."""
     pytester.makepyfile(test_it=PREAMBLE + body)
@@ -69,18 +62,6 @@ def verdicts(pytester: pytest.Pytester, body: str, *arguments: str) -> dict[str,
     run("--qemunet-target", "host", "--qemunet-report", "out", "-p", "no:cacheprovider", *arguments)
     document = json.loads((pytester.path / "out" / "results.json").read_text())
     return {each["claim"]: each for each in document["verdicts"]}
-
-
-@pytest.fixture(autouse=True, scope="module")
-def _imported_once() -> None:
-    """pytester forgets what an inner session imported, and the next would import it again."""
-    for module in (*fixture_modules(), "qemunet_tests.plugin.claim_marker", "qemunet_tests.report.card"):
-        importlib.import_module(module)
-
-
-@pytest.fixture(autouse=True)
-def _nobodys_worker(monkeypatch: pytest.MonkeyPatch) -> None:
-    clean_environment(monkeypatch)
 
 
 def one(pytester: pytest.Pytester, test: str) -> dict[str, Any]:

@@ -20,6 +20,7 @@ from meta_tests.userland import package_settings, unpacking
 from meta_tests.userland.following import PATH, Command, run
 from qemunet_tests.errors import UsageError
 from qemunet_tests.isolation.syscalls import MS_BIND, MS_NOSUID, MS_RDONLY, MS_REMOUNT, mount, unmount
+from qemunet_tests.lock import try_lock
 
 CHECKOUT = Path(__file__).parents[2]
 #: Where the copy of the checkout lies: everybody can enter.
@@ -43,7 +44,7 @@ def machine_folder(suite_folder: Path, name: str | None) -> Iterator[Path]:
             (folder / part).mkdir(parents=True, exist_ok=True)
         folder.joinpath("changes").chmod(0o755)
         descriptor = os.open(folder, os.O_RDONLY)
-        if not _try_lock(descriptor):
+        if not try_lock(descriptor):
             raise UsageError(f"the machine {name} is running")
     try:
         yield folder
@@ -63,20 +64,12 @@ def _locked(folder: Path) -> Iterator[None]:
         os.close(descriptor)
 
 
-def _try_lock(descriptor: int) -> bool:
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
-
-
 def _sweep(machines: Path) -> None:
     """Remove what killed ones left."""
     for folder in machines.glob(f"{ONCE}*"):
         descriptor = os.open(folder, os.O_RDONLY)
         try:
-            if _try_lock(descriptor):
+            if try_lock(descriptor):
                 unpacking.remove(folder)
         finally:
             os.close(descriptor)

@@ -7,7 +7,6 @@ reason = "BUG-1234: the firewall of this host drops them"
 until = 2026-12-31                   # the last day on which it counts, in UTC
 """
 
-import tomllib
 from dataclasses import dataclass
 from datetime import date, datetime
 from pathlib import Path
@@ -43,18 +42,11 @@ class KnownEntry:
 
 def read(path: Path, flag: str) -> list[KnownEntry]:
     """The entries of a file. Raises UsageError, in one line, with the entry and the key that is wrong."""
+    said = named_file.toml_in(path, flag, LIMIT_BYTES)
     try:
-        with named_file.to_read(path) as file:
-            content = file.read(LIMIT_BYTES + 1)
-        if len(content) > LIMIT_BYTES:
-            raise UsageError(f"{flag} {path}: it is larger than {LIMIT_BYTES >> 10} KB")
-        return _entries(tomllib.loads(content.decode()))
-    except OSError as error:
-        raise UsageError(f"{flag} {path}: {error.strerror}") from None
+        return _entries(said)
     except ValueError as error:
         raise UsageError(f"{flag} {path}: {error}") from None
-    except RecursionError:
-        raise UsageError(f"{flag} {path}: it is nested too deeply") from None
 
 
 def _entries(said: dict[str, Any]) -> list[KnownEntry]:

@@ -15,6 +15,7 @@ import pytest
 from qemunet_tests import plugin
 from qemunet_tests.claims import load
 from qemunet_tests.commands.pause import Pause
+from qemunet_tests.commands.signal_handlers import handled
 from qemunet_tests.commands.terminal import Screens, hidden_output, text_of
 from qemunet_tests.commands.unforeseen_errors import wants_traceback
 from qemunet_tests.errors import HarnessError
@@ -242,12 +243,8 @@ def _interruptible(screens: Screens, watcher: Watcher) -> Iterator[None]:
         watcher.say("interrupted: ending the guests (Ctrl-C again ends at once)")
         raise KeyboardInterrupt
 
-    before = {each: signal.signal(each, interrupt) for each in (signal.SIGINT, signal.SIGTERM)}
-    try:
+    with handled(interrupt, signal.SIGINT, signal.SIGTERM):
         yield
-    finally:
-        for each, handler in before.items():
-            signal.signal(each, handler)
 
 
 def _end_at_once(screens: Screens, watcher: Watcher) -> None:

@@ -15,6 +15,7 @@ from types import FrameType
 from typing import TYPE_CHECKING
 
 from qemunet_tests import images, modes, trust
+from qemunet_tests.commands.signal_handlers import handled
 from qemunet_tests.errors import HarnessError, UsageError
 from qemunet_tests.qemu.netdev import Nic
 
@@ -225,12 +226,8 @@ def _ended_in_order_by_signals() -> Iterator[None]:
     def leave(number: int, _frame: FrameType | None) -> None:
         raise SystemExit(128 + number)
 
-    before = {number: signal.signal(number, leave) for number in (signal.SIGTERM, signal.SIGHUP)}
-    try:
+    with handled(leave, signal.SIGTERM, signal.SIGHUP):
         yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 def _say(text: str) -> None:

@@ -77,13 +77,18 @@ def read(credentials: Credentials) -> Firewall:
     if not listing.succeeded:
         return Firewall("nft cannot list the firewall")
     dropping = parse_nft(listing.text)
-    if "filter" in (read_text(MACHINE, "/proc/net/ip_tables_names") or "").split():
+    if "filter" in tables_of_iptables():
         older = shutil.which("iptables-legacy", path=PROGRAM_FOLDERS) or shutil.which("iptables", path=PROGRAM_FOLDERS)
         said = ask_here([older, "-S"]) if older else None
         if said is None or not said.succeeded:
             return Firewall("tables of the older iptables are in use and cannot be listed", dropping)
         dropping += parse_iptables(said.text)
     return Firewall(None, dropping)
+
+
+def tables_of_iptables() -> list[str]:
+    """The tables of the older iptables that the caller's network namespace uses, by name; only root is told."""
+    return (read_text(MACHINE, "/proc/thread-self/net/ip_tables_names") or "").split()
 
 
 def parse_nft(listing: str) -> tuple[Dropping, ...]:

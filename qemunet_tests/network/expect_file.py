@@ -10,7 +10,6 @@ Every address may be one of IPv6, and a list may hold those of both: range = ["1
 """
 
 import re
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
@@ -18,6 +17,7 @@ from pathlib import Path
 from reprlib import repr as shown
 from typing import TypeVar
 
+from qemunet_tests import named_file
 from qemunet_tests.errors import UsageError
 
 #: More than any network can give reason for.
@@ -70,18 +70,7 @@ def of_version(addresses: tuple[Address, ...], version: int) -> list[str]:
 
 def read(path: Path) -> Expectation:
     """Read a file. Raises UsageError with the key that is wrong."""
-    try:
-        with path.open("rb") as file:
-            content = file.read(LIMIT_BYTES + 1)
-        if len(content) > LIMIT_BYTES:
-            raise UsageError(f"--expect {path}: it is larger than {LIMIT_BYTES >> 10} KB")
-        said = tomllib.loads(content.decode())
-    except OSError as error:
-        raise UsageError(f"--expect {path}: {error.strerror}") from None
-    except ValueError as error:
-        raise UsageError(f"--expect {path}: {error}") from None
-    except RecursionError:
-        raise UsageError(f"--expect {path}: it is nested too deeply") from None
+    said = named_file.toml_in(path, "--expect", LIMIT_BYTES)
     unknown = [key for key in said if key not in KEYS]
     if unknown:
         raise UsageError(f"--expect {path}: {unknown[0]!r} is none of {', '.join(KEYS)}")

@@ -5,9 +5,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from qemunet_tests.diagnosis.lost_frame import traffic_control
-from qemunet_tests.host import bpf_programs, bridges, nft_ruleset
+from qemunet_tests.host import bpf_programs, bridges, firewall, nft_ruleset
 from qemunet_tests.host.bridges import BridgePort, port_flags
-from qemunet_tests.host.files import MACHINE, read_text
 from qemunet_tests.host.nft_match import PacketSeen
 from qemunet_tests.host.nft_ruleset import Ruleset, Stop
 from qemunet_tests.host.obstacle import Obstacle
@@ -28,7 +27,7 @@ def path_counts(station: Station, links: Sequence[str]) -> PathCounts:
     found.update((ruleset or Ruleset()).counts.items())
     for link in links:
         found.update(traffic_control.counts(station, link))
-    if (read_text(MACHINE, "/proc/thread-self/net/ip_tables_names") or "").split():
+    if firewall.tables_of_iptables():
         for line in station.run("iptables-legacy -vS").text.splitlines():
             if (rule := _OLD_RULE.match(line)) and (rule["policy"] or re.search(r"-j (DROP|REJECT)", rule["rest"])):
                 spelled = f"{rule['how']} {rule['chain']}{rule['policy'] or ''}{rule['rest']}"
@@ -153,7 +152,7 @@ class PacketOnPath:
 
     def _of_old_tables(self, chain: str) -> list[FilterOnPath]:
         """Rules of iptables-legacy, which nft does not list; only root sees which tables are in use."""
-        tables = (read_text(MACHINE, "/proc/thread-self/net/ip_tables_names") or "").split()
+        tables = firewall.tables_of_iptables()
         counted = [key for key in self.risen if isinstance(key, str) and key.startswith(f"iptables-legacy {chain} ")]
         found = [
             FilterOnPath(_of_old_rule(chain, key.removeprefix(f"iptables-legacy {chain} ")), True) for key in counted

@@ -24,25 +24,31 @@ def lan_unreachable(failure: Failure) -> Obstacle | None:
 
 
 def _unreachable(failure: Failure, service: Endpoint) -> Obstacle | None:
+    error = _refusal(failure, service)
+    if error is None or isinstance(error, ConnectionRefusedError):
+        return refused_by(service) if error else None
+    reason = f"the host itself does not reach {service.address} ({error.strerror or error})"
+    hop = next_hop(failure.target.host.ask, service.address)
+    if hop and hop.failed and (kept_out := _host_not_admitted(failure, hop)):
+        return kept_out
+    if hop and hop.failed:
+        nobody = f"{reason}: nobody on {hop.link} answers {_asking(hop.address)} for {hop.address}"
+        return Obstacle(nobody, f"see whether {hop.address} is there and running")
+    if hop and hop.mac:
+        return Obstacle(
+            f"{reason}, though {hop.address} is there and answers {_asking(hop.address)}: a firewall, of this host "
+            "or of that one, drops what it is sent",
+            "look at both: sudo nft list ruleset",
+        )
+    return Obstacle(reason, "mend the host's own route and its router first")
+
+
+def _refusal(failure: Failure, service: Endpoint) -> OSError | None:
+    """What becomes of a connection from the host itself; None where it opens."""
     try:
         failure.target.host.connect(service.address, service.port, within_seconds=3.0).close()
-    except ConnectionRefusedError:
-        return refused_by(service)
     except OSError as error:
-        reason = f"the host itself does not reach {service.address} ({error.strerror or error})"
-        hop = next_hop(failure.target.host.ask, service.address)
-        if hop and hop.failed and (kept_out := _host_not_admitted(failure, hop)):
-            return kept_out
-        if hop and hop.failed:
-            nobody = f"{reason}: nobody on {hop.link} answers {_asking(hop.address)} for {hop.address}"
-            return Obstacle(nobody, f"see whether {hop.address} is there and running")
-        if hop and hop.mac:
-            return Obstacle(
-                f"{reason}, though {hop.address} is there and answers {_asking(hop.address)}: a firewall, of this host "
-                "or of that one, drops what it is sent",
-                "look at both: sudo nft list ruleset",
-            )
-        return Obstacle(reason, "mend the host's own route and its router first")
+        return error
     return None
 
 
@@ -140,11 +146,8 @@ def neighbour_unreachable(failure: Failure) -> Obstacle | None:
     if not failure.on_lan:
         return None
     service = failure.target.neighbour_echo
-    try:
-        failure.target.host.connect(service.address, service.port, within_seconds=3.0).close()
-    except ConnectionRefusedError:
-        return refused_by(service)
-    except OSError as error:
-        reason = f"the host itself does not reach the neighbour {service.address} ({error.strerror or error})"
-        return Obstacle(reason, "see whether that machine is there, and mend the LAN between")
-    return None
+    error = _refusal(failure, service)
+    if error is None or isinstance(error, ConnectionRefusedError):
+        return refused_by(service) if error else None
+    reason = f"the host itself does not reach the neighbour {service.address} ({error.strerror or error})"
+    return Obstacle(reason, "see whether that machine is there, and mend the LAN between")
