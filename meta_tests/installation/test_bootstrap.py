@@ -1,179 +1,17 @@
-"""bootstrap, in a world of stand-ins: no package is installed and no registry asked."""
+"""bootstrap, in a world of stand-ins: packages, the venv, and what users and people with other tools are told."""
 
 import fcntl
 import os
 import shutil
-import signal
 import subprocess
 import time
-from collections.abc import Mapping
-from pathlib import Path
 
 import pytest
 
 from meta_tests.patience import limit, soon
+from meta_tests.samples.bootstrap_world import OF_TESTS, PACKAGES, World, said_of_installing
 
-CHECKOUT = Path(__file__).parents[2]
 takes_root = pytest.mark.skipif(os.getuid() != 0, reason="becoming another user takes root")
-PACKAGES = ("python3-venv", "qemu-system-x86", "mtools")
-OF_TESTS = "mmdebstrap"
-
-# What each stand-in does is what the real one would do to the files in $WORLD.
-STAND_INS = {
-    "python3": """
-case "$*" in
-    -V) cat $WORLD/python-version ;;
-    *version_info*) grep -q "Python 3.9" $WORLD/python-version ;;
-    *ensurepip*) [ -e $WORLD/installed/python3-venv ] ;;
-    *"-m venv"*) echo made venv >>$WORLD/log; mkdir -p $5/bin; cp $WORLD/bin/pip $WORLD/bin/bindep $5/bin/ ;;
-esac""",
-    "pip": """
-echo ran pip >>$WORLD/log
-[ ! -e $WORLD/pip-is-slow ] || sleep 0.5
-[ ! -e $WORLD/pip-breaks ] || { echo pip says why >&2; exit 1; }""",
-    "bindep": """
-case "$*" in *" test") of_tests=$WORLD/packages-of-tests ;; *) of_tests= ;; esac
-case "$*" in
-    *--list_all*) cat $WORLD/packages $of_tests ;;
-    *--brief*)
-        [ ! -e $WORLD/bindep-breaks ] || { echo Traceback >&2; exit 1; }
-        missing=
-        for name in $(cat $WORLD/packages $of_tests); do
-            [ -e $WORLD/installed/$name ] || { missing=1; echo $name; }
-        done
-        [ -z "$missing" ] ;;
-esac""",
-    "dpkg-query": """
-case "$*" in
-    -L*)
-        case " $* " in *" samba "*) echo /usr/sbin/smbd /lib/systemd/system/smbd.service /etc/init.d/smbd ;; esac |
-            tr " " "\\n"
-        case " $* " in *" systemd "*) echo /lib/systemd/system/getty.target ;; esac
-        exit ;;
-esac
-named=$(echo "$3" | grep Package)
-shift 3
-for name; do
-    if [ -e $WORLD/installed/$name ]; then echo installed ${named:+$name}; else bad=1; fi
-done
-[ -z "$bad" ]""",
-    "dpkg": "",
-    "apt-get": """
-[ ! -e $WORLD/apt-breaks ] || { echo apt says why >&2; exit 100; }
-case "$*" in
-    *update*) echo updated lists >>$WORLD/log; exit ;;
-esac
-for name; do
-    case $name in
-        -* | install | [A-Z]*) continue ;;
-        samba) names="samba samba-libs" ;;
-        *) names=$name ;;
-    esac
-    case "$*" in *" -s "*) printf 'Inst %s (1.0 [amd64])\\n' $names; continue ;; esac
-    echo installed $name >>$WORLD/log
-    [ ! -e $WORLD/apt-is-slow ] || { touch $WORLD/apt-waits; sleep 1; }
-    for each in $names; do touch $WORLD/installed/$each; done
-    [ $name != samba ] || maintainer-script
-done""",
-    # As deb-systemd-invoke(1p) does.
-    "maintainer-script": """
-policy=$WORLD/sbin/policy-rc.d
-if [ -x $policy ]; then $policy smbd.service start; [ $? != 101 ] || exit 0; fi
-systemctl start smbd.service""",
-    # As systemctl does where $SYSTEMD_OFFLINE is set.
-    "systemctl": """
-[ "$1 $SYSTEMD_OFFLINE" = "start 1" ] || echo systemctl $* >>$WORLD/log""",
-    "update-rc.d": "echo update-rc.d $* >>$WORLD/log",
-    "id": "cat $WORLD/user-id",
-    "sudo": '[ -e $WORLD/sudo-works ] || exit 1; shift; exec "$@"',
-}
-
-
-class World:
-    """A machine as bootstrap sees it, kept in one folder."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.checkout = folder / "checkout"
-        self.programs = folder / "bin"
-        self.policy = folder / "sbin" / "policy-rc.d"
-        for each in (self.checkout, self.programs, self.policy.parent, folder / "installed"):
-            each.mkdir(parents=True)
-        for name, does in STAND_INS.items():
-            self.program(name, does)
-        script = (CHECKOUT / "bootstrap").read_text()
-        assert script.count("python=/usr/bin/python3\n") == 1
-        self.bootstrap = self.checkout / "bootstrap"
-        script = script.replace("/usr/bin/python3\n", f"{self.programs}/python3\n")
-        assert script.count("/usr/sbin") == 1
-        self.bootstrap.write_text(script.replace("/usr/sbin/policy-rc.d\n", f"{self.policy}\n"))
-        self.bootstrap.chmod(0o755)
-        self.write("checkout/pyproject.toml", "[project]\n")
-        self.write("checkout/bindep.txt", "".join(f"{name} [platform:dpkg]\n" for name in PACKAGES))
-        self.write("packages", "\n".join(PACKAGES) + "\n")
-        self.write("packages-of-tests", f"{OF_TESTS}\n")
-        self.write("python-version", "Python 3.11.2\n")
-        self.write("user-id", "0\n")
-
-    def program(self, name: str, does: str) -> None:
-        path = self.programs / name
-        path.write_text(f"#!/bin/sh\n{does}\n")
-        path.chmod(0o755)
-
-    def write(self, name: str, text: str = "") -> None:
-        (self.folder / name).write_text(text)
-
-    def remove(self, name: str) -> None:
-        (self.folder / name).unlink()
-
-    def environment(self, more: Mapping[str, str] | None = None) -> dict[str, str]:
-        return {"PATH": f"{self.programs}:/usr/bin:/bin", "WORLD": str(self.folder), **(more or {})}
-
-    def run(
-        self, *words: str, script: Path | None = None, more: Mapping[str, str] | None = None
-    ) -> "subprocess.CompletedProcess[str]":
-        return subprocess.run(
-            [script or self.bootstrap, *words],
-            cwd=self.folder,
-            env=self.environment(more),
-            capture_output=True,
-            text=True,
-            timeout=limit(60),
-            check=False,
-        )
-
-    def run_as_nobody(self, *words: str) -> "subprocess.CompletedProcess[str]":
-        self.write("user-id", "65534\n")
-        become = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"]
-        return subprocess.run(
-            [*become, self.bootstrap, *words],
-            env=self.environment(),
-            capture_output=True,
-            text=True,
-            timeout=limit(60),
-            check=False,
-        )
-
-    def done(self) -> list[str]:
-        """What was done since this was asked last."""
-        log = self.folder / "log"
-        lines = log.read_text().splitlines() if log.exists() else []
-        log.unlink(missing_ok=True)
-        return lines
-
-
-@pytest.fixture
-def fresh(open_folder: Path) -> World:
-    """A machine where nothing of ours was ever installed."""
-    return World(open_folder)
-
-
-@pytest.fixture
-def ready(fresh: World) -> World:
-    """A machine where bootstrap ran before."""
-    assert fresh.run("true").returncode == 0
-    fresh.done()
-    return fresh
 
 
 def test_a_fresh_machine_gets_everything_and_the_command_runs(fresh: World) -> None:
@@ -365,13 +203,6 @@ def test_an_old_python_is_refused_before_anything_is_installed(fresh: World) -> 
     assert ran.stderr == (f"bootstrap: needs Python 3.11 or later; {fresh.programs}/python3 is Python 3.9.2\n")
 
 
-def said_of_installing(world: World, count: int) -> str:
-    return (
-        f"bootstrap: installed {count} system packages and started no service of theirs; to remove what it installed: "
-        f"apt-get purge $(cat {world.checkout}/.installed-packages)"
-    )
-
-
 def test_without_a_terminal_it_says_what_it_installed_and_in_ci_each_step(fresh: World) -> None:
     assert fresh.run("true").stderr.splitlines() == [said_of_installing(fresh, 3)]
     shutil.rmtree(fresh.checkout / ".venv")
@@ -383,6 +214,7 @@ def test_without_a_terminal_it_says_what_it_installed_and_in_ci_each_step(fresh:
         "bootstrap: installing python3-venv",
         f"bootstrap: making {fresh.checkout}/.venv",
         f"bootstrap: installing qemunet and its libraries in {fresh.checkout}/.venv",
+        f"bootstrap: so that `qemunet` can be typed alone: ln -s {fresh.checkout}/.venv/bin/qemunet /usr/local/bin/",
         "bootstrap: updating the lists of packages",
         "bootstrap: installing qemu-system-x86 mtools",
         said_of_installing(fresh, 3),
@@ -443,99 +275,3 @@ def test_an_ordinary_user_learns_in_one_line_what_tests_need_as_well(fresh: Worl
     fresh.write("user-id", "1000\n")
     assert fresh.run("tox").stderr.endswith(f"sudo apt-get install {PACKAGES[0]} {OF_TESTS}\n")
     assert fresh.run("true").stderr.endswith(f"sudo apt-get install {PACKAGES[0]}\n")
-
-
-# ---- services ------------------------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def without_samba(ready: World) -> World:
-    """A machine where bootstrap ran before, and where a package that brings a service is missing now."""
-    ready.write("packages", "\n".join((*PACKAGES, "samba")) + "\n")
-    ready.write("checkout/bindep.txt", "# changed\n")
-    return ready
-
-
-SAMBA_ALONE = [
-    "ran pip",
-    "updated lists",
-    "installed samba",
-    "systemctl disable smbd.service",
-    "update-rc.d smbd disable",
-]
-
-
-def test_no_service_starts_now_or_at_the_next_boot(without_samba: World) -> None:
-    ran = without_samba.run("true")
-    assert (ran.returncode, without_samba.done()) == (0, SAMBA_ALONE)
-    assert not without_samba.policy.exists()
-
-
-def test_what_was_installed_is_written_down_with_what_it_needs(without_samba: World) -> None:
-    ran = without_samba.run("true")
-    assert ran.stderr.splitlines() == [said_of_installing(without_samba, 2)]
-    written = (without_samba.checkout / ".installed-packages").read_text().split()
-    assert written == sorted((*PACKAGES, "samba", "samba-libs"))
-
-
-@pytest.mark.parametrize("status", [0, 101])
-def test_a_policy_that_is_there_stays_and_is_asked(without_samba: World, status: int) -> None:
-    text = f"#!/bin/sh\necho asked about $1 >>{without_samba.folder}/log\nexit {status}\n"
-    without_samba.policy.write_text(text)
-    without_samba.policy.chmod(0o755)
-    without_samba.run("true")
-    assert without_samba.done() == [*SAMBA_ALONE[:3], "asked about smbd.service", *SAMBA_ALONE[3:]]
-    assert without_samba.policy.read_text() == text
-
-
-def interrupt(world: World, number: int) -> None:
-    """Sends a signal to all processes of a bootstrap that waits for apt-get, as a terminal does."""
-    world.write("apt-is-slow")
-    # A shell cannot trap what was ignored when it started, as nohup has it.
-    words = ["env", "--default-signal=INT,TERM,HUP", world.bootstrap, "true"]
-    running = subprocess.Popen(words, env=world.environment(), start_new_session=True)
-    deadline = time.monotonic() + limit(30)
-    while not (world.folder / "apt-waits").exists():
-        assert time.monotonic() < deadline
-    assert world.policy.exists()
-    os.killpg(running.pid, number)
-    assert running.wait(timeout=limit(30)) != 0
-    world.remove("apt-is-slow")
-
-
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
-def test_an_interrupted_installation_leaves_no_policy(without_samba: World, number: int) -> None:
-    interrupt(without_samba, number)
-    deadline = time.monotonic() + limit(30)
-    while without_samba.policy.exists():
-        assert time.monotonic() < deadline
-
-
-def test_a_policy_that_a_killed_bootstrap_left_forbids_nobody_anything(without_samba: World) -> None:
-    interrupt(without_samba, signal.SIGKILL)
-    assert without_samba.policy.exists()
-    assert subprocess.run([without_samba.policy, "cron", "(start)"], check=False).returncode == 101
-    # It goes as soon as the process that was killed is buried.
-    deadline = time.monotonic() + 30
-    while without_samba.policy.exists():
-        assert subprocess.run([without_samba.policy, "cron", "start"], check=False).returncode == 0
-        assert time.monotonic() < deadline
-
-
-def test_the_next_bootstrap_replaces_a_policy_that_a_killed_one_left(without_samba: World) -> None:
-    interrupt(without_samba, signal.SIGKILL)
-    without_samba.done()
-    assert without_samba.run("true").returncode == 0
-    assert without_samba.done() == SAMBA_ALONE[1:]
-    assert not without_samba.policy.exists()
-
-
-def test_others_who_install_meanwhile_start_their_services(without_samba: World) -> None:
-    without_samba.write("apt-is-slow")
-    running = subprocess.Popen([without_samba.bootstrap, "true"], env=without_samba.environment())
-    deadline = time.monotonic() + limit(30)
-    while not (without_samba.folder / "apt-waits").exists():
-        assert time.monotonic() < deadline
-    assert subprocess.run([without_samba.policy, "cron", "start"], check=False).returncode == 0
-    assert running.wait(timeout=limit(30)) == 0
-    assert not [each for each in without_samba.done() if "start smbd" in each]
