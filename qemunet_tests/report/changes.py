@@ -11,9 +11,10 @@ from pydantic import ValidationError
 from qemunet_tests import named_file
 from qemunet_tests.errors import UsageError
 from qemunet_tests.report import varying_values
+from qemunet_tests.report.change_shapes import ChangedClaim, ChangesEnd, HostChange, Turn
 from qemunet_tests.report.host_changes import host_changes
 from qemunet_tests.report.session_results import RESULTS_FILE
-from qemunet_tests.report.shapes import ChangedClaim, ChangesEnd, ClaimVerdict, HostChange, Results, Turn
+from qemunet_tests.report.shapes import ClaimVerdict, Results
 from qemunet_tests.report.verdict_of_test import Verdict
 
 #: Hundreds of times what a run of everything writes.

@@ -2,7 +2,8 @@
 
 from collections.abc import Iterator, Mapping
 
-from qemunet_tests.report.shapes import HostChange, OwnBuildShape, Results
+from qemunet_tests.report.change_shapes import HostChange
+from qemunet_tests.report.shapes import OwnBuildShape, Results
 
 
 def host_changes(before: Results, after: Results) -> Iterator[HostChange]:

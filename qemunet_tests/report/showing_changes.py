@@ -2,8 +2,8 @@
 
 from collections.abc import Iterator
 
+from qemunet_tests.report.change_shapes import ChangedClaim, Turn
 from qemunet_tests.report.changes import Changes
-from qemunet_tests.report.shapes import ChangedClaim, Turn
 from qemunet_tests.report.summary import cell, table
 
 _HEADINGS: dict[Turn, str] = {
