@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from qemunet_tests.report.brief_results import BriefResults, BriefVerdict
+from qemunet_tests.report.change_shapes import Turn
 from qemunet_tests.report.changes import turn_between
 from qemunet_tests.report.session_results import exit_code
-from qemunet_tests.report.shapes import Turn
 from qemunet_tests.report.verdict_of_test import Verdict
 
 #: Who names more claims than there are, or more causes than anybody reads, is not to hold up the others.
