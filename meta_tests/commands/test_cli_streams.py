@@ -2,6 +2,7 @@
 
 import json
 import os
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 import pytest
 
 from meta_tests.qemunet_command import BROKEN, CONDUCT, GOOD, clean_environment, conduct
+from meta_tests.user_accounts import CHECKOUT
 
 FULL = "qemunet: standard output cannot be written: No space left on device\n"
 LONG = GOOD + "".join(
@@ -88,6 +90,24 @@ def test_the_reader_of_a_run_has_seen_enough(tmp_path: Path, workers: str) -> No
     assert done.returncode == 3
     assert json.loads((tmp_path / "out" / "results.json").read_text())["interrupted"] is True
     assert len(list(tmp_path.glob("ran-*"))) < 30
+
+
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_what_a_disk_did_not_take_is_missed(tmp_path: Path, unbuffered: str) -> None:
+    """Python's own streams take a write that was cut short for a whole one where they have no buffer."""
+    listing = shlex.join(command("claims", "--json"))
+    line = f"mkdir out && mount -t tmpfs -o size=64k none out && {listing} >out/list"
+    within = ["unshare", "--map-root-user", "--mount", "bash", "-c", line]
+    done = through_shell('"$@"', *within, cwd=tmp_path, PYTHONUNBUFFERED=unbuffered, PYTHONPATH=str(CHECKOUT))
+    assert (done.returncode, done.stderr) == (3, FULL)
+
+
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+@pytest.mark.parametrize("words", ["claims", "claims --json"])
+def test_the_reader_of_a_long_list_has_seen_enough(words: str, unbuffered: str) -> None:
+    done = through_shell('"$@" | head -1', *command(*words.split()), PYTHONUNBUFFERED=unbuffered)
+    assert (done.returncode, done.stderr) == (3, "")
+    assert len(done.stdout.splitlines()) == 1
 
 
 def test_a_reader_who_leaves_does_not_mend_what_is_broken(tmp_path: Path) -> None:

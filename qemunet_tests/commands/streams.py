@@ -1,6 +1,7 @@
 """The standard streams, which may be closed, full, or without a reader."""
 
 import contextlib
+import io
 import os
 import sys
 from collections.abc import Iterator
@@ -83,11 +84,21 @@ class OutputStream:
             self._origin.remember(error)
 
 
+def _taking_all(stream: TextIO) -> TextIO:
+    """The same stream, or one like it that loses nothing without an error.
+
+    Under `python -u` a text stream has no buffer: what a write did not take, as on a disk with little room, is gone.
+    """
+    if not isinstance(getattr(stream, "buffer", None), io.RawIOBase):
+        return stream
+    return open(stream.fileno(), "w", 1, encoding=stream.encoding, errors=stream.errors, closefd=False)
+
+
 @contextlib.contextmanager
 def standard_output() -> Iterator[OutputStream]:
     """Standard output as such a stream, while it lasts."""
     before = sys.stdout
-    output = OutputStream(before)
+    output = OutputStream(_taking_all(before))
     sys.stdout = output
     try:
         yield output
