@@ -59,7 +59,7 @@ def uplink_without_carrier(lab: Lab) -> None:
 
 
 @fault("bridge/bulk-both-ways", "bridge/mac-unique", cause="another QEMU .* the same MAC",
-       sentinels=(*USER_SENTINELS, "bridge/helper-found"), core=True, kind="one MAC address twice")  # fmt: skip
+       sentinels=(*USER_SENTINELS, "bridge/helper-found"), kind="one MAC address twice")  # fmt: skip
 def one_mac_twice(guest: Guest, bench: Bench) -> None:
     """A second guest on the bridge has the same MAC, and talks."""
     if not isinstance(guest.nics[0].netdev, BridgeNetdev) or guest.nics[0].mac:
