@@ -5,7 +5,7 @@ import os
 import signal
 import sys
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -55,18 +55,19 @@ class Watcher:
         show: Callable[[], Display],
         settings: Settings | None,
         image_seconds: float,
-        pause: Pause | None = None,
+        pause: Pause | None,
+        seconds: Mapping[str, float],
     ) -> None:
         self._pause = pause
         self.__name__ = plugin.RUN_PLUGIN
         #: The plugin looks for them here.
-        self.settings = settings
+        self.settings, self.seconds = settings, seconds
         self._show = show
         self._image_seconds = image_seconds
         self._display: Display = Quiet()
         self.config: pytest.Config | None = None
         self.worker_pids: list[int] = []
-        self._seconds: defaultdict[str, float] = defaultdict(float)
+        self._took: defaultdict[str, float] = defaultdict(float)
         self._claims: dict[str, str] = {}
 
     def say(self, sentence: str) -> None:
@@ -123,14 +124,14 @@ class Watcher:
             self._display.started(nodeid, self._claims.get(nodeid) or self._claim_of(nodeid))
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        self._seconds[report.nodeid] += report.duration
+        self._took[report.nodeid] += report.duration
         if report.when in ("setup", "call"):
             return
         with _read():
             self._display.finished(report.nodeid, verdict_in(report))
 
     def pytest_sessionfinish(self) -> None:
-        time_left.keep(self._seconds)
+        time_left.keep(self._took)
 
     def pytest_exception_interact(self, node: object, call: pytest.CallInfo[object]) -> None:
         if self._pause is None or not isinstance(node, pytest.Item) or call.when == "teardown" or not call.excinfo:
@@ -174,9 +175,10 @@ def conduct(
     Without `settings` the arguments say what they are.
     Raises HarnessError where pytest did not get as far as testing, and what entering the lab raises.
     """
-    left = TimeLeft(time_left.recall(), workers)
+    took = time_left.recall()
+    left = TimeLeft(took, workers)
     watcher = Watcher(
-        lambda: display(screens.progress, left, ticking=workers > 1), settings, image_seconds, telling.pause
+        lambda: display(screens.progress, left, ticking=workers > 1), settings, image_seconds, telling.pause, took
     )
     with hidden_output() as hidden, _interruptible(screens, watcher):
         try:

@@ -130,7 +130,11 @@ def pytest_xdist_setupnodes(config: pytest.Config, specs: list[Any]) -> None:
 def pytest_configure_node(node: Any) -> None:
     """xdist's hook: a worker is about to start."""
     if is_ours(node.config):
-        known = workers.WorkerStart(settings(node.config), node.config.stash.get(session_state.accelerator_key, None))
+        known = workers.WorkerStart(
+            settings(node.config),
+            node.config.stash.get(session_state.accelerator_key, None),
+            session_state.seconds_of_tests(node.config),
+        )
         workers.brief(node, known, lambda sentence: node.config.hook.pytest_qemunet_progress(sentence=sentence))
 
 

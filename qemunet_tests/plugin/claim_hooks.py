@@ -39,7 +39,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         keep_within_bounds(chosen, asked_once(lambda: session_state.settings(config)))
     if left_out:
         config.hook.pytest_deselected(items=left_out)
-    items[:] = in_turn(chosen)
+    items[:] = in_turn(chosen, session_state.seconds_of_tests(config))
 
 
 @pytest.hookimpl(wrapper=True)

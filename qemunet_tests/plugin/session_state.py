@@ -1,5 +1,6 @@
 """What the processes of a session know of it: whether it is ours, its settings, its accelerator, what they learned."""
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import pytest
@@ -13,7 +14,8 @@ if TYPE_CHECKING:
     from qemunet_tests.qemu.accel import Accel
     from qemunet_tests.settings import Settings
 
-#: `qemunet run` takes part as a plugin of this name, which has its `settings`. It handles an unusable host itself.
+#: `qemunet run` takes part as a plugin of this name, which has its `settings` and the `seconds` that tests took before.
+#: It handles an unusable host itself.
 RUN_PLUGIN = "qemunet-run"
 
 accelerator_key = pytest.StashKey["Accel"]()
@@ -52,6 +54,14 @@ def _settings_of_run(config: pytest.Config) -> "Settings | None":
 def _settings_told(config: pytest.Config) -> "Settings | None":
     briefing = workers.briefing_of(config)
     return briefing.settings if briefing else None
+
+
+def seconds_of_tests(config: pytest.Config) -> Mapping[str, float]:
+    """What each test took in the last `qemunet run`, by its node id; the same in all processes of a session."""
+    if briefing := workers.briefing_of(config):
+        return briefing.seconds
+    run = config.pluginmanager.get_plugin(RUN_PLUGIN)
+    return getattr(run, "seconds", {})
 
 
 def _validated(config: pytest.Config) -> "Settings":

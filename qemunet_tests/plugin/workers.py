@@ -3,7 +3,7 @@
 | what                                          | from the      | on
 |-----------------------------------------------|---------------|-----------------------------------------------
 | that the controller is ours, and its target   | controller    | the environment, when a worker starts
-| settings, accelerator, QEMUs: a `Briefing`    | controller    | `workerinput`, when a worker starts
+| settings, accelerator, QEMUs: a `WorkerStart` | controller    | `workerinput`, when a worker starts
 | a sentence about what takes long              | worker        | a channel of execnet's, at once
 | facts                                         | worker        | the last report of each test, and `workeroutput`
 | the verdict, and the names of artifacts       | worker        | the user properties of a test's report
@@ -14,7 +14,7 @@ Loaded in every session of everybody who has qemunet installed, so it imports li
 """
 
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -86,10 +86,14 @@ def use_interpreter(specs: Iterable[Any], python: str) -> None:
 
 @dataclass(frozen=True)
 class WorkerStart:
-    """What a worker need not find out. Where the controller did not enter the lab, no accelerator was chosen yet."""
+    """What a worker need not find out. Where the controller did not enter the lab, no accelerator was chosen yet.
+
+    `seconds` is what tests took the last time: workers that were told otherwise would order tests otherwise.
+    """
 
     settings: "Settings"
     accelerator: "Accel | None"
+    seconds: Mapping[str, float]
 
 
 def brief(node: Any, briefing: WorkerStart, progress: Callable[[str], None]) -> None:
@@ -100,6 +104,7 @@ def brief(node: Any, briefing: WorkerStart, progress: Callable[[str], None]) -> 
         "settings": briefing.settings.as_told(),
         "accelerator": asdict(briefing.accelerator) if briefing.accelerator else None,
         "qemus": qemu_facts.known(),
+        "seconds": dict(briefing.seconds),
     }
     node.workerinput[_PROGRESS] = channel = node.gateway.newchannel()
     channel.setcallback(progress)
@@ -115,7 +120,8 @@ def briefing_of(config: pytest.Config) -> WorkerStart | None:
     from qemunet_tests.settings import told_again
 
     qemu_facts.learn(told["qemus"])
-    return WorkerStart(told_again(told["settings"]), Accel(**told["accelerator"]) if told["accelerator"] else None)
+    accelerator = Accel(**told["accelerator"]) if told["accelerator"] else None
+    return WorkerStart(told_again(told["settings"]), accelerator, told["seconds"])
 
 
 def make_room_for_temporary_folders(config: pytest.Config) -> None:
