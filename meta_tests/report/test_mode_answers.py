@@ -168,9 +168,9 @@ def test_whatever_a_recording_says_is_drawn_within_its_plot(tmp_path):
 
 @pytest.mark.parametrize(
     ("ratio", "low", "high", "drawn"),
-    [(1.0, None, None, (80, 80, 80)), (10.0, 1.0, 100.0, (160, 80, 160)), (0.01, 0.001, 0.1, (0, 0, 0))],
+    [(1.0, None, None, (80, 80, 80)), (10.0, 1.0, 1000.0, (120, 80, 160)), (0.01, 0.001, 0.1, (0, 0, 40))],
 )
-def test_an_interval_is_drawn_on_a_line_of_two_decades(ratio, low, high, drawn):
+def test_an_interval_is_drawn_on_a_line_of_four_decades(ratio, low, high, drawn):
     found = RecordedRatio(
         metric="m", nic="n", arms=["a", "b"], ratio=ratio, low=low, high=high, verdict="v", reason="r", again=False
     )

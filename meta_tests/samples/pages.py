@@ -102,5 +102,6 @@ def many_claims(count: int = 400) -> Results:
         for number in range(count)
         for each in [known.verdicts[number % len(known.verdicts)]]
     ]
-    ordered = sorted(verdicts, key=lambda each: ("user", "bridge").index(each.mode) if each.mode != "dgram" else 2)
+    modes = list(dict.fromkeys(each.mode for each in known.verdicts))
+    ordered = sorted(verdicts, key=lambda each: modes.index(each.mode))
     return known.model_copy(update={"verdicts": ordered})

@@ -14,6 +14,7 @@ from qemunet_tests.errors import UsageError
 if TYPE_CHECKING:
     from qemunet_tests.report.brief_results import BriefResults
     from qemunet_tests.report.many_hosts import TriedHost, UnreadHost
+    from qemunet_tests.report.verdict_of_test import Verdict
 
 EXAMPLES = """\
 examples:
@@ -112,12 +113,12 @@ def _read_all(places: Sequence[Path], out: Path) -> "tuple[list[TriedHost], list
     return tried, unread
 
 
-def _or_none(place: Path) -> "BriefResults | None":
+def _or_none(place: Path) -> "dict[str, Verdict] | None":
     """Of a round before that was damaged nothing is said: it was told of in its time."""
     from qemunet_tests.report.brief_results import brief_results
 
     try:
-        return brief_results(place)
+        return {each.claim: each.verdict for each in brief_results(place).verdicts}
     except UsageError:
         return None
 

@@ -19,11 +19,14 @@ RARE, FEWEST_ALIKE = 0.1, 4
 
 @dataclass(frozen=True, eq=False)
 class TriedHost:
-    """One host's run, and the one before it, where there is one. `link` is its own page, seen from the one of all."""
+    """One host's run, and the verdicts of the one before it, by claim, where there is one.
+
+    `link` is its own page, seen from the one of all.
+    """
 
     label: str
     results: BriefResults
-    before: BriefResults | None = None
+    before: dict[str, Verdict] | None = None
     link: str | None = None
 
     @cached_property
@@ -208,10 +211,10 @@ class ManyHosts:
         """What changed since the round before, the worst first, and of that what changed on most hosts."""
         changed: dict[tuple[str, Verdict, Verdict], list[TriedHost]] = {}
         for host in self.hosts:
-            for each in host.before.verdicts if host.before else ():
-                now = host.verdicts.get(each.claim)
-                if now and now.verdict is not each.verdict:
-                    changed.setdefault((each.claim, each.verdict, now.verdict), []).append(host)
+            for claim, before in (host.before or {}).items():
+                now = host.verdicts.get(claim)
+                if now and now.verdict is not before:
+                    changed.setdefault((claim, before, now.verdict), []).append(host)
         together: dict[tuple[Verdict, Verdict, tuple[TriedHost, ...]], list[str]] = {}
         for (claim, before, after), hosts in changed.items():
             together.setdefault((before, after, tuple(hosts)), []).append(claim)

@@ -9,7 +9,13 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from qemunet_tests.report.page.network_drawing import chain, interval
 from qemunet_tests.report.page.page_view import PageView, anchor, capitalized, folder_beside, web_address
-from qemunet_tests.report.page.throughput_drawing import exchange_plots, legend, rows_plots, transfer_plots
+from qemunet_tests.report.page.throughput_drawing import (
+    exchange_plots,
+    legend,
+    plain_number,
+    rows_plots,
+    transfer_plots,
+)
 from qemunet_tests.report.shapes import Results
 from qemunet_tests.report.verdict_of_test import Verdict
 
@@ -55,6 +61,7 @@ def environment() -> Environment:
         "exchange_plots": exchange_plots,
         "folder_beside": folder_beside,
         "legend": legend,
+        "plain_number": plain_number,
         "rows_plots": rows_plots,
         "transfer_plots": transfer_plots,
         "web_address": web_address,

@@ -122,7 +122,7 @@ def _short(name: str) -> str:
 
 @dataclass(frozen=True)
 class IntervalDrawing:
-    """A ratio and the ends of its interval on a logarithmic line from a tenth to ten times, one in its middle."""
+    """A ratio and the ends of its interval on a logarithmic line from 0.01 to 100 times, one in its middle."""
 
     x: float
     low_x: float
@@ -136,5 +136,5 @@ def interval(found: RecordedRatio) -> IntervalDrawing:
 
 
 def _on_line(ratio: float) -> float:
-    within = min(max(ratio, 0.1), 10.0) if not math.isnan(ratio) else 1.0
-    return round(LINE_WIDTH / 2 * (1 + math.log10(within)), 1)
+    within = min(max(ratio, 0.01), 100.0) if not math.isnan(ratio) else 1.0
+    return round(LINE_WIDTH / 2 * (1 + math.log10(within) / 2), 1)

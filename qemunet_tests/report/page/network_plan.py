@@ -64,7 +64,7 @@ def _planned(told: HostNetwork) -> NetworkPlan:
     bridged = _bridged(told) if told.bridge else NetworkPlan([], [], {}, None)
     out_of_qemu = _out_of_qemu(told)
     machines = [
-        Box(RIGHT, _OUTSIDE_Y, "outside", _short(told.outside or "")),
+        Box(RIGHT, _OUTSIDE_Y, "outside", _short(told.outside or "beyond the router")),
         Box(RIGHT, _MACHINES_Y, "router", _short(told.router or "not known")),
         *([Box(LEFT, _MACHINES_Y, "neighbour", _short(told.neighbour))] if told.neighbour else []),
     ]

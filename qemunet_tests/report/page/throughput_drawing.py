@@ -7,6 +7,7 @@ lies within its plot.
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from statistics import median
 
 from qemunet_tests.report.shapes import RecordedArm, RecordedThroughput
 from qemunet_tests.throughput.judging.verdicts import METRICS
@@ -72,11 +73,11 @@ def _rows_plot(recording: RecordedThroughput, metric: str) -> RowsPlot | None:
     most = max(each for _, values in arms for each in values) or 1.0
     rows = []
     for number, (arm, values) in enumerate(arms):
-        middle = sorted(values)[len(values) // 2]
+        middle = median(values)
         dots = [_along(each / most) for each in values]
-        rows.append(RowsOfArm(_name(arm), ROW * number + 24, dots, _along(middle / most), f"{middle:.3g}"))
+        rows.append(RowsOfArm(_name(arm), ROW * number + 24, dots, _along(middle / most), plain_number(middle)))
     better = "more is better" if higher else "less is better"
-    return RowsPlot(f"{name}, {unit}: {better}", rows, ROW * len(rows) + 4, f"{most:.3g}")
+    return RowsPlot(f"{name}, {unit}: {better}", rows, ROW * len(rows) + 4, plain_number(most))
 
 
 def exchange_plots(recording: RecordedThroughput) -> list[CurvesPlot]:
@@ -122,7 +123,12 @@ def _transfer_plot(recording: RecordedThroughput, metric: str) -> CurvesPlot | N
         for arm, style, spans in curves
     ]
     ticks = [(_along(part / 4), f"{longest * part / 4:.2g} s") for part in range(5)]
-    return CurvesPlot(f"{METRICS[metric][0]} over time, first transfers", drawn, ticks, f"{most:.3g} Mbit/s")
+    return CurvesPlot(f"{METRICS[metric][0]} over time, first transfers", drawn, ticks, f"{plain_number(most)} Mbit/s")
+
+
+def plain_number(value: float) -> str:
+    """Three digits as people write them; beyond a million with an exponent."""
+    return f"{value:.0f}" if 1000 <= value < 1e6 else f"{value:.3g}"
 
 
 def legend(plot: CurvesPlot) -> Iterator[PlottedCurve]:
