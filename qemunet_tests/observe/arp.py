@@ -18,6 +18,7 @@ from qemunet_tests.guest.address_resolution import (
 )
 from qemunet_tests.guest.guest import Guest
 from qemunet_tests.isolation.station import Station
+from qemunet_tests.observe.capture import ETH_P_ALL
 from qemunet_tests.timeouts import turns, whole
 
 if TYPE_CHECKING:
@@ -26,9 +27,10 @@ if TYPE_CHECKING:
 
     from qemunet_tests.guest.peer import Peer
 
-#: Ethernet's type, and of ARP (RFC 826) what is the same in every question: Ethernet, IPv4, their lengths, request.
-ETH_P_ARP, ARP_WORDS = 0x0806, bytes.fromhex("08060001080006040001")
-OPERATION_AT, SENDER_AT, REPLIES = 20, 22, b"\0\2"
+#: Ethernet's type, and of ARP (RFC 826) what is the same in every question and in every answer: Ethernet, IPv4, the
+#: lengths of their addresses, the operation.
+ARP_WORDS, REPLIES = bytes.fromhex("08060001080006040001"), bytes.fromhex("08060001080006040002")
+TYPE_AT, SENDER_AT = 12, 22
 #: RFC 5227, 2.1.1: whose question claims no address.
 PROBE = "0.0.0.0"
 REPLY = re.compile(r"\[([0-9a-f:]{17})\]")
@@ -61,7 +63,8 @@ def answers_who(station: Station, link: str, mac: str, address: str, within_seco
         with station.entered():
             asking = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)
         with asking:
-            asking.bind((link, ETH_P_ARP))
+            # What comes in at a bridge's port is seen by those alone who ask for everything.
+            asking.bind((link, ETH_P_ALL))
             asking.setblocking(False)
             asking.send(question)
             heard = Deadline(within_seconds, "an answer")
@@ -73,7 +76,7 @@ def answers_who(station: Station, link: str, mac: str, address: str, within_seco
 def _is_told(asking: socket.socket, wanted: bytes) -> bool:
     with contextlib.suppress(BlockingIOError):
         while frame := asking.recv(2048):
-            if frame[OPERATION_AT:SENDER_AT] == REPLIES and frame[SENDER_AT + 6 : SENDER_AT + 10] == wanted:
+            if frame[TYPE_AT:SENDER_AT] == REPLIES and frame[SENDER_AT + 6 : SENDER_AT + 10] == wanted:
                 return True
     return False
 

@@ -88,6 +88,12 @@ nft 'table ip nat {{ chain POSTROUTING {{ type nat hook postrouting priority 100
 LETS_VIRBR0 = FIREWALL.replace("tcp dport 22", 'iifname "virbr0" accept; tcp dport 22')
 IN_VIRBR0 = ("--bridge", "virbr0", "--peer", "198.51.100.1:7007")
 OUTSIDE = "ip addr add 198.51.100.1/32 dev lo"
+#: As somebody keeps his host closed who forgot the network of his guests.
+MANGLED = """nft -f - <<'END'
+table ip mangle { chain PREROUTING { type filter hook prerouting priority mangle
+  iifname { "lo", "br0" } accept; counter drop; }; }
+END
+"""
 FAULTS = (
     # A. What is blamed has acted.
     on_a_host("dns-dropped-beside-a-firewall", DNS, "DNS question .* seen at the guest's NIC and not at br0: .*where "
@@ -129,6 +135,10 @@ FAULTS = (
     on_a_host("resolver-refuses-everything", DNS, r"resolver 192\.168\.77\.53 answers REFUSED whatever it is asked "
               r"\(localhost\)", "put one that does first in /etc/resolv.conf", typed=BESIDE + OTHER_RESOLVER,
               lan_program=ANSWERS_ALL.format(code=5), **AT_53),
+    on_a_host("resolver-fails-a-name", DNS, r"resolver 192\.168\.77\.53 answers SERVFAIL for printer\.lan",
+              "put 192.168.77.1 first in /etc/resolv.conf", words=NAMES, lan_program=ANSWERS_ALL.format(code=2),
+              typed=f"{BESIDE}{EXPECT.replace('build.corp', 'printer.lan')}{OTHER_RESOLVER};"
+              "echo nameserver 192.168.77.1 >> /etc/resolv.conf", **AT_53),
     on_a_host("name-of-the-hosts-file", DNS, "build.corp is 192.168.77.7 to this host's own programs, by /etc/hosts, "
               "and NXDOMAIN to its guests", "run a resolver here that reads it", words=NAMES,
               lan_program=ANSWERS_ALL.format(code=3), at_lan=AT_53["at_lan"],
@@ -140,11 +150,21 @@ FAULTS = (
     on_a_host("no-server-beside-one-that-hears-all", LEASE, "no DHCP server answers on the LAN behind br0",
               "LAN's DHCP server", typed=BESIDE.replace(" --bind-interfaces", ""), stops_dhcp=True, mended="",
               as_root=True),
+    on_a_host("translated-network-kept-out", LEASE, r"this host serves DHCP itself .*virbr0\) and its own firewall "
+              "keeps requests from it: table ip mangle, chain PREROUTING: counter packets .* drop",
+              "insert rule ip mangle PREROUTING", typed=f"{LETS_VIRBR0}{TRANSLATED}{MANGLED}", at_lan=OUTSIDE,
+              words=IN_VIRBR0, as_root=True),
     # G. The host among the others.
     on_a_host("lease-of-the-hosts-own-address", (*LEASE, "bridge/reachable-ping"), r"guest was leased 192\.168\.77\.2,"
               r" which is this host's own address on br0: the DHCP server 192\.168\.77\.1 has it",
               r"take 192\.168\.77\.2 out of the range", typed=BESIDE, mended="",
               dhcp_options="--dhcp-range=192.168.77.2,192.168.77.2,1h"),
+    on_a_host("host-not-admitted", TCP_TO_THE_LAN, "behind up0 admits no other MAC address than up0's own, .* answers "
+              "ARP asked from that address, and does not from 02:00:00:00:00:99, which br0 has given this host",
+              "ip link set br0 address 02:00:00:00:00:05", as_root=True, words=PEER,
+              typed=f"{BESIDE}ip link set up0 address 02:00:00:00:00:05; ip link set br0 address 02:00:00:00:00:99",
+              at_lan="nft 'table netdev switch { chain of_one { type filter hook ingress device lan0 priority 0; "
+              "ether saddr != 02:00:00:00:00:05 drop; }; }'"),
     # I. Clients less patient than ours.
     on_a_host("localhost-by-ipv6-alone", ("user/hostfwd-ssh-2222",), "localhost is ::1 on this host, so says "
               "/etc/hosts, and QEMU forwards ports of IPv4 alone",
