@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -14,6 +15,8 @@ from qemunet_tests.claims.cause_words import cause_words
 from qemunet_tests.diagnosis import causes
 from qemunet_tests.diagnosis.failure import Failure
 from qemunet_tests.errors import UsageError
+from qemunet_tests.host.obstacle import Obstacle
+from qemunet_tests.observe.lease import NoLease
 
 CHECKOUT = Path(__file__).parents[2]
 SOURCE = 'source = { document = "d", section = "s" }\n'
@@ -149,6 +152,32 @@ def test_every_cause_that_a_claim_names_is_looked_for_once_and_in_its_order(monk
     claim = load()["user/address"].model_copy(update={"diagnosis": ("smb", "ping")})
     assert causes.cause_of(claim, {}, AssertionError()) is None
     assert followed == ["one", "both", "two", "last"]
+
+
+def test_what_kept_one_guest_from_its_lease_is_looked_at_first_for_the_next(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It has to be proven again; what was found for other reasons than a lease says nothing of the next claim."""
+
+    class Host: ...
+
+    followed: list[str] = []
+    failure = SimpleNamespace(target=Host())
+
+    def check(name: str, proves: bool) -> Callable[[object], Obstacle | None]:
+        def looks(_: object) -> Obstacle | None:
+            followed.append(name)
+            return Obstacle(name) if proves else None
+
+        return looks
+
+    monkeypatch.setitem(
+        causes.SPECIAL, "lease", (check("bridge", False), check("uplink", False), check("server", True))
+    )
+    monkeypatch.setattr(Failure, "of", lambda *_: failure)
+    claim = load()["bridge/lease-address"].model_copy(update={"diagnosis": ("lease",)})
+    for error, looked_at in ((AssertionError(), 3), (NoLease(), 3), (NoLease(), 1), (AssertionError(), 3)):
+        followed.clear()
+        found = causes.cause_of(claim, {}, error)
+        assert (found and found.reason, len(followed)) == ("server", looked_at)
 
 
 def test_words_are_read_from_every_table_of_the_diagnosis(tmp_path: Path) -> None:
