@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from meta_tests.faults.fault import Fault, InLab
 from qemunet_tests.isolation.processes import Process
 from qemunet_tests.network import Lab
 
@@ -57,6 +58,22 @@ def with_option(word: str, name: str, value: str | None) -> str:
     # A comma in a value is written twice: qemu(1).
     others = re.sub(rf",{re.escape(name)}=(?:[^,]|,,)*", "", word)
     return others if value is None else f"{others},{name}={value}"
+
+
+def reworded(claim: str, old: str | tuple[str, ...], new: str | tuple[str, ...], cause: str, *sentinels: str) -> Fault:
+    """A fault: a wrapper writes something else in the place of a piece of a word, or of several whole words."""
+    written = [" ".join(each) if isinstance(each, tuple) else each for each in (old, new)]
+    says = f"A wrapper in QEMU's place has `{written[1] or 'nothing'}` for `{written[0]}`."
+    name = f"{claim.replace('/', '-')}-reworded"
+    return Fault(name, (claim,), cause, InLab(lambda lab: alter_qemu(lab, lambda words: _rewritten(words, old, new))),
+                 sentinels=sentinels, says=says)  # fmt: skip
+
+
+def _rewritten(words: list[str], old: str | tuple[str, ...], new: str | tuple[str, ...]) -> list[str]:
+    """Whole words have their ends around them: no word has the byte 0 in it."""
+    texts = ["\0".join(("", *each, "")) if isinstance(each, tuple) else each for each in (old, new)]
+    line = "\0".join(["", *words, ""])
+    return line.replace(*texts)[1:-1].split("\0") if texts[0] in line else words
 
 
 def is_literal(words: list[str]) -> bool:

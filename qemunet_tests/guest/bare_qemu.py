@@ -29,8 +29,13 @@ class LaunchAttempt:
     complaints: Complaints
 
 
-def attempt(launcher: GuestLauncher, words: Sequence[str], netdevs: Sequence[Netdev]) -> LaunchAttempt:
-    """Start QEMU, see whether it starts, and end it again. `words` are added to a machine that has nothing."""
+def attempt(
+    launcher: GuestLauncher, words: Sequence[str], netdevs: Sequence[Netdev], noted: bool = True
+) -> LaunchAttempt:
+    """Start QEMU, see whether it starts, and end it again. `words` are added to a machine that has nothing.
+
+    Unless `noted` is false, what it warns of is a note of the report.
+    """
     _, folder = launcher.launcher.new_folder("attempt")
     names = [f"net{number}" for number, _ in enumerate(netdevs)]
     spelled = [word for name, netdev in zip(names, netdevs, strict=True) for word in netdev_words(netdev, name)]
@@ -45,7 +50,8 @@ def attempt(launcher: GuestLauncher, words: Sequence[str], netdevs: Sequence[Net
             raise
         return LaunchAttempt(False, failure.status, failure.message, failure.complaints)
     finally:
-        launcher.note_warnings(qemu, [*names, *spelled, *words])
+        if noted:
+            launcher.note_warnings(qemu, [*names, *spelled, *words])
         qemu.quit()
         shutil.rmtree(folder, ignore_errors=True)
 

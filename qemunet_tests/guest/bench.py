@@ -12,16 +12,18 @@ from qemunet_tests.guest.bare_qemu import LaunchAttempt, attach, attempt
 from qemunet_tests.guest.documented_command_line import DocumentedGuests
 from qemunet_tests.guest.guest import BOOT_SECONDS, Guest
 from qemunet_tests.guest.guest_launcher import ChooseMac, GuestLauncher, MacPool
+from qemunet_tests.guest.halted_qemu import halted, printed
 from qemunet_tests.guest.living_guests import LivingGuests
 from qemunet_tests.guest.panic import TimerMissed, despite_its_timer, require_timekeeping
 from qemunet_tests.guest.template import NETWORK
 from qemunet_tests.guest.template_builder import TemplateBuilder, restored
 from qemunet_tests.guest.templates import Templates
+from qemunet_tests.host.asking import Completed
 from qemunet_tests.isolation.folder import Folder
 from qemunet_tests.isolation.identity import Identity, unprivileged
 from qemunet_tests.isolation.processes import Process
 from qemunet_tests.isolation.station import Station
-from qemunet_tests.qemu.command_line import NetdevRefused
+from qemunet_tests.qemu.command_line import NetdevRefused, QemuProcess
 from qemunet_tests.qemu.guest_machine import GuestMachine
 from qemunet_tests.qemu.launcher import Launcher
 from qemunet_tests.qemu.netdev import Netdev, Nic
@@ -208,12 +210,25 @@ class Bench:
     def close(self) -> None:
         self._living.close()
 
-    def attempt(self, *words: str, netdevs: Sequence[Netdev] = ()) -> LaunchAttempt:
+    def attempt(self, *words: str, netdevs: Sequence[Netdev] = (), noted: bool = True) -> LaunchAttempt:
         """Start QEMU without a guest, see whether it starts, and end it again.
 
-        `words` are added to a machine that has nothing.
+        `words` are added to a machine that has nothing. Warnings are noted, unless a test is about them.
         """
-        return attempt(self._launcher, words, netdevs)
+        return attempt(self._launcher, words, netdevs, noted)
+
+    def halted(
+        self, *words: str, netdevs: Sequence[Netdev] = (), defaults: bool = False
+    ) -> contextlib.AbstractContextManager[QemuProcess]:
+        """A QEMU whose machine does not run, with its monitor. `words` are all it has, but for its `defaults`.
+
+        `netdevs` are those among the words that need privileges.
+        """
+        return halted(self._launcher, words, netdevs, defaults)
+
+    def printed(self, *words: str) -> Completed:
+        """What QEMU prints and ends with, asked about itself: `printed("-device", "help")`. Raises TimedOut."""
+        return printed(self._launcher, words)
 
     def attach(self, netdev: Netdev, *words: str) -> "Peer":
         """A scapy peer at the other end of a backend: real QEMU, no machine, no guest. `words` are added.

@@ -42,6 +42,11 @@ def _asked(path: Path, asker: Identity, _size: int, _mtime_ns: int) -> frozenset
     raise HarnessError(f"{path}, asked for the schema of its monitor, {trouble}")
 
 
+def options_in(schema: list[Entity]) -> frozenset[str]:
+    """All that stands in what `query-qmp-schema` answered, as SPELLING has it."""
+    return frozenset(_spelled({each["name"]: each for each in schema}))
+
+
 def _entities(text: str) -> dict[str, Entity] | None:
     """The schema's by name; None where there is none."""
     for line in text.splitlines():
