@@ -4,7 +4,7 @@ import pytest
 
 from qemunet_tests.conformance.promises import promise
 from qemunet_tests.observe.pcap_file import ETHERNET, MAGIC, numbers_in, read_pcap
-from qemunet_tests.observe.refusals import attempts, counted, not_refused
+from qemunet_tests.observe.refused_commands import attempts, counted, not_refused
 
 #: On a wire whose one end is a hub's: filters are refused before anything is sent.
 BACKEND = "-netdev hubport,id=x,hubid=0"

@@ -10,7 +10,7 @@ from qemunet_tests.errors import HarnessError, Unavailable
 from qemunet_tests.modes import bridge, user
 from qemunet_tests.observe.announcements import announcements
 from qemunet_tests.observe.network_ends import described, device_properties, network_ends
-from qemunet_tests.observe.refusals import STILL_PC, attempts, counted, not_refused
+from qemunet_tests.observe.refused_commands import STILL_PC, attempts, counted, not_refused
 from qemunet_tests.qemu.qmp_schema import options_in
 
 PC = ("-M", "pc")
