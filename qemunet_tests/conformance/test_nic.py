@@ -276,11 +276,14 @@ def test_a_nic_that_cannot_be_is_refused(bench, claim, reasons):
 @pytest.mark.claim("nic/unknown-model")
 def test_an_unknown_model_is_refused(bench, claim):
     tried = attempts(bench, ("-nic user,model=nonsense", "-net nic,model=nonsense -net user"))
-    refused = [not each.started and "nonsense" in each.complaints.refusal for each in tried.values()]
-    claim.sees(counted(refused.count(False), len(refused)))
-    assert all(refused), (
-        f"QEMU starts with {', '.join(each for each, done in zip(tried, refused, strict=True) if not done)}"
-    )
+    started = [words for words, each in tried.items() if each.started]
+    claim.sees(counted(len(started), len(tried)))
+    warned = all(any("was not created" in said for said in each.complaints.warnings) for each in tried.values())
+    if len(started) == len(tried) and warned:
+        claim.deviates(name="warned-of")
+        return
+    assert started == [], f"QEMU starts with {', '.join(started)}"
+    assert all("nonsense" in each.complaints.refusal for each in tried.values()), "the model is not named"
 
 
 @pytest.mark.claim("nic/mac-multicast")
