@@ -23,9 +23,9 @@ CHECKSUM_AT = {1: 2, 6: 16, 17: 6, 58: 2}
 
 
 class Network:
-    """`-netdev user` with these options; a frame that was sent has been looked at when `taken` says so."""
+    """`-netdev user` with these options, and QEMU with further words; what was sent has been looked at once `taken`."""
 
-    def __init__(self, *options, asked=4):
+    def __init__(self, *options, asked=4, further=()):
         self.folder = tempfile.TemporaryDirectory()
         self.asked = asked
         near, far = (f"{self.folder.name}/{name}" for name in ("near", "far"))
@@ -35,7 +35,7 @@ class Network:
         words += ["-netdev", f"dgram,id=d,local.type=unix,local.path={far},remote.type=unix,remote.path={near}"]
         words += ["-netdev", "hubport,id=b,hubid=0,netdev=d"]
         still = ["-M", "none", "-nodefaults", "-display", "none", "-monitor", "none"]
-        self.qemu = subprocess.Popen([QEMU, *still, *words], stderr=subprocess.DEVNULL)
+        self.qemu = subprocess.Popen([QEMU, *still, *words, *further], stderr=subprocess.DEVNULL)
         while not os.path.exists(far):  # noqa: PTH110
             if self.qemu.poll() is not None:
                 raise SystemExit(f"QEMU ends with {self.qemu.returncode}")

@@ -158,3 +158,15 @@ def forwards_dropped_without_ipv4(lab: Lab) -> None:
 def datagrams_not_listed(peer: "Peer") -> None:
     """A monitor lists no flow of UDP."""
     answer_lines(peer, "info usernet", lambda line, ask: re.sub(r"\n +UDP\[\d+ sec\].*", "", ask(line)))
+
+
+@fault("user/hostfwd-name", cause="QEMU starts with the name", sentinels=("user/hostfwd-port-zero", *RULES))
+def names_looked_up(lab: Lab) -> None:
+    """A management tool puts addresses in the place of names."""
+    _rules(lab, lambda word: word.replace("localhost", "127.0.0.1"))
+
+
+@fault("user/hostfwd-long-rule", cause="not 63|of a rule of", sentinels=("user/hostfwd-port-zero", *RULES))
+def long_rules_left_out(lab: Lab) -> None:
+    """A management tool leaves out rules that are longer than it can keep."""
+    _rules(lab, lambda word: re.sub(r",hostfwd=[^,]{1000,}", "", word))

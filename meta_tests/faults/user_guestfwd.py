@@ -36,7 +36,8 @@ def command_that_waits(lab: Lab) -> None:
     _rules(lab, lambda word: word.replace("-cmd:/no/such/command", "-cmd:sleep 3600"))
 
 
-@fault("user/guestfwd-device", cause="nobody calls", sentinels=("user/guestfwd-command", *SENTINELS))
+@fault("user/guestfwd-device", "user/guestfwd-device-shared", cause="nobody calls",
+       sentinels=("user/guestfwd-command", *SENTINELS))  # fmt: skip
 def device_that_leads_nowhere(lab: Lab) -> None:
     """A management tool knows no TCP for devices, and takes one that swallows everything."""
     _rules(lab, lambda word: re.sub(r"-tcp:127\.0\.0\.1:\d+", "-null", word))

@@ -4,13 +4,14 @@ from typing import TYPE_CHECKING, Any
 
 from meta_tests.faults.fault import fault
 from meta_tests.faults.frames import FROM_QEMU, FrameShim
-from qemunet_tests.network import lab_addresses
+from meta_tests.faults.wrapper import alter_qemu, without_pair
+from qemunet_tests.network import Lab, lab_addresses
 
 if TYPE_CHECKING:
     # scapy reads the machine's interfaces when it is imported: not before the lab has been entered.
     from qemunet_tests.guest.peer import Peer
 
-TOPIC = ("user/stop-cont", "user/migrate", "user/sandbox")
+TOPIC = ("user/stop-cont", "user/migrate", "user/savevm", "user/sandbox")
 
 
 def _others(claim: str) -> tuple[str, ...]:
@@ -42,3 +43,30 @@ def datagrams_spoilt(wire: FrameShim) -> None:
     """What comes back by UDP is not what was sent."""
     service = {"UDP.sport": lab_addresses.LOOPBACK_PORT}
     wire.alter(FROM_QEMU, service, {"Raw.load": lambda load: load[:-1] + bytes([load[-1] ^ 0xFF])})
+
+
+@fault("user/savevm", cause=r"second, third and first client get 10\.0\.2\.16, 10\.0\.2\.18, 10\.0\.2\.15",
+       sentinels=_others("user/savevm"))  # fmt: skip
+def nothing_loaded(peer: "Peer") -> None:
+    """A monitor saves once more where it is to load."""
+    if peer.qemu is None:
+        return
+    execute = peer.qemu.monitor.execute
+
+    def save_instead(command: str, *words: Any, **arguments: Any) -> Any:
+        if command != "snapshot-load":
+            return execute(command, *words, **arguments)
+        return execute("snapshot-save", *words, **{**arguments, "tag": "again"})
+
+    peer.qemu.monitor.execute = save_instead
+
+
+@fault("user/sandbox-spawn", cause="in the sandbox a command was started", sentinels=_others("user/sandbox-spawn"))
+def started_all_the_same(lab: Lab) -> None:
+    """A management tool leaves out the sandbox where a guest forward starts a command."""
+
+    def without_sandbox(words: list[str]) -> list[str]:
+        forward = any("guestfwd=" in word for word in words)
+        return without_pair(words, "-sandbox") if forward and "-sandbox" in words else words
+
+    alter_qemu(lab, without_sandbox)

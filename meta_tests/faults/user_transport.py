@@ -173,3 +173,22 @@ def ended_by_a_flood(peer: "Peer") -> None:
         return False
 
     shim.drop(TO_QEMU, too_many)
+
+
+@fault("user/tcp-urgent", cause=r"back: b'!' at \[\]", sentinels=(*OPENING, *ENDING, *DATAGRAMS))
+def urgency_lost(wire: FrameShim) -> None:
+    """What is urgent comes to the guest as anything else, as from a middlebox that clears such marks."""
+    wire.alter(FROM_QEMU, _segments("U"), {"TCP.flags": lambda flags: str(flags).replace("U", ""), "TCP.urgptr": 0})
+
+
+@fault("user/udp-many", cause="5 of 20 answered", sentinels=("user/udp-empty", "user/udp-ttl", *OPENING))
+def deaf_after_five(wire: FrameShim) -> None:
+    """Something lets no more than five answers of a conversation through."""
+    count = itertools.count(1)
+    wire.drop(FROM_QEMU, {"UDP.dport": lambda port: port > 1023 and next(count) > 5})
+
+
+@fault("user/tcp-stray", cause=r"from 10\.0\.2\.3:9", sentinels=(*OPENING, *DATAGRAMS))
+def resets_of_another(wire: FrameShim) -> None:
+    """Resets come from somebody who was not asked."""
+    wire.alter(FROM_QEMU, {"TCP.flags": "R"}, {"IP.src": "10.0.2.3"})

@@ -21,8 +21,9 @@ class NoPlace(Exception):
 class Edit:
     """In `function` of `file` the text `find` becomes `replace`; what that `breaks` is a sentence.
 
-    `once` says where it was a bug once. `killed_by` are the claims that ought to break; where it is empty, `no_claim`
-    says what would be needed. `core` edits are tried whenever the project's own tests are.
+    `once` says where it was a bug once. `killed_by` are the claims that ought to break; where it is empty, `survives`
+    says why nothing that a claim could see tells it apart, or `no_claim` what would be needed. `core` edits are tried
+    whenever the project's own tests are.
     """
 
     program: str
@@ -34,6 +35,7 @@ class Edit:
     breaks: str
     once: str = ""
     killed_by: tuple[str, ...] = ()
+    survives: str = ""
     no_claim: str = ""
     core: bool = False
 

@@ -17,13 +17,14 @@ HEAD = """\
 
 Written by `tox -e mutants`: libslirp and qemu-bridge-helper, in the versions that this QEMU is installed with, are
 built with one edit each and tried in the place of the installed ones (`--libslirp`, `--bridge-helper`). Each edit is a
-bug; the claims that try what it breaks have to be broken. Which claims are tried is decided by the file edited. The
+bug; the claims that try what it breaks have to be broken. Which claims are tried is decided by the file edited: first
+those that the edit names, and where none of them breaks, all others that the file concerns. What survives says why. The
 edits are data of our own, in `meta_tests/mutants/edits`: a function, the shortest text that is there once, and what it
 becomes.
 """
 _COLUMNS = ("killed", "killed by other claims", "survives", "no claim yet")
 _TABLE = "| file | edit | what it breaks | claims that break | observed, and the reason given |"
-_MOST_CHARACTERS = 160
+_MOST_CHARACTERS = 200
 
 
 def page(records: Path) -> str:
@@ -83,6 +84,8 @@ def _without_claims(edit: Edit, said: dict[str, Any] | None) -> str:
     word = became(edit, said)
     if word == "no claim yet":
         return f"no claim yet: {edit.no_claim}"
+    if word == "survives" and edit.survives:
+        return f"survives: {edit.survives}"
     return f"{word}: {said['untried']}" if said and said["untried"] else word
 
 

@@ -70,7 +70,8 @@ def claims_concerned(program: str, file: str) -> list[str]:
     """Ids of the claims that are tried when this file was edited."""
     table = _CONCERNED[program]
     globs = next(globs for pattern, globs in table.items() if fnmatch.fnmatchcase(file, pattern))
-    return [claim for claim in load() if any(fnmatch.fnmatchcase(claim, glob) for glob in globs)]
+    tried = [claim.id for claim in load().values() if not claim.untested]
+    return [claim for claim in tried if any(fnmatch.fnmatchcase(claim, glob) for glob in globs)]
 
 
 def tried(edit: Edit, trees: Trees, workers: int = 2) -> Outcome:
@@ -85,9 +86,13 @@ def tried(edit: Edit, trees: Trees, workers: int = 2) -> Outcome:
         except (NoPlace, NoSource) as why:
             return Outcome(*about, untried=str(why))
         began = time.monotonic()
-        claims = claims_concerned(edit.program, edit.file)
-        verdicts = run(edit.program, build, claims, folder / "report", workers)
-        return outcome(about, claims, verdicts, time.monotonic() - began)
+        others = [claim for claim in claims_concerned(edit.program, edit.file) if claim not in edit.killed_by]
+        for number, claims in enumerate(filter(None, (list(edit.killed_by), others))):
+            verdicts = run(edit.program, build, claims, folder / f"report-{number}", workers)
+            found = outcome(about, claims, verdicts, time.monotonic() - began)
+            if found.broken:
+                break
+        return found
 
 
 def unmodified(program: str, trees: Trees, workers: int = 2) -> Outcome:

@@ -1,12 +1,18 @@
 """What the documentation promises of guest forwards, `guestfwd=tcp:SERVER:PORT-DEVICE` and `-cmd:COMMAND`."""
 
+import signal
+
 import pytest
 
 from qemunet_tests.conformance.promises import promise
+from qemunet_tests.deadline import Deadline
+from qemunet_tests.errors import HarnessError
 from qemunet_tests.modes.user import netdev
 from qemunet_tests.observe.station_end import accepted, received, serving, unserved
 
 SERVER, PORT = "10.0.2.100", 80
+#: A command answers within one, and so does the kernel.
+SPAWN_SECONDS = 2.0
 CAPITALS = f"guestfwd=tcp:{SERVER}:{PORT}-cmd:tr a-z A-Z"
 
 
@@ -77,6 +83,25 @@ def test_a_device_is_there_for_qemus_lifetime(attach_stack, target, claim):
             ways = ", ".join("both ways" if turn else "no" for turn in turns)
             claim.sees(f"one connection for QEMU's lifetime: {ways}")
     assert claim.observed == claim.expected, claim.observed
+
+
+@pytest.mark.claim("user/guestfwd-device-shared")
+def test_connections_share_a_device(attach_stack, target, claim):
+    with serving(target.host, "127.0.0.1") as listening:
+        device = f"tcp:127.0.0.1:{listening.getsockname()[1]}"
+        stack = attach_stack(options=(f"guestfwd=tcp:{SERVER}:{PORT}-{device}",))
+        with accepted(listening) as end:
+            connections = [stack.connect(SERVER, PORT) for _ in range(2)]
+            came = []
+            for connection in connections:
+                connection.send(b"there")
+                came.append(stack.meanwhile(lambda: received(end, 5)) == b"there")
+            end.sendall(b"back")
+            stack.until(lambda: any(len(each.received) == 4 for each in connections), 5.0)
+            stack.settle()
+            heard = [bytes(each.received) for each in connections]
+    claim.sees(f"{sum(came)} of 2 write to it, {heard.count(b'back')} of 2 read what it says")
+    assert claim.observed == claim.expected, f"of two connections to one device, {claim.observed}"
 
 
 @pytest.mark.claim("user/guestfwd-device-absent")
@@ -151,4 +176,23 @@ def test_a_command_where_the_loopback_is_down(bench, host_without_loopback, atta
         seen = claim.sees(in_capitals(attach_stack(options=(CAPITALS,))))
     if seen != claim.expected:
         assert seen == "qemu becomes nothing, then end", seen
+        claim.deviates()
+
+
+@pytest.mark.claim("user/sandbox-spawn")
+def test_a_command_that_may_not_be_started(attach_peer, claim):
+    from qemunet_tests.guest.peer_stack import PeerStack
+
+    peer = attach_peer(netdev(options=("guestfwd=tcp:10.0.2.100:80-cmd:cat",)), "-sandbox", "on,spawn=deny")
+    connection = PeerStack(peer).connect("10.0.2.100", 80)
+    try:
+        connection.send(b"word")
+        came = connection.read(4, SPAWN_SECONDS)
+    except HarnessError:  # QEMU takes no frames any more
+        came = b""
+    ended = Deadline(SPAWN_SECONDS, "QEMU to end").sees(lambda: peer.qemu.process.poll() is not None)
+    claim.sees(f"QEMU ends with status {peer.qemu.process.poll()}" if ended else "QEMU lives")
+    assert not came, f"in the sandbox a command was started, and says {came!r}"
+    if ended:
+        assert peer.qemu.process.poll() == -signal.SIGSYS, claim.observed
         claim.deviates()

@@ -8,12 +8,15 @@ from qemunet_tests.conformance.promises import promise
 from qemunet_tests.guest.ssh import log_in
 from qemunet_tests.modes.user import netdev
 from qemunet_tests.observe.capture import GuestCapture
+from qemunet_tests.observe.forwarding import forwards
 from qemunet_tests.observe.host_names import known_to_programs
 from qemunet_tests.observe.lease import lease_of
 from qemunet_tests.observe.process import listening_sockets
 from qemunet_tests.observe.reach import put_up, read_at
 
 SERVICE = 7007
+#: What QEMU keeps of a rule, net/slirp.c.
+LONGEST_RULE = 1023
 
 #: Ways to write a rule wrong, and the reason QEMU gives.
 WRONG = {
@@ -174,6 +177,30 @@ def test_a_rule_that_is_written_wrong_is_refused(bench, claim):
         assert refusal.endswith(f"Invalid host forwarding rule '{rule}' ({reason})"), str(said[rule].complaints)
     if taken:
         claim.deviates(name=LENIENCE[taken])
+
+
+@pytest.mark.claim("user/hostfwd-name")
+def test_a_name_is_no_address(bench, claim):
+    rules = {"tcp:localhost:2222-:22": "Bad host address", "tcp::2222-localhost:22": "Bad guest address"}
+    said = {rule: bench.attempt(netdevs=[netdev(hostfwd=(rule,))]) for rule in rules}
+    claim.sees(f"{sum(not each.started for each in said.values())} of {len(said)} are refused")
+    for rule, reason in rules.items():
+        assert said[rule].status == 1, f"QEMU starts with the name in {rule}"
+        assert said[rule].complaints.refusal.endswith(f"({reason})"), str(said[rule].complaints)
+
+
+@pytest.mark.claim("user/hostfwd-long-rule")
+def test_a_rule_of_a_thousand_bytes(bench, attach_stack, claim):
+    head = "tcp:127.0.0.1:2222-10.0.2.15:"
+    # Octal: 7 up to the byte at which it is cut, 63 with the one after that.
+    rule = f"{head}{'0' * (LONGEST_RULE - len(head) - 1)}77"
+    if not bench.attempt(netdevs=[netdev(hostfwd=(rule,))]).started:
+        claim.sees("refused")
+        return
+    ports = [each.target[1] for each in forwards(attach_stack(rule).peer)]
+    claim.sees(f"taken, to port {' '.join(map(str, ports)) or 'none'} and not 63")
+    assert ports == [7], f"of a rule of {len(rule)} bytes, {claim.observed}"
+    claim.deviates()
 
 
 @pytest.mark.claim("user/hostfwd-port-taken")

@@ -148,6 +148,21 @@ def test_an_empty_datagram(user_stack, target, claim):
     assert claim.observed == claim.expected, f"of an empty datagram, {claim.observed}"
 
 
+@pytest.mark.claim("user/udp-many")
+def test_many_answers_come_through_one_port(user_stack, target, claim):
+    port, words = user_stack.open_udp(), [b"word %02d" % number for number in range(20)]
+    with serving(target.host, LOOPBACK, "UDP") as service:
+        for number, word in enumerate(words, 1):
+            port.send(word, HOST, service.getsockname()[1])
+            service.sendto(*datagram(service))
+            if len(port.receive(number)) < number:
+                break
+    came = [each.data for each in port.received]
+    claim.sees(f"{len(came)} of {len(words)} answered")
+    assert came == words[: len(came)], f"other answers come: {came}"
+    assert claim.observed == claim.expected, f"of questions through one port, {claim.observed}"
+
+
 @pytest.mark.claim("user/udp-ttl")
 def test_the_time_to_live_goes_on(user_stack, target, claim):
     port, said = user_stack.open_udp(), []
