@@ -8,7 +8,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from qemunet_tests.images.image_archive import export, import_
+    from qemunet_tests.images.image_archive import export, import_, sources
     from qemunet_tests.images.image_cache import require
     from qemunet_tests.images.progress import Progress
     from qemunet_tests.images.recipes import Recipe, recipe, recipe_names
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 DEFAULT = "tiny"
 
 _PARTS = {
-    "image_archive": ("export", "import_"),
+    "image_archive": ("export", "import_", "sources"),
     "image_cache": ("require",),
     "progress": ("Progress",),
     "recipes": ("Recipe", "recipe", "recipe_names"),
@@ -41,6 +41,7 @@ __all__ = [
     "recipe_names",
     "remove",
     "require",
+    "sources",
 ]
 
 

@@ -18,6 +18,8 @@ class Package:
     sha256: str
     size_bytes: int = 0
     depends: tuple[str, ...] = ()
+    #: The source package it was built from, and its version.
+    source: str = ""
 
 
 #: What apt-cache says where it knows none of the names it was asked for.
@@ -155,7 +157,14 @@ def _stanzas(text: str) -> Iterator[Package]:
         unfolded = re.sub(r"\n[ \t]+", " ", stanza)
         fields = dict(line.split(": ", 1) for line in unfolded.splitlines() if ": " in line)
         if "Package" in fields and "SHA256" in fields:
-            yield Package(fields["Package"], fields["Version"], fields["SHA256"], int(fields["Size"]), _names(fields))
+            depends, source = _names(fields), _source(fields)
+            yield Package(fields["Package"], fields["Version"], fields["SHA256"], int(fields["Size"]), depends, source)
+
+
+def _source(fields: dict[str, str]) -> str:
+    """`name version`. A package says it only where either differs from its own: `Source: glibc (2.36-9)`."""
+    name, _, version = fields.get("Source", fields["Package"]).partition(" ")
+    return f"{name} {version.strip('()') or fields['Version']}"
 
 
 def _names(fields: dict[str, str]) -> tuple[str, ...]:

@@ -44,6 +44,14 @@ def export(name: str, file: Path) -> Path:
     return file
 
 
+def sources(name: str) -> list[str]:
+    """The source packages of an image's programs, with versions; of one that does not say, the packages themselves."""
+    image = image_cache.find(name)
+    said = manifests.read(image.folder) if image else None
+    used = said.packages if said else ()
+    return list(dict.fromkeys(each.source or f"{each.name} {each.version}" for each in used))
+
+
 def import_(file: Path, name: str | None = None) -> Image:
     """Verify an exported image and put it beside the built ones, where `ensure` finds it: by its own name, or `name`.
 

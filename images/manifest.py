@@ -33,6 +33,8 @@ class UsedPackage(BaseModel):
     name: str
     version: str
     sha256: str
+    #: The source package and its version; images that were built before did not say.
+    source: str | None = None
 
 
 class Manifest(BaseModel):
@@ -93,7 +95,10 @@ def _sum(file: Path) -> FileSum:
 
 
 def ingredients(packages: list[Package]) -> tuple[UsedPackage, ...]:
-    return tuple(UsedPackage(name=one.name, version=one.version, sha256=one.sha256) for one in sorted(packages))
+    return tuple(
+        UsedPackage(name=one.name, version=one.version, sha256=one.sha256, source=one.source or None)
+        for one in sorted(packages)
+    )
 
 
 def digest(

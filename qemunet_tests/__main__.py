@@ -85,7 +85,11 @@ def execute(argv: Sequence[str]) -> int:
     if wanted and not wanted.startswith("-") and wanted not in modules:
         raise UsageError(_unknown(wanted))
     parser = _parser(modules)
-    arguments = parser.parse_args(argv)
+    arguments, unknown = parser.parse_known_args(argv)
+    if unknown:
+        # argparse itself would name the help of `qemunet` alone.
+        named = [each for each in (arguments.command, getattr(arguments, "action", None)) if each]
+        raise UsageError(f"unrecognized arguments: {' '.join(unknown)} (see `{' '.join(['qemunet', *named])} --help`)")
     if arguments.command is None:
         parser.print_help()
         return 0

@@ -114,3 +114,18 @@ def test_a_reader_who_has_seen_enough_is_no_error() -> None:
         assert process.stdout and process.stderr
         process.stdout.close()
         assert process.stderr.read() == ""
+
+
+@pytest.mark.parametrize(
+    ("words", "helpful"),
+    [
+        ("run --bogus", "qemunet run --help"),
+        ("image build --bogus", "qemunet image build --help"),
+        ("claims --bogus", "qemunet claims --help"),
+        ("--bogus", "qemunet --help"),
+    ],
+)
+def test_an_unknown_argument_leads_to_the_help_of_its_command(words: str, helpful: str) -> None:
+    done = qemunet(*words.split())
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == f"qemunet: unrecognized arguments: --bogus (see `{helpful}`)\n"

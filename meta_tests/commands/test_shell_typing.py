@@ -152,3 +152,18 @@ def test_questions_to_the_terminal_are_not_shown(pieces: list[bytes]) -> None:
 
 def test_other_control_sequences_are_shown() -> None:
     assert without_questions(b"\x1b[J\x1b[2K") == (b"\x1b[J\x1b[2K", b"")
+
+
+@pytest.mark.parametrize(
+    ("lines", "status"), [("true\nfalse\n", 1), ("false\ntrue\n", 0), ("sh -c 'exit 7'", 7), ("", 0)]
+)
+def test_the_status_of_the_last_command_is_asked_for(console: Console, lines: str, status: int) -> None:
+    seen = bytearray()
+    typing = PipedTyping(console.socket, piped(lines), seen.extend, PATIENCE_SECONDS, b"guest# ")
+    typing.wait_for_shell(10, "true")
+    typing.type_everything()
+    before = bytes(seen)
+    assert typing.last_status(10) == status
+    # Nobody asked to see the question.
+    assert bytes(seen) == before
+    typing.leave()

@@ -1,6 +1,7 @@
 """Wheel and sdist: what is inside, and that an installation outside the checkout works."""
 
 import ast
+import re
 import shutil
 import subprocess
 import sys
@@ -153,7 +154,15 @@ def test_every_library_is_explained_and_has_a_range(project: dict[str, Any]) -> 
 @pytest.mark.slow
 def test_the_wheel_carries_every_file_and_no_other(wheel: Path) -> None:
     inside = {name for name in zipfile.ZipFile(wheel).namelist() if ".dist-info/" not in name}
-    assert inside == shipped()
+    manual = {name for name in inside if name.endswith(".data/data/share/man/man1/qemunet.1")}
+    assert len(manual) == 1
+    assert inside - manual == shipped()
+
+
+def test_the_page_of_the_package_has_no_link_into_a_checkout(project: dict[str, Any]) -> None:
+    """An index shows it alone, without the files beside it."""
+    page = (CHECKOUT / project["project"]["readme"]).read_text()
+    assert [place for place in re.findall(r"\]\(([^)]+)\)", page) if "://" not in place] == []
 
 
 @pytest.mark.slow

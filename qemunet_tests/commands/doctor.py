@@ -13,7 +13,9 @@ from typing import Any
 
 from qemunet_tests.doctor import boot_check, checks
 from qemunet_tests.doctor.checks import Capability, ModeVerdict
+from qemunet_tests.doctor.deep_report import ipv6_of_the_lan, kvm_trial
 from qemunet_tests.doctor.host_facts import HostFacts, describe, gather
+from qemunet_tests.doctor.missing_packages import in_one_command
 from qemunet_tests.errors import HarnessError, Unavailable, UsageError
 from qemunet_tests.qemu.built_image import Image
 
@@ -40,7 +42,11 @@ def add_parser(subparsers: Any) -> None:
         "1 where one of them is not, 3 where no mode at all is.",
     )
     parser.add_argument("--json", action="store_true", help="print JSON alone on standard output")
-    parser.add_argument("--deep", action="store_true", help="also boot a small guest, under KVM if that opens")
+    parser.add_argument(
+        "--deep",
+        action="store_true",
+        help="also boot a small guest, under KVM if that opens, and tell what the LAN has of IPv6: a report for a bug",
+    )
     parser.add_argument(
         "--mode",
         metavar="MODES",
@@ -55,6 +61,8 @@ def execute(args: argparse.Namespace) -> int:
     boots: tuple[Capability, ...] = ()
     if args.deep:
         facts, boots = _deepen(facts)
+        boots += (kvm_trial(facts.trial),) if facts.trial else ()
+        boots += (ipv6_of_the_lan(facts.way_out.name if facts.way_out else None),)
     capabilities = [*checks.look(facts), *boots]
     verdicts = checks.verdicts(capabilities)
     shown = [one for one in capabilities if set(one.check.modes) & set(asked)]
@@ -104,9 +112,15 @@ def report(
         *fitted(versions(facts), columns),
         "",
         *(line for one in capabilities for line in capability_lines(one, columns, verdicts)),
+        *_all_packages(capabilities, columns),
         "",
         *(line for mode in modes for line in fitted(mode, columns, len(f"{'':8}"))),
     ]
+
+
+def _all_packages(capabilities: Sequence[Capability], columns: int | None) -> list[str]:
+    command = in_one_command(one.finding.remedy for one in capabilities)
+    return ["", *fitted(f"all packages at once: {command}", columns, 2, " \\")] if command else []
 
 
 def fitted(text: str, columns: int | None, indent: int = 2, ending: str = "") -> list[str]:

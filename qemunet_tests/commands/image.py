@@ -128,6 +128,7 @@ def _show_path(arguments: argparse.Namespace) -> None:
 def _export_image(arguments: argparse.Namespace) -> None:
     file = images.export(arguments.name, arguments.file)
     print(f"{arguments.name} is in {file}; take it in elsewhere with: qemunet image import {file.name}")
+    print(f"whoever gets it may have the source of its programs: {', '.join(images.sources(arguments.name))}")
 
 
 def _import_image(arguments: argparse.Namespace) -> None:

@@ -8,6 +8,7 @@ import socket
 from collections.abc import Callable
 
 from qemunet_tests.deadline import Deadline
+from qemunet_tests.errors import TimedOut
 
 #: For the rest of a command that goes over several lines.
 SECOND_PROMPT = re.compile(rb"[\r\n]> $")
@@ -74,6 +75,18 @@ class PipedTyping:
                 return
             else:
                 self._type(END_OF_INPUT)
+
+    def last_status(self, within_seconds: float) -> int:
+        """What the last command that was typed ended with; 0 where the guest has ended or says nothing."""
+        said = bytearray()
+        show, self._show = self._show, said.extend
+        if not self._guest_ended:
+            self._type(b"echo $?\n")
+            with contextlib.suppress(TimedOut):
+                self._wait_for_prompt(Deadline(within_seconds, "the status of the last command"))
+        self._show = show
+        found = re.search(rb"^(\d+)\r?$", bytes(said), re.MULTILINE)
+        return int(found[1]) if found else 0
 
     def leave(self) -> None:
         """End the guest, if it has not ended already, and its last line."""

@@ -10,6 +10,7 @@ import socket
 import sys
 import termios
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING
@@ -40,11 +41,19 @@ examples:
                                                     with another NIC; anything that QEMU takes may follow --
   printf 'ip addr\\nping -c 1 10.0.2.2\\n' | qemunet shell user
                                                     lines from a pipe are typed one after the other; the
-                                                    guest ends when they do
+                                                    guest ends when they do; exit code 1 where the last
+                                                    command failed
 
 Ctrl-A x ends the guest, Ctrl-A c leads to QEMU's monitor and back. The line printed first names what can be
 reached. Nothing in the guest or around it reaches your network, and nothing is left afterwards.
 """
+
+
+@dataclass(frozen=True)
+class LastCommand:
+    """The status of the last command that was typed in a guest."""
+
+    status: int
 
 
 def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -82,6 +91,8 @@ def execute(arguments: argparse.Namespace) -> int:
         _say(hint(arguments.mode, by_hand, wiring.addresses))
         drive = _hand_over_terminal if by_hand else _type_what_is_piped
         status = drive(bench, (Nic(wiring.netdev),), arguments.qemu_arguments)
+    if isinstance(status, LastCommand):
+        return _told(status)
     if status != 0:
         # QEMU has said why, on the standard error it shares with us.
         how = f"QEMU ended with {f'status {status}' if status > 0 else signal.Signals(-status).name}"
@@ -89,6 +100,13 @@ def execute(arguments: argparse.Namespace) -> int:
             raise UsageError(f"{how}, having been given: {' '.join(arguments.qemu_arguments)}")
         raise HarnessError(how)
     return 0
+
+
+def _told(last: LastCommand) -> int:
+    """1 where the last command in the guest failed, as a script ends that the caller pipes into a shell."""
+    if last.status:
+        _say(f"the last command in the guest ended with status {last.status}")
+    return int(last.status != 0)
 
 
 def _boot_again(file: Path) -> int:
@@ -100,7 +118,8 @@ def _boot_again(file: Path) -> int:
     first = f"{repro.one_line(again.command)}\n".encode() if again.command else b""
     with _ended_in_order_by_signals(), _bench(settings) as (bench, _):
         _say(hint(" and ".join(nic.netdev.kind for nic in again.nics), by_hand=False))
-        return _type_what_is_piped(bench, again.nics, [], first)
+        ended = _type_what_is_piped(bench, again.nics, [], first)
+    return _told(ended) if isinstance(ended, LastCommand) else ended
 
 
 def _settings(given: dict[str, object], before: str) -> "Settings":
@@ -159,7 +178,10 @@ def _hand_over_terminal(bench: "Bench", nics: tuple[Nic, ...], words: list[str])
             return process.wait()
 
 
-def _type_what_is_piped(bench: "Bench", nics: tuple[Nic, ...], words: list[str], first: bytes = b"") -> int:
+def _type_what_is_piped(
+    bench: "Bench", nics: tuple[Nic, ...], words: list[str], first: bytes = b""
+) -> "int | LastCommand":
+    """QEMU's status where that is an error, else that of what was typed last."""
     from qemunet_tests.commands.piped_input import PipedTyping
     from qemunet_tests.guest.guest import BOOT_SECONDS
 
@@ -173,8 +195,9 @@ def _type_what_is_piped(bench: "Bench", nics: tuple[Nic, ...], words: list[str],
         typing = PipedTyping(ours, 0, functools.partial(_write_all, 1), patience_seconds, prompt, first)
         typing.wait_for_shell(bench.pace.seconds(BOOT_SECONDS), guest.tools.await_leases.format())
         typing.type_everything()
+        last = LastCommand(typing.last_status(bench.pace.seconds(END_SECONDS)))
         typing.leave()
-        return process.wait(END_SECONDS)
+        return process.wait(END_SECONDS) or last
 
 
 def _place(bench: "Bench", words: list[str]) -> dict[str, object]:

@@ -46,10 +46,10 @@ def test_ping_by_raw_sockets_takes_the_dead_for_living(pinging_guest, target, cl
 @pytest.mark.claim("user/icmp-predicted")
 def test_ping_does_what_the_hosts_settings_foretell(pinging_guest, bench, target, claim):
     way = predicted_egress(pinging_guest, bench.station, bench.qemu.slirp)
-    claim.expects(f"{way.name}: {'echo replies' if way.pings else 'no echo reply'}")
+    claim.expects(f"{'echo replies' if way.pings else 'no echo reply'}: {way.name}")
     assert lease_of(pinging_guest)
     seen = ping(pinging_guest, target.far_echo.address)
-    claim.sees(f"{way.name}: {seen}")
+    claim.sees(f"{seen}: {way.name}")
     assert seen.whole if way.pings else seen.silent
 
 

@@ -220,9 +220,9 @@ class EchoEgress:
 
 
 _EGRESSES: dict[icmp.EchoSocket, EchoEgress] = {
-    "ping socket": EchoEgress("by ping socket", True),
-    "raw socket": EchoEgress("by raw socket", True),
-    "none": EchoEgress("not as a ping", False),
+    "ping socket": EchoEgress("by ping socket, as ping_group_range lets QEMU", True),
+    "raw socket": EchoEgress("by raw socket, as a capability lets QEMU", True),
+    "none": EchoEgress("neither ping_group_range nor a capability lets QEMU ping", False),
 }
 
 

@@ -19,6 +19,10 @@ def claim(request: pytest.FixtureRequest) -> "ClaimReport":
     from qemunet_tests.plugin.claim_marker import RECORD
 
     if RECORD not in request.node.stash:
+        # Another plugin may have a fixture of this name, which ours must not hide.
+        with contextlib.suppress(pytest.FixtureLookupError):
+            theirs: ClaimReport = request.getfixturevalue("claim")
+            return theirs
         raise HarnessError("the fixture `claim` needs a marker, for instance @pytest.mark.claim('user/address')")
     record: ClaimReport = request.node.stash[RECORD]
     return record
@@ -39,17 +43,35 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         keep_within_bounds(chosen, asked_once(lambda: session_state.settings(config)))
     if left_out:
         config.hook.pytest_deselected(items=left_out)
-    items[:] = in_turn(chosen, session_state.seconds_of_tests(config))
+    # Another project may have a marker `lengthy` of its own.
+    items[:] = in_turn(chosen, session_state.seconds_of_tests(config)) if ours else chosen
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_setup(item: pytest.Item) -> Generator[None, Any, Any]:
     with _skipping_what_is_unavailable():
+        if not session_state.is_ours(item.config):
+            _name_what_is_missing(item)
         if _cites(item):
             from qemunet_tests.plugin.claim_marker import begin
 
             begin(item)
         return (yield)
+
+
+def _name_what_is_missing(item: pytest.Item) -> None:
+    """Of a test that asks for our fixtures in a session that has none, because it did not ask for qemunet."""
+    unknown = pytest_internals.fixtures_nobody_has(item)
+    if not unknown:
+        return
+    from qemunet_tests.plugin.shipped_fixtures import names
+
+    if ours := sorted(unknown & names()):
+        pytest.fail(
+            f"{', '.join(ours)}: this fixture is qemunet's, and the session did not ask for it: "
+            "pytest --qemunet-target=lab, or once `qemunet_target = lab` in the project's pytest configuration",
+            pytrace=False,
+        )
 
 
 @pytest.hookimpl(wrapper=True)

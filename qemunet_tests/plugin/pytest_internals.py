@@ -83,3 +83,9 @@ def pid_of_worker(node: Any) -> int:
     """The process of one of xdist's workers."""
     pid: int = node.gateway._rinfo().pid
     return pid
+
+
+def fixtures_nobody_has(item: pytest.Item) -> set[str]:
+    """The fixtures that a test asks for, by whatever way, and that no plugin and no conftest defines."""
+    info = getattr(item, "_fixtureinfo", None)
+    return set(info.names_closure) - set(info.name2fixturedefs) - {"request"} if info else set()

@@ -52,7 +52,7 @@ class ClaimReport:
 
     def sees(self, value: Value) -> Value:
         """`value` was observed; it is returned unchanged. The last call wins."""
-        self.observed = str(value)
+        self.observed = in_words(value)
         return value
 
     def deviates(self, explanation: str | None = None, name: str | None = None) -> None:
@@ -165,6 +165,24 @@ def _killed_qemu(fixtures: Mapping[str, object]) -> str | None:
 
     bench = fixtures.get("bench")
     return bench.killed() if isinstance(bench, Bench) else None
+
+
+def in_words(value: object) -> str:
+    """A value as people write it: what is Python's alone, as `True` or brackets, says nothing to others."""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if value is None:
+        return "nothing"
+    if isinstance(value, dict):
+        return "; ".join(f"{key}: {in_words(each)}" for key, each in value.items()) or "nothing"
+    if isinstance(value, (list, tuple, set, frozenset)) and not hasattr(value, "_fields"):
+        return (
+            ", ".join(
+                in_words(each) for each in (sorted(value, key=str) if isinstance(value, (set, frozenset)) else value)
+            )
+            or "nothing"
+        )
+    return str(value)
 
 
 def _printable(text: str | None) -> str | None:

@@ -23,7 +23,7 @@ from qemunet_tests.report.time_left import TimeLeft, in_words
 from qemunet_tests.report.verdict_of_test import Verdict, VerdictOfTest
 
 #: From this width on there is room for a bar.
-BAR_COLUMNS = 80
+BAR_COLUMNS = 100
 _BAR_WIDTH = 16
 #: What of the live line is no claim: spinner, count, clock, time left, and spaces between them.
 _FIXED_WIDTH = 39
@@ -199,11 +199,13 @@ class LiveLine:
         self._bar.stop()
 
     def _show(self) -> None:
-        counts = " ".join(f"{self._counts[verdict]} {verdict.value}" for verdict in STYLES if self._counts[verdict])
+        # How many are done stands before it.
+        told = [verdict for verdict in STYLES if self._counts[verdict] and verdict is not Verdict.HOLDS]
+        counts = " ".join(f"{self._counts[verdict]} {verdict.value}" for verdict in told)
         running = ", ".join(self._running.values())
         description = "  ".join(part for part in (counts, running) if part) or "preparing"
         # Wider than the terminal, the line would wrap and leave its old copies behind.
-        shown = description[: self._room]
+        shown = description if len(description) <= self._room else f"{description[: self._room - 1]}…"
         self._bar.update(self._task, description=shown, completed=self._claims.done, total=self._claims.total or None)
         if not self._ticking:
             self._bar.refresh()
