@@ -74,5 +74,5 @@ def prepare_run(console: Console, settings: Settings) -> float:
     from qemunet_tests.prerequisites import prepare
 
     image_seconds = prepare_image(console, settings.image)
-    prepare(settings, notice=lambda sentence: console.print(sentence, highlight=False))
+    prepare(settings, notice=lambda sentence: console.print(sentence, soft_wrap=True, highlight=False))
     return image_seconds

@@ -1,0 +1,73 @@
+"""The ways to get it beside a clone: a Debian package and an OCI image ask for what bindep.txt and pyproject.toml say."""
+
+import re
+import shutil
+import subprocess
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from meta_tests.patience import limit
+
+CHECKOUT = Path(__file__).parents[2]
+#: What every Debian system has, or what comes as a dependency under a name of its own.
+_OF_OTHERS = {"python3-venv"}
+
+
+def debian_packages() -> set[str]:
+    """Those of bindep.txt that a run asks for on Debian."""
+    found = set()
+    for line in (CHECKOUT / "bindep.txt").read_text().splitlines():
+        name, _, profile = line.partition(" ")
+        if name and not name.startswith("#") and "platform:rpm" not in profile and not profile.startswith("[test"):
+            found |= {name} if "fedora" not in profile else set()
+    return found
+
+
+def control() -> dict[str, str]:
+    """The fields of both paragraphs of debian/control."""
+    unfolded = re.sub(r"\n[ \t]+", " ", (CHECKOUT / "debian" / "control").read_text())
+    return dict(line.split(": ", 1) for line in unfolded.splitlines() if ": " in line)
+
+
+def test_the_debian_package_depends_on_what_bindep_names() -> None:
+    depends = {name.strip().partition(" ")[0] for name in re.split(r"[,|]", control()["Depends"])}
+    assert debian_packages() - _OF_OTHERS <= depends
+
+
+def test_the_debian_package_has_the_version_and_the_python_of_the_project() -> None:
+    project = tomllib.loads((CHECKOUT / "pyproject.toml").read_text())["project"]
+    assert (CHECKOUT / "debian" / "changelog").read_text().startswith(f"qemunet ({project['version']}) ")
+    assert f"python3 ({project['requires-python'].replace('>=', '>= ')})" in control()["Build-Depends"]
+
+
+@pytest.mark.parametrize("script", ["oci/build", "debian/tests/user-mode"])
+def test_scripts_are_shell(script: str) -> None:
+    assert (CHECKOUT / script).stat().st_mode & 0o111
+    subprocess.run(["sh", "-n", str(CHECKOUT / script)], check=True)
+
+
+def test_the_image_is_built_of_what_the_script_lays_out() -> None:
+    built = (CHECKOUT / "oci" / "Containerfile").read_text()
+    laid_out = (CHECKOUT / "oci" / "build").read_text()
+    for name in re.findall(r"^COPY (\S+)", built, re.MULTILINE):
+        assert f'"$room/{name}"' in laid_out, name
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not shutil.which("dh"), reason="debhelper is not installed")
+def test_the_debian_package_is_built_and_works(tmp_path: Path) -> None:
+    """Minutes: its libraries come by pip. Unpacked beside the system it tells its version and its claims."""
+    source = tmp_path / "qemunet"
+    made_here = shutil.ignore_patterns(".*", "__pycache__", "*.egg-info", "build", "dist", "qemunet-report")
+    shutil.copytree(CHECKOUT, source, ignore=made_here)
+    words = ["dpkg-buildpackage", "-us", "-uc"]
+    subprocess.run(words, cwd=source, check=True, capture_output=True, timeout=limit(600))
+    (package,) = tmp_path.glob("*.deb")
+    subprocess.run(["dpkg-deb", "--extract", str(package), str(tmp_path / "there")], check=True)
+    program = (tmp_path / "there" / "usr/bin/qemunet").read_text().replace("/usr/lib", f"{tmp_path}/there/usr/lib")
+    (tmp_path / "program").write_text(program)
+    claims = ["/usr/bin/python3", "-I", str(tmp_path / "program"), "claims", "user/address"]
+    assert "10.0.2.15" in subprocess.run(claims, check=True, capture_output=True, text=True).stdout
+    assert (tmp_path / "there/usr/share/man/man1/qemunet.1.gz").is_file()
