@@ -1,4 +1,4 @@
-"""The ways to get it beside a clone: a Debian package and an OCI image ask for what bindep.txt and pyproject.toml say."""
+"""Ways to get it beside a clone: a Debian package and an OCI image ask for what bindep.txt and pyproject.toml say."""
 
 import re
 import shutil
