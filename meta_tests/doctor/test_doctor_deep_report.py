@@ -61,4 +61,5 @@ def test_packages_that_are_missing_come_in_one_command() -> None:
         "sudo apt-get install -y samba",
     ]
     assert in_one_command(remedies) == "sudo apt-get install -y samba nftables"
+    assert in_one_command(["apt-get install -y samba"], ["mtools"]) == "apt-get install -y samba mtools"
     assert in_one_command(["apt-get install -y samba", "use another kernel"]) is None

@@ -15,7 +15,7 @@ from qemunet_tests.doctor import boot_check, checks
 from qemunet_tests.doctor.checks import Capability, ModeVerdict
 from qemunet_tests.doctor.deep_report import ipv6_of_the_lan, kvm_trial
 from qemunet_tests.doctor.host_facts import HostFacts, describe, gather
-from qemunet_tests.doctor.missing_packages import in_one_command
+from qemunet_tests.doctor.missing_packages import in_one_command, missing_of_a_run
 from qemunet_tests.errors import HarnessError, Unavailable, UsageError
 from qemunet_tests.qemu.built_image import Image
 
@@ -112,14 +112,14 @@ def report(
         *fitted(versions(facts), columns),
         "",
         *(line for one in capabilities for line in capability_lines(one, columns, verdicts)),
-        *_all_packages(capabilities, columns),
+        *_all_packages(facts, capabilities, columns),
         "",
         *(line for mode in modes for line in fitted(mode, columns, len(f"{'':8}"))),
     ]
 
 
-def _all_packages(capabilities: Sequence[Capability], columns: int | None) -> list[str]:
-    command = in_one_command(one.finding.remedy for one in capabilities)
+def _all_packages(facts: HostFacts, capabilities: Sequence[Capability], columns: int | None) -> list[str]:
+    command = in_one_command((one.finding.remedy for one in capabilities), missing_of_a_run(facts.machine))
     return ["", *fitted(f"all packages at once: {command}", columns, 2, " \\")] if command else []
 
 
