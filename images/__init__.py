@@ -5,10 +5,7 @@ when they are first asked for, because a command's help has to come at once.
 """
 
 import importlib
-from types import ModuleType
 from typing import TYPE_CHECKING, Any
-
-from qemunet_tests.errors import Unavailable
 
 if TYPE_CHECKING:
     from qemunet_tests.images.image_archive import export, import_, sources
@@ -51,16 +48,5 @@ __all__ = [
 def __getattr__(name: str) -> Any:
     for part, names in _PARTS.items():
         if name in names:
-            return getattr(_imported(part), name)
+            return getattr(importlib.import_module(f"{__name__}.{part}"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-
-
-def _imported(part: str) -> ModuleType:
-    """Raises Unavailable where the library is missing that unpacks packages: then none of its functions is found."""
-    try:
-        return importlib.import_module(f"{__name__}.{part}")
-    except (OSError, AttributeError) as missing:
-        if "archive" not in str(missing):
-            raise
-        remedy = "sudo apt-get install -y libarchive13t64 (on Debian 12: libarchive13)"
-        raise Unavailable("libarchive is not installed, which unpacks packages for the guest's image", remedy) from None

@@ -14,6 +14,7 @@ from qemunet_tests.errors import Unavailable, UsageError
 from qemunet_tests.images import image_cache
 from qemunet_tests.images import manifest as manifests
 from qemunet_tests.images.manifest import Manifest
+from qemunet_tests.images.tools import GET_LIBARCHIVE
 from qemunet_tests.qemu.built_image import Image
 
 #: Several times an image. Whatever is larger would fill a disk before it turned out to be none.
@@ -78,8 +79,8 @@ def _library() -> Any:
     """Only what packs and unpacks needs it, and it may be missing."""
     try:
         import libarchive
-    except OSError as missing:
-        raise Unavailable("libarchive is not installed", "install what bindep.txt lists") from missing
+    except (OSError, AttributeError) as missing:
+        raise Unavailable("libarchive is not installed", GET_LIBARCHIVE) from missing
     return libarchive
 
 

@@ -16,7 +16,7 @@ from qemunet_tests.images.distribution import Distribution, distribution, host_r
 from qemunet_tests.images.manifest import Manifest
 from qemunet_tests.images.progress import Progress, Silent
 from qemunet_tests.images.recipes import Recipe, recipe, recipe_names
-from qemunet_tests.images.tools import NoRoom
+from qemunet_tests.images.tools import GET_LIBARCHIVE, NoRoom
 from qemunet_tests.qemu.built_image import Image
 from qemunet_tests.qemu.guest_profile import GuestProfile
 
@@ -122,10 +122,10 @@ def _build(wanted: Recipe, packages_of: Distribution, progress: Progress) -> Ima
 def _build_from(apt: Apt, wanted: Recipe, packages_of: Distribution, folder: Path, progress: Progress) -> Image:
     try:
         from qemunet_tests.images import builder
-    except OSError as missing:
-        raise Unavailable(
-            "a guest image cannot be built here: libarchive is not installed", "install what bindep.txt lists"
-        ) from missing
+    except (OSError, AttributeError) as missing:
+        # Where there is no such library, its functions are looked for in Python itself.
+        reason = "a guest image cannot be built here: libarchive is not installed"
+        raise Unavailable(reason, GET_LIBARCHIVE) from missing
     progress.step("asking for package versions", 0.0)
     roots = builder.resolve(apt, packages_of)
     recipe_digest = wanted.digest()

@@ -16,6 +16,9 @@ LAST_LINES = 5
 # Where administrators' programs live; an ordinary user's PATH often lacks them.
 SYSTEM_FOLDERS = "/usr/sbin:/usr/bin:/sbin:/bin"
 
+#: What brings the library that packs and unpacks.
+GET_LIBARCHIVE = "sudo apt-get install -y libarchive13t64, which Debian 12 calls libarchive13"
+
 
 class NoRoom(HarnessError):
     """A program said that the disk is full."""
