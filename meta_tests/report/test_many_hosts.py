@@ -93,6 +93,20 @@ def test_a_host_without_readable_results_is_named_and_keeps_nobody_up(tmp_path, 
     assert page.count('data-standing="0"') == 2
 
 
+def test_why_a_host_has_no_results_is_said_as_it_was_written_down(tmp_path, capsys):
+    places = healthy_hosts(tmp_path, 2)
+    for name in ("gone", "hostile"):
+        (tmp_path / name).mkdir()
+        places.append(str(tmp_path / name))
+    (tmp_path / "gone" / "trouble.txt").write_text("it could not be reached, or no longer\n")
+    os.mkfifo(tmp_path / "hostile" / "trouble.txt")
+    code, page, _, err = drawn(capsys, tmp_path / "hosts.html", *places)
+    assert code == 3
+    assert f"{places[2]}: it could not be reached, or no longer" in err
+    assert "it could not be reached, or no longer" in page
+    assert f"{places[3]}" in err
+
+
 def test_a_folder_that_is_not_there_and_a_page_without_a_place_are_wrong_usage(tmp_path, capsys):
     places = healthy_hosts(tmp_path, 2)
     assert exit_code(["report", *places]) == 2

@@ -26,6 +26,8 @@ examples:
 exit codes of several: 0 nothing is broken on any; 1 something is on one; 2 wrong usage; 3 nothing is known to
 be broken, but something is inconclusive, or a host's results cannot be read. It is that of the worst host.
 """
+#: Where the Ansible playbook says why a host has no results, and how much of that is read.
+TROUBLE, LONGEST_TROUBLE = "trouble.txt", 300
 #: Of a host's name on the page.
 LONGEST_LABEL = 60
 
@@ -104,13 +106,24 @@ def _read_all(places: Sequence[Path], out: Path) -> "tuple[list[TriedHost], list
         try:
             read.append((place, brief_results(place)))
         except UsageError as why:
-            unread.append(UnreadHost(str(place), str(why)))
+            unread.append(UnreadHost(str(place), _trouble(place) or str(why)))
     labels = _labels(read)
     tried = []
     for (place, results), label in zip(read, labels, strict=True):
         earlier = _or_none(place / BEFORE) if place.is_dir() else None
         tried.append(TriedHost(label, results, earlier, _link(place, out)))
     return tried, unread
+
+
+def _trouble(place: Path) -> str:
+    """What whoever was to bring the results says of their absence, in one line; empty where he says nothing."""
+    from qemunet_tests import trust
+
+    try:
+        with trust.opened(place / TROUBLE) as stream:
+            return stream.readline(LONGEST_TROUBLE).decode(errors="replace").strip()
+    except OSError:
+        return ""
 
 
 def _or_none(place: Path) -> "dict[str, Verdict] | None":

@@ -1,0 +1,1 @@
+"""The Ansible playbook, tried on machines made of namespaces and userlands: `tox -e ansible`."""
