@@ -175,13 +175,10 @@ def in_words(value: object) -> str:
         return "nothing"
     if isinstance(value, dict):
         return "; ".join(f"{key}: {in_words(each)}" for key, each in value.items()) or "nothing"
-    if isinstance(value, (list, tuple, set, frozenset)) and not hasattr(value, "_fields"):
-        return (
-            ", ".join(
-                in_words(each) for each in (sorted(value, key=str) if isinstance(value, (set, frozenset)) else value)
-            )
-            or "nothing"
-        )
+    if isinstance(value, (set, frozenset)):
+        value = sorted(value, key=str)
+    if isinstance(value, (list, tuple)) and not hasattr(value, "_fields"):
+        return ", ".join(map(in_words, value)) or "nothing"
     return str(value)
 
 
