@@ -178,6 +178,45 @@ def test_a_package_that_is_installed_starts_no_service(suite: str) -> None:
     assert "cron" not in done.stdout.split()[1:]
 
 
+#: On a machine whose packages start what they bring, as one that was installed by Debian's installer.
+BOOTSTRAP = """
+rm -f /usr/sbin/policy-rc.d
+# Without an init system and a runlevel nothing is started for that alone.
+[ -e /sbin/init ] || ln -s /bin/true /sbin/init
+printf '#!/bin/sh\necho N 2\n' >/sbin/runlevel && chmod +x /sbin/runlevel
+running() { cat /proc/[0-9]*/comm 2>/dev/null | grep -xE "$1" | sort -u | tr '\\n' ' '; }
+apt-get -qq update && apt-get -qq install -y --no-install-recommends cron >/dev/null 2>&1
+echo "started by hand: $(running cron)"
+kill $(cat /run/crond.pid)
+./bootstrap true
+echo "ended with: $?"
+echo "samba: $(dpkg-query -W -f '${db:Status-Status}' samba)"
+echo "started: $(running '[sn]mbd|samba.*|dnsmasq|systemd-.*')"
+echo "at the next boot: $(ls /etc/rc[2-5].d | grep -E '^S.*(mbd|samba)')"
+echo "policy: $(cat /usr/sbin/policy-rc.d 2>&1)"
+apt-get -qq install -y --reinstall cron >/dev/null 2>&1
+echo "started by hand afterwards: $(running cron)"
+"""
+
+
+@as_root
+@pytest.mark.slow
+def test_bootstrap_starts_no_service_where_no_policy_forbids_it(suite: str) -> None:
+    done = userland(suite, "--", "sh", "-c", BOOTSTRAP)
+    facts = dict(line.split(":", 1) for line in done.stdout.splitlines() if ":" in line)
+    found = {name: value.strip() for name, value in facts.items()}
+    assert found == {
+        "started by hand": "cron",
+        "ended with": "0",
+        "samba": "installed",
+        "started": "",
+        "at the next boot": "",
+        "policy": "cat: /usr/sbin/policy-rc.d: No such file or directory",
+        "started by hand afterwards": "cron",
+    }, done.stdout + done.stderr
+    assert "and started no service of theirs" in done.stderr
+
+
 @as_root
 @pytest.mark.slow
 def test_machines_keep_nothing_of_each_other_unless_asked_to(suite: str) -> None:
