@@ -5,7 +5,7 @@ ALONE = "alone"
 
 
 def assert_refused(bench, claim, kind, messages):
-    """Each of these options is refused with its message, with which the refusal ends."""
+    """Each of these options is refused with its message, or one of several, with which the refusal ends."""
     tried = {options: bench.attempt("-netdev", spelled(kind, options)) for options in messages}
     claim.sees(f"{sum(not each.started for each in tried.values())} of {len(tried)} refused")
     for options, message in messages.items():

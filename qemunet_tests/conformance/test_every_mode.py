@@ -109,6 +109,8 @@ def as_asked(said, words):
     spelled = next(word for word in words if f"id={NEAR_END}," in word)
     for value in re.findall(r"[=:](\d{4,5}|/[^,]+|ready\d+)(?=,|$)", spelled):
         said = said.replace(value, "<asked>")
+    # That no script is run is said in two ways.
+    said = re.sub(r",(down)?script=(no)?(?=,|$)", "", said)
     return re.sub(r"fd=\d+", "fd=N", said)
 
 
