@@ -66,8 +66,8 @@ def test_the_debian_package_is_built_and_works(tmp_path: Path) -> None:
     subprocess.run(words, cwd=source, check=True, capture_output=True, timeout=limit(600))
     (package,) = tmp_path.glob("*.deb")
     subprocess.run(["dpkg-deb", "--extract", str(package), str(tmp_path / "there")], check=True)
-    program = (tmp_path / "there" / "usr/bin/qemunet").read_text().replace("/usr/lib", f"{tmp_path}/there/usr/lib")
-    (tmp_path / "program").write_text(program)
-    claims = ["/usr/bin/python3", "-I", str(tmp_path / "program"), "claims", "user/address"]
+    place = tmp_path / "there" / "usr/lib/qemunet"
+    assert (place / "bin/qemunet").read_text().startswith("#!/usr/lib/qemunet/bin/python3 -I\n")
+    claims = [str(place / "bin/python3"), "-I", str(place / "bin/qemunet"), "claims", "user/address"]
     assert "10.0.2.15" in subprocess.run(claims, check=True, capture_output=True, text=True).stdout
     assert (tmp_path / "there/usr/share/man/man1/qemunet.1.gz").is_file()
