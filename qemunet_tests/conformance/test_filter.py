@@ -299,7 +299,10 @@ def test_a_rewriter_lets_pass_what_was_not_failed_over(filtered, claim):
             "filter/dump-bad-file",
             {
                 "filter-dump,id=f,netdev=x,file=/nowhere/wire.pcap":
-                "net dump: can't open /nowhere/wire.pcap: No such file or directory",
+                (
+                    "net dump: can't open /nowhere/wire.pcap: No such file or directory",
+                    "Could not open '/nowhere/wire.pcap': No such file or directory",
+                ),
                 "filter-dump,id=f,netdev=x": "Parameter 'file' is missing",
             },
         ),

@@ -132,6 +132,9 @@ def test_the_old_nic_takes_its_options(halted, claim):
     monitor = halted(*PC, "-netdev", "user,id=lan", "-net", words).monitor
     made, macs = device_properties(monitor, "virtio-net-pci"), [each.mac for each in network_ends(monitor) if each.mac]
     claim.sees(f"{' and '.join(macs)} at {made.get('addr')} with {made.get('vectors', '?').split()[0]} vectors")
+    if claim.observed == claim.expected.replace("09.0", "02.0"):
+        claim.deviates(name="addr-not-heeded")
+        return
     assert claim.observed == claim.expected, f"the NIC is {claim.observed}"
 
 
@@ -235,7 +238,10 @@ def test_a_switch_without_a_value(halted, claim):
         promise(
             "net/json-wrong",
             {
-                """-netdev '{"type":"user"'""": "JSON parse error, premature EOI",
+                """-netdev '{"type":"user"'""": (
+                    "JSON parse error, premature EOI",
+                    "JSON parse error, premature end of input",
+                ),
                 """-netdev '{"type":"user"}'""": "Parameter 'id' is missing",
             },
         ),

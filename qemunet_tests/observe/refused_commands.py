@@ -15,12 +15,14 @@ def attempts(bench: Bench, commands: Iterable[str], *machine: str) -> dict[str, 
     return {command: bench.attempt(*(machine or STILL_PC), *shlex.split(command), noted=False) for command in commands}
 
 
-def not_refused(tried: Mapping[str, LaunchAttempt], reasons: Mapping[str, str]) -> list[str]:
-    """Of commands that QEMU takes, or ends with other words than these, what it did."""
+def not_refused(tried: Mapping[str, LaunchAttempt], reasons: Mapping[str, str | tuple[str, ...]]) -> list[str]:
+    """Of commands that QEMU takes, or ends with other words than these, what it did. Several are those of versions."""
+    endings = {command: (words,) if isinstance(words, str) else words for command, words in reasons.items()}
     return [
         f"QEMU starts with {command}" if each.started else f"with {command} it says: {each.complaints}"
         for command, each in tried.items()
-        if each.status != 1 or not f": {each.complaints.refusal}".endswith(f": {reasons[command]}")
+        if each.status != 1
+        or not f": {each.complaints.refusal}".endswith(tuple(f": {ending}" for ending in endings[command]))
     ]
 
 
