@@ -23,7 +23,7 @@ with tempfile.TemporaryDirectory() as folder:
         while not os.path.exists(f"{folder}/in"):
             if qemu.poll() is not None:
                 raise SystemExit(f"QEMU ends with {qemu.returncode}")
-        for wait_seconds in (10, 3):
+        for wait_seconds in (30, 3):
             end = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
             end.connect(f"{folder}/in")
             frame = bytes(12) + b"\x88\xb5" + bytes(46)

@@ -40,7 +40,8 @@ def test_every_model_is_a_device(bench, claim):
 
 @pytest.mark.claim("nic/models-made")
 def test_every_model_can_be_made(halted, bench, claim):
-    wanted = [model for model in models(bench) if model not in NOT_ALONE]
+    # An igb goes first: its virtual functions need addresses on the bus behind its own.
+    wanted = sorted((model for model in models(bench) if model not in NOT_ALONE), key=lambda model: model != "igb")
     words = [
         word
         for number, model in enumerate(wanted)
