@@ -101,9 +101,10 @@ class PeerSocket:
         return descriptor
 
     def close(self) -> None:
+        """Let go of both sockets. A second time nothing is done: the descriptor may be another's by then."""
         self._socket.close()
-        if "_qemus_socket" in vars(self):
-            os.close(self._qemus_socket)
+        if (descriptor := vars(self).pop("_qemus_socket", None)) is not None:
+            os.close(descriptor)
 
 
 class Wire(Protocol):
