@@ -136,9 +136,11 @@ def install(machines: Sequence[FleetMachine] = MACHINES) -> None:
     """Unpack each machine and install its packages, if that was not done before."""
     for machine in machines:
         wanted = shlex.join(packages(machine.suite))
-        there = f"dpkg-query -W {wanted} >/dev/null 2>&1"
+        # A name that another package only mentions is known to dpkg as well.
+        states = f"dpkg-query -W -f '${{db:Status-Status}}\\n' {wanted} 2>&1 | sort -u"
         get = f"apt-get -qq update && apt-get -qq -y --no-install-recommends install {wanted}"
-        subprocess.run(machine.userland("sh", "-euc", f"{there} || {{ {get}; }}"), cwd=CHECKOUT, check=True)
+        command = f'[ "$({states})" = installed ] || {{ {get}; }}'
+        subprocess.run(machine.userland("sh", "-euc", command), cwd=CHECKOUT, check=True)
 
 
 def make_wheels() -> None:
