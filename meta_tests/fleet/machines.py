@@ -28,8 +28,9 @@ ROLE = CHECKOUT / "ansible" / "roles" / "qemunet"
 #: Documentation's own (RFC 5737), inside namespaces only.
 CONTROL, PREFIX, NOBODY = "192.0.2.1", 24, "192.0.2.99"
 START_SECONDS = 60.0
-#: Accounts, keys and a control socket's folder are made at each start: what a kept machine keeps are its packages.
+#: Accounts and keys are made at each start, and what an earlier test brought is removed: a kept machine keeps packages.
 SSHD = """
+rm -rf /opt/qemunet
 useradd --create-home ops 2>/dev/null || true
 install -d -m 700 /root/.ssh && printf '%s\\n' "$1" > /root/.ssh/authorized_keys
 mkdir -p /run/sshd && ssh-keygen -A >/dev/null

@@ -82,9 +82,12 @@ def test_only_a_mode_on_a_shared_network_announces_frames_of_its_own(mode: Mode)
     assert ("frames of" in said) <= mode.shares_network
 
 
-def test_nothing_outside_knows_a_netdevs_class() -> None:
-    """Product code asks a netdev what it is like, never what it is."""
-    classes = "|".join(each.__name__ for each in Netdev.__subclasses__() if each.__module__.startswith(modes.__name__))
+@pytest.mark.parametrize(
+    "netdev", [each for each in Netdev.__subclasses__() if each.__module__.startswith(modes.__name__)]
+)
+def test_nothing_outside_knows_a_netdevs_class(netdev: type[Netdev]) -> None:
+    """Product code asks a netdev what it is like, never what it is; but for the tests of the mode itself."""
+    own = f"test_{netdev.__module__.rpartition('.')[2]}"
     for file in (CHECKOUT / "qemunet_tests").rglob("*.py"):
-        if file.parent.name != "modes":
-            assert not re.search(rf"\b({classes})\b|\.bridged\b", file.read_text()), file
+        if file.parent.name != "modes" and not file.name.startswith(own):
+            assert not re.search(rf"\b{netdev.__name__}\b|\.bridged\b", file.read_text()), file
