@@ -188,3 +188,8 @@ def test_a_glob_that_matches_nothing_is_a_mistake() -> None:
 )
 def test_a_row_that_never_ended_is_known_by_its_name(row: str, claim: str | None, tmp_path: Path) -> None:
     assert claim_of_location(f"test_every_mode.py::test_the_guest_reaches_others{row}", tmp_path) == claim
+
+
+def test_where_one_claims_name_begins_like_anothers_the_longer_is_meant(tmp_path: Path) -> None:
+    row = "test_net.py::test_a_nic_announces_itself[net/announce-interface]"
+    assert claim_of_location(row, tmp_path) == "net/announce-interface"

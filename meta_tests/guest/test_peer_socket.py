@@ -4,7 +4,8 @@ import os
 import socket
 from pathlib import Path
 
-from qemunet_tests.guest.peer import OWN, PeerSocket
+from qemunet_tests.guest.peer import PeerSocket
+from qemunet_tests.qemu.launcher import OWN
 
 
 def test_closed_twice_it_closes_nobody_elses_descriptor(tmp_path: Path) -> None:

@@ -100,7 +100,9 @@ def claim_of_location(nodeid: str, root: Path) -> str | None:
     for candidate in (root / file, Path(file), TESTS / Path(file).name):
         if claims := cited_by(candidate, names[-1]):
             row = nodeid.partition("[")[2]
-            return claims[0] if len(claims) == 1 else next((claim for claim in claims if _names(row, claim)), None)
+            # A claim's name may begin like a longer one's.
+            named = claims if len(claims) == 1 else [claim for claim in claims if _names(row, claim)]
+            return max(named, key=len, default=None)
     return None
 
 
