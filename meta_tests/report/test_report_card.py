@@ -1,13 +1,18 @@
 """The report card, and its sentence about a mode."""
 
-import pytest
+import io
+import re
 
-from meta_tests.samples.pages import PRIVILEGE, broken_host
+import pytest
+from rich.console import Console
+
+from meta_tests.samples.pages import PRIVILEGE, broken_host, many_claims
 from meta_tests.samples.results import FINDINGS, LONG_PATH, SAYS, results_of, verdict_of
-from qemunet_tests.report.card import card_text
+from qemunet_tests.report.card import MOST_LISTED, card_text, print_card
 from qemunet_tests.report.mode_summary import mode_summary
 from qemunet_tests.report.verdict_of_test import Verdict, VerdictOfTest
 
+TOPICS_OF_MANY = {(each.mode, each.topic) for each in many_claims().verdicts}
 BROKEN_BY_THE_HELPER = sum(each.cause == "helper-1" for each in broken_host().verdicts)
 
 
@@ -43,7 +48,11 @@ def test_the_card_says_what_a_reader_needs() -> None:
 
 
 def test_a_cause_is_said_once_and_what_it_broke_named_beside_it() -> None:
-    text = card_text(broken_host(), {}, width=100)
+    whole = broken_host()
+    few = [
+        each for each in whole.verdicts if each.mode == "bridge" or each.claim in ("user/address", "user/no-privilege")
+    ]
+    text = card_text(whole.model_copy(update={"verdicts": few}), {}, width=100)
     lines = text.splitlines()
     assert "  broken        acl-allow                 as bridge/helper-found: no tap" in lines
     assert "  unavailable   setuid-works              as user/no-privilege" in lines
@@ -113,3 +122,27 @@ def test_a_card_about_nothing() -> None:
 )
 def test_the_conclusion_of_a_mode(findings: list[VerdictOfTest], sentence: str) -> None:
     assert mode_summary("user", results_of(*findings).verdicts) == sentence
+
+
+def test_of_many_claims_the_topics_are_told_and_each_reason_once() -> None:
+    """Two screens: what holds is a line a topic, what could not be tried a line a reason, and what broke comes last."""
+    lines = card_text(many_claims(), {}, width=100).splitlines()
+    topics = [number for number, line in enumerate(lines) if re.search(r" \d+ of \d+ hold", line)]
+    assert len(topics) == len(TOPICS_OF_MANY)
+    assert not [line for line in lines if line.startswith("  holds")]
+    assert max(topics) < min(number for number, line in enumerate(lines) if line.startswith("  broken"))
+    untried = [each for each in many_claims().verdicts if each.verdict is Verdict.UNAVAILABLE]
+    reasons = {(each.reason, each.remedy) for each in untried}
+    assert len([line for line in lines if line.startswith("unavailable")]) == len(reasons)
+
+
+def test_whoever_wants_it_sees_each_of_many_claims() -> None:
+    stream = io.StringIO()
+    print_card(Console(file=stream, width=100), many_claims(), {}, detail="full")
+    listed = [line for line in stream.getvalue().splitlines() if re.match(rf"  ({'|'.join(Verdict)}) ", line)]
+    assert len(listed) == len(many_claims().verdicts)
+
+
+def test_of_a_mode_of_many_claims_in_which_nothing_works_that_is_said() -> None:
+    dead = [verdict_of(Verdict.BROKEN, f"claim-{number}", "no DHCP") for number in range(MOST_LISTED + 1)]
+    assert "user: not usable: no DHCP" in card_text(results_of(*dead), {})

@@ -53,7 +53,7 @@ def _print(found: "ModeComparison") -> None:
     from rich.text import Text
 
     from qemunet_tests.commands.terminal import Screen
-    from qemunet_tests.report.card import labelled
+    from qemunet_tests.report.card_lines import labelled
 
     screen = Screen(highlight=False)
     for question in found.questions:

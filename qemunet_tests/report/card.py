@@ -1,7 +1,6 @@
 """The report card: what became of every claim, for people. Readable without colour and in 80 columns."""
 
 import io
-import textwrap
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Literal
@@ -9,22 +8,19 @@ from typing import Literal
 from rich.console import Console
 from rich.text import Text
 
-from qemunet_tests.report.mode_summary import mode_summary
+from qemunet_tests.report.card_lines import STYLES, VERDICT_WIDTH, labelled, plural, wrapped
+from qemunet_tests.report.mode_summary import is_of_use, mode_summary
 from qemunet_tests.report.shapes import ClaimVerdict, OwnBuildShape, Results
 from qemunet_tests.report.shared_causes import SharedCause, causes_of_breakage, first_of
+from qemunet_tests.report.topic_summary import topic_lines
 from qemunet_tests.report.verdict_of_test import Verdict
 
-STYLES = {
-    Verdict.HOLDS: "green",
-    Verdict.DEVIATES: "yellow",
-    Verdict.BROKEN: "bold red",
-    Verdict.INCONCLUSIVE: "magenta",
-    Verdict.UNAVAILABLE: "cyan",
-}
-VERDICT_WIDTH = max(len(verdict) for verdict in Verdict)
-#: How much the card says: what failed and counts; what became of every claim; what was expected of each as well.
+#: How much the card says: what failed and counts; what became of every claim, or, where they are many, of every topic;
+#: what was expected of each claim as well.
 Detail = Literal["brief", "usual", "full"]
 _BRIEF = (Verdict.BROKEN, Verdict.INCONCLUSIVE)
+#: So many claims are listed one by one: with what is said of some of them they fill two screens.
+MOST_LISTED = 100
 #: Where nobody measures lines, none is cut.
 _UNCUT = 1 << 16
 _GUESTS = {"booted": "booted", "thawed": "thawed", "peers": "played by peers"}
@@ -55,7 +51,7 @@ def print_card(
     for line in _lines(results.model_copy(update={"notes": others}), says, written, (console.width, cut), detail):
         console.print(line, soft_wrap=True, highlight=False, markup=False)
     for sentence in last:
-        for line in _wrapped(sentence, console.width):
+        for line in wrapped(sentence, console.width):
             console.print(line, soft_wrap=True, highlight=False, markup=False, style="bold red")
 
 
@@ -67,8 +63,11 @@ def _lines(
         yield from _header(results, width)
     alike = first_of(results.verdicts)
     groups = _by_mode(results.verdicts)
+    by_topic = detail == "usual" and len(results.verdicts) > MOST_LISTED
+    if by_topic:
+        yield from topic_lines(groups, width)
     for mode, group in groups.items():
-        shown = [each for each in group if detail != "brief" or each.verdict in _BRIEF]
+        shown = [each for each in group if not (by_topic or detail == "brief") or each.verdict in _BRIEF]
         if not shown:
             continue
         yield Text()
@@ -80,7 +79,9 @@ def _lines(
             else:
                 yield _verdict_line(each, slug_width, cut, detail)
                 yield from _details(each, says, width, detail)
-    yield from _ending(results, groups, written, width)
+    # Where topics tell what holds, a mode is worth a sentence of which nothing does.
+    summed_up = {mode: group for mode, group in groups.items() if not (by_topic and is_of_use(group))}
+    yield from _ending(results, summed_up, written, width)
 
 
 def _by_mode(verdicts: Sequence[ClaimVerdict]) -> dict[str, list[ClaimVerdict]]:
@@ -93,12 +94,12 @@ def _ending(
 ) -> Iterator[Text]:
     yield Text()
     for mode, group in groups.items():
-        yield from _wrapped(mode_summary(mode, group), width)
+        yield from wrapped(mode_summary(mode, group), width)
     for cause in causes_of_breakage(results.verdicts):
         if len(cause.claims) > 1:
-            yield from _wrapped(_shared(cause), width)
+            yield from wrapped(_shared(cause), width)
     for sentence in _closing(results):
-        yield from _wrapped(sentence, width)
+        yield from wrapped(sentence, width)
     for file in written:
         yield Text(f"written: {file}")
 
@@ -107,7 +108,7 @@ def _header(results: Results, width: int) -> Iterator[Text]:
     host, qemu, accel = results.host, results.qemu, results.accel
     entries = {
         "target": _TARGETS[results.target],
-        "host": f"{host.distribution}, Linux {host.kernel}, {_plural(host.cpus, 'CPU')}",
+        "host": f"{host.distribution}, Linux {host.kernel}, {plural(host.cpus, 'CPU')}",
     }
     if qemu.version or qemu.path:
         slirp = f", libslirp {qemu.slirp}" if qemu.slirp else ""
@@ -175,26 +176,6 @@ def _details(each: ClaimVerdict, says: Mapping[str, str], width: int, detail: De
             yield from labelled(f"{'':<{VERDICT_WIDTH + 4}}{label:<10}", text, width)
 
 
-def labelled(label: str, text: str, width: int) -> Iterator[Text]:
-    """A label and a text that wraps beside it. Paths stay whole, so that they can be copied."""
-    first, *more = _broken_into_lines(text, width - len(label))
-    yield Text.assemble((label, "dim"), first)
-    for line in more:
-        yield Text(f"{'':<{len(label)}}{line}")
-
-
-def _wrapped(sentence: str, width: int) -> Iterator[Text]:
-    first, *more = _broken_into_lines(sentence, width - 2)
-    yield Text(first)
-    for line in more:
-        yield Text(f"  {line}")
-
-
-def _broken_into_lines(text: str, width: int) -> list[str]:
-    wrapped = textwrap.wrap(text, max(width, 20), break_long_words=False, break_on_hyphens=False)
-    return wrapped or [""]
-
-
 def _closing(results: Results) -> Iterator[str]:
     if results.interrupted:
         yield "interrupted: claims that were not tried yet are not listed"
@@ -210,7 +191,7 @@ def _counts(results: Results) -> str:
     counted = ", ".join(f"{found.count(verdict)} {verdict.value}" for verdict in STYLES if verdict in found)
     known = sum(each.known is not None for each in results.verdicts)
     no_news = f"; {known} of them known, which is no news" if known else ""
-    return f"{_plural(len(found), 'claim')}: {counted}{no_news}"
+    return f"{plural(len(found), 'claim')}: {counted}{no_news}"
 
 
 def _spent(results: Results) -> str:
@@ -219,10 +200,6 @@ def _spent(results: Results) -> str:
     longer = ", ".join(f"{name} {seconds:.1f} s" for name, seconds in preparing.items() if seconds >= 0.05)
     seconds = f"{results.seconds:.1f} s" + (f" ({longer})" if longer else "")
     return f"{seconds}; guests: {guests}" if guests else seconds
-
-
-def _plural(count: int, noun: str) -> str:
-    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
 
 
 def _slug(each: ClaimVerdict) -> str:

@@ -4,7 +4,7 @@ import shlex
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from qemunet_tests.report.card import VERDICT_WIDTH
+from qemunet_tests.report.card_lines import VERDICT_WIDTH
 from qemunet_tests.report.shapes import ClaimVerdict, Results
 from qemunet_tests.report.verdict_of_test import Verdict
 

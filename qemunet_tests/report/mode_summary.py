@@ -24,7 +24,7 @@ _SHORTCOMINGS = {
 def mode_summary(mode: str, verdicts: Sequence[ClaimVerdict], most_named: int | None = None) -> str:
     """One sentence about one mode. Of each verdict at most `most_named` claims are named, all of them without it."""
     found = {each.verdict for each in verdicts}
-    if not found & {Verdict.HOLDS, Verdict.DEVIATES}:
+    if not is_of_use(verdicts):
         for verdict, meaning in _HOPELESS:
             if verdict in found:
                 reason = next(each.reason for each in verdicts if each.verdict is verdict)
@@ -33,8 +33,18 @@ def mode_summary(mode: str, verdicts: Sequence[ClaimVerdict], most_named: int | 
     holding = sum(each.verdict is Verdict.HOLDS for each in verdicts)
     if holding == len(verdicts):
         return f"{mode}: the one promise tried holds" if holding == 1 else f"{mode}: all {holding} promises hold"
-    parts = [part for verdict in _SHORTCOMINGS if (part := _shortcoming(verdict, verdicts, most_named))]
-    return f"{mode}: {holding} of {len(verdicts)} promises hold; {'; '.join(parts)}"
+    parts = "; ".join(shortcomings(verdicts, most_named))
+    return f"{mode}: {holding} of {len(verdicts)} promises hold; {parts}"
+
+
+def is_of_use(verdicts: Sequence[ClaimVerdict]) -> bool:
+    """Whether anything of a mode is known to work."""
+    return any(each.verdict in (Verdict.HOLDS, Verdict.DEVIATES) for each in verdicts)
+
+
+def shortcomings(verdicts: Sequence[ClaimVerdict], most_named: int | None = None) -> list[str]:
+    """For each verdict but `holds` how many claims have it, and which; at most `most_named` are named."""
+    return [part for verdict in _SHORTCOMINGS if (part := _shortcoming(verdict, verdicts, most_named))]
 
 
 def _all_broken(verdicts: Sequence[ClaimVerdict]) -> str:

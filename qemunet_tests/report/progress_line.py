@@ -17,7 +17,7 @@ from rich.progress import (
 )
 from rich.text import Text
 
-from qemunet_tests.report.card import STYLES, VERDICT_WIDTH
+from qemunet_tests.report.card_lines import STYLES, VERDICT_WIDTH
 from qemunet_tests.report.claims_done import ClaimsDone
 from qemunet_tests.report.time_left import TimeLeft, in_words
 from qemunet_tests.report.verdict_of_test import Verdict, VerdictOfTest
