@@ -66,7 +66,7 @@ def test_text_is_a_line_for_each_capability() -> None:
     capabilities = json.loads(run("--json").stdout)["capabilities"]
     told = [line.split()[1] for line in lines if line.split()[:1] in (["ok"], ["caution"], ["not"])]
     assert told == [one["id"] for one in capabilities]
-    assert lines[-3].startswith("user ")
+    assert [line.split()[0] for line in lines[-len(checks.MODES) :]][:3] == ["user", "bridge", "lab"]
 
 
 @pytest.mark.skipif(os.getuid() != 0, reason="only root can become nobody")
@@ -181,3 +181,15 @@ def test_nobody_has_a_name() -> None:
 
     assert user_name(os.getuid()) == pwd.getpwuid(os.getuid()).pw_name
     assert user_name(3_999_999_999) == "user 3999999999"
+
+
+def test_modes_that_nobody_asked_about_get_a_line_each(capsys: pytest.CaptureFixture[str]) -> None:
+    def concluded(*words: str) -> set[str]:
+        parser = argparse.ArgumentParser()
+        doctor.add_parser(parser.add_subparsers())
+        doctor.execute(parser.parse_args(["doctor", *words]))
+        lines = capsys.readouterr().out.rpartition("\n\n")[2].splitlines()
+        return {line.split()[0] for line in lines if line.split()[1].startswith(("possible", "impossible"))}
+
+    assert concluded() == set(checks.MODES)
+    assert concluded("--mode", "vde,lab") == {"vde", "lab"}

@@ -8,7 +8,8 @@ import platform
 import re
 import sys
 import textwrap
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 from qemunet_tests.doctor import boot_check, checks
@@ -69,7 +70,8 @@ def execute(args: argparse.Namespace) -> int:
     if args.json:
         print(json.dumps(document(shown, {mode: verdicts[mode] for mode in asked}), indent=1))
     else:
-        print("\n".join(report(facts, shown, {mode: verdicts[mode] for mode in asked}, _columns())))
+        others = {} if args.mode else {mode: verdicts[mode] for mode in checks.MODES if mode not in asked}
+        print("\n".join(report(facts, shown, {mode: verdicts[mode] for mode in asked}, _columns(), others)))
     return exit_status(verdicts, asked if args.mode else None)
 
 
@@ -103,10 +105,17 @@ def document(capabilities: Sequence[Capability], verdicts: dict[str, ModeVerdict
 
 
 def report(
-    facts: HostFacts, capabilities: Sequence[Capability], verdicts: dict[str, ModeVerdict], columns: int | None = None
+    facts: HostFacts,
+    capabilities: Sequence[Capability],
+    verdicts: Mapping[str, ModeVerdict],
+    columns: int | None = None,
+    others: Mapping[str, ModeVerdict] = MappingProxyType({}),
 ) -> list[str]:
-    """The lines to read, or to paste into a bug report. Where there are no `columns`, as in a pipe, they stay whole."""
-    modes = (f"{mode:<8}{_conclusion(verdict)}" for mode, verdict in verdicts.items())
+    """The lines to read, or to paste into a bug report. Where there are no `columns`, as in a pipe, they stay whole.
+
+    Of `others`, modes that nobody asked about, a line each says whether they are possible.
+    """
+    modes = (f"{mode:<8}{_conclusion(verdict)}" for mode, verdict in {**verdicts, **others}.items())
     return [
         *fitted(headline(facts), columns),
         *fitted(versions(facts), columns),
