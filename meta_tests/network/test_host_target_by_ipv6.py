@@ -47,6 +47,7 @@ def test_a_peer_is_reached_by_ipv6(machine: HostMachine) -> None:
     assert verdicts["bridge/reach-lan"]["observed"] == f"{PEER} answers by TCP and UDP"
 
 
+@pytest.mark.slow
 def test_a_way_that_is_broken_for_ipv6_alone_is_found(machine: HostMachine) -> None:
     machine.type(f"ip -6 route add blackhole {LAN}/128")
     asked = ("user/reach-lan-tcp", "user/address")
@@ -59,6 +60,7 @@ def test_a_way_that_is_broken_for_ipv6_alone_is_found(machine: HostMachine) -> N
     assert {each["verdict"] for each in machine.run("--peer", PEER, *asked).values()} == {"holds"}, machine.said
 
 
+@pytest.mark.slow
 def test_a_peer_at_which_nobody_listens_by_ipv6_was_reached(machine: HostMachine) -> None:
     verdicts = machine.run("--bridge", "br0", "--peer", f"[{LAN}]:7009", "user/reach-lan-tcp", "bridge/reach-lan")
     for each in verdicts.values():
