@@ -191,5 +191,5 @@ def test_a_row_that_never_ended_is_known_by_its_name(row: str, claim: str | None
 
 
 def test_where_one_claims_name_begins_like_anothers_the_longer_is_meant(tmp_path: Path) -> None:
-    row = "test_net.py::test_a_nic_announces_itself[net/announce-interface]"
+    row = "test_net_monitor.py::test_a_nic_announces_itself[net/announce-interface]"
     assert claim_of_location(row, tmp_path) == "net/announce-interface"
