@@ -63,6 +63,8 @@ def of_lab(records: Path) -> str:
     breaks = ([each.name, each.says, ", ".join(each.breaks), _said(each, records)[0], _held(each, records)]
               for each in planted)  # fmt: skip
     excuses = unbreakable(faults)
+    # What no test tries nothing can break.
+    excuses = {claim: "it is not tried" for claim, table in load().items() if table.untested} | excuses
     broken = {claim: ", ".join(each.name for each in planted if claim in each.breaks) for claim in load()}
     breakers = ([claim, by or f"none: {excuses.get(claim, 'no fault yet')}"] for claim, by in broken.items())
     head = ("fault", "what is wrong", "claims that break", "cause named in the report", "sentinels")

@@ -6,6 +6,7 @@ import pytest
 from pydantic import ValidationError
 
 from qemunet_tests import images
+from qemunet_tests.deadline import Deadline
 from qemunet_tests.diagnosis.lost_frame import probes
 from qemunet_tests.errors import Unavailable
 from qemunet_tests.guest.bench import Bench
@@ -103,6 +104,8 @@ def test_no_search_for_a_lost_frame_knows_it_either(other_guest: Guest, lab: Lab
     for exchange in asking:
         wire = GuestCapture(other_guest)
         exchange.provoke()
+        if exchange.beside:
+            Deadline(20, "the guest to have asked").wait_until(lambda: not probes.asks_still(other_guest))
         packets = wire.packets()
         assert any(map(exchange.asks, packets)), exchange.question
         assert any(map(exchange.answers, packets)), exchange.answer

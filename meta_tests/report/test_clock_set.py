@@ -25,7 +25,7 @@ pytest_plugins = "pytester"
 #: Who may ask what the time of day is: for what a reader is told, for ages, and for clocks that are compared.
 ASKS_THE_TIME_OF_DAY = {
     "guest/guest.py", "guest/template_builder.py", "guest/templates.py", "host/wall_clock.py", "qemu/command_line.py",
-    "report/earlier.py", "report/known_claims.py", "report/session_results.py", "throughput/session.py",
+    "report/earlier_runs.py", "report/known_claims.py", "report/session_results.py", "throughput/session.py",
     "images/store.py",
 }  # fmt: skip
 

@@ -149,7 +149,7 @@ def test_what_a_test_says_reaches_the_report(pytester: pytest.Pytester) -> None:
     assert 0, "no lease"
 """,
     )
-    assert (found["expected"], found["observed"]) == ("10.9.9.9/16", "['10.0.2.15']")
+    assert (found["expected"], found["observed"]) == ("10.9.9.9/16", "10.0.2.15")
     assert (found["reason"], found["remedy"]) == ("the MAC is used twice", "give it another")
     assert found["artifacts"] == ["/a/serial.log", "/a/repro.sh"]
     assert found["tests"] == ["test_it::test_it"]
