@@ -42,7 +42,7 @@ def test_the_debian_package_has_the_version_and_the_python_of_the_project() -> N
     assert f"python3 ({project['requires-python'].replace('>=', '>= ')})" in control()["Build-Depends"]
 
 
-@pytest.mark.parametrize("script", ["oci/build", "debian/tests/user-mode"])
+@pytest.mark.parametrize("script", ["oci/build-image", "debian/tests/user-mode"])
 def test_scripts_are_shell(script: str) -> None:
     assert (CHECKOUT / script).stat().st_mode & 0o111
     subprocess.run(["sh", "-n", str(CHECKOUT / script)], check=True)
@@ -50,7 +50,7 @@ def test_scripts_are_shell(script: str) -> None:
 
 def test_the_image_is_built_of_what_the_script_lays_out() -> None:
     built = (CHECKOUT / "oci" / "Containerfile").read_text()
-    laid_out = (CHECKOUT / "oci" / "build").read_text()
+    laid_out = (CHECKOUT / "oci" / "build-image").read_text()
     for name in re.findall(r"^COPY (\S+)", built, re.MULTILINE):
         assert f'"$room/{name}"' in laid_out, name
 
