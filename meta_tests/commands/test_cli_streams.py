@@ -12,12 +12,14 @@ import pytest
 
 from meta_tests.qemunet_command import BROKEN, CONDUCT, GOOD, clean_environment, conduct
 from meta_tests.user_accounts import CHECKOUT
+from qemunet_tests.claims import load
 
 FULL = "qemunet: standard output cannot be written: No space left on device\n"
+#: Of a claim each: a line is told with the last test of one.
 LONG = GOOD + "".join(
-    f"\n@pytest.mark.claim('user/e1000')\ndef test_{number}():\n    import pathlib, time\n"
+    f"\n@pytest.mark.claim('{claim}')\ndef test_{number}():\n    import pathlib, time\n"
     f"    time.sleep(0.2); pathlib.Path('ran-{number}').touch()\n"
-    for number in range(30)
+    for number, claim in enumerate([claim for claim in load() if claim.startswith("bridge/")][:30])
 )
 
 
