@@ -130,6 +130,7 @@ def test_a_check_changes_nothing(fleet: Fleet, control: ControlNode) -> None:
 
 def test_one_run_judges_them_all(fleet: Fleet, control: ControlNode) -> None:
     played = control.play()
+    assert played.recap["localhost"][1] == 0, played.output
     assert_alone(played, MACHINES)
     assert control.verdicts(PLAIN) == control.verdicts(NEWER) == dict.fromkeys(CLAIMS, "holds")
     assert control.verdicts(NO_LIST)["bridge/acl-missing"] == "unavailable"
