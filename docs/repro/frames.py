@@ -35,7 +35,9 @@ class Network:
         words += ["-netdev", f"dgram,id=d,local.type=unix,local.path={far},remote.type=unix,remote.path={near}"]
         words += ["-netdev", "hubport,id=b,hubid=0,netdev=d"]
         still = ["-M", "none", "-nodefaults", "-display", "none", "-monitor", "none"]
-        self.qemu = subprocess.Popen([QEMU, *still, *words, *further], stderr=subprocess.DEVNULL)
+        # What smb= needs is there, and is not removed by a QEMU that is killed.
+        own = {**os.environ, "TMPDIR": self.folder.name}
+        self.qemu = subprocess.Popen([QEMU, *still, *words, *further], stderr=subprocess.DEVNULL, env=own)
         while not os.path.exists(far):  # noqa: PTH110
             if self.qemu.poll() is not None:
                 raise SystemExit(f"QEMU ends with {self.qemu.returncode}")

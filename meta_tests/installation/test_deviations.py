@@ -51,14 +51,18 @@ QUICK = {
     "script",
     [pytest.param(script, marks=[] if script.stem in QUICK else pytest.mark.slow, id=script.stem) for script in ALL],
 )
-def test_a_script_shows_its_deviation(script: Path) -> None:
+def test_a_script_shows_its_deviation_and_leaves_nothing(script: Path, tmp_path: Path) -> None:
     claim, name = ALL[script]
     if outside := load()[claim].bounds.outside(installed()):
         pytest.skip(f"this is promised {outside.reason}")
-    ended = subprocess.run([script], capture_output=True, text=True, timeout=limit(60), check=False)
+    ended = subprocess.run(
+        [script], capture_output=True, text=True, timeout=limit(60), check=False,
+        env={**os.environ, "TMPDIR": str(tmp_path)},
+    )  # fmt: skip
     last = (ended.stdout.splitlines() or [""])[-1]
     assert ended.returncode == 0, ended.stdout + ended.stderr
     assert last.partition(":")[0] in expected(claim, name), ended.stdout + ended.stderr
+    assert list(tmp_path.iterdir()) == []
 
 
 def expected(claim: str, name: str) -> set[str]:

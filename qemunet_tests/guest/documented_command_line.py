@@ -58,7 +58,7 @@ class DocumentedGuests:
         ours, theirs = socket.socketpair()
         with theirs:
             command = [str(qemu.path), *usable]
-            process = self._launcher.start_qemu(command, cwd=folder, stdin=theirs.fileno(), stdout=theirs.fileno())
+            process = self._launcher.start_qemu(command, folder, stdin=theirs.fileno(), stdout=theirs.fileno())
         login = SerialShell(ours, self._pace, self._machine.image.guest)
         self._booted[process] = login, folder
         self._count("booted")

@@ -105,10 +105,9 @@ class GuestLauncher:
         Without another `cwd` it is in a folder of its own, where nothing is taken for firmware.
         """
         name, folder = self.launcher.new_folder("shell")
-        streams = {"cwd": folder, **streams}
         guest_words = by_hand(self.as_built, name, nics, tuple(nic.mac or self.pool.new() for nic in nics))
         capabilities = self.launcher.capabilities([nic.netdev for nic in nics])
-        return self.launcher.start([*guest_words, *words], capabilities, **streams)
+        return self.launcher.start_qemu([*guest_words, *words], folder, capabilities=capabilities, **streams)
 
 
 def _thawed(nic: Nic, number: int, mac: str) -> list[str]:

@@ -41,7 +41,7 @@ def printed(launcher: GuestLauncher, words: Sequence[str], within_seconds: float
     whole = [*_program(launcher.machine.qemu), *words]
     _, folder = launcher.launcher.new_folder("asked")
     pipe = subprocess.PIPE
-    process = launcher.launcher.start_qemu(whole, [f"TMPDIR={folder}"], cwd=folder, stdout=pipe, stderr=pipe)
+    process = launcher.launcher.start_qemu(whole, folder, stdout=pipe, stderr=pipe)
     try:
         out, err = process.communicate(timeout=launcher.pace.seconds(within_seconds))
     except subprocess.TimeoutExpired:

@@ -74,11 +74,8 @@ class Launcher:
         capabilities = self.capabilities(netdevs)
 
         def start(command: Sequence[str], **options: object) -> Process:
-            # The server of `smb=` keeps its files where this says: nothing is to be left on the machine.
             # It dates captures by mktime(3) of gmtime(3), which is right in UTC alone (net/dump.c).
-            # And it looks for its firmware in the current folder first, whoever put a file there.
-            changed = [f"TMPDIR={folder / OWN}", "TZ=UTC"]
-            return self.start_qemu(command, changed, capabilities=capabilities, **{"cwd": folder, **options})
+            return self.start_qemu(command, folder, ["TZ=UTC"], capabilities=capabilities, **options)
 
         try:
             for netdev in netdevs:
@@ -105,10 +102,18 @@ class Launcher:
         finally:
             self._own_libslirp = before
 
-    def start_qemu(self, words: Sequence[str], environment: Sequence[str] = (), **options: Any) -> Process:
-        """Start QEMU itself, with the libslirp that is tried; `options` are those of `start`."""
+    def start_qemu(
+        self, words: Sequence[str], folder: Path, environment: Sequence[str] = (), **options: Any
+    ) -> Process:
+        """Start QEMU itself in a folder that `new_folder` made, with the libslirp that is tried.
+
+        `options` are those of `start`.
+        """
         own = self._own_libslirp.environment if self._own_libslirp else []
-        return self.start(["env", *environment, *own, *words], **options)
+        # What `smb=` needs lies where TMPDIR says, and a QEMU that is killed leaves it there.
+        # It looks for its firmware in the current folder first, whoever put a file there.
+        changed = [f"TMPDIR={folder / OWN}", *environment, *own]
+        return self.start(["env", *changed, *words], **{"cwd": folder, **options})
 
     def require_own_libslirp(self, process: Process) -> None:
         """Raises HarnessError where a QEMU that runs has not the libslirp that is tried."""
