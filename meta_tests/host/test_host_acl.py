@@ -220,3 +220,23 @@ def test_the_path_is_the_one_compiled_in(tmp_path: Path) -> None:
     (tmp_path / "helper").write_bytes(b"\x7fELF\0deny\0/etc/qemu-kvm/bridge.conf\0include\0")
     assert acl.path_read_by("/helper", tmp_path) == "/etc/qemu-kvm/bridge.conf"
     assert acl.path_read_by("/missing", tmp_path) == acl.DEFAULT_PATH
+
+
+@pytest.mark.parametrize(
+    ("words", "place"),
+    [
+        (b"/usr/bin\0/qemu-bundle\0/..\0", "{}/etc/bridge.conf"),
+        # Of 11.1 with --disable-relocatable.
+        (b"/usr/bin\0/qemu-bundle\0", "/usr/etc/bridge.conf"),
+        # Of before 5.2.
+        (b"", "/usr/etc/bridge.conf"),
+    ],
+    ids=["moves", "stays", "knows no prefix"],
+)
+def test_what_was_configured_below_the_prefix_moves_with_a_helper_that_can_be_moved(
+    words: bytes, place: str, tmp_path: Path
+) -> None:
+    helper = tmp_path / "libexec/helper"
+    helper.parent.mkdir()
+    helper.write_bytes(b"\x7fELF\0deny\0/usr/etc/bridge.conf\0/proc/self/exe\0" + words)
+    assert acl.path_read_by(str(helper)) == place.format(tmp_path.resolve())

@@ -19,6 +19,8 @@ _BLANKS = b" \t\n\f\r"
 _LINE_BYTES = 4095
 _NAME_BYTES = 15
 _CLOSED = (errno.EACCES, errno.EPERM)
+#: What get_relocated_path() appends; nothing else in a helper has it, seen with 7.2 and 11.1.
+_STEP_UP = b"/..\0"
 
 
 @dataclass(frozen=True)
@@ -78,7 +80,8 @@ def path_read_by(helper: str, root: Path = MACHINE, runs_at: str | None = None) 
     """The file this helper reads, from the helper itself; Debian's where it cannot be told.
 
     Since 5.2 it takes its folders along when it is moved, as QEMU does (see qemu/relocation.py): what was configured
-    below its prefix it looks for as far from itself. `runs_at` is where it is to be put, if not where it is.
+    below its prefix it looks for as far from itself. One that was built with --disable-relocatable
+    stays with what was configured. `runs_at` is where it is to be put, if not where it is.
     """
     try:
         binary = under(root, helper).read_bytes()
@@ -93,9 +96,9 @@ def _relocated(configured: str, binary: bytes, helper: Path, root: Path) -> str:
     bundle = here / "qemu-bundle"
     if os.access(bundle, os.R_OK):
         return f"{bundle}{configured}"
-    # What relocates has its prefix and the folder of its programs in it.
+    # What relocates has the folder of its programs in it, and the step up from there. What stays has the first alone.
     prefixes = [str(folder) for folder in Path(configured).parents[:-1] if b"\0%s/bin\0" % bytes(folder) in binary]
-    if not prefixes or root != MACHINE:
+    if not prefixes or root != MACHINE or _STEP_UP not in binary:
         return configured
     return f"{here.parent}{configured.removeprefix(prefixes[0])}"
 
