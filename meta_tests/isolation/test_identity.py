@@ -1,6 +1,7 @@
 """Who QEMU is: an ordinary user without capabilities, whoever starts the run."""
 
 import os
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -99,6 +100,18 @@ def test_capabilities_are_dropped_but_for_those_asked_for() -> None:
     assert "--inh-caps=-all,+net_admin,+net_raw" in words
     assert "--ambient-caps=-all,+net_admin,+net_raw" in words
     assert words[-1] == "--"
+
+
+@as_root
+@pytest.mark.parametrize(("own", "left"), [((), "1000"), ((44, 45), "1000 44 45")])
+def test_no_group_of_the_callers_is_handed_on(own: tuple[int, ...], left: str) -> None:
+    """Whoever is in adm or docker would hand a guest that breaks out what these may."""
+
+    def groups(*words: str) -> str:
+        return subprocess.run([*words, "id", "-G"], extra_groups=[4, 998], capture_output=True, text=True).stdout.strip()
+
+    assert {"4", "998"} <= set(groups().split())
+    assert groups(*Identity(1000, 1000, own).prefix()) == left
 
 
 def test_an_id_without_a_name() -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from meta_tests.samples.results import results_of
 from qemunet_tests.__main__ import exit_code
-from qemunet_tests.report.changes import changes
+from qemunet_tests.report.changes import LIMIT_BYTES, changes
 from qemunet_tests.report.session_results import write_results
 from qemunet_tests.report.shapes import Results, schema
 from qemunet_tests.report.showing_changes import lines
@@ -196,3 +196,17 @@ def test_what_is_no_result_is_refused_in_one_line(tmp_path, capsys):
     assert exit_code(["compare", good, good, "--factor", "any"]) == 2
     assert exit_code(["compare", good]) == 2
     assert len(capsys.readouterr().err.splitlines()) == 11
+
+
+@pytest.mark.parametrize(("command", "further"), [("compare", ("good", "large")), ("report", ("large",))])
+def test_results_larger_than_any_run_writes_are_refused(tmp_path, capsys, command, further):
+    """They would be read, and they are whole as far as the limit; behind it is more than any memory holds."""
+    run(tmp_path / "good", "holds")
+    run(tmp_path / "large", "holds")
+    file = tmp_path / "large/results.json"
+    with file.open("ab") as stream:
+        stream.write(b" " * LIMIT_BYTES)
+        stream.truncate(1 << 40)
+    assert exit_code([command, *(str(tmp_path / name) for name in further)]) == 2
+    said = capsys.readouterr()
+    assert (said.out, said.err) == ("", f"qemunet: {file} has no results: it is larger than 64 MB\n")
