@@ -108,7 +108,8 @@ def test_no_group_of_the_callers_is_handed_on(own: tuple[int, ...], left: str) -
     """Whoever is in adm or docker would hand a guest that breaks out what these may."""
 
     def groups(*words: str) -> str:
-        return subprocess.run([*words, "id", "-G"], extra_groups=[4, 998], capture_output=True, text=True).stdout.strip()
+        asked = [*words, "id", "-G"]
+        return subprocess.run(asked, extra_groups=[4, 998], stdout=subprocess.PIPE, text=True, check=True).stdout.strip()
 
     assert {"4", "998"} <= set(groups().split())
     assert groups(*Identity(1000, 1000, own).prefix()) == left
