@@ -109,7 +109,9 @@ def test_no_group_of_the_callers_is_handed_on(own: tuple[int, ...], left: str) -
 
     def groups(*words: str) -> str:
         asked = [*words, "id", "-G"]
-        return subprocess.run(asked, extra_groups=[4, 998], stdout=subprocess.PIPE, text=True, check=True).stdout.strip()
+        return subprocess.run(
+            asked, extra_groups=[4, 998], stdout=subprocess.PIPE, text=True, check=True
+        ).stdout.strip()
 
     assert {"4", "998"} <= set(groups().split())
     assert groups(*Identity(1000, 1000, own).prefix()) == left
