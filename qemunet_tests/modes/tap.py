@@ -1,5 +1,9 @@
-"""Tap mode: `-netdev tap` on a tap that was made beforehand, for the user that QEMU runs as."""
+"""Tap mode: `-netdev tap` on a tap that was made beforehand, for the user that QEMU runs as, or that QEMU makes."""
 
+import fcntl
+import os
+import struct
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -13,6 +17,10 @@ if TYPE_CHECKING:
     from qemunet_tests.isolation.identity import Identity
     from qemunet_tests.isolation.station import Station
     from qemunet_tests.network import Lab
+
+#: linux/if_tun.h.
+TUNSETIFF, TUNGETSNDBUF = 0x400454CA, 0x800454D3
+IFF_TAP, IFF_NO_PI, IFF_VNET_HDR, IFF_MULTI_QUEUE = 0x2, 0x1000, 0x4000, 0x100
 
 
 @dataclass(frozen=True)
@@ -32,18 +40,94 @@ class TapNetdev(Netdev):
 netdev = TapNetdev
 
 
-def make_tap(station: "Station", identity: "Identity", bridge: str | None) -> str:
-    """A tap that this user may open, up, in a bridge or in none."""
+@dataclass(frozen=True)
+class NewTapNetdev(Netdev):
+    """A tap that QEMU makes itself, which takes CAP_NET_ADMIN: QEMU is given that."""
+
+    options: tuple[str, ...] = ("script=", "downscript=")
+
+    kind = "tap"
+
+    def spell(self, identifier: str) -> str:
+        return ",".join([f"tap,id={identifier}", *self.options])
+
+    def capabilities_needed(self, helper_serves: Callable[[], bool]) -> tuple[str, ...]:  # noqa: ARG002
+        return ("net_admin",)
+
+
+@dataclass(frozen=True)
+class HelperTapNetdev(Netdev):
+    """A tap that the bridge helper makes, called by `-netdev tap`; privileges as with `-netdev bridge`."""
+
+    helper: str
+    name: str
+
+    kind = "tap"
+
+    @property
+    def bridge(self) -> str:  # type: ignore[override]  # a name of its own for every netdev
+        return self.name
+
+    def spell(self, identifier: str) -> str:
+        return f"tap,id={identifier},helper={self.helper},br={self.name}"
+
+    def capabilities_needed(self, helper_serves: Callable[[], bool]) -> tuple[str, ...]:
+        return () if helper_serves() else ("net_admin",)
+
+
+@dataclass(frozen=True)
+class OpenTapNetdev(Netdev):
+    """Taps, or queues of one, that we have opened, and that QEMU is given as they are."""
+
+    descriptors: tuple[int, ...]  # type: ignore[misc]  # QEMU knows them by the same numbers
+    options: tuple[str, ...] = ()
+
+    kind = "tap"
+
+    def spell(self, identifier: str) -> str:
+        word = "fd" if len(self.descriptors) == 1 else "fds"
+        return ",".join([f"tap,id={identifier},{word}={':'.join(map(str, self.descriptors))}", *self.options])
+
+
+def make_tap(
+    station: "Station", identity: "Identity", bridge: str | None, *, owner: int | None = None, several: bool = False
+) -> str:
+    """A tap that this user may open, up, in a bridge or in none.
+
+    `owner` is another user id whose it is instead; with `several` it has a queue for everybody who opens it. Raises
+    OSError, EINVAL where nobody has that id here.
+    """
     from qemunet_tests.network.lab_links import set_master
 
-    name = _free_name(station, "ready")
+    name, kinds = _free_name(station, "ready"), {"ifr": {"multi_queue": 1}} if several else {}
+    whose = identity.uid if owner is None else owner
     with station.entered():
-        station.netlink.link("add", ifname=name, kind="tuntap", mode="tap", uid=identity.uid)
+        station.netlink.link("add", ifname=name, kind="tuntap", mode="tap", uid=whose, **kinds)
     if bridge is not None:
         set_master(station, name, bridge)
     _silence(station, name)
     station.bring_up(name)
     return name
+
+
+def open_tap(station: "Station", name: str, flags: int = IFF_VNET_HDR) -> int:
+    """A descriptor of a tap that exists, or that is made and lasts as long as anybody has it open.
+
+    `flags` are added to those of a tap that carries frames alone. Raises OSError.
+    """
+    with station.entered():
+        descriptor = os.open(devices.TUN, os.O_RDWR | os.O_CLOEXEC)
+    try:
+        fcntl.ioctl(descriptor, TUNSETIFF, struct.pack("16sH22x", name.encode(), IFF_TAP | IFF_NO_PI | flags))
+    except BaseException:
+        os.close(descriptor)
+        raise
+    return descriptor
+
+
+def room_of(descriptor: int) -> int:
+    """How many bytes a tap takes that nobody has fetched yet: TUNGETSNDBUF."""
+    return int(struct.unpack("i", fcntl.ioctl(descriptor, TUNGETSNDBUF, bytes(4)))[0])
 
 
 def _in_the_bridge(lab: "Lab", identity: "Identity", *options: str) -> Wiring:
@@ -74,23 +158,24 @@ def _silence(station: "Station", link: str) -> None:
         station.set_sysctl(f"net.ipv6.conf.{link}.disable_ipv6", "1")
 
 
-def _missing(_qemu: Qemu) -> Obstacle | None:
+def missing(_qemu: Qemu) -> Obstacle | None:
+    """Why there is no tap here."""
     return devices.obstacle_here(devices.TUN)
 
 
 def _without_vhost(qemu: Qemu) -> Obstacle | None:
-    return devices.obstacle_here(devices.VHOST_NET) or _missing(qemu)
+    return devices.obstacle_here(devices.VHOST_NET) or missing(qemu)
 
 
 MODE = Mode(
     "tap",
     ways={
-        "tap": Way("-netdev tap: a tap on br0 that was made beforehand", "tap", _in_the_bridge, missing=_missing),
+        "tap": Way("-netdev tap: a tap on br0 that was made beforehand", "tap", _in_the_bridge, missing=missing),
         "tap-plain": Way(
             "-netdev tap,vnet_hdr=off: every packet is cut and summed by the guest",
             "tap",
             lambda lab, identity: _in_the_bridge(lab, identity, "vnet_hdr=off"),
-            missing=_missing,
+            missing=missing,
         ),
         "tap-vhost": Way(
             "-netdev tap,vhost=on: packets are moved by the kernel",
@@ -101,5 +186,5 @@ MODE = Mode(
     },
     rank=2,
     shares_network=True,
-    pair=Way("two taps in a bridge, made beforehand", "tap", _two_in_a_bridge, missing=_missing),
+    pair=Way("two taps in a bridge, made beforehand", "tap", _two_in_a_bridge, missing=missing),
 )

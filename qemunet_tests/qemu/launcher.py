@@ -73,9 +73,11 @@ class Launcher:
         """Start QEMU with a monitor. Where that fails its folder is gone as well."""
         capabilities = self.capabilities(netdevs)
 
-        def start(command: Sequence[str], **options: object) -> Process:
+        def start(command: Sequence[str], pass_fds: Sequence[int] = (), **options: object) -> Process:
+            given = [*pass_fds, *(each for netdev in netdevs for each in netdev.descriptors)]
+            own = {"capabilities": capabilities, "pass_fds": given}
             # It dates captures by mktime(3) of gmtime(3), which is right in UTC alone (net/dump.c).
-            return self.start_qemu(command, folder, ["TZ=UTC"], capabilities=capabilities, **options)
+            return self.start_qemu(command, folder, ["TZ=UTC"], **own, **options)
 
         try:
             for netdev in netdevs:

@@ -25,6 +25,8 @@ class Netdev(abc.ABC):
 
     #: The bridge that it puts its tap into, where it does.
     bridge: ClassVar[str | None] = None
+    #: Open files of ours that QEMU has under the same numbers.
+    descriptors: ClassVar[tuple[int, ...]] = ()
 
     @abc.abstractmethod
     def spell(self, identifier: str) -> str:

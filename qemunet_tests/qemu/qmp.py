@@ -37,6 +37,12 @@ class Monitor:
         answer: str = self.execute("human-monitor-command", **{"command-line": line})  # type: ignore[arg-type]
         return answer.replace("\r\n", "\n")
 
+    def give(self, descriptor: int, name: str) -> None:
+        """Have QEMU know an open file of ours by a name: `getfd`. Raises as `execute` does."""
+        # It comes along with a byte, and one that means nothing to the monitor may stand before a command.
+        socket.send_fds(self._connection, [b" "], [descriptor])
+        self.execute("getfd", fdname=name)
+
     def events(self) -> list[dict[str, Any]]:
         """What QEMU told by itself since this was asked last, in its order."""
         # Whatever it told before it answers is there when the answer is.
