@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from qemunet_tests.host import devices
+from qemunet_tests.host.devices import Device
 from qemunet_tests.host.obstacle import Obstacle
 from qemunet_tests.modes.mode import Mode, Way, Wiring
 from qemunet_tests.qemu.netdev import Netdev
@@ -165,6 +166,25 @@ def missing(_qemu: Qemu) -> Obstacle | None:
 
 def _without_vhost(qemu: Qemu) -> Obstacle | None:
     return devices.obstacle_here(devices.VHOST_NET) or missing(qemu)
+
+
+def missing_vhost(identity: "Identity", device: Device | None = None) -> Obstacle | None:
+    """Why a QEMU of this user cannot have the kernel carry its frames. `device` is /dev/vhost-net as it is found."""
+    found = device or devices.read(devices.VHOST_NET)
+    if not found.opens:
+        return devices.obstacle_here(devices.VHOST_NET)
+    if found.bits_allow(identity.uid, frozenset((identity.gid, *identity.groups))):
+        return None
+    return Obstacle(
+        f"{found.path} is not open to {identity.name}, whom QEMU runs as",
+        f"sudo setfacl -m u:{identity.name}:rw {found.path}",
+    )
+
+
+def vhost_in_the_way(device: Device | None = None) -> Obstacle | None:
+    """Why it cannot be seen here what QEMU does without /dev/vhost-net."""
+    found = device or devices.read(devices.VHOST_NET)
+    return Obstacle(f"there is {found.path} here", "sudo modprobe -r vhost_net") if found.exists else None
 
 
 MODE = Mode(

@@ -8,6 +8,7 @@ from qemunet_tests.qemu.launcher import OWN
 
 if TYPE_CHECKING:
     from qemunet_tests.guest.peer import Peer
+    from qemunet_tests.qemu.command_line import QemuProcess
     from qemunet_tests.qemu.qmp import Monitor
 
 MOVING_SECONDS = 20.0
@@ -27,6 +28,26 @@ def migrated(here: "Peer", there: "Peer") -> None:
     Deadline(MOVING_SECONDS, "the state to be moved").wait_until(lambda: _is_over(source))
     if not there.qemu.monitor.execute("query-status")["running"]:
         there.qemu.monitor.execute("cont")
+
+
+def outcome(here: "QemuProcess", there: "QemuProcess") -> str:
+    """What becomes of the state of one QEMU at another that waits for it: `loaded`, or what that says of it as it ends.
+
+    Raises TimedOut.
+    """
+    place = f"unix:{there.folder / OWN / 'moving'}"
+    there.monitor.execute("migrate-incoming", uri=place)
+    here.monitor.execute("migrate", uri=place)
+    Deadline(MOVING_SECONDS, "the state to be moved").wait_until(lambda: there.how_it_ended() or _has_loaded(there))
+    return there.said if there.how_it_ended() else "loaded"
+
+
+def _has_loaded(there: "QemuProcess") -> bool:
+    try:
+        return bool(there.monitor.execute("query-migrate").get("status") == "completed")
+    except HarnessError:
+        # It hangs up before it has ended.
+        return False
 
 
 def _is_over(monitor: "Monitor") -> bool:
