@@ -9,7 +9,7 @@ from qemunet_tests.network import Lab, private_etc
 from qemunet_tests.qemu import qemu_facts
 
 
-@fault("bridge/acl-allow", "bridge/lease-address", cause="allows no bridge called br0",
+@fault("bridge/acl-allow", "bridge/lease-address", "tap/helper", cause="allows no bridge called br0",
        sentinels=USER_SENTINELS, core=True)  # fmt: skip
 def acl_without_the_bridge(lab: Lab) -> None:
     """The helper's access list allows another bridge only."""

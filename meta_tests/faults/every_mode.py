@@ -32,6 +32,7 @@ REFUSED = (
     "socket/exactly-one", "socket/address-syntax", "socket/udp-bad", "socket/not-multicast", "hubport/missing",
     "vde/switch-absent", "l2tpv3/ports-needed", "l2tpv3/needed", "l2tpv3/cookie-pair", "l2tpv3/own-address",
     "stream/address-needed", "dgram/local-missing", "dgram/types-differ", "tap/fd-exclusive",
+    "tap/foreign", "tap/no-privilege", "tap/no-tun", "tap/queues-refused", "tap/vhost-forced",
 )  # fmt: skip
 #: Of what is only tried, what is refused and ought not to be.
 REFUSED_WRONGLY = ("socket/ipv6", "stream/manual-syntax")

@@ -116,6 +116,13 @@ def read(root: Path = MACHINE, pid: int | None = None) -> Credentials:
     )
 
 
+def is_known(uid: int, root: Path = MACHINE) -> bool:
+    """Whether our user namespace has a user of this id: uid_map of user_namespaces(7)."""
+    lines = (read_text(root, "/proc/self/uid_map") or " ".join(ALL_IDS)).splitlines()
+    ranges = [(int(first), int(count)) for first, _, count in map(str.split, lines)]
+    return any(first <= uid < first + count for first, count in ranges)
+
+
 def _fields(status: str) -> dict[str, str]:
     pairs = (line.partition(":") for line in status.splitlines())
     return {name: value.strip() for name, _, value in pairs}

@@ -5,10 +5,12 @@ import os
 import struct
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from qemunet_tests.host import devices
+from qemunet_tests.host import credentials, devices
 from qemunet_tests.host.devices import Device
+from qemunet_tests.host.files import MACHINE
 from qemunet_tests.host.obstacle import Obstacle
 from qemunet_tests.modes.mode import Mode, Way, Wiring
 from qemunet_tests.qemu.netdev import Netdev
@@ -19,6 +21,8 @@ if TYPE_CHECKING:
     from qemunet_tests.isolation.station import Station
     from qemunet_tests.network import Lab
 
+#: The user who is there where there is anybody but QEMU's user.
+ROOT = 0
 #: linux/if_tun.h.
 TUNSETIFF, TUNGETSNDBUF = 0x400454CA, 0x800454D3
 IFF_TAP, IFF_NO_PI, IFF_VNET_HDR, IFF_MULTI_QUEUE = 0x2, 0x1000, 0x4000, 0x100
@@ -95,8 +99,7 @@ def make_tap(
 ) -> str:
     """A tap that this user may open, up, in a bridge or in none.
 
-    `owner` is another user id whose it is instead; with `several` it has a queue for everybody who opens it. Raises
-    OSError, EINVAL where nobody has that id here.
+    `owner` is another user id whose it is instead; with `several` it has a queue for everybody who opens it.
     """
     from qemunet_tests.network.lab_links import set_master
 
@@ -166,6 +169,16 @@ def missing(_qemu: Qemu) -> Obstacle | None:
 
 def _without_vhost(qemu: Qemu) -> Obstacle | None:
     return devices.obstacle_here(devices.VHOST_NET) or missing(qemu)
+
+
+def nobody_else(root: Path = MACHINE) -> Obstacle | None:
+    """Why no tap can be somebody else's here, and QEMU is never root."""
+    if credentials.is_known(ROOT, root):
+        return None
+    return Obstacle(
+        "this user namespace has one user alone, so that no tap is somebody else's",
+        "run as root, or have ids for newuidmap: sudo usermod --add-subuids 100000-165535 $USER",
+    )
 
 
 def missing_vhost(identity: "Identity", device: Device | None = None) -> Obstacle | None:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from qemunet_tests.deadline import Deadline
 from qemunet_tests.errors import HarnessError
+from qemunet_tests.host import credentials
 from qemunet_tests.host.files import MACHINE, read_text
 from qemunet_tests.host.process_table import descendants
 from qemunet_tests.isolation import enclosure
@@ -56,13 +57,7 @@ def words_as(asker: Identity) -> list[str]:
 
     So is the root of a user namespace in which there is nobody else.
     """
-    return asker.prefix() if os.geteuid() == 0 and _is_here(asker.uid) else []
-
-
-def _is_here(uid: int) -> bool:
-    """Whether this user namespace has the user, user_namespaces(7)."""
-    ranges = [[int(word) for word in line.split()] for line in Path("/proc/self/uid_map").read_text().splitlines()]
-    return any(first <= uid < first + count for first, _, count in ranges)
+    return asker.prefix() if os.geteuid() == 0 and credentials.is_known(asker.uid) else []
 
 
 def answers(path: Path, asker: Identity) -> dict[str, str]:
