@@ -1,5 +1,6 @@
 """Faults of taps: a wrapper that words them otherwise, a host that does things to them, and frames that are lost."""
 
+import re
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
 OTHERS = ("tap/fd-exclusive", "tap/sndbuf")
 OF_SCRIPTS = ("tap/script-up", "tap/downscript")
 
+#: Taps that a test has made, or that QEMU is to make.
+NAMED = re.compile(r"tap,.*,ifname=(ready\d+|made77)\b")
+
 REWORDED = (
     reworded("tap/ifname", ",ifname=named77", "", "taps are called tap0, tap1, tap2", *OTHERS),
     reworded("tap/ifname-long", "fifteen-lettersx", "another", "there is no tap fifteen-letters", *OTHERS),
@@ -34,34 +38,30 @@ REWORDED = (
 )  # fmt: skip
 
 
-def _with_taps(lab: Lab, name: str, value: str | None, only: Callable[[str], bool] = lambda _: True) -> None:
-    """Every tap has an option with this value, or with None never has it."""
+def _with_taps(lab: Lab, name: str, value: str | None, only: str = "") -> None:
+    """Every tap that has a name, and that text, has an option with this value, or with None never has it."""
 
-    def alter(words: list[str]) -> list[str]:
-        return [with_option(word, name, value) if word.startswith("tap,") and only(word) else word for word in words]
+    def change(word: str) -> str:
+        return with_option(word, name, value) if NAMED.match(word) and only in word else word
 
-    alter_qemu(lab, alter)
+    alter_qemu(lab, lambda words: [change(word) for word in words])
 
 
 def _before_each(lab: Lab, act: Callable[[str], None]) -> None:
-    """Whenever a QEMU is about to start at a tap, this is done, given what is said of that."""
+    """Whenever a QEMU is about to start at a tap that a test has named, this is done with the name."""
     start = lab.host.start
 
     def started(words: Sequence[str], **options: Any) -> Process:
         for word in words:
-            if word.startswith("tap,"):
-                act(word)
+            if named := NAMED.search(word):
+                act(named[1])
         return start(words, **options)
 
     lab.host.start = started
 
 
-def _tap_in(word: str) -> str:
-    return word.partition(",ifname=")[2].partition(",")[0]
-
-
 @fault("tap/script-up", "tap/script-fails", "tap/script-default", "tap/script-no", "tap/script-empty",
-       cause="is called with not called|is not called|QEMU starts|called with not called|without it 0 call",
+       cause="is not called|without it 0 call",
        sentinels=("tap/downscript", *OTHERS))  # fmt: skip
 def scripts_left_out(lab: Lab) -> None:
     """A wrapper in QEMU's place has no script called at the beginning."""
@@ -70,8 +70,13 @@ def scripts_left_out(lab: Lab) -> None:
 
 @fault("tap/script-no", "tap/script-empty", cause="without it 1 call, with it 1", sentinels=(*OF_SCRIPTS, *OTHERS))
 def default_scripts_called(lab: Lab) -> None:
-    """A wrapper in QEMU's place does not know that there may be no script."""
-    _with_taps(lab, "script", None, lambda word: ",script=," in word or ",script=no" in word)
+    """A wrapper in QEMU's place does not know that there may be no script, and leaves the word out."""
+
+    def change(word: str) -> str:
+        none = NAMED.match(word) and re.search(r",script=(no)?(,|$)", word) and re.search(r",downscript=(no)?$", word)
+        return with_option(word, "script", None) if none else word
+
+    alter_qemu(lab, lambda words: [change(word) for word in words])
 
 
 @fault("tap/downscript", "tap/downscript-killed", cause="quit: not called", sentinels=("tap/script-up", *OTHERS))
@@ -91,7 +96,7 @@ def capability_given(lab: Lab) -> None:
 @fault("tap/persistent-stays", cause="quit: ; killed: $", sentinels=OTHERS)
 def addresses_taken_off(lab: Lab) -> None:
     """A network manager takes the addresses off a tap that somebody opens."""
-    _before_each(lab, lambda word: lab.host.netlink.flush_addr(index=lab.host.index(_tap_in(word))))
+    _before_each(lab, lambda name: lab.host.netlink.flush_addr(index=lab.host.index(name)))
 
 
 @fault("tap/ephemeral-gone", "tap/downscript-killed", "tap/down-without-script",
@@ -99,8 +104,7 @@ def addresses_taken_off(lab: Lab) -> None:
 def taps_kept(lab: Lab) -> None:
     """A network manager has made a tap that QEMU is to make, for good, and brought it up."""
 
-    def keep(word: str) -> None:
-        name = _tap_in(word)
+    def keep(name: str) -> None:
         if name.startswith("made") and lab.host.index(name) is None:
             with lab.host.entered():
                 lab.host.netlink.link("add", ifname=name, kind="tuntap", mode="tap", uid=unprivileged().uid)
@@ -113,7 +117,7 @@ def taps_kept(lab: Lab) -> None:
 def taps_put_elsewhere(lab: Lab) -> None:
     """A network manager puts taps into a bridge of its own."""
     add_bridge(lab.host, "elsewhere")
-    _before_each(lab, lambda word: set_master(lab.host, _tap_in(word), "elsewhere"))
+    _before_each(lab, lambda name: set_master(lab.host, name, "elsewhere"))
 
 
 @fault("tap/fd", "tap/persistent", "tap/down-without-script", "tap/hotplug", "tap/jumbo",
@@ -143,4 +147,4 @@ def backends_not_added(lab: Lab) -> None:
 @fault("tap/vnet-hdr", "tap/migrate-tap-to-tap", cause="there are no header|user: loaded", sentinels=OTHERS)
 def headers_left_out(lab: Lab) -> None:
     """A wrapper in QEMU's place turns the headers of all taps off."""
-    _with_taps(lab, "vnet_hdr", "off", lambda word: ",ifname=ready" in word)
+    _with_taps(lab, "vnet_hdr", "off")

@@ -11,7 +11,7 @@ from qemunet_tests.observe.bridge import bridge_of
 from qemunet_tests.observe.carried_frames import STRANGER, exchanged
 from qemunet_tests.observe.network_ends import network_ends
 from qemunet_tests.qemu.command_line import NetdevRefused
-from qemunet_tests.qemu.netdev import SpelledNetdev, netdev_words
+from qemunet_tests.qemu.netdev import SpelledNetdev
 
 #: As QEMU 7.2 and as QEMU 11.1 says it.
 OPENED = (

@@ -11,7 +11,7 @@ from qemunet_tests.modes.tap import IFF_MULTI_QUEUE, IFF_VNET_HDR, OpenTapNetdev
 from qemunet_tests.observe.migration import outcome
 from qemunet_tests.observe.network_ends import network_ends, offered_features
 from qemunet_tests.observe.refused_commands import attempts, not_refused
-from qemunet_tests.observe.tap_end import settings_of
+from qemunet_tests.observe.tap_settings import settings_of
 from qemunet_tests.observe.vhost import threads_of
 
 SEVERAL = "mq=on,vectors=6"
@@ -84,7 +84,7 @@ def test_a_nic_moves_from_tap_to_tap(pc_with, make_tap, claim):
         seen[netdev.kind] = outcome(here, there)
     refused = "saved image requires vnet_hdr=on" in seen["user"]
     claim.sees(f"tap: {seen['tap']}; user: {'refused' if refused else seen['user']}")
-    assert claim.observed == claim.expected, f"what a QEMU kept of a NIC at a tap is, at another's backend, {claim.observed}"
+    assert claim.observed == claim.expected, f"of the state of a NIC at a tap: {claim.observed}"
 
 
 @pytest.mark.claim("tap/vhost-absent")
@@ -93,9 +93,10 @@ def test_without_its_device_vhost_is_refused(bench, make_tap, claim):
     words = f"tap,id={ALONE},ifname={make_tap()},script=,downscript=,vhost=on"
     tried = bench.attempt("-netdev", words, noted=False)
     died = tried.status == -signal.SIGABRT and "Assertion `nc' failed" in tried.message
-    claim.sees("dies" if died else "QEMU starts" if tried.started else "refused" if tried.status == 1 else tried.message)
+    other = "QEMU starts" if tried.started else "refused" if tried.status == 1 else f"status {tried.status}"
+    claim.sees("dies" if died else other)
     said = (*tried.complaints.warnings, tried.complaints.refusal)
-    assert any(each.endswith(NO_DEVICE) for each in said), f"without /dev/vhost-net {claim.observed}: {tried.complaints}"
+    assert any(each.endswith(NO_DEVICE) for each in said), f"without /dev/vhost-net {other}: {tried.complaints}"
     if died:
         claim.deviates(name="aborts")
     else:

@@ -18,8 +18,9 @@ ENDING_SECONDS = 60.0
 
 
 def named(calls, tap):
-    """With what a script was called."""
-    return " and ".join("the tap's name" if call == tap else repr(call) for call in calls) or "not called"
+    """With what a script was called, in words."""
+    with_what = " and ".join("the tap's name" if call == tap else repr(call) for call in calls)
+    return f"called with {with_what}" if calls else "not called"
 
 
 def tapped(tap, *options):
@@ -31,7 +32,8 @@ def tapped(tap, *options):
 def test_the_script_is_called_before_the_guest_runs(halted, make_tap, network_script, claim):
     tap, up = make_tap(), network_script("up")
     qemu = halted(*tapped(tap, f"script={up.place}", "downscript="))
-    claim.sees(f"called with {named(up.calls, tap)}, and the machine is in {qemu.monitor.execute('query-status')['status']}")
+    status = qemu.monitor.execute("query-status")["status"]
+    claim.sees(f"{named(up.calls, tap)}, and the machine is in {status}")
     assert claim.observed == claim.expected, f"the script is {claim.observed}"
 
 
@@ -41,7 +43,7 @@ def test_a_script_that_fails_is_fatal(bench, make_tap, network_script, claim):
     tried = bench.attempt("-netdev", f"tap,id=alone,ifname={tap},script={up.place},downscript=")
     said = re.search(r"failed with status \d+$", tried.complaints.refusal)
     claim.sees("QEMU starts" if tried.started else said.group() if said else str(tried.complaints))
-    assert up.calls == [tap], f"the script is called with {named(up.calls, tap)}"
+    assert up.calls == [tap], f"the script is {named(up.calls, tap)}"
     assert tried.status == 1, f"where its script fails {claim.observed}"
     if claim.observed == "failed with status 256":
         claim.deviates(name="raw")
@@ -53,7 +55,7 @@ def test_a_script_that_fails_is_fatal(bench, make_tap, network_script, claim):
 def test_there_is_a_script_by_default(halted, make_tap, default_script, claim):
     tap = make_tap()
     halted(*tapped(tap, "downscript="))
-    claim.sees(f"called with {named(default_script.calls, tap)}")
+    claim.sees(named(default_script.calls, tap))
     assert claim.observed == claim.expected, f"/etc/qemu-ifup is {claim.observed}"
 
 

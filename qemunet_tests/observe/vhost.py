@@ -1,4 +1,4 @@
-"""The threads with which the kernel's vhost carries a process's frames: vhost_worker_create in drivers/vhost/vhost.c."""
+"""The threads with which the kernel carries a process's frames: vhost_worker_create in drivers/vhost/vhost.c."""
 
 import contextlib
 from pathlib import Path

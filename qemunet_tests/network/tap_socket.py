@@ -1,41 +1,18 @@
-"""The host's side of a tap: what the kernel says of it, and a packet socket on its interface, by packet(7)."""
+"""The host's side of a tap: a packet socket on its interface, by packet(7)."""
 
 import contextlib
 import socket
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from qemunet_tests.deadline import Deadline
-from qemunet_tests.errors import HarnessError
 
 if TYPE_CHECKING:
     from qemunet_tests.isolation.station import Station
 
 ETH_P_ALL = 3
-#: linux/if_link.h: what the kernel says of a tap.
-VNET_HDR, QUEUES = "IFLA_TUN_VNET_HDR", ("IFLA_TUN_NUM_QUEUES", "IFLA_TUN_NUM_DISABLED_QUEUES")
 PATIENCE_SECONDS = 3.0
 LARGEST_FRAME_BYTES = 1 << 16
-
-
-@dataclass(frozen=True)
-class TapSettings:
-    """Whether frames have a virtio header in front, and how many queues somebody has open, in use or not yet."""
-
-    vnet_hdr: bool
-    queues: int
-
-
-def settings_of(station: "Station", name: str) -> TapSettings:
-    """What the kernel says of a tap. Raises HarnessError where there is none."""
-    index = station.index(name)
-    found = station.netlink.get_links(index)[0].get_nested("IFLA_LINKINFO", "IFLA_INFO_DATA") if index else None
-    if found is None:
-        raise HarnessError(f"the kernel says nothing of a tap {name}")
-    # Of one that cannot have several they are not counted.
-    queues = [found.get_attr(each) for each in QUEUES]
-    return TapSettings(bool(found.get_attr(VNET_HDR)), sum(int(each) for each in queues if each is not None) or 1)
 
 
 class TapSocket:
