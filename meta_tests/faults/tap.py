@@ -12,6 +12,7 @@ from qemunet_tests.guest.peer_frames import ETHERTYPE
 from qemunet_tests.isolation.identity import unprivileged
 from qemunet_tests.isolation.processes import Process
 from qemunet_tests.network import Lab
+from qemunet_tests.network.host_target import addresses
 from qemunet_tests.network.lab_links import add_bridge, set_master
 from qemunet_tests.observe.carried_frames import STRANGER
 
@@ -53,7 +54,8 @@ def _before_each(lab: Lab, act: Callable[[str], None]) -> None:
 
     def started(words: Sequence[str], **options: Any) -> Process:
         for word in words:
-            if named := NAMED.search(word):
+            named = NAMED.match(word)
+            if named and (named[1].startswith("made") or lab.host.index(named[1]) is not None):
                 act(named[1])
         return start(words, **options)
 
@@ -96,7 +98,13 @@ def capability_given(lab: Lab) -> None:
 @fault("tap/persistent-stays", cause="quit: ; killed: $", sentinels=OTHERS)
 def addresses_taken_off(lab: Lab) -> None:
     """A network manager takes the addresses off a tap that somebody opens."""
-    _before_each(lab, lambda name: lab.host.netlink.flush_addr(index=lab.host.index(name)))
+
+    def take(name: str) -> None:
+        index = lab.host.index(name)
+        for address in addresses(lab.host, name):
+            lab.host.netlink.addr("del", index=index, address=str(address.ip), prefixlen=address.network.prefixlen)
+
+    _before_each(lab, take)
 
 
 @fault("tap/ephemeral-gone", "tap/downscript-killed", "tap/down-without-script",
