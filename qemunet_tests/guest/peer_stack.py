@@ -62,12 +62,20 @@ class PeerStack:
     """A peer with an address of either family.
 
     `errors` are the ICMP errors that came, `frames` all that came. `neighbours` are MAC addresses by IP address: the
-    others are asked for. To a port where nobody listens a reset is sent, as by a kernel, unless `silent`.
+    others are asked for. Packets up to `mtu_bytes` are sent whole. To a port where nobody listens a reset is sent, as by a kernel, unless `silent`.
     """
 
-    def __init__(self, peer: Peer, address: str = ADDRESS, gateway: str = GATEWAY) -> None:
+    def __init__(
+        self,
+        peer: Peer,
+        address: str = ADDRESS,
+        gateway: str = GATEWAY,
+        ipv6_address: str = IPV6_ADDRESS,
+        ipv6_gateway: str = IPV6_GATEWAY,
+    ) -> None:
         self.peer, self.address, self.gateway = peer, address, gateway
-        self.silent = False
+        self.ipv6_address, self.ipv6_gateway = ipv6_address, ipv6_gateway
+        self.silent, self.mtu_bytes = False, MTU_BYTES
         self.errors: list[IcmpError] = []
         self.frames: list[Packet] = []
         self.neighbours: dict[str, str] = {}
@@ -80,7 +88,7 @@ class PeerStack:
 
     def own_address(self, to: str) -> str:
         """Its address of the same family."""
-        return IPV6_ADDRESS if ":" in to else self.address
+        return self.ipv6_address if ":" in to else self.address
 
     def packet(self, to: str, ttl: int = 64) -> Packet:
         """The header of a packet, to put something behind."""
@@ -198,7 +206,7 @@ class PeerStack:
     def transmit(self, packet: Packet) -> None:
         """Send an IP packet, in fragments where it needs any."""
         mac = self._mac_of(packet.dst)
-        for part in _parts(packet):
+        for part in _parts(packet, self.mtu_bytes):
             self.peer.send(Ether(src=self.peer.mac, dst=mac) / part)
 
     def _mac_of(self, address: str) -> str:
@@ -215,7 +223,7 @@ class PeerStack:
 
     def _next_hop(self, address: str) -> str:
         if ":" in address:
-            return address if address.startswith("fe80:") else IPV6_GATEWAY
+            return address if address.startswith("fe80:") else self.ipv6_gateway
         network = self.address.rpartition(".")[0]
         if address in ("255.255.255.255", f"{network}.255"):
             return BROADCAST
@@ -235,7 +243,7 @@ class PeerStack:
             connection.tick()
 
     def _take(self, frame: Packet) -> None:
-        own = (self.address, IPV6_ADDRESS)
+        own = (self.address, self.ipv6_address)
         if owner := answered_by(frame):
             self.neighbours[owner.address] = owner.mac
             self._answers[owner.address] += 1
@@ -302,9 +310,9 @@ class PeerStack:
             port.errors.append(error)
 
 
-def _parts(packet: Packet) -> list[Packet]:
-    """A packet, or its fragments where it is larger than what an Ethernet carries."""
-    if len(bytes(packet)) <= MTU_BYTES:
+def _parts(packet: Packet, mtu_bytes: int) -> list[Packet]:
+    """A packet, or its fragments, of the size for an Ethernet, where it is larger than what the wire carries."""
+    if len(bytes(packet)) <= mtu_bytes:
         return [packet]
     if IP in packet:
         return list(fragment(packet, FRAGMENT_BYTES))

@@ -19,6 +19,8 @@ from qemunet_tests.qemu.qemu_facts import Qemu
 
 if TYPE_CHECKING:
     from qemunet_tests.isolation.identity import Identity
+    from qemunet_tests.isolation.processes import Process
+    from qemunet_tests.isolation.station import Station
     from qemunet_tests.network import Lab
 
 GUEST, GATEWAY = "10.0.3.15", "10.0.3.2"
@@ -38,48 +40,90 @@ class PasstNetdev(Netdev):
         return f"stream,id={identifier},server=off,addr.type=unix,addr.path={self.path}"
 
 
+@dataclass(frozen=True)
+class Passt:
+    """One that waits for a QEMU at its socket."""
+
+    process: "Process"
+    socket: Path
+    _said: Path
+
+    @property
+    def netdev(self) -> PasstNetdev:
+        return PasstNetdev(str(self.socket))
+
+    @property
+    def said(self) -> str:
+        """What it has written on standard error so far."""
+        return self._said.read_text(errors="replace").strip()
+
+
+class PasstEnded(HarnessError):
+    """passt ended instead of waiting for a QEMU: with which status, and what it said."""
+
+    def __init__(self, status: int, said: str) -> None:
+        super().__init__(f"passt ended: {said}")
+        self.status, self.said = status, said
+
+
 def _not_installed() -> Obstacle | None:
     if passt.chosen() or passt.installed_path():
         return None
     return Obstacle("passt is not installed", install_command("passt", system.read(), credentials.read().sudo))
 
 
+def missing_beside(qemu: Qemu) -> Obstacle | None:
+    """What a QEMU lacks that is to start passt itself."""
+    if "passt" not in qemu.netdevs:
+        return Obstacle(f"{qemu.path} has no -netdev passt", "upgrade QEMU to 10.1 or later")
+    return _not_installed()
+
+
 def _missing(qemu: Qemu) -> Obstacle | None:
     return _not_installed() or stream.missing(qemu)
 
 
-def _started(lab: "Lab", identity: "Identity") -> Wiring:
-    """passt at the lab's host. Raises HarnessError where it does not start."""
+def start(station: "Station", identity: "Identity", *options: str, within_seconds: float = START_SECONDS) -> "Passt":
+    """A passt of this user's at a station. Raises PasstEnded where it ends, TimedOut where it offers no socket."""
     from qemunet_tests.isolation.namespaces import scratch
     from qemunet_tests.isolation.processes import stop
-    from qemunet_tests.network import lab_addresses
 
     taken = {path.name for path in scratch().iterdir()}
     folder = scratch() / next(f"passt-{number}" for number in range(1000) if f"passt-{number}" not in taken)
     # What passt writes to standard error is read by us: that file lies where nobody else can put another.
     (folder / "own").mkdir(parents=True)
     identity.owns(folder / "own")
-    path, said = folder / "own" / "socket", folder / "stderr"
-    words = [
-        *identity.prefix(), _program(), "--foreground", "--socket", str(path), "--address", GUEST, "--netmask", "24",
-        "--gateway", GATEWAY, "--mtu", "1500", "--ipv4-only", "--interface", lab_addresses.BRIDGE,
-    ]  # fmt: skip
+    socket, ready, said = folder / "own" / "socket", folder / "own" / "pid", folder / "stderr"
+    words = [*identity.prefix(), _program(), "--foreground", "--socket", str(socket), "--pid", str(ready), *options]
     with said.open("wb") as stderr:
-        process = lab.host.start(words, stderr=stderr)
+        process = station.start(words, stderr=stderr)
     passt.note_start()
+    started = Passt(process, socket, said)
 
     def listens() -> bool:
         if process.poll() is not None:
-            raise HarnessError(f"passt ended: {said.read_text(errors='replace').strip()}")
-        return path.exists()
+            raise PasstEnded(process.returncode, started.said)
+        # Its socket is there before it has shut itself into namespaces, which may fail; that file is written behind.
+        return ready.exists() and ready.stat().st_size > 0
 
     try:
-        Deadline(START_SECONDS, "passt to offer its socket").wait_until(listens)
+        Deadline(within_seconds, "passt to offer its socket").wait_until(listens)
         _require_chosen(process.pid)
     except HarnessError:
         stop(process)
         raise
-    return Wiring(PasstNetdev(str(path)), (process,))
+    return started
+
+
+def _started(lab: "Lab", identity: "Identity") -> Wiring:
+    """passt at the lab's host. Raises HarnessError where it does not start."""
+    from qemunet_tests.network import lab_addresses
+
+    started = start(
+        lab.host, identity, "--address", GUEST, "--netmask", "24", "--gateway", GATEWAY, "--mtu", "1500", "--ipv4-only",
+        "--interface", lab_addresses.BRIDGE,
+    )  # fmt: skip
+    return Wiring(started.netdev, (started.process,))
 
 
 def _program() -> str:

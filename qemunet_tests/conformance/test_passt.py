@@ -1,0 +1,188 @@
+"""What passt promises a guest: asked by peers of one that was started by hand and that QEMU calls. No guest boots."""
+
+import pytest
+
+from qemunet_tests.isolation.processes import stop
+from qemunet_tests.modes.passt import PasstEnded
+from qemunet_tests.network import lab_addresses
+from qemunet_tests.observe import dhcpv6
+from qemunet_tests.observe.dhcp_client import ask_dhcp, client_macs, search_list
+from qemunet_tests.observe.host_process import isolation_of, listening_at
+from qemunet_tests.observe.neighbour_discovery import link_local
+from qemunet_tests.observe.network_services import answering
+from qemunet_tests.observe.peer_dns import ask_by_peer, ask_by_station, meant, question
+from qemunet_tests.observe.router_advertisement import solicited
+
+#: All that a network has for a guest whose host may not ping.
+ALL = ("ARP", "DHCP", "DHCPv6", "NDP", "RA", "TCP", "UDP")
+#: Where nobody of the LAN is.
+NOBODYS = "192.168.1.77"
+RESOLVERS = (lab_addresses.ROUTER, lab_addresses.NEIGHBOUR, lab_addresses.ROUTER_IPV6)
+RESOLV_CONF = "".join(f"nameserver {each}\n" for each in RESOLVERS) + "search home lab.example.org\n"
+#: A DNS search list as DHCPv6 has it, and the same found again in what DHCP and routers say.
+SEARCHED = ["home", "lab.example.org"]
+MTU, SEARCH_LIST = 26, 119
+
+
+def offered(peer, **how):
+    """The offer to a DISCOVER."""
+    offer = ask_dhcp(peer, "discover", **how)
+    assert offer, "passt does not answer a DISCOVER"
+    return offer
+
+
+@pytest.mark.claim("passt/stream")
+def test_a_passt_is_called_at_its_socket(attach_passt, stack_of, target, ipv6_lab, claim):
+    claim.sees(", ".join(sorted(answering(stack_of(attach_passt()), target.neighbour_echo, ALL))))
+    assert claim.observed == claim.expected, f"behind the socket of passt there answer {claim.observed or 'none'}"
+
+
+@pytest.mark.claim("passt/host-address")
+def test_the_guest_gets_the_hosts_address(attach_passt, claim):
+    offer = offered(attach_passt())
+    claim.sees(f"{offer.address}, 1: {offer.option(1)}, 3: {offer.option(3)}")
+    assert claim.observed == claim.expected, f"a guest is offered {claim.observed}"
+
+
+@pytest.mark.claim("passt/one-address")
+def test_every_guest_gets_the_same_address(attach_passt, claim):
+    peer = attach_passt()
+    claim.sees(" ".join(offered(peer, mac=mac).address for mac in client_macs(2)))
+    assert claim.observed == claim.expected, f"two clients are offered {claim.observed}"
+
+
+@pytest.mark.claim("passt/dhcp-dns-search")
+def test_dhcp_tells_resolvers_and_search_list(attach_passt, resolv_conf, claim):
+    resolv_conf(RESOLV_CONF)
+    offer = offered(attach_passt())
+    domains = search_list(bytes.fromhex(offer.option(SEARCH_LIST)))
+    claim.sees(f"resolvers {offer.option(6)}, search {' '.join(domains)}")
+    assert claim.observed == claim.expected, f"a guest is told {claim.observed}"
+
+
+@pytest.mark.claim("passt/mtu-65520")
+def test_packets_may_be_of_65520_bytes(attach_passt, ipv6_lab, claim):
+    peer = attach_passt()
+    # RFC 4861, 4.6.4: type, length and two bytes of nothing in front.
+    told = [int(option[-8:], 16) for option in solicited(peer).options if option.startswith("option 5: 010000")]
+    claim.sees(f"{int(offered(peer).option(MTU) or '0', 16)} by DHCP, {' '.join(map(str, told)) or 'none'} by a router")
+    assert claim.observed == claim.expected, f"a guest is told an MTU of {claim.observed}"
+
+
+@pytest.mark.claim("passt/slaac")
+def test_a_router_announces_the_hosts_prefix(attach_passt, resolv_conf, ipv6_lab, claim):
+    resolv_conf(RESOLV_CONF)
+    told = solicited(attach_passt())
+    prefixes = [each.partition(" valid")[0] for each in told.options if each.startswith("prefix ")]
+    resolvers = [each.partition(" for")[0] for each in told.options if each.startswith("resolver ")]
+    router = "router" if told.source.startswith("fe80:") and told.lifetime_seconds else "no router"
+    claim.sees("; ".join([router, *prefixes, *resolvers]))
+    assert claim.observed == claim.expected, f"a router announces {claim.observed}"
+
+
+@pytest.mark.claim("passt/dhcpv6")
+def test_dhcpv6_leases_the_hosts_address(attach_passt, resolv_conf, ipv6_lab, claim):
+    resolv_conf(RESOLV_CONF)
+    peer = attach_passt()
+    answers = dhcpv6.leased(peer, link_local(peer.mac))
+    kinds = [answer.type for answer in answers]
+    assert kinds == [dhcpv6.ADVERTISE, dhcpv6.REPLY], f"SOLICIT and REQUEST are answered by messages {kinds}"
+    said = [_told_by_dhcpv6(answer) for answer in answers]
+    claim.sees("; ".join(dict.fromkeys(said)))
+    if claim.observed != claim.expected:
+        assert said[0] == claim.expected, f"a guest is told {said[0]}"
+        # What ends a name is overwritten with the length of its first part.
+        assert said[1] == claim.expected.replace("home lab", "home.\\x03lab"), f"a guest is told at last {said[1]}"
+        claim.deviates(name="list-spoilt")
+
+
+def _told_by_dhcpv6(answer):
+    """The address that is leased, the resolver, and the search list."""
+    resolver = answer.option(dhcpv6.RESOLVERS) or b""
+    domains = " ".join(search_list(answer.option(dhcpv6.SEARCH_LIST) or b""))
+    spelled = domains.encode("unicode_escape").decode()
+    return f"{dhcpv6.address_in(answer)}, resolver {resolver.hex(':', 2)}, search {spelled}"
+
+
+@pytest.mark.claim("passt/dns-forward")
+def test_an_address_answers_for_the_hosts_resolver(attach_passt, stack_of, resolv_conf, target, claim):
+    resolv_conf(f"nameserver {lab_addresses.ROUTER}\n")
+    right = ask_by_station(target.host, lab_addresses.ROUTER, question("www.example"))
+    stack = stack_of(attach_passt("--dns-forward", NOBODYS))
+    told = ask_by_peer(stack, NOBODYS, question("www.example"))
+    claim.sees(f"{NOBODYS}: {meant(told)}")
+    assert claim.observed == claim.expected, f"asked for www.example, {claim.observed}"
+    assert told == right, "the resolver itself answers otherwise"
+
+
+@pytest.mark.claim("passt/udp-both-ways")
+def test_datagrams_pass_both_ways(attach_passt, stack_of, target, ipv6_lab, claim):
+    stack = stack_of(attach_passt())
+    stack.mtu_bytes = 65520
+    passed = {}
+    for place in (lab_addresses.NEIGHBOUR, lab_addresses.NEIGHBOUR_IPV6):
+        sent = {size: bytes(range(250)) * (size // 250) for size in (250, 1250, 9000, 60000)}
+        answers = {size: stack.ask_datagram(place, lab_addresses.ECHO_PORT, data) for size, data in sent.items()}
+        passed[place] = [str(size) for size, data in sent.items() if getattr(answers[size], "data", None) == data]
+    claim.sees("; ".join(f"{place}: {', '.join(sizes) or 'no'} bytes" for place, sizes in passed.items()))
+    assert claim.observed == claim.expected, f"datagrams come back of {claim.observed}"
+
+
+@pytest.mark.claim("passt/gateway-is-host-loopback")
+def test_the_gateway_is_the_hosts_loopback(attach_passt, stack_of, target, ipv6_lab, claim):
+    stack, port = stack_of(attach_passt()), target.loopback_echo.port
+    reached = []
+    for place in (lab_addresses.ROUTER, lab_addresses.ROUTER_IPV6):
+        connection = stack.connect(place, port)
+        connection.send(b"loopback")
+        came = connection.opened and connection.read(8) == b"loopback"
+        datagram = stack.ask_datagram(place, port, b"loopback")
+        reached += [f"{place} by TCP"] * came + [f"{place} by UDP"] * (getattr(datagram, "data", b"") == b"loopback")
+    claim.sees(", ".join(reached) or "nothing")
+    assert claim.observed == claim.expected, f"a service of the host's loopback is reached at {claim.observed}"
+
+
+@pytest.mark.claim("passt/map-guest-addr")
+def test_an_address_is_the_hosts_own(attach_passt, stack_of, target, claim):
+    stack = stack_of(attach_passt("--map-guest-addr", NOBODYS))
+    connection = stack.connect(NOBODYS, lab_addresses.ECHO_PORT)
+    connection.send(b"own")
+    came = connection.opened and connection.read(3) == b"own"
+    caller = [each.address for each in target.lab.echo.callers if each.station == target.host.name][-1:] if came else []
+    claim.sees(f"{NOBODYS}: {'the host answers' if came else 'nobody answers'} {''.join(caller)}".strip())
+    assert claim.observed == claim.expected, f"at the mapped address: {claim.observed}"
+
+
+@pytest.mark.claim("passt/no-forward-by-default")
+def test_nothing_is_forwarded_unless_asked_for(start_passt, target, claim):
+    before, found = listening_at(target.host), {}
+    for options in ((), ("--tcp-ports", "2299")):
+        passt = start_passt(*options)
+        found[" ".join(options) or "no option"] = listening_at(target.host, before)
+        stop(passt.process)
+    claim.sees("; ".join(f"{options}: {', '.join(places) or 'nothing'}" for options, places in found.items()))
+    assert claim.observed == claim.expected, f"passt listens at, {claim.observed}"
+
+
+@pytest.mark.claim("passt/port-taken")
+def test_a_port_that_is_taken_is_refused(start_passt, target, claim):
+    port = target.loopback_echo.port
+    try:
+        start_passt("--tcp-ports", f"{port}:22")
+    except PasstEnded as ended:
+        claim.sees(f"status {ended.status}: {ended.said.splitlines()[-1].replace(str(port), '<asked>')}")
+    assert claim.observed == claim.expected, f"asked for a port that is taken, passt: {claim.observed or 'starts'}"
+
+
+@pytest.mark.claim("passt/sandboxed")
+def test_passt_shuts_itself_in(start_passt, claim):
+    claim.sees(isolation_of(start_passt().process.pid))
+    assert claim.observed == claim.expected, f"passt shuts itself in by {claim.observed}"
+
+
+@pytest.mark.claim("passt/dead-host-reset")
+def test_a_host_that_is_not_there_is_refused(attach_passt, stack_of, claim):
+    connection = stack_of(attach_passt()).connect(NOBODYS, 7, within_seconds=20.0)
+    said = "refused" if connection.refused else "opened" if connection.opened else "no answer"
+    claim.sees(said)
+    assert claim.observed == claim.expected, f"a connection to a host that is not there: {said}"
