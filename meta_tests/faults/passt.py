@@ -72,7 +72,7 @@ def mtu_of_an_ethernet(wire: FrameShim) -> None:
     wire.alter(FROM_QEMU, OFFERS, {"DHCP.interface-mtu": 1500})
 
 
-@fault("passt/slaac", cause=r"announces router; prefix 2001:db8:9::/64", sentinels=("passt/dhcpv6", *STARTED))
+@fault("passt/slaac", cause=r"announces router; 2001:db8:9::/64", sentinels=("passt/dhcpv6", *STARTED))
 def another_prefix_announced(wire: FrameShim) -> None:
     """The router announces a prefix that is not the host's."""
     wire.alter(FROM_QEMU, lambda frame: "ICMPv6NDOptPrefixInfo" in frame, {"ICMPv6NDOptPrefixInfo.prefix": "2001:db8:9::"})

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from qemunet_tests.guest.address_resolution import is_answer_for, question_for
-from qemunet_tests.guest.packet_content import content_of
+from qemunet_tests.guest.packet_content import addresses_of
 from qemunet_tests.network.target import Endpoint
 from qemunet_tests.observe.dhcp_client import is_answer_to, message
 from qemunet_tests.observe.dhcpv6 import is_dhcpv6, solicit
@@ -49,6 +49,14 @@ def answering(stack: "PeerStack", service: Endpoint, wanted: Iterable[str], with
             break
     peer.receive(lambda frame: take(frame) and False, LATE_SECONDS)
     return found
+
+
+def datagrams_in(frames: "Iterable[Packet]", port: int) -> list[tuple[str, bytes]]:
+    """Who has sent from a port, and what, whoever it was for."""
+    from scapy.layers.inet import UDP
+
+    return [(addresses_of(frame)[0], bytes(frame[UDP].payload)) for frame in frames
+            if UDP in frame and frame[UDP].sport == port]  # fmt: skip
 
 
 def _questions(stack: "PeerStack", service: Endpoint) -> dict[str, _Asked]:
