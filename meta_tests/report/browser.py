@@ -10,6 +10,7 @@ from typing import Any
 
 from selenium import webdriver
 from selenium.webdriver.chrome.service import Service
+from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.support.wait import WebDriverWait
 
 from meta_tests.isolation.leftovers import FOLDER_PREFIX
@@ -67,6 +68,10 @@ class Browser:
     def texts(self, selector: str) -> list[str]:
         script = "Array.from(document.querySelectorAll(arguments[0]), each => each.innerText.trim())"
         return [str(text) for text in self.ask(script, selector)]
+
+    def press(self, *keys: str) -> None:
+        """One after the other, wherever the focus is."""
+        ActionChains(self.driver).send_keys(*keys).perform()
 
     def complaints(self) -> list[str]:
         """What the console said since it was last asked: errors, and what the page's own policy forbade."""

@@ -5,6 +5,7 @@ import os
 from pathlib import Path
 
 import pytest
+from selenium.webdriver.common.keys import Keys
 
 from meta_tests.report.browser import PHONE, Browser
 from meta_tests.report.conftest import OpenPage
@@ -178,3 +179,80 @@ def test_it_is_read_filtered_and_fits_its_window(opened_page: OpenPage, tmp_path
             shot(browser, f"hosts-{size[0]}-{scheme}")
             assert browser.ask("document.documentElement.scrollWidth <= innerWidth"), size
             assert [each for each in browser.ask(CONTRASTS) if each[1] < 4.5] == []
+
+
+NAME = "(each => each.id || each.ariaLabel || each.value || each.textContent.trim().slice(0, 40))"
+#: What has the focus: a name for it, whether it is drawn around, and whether a reader sees it.
+FOCUSED = f"""(() => {{
+  const at = document.activeElement, box = at.getBoundingClientRect(), drawn = getComputedStyle(at);
+  return [{NAME}(at), drawn.outlineStyle !== 'none', box.width > 0 && box.bottom > 0 && box.top < innerHeight];
+}})()"""
+#: What can have it, in the page's order.
+REACHABLE = f"""Array.from(document.querySelectorAll('a, button, input, summary, [tabindex]'))
+  .filter(each => each.checkVisibility()).map({NAME})"""
+
+
+@pytest.mark.slow
+def test_the_keyboard_alone_is_enough(opened_page: OpenPage, tmp_path, capsys):
+    names = healthy_hosts(tmp_path, 40)
+    names += [str(host(tmp_path, f"bad-{number}", broken_host(), healthy_run())) for number in range(12)]
+    _, page, _, _ = drawn(capsys, tmp_path / "hosts.html", *names)
+    browser: Browser = opened_page(page)
+    expected = browser.ask(REACHABLE)
+    met = []
+    for _ in expected:
+        browser.press(Keys.TAB)
+        met.append(browser.ask(FOCUSED))
+    assert [name for name, _, _ in met] == expected
+    assert [name for name, is_drawn_around, is_seen in met if not (is_drawn_around and is_seen)] == []
+
+    def go_to(selector: str) -> None:
+        """By Tab from the beginning, as whoever has no mouse."""
+        browser.ask("(document.activeElement.blur(), getSelection().removeAllRanges(), scrollTo(0, 0))")
+        for _ in expected:
+            browser.press(Keys.TAB)
+            if browser.ask("document.activeElement.matches(arguments[0])", selector):
+                return
+        raise AssertionError(f"the keyboard does not reach {selector}")
+
+    go_to("nav a[href='#matrix']")
+    browser.press(Keys.ENTER)
+    assert browser.ask("location.hash") == "#matrix"
+    # From there on Tab goes on in the table, which the arrows scroll.
+    go_to("#matrix .table")
+    browser.press(*[Keys.ARROW_DOWN] * 5)
+    browser.await_("document.querySelector('#matrix .table').scrollTop > 0")
+    go_to("#search")
+    browser.press("bad-1")
+    assert browser.text("#shown") == "3 of 52 hosts shown"
+    browser.press(*[Keys.BACKSPACE] * 5)
+    go_to("#filter input[value='1']")
+    browser.press(Keys.SPACE)
+    assert browser.text("#shown") == "40 of 52 hosts shown"
+    go_to("#claims")
+    browser.press("nothing of that kind")
+    assert (
+        browser.ask(
+            "Array.from(document.querySelectorAll('#matrix thead th')).filter(each => each.checkVisibility()).length"
+        )
+        == 0
+    )
+    go_to(".hosts-named summary")
+    browser.press(Keys.ENTER)
+    assert browser.ask("document.querySelector('.hosts-named').open")
+    go_to("button.copy")
+    browser.press(Keys.ENTER)
+    browser.await_("document.querySelector('button.copy').textContent === 'copied'")
+
+
+@pytest.mark.slow
+def test_a_page_without_any_host_that_was_judged_complains_of_nothing(opened_page: OpenPage, tmp_path, capsys):
+    for name in ("one", "another"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "trouble.txt").write_text("it was not reached\n")
+    _, page, _, _ = drawn(capsys, tmp_path / "hosts.html", str(tmp_path / "one"), str(tmp_path / "another"))
+    browser: Browser = opened_page(page)
+    assert browser.texts("#unread li") == [
+        f"{tmp_path}/one: it was not reached",
+        f"{tmp_path}/another: it was not reached",
+    ]
