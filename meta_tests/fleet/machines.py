@@ -6,8 +6,11 @@ unpacks what is missing, installs in each what its administrator would have inst
 packages from the machine's mirror and from pip's index, which the network of the tests does not reach.
 """
 
+import contextlib
+import os
 import re
 import shlex
+import signal
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -97,6 +100,23 @@ class Fleet:
         process.wait()
         self._spawner.forget(process)
 
+    def hang(self, machine: FleetMachine) -> None:
+        """Its kernel goes on, and answers whoever connects; none of its programs does."""
+        for pid in self._programs(machine):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGSTOP)
+
+    def is_running(self, machine: FleetMachine, *words: str) -> bool:
+        """Whether a program there has all these words on its command line."""
+        return any(set(words) <= set(_command_line(pid)) for pid in self._programs(machine))
+
+    def _programs(self, machine: FleetMachine) -> list[int]:
+        """Those in its PID namespace, as seen from here; without those in namespaces that they made."""
+        (first,) = _children(self.running[machine.name].pid)
+        namespace = _pid_namespace(first)
+        everybody = [int(each.name) for each in Path("/proc").iterdir() if each.name.isdecimal()]
+        return [pid for pid in everybody if _pid_namespace(pid) == namespace]
+
     def close(self) -> None:
         for process in self.running.values():
             stop(process)
@@ -112,6 +132,25 @@ class Fleet:
 
 def _assign(station: Station, link: str, address: str) -> None:
     station.netlink.addr("add", index=station.index(link), address=address, prefixlen=PREFIX)
+
+
+def _children(pid: int) -> list[int]:
+    return [int(each) for each in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+def _pid_namespace(pid: int) -> str | None:
+    """None of a process that has ended."""
+    try:
+        return str(Path(f"/proc/{pid}/ns/pid").readlink())
+    except OSError:
+        return None
+
+
+def _command_line(pid: int) -> list[str]:
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes().decode(errors="replace").split("\0")
+    except OSError:
+        return []
 
 
 def _answers(control: Station, address: str) -> bool:

@@ -1,5 +1,6 @@
 """The playbook on four machines by real ssh: one run for all, again without a change, and with hosts in trouble."""
 
+import html
 import json
 import os
 import re
@@ -27,6 +28,8 @@ CLAIMS = ("user/address", "user/dns-resolves", "bridge/acl-missing")
 RECAP = re.compile(
     r"^(\S+) +: ok=\d+ +changed=(\d+) +unreachable=(\d+) +failed=(\d+) +skipped=\d+ +rescued=(\d+)", re.MULTILINE
 )
+#: On the command line of what tries the claims.
+RUN = ("run", "--report")
 PLAIN, NEWER, NO_LIST, NO_RESOLVER = MACHINES
 
 
@@ -37,6 +40,27 @@ class Played:
     code: int
     output: str
     recap: dict[str, tuple[int, ...]]
+
+
+@dataclass(frozen=True)
+class Playing:
+    """A playbook that runs, and what it says."""
+
+    process: "subprocess.Popen[bytes]"
+    log: Path
+
+    def goes_on(self, for_seconds: float = 0.0) -> bool:
+        """Whether it runs, still after so long."""
+        try:
+            self.process.wait(for_seconds)
+        except subprocess.TimeoutExpired:
+            return True
+        return False
+
+    def ended(self) -> Played:
+        code = self.process.wait(timeout=limit(1500))
+        output = self.log.read_text()
+        return Played(code, output, {host: tuple(map(int, counts)) for host, *counts in RECAP.findall(output)})
 
 
 class ControlNode:
@@ -65,28 +89,31 @@ class ControlNode:
             "qemunet_rebuild": False,
         }
 
-    def start(self, *words: str) -> "subprocess.Popen[str]":
+    def start(self, *words: str) -> "Playing":
         """The playbook, as an operator starts it."""
-        return subprocess.Popen(
-            ["ansible-playbook", "-i", str(self.inventory), "qemunet.yml", *words],
-            cwd=CHECKOUT / "ansible",
-            env={**os.environ, "ANSIBLE_NOCOLOR": "1"},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
+        # A pipe that nobody reads meanwhile would hold it up.
+        log = self.folder / f"play-{len(list(self.folder.glob('play-*')))}.log"
+        with log.open("w") as output:
+            process = subprocess.Popen(
+                ["ansible-playbook", "-i", str(self.inventory), "qemunet.yml", *words],
+                cwd=CHECKOUT / "ansible",
+                env={**os.environ, "ANSIBLE_NOCOLOR": "1"},
+                stdout=output,
+                stderr=subprocess.STDOUT,
+            )
+        return Playing(process, log)
 
     def play(self, *words: str) -> Played:
-        return self.ended(self.start(*words))
-
-    def ended(self, playing: "subprocess.Popen[str]") -> Played:
-        output, _ = playing.communicate(timeout=limit(1500))
-        found = RECAP.findall(output)
-        return Played(playing.returncode, output, {host: tuple(map(int, counts)) for host, *counts in found})
+        return self.start(*words).ended()
 
     def verdicts(self, machine: FleetMachine) -> dict[str, str]:
         document = json.loads((self.results / machine.name / "results.json").read_text())
         return {each["claim"]: each["verdict"] for each in document["verdicts"]}
+
+    def trouble(self, machine: FleetMachine) -> str:
+        """Why it has no results."""
+        assert not (self.results / machine.name / "results.json").exists()
+        return (self.results / machine.name / "trouble.txt").read_text().strip()
 
 
 def _hosts() -> dict[str, Any]:
@@ -141,11 +168,18 @@ def test_one_run_judges_them_all(fleet: Fleet, control: ControlNode) -> None:
     assert [machine.name for machine in MACHINES if machine.name not in page] == []
 
 
-def test_again_nothing_changes(fleet: Fleet, control: ControlNode) -> None:
-    played = control.play()
+def test_again_nothing_changes_and_one_runs_at_a_time(fleet: Fleet, control: ControlNode) -> None:
+    playing = control.start("-e", "qemunet_at_once=1")
+    at_once = set()
+    while playing.goes_on(0.5):
+        running = [each for each in MACHINES if fleet.is_running(each, *RUN)]
+        # Whoever still runs ran beside those that were looked at after him.
+        at_once.add(len([each for each in running if fleet.is_running(each, *RUN)]))
+    played = playing.ended()
     assert_alone(played, MACHINES)
     assert {host: changed for host, (changed, *_) in played.recap.items() if changed} == {}, played.output
     assert (control.results / PLAIN.name / "before" / "results.json").is_file()
+    assert at_once == {0, 1}
 
 
 def test_no_host_has_what_belongs_to_another(fleet: Fleet, control: ControlNode) -> None:
@@ -155,20 +189,45 @@ def test_no_host_has_what_belongs_to_another(fleet: Fleet, control: ControlNode)
     assert "PRIVATE KEY" not in on(control, PLAIN, "grep -rl 'PRIVATE KEY' /opt/qemunet /home/ops || echo none")
 
 
-def test_a_host_that_dies_hangs_or_is_full_holds_up_nobody(fleet: Fleet, control: ControlNode) -> None:
-    on(control, NO_RESOLVER, "mount -t tmpfs -o size=64k full /opt/qemunet/own")
-    playing = control.start("-e", "qemunet_limit_seconds=240")
-    Deadline(600, "a run on a host").wait_until(lambda: "qemunet run" in on(control, PLAIN, "ps ax || true"), 2.0)
-    fleet.end(PLAIN)
-    played = control.ended(playing)
+def test_hosts_that_die_hang_or_are_full_hold_up_nobody(fleet: Fleet, control: ControlNode) -> None:
+    on(control, NO_RESOLVER, "mount -t tmpfs -o size=400m full /opt/qemunet/own")
+    playing = control.start()
+    for machine, befalls in ((PLAIN, fleet.end), (NEWER, fleet.hang), (NO_RESOLVER, lambda _: _fill(control))):
+        _wait_for_run(fleet, machine, playing)
+        befalls(machine)
+    played = playing.ended()
     assert played.code != 0
-    assert_alone(played, [NEWER, NO_LIST])
-    assert control.verdicts(NEWER) == dict.fromkeys(CLAIMS, "holds")
-    for machine in (PLAIN, NO_RESOLVER):
-        assert (control.results / machine.name / "trouble.txt").is_file(), played.output
-        assert not (control.results / machine.name / "results.json").exists()
+    assert_alone(played, [NO_LIST])
+    assert control.verdicts(NO_LIST)["user/address"] == "holds"
+    assert "no longer answered" in control.trouble(PLAIN)
+    assert "no longer answered" in control.trouble(NEWER)
+    assert "No space left" in control.trouble(NO_RESOLVER), played.output
     page = (control.results / "fleet.html").read_text()
-    assert PLAIN.name in page
+    assert [each for each in (PLAIN, NEWER, NO_RESOLVER) if html.escape(control.trouble(each)) not in page] == []
+
+
+def _wait_for_run(fleet: Fleet, machine: FleetMachine, playing: Playing) -> None:
+    def begun() -> bool:
+        assert playing.goes_on(), playing.log.read_text()
+        return fleet.is_running(machine, *RUN)
+
+    Deadline(limit(60), f"a run on {machine.name}").wait_until(begun, 0.1)
+
+
+def _fill(control: ControlNode) -> None:
+    on(control, NO_RESOLVER, "cat /dev/zero > /opt/qemunet/own/everything")
+
+
+def test_where_no_host_is_reached_there_is_a_page(fleet: Fleet, control: ControlNode) -> None:
+    for machine in [each for each in MACHINES if each.name in fleet.running]:
+        fleet.end(machine)
+    played = control.play()
+    assert played.code != 0
+    assert played.recap["localhost"][1] == 0, played.output
+    assert {control.trouble(each).partition(":")[0] for each in MACHINES} == {"it was not reached"}
+    assert "the results of 4 cannot be read" in played.output
+    # Of the round before that.
+    assert (control.results / NO_LIST.name / "before" / "results.json").is_file()
 
 
 def test_ansible_lint_finds_nothing() -> None:
