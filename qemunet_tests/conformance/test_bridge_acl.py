@@ -12,6 +12,8 @@ pytestmark = pytest.mark.usefixtures("named_bridge")
 
 DENIED = "access denied by acl file"
 UNREAD = "failed to parse default acl file `{}'"
+#: What the helper shows of a line that it does not understand, and then goes on.
+BAD_LINE = "Invalid config line: / nonsense"
 
 
 @pytest.mark.parametrize(
@@ -42,12 +44,31 @@ def test_only_a_bridge_that_is_listed_may_be_used(bench, target, claim, bridge, 
         promise("bridge/acl-deny", "deny all\nallow {0}\n", "", DENIED),
         promise("bridge/acl-include", "include {1}\n", "allow {0}\n", STARTED),
         promise("bridge/acl-include", "allow {0}\ninclude {1}\n", "deny {0}\n", DENIED),
+        promise("bridge/acl-all", "allow all\n", "", STARTED),
+        promise("bridge/acl-all", "include {1}\n", "allow all\n", STARTED),
+        promise("bridge/acl-all", "allow {0}\ndeny all\n", "", DENIED),
+        promise("bridge/acl-all", "allow all\ndeny all\n", "", DENIED),
+        promise("bridge/acl-deny-wins", "allow {0}\ndeny {0}\nallow {0}\n", "", DENIED),
+        promise("bridge/acl-deny-wins", "deny {0}\nallow {0}\nallow all\n", "", DENIED),
+        promise("bridge/acl-deny-wins", "include {1}\nallow {0}\nallow all\n", "deny {0}\n", DENIED),
+        promise("bridge/acl-no-patterns", "allow {2}*\nallow {2}?\nallow *\nallow {3}\n", "", DENIED),
+        promise("bridge/acl-no-patterns", "allow {0}\ndeny {2}*\ndeny {2}?\ndeny *\ndeny {3}\n", "", STARTED),
+        promise("bridge/acl-comments", "allow {0} # x\n", "", DENIED),
+        promise("bridge/acl-comments", "# deny {0}\nallow {0}\n  # deny all\ndeny {0} # x\n", "", STARTED),
+        promise("bridge/acl-include-broken", "include {1}.absent\nallow {0}\n", "", STARTED),
+        promise("bridge/acl-include-broken", "include {1}\nallow {0}\n", "nonsense\ndeny {0}\n", STARTED),
+        promise(
+            "bridge/acl-include-broken",
+            "include {1}\nallow {0}\n",
+            "deny {0}\nnonsense\n",
+            f"{BAD_LINE} / {DENIED}",
+        ),
     ],
 )
 def test_what_the_rules_decide(bench, target, claim, rules, included, expected):
-    """Of the bridge {0}, with a file {1} that may be included; {2} is how the bridge's name begins."""
+    """Of the bridge {0}, with a file {1} that may be included; {2} is how the bridge's name begins, {3} all of it in capitals."""
     other = private_etc.replace("qemu/more.conf", included.format(target.bridge))
-    written = rules.format(target.bridge, other, target.bridge[:-1])
+    written = rules.format(target.bridge, other, target.bridge[:-1], target.bridge.upper())
     private_etc.replace("qemu/bridge.conf", written)
     said = claim.sees(helper_answer(bench.attempt(netdevs=[netdev(target.bridge)])))
     assert said == claim.expects(expected), f"with the list {' '.join(written.split())}: {said}"

@@ -10,14 +10,17 @@ from qemunet_tests.qemu.netdev import Netdev
 
 @dataclass(frozen=True)
 class BridgeNetdev(Netdev):
-    """A tap in the bridge `name`.
+    """A tap in the bridge `name`, which QEMU is not told where it is not `named`.
 
     Where the helper's setuid bit has no effect, QEMU is given what the bit would give the helper, unless `unaided`.
+    With `admin` it has that in any case, as root in a container may.
     """
 
     name: str = "br0"
     options: tuple[str, ...] = ()
     unaided: bool = False
+    named: bool = True
+    admin: bool = False
 
     kind = "bridge"
 
@@ -26,9 +29,12 @@ class BridgeNetdev(Netdev):
         return self.name
 
     def spell(self, identifier: str) -> str:
-        return ",".join([f"bridge,id={identifier},br={self.name}", *self.options])
+        chosen = (f"br={self.name}",) if self.named else ()
+        return ",".join([f"bridge,id={identifier}", *chosen, *self.options])
 
     def capabilities_needed(self, helper_serves: Callable[[], bool]) -> tuple[str, ...]:
+        if self.admin:
+            return ("net_admin",)
         # As documented. Where the bit has no effect, QEMU is given the one capability that it would give the helper.
         return () if self.unaided or helper_serves() else ("net_admin",)
 

@@ -11,6 +11,7 @@ from qemunet_tests.guest.guest import Guest
 from qemunet_tests.host import credentials, socket_table
 from qemunet_tests.host.credentials import Credentials
 from qemunet_tests.isolation.station import Station
+from qemunet_tests.qemu.command_line import QemuProcess
 
 BACKEND = re.compile(r"^\s*\\?\s*(?P<id>net\d+): index=\d+,type=(?P<type>[\w-]+)(?:,(?P<rest>.*))?$", re.MULTILINE)
 
@@ -37,8 +38,13 @@ def backends(guest: Guest) -> list[Backend]:
 
 def tap_of(guest: Guest) -> str | None:
     """The name of the tap device that this guest's QEMU holds open, by its file descriptors."""
+    return tap_held_by(guest.qemu)
+
+
+def tap_held_by(qemu: QemuProcess) -> str | None:
+    """The same of any QEMU."""
     with _permitted():
-        every = list(Path(f"/proc/{guest.qemu.process.pid}/fdinfo").iterdir())
+        every = list(Path(f"/proc/{qemu.process.pid}/fdinfo").iterdir())
     for descriptor in every:
         match = re.search(r"^iff:\s*(\S+)", descriptor.read_text(), re.MULTILINE)
         if match:
