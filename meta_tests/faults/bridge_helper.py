@@ -34,6 +34,11 @@ def helper_missing(lab: Lab) -> None:
     "bridge/acl-include",
     "bridge/acl-missing",
     "bridge/acl-unreadable",
+    "bridge/acl-all",
+    "bridge/acl-deny-wins",
+    "bridge/acl-no-patterns",
+    "bridge/acl-comments",
+    "bridge/acl-include-broken",
     cause="reads /etc/qemv/bridge.conf and not the documented /etc/qemu/bridge.conf",
     sentinels=HELPER_SENTINELS,
 )

@@ -61,7 +61,7 @@ def multicast_lost(wire: FrameShim) -> None:
     wire.drop(FROM_QEMU, {"Ether.dst": "01:00:5e:01:02:03"})
 
 
-@fault(*_each("vlan-tags", tuple(mode for mode in MODES if mode != "vde")),
+@fault(*_each("vlan-tags", tuple(mode for mode in MODES if mode != "vde")), "bridge/vlan-tagged",
        cause="of the frames with VLAN tags: 100 altered", sentinels=_each("any-frame"))  # fmt: skip
 def tags_changed(wire: FrameShim) -> None:
     """A switch on the way puts frames of one VLAN into another."""

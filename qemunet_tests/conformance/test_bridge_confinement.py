@@ -47,11 +47,11 @@ def test_the_helper_works_in_a_sandbox(bench, target, claim):
 
 
 @pytest.mark.claim("bridge/chroot-container")
-@pytest.mark.usefixtures("lab", "plain_helper")
-def test_what_a_container_lacks_is_said(bench, target, request, claim):
+@pytest.mark.usefixtures("plain_helper")
+def test_what_a_container_lacks_is_said(bench, target, without_tun, claim):
     root, other = netdev(target.bridge, admin=True), netdev(target.bridge, unaided=True)
     said = {"with both": answer_to(bench, root), "without NET_ADMIN": answer_to(bench, other)}
-    request.getfixturevalue("no_tun")
-    said["without a device"] = answer_to(bench, root)
+    with without_tun():
+        said["without a device"] = answer_to(bench, root)
     claim.sees("; ".join(f"{where}: {answer}" for where, answer in said.items()))
     assert claim.observed == claim.expected, f"in a container: {claim.observed}"

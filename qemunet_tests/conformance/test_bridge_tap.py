@@ -18,13 +18,13 @@ from qemunet_tests.qemu.netdev import SpelledNetdev
 pytestmark = pytest.mark.usefixtures("named_bridge")
 
 DEFAULT, ABSENT = "br0", "br-absent"
-#: How long a tap, or a QEMU that was told to end, is waited for.
-ENDING_SECONDS = 20.0
+#: How long a QEMU that was told to end is waited for, and how long a tap of one that has ended.
+ENDING_SECONDS, GOING_SECONDS = 20.0, 3.0
 
 
 def goes(station, tap):
     """Whether a tap goes away."""
-    return Deadline(ENDING_SECONDS, "a tap to go").sees(lambda: station.index(tap) is None)
+    return Deadline(GOING_SECONDS, "a tap to go").sees(lambda: station.index(tap) is None)
 
 
 @pytest.mark.claim("bridge/default-br0")

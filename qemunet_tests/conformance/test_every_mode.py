@@ -167,6 +167,7 @@ def test_whatever_a_frame_holds_it_is_carried(ends, claim):
         promise("socket/vlan-tags"),
         promise("hubport/vlan-tags"),
         promise("l2tpv3/vlan-tags"),
+        promise("bridge/vlan-tagged"),
     ],
 )
 def test_vlan_tags_are_carried(ends, claim):

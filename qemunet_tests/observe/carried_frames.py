@@ -121,6 +121,24 @@ def exchanged(peer: "Peer", end: OtherEnd, size_bytes: int = 60) -> str:
     return " and ".join(way for way, did in ways.items() if did) or "neither way"
 
 
+def passed_kinds(peer: "Peer", end: OtherEnd, kinds: dict[str, str], other_mac: str) -> dict[str, list[str]]:
+    """Which frames pass whole `out` from a peer to the other end of its network and `back`, by whom they are for.
+
+    `kinds` are the addresses that they go to, `other_mac` is the other end's own.
+    """
+    out = {kind: frame_of(peer.mac, address, 77) for kind, address in kinds.items()}
+    back = {kind: frame_of(other_mac, address, 77) for kind, address in kinds.items()}
+    came = []
+    for kind, frame in back.items():
+        end.put(frame)
+        came += [kind] * arrives(peer, frame)
+    left = []
+    for kind, frame in out.items():
+        peer.wire.put(frame)
+        left += [kind] * (end.take() == frame)
+    return {"out": left, "back": came}
+
+
 def others_that_hear(peers: "Sequence[Peer]") -> int:
     """How many hear what the first sends to all."""
     frame = frame_of(peers[0].mac, BROADCAST, 60)

@@ -10,6 +10,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from qemunet_tests.deadline import Deadline
+
 if TYPE_CHECKING:
     from qemunet_tests.isolation.identity import Identity
     from qemunet_tests.isolation.station import Station
@@ -17,6 +19,8 @@ if TYPE_CHECKING:
 LENGTH_BYTES = 4
 PATIENCE_SECONDS = 3.0
 LARGEST_DATAGRAM_BYTES = 1 << 16
+#: linux/if_packet.h.
+SOL_PACKET, PACKET_ADD_MEMBERSHIP, PACKET_MR_PROMISC = 263, 1, 1
 
 
 class FrameStream:
@@ -63,6 +67,42 @@ class FrameStream:
             taken, self._read = self._read[:count], self._read[count:]
             return taken
         return None
+
+
+class StationFrames:
+    """A packet socket at a station's link: whole frames out, and in those of one kind, by their EtherType."""
+
+    def __init__(self, station: "Station", link: str, kind: int) -> None:
+        self._kind = kind
+        with station.entered():
+            self._own = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(kind))
+        self._own.bind((link, kind))
+        # What is for an address that the link has not is seen by who asks for it.
+        self._own.setsockopt(SOL_PACKET, PACKET_ADD_MEMBERSHIP, _promiscuous(station.index(link) or 0))
+
+    def put(self, frame: bytes) -> None:
+        self._own.send(frame)
+
+    def take(self, within_seconds: float = PATIENCE_SECONDS) -> bytes | None:
+        """The next frame that came in; None when none came in time."""
+        deadline = Deadline(within_seconds, "a frame")
+        while not deadline.passed:
+            self._own.settimeout(max(deadline.remaining_seconds, 0.001))
+            try:
+                frame, (_, _, direction, *_) = self._own.recvfrom(LARGEST_DATAGRAM_BYTES)
+            except TimeoutError:
+                return None
+            if direction != socket.PACKET_OUTGOING:
+                return frame
+        return None
+
+    def close(self) -> None:
+        self._own.close()
+
+
+def _promiscuous(index: int) -> bytes:
+    """struct packet_mreq of packet(7)."""
+    return struct.pack("iHH8s", index, PACKET_MR_PROMISC, 0, b"")
 
 
 @contextlib.contextmanager

@@ -1,0 +1,64 @@
+"""Frames between a bridged peer and the LAN: peers, and no guest."""
+
+import pytest
+
+from qemunet_tests.errors import ControlFailed
+from qemunet_tests.modes.bridge import netdev
+from qemunet_tests.network import lab_addresses
+from qemunet_tests.observe.arp import answered_for, who_has
+from qemunet_tests.observe.bridge import link_says, ports_of_mac
+from qemunet_tests.observe.carried_frames import BROADCAST, MULTICAST, passed_kinds
+from qemunet_tests.observe.process import tap_held_by
+
+# On a host, until its operator has named a bridge, nothing of this mode is tried.
+pytestmark = pytest.mark.usefixtures("named_bridge")
+
+KINDS = {"broadcast": BROADCAST, "multicast": MULTICAST}
+#: Nobody of the lab has them; the second is the peer's own.
+UNUSED, OWN = "192.168.1.77", "192.168.1.78"
+#: As e1000 is given it, which nobody else has.
+SILENT_MAC = "52:54:00:70:65:5a"
+
+
+@pytest.mark.claim("bridge/broadcast-multicast")
+def test_what_is_for_all_passes_both_ways(attach_peer, lab, neighbour_frames, claim):
+    peer, other_mac = attach_peer(netdev(lab_addresses.BRIDGE)), link_says(lab.neighbour, "eth0", "address")
+    passed = passed_kinds(peer, neighbour_frames, KINDS, other_mac)
+    claim.sees(", ".join(f"{' and '.join(kinds) or 'nothing'} {way}" for way, kinds in passed.items()))
+    assert claim.observed == claim.expected, f"of frames for all and for a group there pass {claim.observed}"
+
+
+@pytest.mark.claim("bridge/arp-of-host")
+def test_everybody_answers_for_himself(attach_peer, lab, claim):
+    peer = attach_peer(netdev(lab_addresses.BRIDGE))
+    stations = {
+        "the host": (lab_addresses.HOST, link_says(lab.host, lab_addresses.BRIDGE, "address")),
+        "the neighbour": (lab_addresses.NEIGHBOUR, link_says(lab.neighbour, "eth0", "address")),
+        "the router": (lab_addresses.ROUTER, link_says(lab.router, "lan0", "address")),
+    }
+    nobodys = answered_for(peer, [UNUSED], lab_addresses.HOST, OWN)
+    answers = {who: who_has(peer, address, 3.0) for who, (address, _) in stations.items()}
+    rightly = [who for who, answer in answers.items() if answer and answer.mac == stations[who][1]]
+    *others, last = rightly or ["nobody", "nobody"]
+    claim.sees(f"{', '.join(others)} and {last} answer each for itself, {'somebody' if nobodys else 'nobody'} for {UNUSED}")
+    assert claim.observed == claim.expected, f"of the LAN's addresses: {claim.observed}"
+
+
+@pytest.mark.claim("bridge/announce")
+def test_a_bridge_learns_who_announces_himself(halted, lab, claim):
+    chosen = netdev(lab_addresses.BRIDGE)
+    nic = ("-device", f"e1000,netdev=net0,mac={SILENT_MAC},romfile=")
+    qemu = halted("-M", "pc", "-netdev", chosen.spell("net0"), *nic, netdevs=[chosen])
+    if not (tap := tap_held_by(qemu)):
+        raise ControlFailed("QEMU holds no tap open behind which anybody could be")
+    before = ports_of_mac(lab.host, lab_addresses.BRIDGE, SILENT_MAC, 0.2)
+    # What stands still sends nothing. The machine has no disk and no ROM that could.
+    qemu.monitor.execute("cont")
+    qemu.monitor.execute("announce-self", initial=20, max=20, rounds=5, step=0)
+    after = ports_of_mac(lab.host, lab_addresses.BRIDGE, SILENT_MAC)
+    places = [
+        {frozenset(): "no port", frozenset({tap}): "its tap"}.get(frozenset(ports), " and ".join(sorted(ports)))
+        for ports in (before, after)
+    ]
+    claim.sees("behind {} before, behind {} after".format(*places))
+    assert claim.observed == claim.expected, f"the bridge has the guest {claim.observed}"
