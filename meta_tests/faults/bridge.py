@@ -17,7 +17,7 @@ from qemunet_tests.qemu.netdev import Nic
 _held: list[object] = []
 
 
-def _filter(station: Station, rules: str) -> None:
+def filter_frames(station: Station, rules: str) -> None:
     done = station.run(f"nft '{rules}'")
     if not done.succeeded:
         raise HarnessError(f"the fault cannot be planted: {done.complaint}")
@@ -163,7 +163,7 @@ def router_does_not_forward(lab: Lab) -> None:
 def bridge_firewall(lab: Lab) -> None:
     """The host filters what its bridge forwards: some protocols and most ports do not pass."""
     rules = "ip protocol {47, 132} drop; tcp dport 30000-40000 drop"
-    _filter(lab.host, f"table bridge guard {{ chain forward {{ type filter hook forward priority 0; {rules}; }}; }}")
+    filter_frames(lab.host, f"table bridge guard {{ chain forward {{ type filter hook forward priority 0; {rules}; }}; }}")
 
 
 @fault("bridge/lease-address", "bridge/reachable-ping", cause="table ip filter, chain FORWARD: .*policy drop",
@@ -174,7 +174,7 @@ def bridged_frames_pass_the_ip_firewall(lab: Lab) -> None:
         lab.host.set_sysctl("net.bridge.bridge-nf-call-iptables", "1")
     except OSError as absent:
         raise Unavailable("this kernel has no br_netfilter", "modprobe br_netfilter") from absent
-    _filter(lab.host, "table ip filter { chain FORWARD { type filter hook forward priority 0; policy drop; }; }")
+    filter_frames(lab.host, "table ip filter { chain FORWARD { type filter hook forward priority 0; policy drop; }; }")
 
 
 @fault("bridge/bulk-both-ways", "bridge/full-size-packets", cause="enp0s25 passes 1280 bytes",

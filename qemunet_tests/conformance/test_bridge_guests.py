@@ -67,7 +67,7 @@ def test_an_uplink_goes_and_comes_back(leased_guest, lab, claim):
     with_it = ping(leased_guest, lab_addresses.NEIGHBOUR)
     lab.host.netlink.link("set", index=uplink, master=0)
     try:
-        without = ping(leased_guest, lab_addresses.NEIGHBOUR, count=1)
+        without = ping(leased_guest, lab_addresses.NEIGHBOUR, count=1, wait_seconds=1)
     finally:
         set_master(lab.host, lab_addresses.UPLINK, lab_addresses.BRIDGE)
     again = ping(leased_guest, lab_addresses.NEIGHBOUR)
