@@ -77,7 +77,7 @@ def build(recipe: Recipe, roots: Roots, apt: Apt, folder: Path, work: Path, prog
     linux = kernel.find_kernel(root)
     progress.step("writing the initramfs", 0.75)
     drivers = recipe.guest.drivers
-    tree = _tree(recipe, linux, (*drivers, *recipe.modules), programs, found)
+    tree = _tree(recipe, linux, (*drivers, *recipe.guest.pluggable_drivers, *recipe.modules), programs, found)
     image = Image(recipe.name, "", folder, recipe.guest)
     tree.write(image.initrd, DIRECT_COMPRESSION)
     image.kernel.write_bytes(vmlinux.bootable(linux.bzimage))

@@ -124,11 +124,19 @@ class Bench:
 
     @contextlib.contextmanager
     def varied(
-        self, *, station: Station | None = None, qemu: Qemu | None = None, captures: bool | None = None
+        self,
+        *,
+        station: Station | None = None,
+        qemu: Qemu | None = None,
+        captures: bool | None = None,
+        to_come: tuple[Netdev, ...] = (),
     ) -> Iterator[None]:
-        """Guests that are made in the meantime run at another station, by another QEMU, or are written down or not."""
+        """Guests that are made in the meantime run at another station, by another QEMU, or are written down or not.
+
+        Backends `to_come` are those they are given while they run.
+        """
         before = self._launcher
-        self._launcher = before.varied(station, qemu, captures)
+        self._launcher = before.varied(station, qemu, captures, to_come)
         try:
             yield
         finally:
@@ -198,6 +206,10 @@ class Bench:
     def save_evidence(self, folder: Folder) -> list[Path]:
         """Copy what the living guests wrote: console, monitor log, captures, and how to boot them by hand."""
         return self._living.save_evidence(folder)
+
+    def give(self, guest: Guest, name: str) -> Path:
+        """Make an empty file in a guest's folder that its QEMU may write to."""
+        return self._launcher.launcher.give(guest.folder / name)
 
     def discard(self, guest: Guest) -> None:
         """End a guest, and forget everything it wrote."""

@@ -14,7 +14,7 @@ from qemunet_tests.isolation.station import Station
 from qemunet_tests.qemu.command_line import QemuProcess
 from qemunet_tests.qemu.guest_machine import GuestMachine
 from qemunet_tests.qemu.launcher import Launcher
-from qemunet_tests.qemu.netdev import Nic
+from qemunet_tests.qemu.netdev import Netdev, Nic
 from qemunet_tests.qemu.qemu_facts import Qemu
 from qemunet_tests.timeouts import Pace
 
@@ -50,7 +50,10 @@ class GuestRegistry(Protocol):
 
 @dataclass(frozen=True)
 class GuestLauncher:
-    """`as_built` is the machine with its image where people find it, for command lines that outlive the run."""
+    """`as_built` is the machine with its image where people find it, for command lines that outlive the run.
+
+    `to_come` are backends that a guest is given while it runs, for which QEMU may need capabilities when it starts.
+    """
 
     machine: GuestMachine
     as_built: GuestMachine
@@ -60,14 +63,18 @@ class GuestLauncher:
     choose_mac: ChooseMac
     pool: MacPool
     note: Callable[[str], None]
+    to_come: tuple[Netdev, ...] = ()
 
-    def varied(self, station: Station | None, qemu: Qemu | None, captures: bool | None) -> "GuestLauncher":
+    def varied(
+        self, station: Station | None, qemu: Qemu | None, captures: bool | None, to_come: tuple[Netdev, ...]
+    ) -> "GuestLauncher":
         """The same with something else where that is not None."""
         return replace(
             self,
             machine=replace(self.machine, qemu=qemu) if qemu else self.machine,
             launcher=self.launcher.at(station) if station else self.launcher,
             captures=self.captures if captures is None else captures,
+            to_come=to_come,
         )
 
     def start(
@@ -82,7 +89,7 @@ class GuestLauncher:
             if self.captures:
                 capture = self.launcher.give(folder / f"net{number}.pcap")
                 words += ["-object", f"filter-dump,id=wire{number},netdev=net{number},file={capture}"]
-        qemu = self.launcher.launch(words, folder, [nic.netdev for nic in nics])
+        qemu = self.launcher.launch(words, folder, [*(nic.netdev for nic in nics), *self.to_come])
         guest = Guest(name, qemu, nics, macs, self.pace, self.machine.image.guest.tools)
         registry.add(guest)
         try:

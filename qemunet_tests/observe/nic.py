@@ -1,6 +1,9 @@
 """Network interfaces, seen from inside a guest."""
 
+from dataclasses import dataclass
+
 from qemunet_tests import timeouts
+from qemunet_tests.deadline import Deadline
 from qemunet_tests.errors import HarnessError
 from qemunet_tests.guest.guest import Guest
 from qemunet_tests.observe.command_place import GuestPlace, Place
@@ -15,6 +18,42 @@ def interfaces(guest: Guest) -> list[str]:
 def driver(guest: Guest, interface: str = "eth0") -> str:
     """The kernel driver behind an interface; empty where the interface does not exist."""
     return guest.run(f"basename $(readlink /sys/class/net/{interface}/device/driver)").text
+
+
+@dataclass(frozen=True)
+class SeenNic:
+    """What a guest's kernel says of an interface, empty where it says nothing.
+
+    `device` is what its bus knows the NIC by, as lspci(8) and lsusb(8) write it: `8086:100e (rev 03)`.
+    """
+
+    driver: str = ""
+    device: str = ""
+    mac: str = ""
+
+
+#: From the interface's device, which may be one that its driver has made, up to the one that is on a bus.
+_SEEN = (
+    "d=$(readlink -f /sys/class/net/{0}/device) && readlink $d/driver && cat /sys/class/net/{0}/address && "
+    "until [ -e $d/revision ] || [ -e $d/idVendor ]; do d=${{d%/*}}; done && "
+    "cd $d && cat vendor device revision idVendor idProduct 2>/dev/null; true"
+)
+
+
+def seen_nic(guest: Guest, within_seconds: float, interface: str = "eth0") -> SeenNic:
+    """What a guest makes of a NIC that was plugged in, with the driver that it loads for it; waited for."""
+    appears = f"n=0; until [ -e /sys/class/net/{interface} ] || [ $n = 10 ]; do {guest.tools.load_drivers.format()}; "
+    await_it = f"{appears} n=$((n+1)); usleep 50000; done; {_SEEN.format(interface)}"
+    said: list[str] = []
+
+    def appeared() -> bool:
+        said[:] = guest.run(await_it).text.split()
+        return len(said) > 3
+
+    if not Deadline(guest.pace.seconds(within_seconds), "a driver to find the NIC").sees(appeared):
+        return SeenNic()
+    driver, mac, vendor, device, *revision = (each.removeprefix("0x") for each in said)
+    return SeenNic(driver.rpartition("/")[2], " ".join([f"{vendor}:{device}", *(f"(rev {each})" for each in revision)]), mac)
 
 
 def carrier(guest: Guest, interface: str = "eth0") -> bool | None:

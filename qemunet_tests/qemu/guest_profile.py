@@ -25,23 +25,33 @@ class ControlChannel(BaseModel):
 
 class GuestProfile(BaseModel):
     """`cmdline` is handed to a kernel that QEMU loads itself; `nics` are the models the guest can use, each with the
-    kernel modules that drive it."""
+    kernel modules that drive it, and `pluggable` those that may be plugged in while it runs."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     memory_mib: int = Field(ge=16, le=65536)
     cmdline: KernelWords
     nics: dict[Model, tuple[str, ...]]
+    pluggable: dict[Model, tuple[str, ...]] = {}
     control: ControlChannel
     tools: GuestTools
 
     @property
     def drivers(self) -> tuple[str, ...]:
         """The kernel modules of all NICs, each once."""
-        return tuple(dict.fromkeys(module for modules in self.nics.values() for module in modules))
+        return _each_once(self.nics)
+
+    @property
+    def pluggable_drivers(self) -> tuple[str, ...]:
+        """Those of the NICs that may be plugged in."""
+        return _each_once(self.pluggable)
 
     def no_driver(self, model: str) -> str | None:
         """Why a guest cannot have a NIC of this model; None where it can."""
         if model in self.nics:
             return None
         return f"the guest has no driver for {model!r}; it knows {', '.join(sorted(self.nics))}"
+
+
+def _each_once(nics: dict[str, tuple[str, ...]]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(module for modules in nics.values() for module in modules))

@@ -56,8 +56,8 @@ class GuestTools(BaseModel):
     that protocol. `hear_packets`: what comes in by it, into a file.
 
     `await_leases`: ends when all NICs have their lease, or after 10 s. `release_leases`: ends when all are given back,
-    or after 2 s. `network_up`, `network_down`: interfaces with their DHCP clients. `settle`: ends when nothing of the
-    boot is left to be done.
+    or after 2 s. `network_up`, `network_down`: interfaces with their DHCP clients. `load_drivers`: those of the
+    devices that are there by now. `settle`: ends when nothing of the boot is left to be done.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -86,4 +86,5 @@ class GuestTools(BaseModel):
     release_leases: _Plain
     network_up: _Plain
     network_down: _Plain
+    load_drivers: _Plain
     settle: Annotated[_Line, AfterValidator(_Takes("limit_seconds"))]

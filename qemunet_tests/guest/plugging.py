@@ -1,0 +1,51 @@
+"""NICs that are plugged into a guest while it runs, and taken out again: one at a time."""
+
+from qemunet_tests.deadline import Deadline
+from qemunet_tests.errors import HarnessError
+from qemunet_tests.guest.guest import Guest
+from qemunet_tests.qemu.netdev import Nic
+
+#: What its device, its backend, what writes down its wire, and the controller of its bus are called.
+DEVICE, BACKEND, CAPTURE, CONTROLLER = "card", "net0", "wire0", "bus"
+#: What brings the bus of a model that is on none of a PC's own.
+BUSES = {"usb-net": "qemu-xhci"}
+#: On a machine that is not slowed down.
+TAKEN_OUT_SECONDS = 3.0
+
+
+def plug_in(guest: Guest, nic: Nic, mac: str, **properties: object) -> None:
+    """Give a guest without a NIC one on a backend of its own, which is called as a booted guest's is.
+
+    Whether the guest notices is another question. Raises HarnessError where QEMU refuses one of the two.
+    """
+    monitor = guest.monitor
+    if refusal := monitor.ask(f"netdev_add {nic.netdev.spell(BACKEND)}").strip():
+        raise HarnessError(f"netdev_add {nic.netdev.spell(BACKEND)}: {refusal}")
+    capture = {"netdev": BACKEND, "file": str(guest.folder / f"{BACKEND}.pcap")}
+    monitor.execute("object-add", **{"qom-type": "filter-dump", "id": CAPTURE}, **capture)
+    bus = BUSES.get(nic.model)
+    if bus:
+        monitor.execute("device_add", driver=bus, id=CONTROLLER)
+    # Only what is on PCI has a ROM.
+    rom = {} if bus else {"romfile": ""}
+    monitor.execute("device_add", driver=nic.model, id=DEVICE, netdev=BACKEND, mac=mac, **rom, **properties)
+    guest.nics, guest.macs = (nic,), (mac,)
+
+
+def take_out(guest: Guest) -> None:
+    """Take the NIC out again, with its backend. Raises TimedOut where the guest does not let go of it, HarnessError."""
+    monitor = guest.monitor
+    for device in [CONTROLLER] if guest.nics[0].model in BUSES else [DEVICE]:
+        monitor.events()
+        monitor.execute("device_del", id=device)
+        gone = Deadline(guest.pace.seconds(TAKEN_OUT_SECONDS), f"the guest to let go of its {guest.nics[0].model}")
+        gone.wait_until(lambda: device in deleted(monitor.events()), interval_seconds=0.02)
+    monitor.execute("object-del", id=CAPTURE)
+    monitor.execute("netdev_del", id=BACKEND)
+    guest.nics, guest.macs = (), ()
+
+
+def deleted(events: list[dict[str, object]]) -> list[str]:
+    """The ids of the devices that are gone by these events."""
+    told = (event["data"] for event in events if event["event"] == "DEVICE_DELETED")
+    return [str(data["device"]) for data in told if isinstance(data, dict) and "device" in data]
