@@ -18,7 +18,8 @@ SUBJECTS = {"nic", "filter", "net"}
 
 
 def test_a_file_in_the_folder_is_a_mode_of_its_name() -> None:
-    files = {file.stem for file in (CHECKOUT / "qemunet_tests/modes").glob("*.py")} - {"__init__", "mode"}
+    files = {file.stem.replace("_", "-") for file in (CHECKOUT / "qemunet_tests/modes").glob("*.py")}
+    files -= {"--init--", "mode"}
     assert set(modes.every()) == files
     assert all(word == mode.word for word, mode in modes.every().items())
 
@@ -33,7 +34,7 @@ def test_what_has_claims_is_a_mode_or_a_known_subject() -> None:
 
 def test_what_has_claims_has_tests_of_its_name() -> None:
     tests = {file.stem for file in (CHECKOUT / "qemunet_tests/conformance").glob("test_*.py")}
-    assert {f"test_{claim.mode}" for claim in claims.load().values()} <= tests
+    assert {f"test_{claim.mode.replace('-', '_')}" for claim in claims.load().values()} <= tests
 
 
 def test_a_subject_is_no_mode() -> None:

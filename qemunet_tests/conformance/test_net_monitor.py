@@ -9,7 +9,7 @@ from qemunet_tests.errors import HarnessError
 from qemunet_tests.modes import user
 from qemunet_tests.observe.announcements import announcements
 from qemunet_tests.observe.network_ends import described, network_ends
-from qemunet_tests.observe.refused_commands import counted
+from qemunet_tests.observe.refused_commands import counted, refusal
 from qemunet_tests.qemu.qmp_schema import options_in
 
 PC = ("-M", "pc")
@@ -55,15 +55,6 @@ def test_the_monitor_refuses_what_cannot_be(halted, claim, words, reasons):
         wrong += [] if said.endswith(reason) else [f"{command} {name}: {said or 'done'}"]
     claim.sees(counted(len(wrong), len(reasons)))
     assert wrong == [], f"the monitor says {'; '.join(wrong)}"
-
-
-def refusal(monitor, command, **arguments):
-    """What the monitor refuses a command with; empty where it does not."""
-    try:
-        monitor.execute(command, **arguments)
-    except HarnessError as refused:
-        return str(refused)
-    return ""
 
 
 @pytest.mark.claim("net/netdev-del-leaves-nic")

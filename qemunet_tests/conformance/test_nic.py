@@ -122,15 +122,6 @@ def test_a_nic_is_plugged_in(halted, claim):
     assert claim.observed == claim.expected, f"after device_add there is {claim.observed}"
 
 
-def refusal(monitor, command, **arguments):
-    """What the monitor refuses a command with; empty where it does not."""
-    try:
-        monitor.execute(command, **arguments)
-    except HarnessError as refused:
-        return str(refused)
-    return ""
-
-
 @pytest.mark.claim("nic/device-add-errors")
 def test_a_nic_that_cannot_be_plugged_in_is_refused(halted, claim):
     words = ("-netdev", "user,id=lan", "-device", "e1000,id=card,netdev=lan")

@@ -171,7 +171,7 @@ def test_events_tell_of_connections(attach_peer, target, claim):
     peer = attach_peer(listener(port))
     with called(target.host, port) as end:
         exchanged(peer, end)
-    said = awaited_events(peer, "NETDEV_STREAM_DISCONNECTED")
+    said = awaited_events(peer.qemu.monitor, "NETDEV_STREAM_DISCONNECTED")
     claim.sees(", ".join(said))
     assert claim.observed == claim.expected, f"the monitor tells of {claim.observed or 'nothing'}"
 

@@ -155,6 +155,7 @@ class Bench:
 
     def _made(self, nics: tuple[Nic, ...], network: bool, cold: bool) -> Guest:
         models = tuple(nic.model for nic in nics)
+        cold = cold or any(nic.netdev.shares_memory for nic in nics)
         template = self._templates.take(models) if self._templates and not cold else None
         if template and self._templates:
             try:
@@ -169,7 +170,8 @@ class Bench:
 
     def start_cold(self, *nics: Nic) -> Guest:
         """Start a guest that several others boot beside. It takes commands after `finish_boot`."""
-        return self._launcher.start(nics, self.machine.cold(NETWORK), self._living)
+        words = self.machine.booting((nic.netdev for nic in nics), NETWORK)
+        return self._launcher.start(nics, words, self._living)
 
     def finish_boot(self, guest: Guest, crowd: int = 1) -> None:
         """Wait until a guest that was started cold takes commands, and start its DHCP clients.

@@ -18,9 +18,10 @@ from qemunet_tests.user_names import user_name
 KVM = "/dev/kvm"
 TUN = "/dev/net/tun"
 VHOST_NET = "/dev/vhost-net"
+VHOST_VDPA = "/dev/vhost-vdpa-0"
 
 #: The kernel module behind a node.
-MODULES = {KVM: "kvm", TUN: "tun", VHOST_NET: "vhost_net"}
+MODULES = {KVM: "kvm", TUN: "tun", VHOST_NET: "vhost_net", VHOST_VDPA: "vhost_vdpa"}
 
 #: How a user namespace shows every id that is not mapped into it.
 UNMAPPED_ID = 65534

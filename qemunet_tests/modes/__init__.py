@@ -18,8 +18,8 @@ _ABOUT_MODES = ("mode",)
 @functools.cache
 def every() -> dict[str, Mode]:
     """All modes by their word, in the order in which people meet them."""
-    words = [found.name for found in pkgutil.iter_modules(__path__) if found.name not in _ABOUT_MODES]
-    modes = [importlib.import_module(f"{__name__}.{word}").MODE for word in words]
+    names = [found.name for found in pkgutil.iter_modules(__path__) if found.name not in _ABOUT_MODES]
+    modes = [importlib.import_module(f"{__name__}.{name}").MODE for name in names]
     return {mode.word: mode for mode in sorted(modes, key=lambda mode: (mode.rank, mode.word))}
 
 

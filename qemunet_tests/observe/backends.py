@@ -8,6 +8,7 @@ from qemunet_tests.deadline import Deadline
 if TYPE_CHECKING:
     # scapy reads the machine's interfaces when it is imported: not before the lab has been entered.
     from qemunet_tests.guest.peer import Peer
+    from qemunet_tests.qemu.qmp import Monitor
 
 
 def said_of(peer: "Peer", identifier: str) -> str | None:
@@ -19,10 +20,10 @@ def said_of(peer: "Peer", identifier: str) -> str | None:
     return found[1] if found else None
 
 
-def awaited_events(peer: "Peer", last: str, within_seconds: float = 3.0) -> list[str]:
+def awaited_events(monitor: "Monitor", last: str, within_seconds: float = 3.0) -> list[str]:
     """The names of the events that QEMU told of, until one of this name."""
     told: list[str] = []
     deadline = Deadline(within_seconds, last)
-    while peer.qemu is not None and last not in told and not deadline.passed:
-        told += [str(event["event"]) for event in peer.qemu.monitor.events()]
+    while last not in told and not deadline.passed:
+        told += [str(event["event"]) for event in monitor.events()]
     return told

@@ -1,10 +1,13 @@
-"""What QEMU says of command lines that it should not take."""
+"""What QEMU says of command lines, and its monitor of commands, that they should not take."""
 
 import shlex
 from collections.abc import Iterable, Mapping
+from typing import Any
 
+from qemunet_tests.errors import HarnessError
 from qemunet_tests.guest.bare_qemu import LaunchAttempt
 from qemunet_tests.guest.bench import Bench
+from qemunet_tests.qemu.qmp import Monitor
 
 #: On a PC that stands still: `-nic` makes nothing on a machine that has no place for it.
 STILL_PC = ("-M", "pc", "-S")
@@ -29,3 +32,12 @@ def not_refused(tried: Mapping[str, LaunchAttempt], reasons: Mapping[str, str | 
 def counted(wrong: int, of: int) -> str:
     """For people: how many of them are refused."""
     return f"{of - wrong} of {of} {'is' if of == 1 else 'are'} refused"
+
+
+def refusal(monitor: Monitor, command: str, **arguments: Any) -> str:
+    """What the monitor refuses a command with; empty where it does not."""
+    try:
+        monitor.execute(command, **arguments)
+    except HarnessError as refused:
+        return str(refused)
+    return ""

@@ -1,10 +1,12 @@
 """The machine every guest is: its command line, whatever network it is given."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 from qemunet_tests.qemu.accel import Accel
 from qemunet_tests.qemu.built_image import Image
+from qemunet_tests.qemu.netdev import Netdev
 from qemunet_tests.qemu.qemu_facts import Qemu
 
 
@@ -26,6 +28,15 @@ class GuestMachine:
     def cold(self, network: str | None = None) -> list[str]:
         """Words for a guest with memory of its own; `network` is what the guest is to do with its NICs at boot."""
         return ["-M", self.qemu.machine, *self.kernel(network)]
+
+    def shared(self, network: str | None = None) -> list[str]:
+        """The same with memory that QEMU passes to who asks for it, as a vhost-user backend does."""
+        backend = f"memory-backend-memfd,id=ram,size={self.image.guest.memory_mib}M,share=on"
+        return ["-object", backend, "-M", f"{self.qemu.machine},memory-backend=ram", *self.kernel(network)]
+
+    def booting(self, netdevs: Iterable[Netdev], network: str | None = None) -> list[str]:
+        """Words for a guest with memory of its own, shared where one of its backends needs that."""
+        return (self.shared if any(each.shares_memory for each in netdevs) else self.cold)(network)
 
     def backed(self, memory: Path, shared: bool, network: str | None) -> list[str]:
         """Words for a guest whose memory is a file: shared with it, or a private copy on write."""

@@ -28,12 +28,19 @@ class Netdev(abc.ABC):
     #: Open files of ours that QEMU has under the same numbers.
     descriptors: ClassVar[tuple[int, ...]] = ()
 
+    #: Whether somebody else takes frames out of the guest's memory: then that must be shared, and no template's copy.
+    shares_memory: ClassVar[bool] = False
+
     @abc.abstractmethod
     def spell(self, identifier: str) -> str:
         """What follows `-netdev`, with `identifier` for its id."""
 
     def beside(self, identifier: str) -> tuple[str, ...]:  # noqa: ARG002
         """Further backends that belong to it, each as it follows `-netdev`; they come first."""
+        return ()
+
+    def needs(self, identifier: str) -> tuple[str, ...]:  # noqa: ARG002
+        """Words for what it is made with that is no backend: a character device."""
         return ()
 
     def missing(self, qemu: Qemu) -> Obstacle | None:  # noqa: ARG002
@@ -61,7 +68,8 @@ class SpelledNetdev(Netdev):
 
 def netdev_words(netdev: Netdev, identifier: str) -> list[str]:
     """The command-line words for a backend with all that belongs to it."""
-    return [word for each in (*netdev.beside(identifier), netdev.spell(identifier)) for word in ("-netdev", each)]
+    backends = (*netdev.beside(identifier), netdev.spell(identifier))
+    return [*netdev.needs(identifier), *(word for each in backends for word in ("-netdev", each))]
 
 
 @dataclass(frozen=True)
