@@ -2,66 +2,19 @@
 
 import os
 import re
-import signal
 import subprocess
-import sys
-import tempfile
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
-import pexpect
 import pytest
 
-from meta_tests.isolation.leftovers import FOLDER_PREFIX, Run, mounts
-from meta_tests.user_accounts import CHECKOUT, NOBODY, Account
+from meta_tests.installation.debian_machines import as_root, userland
+from meta_tests.user_accounts import NOBODY
 from meta_tests.userland.package_settings import highest_missing
 from meta_tests.userland.suites import SUITES
-from meta_tests.userland.unpacking import MARKER, REUSED_SECONDS, remove, shelf
-from qemunet_tests.deadline import Deadline
+from meta_tests.userland.unpacking import MARKER, remove, shelf
 
-USERLAND = [sys.executable, "-m", "meta_tests.userland"]
-#: Unpacking one takes a minute, and five where ten others are busy.
-UNPACK_SECONDS, START_SECONDS = 900.0, 120.0
-as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can make a machine of a userland")
-
-
-def userland(*words: str, become: tuple[str, ...] = (), **environment: str) -> "subprocess.CompletedProcess[str]":
-    return subprocess.run(
-        [*become, *USERLAND, *words],
-        cwd=CHECKOUT,
-        env={**os.environ, **environment},
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=UNPACK_SECONDS,
-        check=False,
-    )
-
-
-@pytest.fixture(scope="session")
-def suite() -> str:
-    """One that is unpacked; the newest stable one's backports where none is."""
-    for name in SUITES:
-        marker = shelf() / name / MARKER
-        if marker.exists() and time.time() - marker.stat().st_mtime < REUSED_SECONDS - 3600:
-            return name
-    name = "trixie-backports"
-    assert userland(name, "--", "true").returncode == 0
-    return name
-
-
-@pytest.fixture
-def folder() -> Iterator[Path]:
-    """An empty folder that stands alone below a machine's /tmp."""
-    with tempfile.TemporaryDirectory(prefix=FOLDER_PREFIX) as made:
-        yield Path(made)
-
-
-@pytest.fixture
-def cache(folder: Path) -> Path:
-    """An empty cache, root's alone."""
-    return folder
+pytest_plugins = "meta_tests.installation.debian_machines"
 
 
 @pytest.mark.parametrize(
@@ -275,84 +228,6 @@ def test_what_of_this_machine_a_userland_is_given(tmp_path: Path, machine: tuple
     for folder in (unpacked / "opt", root / "opt", *(root / each for each in machine)):
         folder.mkdir(parents=True, exist_ok=True)
     assert highest_missing(root, unpacked, Path("/opt/index/simple")) == (Path(bound) if bound else None)
-
-
-def _started(run: Run, within_seconds: float, command: str) -> None:
-    def there() -> bool:
-        # The command's environment is not ours: it is known by the namespaces that it is in.
-        run.note()
-        return any(" ".join(process.words).startswith(command) for process in run.processes())
-
-    Deadline(within_seconds, command).wait_until(there, interval_seconds=0.2)
-
-
-def _start(folder: Path, *words: str, **environment: str) -> Run:
-    account = Account("root", 0, 60_000 + os.getpid() % 5_000)
-    kept = {name: value for name, value in os.environ.items() if name not in ("PATH", "HOME")}
-    return Run([*USERLAND, *words], account, folder, **{**kept, **environment})
-
-
-@as_root
-@pytest.mark.slow
-def test_a_killed_machine_leaves_no_process_and_no_mount_and_its_folder_to_the_next(suite: str, tmp_path: Path) -> None:
-    machines = shelf() / suite / "machines"
-    run = _start(tmp_path, suite, "--", "sh", "-c", "setsid sleep 2501 & sleep 2502")
-    try:
-        _started(run, START_SECONDS, "sleep 2501")
-        (folder,) = [each for each in machines.glob("once-*") if (each / "changes" / "srv" / "qemunet").is_dir()]
-        os.kill(run.process.pid, signal.SIGKILL)
-        assert run.leaves_nothing(), run.leftovers()
-    finally:
-        run.end()
-    assert folder.exists()
-    assert userland(suite, "--", "true").returncode == 0
-    assert not folder.exists()
-
-
-@as_root
-@pytest.mark.slow
-def test_killed_while_it_unpacks_it_leaves_no_process_and_no_mount(cache: Path, tmp_path: Path) -> None:
-    run = _start(tmp_path, "bookworm", "--", "true", QEMUNET_CACHE=str(cache))
-    try:
-        # The first program of the userland itself runs after mmdebstrap has mounted what it needs.
-        _started(run, UNPACK_SECONDS, "dpkg --")
-        os.kill(run.process.pid, signal.SIGKILL)
-        assert run.leaves_nothing(), run.leftovers()
-    finally:
-        run.end()
-    assert not [mount for mount in mounts() if str(cache) in mount]
-    assert not (cache / "userlands" / "bookworm").exists(), "it counts as whole"
-
-
-@as_root
-@pytest.mark.slow
-@pytest.mark.parametrize("state", ["wait", "kill -STOP $$; wait"], ids=["runs", "is stopped"])
-def test_whoever_is_told_to_end_ends_the_command(suite: str, tmp_path: Path, state: str) -> None:
-    run = _start(tmp_path, suite, "--", "sh", "-c", f"trap 'echo told; exit 9' TERM; sleep 2503 & {state}")
-    try:
-        _started(run, START_SECONDS, "sleep 2503")
-        os.kill(run.process.pid, signal.SIGTERM)
-        assert run.process.wait(30) == 9
-        assert "told" in run.output
-        assert run.leaves_nothing(), run.leftovers()
-    finally:
-        run.end()
-
-
-@as_root
-@pytest.mark.slow
-def test_the_command_has_the_terminal_and_its_interrupts(suite: str) -> None:
-    command = "test -t 0 && test -t 1 && trap 'echo interrupted once; exit 7' INT"
-    command += " && echo ready && { sleep 2504 & wait; }"
-    # Whoever runs these tests in the background may have us ignore SIGINT.
-    words = ["--default-signal=INT", *USERLAND, suite, "--", "sh", "-c", command]
-    terminal = pexpect.spawn("env", words, cwd=str(CHECKOUT))
-    terminal.expect("ready", timeout=START_SECONDS)
-    terminal.sendintr()
-    terminal.expect("interrupted once", timeout=30)
-    terminal.expect(pexpect.EOF, timeout=30)
-    terminal.close()
-    assert terminal.exitstatus == 7
 
 
 @as_root
