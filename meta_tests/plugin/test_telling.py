@@ -1,5 +1,6 @@
 """What takes long besides tests is told at once, from whichever process it happens in."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -28,7 +29,10 @@ with own_screens() as screens:
 def outcome(folder: Path, program: list[str], *words: str) -> subprocess.CompletedProcess[str]:
     (folder / "test_it.py").write_text(TEST)
     command = [sys.executable, *program, str(folder), "-p", "no:cacheprovider", "--qemunet-target", "host", *words]
-    return subprocess.run(command, cwd=CHECKOUT, capture_output=True, text=True, timeout=limit(60), check=False)
+    return subprocess.run(
+        command, cwd=CHECKOUT, capture_output=True, text=True, timeout=limit(60), check=False,
+        env={**os.environ, "QEMUNET_CACHE": str(folder / "cache")},
+    )  # fmt: skip
 
 
 @pytest.mark.parametrize("words", [(), ("-n", "2")], ids=["alone", "with-workers"])

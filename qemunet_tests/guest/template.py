@@ -5,6 +5,7 @@ devices in another. A thawed guest maps the memory privately, copy on write. The
 hub port, a backend that has no state and no vnet_hdr, because such a state loads on every other backend.
 """
 
+import contextlib
 import errno
 import hashlib
 import json
@@ -145,11 +146,13 @@ def _wait_for_migration(monitor: Monitor, within_seconds: float) -> None:
 def store(made: Path, target: Path, models: Sequence[str], about: dict[str, str], maker_uid: int) -> None:
     """Copy what a QEMU of `maker_uid` wrote into `made`, and write down what it is, so that damage is noticed.
 
-    Raises OSError, Distrusted for what that user put there in the place of files of his.
+    Raises HarnessError where there is no room, OSError, Distrusted for what that user put there in the place of files
+    of his.
     """
-    target.mkdir()
-    sums = {name: _copied(made / name, target / name, maker_uid) for name in (MEMORY, STATE, CONSOLE)}
-    (target / MANIFEST).write_text(json.dumps({"models": list(models), "about": about, "sha256": sums}, indent=1))
+    with _room_in(target.parent):
+        target.mkdir()
+        sums = {name: _copied(made / name, target / name, maker_uid) for name in (MEMORY, STATE, CONSOLE)}
+        (target / MANIFEST).write_text(json.dumps({"models": list(models), "about": about, "sha256": sums}, indent=1))
 
 
 def copy(source: Path, target: Path) -> Template:
@@ -157,18 +160,27 @@ def copy(source: Path, target: Path) -> Template:
     try:
         with trust.opened(source / MANIFEST) as stream:
             manifest = json.load(stream)
-        target.mkdir()
-        for name in (MEMORY, STATE, CONSOLE):
-            if _copied(source / name, target / name) != manifest["sha256"][name]:
-                raise TemplateDamaged(f"{source / name} is not what was saved")
+        with _room_in(target.parent):
+            target.mkdir()
+            for name in (MEMORY, STATE, CONSOLE):
+                if _copied(source / name, target / name) != manifest["sha256"][name]:
+                    raise TemplateDamaged(f"{source / name} is not what was saved")
         return Template(target, tuple(manifest["models"]))
     except BaseException as error:
         shutil.rmtree(target, ignore_errors=True)
-        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise HarnessError(f"there is no room for a template in {target.parent}: {error.strerror}") from error
         if not isinstance(error, OSError | ValueError | KeyError | TypeError):
             raise
         raise TemplateDamaged(f"the template in {source} cannot be read: {error}") from error
+
+
+@contextlib.contextmanager
+def _room_in(folder: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise HarnessError(f"there is no room for a template in {folder}: {error.strerror}") from error
+        raise
 
 
 def _copied(source: Path, target: Path, owner_uid: int = 0) -> str:

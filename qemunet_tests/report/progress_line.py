@@ -17,7 +17,7 @@ from rich.progress import (
 )
 from rich.text import Text
 
-from qemunet_tests.report.card_lines import STYLES, VERDICT_WIDTH
+from qemunet_tests.report.card_lines import STYLES, VERDICT_WIDTH, plural
 from qemunet_tests.report.claims_done import ClaimsDone
 from qemunet_tests.report.time_left import TimeLeft, in_words
 from qemunet_tests.report.verdict_of_test import Verdict, VerdictOfTest
@@ -87,7 +87,7 @@ class PlainLines:
         self._claims.expect(claims)
         self._left.expect(claims)
         if seconds := self._left.seconds():
-            self.say(f"{self._claims.total} claims, about {in_words(seconds)} by the last run")
+            self.say(f"{plural(self._claims.total, 'claim')}, about {in_words(seconds)} by the last run")
 
     def started(self, test: str, claim: str) -> None:
         del claim  # said when it ends
