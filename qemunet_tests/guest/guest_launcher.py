@@ -3,7 +3,7 @@
 import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Protocol
+from typing import Any, Protocol
 
 from qemunet_tests.errors import HarnessError
 from qemunet_tests.guest.guest import Guest
@@ -107,7 +107,7 @@ class GuestLauncher:
             if not any(word in warning for word in tried):
                 self.note(f"QEMU {self.machine.qemu.version} warns: {warning}")
 
-    def attach_terminal(self, nics: tuple[Nic, ...], words: Sequence[str], **streams: object) -> Process:
+    def attach_terminal(self, nics: tuple[Nic, ...], words: Sequence[str], **streams: Any) -> Process:
         """Boot a guest whose console and monitor are QEMU's standard streams. The caller ends the process.
 
         Without another `cwd` it is in a folder of its own, where nothing is taken for firmware.
