@@ -21,6 +21,7 @@ from qemunet_tests.host import (
     icmp,
     kvm,
     network_managers,
+    nft_listing,
     passt,
     paths_in_binary,
     ports,
@@ -32,9 +33,11 @@ from qemunet_tests.host import (
     system,
     uplink,
 )
+from qemunet_tests.host.asking import ask_here
 from qemunet_tests.host.bridges import BridgePort
 from qemunet_tests.host.files import MACHINE, read_int, under
 from qemunet_tests.host.guest_macs import DEFAULT_MAC
+from qemunet_tests.host.nft_listing import NftListing
 from qemunet_tests.host.obstacle import Obstacle
 from qemunet_tests.host.search_path import search_path
 from qemunet_tests.host.socket_table import Protocol
@@ -113,6 +116,7 @@ def gather(root: Path = MACHINE, environment: Mapping[str, str] = os.environ) ->
     where = helper_program.read(found.helper_path if found else None, root)
     plugged, asked, ways = bridges.read(root), resolver.read(root), routes.read(root)
     services, card = network_managers.read(root), _card(ways, here)
+    filters = nft_listing.read(ask_here) if here and ourselves.may(credentials.CAP_NET_ADMIN) else None
     return HostFacts(
         root=root,
         user=user_name(ourselves.uid),
@@ -143,12 +147,12 @@ def gather(root: Path = MACHINE, environment: Mapping[str, str] = os.environ) ->
         liveliness=resolver_query.ask(asked.used) if here else resolver_query.NOT_ASKED,
         other_ports=tuple(ports.read(number, root, protocol) for number, protocol in OTHER_FORWARD_PORTS if here),
         # Without a bridge it concerns no guest, and looking may load a module of the kernel.
-        firewall=firewall.read(ourselves) if here and plugged else firewall.NOT_ASKED,
+        firewall=firewall.read(ourselves, filters) if here and plugged else firewall.NOT_ASKED,
         managers=services,
         confinement=security_modules.read(root),
         default_mac_pids=guest_macs.guests_with(DEFAULT_MAC, root=root),
         tracked=_tracked(root),
-        packets=_packets(ourselves, asked, ways, plugged) if here else None,
+        packets=_packets(ourselves, asked, ways, plugged, filters) if here else None,
     )
 
 
@@ -164,9 +168,10 @@ def _packets(
     asked: resolver.ResolverSettings,
     ways: routes.Routes,
     plugged: tuple[bridges.HostBridge, ...],
+    filters: NftListing | None,
 ) -> PacketFacts:
     gateways = tuple(str(way.gateway) for way in ways.defaults if way.gateway)
-    return packet_facts.gather(ourselves, unprivileged().uid, asked.used, gateways, plugged)
+    return packet_facts.gather(ourselves, unprivileged().uid, asked.used, gateways, plugged, filters)
 
 
 def describe(root: Path = MACHINE) -> dict[str, str | int | None]:

@@ -13,6 +13,7 @@ from qemunet_tests.host.bpf_programs import KernelProgram
 from qemunet_tests.host.bridges import HostBridge
 from qemunet_tests.host.credentials import CAP_NET_ADMIN, Credentials
 from qemunet_tests.host.files import MACHINE, read_int, read_text
+from qemunet_tests.host.nft_listing import NftListing
 from qemunet_tests.host.nft_ruleset import Ruleset
 from qemunet_tests.host.obstacle import Obstacle
 from qemunet_tests.host.route_lookup import PacketWay
@@ -43,9 +44,14 @@ class PacketFacts:
 
 
 def gather(
-    ourselves: Credentials, user: int, resolver: str | None, gateways: tuple[str, ...], bridges: tuple[HostBridge, ...]
+    ourselves: Credentials,
+    user: int,
+    resolver: str | None,
+    gateways: tuple[str, ...],
+    bridges: tuple[HostBridge, ...],
+    packet_filter: NftListing | None,
 ) -> PacketFacts:
-    """Read it all. What only root may read is asked for where we may."""
+    """Read it all. What only root may read is asked for where we may, but for what nft lists."""
     privileged = ourselves.may(CAP_NET_ADMIN)
     asked = dict.fromkeys((*filter(None, (resolver,)), *gateways, *((OUTSIDE,) if gateways else ())))
     shown = listed(ask_here, "ip", "-d", "-j", "addr", "show")
@@ -53,7 +59,7 @@ def gather(
         user=user,
         ways={address: _way(address, user) for address in asked},
         addresses={link["ifname"]: tuple(_addresses(link)) for link in shown},
-        ruleset=nft_ruleset.read(ask_here) if privileged else None,
+        ruleset=nft_ruleset.parse(packet_filter.words, packet_filter.in_json) if packet_filter else None,
         policies=ipsec.read(ask_here) if privileged else None,
         keys_on_demand=ipsec.made_on_demand(),
         programs=_programs(bridges) if privileged else None,

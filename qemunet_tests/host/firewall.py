@@ -14,6 +14,7 @@ from typing import Any
 from qemunet_tests.host.asking import PROGRAM_FOLDERS, ask_here
 from qemunet_tests.host.credentials import CAP_NET_ADMIN, Credentials
 from qemunet_tests.host.files import MACHINE, read_text
+from qemunet_tests.host.nft_listing import NftListing
 from qemunet_tests.host.nft_owner import kept
 
 _INTERFACE_KEYS = ("iifname", "oifname", "iif", "oif", "ibrname", "obrname")
@@ -66,17 +67,15 @@ class Firewall:
 NOT_ASKED = Firewall("nobody looked into the firewall")
 
 
-def read(credentials: Credentials) -> Firewall:
-    """The firewall of this network namespace. Changes nothing, and reads no table of the older iptables unless used."""
+def read(credentials: Credentials, listed: NftListing | None) -> Firewall:
+    """The firewall of this network namespace, as nft `listed` it. Reads no table of the older iptables unless used."""
     if not credentials.may(CAP_NET_ADMIN):
         return Firewall("only root may read the firewall")
-    nft = shutil.which("nft", path=PROGRAM_FOLDERS)
-    if nft is None:
+    if not shutil.which("nft", path=PROGRAM_FOLDERS):
         return Firewall("there is no nft to read the firewall with")
-    listing = ask_here([nft, "-j", "list", "ruleset"])
-    if not listing.succeeded:
+    if listed is None or not listed.in_json:
         return Firewall("nft cannot list the firewall")
-    dropping = parse_nft(listing.text)
+    dropping = parse_nft(listed.in_json)
     if "filter" in tables_of_iptables():
         older = shutil.which("iptables-legacy", path=PROGRAM_FOLDERS) or shutil.which("iptables", path=PROGRAM_FOLDERS)
         said = ask_here([older, "-S"]) if older else None

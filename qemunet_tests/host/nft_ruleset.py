@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+from qemunet_tests.host import nft_listing
 from qemunet_tests.host.asking import Ask
 from qemunet_tests.host.nft_match import PacketSeen, covers, resolved
 from qemunet_tests.host.nft_owner import kept
@@ -273,8 +274,8 @@ class Ruleset:
 
 def read(ask: Ask) -> Ruleset | None:
     """What nft lists; None where it is missing or is not permitted to us."""
-    listing, in_json = ask(["nft", "-a", "list", "ruleset"]), ask(["nft", "-j", "list", "ruleset"])
-    return parse(listing.text, in_json.text) if listing.succeeded else None
+    listed = nft_listing.read(ask)
+    return parse(listed.words, listed.in_json) if listed else None
 
 
 def stops(ask: Ask, packet: PacketSeen) -> list[Stop]:
