@@ -95,7 +95,7 @@ def capability_given(lab: Lab) -> None:
     alter_qemu(lab, lambda words: [keep.get(word, word) for word in words])
 
 
-@fault("tap/persistent-stays", cause="quit: ; killed: $", sentinels=OTHERS)
+@fault("tap/persistent-stays", cause="quit: without address; killed: without address", sentinels=OTHERS)
 def addresses_taken_off(lab: Lab) -> None:
     """A network manager takes the addresses off a tap that somebody opens."""
 

@@ -92,7 +92,7 @@ def test_a_tap_that_was_made_beforehand_stays(start_with, taps, make_tap, claim)
         taps.host.netlink.addr("add", index=index, address="192.0.2.7", prefixlen=24)
         end(start_with(TapNetdev(tap)))
         stays = taps.host.index(tap) == index
-        seen[how] = " ".join(map(str, addresses(taps.host, tap))) if stays else "gone"
+        seen[how] = " ".join(map(str, addresses(taps.host, tap))) or "without address" if stays else "gone"
         if stays:
             taps.host.netlink.link("del", index=index)
     claim.sees("; ".join(f"{how}: {what}" for how, what in seen.items()))
