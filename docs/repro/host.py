@@ -1,20 +1,22 @@
 """A network of one's own in the place of the host's, for an ordinary user too. For the scripts beside this file."""
 
+import contextlib
 import ctypes
 import fcntl
 import os
 import select
 import socket
 import struct
+import subprocess
 import tempfile
 from pathlib import Path
 
-from frames import checksum
+from frames import QEMU, checksum
 
 NEW_MOUNTS, NEW_USERS, NEW_NETWORK = 0x00020000, 0x10000000, 0x40000000
 BIND = 4096
 SET_ADDRESS, SET_MASK, GET_FLAGS, SET_FLAGS, GET_INDEX = 0x8916, 0x891C, 0x8913, 0x8914, 0x8933
-SET_TUN = 0x400454CA
+SET_TUN, ADD_BRIDGE, ADD_PORT = 0x400454CA, 0x89A0, 0x89A2
 LIBC = ctypes.CDLL(None, use_errno=True)
 
 
@@ -38,6 +40,43 @@ def resolv_conf(*servers):
     os.chmod(file.name, 0o644)  # noqa: PTH101
     _done(LIBC.mount(file.name.encode(), os.path.realpath("/etc/resolv.conf").encode(), None, BIND, None))
     os.unlink(file.name)  # noqa: PTH108
+
+
+def hide_all_devices_but(*names):
+    """There is nothing in /dev but these."""
+    held = {name: os.open(f"/dev/{name}", os.O_PATH) for name in names}
+    _done(LIBC.mount(b"none", b"/dev", b"tmpfs", 0, None))
+    for name, device in held.items():
+        place = Path("/dev", name)
+        place.parent.mkdir(exist_ok=True)
+        place.touch()
+        _done(LIBC.mount(f"/proc/self/fd/{device}".encode(), os.fsencode(place), None, BIND, None))
+
+
+@contextlib.contextmanager
+def qemu_on_tap(options):
+    """QEMU with a tap that it makes with these options and without scripts: whether it starts, and while it runs."""
+    still = ["-M", "none", "-nodefaults", "-display", "none", "-qmp", "stdio"]
+    words = [QEMU, *still, "-netdev", f"tap,id=t,script=,downscript=,{options}"]
+    silent = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL}
+    with subprocess.Popen(words, **silent) as qemu:
+        # It greets once everything is made.
+        yield bool(qemu.stdout.readline())
+        qemu.kill()
+
+
+def add_bridge(name):
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as any_socket:
+        fcntl.ioctl(any_socket, ADD_BRIDGE, name.encode().ljust(16, b"\0"))
+
+
+def put_into_bridge(bridge, interface):
+    """Whether that can be done."""
+    place = struct.pack("=16si20x", bridge.encode(), socket.if_nametoindex(interface))
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as any_socket, contextlib.suppress(OSError):
+        fcntl.ioctl(any_socket, ADD_PORT, place)
+        return True
+    return False
 
 
 def up(interface, address=None, mask="255.255.255.0"):
