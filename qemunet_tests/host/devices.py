@@ -108,10 +108,10 @@ def obstacle(device: Device, credentials: Credentials, user: str, container: str
     return _refused(device, credentials)
 
 
-def obstacle_here(path: str) -> Obstacle | None:
-    """The same, of a node of this machine and this process."""
+def obstacle_here(path: str, device: Device | None = None) -> Obstacle | None:
+    """The same, of a node of this machine, as it is found, and this process."""
     ours = read_credentials()
-    return obstacle(read(path), ours, user_name(ours.uid), system.read().container)
+    return obstacle(device or read(path), ours, user_name(ours.uid), system.read().container)
 
 
 def _refused(device: Device, credentials: Credentials) -> Obstacle:

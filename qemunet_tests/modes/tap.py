@@ -185,7 +185,7 @@ def missing_vhost(identity: "Identity", device: Device | None = None) -> Obstacl
     """Why a QEMU of this user cannot have the kernel carry its frames. `device` is /dev/vhost-net as it is found."""
     found = device or devices.read(devices.VHOST_NET)
     if not found.opens:
-        return devices.obstacle_here(devices.VHOST_NET)
+        return devices.obstacle_here(devices.VHOST_NET, found)
     if found.bits_allow(identity.uid, frozenset((identity.gid, *identity.groups))):
         return None
     return Obstacle(
