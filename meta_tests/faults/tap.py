@@ -152,7 +152,7 @@ def backends_not_added(lab: Lab) -> None:
     carry_out("netdev_del", say_yes)
 
 
-@fault("tap/vnet-hdr", "tap/migrate-tap-to-tap", cause="there are no header|user: loaded", sentinels=OTHERS)
+@fault("tap/vnet-hdr", "tap/migrate-tap-to-tap", cause="there is no header|user: loaded", sentinels=OTHERS)
 def headers_left_out(lab: Lab) -> None:
     """A wrapper in QEMU's place turns the headers of all taps off."""
     _with_taps(lab, "vnet_hdr", "off")

@@ -95,13 +95,6 @@ def _below(lines: Iterator[str], depth: int) -> dict[str, str]:
     return found
 
 
-def offered_features(monitor: Monitor) -> set[str]:
-    """What the first virtio NIC offers its driver: VIRTIO_NET_F_CSUM and the others. Since QEMU 7.2."""
-    nics = (each["path"] for each in monitor.execute("x-query-virtio") if each["name"] == "virtio-net")
-    found = monitor.execute("x-query-virtio-status", path=next(nics))["host-features"]
-    return {str(feature).partition(":")[0] for feature in found["dev-features"]}
-
-
 def pci_roms(monitor: Monitor) -> int:
     """How many NICs have a ROM that a firmware can run, as `info pci` says it: region 6 (PCI 3.0, 6.2.5.2)."""
     devices = re.split(r"^\s+Bus +\d+, device", monitor.ask("info pci"), flags=re.MULTILINE)
