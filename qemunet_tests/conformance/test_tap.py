@@ -10,6 +10,7 @@ from qemunet_tests.network.host_target import addresses
 from qemunet_tests.observe.bridge import bridge_of
 from qemunet_tests.observe.carried_frames import STRANGER, exchanged
 from qemunet_tests.observe.network_ends import network_ends
+from qemunet_tests.observe.tap_settings import goes
 from qemunet_tests.qemu.command_line import NetdevRefused
 from qemunet_tests.qemu.netdev import SpelledNetdev
 
@@ -121,7 +122,7 @@ def test_a_tap_that_qemu_made_goes_with_it(start_with, taps, claim):
         qemu = start_with(made("made77"))
         assert taps.host.index("made77") is not None, "QEMU makes no tap"
         end(qemu)
-        seen[how] = "gone" if taps.host.index("made77") is None else "there"
+        seen[how] = "gone" if goes(taps.host, "made77") else "there"
     claim.sees("; ".join(f"{how}: {what}" for how, what in seen.items()))
     assert claim.observed == claim.expected, f"a tap that QEMU made: {claim.observed}"
 

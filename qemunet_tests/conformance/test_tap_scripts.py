@@ -6,6 +6,7 @@ import pytest
 
 from qemunet_tests.conformance.promises import promise
 from qemunet_tests.modes.tap import NewTapNetdev
+from qemunet_tests.observe.tap_settings import goes
 from qemunet_tests.qemu.netdev import netdev_words
 
 #: How an operator ends a QEMU so that it cleans up behind itself.
@@ -95,6 +96,6 @@ def test_who_is_killed_calls_nobody(halted, taps, network_script, claim):
         assert taps.host.index("made77") is not None, "QEMU makes no tap"
         end(qemu)
         qemu.process.wait(ENDING_SECONDS)
-        seen.append(f"{named(down.calls, 'made77')}, {'a' if taps.host.index('made77') else 'no'} tap")
+        seen.append(f"{named(down.calls, 'made77')}, {'no' if goes(taps.host, 'made77') else 'a'} tap")
     claim.sees(f"killed: {seen[0]}; then quit: {seen[1]}")
     assert claim.observed == claim.expected, f"of a QEMU's tap: {claim.observed}"
