@@ -11,7 +11,7 @@ from qemunet_tests.network import Lab, lab_addresses
 
 if TYPE_CHECKING:
     # scapy reads the machine's interfaces when it is imported: not before the lab has been entered.
-    from scapy.packet import Packet
+    pass
 
 OFFERS, ANSWERS = {"DHCP.message-type": 2}, {"BOOTP.op": 2}
 #: No peer of theirs sees a frame.
@@ -75,7 +75,9 @@ def mtu_of_an_ethernet(wire: FrameShim) -> None:
 @fault("passt/slaac", cause=r"announces router; 2001:db8:9::/64", sentinels=("passt/dhcpv6", *STARTED))
 def another_prefix_announced(wire: FrameShim) -> None:
     """The router announces a prefix that is not the host's."""
-    wire.alter(FROM_QEMU, lambda frame: "ICMPv6NDOptPrefixInfo" in frame, {"ICMPv6NDOptPrefixInfo.prefix": "2001:db8:9::"})
+    wire.alter(
+        FROM_QEMU, lambda frame: "ICMPv6NDOptPrefixInfo" in frame, {"ICMPv6NDOptPrefixInfo.prefix": "2001:db8:9::"}
+    )
 
 
 @fault("passt/dhcpv6", cause=r"told 2001:db8:1::99", sentinels=("passt/slaac", *STARTED))

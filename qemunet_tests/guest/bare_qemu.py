@@ -11,6 +11,7 @@ from qemunet_tests.qemu.command_line import LaunchFailed
 from qemunet_tests.qemu.complaints import Complaints
 from qemunet_tests.qemu.netdev import Netdev, netdev_words
 from qemunet_tests.qemu.qemu_facts import Qemu
+from qemunet_tests.qemu.standstill import again_where_it_stands_still
 
 if TYPE_CHECKING:
     from qemunet_tests.guest.peer import Peer
@@ -36,6 +37,10 @@ def attempt(
 
     Unless `noted` is false, what it warns of is a note of the report.
     """
+    return again_where_it_stands_still(lambda: _attempt(launcher, words, netdevs, noted))
+
+
+def _attempt(launcher: GuestLauncher, words: Sequence[str], netdevs: Sequence[Netdev], noted: bool) -> LaunchAttempt:
     _, folder = launcher.launcher.new_folder("attempt")
     names = [f"net{number}" for number, _ in enumerate(netdevs)]
     spelled = [word for name, netdev in zip(names, netdevs, strict=True) for word in netdev_words(netdev, name)]
@@ -61,6 +66,10 @@ def attach(launcher: GuestLauncher, netdevs: Sequence[Netdev], further: Sequence
 
     `further` words are added to QEMU's command line.
     """
+    return again_where_it_stands_still(lambda: _attach(launcher, netdevs, further))
+
+
+def _attach(launcher: GuestLauncher, netdevs: Sequence[Netdev], further: Sequence[str]) -> "list[Peer]":
     # scapy reads the interfaces of wherever it is imported.
     from qemunet_tests.guest.peer import Peer, joined
 

@@ -14,6 +14,7 @@ from qemunet_tests.host.asking import Completed
 from qemunet_tests.qemu.command_line import QemuProcess
 from qemunet_tests.qemu.netdev import Netdev
 from qemunet_tests.qemu.qemu_facts import Qemu
+from qemunet_tests.qemu.standstill import again_where_it_stands_still
 
 
 @contextlib.contextmanager
@@ -24,16 +25,29 @@ def halted(
 
     `netdevs` are those among the words that need privileges. Raises NetdevRefused, LaunchFailed.
     """
-    _, folder = launcher.launcher.new_folder("halted")
     nothing = [] if defaults else ["-nodefaults"]
     whole = [*_program(launcher.machine.qemu), *nothing, "-S", *words]
-    qemu = launcher.launcher.launch(whole, folder, netdevs, serial_ports=0)
+    qemu = again_where_it_stands_still(lambda: _running(launcher, whole, netdevs))
     try:
-        qemu.wait_until_running(launcher.pace.seconds(4.0))
         yield qemu
     finally:
-        qemu.quit()
-        shutil.rmtree(folder, ignore_errors=True)
+        _end(qemu)
+
+
+def _running(launcher: GuestLauncher, words: Sequence[str], netdevs: Sequence[Netdev]) -> QemuProcess:
+    _, folder = launcher.launcher.new_folder("halted")
+    qemu = launcher.launcher.launch(words, folder, netdevs, serial_ports=0)
+    try:
+        qemu.wait_until_running(launcher.pace.seconds(4.0))
+    except BaseException:
+        _end(qemu)
+        raise
+    return qemu
+
+
+def _end(qemu: QemuProcess) -> None:
+    qemu.quit()
+    shutil.rmtree(qemu.folder, ignore_errors=True)
 
 
 def printed(launcher: GuestLauncher, words: Sequence[str], within_seconds: float = 10.0) -> Completed:

@@ -85,16 +85,22 @@ class ForwardedWords:
 
 
 def words_through(
-    stack: "PeerStack", caller: Station, service: tuple[str, int], guest_port: int, protocol: str = "TCP"
-) -> ForwardedWords:
-    """Call the guest from a station, at an address and port that are forwarded, and say a word each way."""
+    stack: "PeerStack", caller: Station, service: tuple[str, int], guest_port: int, protocol: str = "TCP",
+    *, at_once: bool = True,
+) -> ForwardedWords:  # fmt: skip
+    """Call the guest from a station, at an address and port that are forwarded, and say a word each way.
+
+    `at_once`: a datagram has been handed on as soon as what was sent behind it is answered, as by libslirp.
+    """
     with caller.open_socket(SOCKETS[protocol], service[0]) as calling:
         calling.settimeout(PATIENCE_SECONDS)
         try:
             calling.connect(service)
         except OSError:
             return ForwardedWords(None, None, False, False)
-        return _datagrams(stack, calling, guest_port) if protocol == "UDP" else spoken(stack, calling, guest_port)
+        if protocol == "UDP":
+            return _datagrams(stack, calling, guest_port, at_once)
+        return spoken(stack, calling, guest_port)
 
 
 def spoken(stack: "PeerStack", calling: socket.socket, guest_port: int) -> ForwardedWords:
@@ -112,7 +118,7 @@ def spoken(stack: "PeerStack", calling: socket.socket, guest_port: int) -> Forwa
     return ForwardedWords(connection.far, own, got == there, came == back)
 
 
-def _datagrams(stack: "PeerStack", calling: socket.socket, guest_port: int) -> ForwardedWords:
+def _datagrams(stack: "PeerStack", calling: socket.socket, guest_port: int, at_once: bool) -> ForwardedWords:
     there, back = secrets.token_bytes(16), secrets.token_bytes(16)
     port = stack.open_udp(guest_port)
     before = len(port.received)
@@ -123,6 +129,7 @@ def _datagrams(stack: "PeerStack", calling: socket.socket, guest_port: int) -> F
     port.send(back, *got[0].sender)
     # QEMU hands a datagram on as soon as it takes it, so that nothing has to be waited for after that.
     stack.settle()
-    calling.setblocking(False)
+    if at_once:
+        calling.setblocking(False)
     came = received(calling, len(back))
     return ForwardedWords(got[0].sender, calling.getsockname(), [each.data for each in got] == [there], came == back)

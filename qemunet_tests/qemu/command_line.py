@@ -14,6 +14,7 @@ from qemunet_tests.host import oom_kills
 from qemunet_tests.isolation.processes import Process, stop
 from qemunet_tests.qemu.complaints import Complaints, told_apart
 from qemunet_tests.qemu.qmp import Monitor
+from qemunet_tests.qemu.standstill import StandsStill, Standstill
 
 #: How QEMU ends where it will not do what it was told: by its exit status, or by an assertion of its own.
 REFUSED = (1, -signal.SIGABRT)
@@ -110,13 +111,22 @@ class QemuProcess:
     def wait_until_running(self, within_seconds: float) -> None:
         """Wait for the monitor. Raises LaunchFailed when QEMU ended instead, TimedOut when it hangs, HarnessError."""
         try:
-            self.monitor.connect(within_seconds)
+            self.monitor.connect(within_seconds, Standstill(self.process.pid).seen)
+            if self._starts_a_program:
+                self.monitor.require_answer(Standstill(self.process.pid).seen)
+        except StandsStill:
+            raise
         except HarnessError as error:
             if self._ends(ENDING_SECONDS):
                 status, ended = self.process.returncode, str(self.how_it_ended())
                 raise _launch_failure(self._tried, self.words, status, self.said, ended) from None
             raise type(error)(f"{error}\n{shlex.join(self.words)}") from error
         self._require(self.process)
+
+    @property
+    def _starts_a_program(self) -> bool:
+        """Whether it may stand still afterwards."""
+        return any(word.partition(",")[0] == "passt" for word in self._tried)
 
     @property
     def said(self) -> str:

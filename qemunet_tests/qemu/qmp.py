@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import socket
+from collections.abc import Callable
 from typing import Any
 
 from qemu.qmp import QMPClient
@@ -10,6 +11,10 @@ from qemu.qmp.error import QMPError
 
 from qemunet_tests.deadline import Deadline
 from qemunet_tests.errors import HarnessError, TimedOut
+from qemunet_tests.qemu.standstill import LOOK_SECONDS, StandsStill
+
+#: For one command.
+ANSWER_SECONDS = 20.0
 
 
 class Monitor:
@@ -21,11 +26,15 @@ class Monitor:
         self._connection = connection
         self.log: list[str] = []
 
-    def connect(self, within_seconds: float) -> None:
-        """Wait for QEMU's greeting. Raises TimedOut, HarnessError."""
-        self._await(self._client.connect(self._connection), within_seconds, "to greet")
+    def connect(self, within_seconds: float, is_in_vain: Callable[[], bool] = lambda: False) -> None:
+        """Wait for QEMU's greeting. Raises TimedOut, StandsStill where that `is_in_vain`, HarnessError."""
+        self._await(self._client.connect(self._connection), within_seconds, "to greet", is_in_vain)
 
-    def execute(self, command: str, within_seconds: float = 20.0, **arguments: Any) -> Any:
+    def require_answer(self, is_in_vain: Callable[[], bool]) -> None:
+        """Ask something. Raises StandsStill where waiting `is_in_vain`, and as `execute` does."""
+        self._await(self._client.execute("query-status"), ANSWER_SECONDS, "to answer query-status", is_in_vain)
+
+    def execute(self, command: str, within_seconds: float = ANSWER_SECONDS, **arguments: Any) -> Any:
         """One QMP command. Raises HarnessError with QEMU's own words when it refuses, TimedOut without an answer."""
         self.log.append(f"-> {command} {arguments or ''}".rstrip())
         answer = self._await(self._client.execute(command, arguments), within_seconds, f"to answer {command}")
@@ -64,13 +73,15 @@ class Monitor:
         self._loop.close()
         self._connection.close()
 
-    def _await(self, answer: Any, within_seconds: float, awaited: str) -> Any:
+    def _await(
+        self, answer: Any, within_seconds: float, awaited: str, is_in_vain: Callable[[], bool] | None = None
+    ) -> Any:
         if self._loop.is_closed():
             answer.close()
             raise self._noted(HarnessError(f"QEMU's monitor, asked {awaited}: the connection was closed before"))
         whose = f"QEMU's monitor {awaited}"
         try:
-            return self._finish(self._loop.create_task(_in_time(answer, Deadline(within_seconds, whose))))
+            return self._finish(self._loop.create_task(_in_time(answer, Deadline(within_seconds, whose), is_in_vain)))
         except TimedOut as late:
             raise self._noted(late) from None
         except (QMPError, OSError, EOFError) as error:
@@ -91,13 +102,16 @@ class Monitor:
         return error
 
 
-async def _in_time(answer: Any, deadline: Deadline) -> Any:
+async def _in_time(answer: Any, deadline: Deadline, is_in_vain: Callable[[], bool] | None) -> Any:
     """The answer. Raises TimedOut."""
     answering = asyncio.ensure_future(answer)
     try:
         while not answering.done():
             deadline.check()
-            await asyncio.wait([answering], timeout=deadline.remaining_seconds)
+            left = deadline.remaining_seconds
+            await asyncio.wait([answering], timeout=min(left, LOOK_SECONDS) if is_in_vain else left)
+            if is_in_vain and not answering.done() and is_in_vain():
+                raise StandsStill
     except BaseException:
         answering.cancel()
         await asyncio.wait([answering])
