@@ -72,7 +72,7 @@ def mtu_of_an_ethernet(wire: FrameShim) -> None:
     wire.alter(FROM_QEMU, OFFERS, {"DHCP.interface-mtu": 1500})
 
 
-@fault("passt/slaac", cause=r"announces router; 2001:db8:9::/64", sentinels=("passt/dhcpv6", *STARTED))
+@fault("passt/slaac", cause=r"announces router; 2001:db8:9::/64", sentinels=("passt/host-address", *STARTED))
 def another_prefix_announced(wire: FrameShim) -> None:
     """The router announces a prefix that is not the host's."""
     wire.alter(
@@ -111,7 +111,7 @@ def mapping_left_out(lab: Lab) -> None:
 
 
 @fault("passt/dead-host-reset", cause="a host that is not there: no answer", sentinels=LEASED)
-def resets_lost(wire: FrameShim) -> None:
+def resets_lost_behind_passt(wire: FrameShim) -> None:
     """No reset comes through."""
     wire.drop(FROM_QEMU, lambda frame: "TCP" in frame and "R" in frame["TCP"].flags)
 

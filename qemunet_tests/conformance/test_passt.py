@@ -34,8 +34,9 @@ def offered(peer, **how):
     return offer
 
 
+@pytest.mark.usefixtures("ipv6_lab")
 @pytest.mark.claim("passt/stream")
-def test_a_passt_is_called_at_its_socket(attach_passt, stack_of, target, ipv6_lab, claim):
+def test_a_passt_is_called_at_its_socket(attach_passt, stack_of, target, claim):
     claim.sees(", ".join(sorted(answering(stack_of(attach_passt()), target.neighbour_echo, ALL))))
     assert claim.observed == claim.expected, f"behind the socket of passt there answer {claim.observed or 'none'}"
 
@@ -63,8 +64,9 @@ def test_dhcp_tells_resolvers_and_search_list(attach_passt, resolv_conf, claim):
     assert claim.observed == claim.expected, f"a guest is told {claim.observed}"
 
 
+@pytest.mark.usefixtures("ipv6_lab")
 @pytest.mark.claim("passt/mtu-65520")
-def test_packets_may_be_of_65520_bytes(attach_passt, ipv6_lab, claim):
+def test_packets_may_be_of_65520_bytes(attach_passt, claim):
     peer = attach_passt()
     # RFC 4861, 4.6.4: type, length and two bytes of nothing in front.
     told = [int(option[-8:], 16) for option in solicited(peer).options if option.startswith("option 5: 010000")]
@@ -72,8 +74,9 @@ def test_packets_may_be_of_65520_bytes(attach_passt, ipv6_lab, claim):
     assert claim.observed == claim.expected, f"a guest is told an MTU of {claim.observed}"
 
 
+@pytest.mark.usefixtures("ipv6_lab")
 @pytest.mark.claim("passt/slaac")
-def test_a_router_announces_the_hosts_prefix(attach_passt, resolv_conf, ipv6_lab, claim):
+def test_a_router_announces_the_hosts_prefix(attach_passt, resolv_conf, claim):
     resolv_conf(RESOLV_CONF)
     told = solicited(attach_passt())
     # Whatever stands behind its length is nobody's business: RFC 4861, 4.6.2.
@@ -84,8 +87,9 @@ def test_a_router_announces_the_hosts_prefix(attach_passt, resolv_conf, ipv6_lab
     assert claim.observed == claim.expected, f"a router announces {claim.observed}"
 
 
+@pytest.mark.usefixtures("ipv6_lab")
 @pytest.mark.claim("passt/dhcpv6")
-def test_dhcpv6_leases_the_hosts_address(attach_passt, resolv_conf, ipv6_lab, claim):
+def test_dhcpv6_leases_the_hosts_address(attach_passt, resolv_conf, claim):
     resolv_conf(RESOLV_CONF)
     peer = attach_passt()
     answers = dhcpv6.leased(peer, link_local(peer.mac))
@@ -119,8 +123,9 @@ def test_an_address_answers_for_the_hosts_resolver(attach_passt, stack_of, resol
     assert told == right, "the resolver itself answers otherwise"
 
 
+@pytest.mark.usefixtures("ipv6_lab")
 @pytest.mark.claim("passt/udp-both-ways")
-def test_datagrams_pass_both_ways(attach_passt, stack_of, target, ipv6_lab, claim):
+def test_datagrams_pass_both_ways(attach_passt, stack_of, claim):
     stack = stack_of(attach_passt())
     stack.mtu_bytes = 65520
     passed = {}
@@ -132,8 +137,9 @@ def test_datagrams_pass_both_ways(attach_passt, stack_of, target, ipv6_lab, clai
     assert claim.observed == claim.expected, f"datagrams come back of {claim.observed}"
 
 
+@pytest.mark.usefixtures("ipv6_lab")
 @pytest.mark.claim("passt/gateway-is-host-loopback")
-def test_the_gateway_is_the_hosts_loopback(attach_passt, stack_of, target, ipv6_lab, claim):
+def test_the_gateway_is_the_hosts_loopback(attach_passt, stack_of, target, claim):
     stack, port, reached = stack_of(attach_passt()), target.loopback_echo.port, []
     for place in (lab_addresses.ROUTER, lab_addresses.ROUTER_IPV6):
         connection = stack.connect(place, port)

@@ -62,7 +62,8 @@ class PeerStack:
     """A peer with an address of either family.
 
     `errors` are the ICMP errors that came, `frames` all that came. `neighbours` are MAC addresses by IP address: the
-    others are asked for. Packets up to `mtu_bytes` are sent whole. To a port where nobody listens a reset is sent, as by a kernel, unless `silent`.
+    others are asked for. Packets up to `mtu_bytes` are sent whole. To a port where nobody listens a reset is sent, as
+    by a kernel, unless `silent`.
     """
 
     def __init__(
