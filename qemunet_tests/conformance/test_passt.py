@@ -1,20 +1,28 @@
 """What passt promises a guest: asked by peers of one that was started by hand and that QEMU calls. No guest boots."""
 
+import contextlib
 import re
 from ipaddress import ip_interface
 
 import pytest
 
+from qemunet_tests.deadline import Deadline
+from qemunet_tests.errors import HarnessError
+from qemunet_tests.host import credentials
 from qemunet_tests.isolation.processes import stop
 from qemunet_tests.modes.passt import PasstEnded
 from qemunet_tests.network import lab_addresses
+from qemunet_tests.network.target import Endpoint
 from qemunet_tests.observe import dhcpv6
 from qemunet_tests.observe.dhcp_client import ask_dhcp, client_macs, search_list
 from qemunet_tests.observe.host_process import isolation_of, listening_at
+from qemunet_tests.observe.lease import lease_of
 from qemunet_tests.observe.neighbour_discovery import link_local
 from qemunet_tests.observe.network_services import answering, datagrams_in
 from qemunet_tests.observe.peer_dns import ask_by_peer, ask_by_station, meant, question
 from qemunet_tests.observe.router_advertisement import solicited
+from qemunet_tests.observe.tcp import bulk
+from qemunet_tests.qemu.netdev import SpelledNetdev
 
 #: All that a network has for a guest whose host may not ping.
 ALL = ("ARP", "DHCP", "DHCPv6", "NDP", "RA", "TCP", "UDP")
@@ -25,6 +33,8 @@ RESOLV_CONF = "".join(f"nameserver {each}\n" for each in RESOLVERS) + "search ho
 #: A DNS search list as DHCPv6 has it, and the same found again in what DHCP and routers say.
 SEARCHED = ["home", "lab.example.org"]
 MTU, SEARCH_LIST = 26, 119
+#: The second host, whose users may ping, and what is sent and returned of bulk data.
+OPEN_HOST, BULK_BYTES = "192.168.1.3", 10 * 1024 * 1024
 
 
 def offered(peer, **how):
@@ -32,6 +42,16 @@ def offered(peer, **how):
     offer = ask_dhcp(peer, "discover", **how)
     assert offer, "passt does not answer a DISCOVER"
     return offer
+
+
+def offered_in_time(peer, within_seconds=20.0):
+    """The address that is offered, once anybody offers one."""
+    deadline = Deadline(within_seconds, "an offer")
+    while not deadline.passed:
+        with contextlib.suppress(HarnessError):
+            if offer := ask_dhcp(peer, "discover"):
+                return offer.address
+    return "none"
 
 
 @pytest.mark.usefixtures("ipv6_lab")
@@ -201,3 +221,73 @@ def test_a_host_that_is_not_there_is_refused(attach_passt, stack_of, claim):
     said = "refused" if connection.refused else "opened" if connection.opened else "no answer"
     claim.sees(said)
     assert claim.observed == claim.expected, f"a connection to a host that is not there: {said}"
+
+
+@pytest.mark.claim("passt/no-privilege")
+def test_neither_qemu_nor_passt_has_a_privilege(start_passt, attach_peer, stack_of, target, claim):
+    passt = start_passt()
+    peer = attach_peer(passt.netdev)
+    answering(stack_of(peer), target.neighbour_echo, {"TCP"})
+    held = {"QEMU": credentials.read(pid=peer.qemu.process.pid), "passt": credentials.read(pid=passt.process.pid)}
+    claim.sees(", ".join(f"{who} {'without' if each.ordinary else 'with some'}" for who, each in held.items()))
+    assert claim.observed == claim.expected, f"of capabilities: {claim.observed}"
+
+
+@pytest.mark.claim("passt/icmp")
+def test_pings_pass_where_the_host_lets_its_users_ping(attach_passt, stack_of, target, host_with_open_gate, claim):
+    found = {}
+    for who, station, address in (
+        ("closed", target.host, lab_addresses.HOST),
+        ("open", host_with_open_gate, OPEN_HOST),
+    ):
+        stack = stack_of(attach_passt(station=station), address)
+        found[who] = "ping" in answering(stack, target.neighbour_echo, {"ping", "UDP"} if who == "open" else {"UDP"})
+    claim.sees(", ".join(f"{who}: {'a reply' if came else 'silence'}" for who, came in found.items()))
+    assert claim.observed == claim.expected, f"by net.ipv4.ping_group_range: {claim.observed}"
+
+
+@pytest.mark.claim("passt/traceroute")
+def test_routers_are_named(attach_passt, stack_of, claim):
+    stack = stack_of(attach_passt())
+    errors = [stack.ask_datagram(lab_addresses.OUTSIDE, 33434 + ttl, b"where?", ttl=ttl) for ttl in (1, 2)]
+    claim.sees(" ".join(getattr(error, "source", "nobody") for error in errors))
+    assert claim.observed == claim.expected, f"on the way to {lab_addresses.OUTSIDE} there are {claim.observed}"
+
+
+@pytest.mark.claim("passt/reconnect-stream")
+def test_a_passt_that_was_started_again_is_found(start_passt, attach_peer, claim):
+    first = start_passt()
+    words = ("server=off", "addr.type=unix", f"addr.path={first.socket}", "reconnect-ms=200")
+    peer = attach_peer(SpelledNetdev("stream", words))
+    before = offered(peer).address
+    stop(first.process)
+    start_passt(instead_of=first)
+    claim.sees(f"{before}, again {offered_in_time(peer)}")
+    assert claim.observed == claim.expected, f"from one passt and the next a guest has {claim.observed}"
+
+
+@pytest.mark.claim("passt/two-guests")
+def test_two_guests_reach_each_other_by_a_forward(attach_passt, stack_of, claim):
+    near, far = (stack_of(attach_passt(*options)) for options in ((), ("--tcp-ports", "2401")))
+    listener = far.listen(2401)
+    calling = near.dial(lab_addresses.ROUTER, 2401)
+    calling.wait_opened()
+    called = listener.accept()
+    calling.send(b"to the other")
+    came = called is not None and called.read(12) == b"to the other"
+    if called:
+        called.send(b"and back")
+    back = calling.read(8) == b"and back"
+    claim.sees("both ways" if came and back else "one way" if came else "no way")
+    assert claim.observed == claim.expected, f"from guest to guest words pass {claim.observed}"
+
+
+@pytest.mark.lengthy
+@pytest.mark.usefixtures("ipv6_lab")
+@pytest.mark.claim("passt/tcp-both-ways")
+def test_bulk_data_passes_both_ways(guest, claim):
+    lease_of(guest)
+    transfers = {place: bulk(guest, Endpoint(place, lab_addresses.ECHO_PORT), BULK_BYTES)
+                 for place in (lab_addresses.NEIGHBOUR, lab_addresses.NEIGHBOUR_IPV6)}  # fmt: skip
+    claim.sees("; ".join(f"{place}: {transfer}" for place, transfer in transfers.items()))
+    assert all(transfer.intact for transfer in transfers.values()), claim.observed

@@ -83,8 +83,11 @@ def _missing(qemu: Qemu) -> Obstacle | None:
     return _not_installed() or stream.missing(qemu)
 
 
-def start(station: "Station", identity: "Identity", *options: str, within_seconds: float = START_SECONDS) -> "Passt":
-    """A passt of this user's at a station. Raises PasstEnded where it ends, TimedOut where it offers no socket."""
+def start(station: "Station", identity: "Identity", *options: str, instead_of: "Passt | None" = None) -> "Passt":
+    """A passt of this user's at a station, at a socket of its own, or at that of another, which has ended.
+
+    Raises PasstEnded where it ends, TimedOut where it offers no socket.
+    """
     from qemunet_tests.isolation.namespaces import scratch
     from qemunet_tests.isolation.processes import stop
 
@@ -93,7 +96,8 @@ def start(station: "Station", identity: "Identity", *options: str, within_second
     # What passt writes to standard error is read by us: that file lies where nobody else can put another.
     (folder / "own").mkdir(parents=True)
     identity.owns(folder / "own")
-    socket, ready, said = folder / "own" / "socket", folder / "own" / "pid", folder / "stderr"
+    ready, said = folder / "own" / "pid", folder / "stderr"
+    socket = instead_of.socket if instead_of else folder / "own" / "socket"
     words = [*identity.prefix(), _program(), "--foreground", "--socket", str(socket), "--pid", str(ready), *options]
     with said.open("wb") as stderr:
         process = station.start(words, stderr=stderr)
@@ -107,7 +111,7 @@ def start(station: "Station", identity: "Identity", *options: str, within_second
         return ready.exists() and ready.stat().st_size > 0
 
     try:
-        Deadline(within_seconds, "passt to offer its socket").wait_until(listens)
+        Deadline(START_SECONDS, "passt to offer its socket").wait_until(listens)
         _require_chosen(process.pid)
     except HarnessError:
         stop(process)
