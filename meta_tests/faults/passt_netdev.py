@@ -55,7 +55,7 @@ def passt_not_listed(lab: Lab) -> None:
 @fault("passt/path", cause="QEMU has started process", sentinels=("passt/netdev-help", "passt/quiet"))
 def path_left_out(lab: Lab) -> None:
     """A wrapper in QEMU's place knows no `path=`."""
-    alter_qemu(lab, lambda words: [re.sub(r",path=[^,]*/mine", "", word) for word in words])
+    alter_qemu(lab, lambda words: [re.sub(r",path=[^,]*/passt", "", word) for word in words])
 
 
 @fault("passt/starts-passt", cause="the backend is connected to nobody", sentinels=("passt/netdev-help",))

@@ -1,5 +1,6 @@
 """The passt that a QEMU has started itself: its process, and what QEMU says of it."""
 
+import contextlib
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -26,15 +27,33 @@ def process_of(peer: "Peer") -> int | None:
     pid = named_pid(peer)
     if peer.qemu is None or pid is None:
         return None
-    its_namespace = Path(f"/proc/{peer.qemu.process.pid}/ns/pid").readlink()
-    for folder in Path("/proc").glob("[0-9]*"):
-        try:
-            numbers = re.search(r"^NSpid:\s*(.*)$", (folder / "status").read_text(), re.MULTILINE)
-            if numbers and numbers[1].split()[-1] == str(pid) and (folder / "ns/pid").readlink() == its_namespace:
-                return int(folder.name)
-        except OSError:  # it has ended meanwhile, or is not ours to look at
-            continue
-    return None
+    qemus = peer.qemu.process.pid
+    # It has gone into a namespace of its own, in which it is the first: one number more than QEMU has, at most.
+    level, its_namespace = len(_numbers(qemus)) - 1, _pid_namespace(qemus)
+    every = (int(folder.name) for folder in Path("/proc").glob("[0-9]*"))
+    return next((each for each in every if _is(each, pid, level, its_namespace)), None)
+
+
+def _is(process: int, pid: int, level: int, namespace: Path) -> bool:
+    """Whether a process has that number at that level, beside others of that namespace."""
+    with contextlib.suppress(OSError):  # it has ended meanwhile, or is not ours to look at
+        numbers = _numbers(process)
+        if len(numbers) > level and numbers[level] == pid:
+            return namespace in (_pid_namespace(process), _pid_namespace(int(_field(process, "PPid"))))
+    return False
+
+
+def _numbers(process: int) -> list[int]:
+    return [int(number) for number in _field(process, "NSpid").split()]
+
+
+def _field(process: int, name: str) -> str:
+    status = Path(f"/proc/{process}/status").read_text()
+    return next(line.partition(":")[2].strip() for line in status.splitlines() if line.startswith(f"{name}:"))
+
+
+def _pid_namespace(process: int) -> Path:
+    return Path(f"/proc/{process}/ns/pid").readlink()
 
 
 def program_of(pid: int) -> Path:

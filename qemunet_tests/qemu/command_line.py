@@ -115,6 +115,8 @@ class QemuProcess:
             if self._starts_a_program:
                 self.monitor.require_answer(Standstill(self.process.pid).seen)
         except StandsStill:
+            # Its monitor would be asked in vain to end it.
+            self.kill()
             raise
         except HarnessError as error:
             if self._ends(ENDING_SECONDS):
