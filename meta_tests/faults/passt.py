@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from meta_tests.faults.fault import fault
 from meta_tests.faults.frames import FROM_QEMU, FrameShim
+from meta_tests.faults.wrapper import alter_qemu
+from qemunet_tests.errors import HarnessError
 from qemunet_tests.isolation.processes import Process
 from qemunet_tests.network import Lab, lab_addresses
 
@@ -140,3 +142,43 @@ def passt_of_another_kind(lab: Lab) -> None:
         return [*words[:at], "sh", "-c", script, "sh", _after(words, "--pid"), _after(words, "--socket")]
 
     alter_passt(lab, instead)
+
+
+@fault("passt/no-privilege", cause="of capabilities: QEMU with some", sentinels=LEASED)
+def qemu_with_net_admin(lab: Lab) -> None:
+    """Somebody gave QEMU the capability to change the network."""
+    keep = {f"--{kind}-caps=-all": f"--{kind}-caps=-all,+net_admin" for kind in ("inh", "ambient")}
+    alter_qemu(lab, lambda words: [keep.get(word, word) for word in words])
+
+
+@fault("passt/icmp", cause="closed: silence, open: silence", sentinels=LEASED)
+def replies_lost(wire: FrameShim) -> None:
+    """No echo reply comes back."""
+    wire.drop(FROM_QEMU, {"ICMP.type": 0})
+
+
+@fault("passt/traceroute", cause="there are nobody", sentinels=LEASED)
+def times_over_not_told(wire: FrameShim) -> None:
+    """Nobody tells that the time of a datagram is over."""
+    wire.drop(FROM_QEMU, {"ICMP.type": 11})
+
+
+@fault("passt/two-guests", cause="words pass no way", sentinels=LEASED)
+def words_to_the_other_lost(wire: FrameShim) -> None:
+    """What one guest says does not come to the other."""
+    wire.drop(FROM_QEMU, lambda frame: "TCP" in frame and frame["TCP"].dport == 2401 and bool(frame["TCP"].payload))
+
+
+@fault("passt/reconnect-stream", cause=r"has 192\.168\.1\.2, again none", sentinels=LEASED)
+def a_call_once_only(lab: Lab) -> None:
+    """A wrapper in QEMU's place leaves `reconnect-ms=` out."""
+    alter_qemu(lab, lambda words: [word.replace(",reconnect-ms=200", "") for word in words])
+
+
+@fault("passt/tcp-both-ways", cause="2001:db8:1::10: 0 of 10485760 bytes came back", sentinels=LEASED)
+def connections_by_ipv6_refused(lab: Lab) -> None:
+    """The host's firewall refuses connections to others by IPv6."""
+    rule = f"ip6 daddr {lab_addresses.NEIGHBOUR_IPV6} meta l4proto tcp reject with tcp reset"
+    done = lab.host.run(f"nft 'table inet fault {{ chain output {{ type filter hook output priority 0; {rule}; }}; }}'")
+    if not done.succeeded:
+        raise HarnessError(f"the fault cannot be planted: {done.complaint}")

@@ -269,6 +269,7 @@ def test_a_passt_that_was_started_again_is_found(start_passt, attach_peer, claim
 @pytest.mark.claim("passt/two-guests")
 def test_two_guests_reach_each_other_by_a_forward(attach_passt, stack_of, claim):
     near, far = (stack_of(attach_passt(*options)) for options in ((), ("--tcp-ports", "2401")))
+    far.settle()
     listener = far.listen(2401)
     calling = near.dial(lab_addresses.ROUTER, 2401)
     calling.wait_opened()
