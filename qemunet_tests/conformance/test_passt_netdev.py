@@ -221,7 +221,6 @@ def test_passt_is_quiet_unless_asked(attach_netdev_passt, claim):
 @pytest.mark.claim("passt/net-form")
 @pytest.mark.parametrize("words", [("-net", "nic", "-net", "passt"), ("-nic", "passt,model=virtio-net-pci")])
 def test_other_forms_of_the_option(halted, claim, words):
-    with halted("-M", "q35", *words) as qemu:
-        said = qemu.monitor.ask("info network")
+    said = halted("-M", "q35", *words).monitor.ask("info network")
     claim.sees("passt is started" if "connected to pid" in said else said.strip())
     assert claim.observed == claim.expected, f"with {' '.join(words)}: {claim.observed}"

@@ -50,4 +50,4 @@ def _hindered(facts: HostFacts) -> CheckResult | None:
     return None
 
 
-CHECKS = (Check("passt", (USER,), (), present),)
+CHECKS = (Check("passt", (USER, "passt"), (), present),)
