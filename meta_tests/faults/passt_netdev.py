@@ -21,8 +21,12 @@ FQDN_LEFT_OUT = reworded("passt/hostname-fqdn", ",fqdn=vm.example.org", "", "81:
 WORD_LEFT_OUT = reworded("passt/param", ",param=--mtu,param=1300", "", "26: fff0", *OTHERS)
 SEARCH_LEFT_OUT = reworded("passt/dns-option", ",search=b.example", "", r"given: 192\.0\.2\.7 a\.example;", *OTHERS)
 SWITCH_LEFT_OUT = reworded("passt/off-switches", ",udp=off", "", "with udp=off .*UDP answer", *OTHERS)
-TCP_PORT_LEFT_OUT = reworded("passt/tcp-ports", ",tcp-ports=2301", "", "ports 2303 ", "passt/udp-ports", *OTHERS)
-UDP_PORT_LEFT_OUT = reworded("passt/udp-ports", ",udp-ports=2301", "", "ports 2303 ", "passt/tcp-ports", *OTHERS)
+TCP_PORT_LEFT_OUT = reworded(
+    "passt/tcp-ports", ",tcp-ports=2301,", ",", r"pass, at \[::\]:2303 ", "passt/udp-ports", *OTHERS
+)
+UDP_PORT_LEFT_OUT = reworded(
+    "passt/udp-ports", ",udp-ports=2301,", ",", r"pass, at \[::\]:2303 ", "passt/tcp-ports", *OTHERS
+)
 FREEBIND_ADDED = reworded("passt/freebind", "/2320", "/2320,freebind=on", "without: starts", *OTHERS)
 SOURCE_LEFT_OUT = reworded(
     "passt/outbound", ",outbound=192.168.1.4", "", r"192\.168\.1\.2 then 192\.168\.1\.2", *OTHERS

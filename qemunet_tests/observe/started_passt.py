@@ -1,11 +1,14 @@
 """The passt that a QEMU has started itself: its process, and what QEMU says of it."""
 
 import contextlib
+import os
 import re
+import signal
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from qemunet_tests.deadline import Deadline
+from qemunet_tests.errors import HarnessError
 from qemunet_tests.observe.backends import said_of
 
 if TYPE_CHECKING:
@@ -54,6 +57,14 @@ def _field(process: int, name: str) -> str:
 
 def _pid_namespace(process: int) -> Path:
     return Path(f"/proc/{process}/ns/pid").readlink()
+
+
+def kill(peer: "Peer") -> None:
+    """End it without warning. Raises HarnessError where there is none."""
+    process = process_of(peer)
+    if process is None:
+        raise HarnessError("QEMU names no passt that runs beside it")
+    os.kill(process, signal.SIGKILL)
 
 
 def program_of(pid: int) -> Path:
