@@ -4,13 +4,13 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from qemunet_tests.deadline import Deadline
 from qemunet_tests.guest.address_resolution import is_answer_for, question_for
 from qemunet_tests.guest.packet_content import addresses_of
 from qemunet_tests.network.target import Endpoint
 from qemunet_tests.observe.dhcp_client import is_answer_to, message
 from qemunet_tests.observe.dhcpv6 import is_dhcpv6, solicit
 from qemunet_tests.observe.neighbour_discovery import is_router_advertisement, link_local, question_for_routers
-from qemunet_tests.timeouts import turns
 
 if TYPE_CHECKING:
     # scapy reads the machine's interfaces when it is imported: not before the lab has been entered.
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 #: For what comes behind the last answer that was waited for.
 LATE_SECONDS = 0.3
+#: A frame may get lost.
+AGAIN_SECONDS = 1.0
 OWN_PORT = 40123
 
 
@@ -29,7 +31,7 @@ class _Asked:
     answers: "Callable[[Packet], bool]"
 
 
-def answering(stack: "PeerStack", service: Endpoint, wanted: Iterable[str], within_seconds: float = 5.0) -> set[str]:
+def answering(stack: "PeerStack", service: Endpoint, wanted: Iterable[str], within_seconds: float = 3.0) -> set[str]:
     """What answers of `ARP`, `DHCP`, `TCP`, `UDP`, `ping`, `NDP`, `RA`, `DHCPv6`, and by IPv6 `TCP6` and `UDP6`.
 
     All is asked until everything `wanted` has answered, or nothing more comes. `service` is one of IPv4, for TCP, UDP
@@ -42,10 +44,11 @@ def answering(stack: "PeerStack", service: Endpoint, wanted: Iterable[str], with
         found.update(name for name, each in asked.items() if each.answers(frame))
         return missing <= found
 
-    for patience_seconds in turns(within_seconds):
+    deadline = Deadline(within_seconds, "answers")
+    while True:
         for each in asked.values():
             peer.send(each.question)
-        if peer.receive(take, patience_seconds):
+        if peer.receive(take, AGAIN_SECONDS) or deadline.passed:
             break
     peer.receive(lambda frame: take(frame) and False, LATE_SECONDS)
     return found
