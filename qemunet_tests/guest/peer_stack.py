@@ -108,6 +108,7 @@ class PeerStack:
     ) -> PeerConnection:
         """Ask for a TCP connection with these options, as scapy writes them, and do not wait for it."""
         connection = PeerConnection(self, (self.own_address(address), own_port or next(_ports)), (address, port))
+        connection.mss += self.mtu_bytes - MTU_BYTES
         self._connections[connection.local[1], address, port] = connection
         connection.dial(options)
         return connection

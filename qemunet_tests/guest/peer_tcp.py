@@ -36,7 +36,8 @@ class PeerConnection:
         self.unreachable: IcmpError | None = None
         self.received, self.urgent, self.stray = bytearray(), list[int](), list[str]()
         self._dialled: Options | None = None
-        self._mss = IPV6_MSS if ":" in far[0] else MSS
+        #: What a segment may carry, and is told to the other end.
+        self.mss = IPV6_MSS if ":" in far[0] else MSS
         self._first = random.randrange(SEQUENCE)
         self._acknowledged = self._sent = self._window = self._expected = 0
         self._out = bytearray()
@@ -44,13 +45,13 @@ class PeerConnection:
 
     def dial(self, options: Options | None = None) -> None:
         """Ask for the connection, with these options or the least."""
-        self._dialled = [("MSS", self._mss)] if options is None else options
+        self._dialled = [("MSS", self.mss)] if options is None else options
         self._segment("S", options=list(self._dialled))
 
     def answer_syn(self, segment: Packet) -> None:
         """Somebody has asked us for it."""
         self._expected, self._window = (segment.seq + 1) % SEQUENCE, segment.window
-        self._segment("SA", options=[("MSS", self._mss)])
+        self._segment("SA", options=[("MSS", self.mss)])
 
     def wait_opened(self, within_seconds: float = 5.0) -> bool:
         """Whether it opens."""
@@ -165,7 +166,7 @@ class PeerConnection:
         """Send what the other end has room for."""
         limit = self._acknowledged + self._window
         while self.opened and self._sent < min(len(self._out), limit):
-            data = bytes(self._out[self._sent : min(self._sent + self._mss, limit)])
+            data = bytes(self._out[self._sent : min(self._sent + self.mss, limit)])
             flags, pointer = ("PAU", urgent_at - self._sent) if urgent_at > self._sent else ("PA", 0)
             self._segment(flags, data, urgptr=pointer)
             self._sent += len(data)
