@@ -51,8 +51,23 @@ import os
 os.execvp("dnsmasq", "dnsmasq --conf-file=/dev/null --no-daemon --port=0 --user= --group= --pid-file= --interface=lan0 "
           "--bind-interfaces --enable-ra --dhcp-range=fd00:77::,ra-only --leasefile-ro --ra-param=lan0,4,60".split())
 """
+#: A router that answers for everybody, as with "local proxy ARP"; Linux answers no probe of RFC 5227 for others.
+PROXY = """
+import socket
+wire = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(0x806))
+wire.bind(("lan0", 0x806))
+own = wire.getsockname()[4]
+while True:
+    frame, (*_, kind, _, _) = wire.recvfrom(2000)
+    asked = frame[38:42]
+    if kind != socket.PACKET_OUTGOING and frame[20:22] == bytes([0, 1]) and asked[3] > 2:
+        wire.send(frame[6:12] + own + frame[12:21] + bytes([2]) + own + asked + frame[22:32])
+"""
 
 FAULTS = (
+    on_a_host("proxy-arp", ("bridge/address-unique",), r"answers ARP for 192\.168\.77\.\d+, which the guest was "
+              r"leased, and for .* and 198\.51\.100\.77 as well: .*\(proxy ARP\)", "switch proxy ARP off", mended="",
+              lan_program=PROXY),
     on_a_host("dhcp-pool-exhausted", LEASE, r"the DHCP server 192\.168\.77\.1 answers this host and offers .* nothing",
               dhcp_options="--dhcp-range=192.168.77.50,192.168.77.50,1h --dhcp-host=52:54:00:00:00:99,192.168.77.50",
               remedy="a wider range", mended="", as_root=True, kind="DHCP has no address left"),

@@ -1,19 +1,24 @@
 """Causes why bulk data stalls or crawls where small packets pass: shaping, policing, a queue that fills."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor, wait
 
 from qemunet_tests.diagnosis.failure import Failure
+from qemunet_tests.diagnosis.lost_frame import queues
 from qemunet_tests.diagnosis.lost_frame.filters_on_path import FilterOnPath, PacketOnPath, more_than, path_counts
 from qemunet_tests.guest.guest import Guest
 from qemunet_tests.host.nft_match import PacketSeen
 from qemunet_tests.host.obstacle import Obstacle
 from qemunet_tests.host.route_lookup import link_to
+from qemunet_tests.isolation.station import Station
 from qemunet_tests.observe.process import tap_of
-from qemunet_tests.observe.tcp import bulk
+from qemunet_tests.observe.tcp import BulkTransfer, bulk
 
 #: So much is sent once more, for so long: enough to fill a queue.
 SAMPLE_BYTES, SAMPLE_SECONDS = 2 * 1024 * 1024, 8
 REST = 3
+#: Between two looks at the queues meanwhile.
+LOOK_SECONDS = 0.3
 
 
 def held_up(failure: Failure) -> Obstacle | None:
@@ -24,19 +29,39 @@ def held_up(failure: Failure) -> Obstacle | None:
     service = failure.target.neighbour_echo.by("TCP")
     links = _links(failure, guest, service.address)
     before = path_counts(station, links)
-    seen = bulk(guest, service, SAMPLE_BYTES, SAMPLE_SECONDS, again=False)
+    seen, looks = _watched(station, links, lambda: bulk(guest, service, SAMPLE_BYTES, SAMPLE_SECONDS, again=False))
     if seen.intact:
         return None
     risen = more_than(before, path_counts(station, links))
     asked = PacketSeen("tcp", None, service.address, None, service.port, state="established")
-    there, back = (PacketOnPath(station, packet, risen, slow=True) for packet in (asked, asked.answer()))
+    there, back = (PacketOnPath(station, packet, risen, bulk=True) for packet in (asked, asked.answer()))
     found = [*_met(failure, there, links), *_met(failure, back, links[::-1])]
     acted = [each.obstacle for each in found if each.acted]
+    # What the guest sends leaves the host by the last of the links, and what it gets leaves it by the first.
+    ways = (
+        zip(links, seen.nic_bytes[::-1], strict=False)
+        if failure.on_lan
+        else ((each, seen.nic_bytes[0]) for each in links)
+    )
+    acted += [each for link, ours in ways for each in queues.held_up(link, [look[link] for look in looks], ours)]
     if not acted:
         return None
     names = "; and ".join(dict.fromkeys(each.reason for each in acted[:REST]))
     held = f"bulk data is held up where small packets pass ({seen})"
     return Obstacle(f"{held}, by what counted it: {names}", acted[0].remedy)
+
+
+def _watched(
+    station: Station, links: Sequence[str], send: Callable[[], BulkTransfer]
+) -> tuple[BulkTransfer, list[dict[str, queues.Queues]]]:
+    """A transfer, and what the queues of the links counted before, now and then meanwhile, and after it."""
+    look = lambda: {link: queues.queues(station, link) for link in links}  # noqa: E731
+    looks = [look()]
+    with ThreadPoolExecutor(1) as beside:
+        sending = beside.submit(send)
+        while not wait([sending], timeout=LOOK_SECONDS).done:
+            looks.append(look())
+    return sending.result(), [*looks, look()]
 
 
 def _links(failure: Failure, guest: Guest, address: str) -> list[str]:

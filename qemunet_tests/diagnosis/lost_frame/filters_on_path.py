@@ -52,13 +52,13 @@ class FilterOnPath:
 class PacketOnPath:
     """A packet on its way through a host, and what was counted there meanwhile, by `path_counts`.
 
-    It was lost, or with `slow` many like it were late.
+    It was lost, or with `bulk` many like it were lost or late: then what a queue counted tells nothing of them.
     """
 
     station: Station
     packet: PacketSeen
     risen: PathCounts
-    slow: bool = False
+    bulk: bool = False
 
     def at_link(self, link: str, leaving: bool) -> list[FilterOnPath]:
         """What it meets at one interface, coming in or leaving by it."""
@@ -146,8 +146,8 @@ class PacketOnPath:
     def _traffic_control(self, link: str, direction: str) -> list[FilterOnPath]:
         risen = {key: more for key, more in self.risen.items() if isinstance(key, str)}
         found = [*traffic_control.filters(self.station, link, direction, risen)]
-        if direction == "egress":
-            found += traffic_control.queue(self.station, link, risen, self.slow)
+        if direction == "egress" and not self.bulk:
+            found += traffic_control.queue(self.station, link, risen)
         return [FilterOnPath(obstacle, acted) for obstacle, acted in found]
 
     def _of_old_tables(self, chain: str) -> list[FilterOnPath]:

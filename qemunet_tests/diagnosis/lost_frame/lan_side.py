@@ -12,6 +12,9 @@ from qemunet_tests.network.target import Endpoint
 from qemunet_tests.observe.arp import answers_who, owners
 from qemunet_tests.observe.lease import lease
 
+#: Documentation's own (RFC 5737): who has a range of the LAN's addresses does not have this one, too.
+ELSEWHERE = "198.51.100.77"
+
 
 def outside_unreachable(failure: Failure) -> Obstacle | None:
     """What the host cannot reach itself, its guests in user mode cannot either."""
@@ -115,30 +118,31 @@ def address_taken(failure: Failure) -> Obstacle | None:
     others = owners(failure.guest, got.address) if failure.guest and got else []
     if got is None or not others or failure.guest is None:
         return None
-    if proxy := _answers_for_others(failure, failure.guest, got.address, others):
-        return proxy
+    mac, also = _has_others(failure, failure.guest, got.address, others)
+    if mac and mac in owners(failure.guest, ELSEWHERE):
+        return Obstacle(
+            f"{mac} answers ARP for {got.address}, which the guest was leased, and for {also} and {ELSEWHERE} as well: "
+            "it answers for whomever it knows a way to (proxy ARP), and clients that ask whether an address is free "
+            "(RFC 5227) decline the lease",
+            f"switch proxy ARP off at that machine's port to this LAN (see who it is: ip neigh | grep {mac})",
+        )
+    beside = f", which has {also} as well" if also else ""
     return Obstacle(
-        f"somebody else on the LAN has {got.address}, which the guest was leased: {', '.join(others)}",
+        f"somebody else on the LAN has {got.address}, which the guest was leased: {', '.join(others)}{beside}",
         f"find that machine and give it another address, or take {got.address} out of the DHCP server's range",
     )
 
 
-def _answers_for_others(failure: Failure, guest: Guest, address: str, macs: list[str]) -> Obstacle | None:
-    """Somebody who has not that address alone: he answers for addresses that he knows a way to."""
+def _has_others(failure: Failure, guest: Guest, address: str, macs: list[str]) -> tuple[str, str]:
+    """Who of these says that several addresses beside this one are his, too, and which; empty where nobody does."""
     beside = [str(ip_address(int(ip_address(address)) ^ bit)) for bit in (1, 2, 4)]
     known = own_addresses(failure.target.host)
     asked = {each: owners(guest, each) for each in beside if each not in known}
-    mac = next((mac for mac in macs if sum(mac in found for found in asked.values()) > 1), None)
-    if mac is None:
-        return None
-    also = " and ".join(each for each, found in asked.items() if mac in found)
-    ours = mac == read_text(MACHINE, f"/sys/class/net/{failure.target.bridge}/address")
-    who, link = ("this host", failure.target.bridge) if ours else (f"the machine {mac}", "INTERFACE")
-    return Obstacle(
-        f"{who} answers ARP for {address}, which the guest was leased, and for {also} as well: it answers for whomever "
-        "it knows a way to (proxy ARP), and clients that ask whether an address is free (RFC 5227) decline the lease",
-        f"{'' if ours else 'on that machine: '}sudo sysctl -w net.ipv4.conf.{link}.proxy_arp=0, or mend its routes",
-    )
+    for mac in macs:
+        also = [each for each, found in asked.items() if mac in found]
+        if len(also) > 1:
+            return mac, ", ".join(also)
+    return "", ""
 
 
 def neighbour_unreachable(failure: Failure) -> Obstacle | None:

@@ -13,7 +13,7 @@ _FILTER = re.compile(r"^filter (?:parent \S+ )?protocol (?P<protocol>\S+) pref (
 _ACTION = re.compile(
     r"^\s*action order \d+:(?P<words>[^\n]*)(?P<rest>.*?)(?=^\s*action order|^filter |\Z)", re.M | re.S
 )
-_COUNTED = re.compile(r"Sent \d+ bytes (?P<sent>\d+) pkt \(dropped (?P<dropped>\d+), overlimits (?P<over>\d+)")
+_COUNTED = re.compile(r"Sent \d+ bytes (?P<sent>\d+) pkt \(dropped (?P<dropped>\d+)")
 #: What takes a packet away from where it was going, and counts none as dropped.
 _TAKES_AWAY = "Redirect"
 
@@ -45,21 +45,16 @@ def actions(said: str) -> Iterator[FilterAction]:
 
 
 def counts(station: Station, link: str) -> Iterator[tuple[str, int]]:
-    """How much each filter and queue of a link has stopped so far, and how often a queue held a packet back."""
+    """How much each filter and queue of a link has stopped so far."""
     for direction in ("ingress", "egress"):
         for each in actions(station.run(f"tc -s filter show dev {link} {direction}").text):
             yield _key(link, direction, each), each.stopped
     queues = [_COUNTED.search(one) for one in station.run(f"tc -s qdisc show dev {link}").text.split("qdisc ")[1:]]
     yield dropped_by(link), sum(int(each["dropped"]) for each in queues if each)
-    yield held_back_by(link), sum(int(each["over"]) for each in queues if each)
 
 
 def dropped_by(link: str) -> str:
     return f"qdisc {link} dropped"
-
-
-def held_back_by(link: str) -> str:
-    return f"qdisc {link} held back"
 
 
 def _key(link: str, direction: str, action: FilterAction) -> str:
@@ -78,13 +73,12 @@ def filters(station: Station, link: str, direction: str, risen: Mapping[str, int
         yield Obstacle(reason, f"sudo tc filter del dev {link} {direction}"), False
 
 
-def queue(station: Station, link: str, risen: Mapping[str, int], slow: bool) -> Iterator[tuple[Obstacle, bool]]:
-    """The queue of what leaves a link, if it has dropped something, or where all is only `slow` held something back."""
+def queue(station: Station, link: str, risen: Mapping[str, int]) -> Iterator[tuple[Obstacle, bool]]:
+    """The queue of what leaves a link, if it has dropped something or is none of the harmless ones."""
     found = re.match(r"qdisc (\S+)(.*)", station.run(f"tc qdisc show dev {link} root").text)
-    lost, held = risen.get(dropped_by(link), 0), risen.get(held_back_by(link), 0) if slow else 0
-    if not found or not (lost or held or found[1] not in HARMLESS_QUEUES):
+    lost = risen.get(dropped_by(link), 0)
+    if not found or not (lost or found[1] not in HARMLESS_QUEUES):
         return
-    numbers = (f"dropped {lost}" if lost else "", f"held back {held}" if held else "")
-    counted = f", which {' and '.join(filter(None, numbers))} packets" if lost or held else ""
+    counted = f", which dropped {lost} packets" if lost else ""
     reason = f"the queue {found[1]} on {link}:{' '.join(found[2].split())}{counted}"
-    yield Obstacle(reason, f"sudo tc qdisc del dev {link} root"), bool(lost or held)
+    yield Obstacle(reason, f"sudo tc qdisc del dev {link} root"), lost > 0
