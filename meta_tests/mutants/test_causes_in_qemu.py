@@ -1,0 +1,40 @@
+"""What QEMU's user network does wrong is named by the frames at its two sides: builds of libslirp with one bug each."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from meta_tests.mutants.debian_sources import NoSource
+from meta_tests.mutants.edits import edits
+from meta_tests.mutants.trying import Trees, run
+
+#: By the name of the edit: a claim that it breaks, and the cause.
+NAMED = {
+    "packets-born-old": ("user/address", r"offered no address, though \d+ DHCP requests of the guest came to it"),
+    "port-of-the-sender": (
+        "user/reach-lan-udp",
+        r"sent nothing for the UDP datagram to (\S+), which was seen at the guest's NIC and not at \S+, though the "
+        "host itself asks the same, as the user that QEMU runs as, and is answered",
+    ),
+}
+
+
+@pytest.fixture(scope="module")
+def trees() -> Trees:
+    try:
+        return Trees()
+    except NoSource as why:
+        pytest.skip(str(why))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", NAMED)
+def test_the_cause_is_the_user_network(trees: Trees, open_folder: Path, name: str) -> None:
+    claim, cause = NAMED[name]
+    (edit,) = (each for each in edits() if each.name == name)
+    tree = trees.of[edit.program]
+    build = tree.built_with(edit.file, edit.apply(tree.file(edit.file).read_text()), open_folder)
+    (said,) = run(edit.program, build, [claim], open_folder / "report", 1)
+    assert said["verdict"] == "broken", said
+    assert re.fullmatch(f"QEMU's user network {cause}", said["reason"]), said
