@@ -11,14 +11,14 @@ from meta_tests.faults.on_hosts.shaped import CLASSES, NARROW
 from meta_tests.faults.on_hosts.typed import in_background
 from meta_tests.samples.host_machine import LAN, PEER, HostMachine
 
-#: Of a service of the host's own, in the class 1:10, more than that may send.
+#: A service of the host's own in the class 1:10, which sends more than that may.
 FLOOD = (
     "import socket, time; s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)\n"
+    "s.setsockopt(socket.SOL_SOCKET, socket.SO_PRIORITY, 0x10010)\n"
     f"while True: s.sendto(bytes(1000), ('{LAN}', 25)); time.sleep(0.02)"
 )
 BESIDE = f"""{CLASSES.format(first=NARROW, rest="1gbit")}
 tc qdisc add dev up0 parent 1:10 pfifo limit 10
-nft 'table inet marks {{ chain out {{ type filter hook output priority 0; udp dport 25 meta priority set 1:10; }}; }}'
 echo "{FLOOD}" > /mnt/flood.py
 {in_background(f"exec {sys.executable} /mnt/flood.py")}
 """

@@ -55,7 +55,10 @@ def _watched(
     station: Station, links: Sequence[str], send: Callable[[], BulkTransfer]
 ) -> tuple[BulkTransfer, list[dict[str, queues.Queues]]]:
     """A transfer, and what the queues of the links counted before, now and then meanwhile, and after it."""
-    look = lambda: {link: queues.queues(station, link) for link in links}  # noqa: E731
+
+    def look() -> dict[str, queues.Queues]:
+        return {link: queues.queues(station, link) for link in links}
+
     looks = [look()]
     with ThreadPoolExecutor(1) as beside:
         sending = beside.submit(send)

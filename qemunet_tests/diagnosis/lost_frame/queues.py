@@ -49,9 +49,10 @@ Queues = Mapping[str, QueueCounts]
 def queues(station: Station, link: str) -> Queues:
     """What leaves a link passes one of these: the classes that share it out, or the one queue there is."""
     said = station.run(f"tc -s qdisc show dev {link} root; tc -s class show dev {link}").text
-    root, *others = _QUEUE.finditer(said) or [None]
-    if root is None:
+    found = list(_QUEUE.finditer(said))
+    if not found:
         return {}
+    root, *others = found
     # Those of fq_codel and the like are flows, and of tbf the queue itself.
     shares = [each for each in others if each["kind"] == root["kind"] and "rate" in each["words"].split()]
     return {each["handle"]: _counts(each) for each in shares} or {"": _counts(root)}
