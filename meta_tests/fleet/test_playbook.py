@@ -190,7 +190,7 @@ def test_no_host_has_what_belongs_to_another(fleet: Fleet, control: ControlNode)
 
 
 def test_hosts_that_die_hang_or_are_full_hold_up_nobody(fleet: Fleet, control: ControlNode) -> None:
-    on(control, NO_RESOLVER, "mount -t tmpfs -o size=400m full /opt/qemunet/own")
+    on(control, NO_RESOLVER, "mkdir -p /opt/qemunet/own && mount -t tmpfs -o size=400m full /opt/qemunet/own")
     playing = control.start()
     for machine, befalls in ((PLAIN, fleet.end), (NEWER, fleet.hang), (NO_RESOLVER, lambda _: _fill(control))):
         _wait_for_run(fleet, machine, playing)
@@ -202,8 +202,8 @@ def test_hosts_that_die_hang_or_are_full_hold_up_nobody(fleet: Fleet, control: C
     assert "no longer answered" in control.trouble(PLAIN)
     assert "no longer answered" in control.trouble(NEWER)
     assert "No space left" in control.trouble(NO_RESOLVER), played.output
-    page = (control.results / "fleet.html").read_text()
-    assert [each for each in (PLAIN, NEWER, NO_RESOLVER) if html.escape(control.trouble(each)) not in page] == []
+    page = html.unescape((control.results / "fleet.html").read_text())
+    assert [each for each in (PLAIN, NEWER, NO_RESOLVER) if control.trouble(each) not in page] == []
 
 
 def _wait_for_run(fleet: Fleet, machine: FleetMachine, playing: Playing) -> None:
@@ -215,7 +215,8 @@ def _wait_for_run(fleet: Fleet, machine: FleetMachine, playing: Playing) -> None
 
 
 def _fill(control: ControlNode) -> None:
-    on(control, NO_RESOLVER, "cat /dev/zero > /opt/qemunet/own/everything")
+    # Never this machine's own disk.
+    on(control, NO_RESOLVER, "mountpoint -q /opt/qemunet/own && cat /dev/zero > /opt/qemunet/own/everything")
 
 
 def test_where_no_host_is_reached_there_is_a_page(fleet: Fleet, control: ControlNode) -> None:

@@ -10,18 +10,21 @@ from qemunet_tests.isolation.station import Station
 _QUEUE = re.compile(
     r"^(?P<what>qdisc|class) (?P<kind>\S+) (?P<handle>\S+) (?P<words>.*)\n"
     r"\s*Sent (?P<sent_bytes>\d+) bytes (?P<sent>\d+) pkt \(dropped (?P<dropped>\d+),.*\n"
-    r"(?:\s*rate .*\n)?\s*backlog \S+ (?P<waiting>\d+)p",
+    r"(?:\s*rate .*\n)?\s*backlog (?P<waiting_bytes>\d+)(?P<unit>[KM]?)b (?P<waiting>\d+)p",
     re.MULTILINE,
 )
-#: Of what passes bulk data: so much of what the guest sent or got in that direction.
-MOST_OF_IT = 0.5
-#: How large a packet is taken for that was dropped: its size is counted nowhere.
+_UNITS = {"": 1, "K": 1024, "M": 1024 * 1024}
+#: Of what the guest sent or got in that direction: as much came to the queue that it passed, give or take.
+LEAST, MOST = 0.5, 2.0
+#: Bytes. How large a packet is taken for that was dropped: its size is counted nowhere.
 FULL_SIZE = 1500
 #: Of the packets that came to a queue that is too short for them: a queue that is long enough drops now and then one.
 DROPPED = 0.01
 #: Of the times that somebody looked: packets that have to wait mean that more come than may leave.
 WAITING = 0.5
 FEWEST_LOOKS = 4
+#: Of full-size packets: who sent hardly any cannot have been held up by a queue.
+FEWEST = 4
 
 
 @dataclass(frozen=True)
@@ -34,12 +37,7 @@ class QueueCounts:
     sent: int
     dropped: int
     waiting: int
-
-    def remedy(self, link: str, handle: str) -> str:
-        """What opens it: a whole queue goes, of several classes one is widened."""
-        if handle:
-            return f"sudo tc class change dev {link} classid {handle} {self.kind} rate 1gbit, or what {link} can bear"
-        return f"sudo tc qdisc del dev {link} root"
+    waiting_bytes: int
 
 
 #: By the class's handle; a queue without classes of its own kind's has none, "".
@@ -60,25 +58,74 @@ def queues(station: Station, link: str) -> Queues:
 
 def _counts(found: "re.Match[str]") -> QueueCounts:
     numbers = (int(found[name]) for name in ("sent_bytes", "sent", "dropped", "waiting"))
-    return QueueCounts(found["kind"], " ".join(found["words"].split()), *numbers)
+    waiting_bytes = int(found["waiting_bytes"]) * _UNITS[found["unit"]]
+    return QueueCounts(found["kind"], " ".join(found["words"].split()), *numbers, waiting_bytes)
 
 
 def held_up(link: str, looks: Sequence[Queues], ours_bytes: int) -> Iterator[Obstacle]:
-    """The queue that most of `ours_bytes` passed between the looks, if it kept them waiting or dropped some.
+    """The queue that `ours_bytes` passed between the looks, if it kept them waiting or dropped some.
 
-    What a queue does to others' packets, or with what it has to spare, is no evidence.
+    What a queue does to others' packets, or with what it has to spare, is no evidence. Of several classes it is
+    the only one that is short of room, and as much came to it as was ours.
     """
-    first, last = looks[0], looks[-1]
-    for handle, now in last.items():
-        before = first.get(handle, QueueCounts(now.kind, now.words, 0, 0, 0, 0))
-        sent, dropped = now.sent - before.sent, now.dropped - before.dropped
-        if now.sent_bytes - before.sent_bytes + dropped * FULL_SIZE < MOST_OF_IT * ours_bytes:
-            continue
+    if ours_bytes < FEWEST * FULL_SIZE:
+        return
+    found = [spell for handle in looks[-1] if (spell := _Spell.of(handle, looks)).short]
+    if len(found) == 1 and found[0].has_ours(ours_bytes):
+        yield Obstacle(f"{found[0].name} on {link} ({found[0].now.words}), which {found[0].did}", found[0].remedy(link))
+
+
+@dataclass(frozen=True)
+class _Spell:
+    """What one queue did between the first look and the last. `waited` is how many of the looks saw packets in it."""
+
+    handle: str
+    now: QueueCounts
+    sent_bytes: int
+    sent: int
+    dropped: int
+    waited: int
+    looks: int
+
+    @classmethod
+    def of(cls, handle: str, looks: Sequence[Queues]) -> "_Spell":
+        now = looks[-1][handle]
+        before = looks[0].get(handle, QueueCounts(now.kind, now.words, 0, 0, 0, 0, 0))
         waited = sum(handle in look and look[handle].waiting > 0 for look in looks)
-        lost = dropped >= max(1.0, DROPPED * (sent + dropped))
-        slow = len(looks) >= FEWEST_LOOKS and waited >= WAITING * len(looks)
-        if lost or slow:
-            which = f"the class {handle} of the queue {now.kind}" if handle else f"the queue {now.kind}"
-            did = (f"dropped {dropped} of {sent + dropped}" if lost else "", "kept others waiting" if slow else "")
-            reason = f"{which} on {link} ({now.words}), which {' and '.join(filter(None, did))} packets"
-            yield Obstacle(reason.replace("waiting packets", "waiting"), now.remedy(link, handle))
+        spent = (now.sent_bytes - before.sent_bytes, now.sent - before.sent, now.dropped - before.dropped)
+        return cls(handle, now, *spent, waited, len(looks))
+
+    @property
+    def lossy(self) -> bool:
+        return self.dropped >= max(1.0, DROPPED * (self.sent + self.dropped))
+
+    @property
+    def slow(self) -> bool:
+        return self.looks >= FEWEST_LOOKS and self.waited >= WAITING * self.looks
+
+    @property
+    def short(self) -> bool:
+        return self.lossy or self.slow
+
+    def has_ours(self, ours_bytes: int) -> bool:
+        came = self.sent_bytes + self.now.waiting_bytes
+        if self.handle:
+            # How large packets were that it dropped is not told, nor whose they were.
+            return LEAST * ours_bytes <= came <= MOST * ours_bytes
+        return came + self.dropped * FULL_SIZE >= LEAST * ours_bytes
+
+    @property
+    def name(self) -> str:
+        return f"the class {self.handle} of the queue {self.now.kind}" if self.handle else f"the queue {self.now.kind}"
+
+    @property
+    def did(self) -> str:
+        lost = f"dropped {self.dropped} of {self.sent + self.dropped} packets" if self.lossy else ""
+        return " and ".join(filter(None, (lost, "kept packets waiting" if self.slow else "")))
+
+    def remedy(self, link: str) -> str:
+        """What opens it: a whole queue goes, of several classes one is widened."""
+        if self.handle:
+            kind = self.now.kind
+            return f"sudo tc class change dev {link} classid {self.handle} {kind} rate 1gbit, or what {link} can bear"
+        return f"sudo tc qdisc del dev {link} root"
