@@ -163,7 +163,9 @@ def router_does_not_forward(lab: Lab) -> None:
 def bridge_firewall(lab: Lab) -> None:
     """The host filters what its bridge forwards: some protocols and most ports do not pass."""
     rules = "ip protocol {47, 132} drop; tcp dport 30000-40000 drop"
-    filter_frames(lab.host, f"table bridge guard {{ chain forward {{ type filter hook forward priority 0; {rules}; }}; }}")
+    filter_frames(
+        lab.host, f"table bridge guard {{ chain forward {{ type filter hook forward priority 0; {rules}; }}; }}"
+    )
 
 
 @fault("bridge/lease-address", "bridge/reachable-ping", cause="table ip filter, chain FORWARD: .*policy drop",

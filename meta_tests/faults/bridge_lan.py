@@ -16,13 +16,13 @@ SENTINELS = ("bridge/helper-found", "bridge/acl-all", "bridge/no-bridge")
 SILENT_MAC, OTHER_MAC, NOBODYS_MAC = "52:54:00:70:65:5a", "52:54:00:70:65:c1", "52:54:00:70:65:5b"
 
 announced_by_another = reworded(
-    "bridge/announce", f"mac={SILENT_MAC}", f"mac={NOBODYS_MAC}", "behind no port before, behind no port after", *SENTINELS
+    "bridge/announce", f"mac={SILENT_MAC}", f"mac={NOBODYS_MAC}", "behind no port after", *SENTINELS
 )
 
 
-def _dropped_by_the_bridge(lab: Lab, *rules: str) -> None:
-    said = "; ".join(f"{rule} drop" for rule in rules)
-    filter_frames(lab.host, f"table bridge guard {{ chain forward {{ type filter hook forward priority 0; {said}; }}; }}")
+def _dropped_by_the_bridge(lab: Lab, rule: str) -> None:
+    chain = f"type filter hook forward priority 0; {rule} drop;"
+    filter_frames(lab.host, f"table bridge guard {{ chain forward {{ {chain} }}; }}")
 
 
 def _set_port(guest: Guest, bench: Bench, **flags: int) -> None:
@@ -39,7 +39,8 @@ def groups_dropped(lab: Lab) -> None:
 @fault("bridge/arp-of-host", cause="somebody for 192.168.1.77", sentinels=SENTINELS)
 def host_answers_for_all(lab: Lab) -> None:
     """The host answers ARP for every address of the LAN, as proxy_arp_pvlan has it do."""
-    for name, value in {"conf.br0.forwarding": "1", "conf.br0.proxy_arp_pvlan": "1", "neigh.br0.proxy_delay": "0"}.items():
+    values = {"conf.br0.forwarding": "1", "conf.br0.proxy_arp_pvlan": "1", "neigh.br0.proxy_delay": "0"}
+    for name, value in values.items():
         lab.host.set_sysctl(f"net.ipv4.{name}", value)
 
 
@@ -77,9 +78,15 @@ def nothing_flooded(guest: Guest, bench: Bench) -> None:
 @fault("bridge/lease-survives-link", cause="after its link was down: no such address", sentinels=SENTINELS)
 def address_goes_with_the_link(guest: Guest, bench: Bench) -> None:
     """Something in the guest takes its address away when its link goes down."""
-    carrier = "/sys/class/net/eth0/carrier"
-    wait = f"until [ $(cat {carrier}) = 1 ]; do usleep 50000; done; while [ $(cat {carrier}) = 1 ]; do usleep 20000; done"
+    is_up = "[ $(cat /sys/class/net/eth0/carrier) = 1 ]"
+    wait = f"until {is_up}; do usleep 50000; done; while {is_up}; do usleep 20000; done"
     guest.check(f"({wait}; ip addr flush dev eth0) >/dev/null 2>&1 </dev/null &")
+
+
+@fault("bridge/renewal", cause="a lease is renewed by from and to", sentinels=SENTINELS)
+def renewals_dropped(lab: Lab) -> None:
+    """The host's bridge drops what DHCP clients send to their servers' own addresses."""
+    _dropped_by_the_bridge(lab, f"ip daddr {lab_addresses.ROUTER} udp dport 67")
 
 
 @fault("bridge/mac-change", cause="table bridge guard, chain forward|the guest got no lease", sentinels=SENTINELS)

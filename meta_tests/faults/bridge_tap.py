@@ -12,7 +12,8 @@ TAP_SENTINELS = ("bridge/helper-found", "bridge/no-bridge")
 LIST_SENTINELS = ("bridge/helper-found", "bridge/acl-not-listed", "bridge/acl-all")
 
 default_br1 = reworded(
-    "bridge/default-br0", ("bridge,id=net0",), ("bridge,id=net0,br=br1",), "br=br1: bridge helper failed .access denied by acl file",
+    "bridge/default-br0", ("bridge,id=net0",), ("bridge,id=net0,br=br1",),
+    "br=br1: bridge helper failed .access denied by acl file",
     *LIST_SENTINELS,
 )  # fmt: skip
 mtu_of_another = reworded(
@@ -22,10 +23,15 @@ privileges_gained = reworded(
     "bridge/no-new-privileges", "setpriv --no-new-privs", "env", "under no_new_privs: QEMU starts", *LIST_SENTINELS
 )
 sandbox_without_programs = reworded(
-    "bridge/sandbox", "on,elevateprivileges=children", "on,spawn=deny", "in a sandbox: ", *LIST_SENTINELS
+    "bridge/sandbox", "on,elevateprivileges=allow", "on,spawn=deny", "in a sandbox: ", *LIST_SENTINELS
 )
 container_without_net_admin = reworded(
-    "bridge/chroot-container", "-all,+net_admin", "-all", "with both: failed to create tun device", "bridge/helper-found", "bridge/acl-not-listed"
+    "bridge/chroot-container",
+    "-all,+net_admin",
+    "-all",
+    "with both: failed to create tun device",
+    "bridge/helper-found",
+    "bridge/acl-not-listed",
 )
 
 

@@ -66,7 +66,10 @@ def test_only_a_bridge_that_is_listed_may_be_used(bench, target, claim, bridge, 
     ],
 )
 def test_what_the_rules_decide(bench, target, claim, rules, included, expected):
-    """Of the bridge {0}, with a file {1} that may be included; {2} is how the bridge's name begins, {3} all of it in capitals."""
+    """Of the bridge {0}, with a file {1} that may be included.
+
+    {2} is how the bridge's name begins, {3} all of it in capitals.
+    """
     other = private_etc.replace("qemu/more.conf", included.format(target.bridge))
     written = rules.format(target.bridge, other, target.bridge[:-1], target.bridge.upper())
     private_etc.replace("qemu/bridge.conf", written)

@@ -40,7 +40,9 @@ def test_everybody_answers_for_himself(attach_peer, lab, claim):
     answers = {who: who_has(peer, address, 3.0) for who, (address, _) in stations.items()}
     rightly = [who for who, answer in answers.items() if answer and answer.mac == stations[who][1]]
     *others, last = rightly or ["nobody", "nobody"]
-    claim.sees(f"{', '.join(others)} and {last} answer each for itself, {'somebody' if nobodys else 'nobody'} for {UNUSED}")
+    claim.sees(
+        f"{', '.join(others)} and {last} answer each for itself, {'somebody' if nobodys else 'nobody'} for {UNUSED}"
+    )
     assert claim.observed == claim.expected, f"of the LAN's addresses: {claim.observed}"
 
 

@@ -1,24 +1,27 @@
 """Bridged guests through what happens on a LAN: other guests, the host, links that go and come, other addresses."""
 
+import contextlib
 import secrets
 
 import pytest
 
+from qemunet_tests.deadline import Deadline
 from qemunet_tests.errors import ControlFailed
 from qemunet_tests.guest.peer_frames import frame_of
 from qemunet_tests.modes.bridge import netdev
 from qemunet_tests.network import lab_addresses
 from qemunet_tests.network.lab_links import set_master
+from qemunet_tests.network.target import Endpoint
 from qemunet_tests.observe.bridge import link_says
+from qemunet_tests.observe.capture import UDP, GuestCapture
 from qemunet_tests.observe.carried_frames import BROADCAST, STRANGER
+from qemunet_tests.observe.dhcp import CLIENT_PORT, SERVER_PORT
 from qemunet_tests.observe.icmp import ping
 from qemunet_tests.observe.ipv6 import address_of_mac, made_addresses
 from qemunet_tests.observe.lease import known_to_server, lease_of
 from qemunet_tests.observe.nic import carrier
-from qemunet_tests.observe.reach import put_up, read_at
+from qemunet_tests.observe.reach import echoes, put_up, read_at
 from qemunet_tests.observe.station_end import received
-from qemunet_tests.network.target import Endpoint
-from qemunet_tests.observe.reach import echoes
 
 # On a host, until its operator has named a bridge, nothing of this mode is tried.
 pytestmark = pytest.mark.usefixtures("named_bridge")
@@ -29,6 +32,7 @@ ANY_PORT = 34567
 OTHER_MAC = "52:54:00:70:65:c1"
 #: A connection over which nothing came for some seconds is tried again after some more.
 RESUMING_SECONDS = 60.0
+RENEWING_SECONDS = 10.0
 
 
 @pytest.mark.claim("bridge/two-guests")
@@ -49,11 +53,11 @@ def test_two_guests_reach_each_other(bridge_guest_with, target, claim):
 
 @pytest.mark.claim("bridge/host-reaches-guest")
 def test_the_host_and_the_guest_reach_each_other(leased_guest, target, claim):
-    # Where the host has no address there, this says so.
-    assert target.caller
+    # A real host is its own caller, and says so where it has no address on that bridge.
+    host = target.caller if target.kind == "host" else target.host
     address = lease_of(leased_guest).address
-    there, back = ping(leased_guest, target.address), ping(target.host, address)
-    answer = read_at(put_up(leased_guest, ANY_PORT), target.host, address, ANY_PORT)
+    there, back = ping(leased_guest, target.address), ping(host, address)
+    answer = read_at(put_up(leased_guest, ANY_PORT), host, address, ANY_PORT)
     claim.sees(
         f"from the guest {there.received} of 3, to the guest {back.received} of 3 answered, "
         f"and {'by TCP' if answer.right else answer.trouble}"
@@ -126,16 +130,43 @@ def test_a_lease_survives_its_link(leased_guest, lab, claim):
     assert claim.observed == claim.expected, f"after its link was down: {claim.observed}"
 
 
+@pytest.mark.claim("bridge/renewal")
+@pytest.mark.usefixtures("lab")
+def test_a_lease_is_renewed_by_its_server(leased_guest, claim):
+    before = lease_of(leased_guest)
+    with contextlib.closing(GuestCapture(leased_guest)) as capture:
+        # Its client does at once what it does at half of its time.
+        leased_guest.check("read -r client < /run/qemunet/udhcpc.eth0.pid; kill -USR1 $client")
+        renewed = Deadline(RENEWING_SECONDS, "a lease to be renewed")
+        renewed.sees(lambda: SERVER_PORT in dhcp_senders(capture), interval_seconds=0.1)
+        ways = [
+            (each.source, each.target)
+            for each in capture.packets()
+            if (each.kind, {each.first, each.second}) == (UDP, {SERVER_PORT, CLIENT_PORT})
+        ]
+    as_promised = ways == [(before.address, before.server), (before.server, before.address)]
+    claim.sees("one question to its own server and one answer" if as_promised else f"from and to {ways}")
+    claim.sees(f"{claim.observed}, {'the same address' if lease_of(leased_guest) == before else 'another lease'}")
+    assert claim.observed == claim.expected, f"a lease is renewed by {claim.observed}"
+
+
+def dhcp_senders(capture):
+    """The ports from which UDP was sent."""
+    return [each.first for each in capture.packets() if each.kind == UDP]
+
+
 @pytest.mark.claim("bridge/mac-change")
-def test_another_mac_gets_a_lease_of_its_own(leased_guest, lab, target, claim):
+@pytest.mark.usefixtures("lab")
+def test_another_mac_gets_a_lease_of_its_own(leased_guest, target, claim):
     tools, mac, address = leased_guest.tools, leased_guest.macs[0], lease_of(leased_guest).address
-    assert known_to_server(target, mac) == address
+    if known_to_server(target, mac) != address:
+        raise ControlFailed("the LAN's server does not know the guest by its first MAC address")
     leased_guest.check(f"{tools.network_down}; rm -f /run/qemunet/lease.*; ip link set eth0 down")
     leased_guest.check(f"ip link set eth0 address {OTHER_MAC}; {tools.network_up}")
     other = lease_of(leased_guest).address
     known = {each: known_to_server(target, each) for each in (mac, OTHER_MAC)}
-    kept = known == {mac: address, OTHER_MAC: other}
-    claim.sees(f"{'two leases' if kept else known}, {'each with an address of its own' if other != address else address}")
+    kept = "two leases" if known == {mac: address, OTHER_MAC: other} else str(known)
+    claim.sees(f"{kept}, {'each with an address of its own' if other != address else f'both with {address}'}")
     assert claim.observed == claim.expected, f"of {mac} and {OTHER_MAC}: {claim.observed}"
 
 

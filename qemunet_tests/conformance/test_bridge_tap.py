@@ -32,7 +32,7 @@ def test_without_a_name_it_is_br0(halted_at, target, claim):
     if target.bridge != DEFAULT:
         raise Unavailable("another bridge was named, and frames go onto none that was not", f"--bridge {DEFAULT}")
     tap = tap_held_by(halted_at(netdev(DEFAULT, named=False)))
-    claim.sees(f"its tap is in {tap and bridge_of(target.host, tap) or 'no bridge'}")
+    claim.sees(f"its tap is in {(tap and bridge_of(target.host, tap)) or 'no bridge'}")
     assert claim.observed == claim.expected, f"of a QEMU that was told no bridge {claim.observed}"
 
 
@@ -99,7 +99,7 @@ def test_no_script_is_called(bench, lab, noting_script, claim):
     script = (f"ifname={make_tap(lab.host, bench.identity, None)}", "downscript=")
     bench.attempt(netdevs=[SpelledNetdev("tap", script)])
     if not noting_script.exists():
-        raise Unavailable(f"this QEMU calls another script than {private_etc.ETC}/qemu-ifup", "try a distribution's QEMU")
+        raise Unavailable(f"this QEMU calls another script than {private_etc.ETC}/qemu-ifup", "try a distribution's")
     noting_script.unlink()
     said = helper_answer(bench.attempt(netdevs=[netdev(lab_addresses.BRIDGE)]))
     called = "called" if noting_script.exists() else "not called" if said == STARTED else said

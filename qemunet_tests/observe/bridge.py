@@ -54,16 +54,14 @@ def bridge_of(station: Station, link: str) -> str | None:
 
 
 def link_says(station: Station, link: str, attribute: str) -> Any:
-    """What the kernel says of a link, by pyroute2's name for it: `mtu` in bytes, `address` for its MAC. None without."""
+    """What the kernel says of a link, by pyroute2's names: `mtu` in bytes, `address` for its MAC; None without it."""
     index = station.index(link)
     return None if index is None else station.netlink.get_links(index)[0].get(attribute)
 
 
 def taps(station: Station) -> set[str]:
     """The taps there are."""
-    return {
-        str(link.get("ifname")) for link in station.netlink.get_links() if link.get(("linkinfo", "kind")) == "tun"
-    }
+    return {str(link.get("ifname")) for link in station.netlink.get_links() if link.get(("linkinfo", "kind")) == "tun"}
 
 
 def ports_of_mac(station: Station, name: str, mac: str, within_seconds: float = 1.0) -> set[str]:
