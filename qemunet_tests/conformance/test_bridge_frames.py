@@ -8,6 +8,7 @@ from qemunet_tests.network import lab_addresses
 from qemunet_tests.observe.arp import answered_for, who_has
 from qemunet_tests.observe.bridge import link_says, ports_of_mac
 from qemunet_tests.observe.carried_frames import BROADCAST, MULTICAST, passed_kinds
+from qemunet_tests.observe.frame_sockets import frames_at
 from qemunet_tests.observe.process import tap_held_by
 
 # On a host, until its operator has named a bridge, nothing of this mode is tried.
@@ -21,9 +22,10 @@ SILENT_MAC = "52:54:00:70:65:5a"
 
 
 @pytest.mark.claim("bridge/broadcast-multicast")
-def test_what_is_for_all_passes_both_ways(attach_peer, lab, neighbour_frames, claim):
+def test_what_is_for_all_passes_both_ways(attach_peer, lab, claim):
     peer, other_mac = attach_peer(netdev(lab_addresses.BRIDGE)), link_says(lab.neighbour, "eth0", "address")
-    passed = passed_kinds(peer, neighbour_frames, KINDS, other_mac)
+    with frames_at(lab.neighbour, "eth0") as neighbour:
+        passed = passed_kinds(peer, neighbour, KINDS, other_mac)
     claim.sees(", ".join(f"{' and '.join(kinds) or 'nothing'} {way}" for way, kinds in passed.items()))
     assert claim.observed == claim.expected, f"of frames for all and for a group there pass {claim.observed}"
 

@@ -16,6 +16,7 @@ from qemunet_tests.observe.bridge import link_says
 from qemunet_tests.observe.capture import UDP, GuestCapture
 from qemunet_tests.observe.carried_frames import BROADCAST, STRANGER
 from qemunet_tests.observe.dhcp import CLIENT_PORT, SERVER_PORT
+from qemunet_tests.observe.frame_sockets import frames_at
 from qemunet_tests.observe.icmp import ping
 from qemunet_tests.observe.ipv6 import address_of_mac, made_addresses
 from qemunet_tests.observe.lease import known_to_server, lease_of
@@ -81,13 +82,14 @@ def test_an_uplink_goes_and_comes_back(leased_guest, lab, claim):
 
 
 @pytest.mark.claim("bridge/promiscuous")
-def test_a_promiscuous_guest_sees_what_is_flooded(leased_guest, lab, neighbour_frames, claim):
+def test_a_promiscuous_guest_sees_what_is_flooded(leased_guest, lab, claim):
     sender = link_says(lab.neighbour, "eth0", "address")
     seen = []
     for mode in ("off", "on"):
         leased_guest.check(f"ip link set eth0 promisc {mode}")
         frames = {"for all": frame_of(sender, BROADCAST, 200), "for a stranger": frame_of(sender, STRANGER, 200)}
-        seen.append(heard_by(leased_guest, neighbour_frames, frames))
+        with frames_at(lab.neighbour, "eth0") as neighbour:
+            seen.append(heard_by(leased_guest, neighbour, frames))
     claim.sees("{}; promiscuous: {}".format(*(" and ".join(each) or "nothing" for each in seen)))
     assert claim.observed == claim.expected, f"the guest sees what is {claim.observed}"
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from qemunet_tests.deadline import Deadline
+from qemunet_tests.guest.peer_frames import ETHERTYPE
 
 if TYPE_CHECKING:
     from qemunet_tests.isolation.identity import Identity
@@ -103,6 +104,13 @@ class StationFrames:
 def _promiscuous(index: int) -> bytes:
     """struct packet_mreq of packet(7)."""
     return struct.pack("iHH8s", index, PACKET_MR_PROMISC, 0, b"")
+
+
+@contextlib.contextmanager
+def frames_at(station: "Station", link: str) -> Iterator[StationFrames]:
+    """A station's link, for frames of the kind that nobody else sends."""
+    with contextlib.closing(StationFrames(station, link, ETHERTYPE)) as frames:
+        yield frames
 
 
 @contextlib.contextmanager
