@@ -58,7 +58,7 @@ def host_takes_no_ping(lab: Lab) -> None:
     filter_frames(lab.host, f"table ip guard {{ chain input {{ type filter hook input priority 0; {rule}; }}; }}")
 
 
-@fault("bridge/nic-removed", cause="without not answered, with it again not answered", sentinels=SENTINELS)
+@fault("bridge/nic-removed", cause="br0 has no uplink|with it again not answered", sentinels=SENTINELS)
 def uplink_stays_out(lab: Lab) -> None:
     """The uplink is not taken back into the bridge, once it was taken out."""
     link, uplink = lab.host.netlink.link, lab.host.index(lab_addresses.UPLINK)

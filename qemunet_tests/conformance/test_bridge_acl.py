@@ -57,6 +57,7 @@ def test_only_a_bridge_that_is_listed_may_be_used(bench, target, claim, bridge, 
         promise("bridge/acl-comments", "# deny {0}\nallow {0}\n  # deny all\ndeny {0} # x\n", "", STARTED),
         promise("bridge/acl-include-broken", "include {1}.absent\nallow {0}\n", "", STARTED),
         promise("bridge/acl-include-broken", "include {1}\nallow {0}\n", "nonsense\ndeny {0}\n", STARTED),
+        promise("bridge/acl-include-broken", "include {1}\n", "allow {0}\nblock {0}\ndeny {0}\n", STARTED),
         promise(
             "bridge/acl-include-broken",
             "include {1}\nallow {0}\n",
