@@ -83,7 +83,7 @@ def address_goes_with_the_link(guest: Guest, bench: Bench) -> None:
     guest.check(f"({wait}; ip addr flush dev eth0) >/dev/null 2>&1 </dev/null &")
 
 
-@fault("bridge/renewal", cause="a lease is renewed by from and to", sentinels=SENTINELS)
+@fault("bridge/renewal", cause="table bridge guard, chain forward|renewed by asking everybody", sentinels=SENTINELS)
 def renewals_dropped(lab: Lab) -> None:
     """The host's bridge drops what DHCP clients send to their servers' own addresses."""
     _dropped_by_the_bridge(lab, f"ip daddr {lab_addresses.ROUTER} udp dport 67")

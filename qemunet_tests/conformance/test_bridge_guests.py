@@ -33,7 +33,7 @@ ANY_PORT = 34567
 OTHER_MAC = "52:54:00:70:65:c1"
 #: A connection over which nothing came for some seconds is tried again after some more.
 RESUMING_SECONDS = 60.0
-RENEWING_SECONDS = 10.0
+RENEWING_SECONDS, RENEWALS = 10.0, 3
 
 
 @pytest.mark.claim("bridge/two-guests")
@@ -136,25 +136,27 @@ def test_a_lease_survives_its_link(leased_guest, lab, claim):
 @pytest.mark.usefixtures("lab")
 def test_a_lease_is_renewed_by_its_server(leased_guest, claim):
     before = lease_of(leased_guest)
-    with contextlib.closing(GuestCapture(leased_guest)) as capture:
-        # Its client does at once what it does at half of its time.
-        leased_guest.check("read -r client < /run/qemunet/udhcpc.eth0.pid; kill -USR1 $client")
-        renewed = Deadline(RENEWING_SECONDS, "a lease to be renewed")
-        renewed.sees(lambda: SERVER_PORT in dhcp_senders(capture), interval_seconds=0.1)
-        ways = [
-            (each.source, each.target)
-            for each in capture.packets()
-            if (each.kind, {each.first, each.second}) == (UDP, {SERVER_PORT, CLIENT_PORT})
-        ]
-    as_promised = ways == [(before.address, before.server), (before.server, before.address)]
-    claim.sees("one question to its own server and one answer" if as_promised else f"from and to {ways}")
-    claim.sees(f"{claim.observed}, {'the same address' if lease_of(leased_guest) == before else 'another lease'}")
+    promised = [(before.address, before.server), (before.server, before.address)]
+    # A server that has no time answers too late, and its client asks everybody then.
+    as_promised = any(renewed(leased_guest) == promised for _ in range(RENEWALS))
+    asked = "one question to its own server and one answer" if as_promised else "asking everybody"
+    claim.sees(f"{asked}, {'the same address' if lease_of(leased_guest) == before else 'another lease'}")
     assert claim.observed == claim.expected, f"a lease is renewed by {claim.observed}"
 
 
-def dhcp_senders(capture):
-    """The ports from which UDP was sent."""
-    return [each.first for each in capture.packets() if each.kind == UDP]
+def renewed(guest):
+    """From whom to whom DHCP goes when a guest's client does at once what it does at half of a lease's time."""
+    with contextlib.closing(GuestCapture(guest)) as capture:
+        guest.check("read -r client < /run/qemunet/udhcpc.eth0.pid; kill -USR1 $client")
+        answer = Deadline(RENEWING_SECONDS, "a lease to be renewed")
+        answer.sees(lambda: SERVER_PORT in [each.first for each in dhcp_packets(capture)], interval_seconds=0.1)
+        return [(each.source, each.target) for each in dhcp_packets(capture)]
+
+
+def dhcp_packets(capture):
+    """Those of its packets that are DHCP's."""
+    ports = {SERVER_PORT, CLIENT_PORT}
+    return [each for each in capture.packets() if each.kind == UDP and {each.first, each.second} == ports]
 
 
 @pytest.mark.claim("bridge/mac-change")
