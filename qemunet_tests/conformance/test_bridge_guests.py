@@ -15,11 +15,11 @@ from qemunet_tests.network.target import Endpoint
 from qemunet_tests.observe.bridge import link_says
 from qemunet_tests.observe.capture import UDP, GuestCapture
 from qemunet_tests.observe.carried_frames import BROADCAST, STRANGER
-from qemunet_tests.observe.dhcp import CLIENT_PORT, SERVER_PORT
+from qemunet_tests.observe.dhcp import CLIENT_PORT, SERVER_PORT, dhcp_messages
 from qemunet_tests.observe.frame_sockets import frames_at
 from qemunet_tests.observe.icmp import ping
 from qemunet_tests.observe.ipv6 import address_of_mac, made_addresses
-from qemunet_tests.observe.lease import known_to_server, lease_of
+from qemunet_tests.observe.lease import ENOUGH_QUESTIONS, known_to_server, lease_of
 from qemunet_tests.observe.nic import carrier
 from qemunet_tests.observe.reach import echoes, put_up, read_at
 from qemunet_tests.observe.station_end import received
@@ -34,6 +34,8 @@ OTHER_MAC = "52:54:00:70:65:c1"
 #: A connection over which nothing came for some seconds is tried again after some more.
 RESUMING_SECONDS = 60.0
 RENEWING_SECONDS, RENEWALS = 10.0, 3
+#: For as many questions as tell that nobody answers, one a second.
+ASKING_SECONDS = 60.0
 
 
 @pytest.mark.claim("bridge/two-guests")
@@ -166,12 +168,22 @@ def test_another_mac_gets_a_lease_of_its_own(leased_guest, target, claim):
     if known_to_server(target, mac) != address:
         raise ControlFailed("the LAN's server does not know the guest by its first MAC address")
     leased_guest.check(f"{tools.network_down}; rm -f /run/qemunet/lease.*; ip link set eth0 down")
+    before = len(dhcp_messages(leased_guest))
     leased_guest.check(f"ip link set eth0 address {OTHER_MAC}; {tools.network_up}")
+    asked = Deadline(ASKING_SECONDS, "an answer to a DHCP client")
+    if not asked.sees(lambda: is_answered_or_knows_better(dhcp_messages(leased_guest)[before:]), interval_seconds=0.2):
+        raise ControlFailed("the guest has hardly asked for a second lease")
+    assert "ack" in dhcp_messages(leased_guest)[before:], "nobody gives the guest a lease for its other MAC address"
     other = lease_of(leased_guest).address
     known = {each: known_to_server(target, each) for each in (mac, OTHER_MAC)}
     kept = "two leases" if known == {mac: address, OTHER_MAC: other} else str(known)
     claim.sees(f"{kept}, {'each with an address of its own' if other != address else f'both with {address}'}")
     assert claim.observed == claim.expected, f"of {mac} and {OTHER_MAC}: {claim.observed}"
+
+
+def is_answered_or_knows_better(messages):
+    """Whether a client has got a lease, or has asked so often that nobody will give it any."""
+    return "ack" in messages or messages.count("discover") >= ENOUGH_QUESTIONS
 
 
 @pytest.mark.claim("bridge/ipv6-autoconf")
