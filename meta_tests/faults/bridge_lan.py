@@ -90,7 +90,7 @@ def renewals_dropped(lab: Lab) -> None:
 
 
 @fault(
-    "bridge/mac-change", cause="table bridge guard, chain forward|nobody gives the guest a lease", sentinels=SENTINELS
+    "bridge/mac-change", cause="table bridge guard, chain|nobody gives the guest a lease", sentinels=SENTINELS
 )
 def one_mac_a_port(lab: Lab) -> None:
     """The host's bridge lets no frames pass of another MAC address than the guest had."""
