@@ -89,9 +89,7 @@ def renewals_dropped(lab: Lab) -> None:
     _dropped_by_the_bridge(lab, f"ip daddr {lab_addresses.ROUTER} udp dport 67")
 
 
-@fault(
-    "bridge/mac-change", cause="table bridge guard, chain|nobody gives the guest a lease", sentinels=SENTINELS
-)
+@fault("bridge/mac-change", cause="table bridge guard, chain|nobody gives the guest a lease", sentinels=SENTINELS)
 def one_mac_a_port(lab: Lab) -> None:
     """The host's bridge lets no frames pass of another MAC address than the guest had."""
     _dropped_by_the_bridge(lab, f"ether saddr {OTHER_MAC}")
