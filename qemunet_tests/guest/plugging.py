@@ -7,6 +7,8 @@ from qemunet_tests.qemu.netdev import Nic
 
 #: What its device, its backend, what writes down its wire, and the controller of its bus are called.
 DEVICE, BACKEND, CAPTURE, CONTROLLER = "card", "net0", "wire0", "bus"
+#: One for all that are plugged in, so that a LAN's server does not run out of addresses.
+MAC = "52:54:00:72:00:01"
 #: What brings the bus of a model that is on none of a PC's own.
 BUSES = {"usb-net": "qemu-xhci"}
 #: On a machine that is not slowed down.
@@ -16,7 +18,7 @@ TAKEN_OUT_SECONDS = 3.0
 def plug_in(guest: Guest, nic: Nic, mac: str, **properties: object) -> None:
     """Give a guest without a NIC one on a backend of its own, which is called as a booted guest's is.
 
-    Whether the guest notices is another question. Raises HarnessError where QEMU refuses one of the two.
+    Whether the guest notices is another question. Its `nics` stay those it was started with. Raises HarnessError where QEMU refuses one of the two.
     """
     monitor = guest.monitor
     if refusal := monitor.ask(f"netdev_add {nic.netdev.spell(BACKEND)}").strip():
@@ -29,20 +31,18 @@ def plug_in(guest: Guest, nic: Nic, mac: str, **properties: object) -> None:
     # Only what is on PCI has a ROM.
     rom = {} if bus else {"romfile": ""}
     monitor.execute("device_add", driver=nic.model, id=DEVICE, netdev=BACKEND, mac=mac, **rom, **properties)
-    guest.nics, guest.macs = (nic,), (mac,)
 
 
-def take_out(guest: Guest) -> None:
+def take_out(guest: Guest, model: str) -> None:
     """Take the NIC out again, with its backend. Raises TimedOut where the guest does not let go of it, HarnessError."""
     monitor = guest.monitor
-    for device in [CONTROLLER] if guest.nics[0].model in BUSES else [DEVICE]:
+    for device in [CONTROLLER] if model in BUSES else [DEVICE]:
         monitor.events()
         monitor.execute("device_del", id=device)
-        gone = Deadline(guest.pace.seconds(TAKEN_OUT_SECONDS), f"the guest to let go of its {guest.nics[0].model}")
+        gone = Deadline(guest.pace.seconds(TAKEN_OUT_SECONDS), f"the guest to let go of its {model}")
         gone.wait_until(lambda: device in deleted(monitor.events()), interval_seconds=0.02)
     monitor.execute("object-del", id=CAPTURE)
     monitor.execute("netdev_del", id=BACKEND)
-    guest.nics, guest.macs = (), ()
 
 
 def deleted(events: list[dict[str, object]]) -> list[str]:
