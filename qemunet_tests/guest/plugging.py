@@ -18,7 +18,8 @@ TAKEN_OUT_SECONDS = 3.0
 def plug_in(guest: Guest, nic: Nic, mac: str, **properties: object) -> None:
     """Give a guest without a NIC one on a backend of its own, which is called as a booted guest's is.
 
-    Whether the guest notices is another question. Its `nics` stay those it was started with. Raises HarnessError where QEMU refuses one of the two.
+    A property that is None is left out. Whether the guest notices is another question. Its `nics` stay those it was started with.
+    Raises HarnessError where QEMU refuses one of the two.
     """
     monitor = guest.monitor
     if refusal := monitor.ask(f"netdev_add {nic.netdev.spell(BACKEND)}").strip():
@@ -30,17 +31,20 @@ def plug_in(guest: Guest, nic: Nic, mac: str, **properties: object) -> None:
         monitor.execute("device_add", driver=bus, id=CONTROLLER)
     # Only what is on PCI has a ROM.
     rom = {} if bus else {"romfile": ""}
-    monitor.execute("device_add", driver=nic.model, id=DEVICE, netdev=BACKEND, mac=mac, **rom, **properties)
+    given = {"netdev": BACKEND, "mac": mac, **rom, **properties}
+    words = {name: value for name, value in given.items() if value is not None}
+    monitor.execute("device_add", driver=nic.model, id=DEVICE, **words)
 
 
 def take_out(guest: Guest, model: str) -> None:
     """Take the NIC out again, with its backend. Raises TimedOut where the guest does not let go of it, HarnessError."""
     monitor = guest.monitor
-    for device in [CONTROLLER] if model in BUSES else [DEVICE]:
-        monitor.events()
-        monitor.execute("device_del", id=device)
-        gone = Deadline(guest.pace.seconds(TAKEN_OUT_SECONDS), f"the guest to let go of its {model}")
-        gone.wait_until(lambda: device in deleted(monitor.events()), interval_seconds=0.02)
+    # With a controller goes what is on its bus.
+    device = CONTROLLER if model in BUSES else DEVICE
+    monitor.events()
+    monitor.execute("device_del", id=device)
+    gone = Deadline(guest.pace.seconds(TAKEN_OUT_SECONDS), f"the guest to let go of its {model}")
+    gone.wait_until(lambda: device in deleted(monitor.events()), interval_seconds=0.02)
     monitor.execute("object-del", id=CAPTURE)
     monitor.execute("netdev_del", id=BACKEND)
 

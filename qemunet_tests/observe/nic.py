@@ -53,7 +53,19 @@ def seen_nic(guest: Guest, within_seconds: float, interface: str = "eth0") -> Se
     if not Deadline(guest.pace.seconds(within_seconds), "a driver to find the NIC").sees(appeared):
         return SeenNic()
     driver, mac, vendor, device, *revision = (each.removeprefix("0x") for each in said)
-    return SeenNic(driver.rpartition("/")[2], " ".join([f"{vendor}:{device}", *(f"(rev {each})" for each in revision)]), mac)
+    known = " ".join([f"{vendor}:{device}", *(f"(rev {each})" for each in revision)])
+    return SeenNic(driver.rpartition("/")[2], known, mac)
+
+
+def virtio_features(guest: Guest, interface: str = "eth0") -> set[int]:
+    """The numbers of the feature bits that a virtio NIC and its driver agree on."""
+    bits = guest.check(f"cat /sys/class/net/{interface}/device/features")
+    return {number for number, bit in enumerate(bits) if bit == "1"}
+
+
+def setting(guest: Guest, name: str, interface: str = "eth0") -> str:
+    """What the kernel says of an interface, `mtu` or `speed` for instance; empty where it has no such thing."""
+    return guest.run(f"cat /sys/class/net/{interface}/{name}").text
 
 
 def carrier(guest: Guest, interface: str = "eth0") -> bool | None:
