@@ -15,7 +15,8 @@ MODULE_FOLDERS = ("lib/modules/*", "usr/lib/modules/*")
 # Most of a kernel package's size, and nothing a guest here could use.
 NEEDLESS = ("/sound/", "/drivers/gpu/", "/drivers/media/", "/drivers/staging/", "/drivers/iio/", "/wireless/",
             "/drivers/infiniband/", "/drivers/scsi/", "/drivers/hid/", "/share/doc/", "/drivers/usb/atm/",
-            "/drivers/usb/class/", "/drivers/usb/gadget/", "/drivers/usb/misc/", "/drivers/usb/serial/", "/drivers/usb/storage/")  # fmt: skip
+            "/drivers/usb/class/", "/drivers/usb/gadget/", "/drivers/usb/misc/", "/drivers/usb/serial/",
+            "/drivers/usb/storage/")  # fmt: skip
 
 
 @dataclass(frozen=True)

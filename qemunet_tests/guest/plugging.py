@@ -18,7 +18,8 @@ TAKEN_OUT_SECONDS = 3.0
 def plug_in(guest: Guest, nic: Nic, mac: str, **properties: object) -> None:
     """Give a guest without a NIC one on a backend of its own, which is called as a booted guest's is.
 
-    A property that is None is left out. Whether the guest notices is another question. Its `nics` stay those it was started with.
+    A property that is None is left out. Whether the guest notices is another question. Its `nics` stay those it was
+    started with.
     Raises HarnessError where QEMU refuses one of the two.
     """
     monitor = guest.monitor
