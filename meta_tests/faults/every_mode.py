@@ -33,9 +33,10 @@ REFUSED = (
     "vde/switch-absent", "l2tpv3/ports-needed", "l2tpv3/needed", "l2tpv3/cookie-pair", "l2tpv3/own-address",
     "stream/address-needed", "dgram/local-missing", "dgram/types-differ", "tap/fd-exclusive",
     "tap/foreign", "tap/no-privilege", "tap/no-tun", "tap/queues-refused", "tap/vhost-forced",
+    "vhost-vdpa/absent",
 )  # fmt: skip
 #: Of what is only tried, what is refused and ought not to be.
-REFUSED_WRONGLY = ("socket/ipv6", "stream/manual-syntax")
+REFUSED_WRONGLY = ("socket/ipv6", "stream/manual-syntax", "vhost-vdpa/default-device")
 OURS: "Which" = {"Ether.type": ETHERTYPE}
 _wires: list[FrameShim] = []
 
@@ -116,7 +117,9 @@ def backends_not_listed(peer: "Peer") -> None:
     answer_lines(peer, "info network", lambda _line, _ask: "")
 
 
-@fault(*REFUSED, cause="QEMU starts with ", sentinels=_each("named"))
+@fault(
+    *REFUSED, "af-xdp/listed", cause="QEMU starts with |af-xdp is not listed, and QEMU says", sentinels=_each("named")
+)
 def backends_left_out(lab: Lab) -> None:
     """A wrapper in QEMU's place leaves out backends that nobody is at."""
     alter_qemu(

@@ -5,7 +5,6 @@ import itertools
 import pytest
 
 from qemunet_tests.conformance.promises import promise
-from qemunet_tests.errors import HarnessError
 from qemunet_tests.modes import user
 from qemunet_tests.observe.announcements import announcements
 from qemunet_tests.observe.network_ends import described, network_ends

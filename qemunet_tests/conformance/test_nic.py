@@ -5,12 +5,11 @@ import re
 import pytest
 
 from qemunet_tests.conformance.promises import promise
-from qemunet_tests.errors import HarnessError
 from qemunet_tests.modes import user
 from qemunet_tests.observe.announcements import announcements
 from qemunet_tests.observe.firmware import first_asker
 from qemunet_tests.observe.network_ends import described, device_properties, network_ends, pci_roms
-from qemunet_tests.observe.refused_commands import attempts, counted, not_refused
+from qemunet_tests.observe.refused_commands import attempts, counted, not_refused, refusal
 
 PC = ("-M", "pc")
 MAC = "52:54:00:aa:bb:cc"

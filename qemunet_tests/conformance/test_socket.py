@@ -8,10 +8,9 @@ from qemunet_tests.guest.peer_frames import hear_each_other
 from qemunet_tests.modes.socket import pair
 from qemunet_tests.observe.carried_frames import exchanged, others_that_hear, passes
 from qemunet_tests.observe.frame_sockets import accepted, called, calls_again, datagrams, listening
+from qemunet_tests.observe.oversized_frames import after_a_frame_too_large
 from qemunet_tests.qemu.netdev import SpelledNetdev
 
-#: More than any frame that QEMU takes: NET_BUFSIZE of net/net.h, 69632.
-TOO_MANY = 80000
 #: How often a backend may call before it is said that none is heard.
 CALLS = 3
 ONE = "exactly one of listen=, connect=, mcast= or udp= is required"
@@ -116,13 +115,7 @@ def test_who_listens_takes_the_next_and_who_calls_does_not_call_again(attach_pee
 def test_a_frame_too_large_ends_the_connection_and_not_qemu(attach_peer, target, claim):
     port = target.host.free_port("tcp", 7400)
     peer = attach_peer(pair(port)[1])
-    with called(target.host, port) as end:
-        before = exchanged(peer, end)
-        end.put_bytes((1 << 20).to_bytes(4, "big") + bytes(TOO_MANY))
-        ended = end.ends()
-    with called(target.host, port) as end:
-        after = exchanged(peer, end)
-    claim.sees(f"before: {before}; {'ended' if ended else 'not ended'}; the next: {after}")
+    claim.sees(after_a_frame_too_large(peer, target.host, port))
     assert claim.observed == claim.expected, f"a caller who sends a length of a megabyte: {claim.observed}"
 
 

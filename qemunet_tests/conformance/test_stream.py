@@ -8,10 +8,9 @@ from qemunet_tests.guest.peer_frames import frame_of
 from qemunet_tests.observe.backends import awaited_events
 from qemunet_tests.observe.carried_frames import arrives, exchanged
 from qemunet_tests.observe.frame_sockets import accepted, called, calls_again, listening, listening_at
+from qemunet_tests.observe.oversized_frames import after_a_frame_too_large
 from qemunet_tests.qemu.netdev import SpelledNetdev
 
-#: More than any frame that QEMU takes: NET_BUFSIZE of net/net.h, 69632.
-TOO_MANY = 80000
 #: As the manual writes them, each with the rest of an address.
 AS_WRITTEN = {
     "to": "addr.type=inet,addr.host=127.0.0.1,addr.port={port},to=7299",
@@ -117,13 +116,7 @@ def test_frames_are_put_together_wherever_they_are_cut(attach_peer, target, clai
 def test_a_frame_too_large_ends_the_connection_and_not_qemu(attach_peer, target, claim):
     port = target.host.free_port("tcp", 7200)
     peer = attach_peer(listener(port))
-    with called(target.host, port) as end:
-        before = exchanged(peer, end)
-        end.put_bytes((1 << 20).to_bytes(4, "big") + bytes(TOO_MANY))
-        ended = end.ends()
-    with called(target.host, port) as end:
-        after = exchanged(peer, end)
-    claim.sees(f"before: {before}; {'ended' if ended else 'not ended'}; the next: {after}")
+    claim.sees(after_a_frame_too_large(peer, target.host, port))
     assert claim.observed == claim.expected, f"a caller who sends a length of a megabyte: {claim.observed}"
 
 

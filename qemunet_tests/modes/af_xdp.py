@@ -44,7 +44,9 @@ def missing(qemu: Qemu) -> Obstacle | None:
     """A QEMU from before 8.2, or one that was built without libxdp, as Debian's."""
     if "af-xdp" in qemu.netdevs:
         return None
-    return Obstacle(f"{qemu.path} has no -netdev af-xdp", "build QEMU 8.2 or later with --enable-af-xdp, and --qemu PATH")
+    return Obstacle(
+        f"{qemu.path} has no -netdev af-xdp", "build QEMU 8.2 or later with --enable-af-xdp, and --qemu PATH"
+    )
 
 
 def missing_privilege(effective_uid: int, in_user_namespace: bool) -> Obstacle | None:
@@ -81,9 +83,7 @@ def _in_the_bridge(lab: "Lab", _identity: "Identity") -> Wiring:
 MODE = Mode(
     "af-xdp",
     ways={
-        "af-xdp": Way(
-            "-netdev af-xdp: a cable into br0, by its queue", "af-xdp", _in_the_bridge, missing=_missing_here
-        )
+        "af-xdp": Way("-netdev af-xdp: a cable into br0, by its queue", "af-xdp", _in_the_bridge, missing=_missing_here)
     },
     rank=11,
     shares_network=True,

@@ -58,6 +58,6 @@ class SharedMemory:
     def _place(self, address: int, count: int, whose: str) -> tuple[mmap.mmap, int]:
         for region in self._regions:
             at = address - (region.guest if whose == "guest" else region.qemu)
-            if 0 <= at and at + count <= region.size:
+            if at >= 0 and at + count <= region.size:
                 return region.memory, region.offset + at
         raise ConnectionError(f"no memory is shared at {address:#x}")

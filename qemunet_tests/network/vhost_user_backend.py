@@ -71,6 +71,13 @@ class Queue:
     def runs(self) -> bool:
         return self.enabled and self.size > 0 and Request.SET_VRING_KICK in self.bells
 
+    def hear(self, bell: int, descriptors: list[int]) -> None:
+        """Another one in the place of the bell of this kind; none means that there is none any more."""
+        if bell in self.bells:
+            os.close(self.bells.pop(bell))
+        for descriptor in descriptors:
+            self.bells[bell] = descriptor
+
     def silence(self) -> None:
         """Let go of its bells: QEMU gives others before it runs again."""
         while self.bells:
@@ -152,7 +159,7 @@ class Connection:
                 queue.silence()
                 return content[:4] + struct.pack("<I", queue.taken)
             case Request.SET_VRING_KICK | Request.SET_VRING_CALL | Request.SET_VRING_ERR:
-                self._queue(content).bells |= {request: each for each in descriptors}
+                self._queue(content).hear(request, descriptors)
             case _:
                 self._set_up(request, content)
         return None

@@ -38,7 +38,7 @@ def _asks_to_boot(frame: "Packet") -> bool:
 
 def asks_by(end: FirmwaresEnd, mac: str, within_seconds: float = FIRMWARE_SECONDS) -> bool:
     """Whether the firmware sends anything from this address to whoever takes its frames."""
-    deadline = Deadline(within_seconds * timeouts.crowding(), "the firmware")
+    deadline = Deadline(within_seconds, "the firmware")
     while not deadline.passed:
         frame = end.take(deadline.remaining_seconds)
         if frame is not None and frame[6:12] == bytes.fromhex(mac.replace(":", "")):
