@@ -16,3 +16,20 @@ def assert_refused(bench, claim, kind, messages):
 def spelled(kind, options):
     """What follows `-netdev`."""
     return ",".join(filter(None, (f"{kind},id={ALONE}", options)))
+
+
+def assert_not_started_or_known(bench, claim, kind, options, name, file=None):
+    """QEMU is not to start, and to leave that file as it is; that it starts, and says nothing, is the deviation `name`.
+
+    There the file, where one is named, has become a socket.
+    """
+    if file is not None:
+        file.write_text("somebody's")
+    tried = bench.attempt("-netdev", spelled(kind, options))
+    left = "" if file is None else ", the file stays" if file.is_file() else ", the file is gone"
+    claim.sees(f"{'QEMU starts' if tried.started else 'QEMU does not start'}{left}")
+    if claim.observed != claim.expected:
+        assert tried.started, str(tried.complaints)
+        assert not left.endswith("stays"), claim.observed
+        assert tried.complaints.errors == (), str(tried.complaints)
+        claim.deviates(name=name)

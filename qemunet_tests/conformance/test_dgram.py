@@ -3,10 +3,10 @@
 import pytest
 
 from qemunet_tests.conformance.promises import promise
-from qemunet_tests.conformance.refusals import assert_refused
+from qemunet_tests.conformance.refusals import assert_not_started_or_known, assert_refused
 from qemunet_tests.guest.peer_frames import frame_of
 from qemunet_tests.modes import dgram
-from qemunet_tests.observe.carried_frames import exchanged, others_that_hear
+from qemunet_tests.observe.carried_frames import exchanged, hear_of_a_broadcast, others_that_hear
 from qemunet_tests.observe.frame_sockets import datagrams, datagrams_at
 from qemunet_tests.qemu.netdev import SpelledNetdev
 
@@ -93,3 +93,32 @@ def test_a_multicast_group_is_a_bus(bench_peers, lab, claim):
     bus = SpelledNetdev("dgram", ("remote.type=inet", "remote.host=239.192.0.7", f"remote.port={port}"))
     claim.sees(f"{others_that_hear(bench_peers([bus] * 3))} of 2 others hear")
     assert claim.observed == claim.expected, f"on the bus {claim.observed}"
+
+
+@pytest.mark.claim("dgram/multicast-echo")
+def test_a_member_does_not_hear_itself(bench_peers, lab, claim):
+    port = lab.host.free_port("udp", 7300)
+    bus = SpelledNetdev("dgram", ("remote.type=inet", "remote.host=239.192.0.7", f"remote.port={port}"))
+    claim.sees(hear_of_a_broadcast(bench_peers([bus] * 2)))
+    if claim.observed != claim.expected:
+        assert claim.observed == claim.expected.replace("0 times", "1 times"), f"on the bus {claim.observed}"
+        claim.deviates(name="echoed")
+
+
+@pytest.mark.claim("dgram/regular-file")
+def test_a_file_is_left_alone(bench, qemus_folder, claim):
+    file = qemus_folder / "file"
+    options = f"local.type=unix,local.path={file},remote.type=unix,remote.path={qemus_folder}/other"
+    assert_not_started_or_known(bench, claim, "dgram", options, "deleted", file)
+
+
+@pytest.mark.claim("dgram/socket-gone")
+def test_a_socket_goes_with_qemu(attach_peer, bench, qemus_folder, claim):
+    peer = attach_peer(unix_end(qemus_folder))
+    with datagrams_at(qemus_folder / "ours", qemus_folder / "qemu", bench.identity) as other:
+        works = exchanged(peer, other)
+    peer.close()
+    claim.sees("stays" if (qemus_folder / "qemu").exists() else "gone")
+    assert works == "out and back", f"before QEMU has ended frames pass {works}"
+    if claim.observed != claim.expected:
+        claim.deviates(name="stays")

@@ -8,6 +8,7 @@ from qemunet_tests.modes.hubport import HubPort
 from qemunet_tests.modes.user import netdev
 from qemunet_tests.observe.arp import who_has
 from qemunet_tests.observe.carried_frames import BROADCAST, arrives, others_that_hear, received
+from qemunet_tests.observe.refused_commands import attempts, not_refused
 
 HUB = 99
 
@@ -52,3 +53,11 @@ def test_net_joins_hub_0(attach_peer, target, claim):
     listed = peer.qemu.monitor.ask("info network").split("hub ")
     claim.sees(", ".join(f"hub {each.split()[0]}" for each in listed if "type=socket" in each) or "no hub")
     assert claim.observed == claim.expected, f"a backend of -net is at {claim.observed}"
+
+
+@pytest.mark.claim("hubport/no-multiqueue")
+def test_a_tap_of_several_queues_is_refused(bench, claim):
+    reasons = {"-net tap,queues=2": "Multiqueue tap cannot be used with hubs"}
+    wrong = not_refused(attempts(bench, reasons), reasons)
+    claim.sees(f"{len(reasons) - len(wrong)} of 1 refused")
+    assert wrong == [], "; ".join(wrong)

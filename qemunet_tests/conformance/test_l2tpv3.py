@@ -4,9 +4,9 @@ import pytest
 
 from qemunet_tests.conformance.promises import promise
 from qemunet_tests.conformance.refusals import assert_refused
-from qemunet_tests.guest.peer_frames import frame_of
+from qemunet_tests.guest.peer_frames import frame_of, hear_each_other
 from qemunet_tests.modes import l2tpv3
-from qemunet_tests.observe.carried_frames import STRANGER, arrives, exchanged
+from qemunet_tests.observe.carried_frames import STRANGER, arrives, exchanged, passes
 from qemunet_tests.observe.frame_sockets import datagrams
 from qemunet_tests.observe.tunnel_end import TunnelSocket
 
@@ -131,3 +131,29 @@ def test_what_is_shorter_than_a_header_is_dropped(attach_peer, target, claim):
             socket.put(bytes(length))
         claim.sees(exchanged(peer, TunnelSocket(socket, 1, 2)))
     assert claim.observed == claim.expected, f"behind packets without a header frames pass {claim.observed}"
+
+
+@pytest.mark.claim("l2tpv3/ip")
+def test_two_qemus_meet_by_ip_itself(attach_peer, claim):
+    near, far = (
+        attach_peer(l2tpv3.IpTunnelEnd(*ends)) for ends in (("127.0.0.1", "127.0.0.2"), ("127.0.0.2", "127.0.0.1"))
+    )
+    near.mac = "52:54:00:70:65:0a"
+    hear_each_other(near, far)
+    ways = {"out": passes(near, far), "back": passes(far, near)}
+    claim.sees(" and ".join(way for way, did in ways.items() if did) or "neither way")
+    assert claim.observed == claim.expected, f"by IP itself frames pass {claim.observed}"
+
+
+@pytest.mark.claim("l2tpv3/closed-port-survives")
+def test_nobody_at_the_other_end_ends_no_tunnel(attach_peer, target, claim):
+    near, _ = l2tpv3.tunnel(target.host)
+    peer = attach_peer(near)
+    peer.wire.put(frame_of(peer.mac, STRANGER, 60))
+    peer.qemu.monitor.execute("query-status")
+    with datagrams(target.host, near.destination_port, near.source_port) as socket:
+        early = socket.take(0.2)
+        claim.sees(
+            f"{'something' if early else 'nothing'} of before; then {exchanged(peer, TunnelSocket(socket, 1, 2))}"
+        )
+    assert claim.observed == claim.expected, f"with nobody at the other end it is {claim.observed}"

@@ -3,10 +3,10 @@
 import pytest
 
 from qemunet_tests.conformance.promises import promise
-from qemunet_tests.conformance.refusals import assert_refused, spelled
+from qemunet_tests.conformance.refusals import assert_not_started_or_known, assert_refused, spelled
 from qemunet_tests.guest.peer_frames import hear_each_other
 from qemunet_tests.modes.socket import pair
-from qemunet_tests.observe.carried_frames import exchanged, others_that_hear, passes
+from qemunet_tests.observe.carried_frames import exchanged, hear_of_a_broadcast, others_that_hear, passes
 from qemunet_tests.observe.frame_sockets import accepted, called, calls_again, datagrams, listening
 from qemunet_tests.observe.oversized_frames import after_a_frame_too_large
 from qemunet_tests.qemu.netdev import SpelledNetdev
@@ -124,3 +124,18 @@ def test_a_multicast_group_is_a_bus(bench_peers, lab, claim):
     bus = SpelledNetdev("socket", (f"mcast=239.192.0.7:{lab.host.free_port('udp', 7400)}",))
     claim.sees(f"{others_that_hear(bench_peers([bus] * 3))} of 2 others hear")
     assert claim.observed == claim.expected, f"on the bus {claim.observed}"
+
+
+@pytest.mark.claim("socket/multicast-echo")
+def test_a_member_does_not_hear_itself(bench_peers, lab, claim):
+    bus = SpelledNetdev("socket", (f"mcast=239.192.0.7:{lab.host.free_port('udp', 7400)}",))
+    claim.sees(hear_of_a_broadcast(bench_peers([bus] * 2)))
+    if claim.observed != claim.expected:
+        assert claim.observed == claim.expected.replace("0 times", "1 times"), f"on the bus {claim.observed}"
+        claim.deviates(name="echoed")
+
+
+@pytest.mark.claim("socket/connect-refused")
+def test_who_calls_nobody_does_not_start(bench, target, claim):
+    port = target.host.free_port("tcp", 7400)
+    assert_not_started_or_known(bench, claim, "socket", f"connect=127.0.0.1:{port}", "goes-on")

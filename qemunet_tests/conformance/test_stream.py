@@ -3,12 +3,14 @@
 import pytest
 
 from qemunet_tests.conformance.promises import promise
-from qemunet_tests.conformance.refusals import assert_refused, spelled
-from qemunet_tests.guest.peer_frames import frame_of
+from qemunet_tests.conformance.refusals import assert_not_started_or_known, assert_refused, spelled
+from qemunet_tests.deadline import Deadline
+from qemunet_tests.guest.peer_frames import frame_of, hear_each_other
 from qemunet_tests.observe.backends import awaited_events
-from qemunet_tests.observe.carried_frames import arrives, exchanged
+from qemunet_tests.observe.carried_frames import arrives, exchanged, passes
 from qemunet_tests.observe.frame_sockets import accepted, called, calls_again, listening, listening_at
 from qemunet_tests.observe.oversized_frames import after_a_frame_too_large
+from qemunet_tests.observe.refused_commands import attempts
 from qemunet_tests.qemu.netdev import SpelledNetdev
 
 #: As the manual writes them, each with the rest of an address.
@@ -177,3 +179,74 @@ def test_the_next_free_port_is_taken(attach_peer, target, claim):
         with called(target.host, free) as end:
             claim.sees(exchanged(peer, end))
     assert claim.observed == claim.expected, f"at the next port frames pass {claim.observed}"
+
+
+@pytest.mark.parametrize(
+    "side", [promise("stream/listen-failed", "server=on"), promise("stream/connect-failed", "server=off")]
+)
+def test_what_cannot_be_joined_stops_qemu(bench, target, claim, side):
+    taken, free = (target.host.free_port("tcp", 7200) for _ in range(2))
+    port = taken if side == "server=on" else free
+    with listening(target.host, taken):
+        options = f"{side},addr.type=inet,addr.host=127.0.0.1,addr.port={port}"
+        assert_not_started_or_known(bench, claim, "stream", options, "goes-on")
+
+
+@pytest.mark.claim("stream/regular-file")
+def test_a_file_is_left_alone(bench, qemus_folder, claim):
+    file = qemus_folder / "file"
+    assert_not_started_or_known(bench, claim, "stream", f"server=on,addr.type=unix,addr.path={file}", "deleted", file)
+
+
+@pytest.mark.claim("stream/reconnect-server-refused")
+def test_who_listens_does_not_call_again(bench, claim):
+    options = "server=on,addr.type=unix,addr.path=nobody,reconnect-ms=200"
+    reason = "'reconnect-ms' option is incompatible with socket in server listening mode"
+    assert_refused(bench, claim, "stream", {options: reason})
+
+
+@pytest.mark.claim("stream/nic-form")
+def test_the_shorter_options_take_an_address(bench, target, claim):
+    port = target.host.free_port("tcp", 7200)
+    words = f"stream,server=on,addr.type=inet,addr.host=127.0.0.1,addr.port={port}"
+    tried = attempts(bench, [f"{option} {words}" for option in ("-nic", "-net")])
+    starting = [command.split()[0] for command, each in tried.items() if each.started]
+    claim.sees(f"QEMU starts with {', with '.join(starting) or 'neither'}")
+    if claim.observed != claim.expected:
+        assert starting == [], claim.observed
+        said = {each.complaints.refusal.rpartition(": ")[2] for each in tried.values()}
+        assert said == {"Parameter 'type' is missing"}, str(said)
+        claim.deviates(name="type-missing")
+
+
+@pytest.mark.claim("stream/unix-server-client")
+def test_two_qemus_meet_at_a_unix_socket(attach_peer, qemus_folder, claim):
+    path = qemus_folder / "socket"
+    far, near = (
+        attach_peer(SpelledNetdev("stream", (f"server={side}", "addr.type=unix", f"addr.path={path}")))
+        for side in ("on", "off")
+        if side == "on" or Deadline(10.0, "QEMU to listen").wait_until(path.exists)
+    )
+    near.mac = "52:54:00:70:65:0a"
+    hear_each_other(near, far)
+    ways = {"out": passes(near, far), "back": passes(far, near)}
+    claim.sees(" and ".join(way for way, did in ways.items() if did) or "neither way")
+    assert claim.observed == claim.expected, f"at a Unix socket frames pass {claim.observed}"
+
+
+@pytest.mark.claim("stream/zero-frame")
+def test_an_empty_frame_is_none(attach_peer, target, claim):
+    port = target.host.free_port("tcp", 7200)
+    with listening(target.host, port) as server:
+        peer = attach_peer(caller(port))
+        with accepted(server) as end:
+            mark = frame_of("52:54:00:70:65:aa", peer.mac, 60)
+            end.put(b"")
+            end.put(mark)
+            came = []
+            while (taken := peer.wire.take(3.0)) is not None and taken != mark:
+                came.append(taken)
+            claim.sees(f"{'delivered' if b'' in came else 'dropped'}; then {exchanged(peer, end)}")
+    if claim.observed != claim.expected:
+        assert claim.observed == "delivered; then out", f"an empty frame is {claim.observed}"
+        claim.deviates(name="delivered")

@@ -40,3 +40,14 @@ def test_qemu_lives_without_its_switch(attach_peer, start_switch, claim):
     peer.qemu.monitor.execute("query-status")
     claim.sees(f"QEMU {'ends' if peer.qemu.how_it_ended() else 'lives'}")
     assert claim.observed == claim.expected, f"when its switch ends {claim.observed}"
+
+
+@pytest.mark.parametrize(
+    "options", [promise("vde/port", ("port=7", "mode=0750")), promise("vde/mode", ("port=9", "mode=0707"))]
+)
+def test_qemus_socket_is_as_asked_for(attach_peer, start_switch, claim, options):
+    _, folder = start_switch()
+    attach_peer(VdeNetdev(str(folder), options))
+    own = [each for each in folder.iterdir() if each.name != "ctl"]
+    claim.sees(", ".join(f"port {int(each.name.split('.')[0])}, {each.stat().st_mode & 0o7777:04o}" for each in own))
+    assert claim.observed == claim.expected, f"at the switch QEMU has {claim.observed or 'no socket'}"

@@ -4,6 +4,7 @@ Sources: QEMU's manual page, `-netdev l2tpv3`; RFC 3931. The session header that
 0x00030000, then the session, the cookie, a counter and an offset where these are asked for.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -41,6 +42,22 @@ class TunnelEnd(Netdev):
         words += [f"srcport={self.source_port},dstport={self.destination_port},txsession={self.tx_session}"]
         words += [f"rxsession={self.rx_session}"] if self.rx_session is not None else []
         return ",".join([*words, *self.options])
+
+
+@dataclass(frozen=True)
+class IpTunnelEnd(Netdev):
+    """One end of a tunnel by IP itself between two addresses, of one session both ways. Its socket is a raw one."""
+
+    source: str
+    destination: str
+
+    kind = "l2tpv3"
+
+    def spell(self, identifier: str) -> str:
+        return f"l2tpv3,id={identifier},src={self.source},dst={self.destination},txsession=1,rxsession=1"
+
+    def capabilities_needed(self, helper_serves: Callable[[], bool]) -> tuple[str, ...]:  # noqa: ARG002
+        return ("net_raw",)
 
 
 def tunnel(host: "Station", *options: str, address: str = "127.0.0.1") -> tuple[TunnelEnd, TunnelEnd]:

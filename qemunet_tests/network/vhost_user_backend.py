@@ -113,8 +113,8 @@ class Connection:
     def _turn(self, until: int) -> bool:
         running = [queue for queue in self._queues[1::2] if queue.runs]
         kicks = [queue.bells[Request.SET_VRING_KICK] for queue in running]
-        ready, _, _ = select.select([self._qemu, self._frames, until, *kicks], [], [])
-        if until in ready or (self._qemu in ready and not self._answer()):
+        ready, _, _ = select.select([self._qemu.fileno(), self._frames, until, *kicks], [], [])
+        if until in ready or (self._qemu.fileno() in ready and not self._answer()):
             return False
         for kick in set(kicks) & set(ready):
             with contextlib.suppress(OSError):
@@ -283,7 +283,7 @@ class VhostUserBackend:
         self._socket.close()
 
     def _listen(self) -> None:
-        while self._ending not in select.select([self._socket, self._ending], [], [])[0]:
+        while self._ending not in select.select([self._socket.fileno(), self._ending], [], [])[0]:
             connection, _ = self._socket.accept()
             with connection:
                 Connection(connection, self._theirs.fileno(), self._pairs).serve(self._ending)

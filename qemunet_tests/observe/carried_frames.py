@@ -144,3 +144,11 @@ def others_that_hear(peers: "Sequence[Peer]") -> int:
     frame = frame_of(peers[0].mac, BROADCAST, 60)
     peers[0].wire.put(frame)
     return sum(arrives(other, frame) for other in peers[1:])
+
+
+def hear_of_a_broadcast(peers: "Sequence[Peer]") -> str:
+    """Whether the second hears what the first sends to all, and how often the first hears it itself."""
+    frame = frame_of(peers[0].mac, BROADCAST, 60)
+    peers[0].wire.put(frame)
+    other = "hears" if arrives(peers[1], frame) else "does not hear"
+    return f"the other {other}, the sender {received(peers[0], peers[0].mac, 2, 0.3).count(frame)} times"
