@@ -33,7 +33,7 @@ REFUSED = (
     "vde/switch-absent", "l2tpv3/ports-needed", "l2tpv3/needed", "l2tpv3/cookie-pair", "l2tpv3/own-address",
     "stream/address-needed", "dgram/local-missing", "dgram/types-differ", "tap/fd-exclusive",
     "tap/foreign", "tap/no-privilege", "tap/no-tun", "tap/queues-refused", "tap/vhost-forced",
-    "vhost-vdpa/absent",
+    "vhost-vdpa/absent", "stream/reconnect-server-refused",
 )  # fmt: skip
 #: Of what is only tried, what is refused and ought not to be.
 REFUSED_WRONGLY = ("socket/ipv6", "stream/manual-syntax", "vhost-vdpa/default-device")
@@ -130,6 +130,19 @@ def backends_left_out(lab: Lab) -> None:
             if f"id={ALONE}" not in word and not (word == "-netdev" and f"id={ALONE}" in behind)
         ],
     )
+
+
+@fault(
+    "stream/listen-failed",
+    "stream/connect-failed",
+    "socket/connect-refused",
+    cause="nobody is there",
+    sentinels=_each("named"),
+)
+def starts_with_words(lab: Lab) -> None:
+    """Something in QEMU's place says that it failed, and goes on, where nobody is at a backend."""
+    saying = ["sh", "-c", 'echo "qemu-system-x86_64: nobody is there" >&2; exec "$@"', "sh"]
+    alter_qemu(lab, lambda words: [*saying, *words] if any(f"id={ALONE}" in word for word in words) else words)
 
 
 @fault(*REFUSED_WRONGLY, cause="Parameter 'type'", sentinels=_each("named"))

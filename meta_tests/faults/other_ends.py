@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 from meta_tests.faults.fault import fault
 from meta_tests.faults.frames import FROM_QEMU, TO_QEMU, FrameShim
 from meta_tests.faults.monitor import answer_lines
+from meta_tests.faults.wrapper import reworded
 from qemunet_tests.guest.peer_frames import ETHERTYPE
 
 if TYPE_CHECKING:
@@ -13,9 +14,9 @@ if TYPE_CHECKING:
     from qemunet_tests.guest.peer import Peer
 
 STREAM = ("stream/framing", "stream/ipv6", "stream/unix", "stream/abstract", "stream/partial", "stream/oversize",
-          "stream/one-peer", "stream/reconnect-never", "stream/to-range")  # fmt: skip
+          "stream/one-peer", "stream/reconnect-never", "stream/to-range", "stream/zero-frame")  # fmt: skip
 SOCKET = ("socket/udp", "socket/framing", "socket/lost-peer", "socket/oversize")  # fmt: skip
-DATAGRAMS = ("dgram/one-frame-one-datagram", "dgram/unix", "dgram/no-peer", "dgram/stale-socket")
+DATAGRAMS = ("dgram/one-frame-one-datagram", "dgram/unix", "dgram/no-peer", "dgram/stale-socket", "dgram/socket-gone")
 SWITCHED = (
     "hubport/floods",
     "hubport/stop",
@@ -24,9 +25,25 @@ SWITCHED = (
     "socket/interoperates",
     "socket/multicast",
     "dgram/multicast",
+    "dgram/multicast-echo",
+    "socket/multicast-echo",
+    "stream/unix-server-client",
+    "l2tpv3/ip",
 )
 TUNNELS = ("l2tpv3/header", "l2tpv3/session", "l2tpv3/session-default", "l2tpv3/cookie-32", "l2tpv3/cookie-64",
-           "l2tpv3/counter", "l2tpv3/pincounter", "l2tpv3/offset", "l2tpv3/ipv6", "l2tpv3/short-packets")  # fmt: skip
+           "l2tpv3/counter", "l2tpv3/pincounter", "l2tpv3/offset", "l2tpv3/ipv6", "l2tpv3/short-packets",
+           "l2tpv3/closed-port-survives")  # fmt: skip
+
+REWORDED = (
+    reworded("stream/regular-file", "/file", "/elsewhere", "QEMU starts, the file stays", "stream/address-needed"),
+    reworded("dgram/regular-file", "/file,", "/elsewhere,", "QEMU starts, the file stays", "dgram/local-missing"),
+    reworded("stream/nic-form", "stream,server=on", "stream,nonsense=on", "nonsense", "stream/address-needed"),
+    reworded("vde/port", ",port=7", ",port=8", "at the switch QEMU has port 8, 0750", "vde/named"),
+    reworded("vde/mode", ",mode=0707", ",mode=0700", "at the switch QEMU has port 9, 0700", "vde/named"),
+    reworded("hubport/no-multiqueue", "tap,queues=2", "user", "QEMU starts with -net tap", "hubport/missing"),
+    reworded("filter/dump-vhost", ("-object", "filter-dump,id=f,netdev=lan,file=x"), (), "QEMU starts with -chardev",
+             "filter/dump-bad-file"),
+)  # fmt: skip
 
 
 def _spoil(wire: FrameShim, *ways: "Way") -> None:
@@ -58,7 +75,9 @@ def frames_in_datagrams_spoilt(wire: FrameShim) -> None:
     _spoil(wire)
 
 
-@fault(*SWITCHED, cause="0 of 2|then 0 of 1|neither way", sentinels=("vde/named", "hubport/named"))
+@fault(
+    *SWITCHED, cause="0 of 2|then 0 of 1|neither way|the other does not hear", sentinels=("vde/named", "hubport/named")
+)
 def switched_frames_spoilt(wire: FrameShim) -> None:
     """The last byte of every frame is another one, between two peers."""
     _spoil(wire, FROM_QEMU)
