@@ -75,9 +75,7 @@ def frames_in_datagrams_spoilt(wire: FrameShim) -> None:
     _spoil(wire)
 
 
-@fault(
-    *SWITCHED, cause="0 of 2|then 0 of 1|neither way|does not hear", sentinels=("vde/named", "hubport/named")
-)
+@fault(*SWITCHED, cause="0 of 2|then 0 of 1|neither way|does not hear", sentinels=("vde/named", "hubport/named"))
 def switched_frames_spoilt(wire: FrameShim) -> None:
     """The last byte of every frame is another one, between two peers."""
     _spoil(wire, FROM_QEMU)
