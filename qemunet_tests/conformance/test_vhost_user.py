@@ -6,7 +6,7 @@ from qemunet_tests.conformance.promises import promise
 from qemunet_tests.deadline import Deadline
 from qemunet_tests.modes.vhost_user import VhostUserNetdev
 from qemunet_tests.observe.backends import awaited_events
-from qemunet_tests.observe.firmware import asks_by
+from qemunet_tests.observe.firmware import first_speaker
 from qemunet_tests.observe.lease import lease_of
 from qemunet_tests.observe.network_ends import network_ends
 from qemunet_tests.observe.reach import echoes
@@ -45,35 +45,30 @@ def test_a_guest_reaches_the_network(leased_guest, network, target, claim):
 @pytest.mark.lengthy
 @pytest.mark.claim("vhost-user/needs-shared-memory")
 def test_frames_pass_by_shared_memory_alone(halted, start_backend, qemus_folder, claim):
-    backend, seen = start_backend(), []
-    for memory in (SHARED, PRIVATE):
-        qemu = halted(*memory, *at(qemus_folder), *card())
-        qemu.monitor.execute("cont")
-        if memory is SHARED:
-            seen.append("the firmware asks" if asks_by(backend, MAC) else "nobody")
-            qemu.quit()
-            while backend.take(0.1):
-                pass
-        else:
-            said = Deadline(SAYING_SECONDS, ADVICE).sees(lambda: ADVICE in qemu.said)  # noqa: B023  (called at once)
-            asks = "the firmware asks" if asks_by(backend, MAC, 0.5) else "nobody"
-            seen.append(f"{asks}, and QEMU says {'share=on' if said else 'nothing of it'}")
-    claim.sees("shared: {}; private: {}".format(*seen))
+    backend = start_backend()
+    qemu = halted(*SHARED, *at(qemus_folder), *card())
+    qemu.monitor.execute("cont")
+    shared = first_speaker(backend) or "nobody"
+    qemu.quit()
+    while backend.take(0.1):
+        pass
+    qemu = halted(*PRIVATE, *at(qemus_folder), *card())
+    qemu.monitor.execute("cont")
+    said = Deadline(SAYING_SECONDS, ADVICE).sees(lambda: ADVICE in qemu.said)
+    private = "nobody" if backend.take(0.5) is None else "somebody"
+    claim.sees(f"shared: {shared} asks; private: {private}, and QEMU says {'share=on' if said else 'nothing of it'}")
     assert claim.observed == claim.expected, f"by memory of either kind {claim.observed}"
 
 
 @pytest.mark.lengthy
 @pytest.mark.claim("vhost-user/backend-restarts")
 def test_another_backend_takes_over(halted, start_backend, qemus_folder, claim):
-    backend, seen = start_backend(calls=True), []
+    backend = start_backend(calls=True)
     qemu = halted(*SHARED, *at(qemus_folder, listens=True), *card())
     qemu.monitor.execute("cont")
-    for which in ("first", "second"):
-        seen += [f"by the {which}"] if asks_by(backend, MAC) else []
-        backend.close()
-        if which == "first":
-            backend = start_backend(calls=True)
-    claim.sees(f"the firmware asks {', '.join(seen) or 'nobody'}")
+    first = first_speaker(backend)
+    backend.close()
+    claim.sees(f"{first or 'nobody'} asks, {first_speaker(start_backend(calls=True)) or 'nobody'} asks another")
     assert claim.observed == claim.expected, f"when a backend has ended {claim.observed}"
 
 

@@ -36,11 +36,10 @@ def _asks_to_boot(frame: "Packet") -> bool:
     return DHCP in frame and b"PXEClient" in bytes(frame)
 
 
-def asks_by(end: FirmwaresEnd, mac: str, within_seconds: float = FIRMWARE_SECONDS) -> bool:
-    """Whether the firmware sends anything from this address to whoever takes its frames."""
+def first_speaker(end: FirmwaresEnd, within_seconds: float = FIRMWARE_SECONDS) -> str | None:
+    """The MAC of whoever sends anything first to who takes its frames; None where nobody does in time."""
     deadline = Deadline(within_seconds, "the firmware")
     while not deadline.passed:
-        frame = end.take(deadline.remaining_seconds)
-        if frame is not None and frame[6:12] == bytes.fromhex(mac.replace(":", "")):
-            return True
-    return False
+        if (frame := end.take(deadline.remaining_seconds)) is not None:
+            return frame[6:12].hex(":")
+    return None
