@@ -3,10 +3,8 @@
 import pytest
 
 from qemunet_tests.conformance.promises import promise
-from qemunet_tests.modes.vhost_user import VhostUserNetdev
 from qemunet_tests.observe.pcap_file import ETHERNET, MAGIC, numbers_in, read_pcap
 from qemunet_tests.observe.refused_commands import attempts, counted, not_refused
-from qemunet_tests.qemu.netdev import netdev_words
 
 #: On a wire whose one end is a hub's: filters are refused before anything is sent.
 BACKEND = "-netdev hubport,id=x,hubid=0"
@@ -355,7 +353,7 @@ def test_a_filter_that_cannot_be_is_refused(bench, claim, reasons):
 @pytest.mark.claim("filter/dump-vhost")
 def test_a_filter_that_would_see_nothing_is_refused(bench, start_backend, qemus_folder, claim):
     start_backend()
-    backend = " ".join(netdev_words(VhostUserNetdev(f"{qemus_folder}/socket"), "lan"))
+    backend = f"-chardev socket,id=c,path={qemus_folder}/socket -netdev vhost-user,id=lan,chardev=c"
     reasons = {f"{backend} -object filter-dump,id=f,netdev=lan,file=x": "Vhost is not supported"}
     wrong = not_refused(attempts(bench, reasons), reasons)
     claim.sees(counted(len(wrong), len(reasons)))

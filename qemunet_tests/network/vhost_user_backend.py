@@ -84,7 +84,7 @@ class Queue:
             os.close(self.bells.popitem()[1])
 
 
-class Connection:
+class ConnectedQemu:
     """A QEMU that is connected. `frames` is a descriptor from which frames are read, and to which they are written.
 
     Of each pair of queues the first is for what the guest receives, the second for what it sends.
@@ -279,14 +279,14 @@ class VhostUserBackend:
             # Nobody tells when it can be called.
             if select.select([self._ending], [], [], CALLING_SECONDS)[0]:
                 return
-        Connection(self._socket, self._theirs.fileno(), self._pairs).serve(self._ending)
+        ConnectedQemu(self._socket, self._theirs.fileno(), self._pairs).serve(self._ending)
         self._socket.close()
 
     def _listen(self) -> None:
         while self._ending not in select.select([self._socket.fileno(), self._ending], [], [])[0]:
             connection, _ = self._socket.accept()
             with connection:
-                Connection(connection, self._theirs.fileno(), self._pairs).serve(self._ending)
+                ConnectedQemu(connection, self._theirs.fileno(), self._pairs).serve(self._ending)
 
 
 def _open_tap(name: str) -> int:
@@ -306,7 +306,7 @@ def main(path: str, tap: str) -> None:
         while True:
             connection, _ = server.accept()
             with connection:
-                Connection(connection, frames).serve(os.eventfd(0))
+                ConnectedQemu(connection, frames).serve(os.eventfd(0))
 
 
 if __name__ == "__main__":
