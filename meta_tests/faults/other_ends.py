@@ -37,7 +37,8 @@ TUNNELS = ("l2tpv3/header", "l2tpv3/session", "l2tpv3/session-default", "l2tpv3/
 REWORDED = (
     reworded("stream/regular-file", "/file", "/elsewhere", "QEMU starts, the file stays", "stream/address-needed"),
     reworded("dgram/regular-file", "/file,", "/elsewhere,", "QEMU starts, the file stays", "dgram/local-missing"),
-    reworded("stream/nic-form", "stream,server=on", "strean,server=on", "does not accept value", "stream/address-needed"),
+    reworded("stream/nic-form", "stream,server=on", "strean,server=on", "does not accept value",
+             "stream/address-needed"),
     reworded("vde/port", ",port=7", ",port=8", "at the switch QEMU has port 8, 0750", "vde/named"),
     reworded("vde/mode", ",mode=0707", ",mode=0700", "at the switch QEMU has port 9, 0700", "vde/named"),
     reworded("hubport/no-multiqueue", "tap,queues=2", "user", "QEMU starts with -net tap", "hubport/missing"),
