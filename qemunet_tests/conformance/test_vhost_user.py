@@ -79,7 +79,7 @@ def test_events_tell_of_backends(halted, start_backend, qemus_folder, claim):
     qemu.monitor.events()
     backend.close()
     start_backend(calls=True)
-    told = [each for each in awaited_events(qemu.monitor, "NETDEV_VHOST_USER_CONNECTED", 20.0) if "VHOST" in each]
+    told = [each for each in awaited_events(qemu.monitor, "NETDEV_VHOST_USER_CONNECTED", 5.0) if "VHOST" in each]
     claim.sees(", ".join(told) or "nothing")
     assert claim.observed == claim.expected, f"the monitor tells of {claim.observed}"
 
