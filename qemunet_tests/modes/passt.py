@@ -41,7 +41,7 @@ class PasstNetdev(Netdev):
 
 
 @dataclass(frozen=True)
-class Passt:
+class RunningPasst:
     """One that waits for a QEMU at its socket."""
 
     process: "Process"
@@ -83,7 +83,9 @@ def _missing(qemu: Qemu) -> Obstacle | None:
     return _not_installed() or stream.missing(qemu)
 
 
-def start(station: "Station", identity: "Identity", *options: str, instead_of: "Passt | None" = None) -> "Passt":
+def start(
+    station: "Station", identity: "Identity", *options: str, instead_of: "RunningPasst | None" = None
+) -> "RunningPasst":
     """A passt of this user's at a station, at a socket of its own, or at that of another, which has ended.
 
     Raises PasstEnded where it ends, TimedOut where it offers no socket.
@@ -102,7 +104,7 @@ def start(station: "Station", identity: "Identity", *options: str, instead_of: "
     with said.open("wb") as stderr:
         process = station.start(words, stderr=stderr)
     passt.note_start()
-    started = Passt(process, socket, said)
+    started = RunningPasst(process, socket, said)
 
     def listens() -> bool:
         if process.poll() is not None:
