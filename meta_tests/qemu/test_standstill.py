@@ -13,8 +13,8 @@ from qemunet_tests.qemu.standstill import (
     LOOK_SECONDS,
     LOOKS,
     MONITORS_THREAD,
-    Standstill,
     StandsStill,
+    Standstill,
     again_where_it_stands_still,
 )
 
