@@ -57,9 +57,15 @@ def queues(station: Station, link: str) -> Queues:
 
 
 def _counts(found: "re.Match[str]") -> QueueCounts:
-    numbers = (int(found[name]) for name in ("sent_bytes", "sent", "dropped", "waiting"))
-    waiting_bytes = int(found["waiting_bytes"]) * _UNITS[found["unit"]]
-    return QueueCounts(found["kind"], " ".join(found["words"].split()), *numbers, waiting_bytes)
+    return QueueCounts(
+        kind=found["kind"],
+        words=" ".join(found["words"].split()),
+        sent_bytes=int(found["sent_bytes"]),
+        sent=int(found["sent"]),
+        dropped=int(found["dropped"]),
+        waiting=int(found["waiting"]),
+        waiting_bytes=int(found["waiting_bytes"]) * _UNITS[found["unit"]],
+    )
 
 
 def held_up(link: str, looks: Sequence[Queues], ours_bytes: int) -> Iterator[Obstacle]:
