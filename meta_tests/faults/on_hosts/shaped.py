@@ -14,10 +14,4 @@ FAULTS = (
     on_a_host("uplink-shaped", BULK, "bulk data is held up where small packets pass .*by what counted it: the queue "
               r"tbf on up0 \(root .* rate 8Kbit .*\), which dropped \d+ of \d+", "tc qdisc del dev up0 root",
               typed=f"tc qdisc add dev up0 root tbf rate {NARROW} burst 3000 latency 200ms", words=PEER),
-    on_a_host("uplink-shaped-by-classes", BULK, "by what counted it: the class 1:20 of the queue htb on up0 .*, which "
-              ".*kept packets waiting", "tc class change dev up0 classid 1:20 htb rate 1gbit", words=PEER,
-              typed=CLASSES.format(first="1gbit", rest=NARROW)),
-    on_a_host("bridge-shaped", ("user/bulk-both-ways",), r"by what counted it: the queue tbf on br0 \(root .*\), which "
-              r"dropped \d+ of \d+", "tc qdisc del dev br0 root", words=PEER, sentinel="bridge/lease-address",
-              typed=f"tc qdisc add dev br0 root tbf rate {NARROW} burst 3000 latency 200ms"),
 )  # fmt: skip

@@ -83,11 +83,14 @@ def held_up(link: str, looks: Sequence[Queues], ours_bytes: int) -> Iterator[Obs
 
 @dataclass(frozen=True)
 class _Spell:
-    """What one queue did between the first look and the last. `waited` is how many of the looks saw packets in it."""
+    """What one queue did between the first look and the last: the bytes of what came and was not dropped, and what did.
+
+    `waited` is how many of the looks saw packets in it.
+    """
 
     handle: str
     now: QueueCounts
-    sent_bytes: int
+    came_bytes: int
     sent: int
     dropped: int
     waited: int
@@ -98,7 +101,8 @@ class _Spell:
         now = looks[-1][handle]
         before = looks[0].get(handle, QueueCounts(now.kind, now.words, 0, 0, 0, 0, 0))
         waited = sum(handle in look and look[handle].waiting > 0 for look in looks)
-        spent = (now.sent_bytes - before.sent_bytes, now.sent - before.sent, now.dropped - before.dropped)
+        came = now.sent_bytes + now.waiting_bytes - before.sent_bytes - before.waiting_bytes
+        spent = (came, now.sent - before.sent, now.dropped - before.dropped)
         return cls(handle, now, *spent, waited, len(looks))
 
     @property
@@ -114,11 +118,10 @@ class _Spell:
         return self.lossy or self.slow
 
     def has_ours(self, ours_bytes: int) -> bool:
-        came = self.sent_bytes + self.now.waiting_bytes
         if self.handle:
             # How large packets were that it dropped is not told, nor whose they were.
-            return LEAST * ours_bytes <= came <= MOST * ours_bytes
-        return came + self.dropped * FULL_SIZE >= LEAST * ours_bytes
+            return LEAST * ours_bytes <= self.came_bytes <= MOST * ours_bytes
+        return self.came_bytes + self.dropped * FULL_SIZE >= LEAST * ours_bytes
 
     @property
     def name(self) -> str:
