@@ -44,8 +44,8 @@ def there_and_back(guest, target):
 )
 def test_a_guest_sees_what_its_nic_is_told_to_be(plugged, claim, names, properties):
     said = []
-    for given in ({}, properties):
-        guest = found(plugged, **given)
+    for told in (False, True):
+        guest = found(plugged, **(properties if told else {}))
         guest.check("ip link set eth0 up")
         said.append(" ".join(setting(guest, name) for name in names))
     claim.sees(f"{said[0]} without, {said[1]} with")

@@ -1,5 +1,7 @@
 """NICs that are plugged into a guest while it runs, and taken out again: one at a time."""
 
+from typing import Any
+
 from qemunet_tests.deadline import Deadline
 from qemunet_tests.errors import HarnessError
 from qemunet_tests.guest.guest import Guest
@@ -25,15 +27,16 @@ def plug_in(guest: Guest, nic: Nic, mac: str, **properties: object) -> None:
     monitor = guest.monitor
     if refusal := monitor.ask(f"netdev_add {nic.netdev.spell(BACKEND)}").strip():
         raise HarnessError(f"netdev_add {nic.netdev.spell(BACKEND)}: {refusal}")
-    capture = {"netdev": BACKEND, "file": str(guest.folder / f"{BACKEND}.pcap")}
-    monitor.execute("object-add", **{"qom-type": "filter-dump", "id": CAPTURE}, **capture)
+    file = str(guest.folder / f"{BACKEND}.pcap")
+    capture: dict[str, Any] = {"qom-type": "filter-dump", "id": CAPTURE, "netdev": BACKEND, "file": file}
+    monitor.execute("object-add", **capture)
     bus = BUSES.get(nic.model)
     if bus:
         monitor.execute("device_add", driver=bus, id=CONTROLLER)
     # Only what is on PCI has a ROM.
     rom = {} if bus else {"romfile": ""}
     given = {"netdev": BACKEND, "mac": mac, **rom, **properties}
-    words = {name: value for name, value in given.items() if value is not None}
+    words: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
     monitor.execute("device_add", driver=nic.model, id=DEVICE, **words)
 
 
