@@ -65,7 +65,6 @@ PROPERTIES = {
     "nic/speed-duplex": ("speed", "without, -1 full with"),
     "nic/packed-ring": ("packed", "nothing, 64 KiB there and back"),
     "nic/rss-hash": ("rss", "nothing, 64 KiB there and back"),
-    "nic/offloads-switched": ("gso", "'gso': 'there, 64 KiB"),
     "nic/order-of-names": ("acpi-index", "the kernel's index of the NIC is none"),
 }
 

@@ -16,8 +16,6 @@ SIZE_BYTES = 64 * 1024
 FOUND_SECONDS = 2.0
 #: VIRTIO 1.2, 5.1.3 and 6: features by their numbers.
 FEATURES = {34: "VIRTIO_F_RING_PACKED", 60: "VIRTIO_NET_F_RSS"}
-#: Those that QEMU's options switch.
-OFFLOADS = {"csum": 0, "gso": 6, "host_tso4": 11, "mrg_rxbuf": 15}
 
 
 def found(plugged, mode="user", **properties):
@@ -64,20 +62,6 @@ def test_a_guest_takes_what_its_nic_offers(plugged, target, claim, properties):
     agreed = [name for number, name in FEATURES.items() if number in virtio_features(guest)]
     claim.sees(f"{', '.join(agreed) or 'nothing'}, {there_and_back(guest, target)}")
     assert claim.observed == claim.expected, f"with {', '.join(properties)}: {claim.observed}"
-
-
-@pytest.mark.lengthy
-@pytest.mark.claim("nic/offloads-switched")
-def test_offloads_are_switched_off_one_by_one(plugged, target, claim):
-    became = {}
-    for option, number in OFFLOADS.items():
-        guest = found(plugged, **{option: False})
-        state = "there" if number in virtio_features(guest) else "gone"
-        became[option] = f"{state}, {there_and_back(guest, target)}"
-        guest.check(guest.tools.network_down)
-    alike = set(became.values())
-    claim.sees(f"{', '.join(became)}: each {alike.pop()}" if len(alike) == 1 else str(became))
-    assert claim.observed == claim.expected, f"of what is switched off: {claim.observed}"
 
 
 @pytest.mark.claim("nic/driver-reload")
