@@ -37,7 +37,7 @@ def attempt(
 
     Unless `noted` is false, what it warns of is a note of the report.
     """
-    return again_where_it_stands_still(lambda: _attempt(launcher, words, netdevs, noted))
+    return again_where_it_stands_still(lambda: _attempt(launcher, words, netdevs, noted), launcher.note)
 
 
 def _attempt(launcher: GuestLauncher, words: Sequence[str], netdevs: Sequence[Netdev], noted: bool) -> LaunchAttempt:
@@ -66,7 +66,7 @@ def attach(launcher: GuestLauncher, netdevs: Sequence[Netdev], further: Sequence
 
     `further` words are added to QEMU's command line.
     """
-    return again_where_it_stands_still(lambda: _attach(launcher, netdevs, further))
+    return again_where_it_stands_still(lambda: _attach(launcher, netdevs, further), launcher.note)
 
 
 def _attach(launcher: GuestLauncher, netdevs: Sequence[Netdev], further: Sequence[str]) -> "list[Peer]":

@@ -27,7 +27,7 @@ def halted(
     """
     nothing = [] if defaults else ["-nodefaults"]
     whole = [*_program(launcher.machine.qemu), *nothing, "-S", *words]
-    qemu = again_where_it_stands_still(lambda: _running(launcher, whole, netdevs))
+    qemu = again_where_it_stands_still(lambda: _running(launcher, whole, netdevs), launcher.note)
     try:
         yield qemu
     finally:

@@ -59,9 +59,13 @@ class Standstill:
         return ran if asleep and any(f"({MONITORS_THREAD})" in text for text in texts) else None
 
 
-def again_where_it_stands_still(start: Callable[[], Started]) -> Started:
-    """What `start` returns, the first time that it does not end with a QEMU that stands still. Raises StandsStill."""
+def again_where_it_stands_still(start: Callable[[], Started], note: Callable[[str], None]) -> Started:
+    """What `start` returns, the first time that it does not end with a QEMU that stands still. Raises StandsStill.
+
+    That one did is a note of the report.
+    """
     for _ in range(ATTEMPTS - 1):
         with contextlib.suppress(StandsStill):
             return start()
+        note("a QEMU stood still soon after its start, and another one was tried")
     return start()
