@@ -29,6 +29,7 @@ SUBJECTS = {
     "record",
     "recordings",
     "guest",
+    "nic",
 }
 
 
