@@ -60,6 +60,7 @@ def test_a_broken_host_is_told_its_causes(machine: HostMachine) -> None:
     assert reach["remedy"] == "sudo ip route del blackhole 192.168.77.1"
 
 
+@pytest.mark.slow  # minutes: each of its tests asks again and again
 def test_a_peer_at_which_nobody_listens_was_reached(machine: HostMachine) -> None:
     # As Debian 13 has it: a copy without the capability that makes it everybody's.
     machine.type("cp $(command -v ping) /mnt/ping; mount --bind /mnt/ping $(command -v ping)")

@@ -115,7 +115,9 @@ def report(
 
     Of `others`, modes that nobody asked about, a line each says whether they are possible.
     """
-    modes = (f"{mode:<8}{_conclusion(verdict)}" for mode, verdict in {**verdicts, **others}.items())
+    concluded = {**verdicts, **others}
+    width = max(map(len, concluded), default=0) + 2
+    modes = (f"{mode:<{width}}{_conclusion(verdict)}" for mode, verdict in concluded.items())
     return [
         *fitted(headline(facts), columns),
         *fitted(versions(facts), columns),
@@ -123,7 +125,7 @@ def report(
         *(line for one in capabilities for line in capability_lines(one, columns, verdicts)),
         *_all_packages(facts, capabilities, columns),
         "",
-        *(line for mode in modes for line in fitted(mode, columns, len(f"{'':8}"))),
+        *(line for mode in modes for line in fitted(mode, columns, width)),
     ]
 
 

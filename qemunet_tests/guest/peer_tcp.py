@@ -36,6 +36,8 @@ class PeerConnection:
         self.unreachable: IcmpError | None = None
         self.received, self.urgent, self.stray = bytearray(), list[int](), list[str]()
         self._dialled: Options | None = None
+        #: When what nobody has answered is sent again. Who takes part of a segment, as passt does, waits for that.
+        self.again_seconds = AGAIN_SECONDS
         #: What a segment may carry, and is told to the other end.
         self.mss = IPV6_MSS if ":" in far[0] else MSS
         self._first = random.randrange(SEQUENCE)
@@ -114,7 +116,7 @@ class PeerConnection:
         if not self._progress.passed:
             return
         if self.opened and not self.reset and self._sent > self._acknowledged:
-            self._progress = Deadline(AGAIN_SECONDS, "an acknowledgement")
+            self._progress = Deadline(self.again_seconds, "an acknowledgement")
             self._sent = self._acknowledged
             self._push()
         elif self._dialled is not None and not self._answered:
@@ -150,7 +152,7 @@ class PeerConnection:
         self.opened, self._window = True, segment.window
         if self._acknowledged < number <= self._sent:
             self._acknowledged = number
-            self._progress = Deadline(AGAIN_SECONDS, "an acknowledgement")
+            self._progress = Deadline(self.again_seconds, "an acknowledgement")
         self._push()
 
     def _take_data(self, segment: Packet, data: bytes) -> None:
