@@ -3,8 +3,8 @@
 import subprocess
 import sys
 from collections.abc import Iterator
-from threading import Event
 from contextlib import contextmanager
+from threading import Event
 
 import pytest
 
