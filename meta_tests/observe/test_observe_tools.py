@@ -28,7 +28,10 @@ from qemunet_tests.qemu.guest_tools import GuestTools
 from qemunet_tests.qemu.netdev import Nic
 
 #: All programs that no other guest needs to have by these names, and where it need not write down what.
-RENAMED = ("ping", "traceroute", "socat", "nc", "nslookup", "arping", "udhcpc", "qemunet-network", "qemunet-settle")
+RENAMED = (
+    "ping", "traceroute", "socat", "nc", "nslookup", "arping", "udhcpc", "qemunet-drivers", "qemunet-network",
+    "qemunet-settle",
+)  # fmt: skip
 NOTES = "/run/qemunet/"
 NAMED = re.compile(rf"(?<![\w./-])({'|'.join(RENAMED)})(?![\w.-])")
 ECHO = Endpoint(lab_addresses.NEIGHBOUR, lab_addresses.ECHO_PORT)
