@@ -136,14 +136,18 @@ def test_only_what_a_bound_names_is_asked() -> None:
 @pytest.mark.parametrize(
     ("has", "reason", "certain"),
     [
-        (False, "where QEMU has 'netdev user ipv6-prefix', and this one has not", True),
+        ({"netdev user": True}, "where QEMU has 'netdev user ipv6-prefix', and this one has not", True),
+        ({"netdev user": None}, "where QEMU has 'netdev user ipv6-prefix', and this one has not", True),
+        # Twenty options of a backend that is not there are one reason.
+        ({}, "where QEMU has 'netdev user', and this one has not", True),
         (None, "where QEMU has 'netdev user ipv6-prefix', and whether this one has it cannot be told", False),
     ],
 )
-def test_an_option_is_there_or_is_not_whatever_the_version(has: bool | None, reason: str, certain: bool) -> None:
-    outside = between("QEMU 2.6", None, "netdev user ipv6-prefix").outside(
-        Installed({"QEMU": "11.1.3"}.get, lambda _: has)
-    )
+def test_an_option_is_there_or_is_not_whatever_the_version(
+    has: dict[str, bool | None] | None, reason: str, certain: bool
+) -> None:
+    installed = Installed({"QEMU": "11.1.3"}.get, lambda option: None if has is None else has.get(option, False))
+    outside = between("QEMU 2.6", None, "netdev user ipv6-prefix").outside(installed)
     assert outside == OutOfBounds(reason, "try a QEMU that has it, 2.6 or later: --qemu PATH", certain)
 
 

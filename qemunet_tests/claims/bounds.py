@@ -88,10 +88,13 @@ class Bounds:
     def _without_option(self, installed: Installed) -> OutOfBounds | None:
         if self.option is None or (has := installed.has(self.option)):
             return None
+        # Without a backend there is none of its options: that is one reason, and not one for each.
+        whole = " ".join(self.option.split()[:2])
+        missing = whole if has is False and installed.has(whole) is False else self.option
         versions = next((f", {bound.version} or later" for bound in self.since if bound.program == "QEMU"), "")
         what = "whether this one has it cannot be told" if has is None else "this one has not"
         remedy = f"try a QEMU that has it{versions}: --qemu PATH"
-        return OutOfBounds(f"where QEMU has {self.option!r}, and {what}", remedy, certain=has is not None)
+        return OutOfBounds(f"where QEMU has {missing!r}, and {what}", remedy, certain=has is not None)
 
 
 def parse(text: str | None) -> tuple[Bound, ...]:
