@@ -72,7 +72,7 @@ def ask(key: SshKey, station: Station, address: str, port: int, command: str, wi
     late: Exception | None = None
     for patience_seconds in turns(within_seconds):
         try:
-            return _asked(key, station, address, port, command, patience_seconds)
+            return _asked(key, station, address, port, command, within_seconds, patience_seconds)
         except (paramiko.SSHException, EOFError, OSError, TimedOut) as problem:
             late = problem
             if not _is_late(problem):
@@ -85,18 +85,21 @@ def _is_late(problem: Exception) -> bool:
     return isinstance(problem, TimedOut | TimeoutError) or "banner" in str(problem) or "timeout" in str(problem).lower()
 
 
-def _asked(key: SshKey, station: Station, address: str, port: int, command: str, within_seconds: float) -> Completed:
-    deadline = Deadline(within_seconds, f"{address}:{port} to answer over SSH: {command}")
+def _asked(
+    key: SshKey, station: Station, address: str, port: int, command: str, within_seconds: float, patience_seconds: float
+) -> Completed:
     client = paramiko.SSHClient()
     # The guest makes its host key when it boots: there is nothing it could be compared with.
     client.set_missing_host_key_policy(paramiko.AutoAddPolicy())
     try:
         client.connect(
-            address, port, username="root", pkey=key.private, sock=station.connect(address, port, within_seconds),
+            address, port, username="root", pkey=key.private, sock=station.connect(address, port, patience_seconds),
             # When `timeout` is over first, paramiko forgets to say that there was no banner.
-            timeout=2 * within_seconds, banner_timeout=within_seconds, auth_timeout=within_seconds,
+            timeout=2 * patience_seconds, banner_timeout=patience_seconds, auth_timeout=patience_seconds,
             allow_agent=False, look_for_keys=False,
         )  # fmt: skip
+        # It is put off by itself where the machine is busy: with a longer patience it would be so twice over.
+        deadline = Deadline(within_seconds, f"{address}:{port} to answer over SSH: {command}")
         stdin, stdout, _ = client.exec_command(command, timeout=deadline.remaining_seconds)
         stdin.close()
         return _outcome(stdout.channel, deadline)
