@@ -257,7 +257,7 @@ def test_a_passt_that_was_started_again_is_found(start_passt, attach_peer, claim
     first = start_passt()
     words = ("server=off", "addr.type=unix", f"addr.path={first.socket}", "reconnect-ms=200")
     peer = attach_peer(SpelledNetdev("stream", words))
-    before = offered(peer).address
+    before = offered_in_time(peer)
     stop(first.process)
     start_passt(instead_of=first)
     claim.sees(f"{before}, again {offered_in_time(peer)}")

@@ -41,9 +41,8 @@ class Failure:
 
     @property
     def guest(self) -> Guest | None:
-        """The test's own guest: others come later."""
-        guests = self.bench.guests
-        return guests[0] if guests else None
+        """The test's own guest: others come later. One without a NIC has nothing that could be looked at."""
+        return next((guest for guest in self.bench.guests if guest.nics), None)
 
     def bridge(self, name: str | None = None) -> HostBridge | None:
         """The host's bridge that guests join, or another of its bridges; None where there is none."""

@@ -119,8 +119,16 @@ class Bench:
 
     @property
     def guests(self) -> list[Guest]:
-        """Those alive, the youngest last."""
+        """Those alive, the youngest last, without those that are set aside."""
         return self._living.all
+
+    def set_aside(self, guest: Guest) -> None:
+        """A guest that outlives tests is no test's own until one takes it up: whatever fails meanwhile is not its."""
+        self._living.set_aside(guest)
+
+    def take_up(self, guest: Guest) -> None:
+        """The test that runs has it now."""
+        self._living.take_up(guest)
 
     @contextlib.contextmanager
     def varied(

@@ -23,14 +23,23 @@ class LivingGuests:
         self._before_discard = before_discard
         self._live: list[Guest] = []
         self._unseen: list[Guest] = []
+        self._set_aside: list[Guest] = []
 
     @property
     def all(self) -> list[Guest]:
-        """Those alive, the youngest last."""
-        return list(self._live)
+        """Those alive, the youngest last, without those that are set aside."""
+        return [guest for guest in self._live if guest not in self._set_aside]
 
     def add(self, guest: Guest) -> None:
         self._live.append(guest)
+
+    def set_aside(self, guest: Guest) -> None:
+        """A guest that outlives tests is no test's own until one takes it up: whatever fails meanwhile is not its."""
+        self._set_aside.append(guest)
+
+    def take_up(self, guest: Guest) -> None:
+        """The test that runs has it now."""
+        self._set_aside = [each for each in self._set_aside if each is not guest]
 
     @contextlib.contextmanager
     def unseen_if_it_fails(self) -> Iterator[None]:
@@ -54,18 +63,19 @@ class LivingGuests:
         if guest not in self._live:
             return
         self._live.remove(guest)
+        self.take_up(guest)
         self._before_discard(guest)
         guest.close()
         shutil.rmtree(guest.folder, ignore_errors=True)
 
     def close(self) -> None:
-        for guest in self.all:
+        for guest in list(self._live):
             self.discard(guest)
 
     def save_evidence(self, folder: Folder) -> list[Path]:
         """Copy what the living guests wrote: console, monitor log, captures, and how to boot them by hand."""
         saved = []
-        for guest in self._live:
+        for guest in self.all:
             guest.write_monitor_log()
             with folder.sub(guest.name) as kept:
                 kept.copy_from(guest.folder)
