@@ -84,3 +84,17 @@ def test_a_guest_that_does_not_come_up_stays_until_it_is_buried(bench: Bench, mo
     bench.discard_failed()
     assert bench.guests == before
     assert not unseen.folder.exists()
+
+
+def test_a_guest_that_outlives_tests_is_nobodys_between_them(bench: Bench) -> None:
+    """Who looks for a cause, or keeps what guests wrote, would take it for the failed test's own."""
+    before = bench.guests
+    guest = bench.boot(network=False)
+    bench.set_aside(guest)
+    assert bench.guests == before
+    bench.take_up(guest)
+    assert bench.guests == [*before, guest]
+    bench.set_aside(guest)
+    bench.discard(guest)
+    assert guest.qemu.how_it_ended() is not None
+    assert not guest.folder.exists()
