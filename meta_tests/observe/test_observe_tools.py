@@ -108,7 +108,7 @@ def test_no_search_for_a_lost_frame_knows_it_either(other_guest: Guest, lab: Lab
         wire = GuestCapture(other_guest)
         exchange.provoke()
         if exchange.beside:
-            Deadline(20, "the guest to have asked").wait_until(lambda: not probes.asks_still(other_guest))
+            Deadline(90, "the guest to have asked").wait_until(lambda: not probes.asks_still(other_guest))
         packets = wire.packets()
         assert any(map(exchange.asks, packets)), exchange.question
         assert any(map(exchange.answers, packets)), exchange.answer
