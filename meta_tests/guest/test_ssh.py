@@ -18,11 +18,16 @@ from qemunet_tests.qemu.netdev import Nic
 PORT = 2222
 
 
+def booted(bench: Bench, key: SshKey, port: int) -> Guest:
+    guest = bench.boot(Nic(UserNetdev(hostfwd=(f"tcp:127.0.0.1:{port}-:22",))))
+    key.admit_to(guest)
+    assert guest.await_lease(0, 20)
+    return guest
+
+
 @pytest.fixture(scope="module")
 def guest(bench: Bench, ssh_key: SshKey) -> Iterator[Guest]:
-    guest = bench.boot(Nic(UserNetdev(hostfwd=(f"tcp:127.0.0.1:{PORT}-:22",))))
-    ssh_key.admit_to(guest)
-    assert guest.await_lease(0, 20)
+    guest = booted(bench, ssh_key, PORT)
     yield guest
     bench.discard(guest)
 
@@ -84,8 +89,12 @@ def test_no_thread_is_left(bench: Bench, guest: Guest, ssh_key: SshKey) -> None:
     assert Deadline(2, "paramiko's threads").sees(lambda: threading.active_count() == before)
 
 
-def test_a_guest_whose_ssh_service_is_gone(bench: Bench, guest: Guest, ssh_key: SshKey) -> None:
+def test_a_guest_whose_ssh_service_is_gone(bench: Bench, ssh_key: SshKey) -> None:
+    """A guest of its own: whichever tests a worker comes to later have need of theirs."""
+    guest = booted(bench, ssh_key, PORT + 1)
+    assert ask(bench, ssh_key, "true", port=PORT + 1).succeeded
     guest.check("killall dropbear")
-    answer = ask(bench, ssh_key, "true")
+    answer = ask(bench, ssh_key, "true", port=PORT + 1)
     assert answer.status == CONNECTION_FAILED
     assert answer.complaint
+    bench.discard(guest)
