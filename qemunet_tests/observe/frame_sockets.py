@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 LENGTH_BYTES = 4
 PATIENCE_SECONDS = 3.0
+#: Of a QEMU that has started: it begins to listen a little later.
+LISTENING_SECONDS = 5.0
 LARGEST_DATAGRAM_BYTES = 1 << 16
 #: linux/if_packet.h.
 SOL_PACKET, PACKET_ADD_MEMBERSHIP, PACKET_MR_PROMISC = 263, 1, 1
@@ -156,8 +158,17 @@ def calls_again(server: socket.socket, within_seconds: float = 1.5) -> str:
 
 @contextlib.contextmanager
 def called(station: "Station", port: int, address: str = "127.0.0.1") -> Iterator[FrameStream]:
-    """A connection to a QEMU that listens."""
-    with station.connect(address, port) as connection:
+    """A connection to a QEMU that listens, or will: its monitor answers before. Raises TimedOut, OSError."""
+
+    made: list[socket.socket] = []
+
+    def is_taken() -> bool:
+        with contextlib.suppress(ConnectionRefusedError):
+            made.append(station.connect(address, port))
+        return bool(made)
+
+    Deadline(LISTENING_SECONDS, f"QEMU to listen at port {port}").wait_until(is_taken)
+    with made[0] as connection:
         yield FrameStream(connection)
 
 
