@@ -7,6 +7,7 @@ from ipaddress import ip_interface
 
 import pytest
 
+from qemunet_tests.conformance.offers import offered
 from qemunet_tests.deadline import Deadline
 from qemunet_tests.errors import HarnessError
 from qemunet_tests.host import credentials
@@ -33,13 +34,6 @@ SEARCHED = ["home", "lab.example.org"]
 MTU, SEARCH_LIST = 26, 119
 #: The second host, whose users may ping, and what is sent and returned of bulk data.
 OPEN_HOST, BULK_BYTES = "192.168.1.3", 256 * 1024
-
-
-def offered(peer, **how):
-    """The offer to a DISCOVER."""
-    offer = ask_dhcp(peer, "discover", **how)
-    assert offer, "passt does not answer a DISCOVER"
-    return offer
 
 
 def offered_in_time(peer, within_seconds=20.0):

@@ -4,10 +4,11 @@ import signal
 
 import pytest
 
+from qemunet_tests.conformance.offers import offered
 from qemunet_tests.conformance.promises import promise
 from qemunet_tests.conformance.refusals import ALONE, assert_refused
 from qemunet_tests.network import lab_addresses
-from qemunet_tests.observe.dhcp_client import ask_dhcp, search_list
+from qemunet_tests.observe.dhcp_client import search_list
 from qemunet_tests.observe.forwarding import words_through
 from qemunet_tests.observe.host_process import listening_at
 from qemunet_tests.observe.network_services import answering
@@ -25,13 +26,6 @@ FORWARDS = {
 }
 #: Where nobody of the LAN is, and the host is not.
 NOBODYS = "192.168.1.77"
-
-
-def offered(peer):
-    """The offer to a DISCOVER."""
-    offer = ask_dhcp(peer, "discover")
-    assert offer, "passt does not answer a DISCOVER"
-    return offer
 
 
 @pytest.mark.claim("passt/netdev-help")
