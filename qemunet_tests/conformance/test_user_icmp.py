@@ -2,7 +2,7 @@
 
 import pytest
 
-from qemunet_tests.observe.icmp import comes_back, hops, ping, predicted_egress
+from qemunet_tests.observe.icmp import comes_back, hops, ping, predicted_egress, require_errors_told
 from qemunet_tests.observe.lease import lease_of
 from qemunet_tests.observe.reach import echoes
 
@@ -33,7 +33,7 @@ def test_ping_passes_where_the_gate_is_open(pinging_guest, target, claim):
 
 @pytest.mark.claim("user/icmp-outside-raw")
 @pytest.mark.parametrize("pinging_guest", ["raw-sockets"], indirect=True)
-def test_ping_by_raw_sockets_takes_the_dead_for_living(pinging_guest, target, claim):
+def test_ping_by_raw_sockets_takes_the_dead_for_living(pinging_guest, host_of_raw_sockets, target, claim):
     assert lease_of(pinging_guest)
     seen = ping(pinging_guest, target.far_echo.address)
     ghost = comes_back(pinging_guest, NOBODY)
@@ -41,6 +41,8 @@ def test_ping_by_raw_sockets_takes_the_dead_for_living(pinging_guest, target, cl
     assert seen.whole
     if ghost:
         claim.deviates(name="errors-as-answers")
+    else:
+        require_errors_told(host_of_raw_sockets, NOBODY)
 
 
 @pytest.mark.claim("user/icmp-predicted")

@@ -150,8 +150,9 @@ def test_ping_passes_where_the_gate_is_open(bench, host_with_open_gate, attach_s
 
 @pytest.mark.claim("user/ip6-ping-outside-raw")
 @pytest.mark.usefixtures("ipv6_lab")
-def test_ping_passes_by_raw_sockets(attach_stack, claim):
-    stack = attach_stack(capabilities=("net_raw",))
+def test_ping_passes_by_raw_sockets(bench, host_of_raw_sockets, attach_stack, claim):
+    with bench.varied(station=host_of_raw_sockets):
+        stack = attach_stack(capabilities=("net_raw",))
     answer = ask_echo(stack, OUTSIDE)
     seen = claim.sees(shown(answer))
     if isinstance(answer, PingAnswer) and not answer.same:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from qemunet_tests.errors import HarnessError, Unavailable
+from qemunet_tests.errors import ControlFailed, HarnessError, Unavailable
 from qemunet_tests.guest.guest import Guest
 from qemunet_tests.host import icmp
 from qemunet_tests.host.credentials import CAP_NET_RAW
@@ -191,6 +191,12 @@ def hops(guest: Guest, address: str, probe: str = "udp", wait_seconds: int = 1) 
 def expiry_is_told(station: Station, address: str, wait_seconds: float = 1.0) -> bool:
     """Whether a router tells a station that the time to live of its packet to an address is over."""
     return any(_is_told(station, address, patience_seconds) for patience_seconds in turns(wait_seconds))
+
+
+def require_errors_told(station: Station, address: str) -> None:
+    """Where the errors of routers get lost, it says nothing that none of them came: raises ControlFailed."""
+    if not expiry_is_told(station, address):
+        raise ControlFailed(f"the host itself is not told by ICMP that nobody is at {address}")
 
 
 def _is_told(station: Station, address: str, wait_seconds: float) -> bool:
