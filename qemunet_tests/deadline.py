@@ -14,13 +14,14 @@ class Deadline:
     """A point in time by which something must have happened.
 
     `seconds` counts from construction and is meant for a machine with nothing else to do. Before it passes on one that
-    is busy, it is put off in proportion. `awaiting` completes the sentence "gave up after 20 s waiting for ...".
+    is busy, it is put off in proportion, unless they are Stretched. `awaiting` completes the sentence "gave up after
+    20 s waiting for ...".
     """
 
     def __init__(self, seconds: float, awaiting: str) -> None:
         self.seconds = seconds
         self.awaiting = awaiting
-        self._alone_seconds = seconds
+        self._alone_seconds = 0.0 if isinstance(seconds, timeouts.Stretched) else seconds
         self._start_seconds = time.monotonic()
 
     @property

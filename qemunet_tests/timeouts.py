@@ -34,6 +34,10 @@ class Pace:
         return under_kvm * self.slowdown
 
 
+class Stretched(float):
+    """Seconds that allow for a busy machine already: nobody allows for it once more."""
+
+
 #: What each process had run and waited when it was last looked at.
 _looked_at: dict[Path, tuple[int, int]] = {}
 
@@ -92,16 +96,16 @@ def turns(wait_seconds: float, again: bool = True) -> Iterator[float]:
     A single question may get lost, and on a busy machine its answer may come when nobody waits any more. So whoever
     goes on gets a second turn, longer as the machine is slower, and a third where it has become slower yet. Without
     `again`, for questions whose answer is often no, there is a second turn only where the machine is slow. A wait of no
-    length is a look at what is there: it has one turn.
+    length is a look at what is there: it has one turn, as has one that is a later turn of somebody else's.
     """
     yield wait_seconds
     waited = 0.0 if again else wait_seconds
-    for _ in range(2 if wait_seconds else 0):
+    for _ in range(0 if not wait_seconds or isinstance(wait_seconds, Stretched) else 2):
         longer = wait_seconds * crowding()
         if longer < waited * SAME:
             return
         waited = longer
-        yield longer
+        yield Stretched(longer)
 
 
 def whole(seconds: float) -> int:

@@ -83,6 +83,15 @@ def test_a_deadline_is_put_off_on_a_slow_machine() -> None:
 
 
 @pytest.mark.usefixtures("slow")
+def test_nobody_allows_for_a_slow_machine_twice() -> None:
+    _, longer = timeouts.turns(0.05)
+    deadline = Deadline(longer, "nothing")
+    assert not deadline.sees(lambda: False, interval_seconds=0.01)
+    assert 0.2 <= deadline.elapsed_seconds < 0.4
+    assert list(timeouts.turns(longer)) == [longer]
+
+
+@pytest.mark.usefixtures("slow")
 def test_a_question_is_put_again_with_longer_patience_on_a_slow_machine() -> None:
     assert list(timeouts.turns(2.0)) == [2.0, 8.0]
     assert list(timeouts.turns(2.0, again=False)) == [2.0, 8.0]
