@@ -66,15 +66,17 @@ def uplink_dead(failure: Failure) -> Obstacle | None:
 
 
 def tap_elsewhere(failure: Failure) -> Obstacle | None:
-    """A tap that the helper made but that is not in the bridge any more."""
+    """A tap that is not in the bridge that its guest asked for: who did that has not been seen."""
     tap = tap_of(failure.guest) if failure.guest and failure.on_lan else None
-    if tap is None:
+    if failure.guest is None or tap is None:
         return None
-    bridge, wanted = bridge_of(failure.target.host, tap), failure.target.bridge
+    asked = [nic.netdev.bridge for nic in failure.guest.nics if nic.netdev.bridge]
+    bridge, wanted = bridge_of(failure.target.host, tap), next(iter(asked), failure.target.bridge)
     if bridge == wanted:
         return None
     return Obstacle(
-        f"the guest's {tap} is in {bridge or 'no bridge'} instead of {wanted}: something on the host took it out",
+        f"the guest's {tap} is in {bridge or 'no bridge'} instead of {wanted}: the helper did not put it there, or "
+        "something on the host took it out",
         f"keep NetworkManager and the like off {tap}, and: sudo ip link set {tap} master {wanted}",
     )
 
