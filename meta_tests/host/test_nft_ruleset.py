@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 
@@ -201,3 +202,48 @@ def test_who_undoes_a_remedy_is_named(stack: NetworkStack, table: str, chain: st
     stack.type(remedy.removeprefix("sudo ").partition("; ")[0])
     assert not nft_ruleset.stops(stack.ask, PacketSeen("udp", port=53))
     assert nft_ruleset.stops(stack.ask, PacketSeen("tcp", port=53)) == []
+
+
+SETS = """
+table ip lists {
+  set blocked { type ipv4_addr; flags interval; elements = { 192.168.50.0/28, 10.1.0.1-10.1.0.9 }; }
+  set ports { type inet_service; flags timeout; elements = { 53 timeout 1h, 25 comment "no mail" }; }
+  set seen { type ipv4_addr; flags dynamic, timeout; elements = { 9.9.9.9 timeout 1h }; }
+  set none { type ipv4_addr; }
+  map fates { type ipv4_addr : verdict; elements = { 8.8.8.8 : drop, 8.8.4.4 : accept }; }
+  chain output { type filter hook output priority 0; policy accept; ip daddr @none drop
+    ip daddr @blocked udp dport @ports meta skgid 65534 drop; ip daddr vmap @fates; ip daddr @seen reject
+    udp dport 99 add @seen { ip daddr }; }
+}
+"""
+
+
+@pytest.mark.parametrize(
+    ("packet", "certain", "doubtful"),
+    [
+        (replace(QUESTION, group=65534), "skgid 65534 drop", ""),
+        (replace(QUESTION, group=1), "", "@seen reject"),
+        (replace(QUESTION, group=65534, destination="192.168.50.77"), "", "@seen reject"),
+        (replace(QUESTION, group=65534, destination="10.1.0.5", port=25), "skgid 65534 drop", ""),
+        (replace(QUESTION, destination="8.8.8.8"), "vmap @fates", ""),
+        (replace(QUESTION, destination="8.8.4.4"), "", ""),
+        # What is in a set that packets change was so when it was listed.
+        (replace(QUESTION, destination="9.9.9.9"), "", "@seen reject"),
+    ],
+)
+def test_what_named_sets_and_maps_hold(stack: NetworkStack, packet: PacketSeen, certain: str, doubtful: str) -> None:
+    stack.type(f"nft -f - <<'END'\n{SETS}\nEND")
+    found = nft_ruleset.read(stack.ask)
+    assert found is not None
+    stops = [stop for stop in found.stops(packet) if stop.hook == "output"]
+    for words, sure in ((certain, True), (doubtful, False)):
+        said = " and ".join(stop.obstacle.reason for stop in stops if stop.certain is sure)
+        assert words in said if words else not said
+
+
+@pytest.mark.parametrize(("address", "stopped"), [("192.168.50.1", False), ("192.168.50.7", True)])
+def test_a_table_of_arp_is_about_whose_address_it_names(stack: NetworkStack, address: str, stopped: bool) -> None:
+    stack.type("nft 'table arp filter { chain input { type filter hook input priority 0; "
+               "arp operation reply arp saddr ip 192.168.50.7 drop; }; }'")  # fmt: skip
+    (found,) = [nft_ruleset.stops(stack.ask, PacketSeen("arp", address, kind="reply", state=None))]
+    assert [stop.certain for stop in found] == [True] * stopped

@@ -73,6 +73,17 @@ def test_a_table_of_its_own_that_covers_the_hosts_own_network(stack: NetworkStac
     assert route_lookup.astray(stack.ask, LAN, QEMU) is None
 
 
+def test_a_part_of_the_hosts_own_network_may_be_meant_to_be_elsewhere(stack: NetworkStack) -> None:
+    """A LAN of 10.0.0.0/8, and a VPN with its resolver in a network of the same range: narrower, and no mistake."""
+    stack.type("ip addr add 10.0.0.2/8 dev br0; ip addr add 10.8.0.2/32 dev tun0; ip route add 10.8.0.0/24 dev tun0")
+    found = route_lookup.astray(stack.ask, "10.8.0.1", QEMU)
+    assert found is not None
+    assert "the route 10.8.0.0/24 dev tun0" in found.reason
+    assert route_lookup.astray(stack.ask, "10.8.0.1", QEMU, or_meant=False) is None
+    stack.type("ip rule add pref 5270 lookup 52; ip route add 10.0.0.0/8 dev tun0 table 52")
+    assert route_lookup.astray(stack.ask, "10.9.0.1", QEMU, or_meant=False) is not None
+
+
 def test_a_vpn_that_leaves_the_lan_alone(stack: NetworkStack) -> None:
     """As wg-quick sets one up: everything but what a narrower route than the default one leads to."""
     stack.type("ip route add default dev tun0 table 51820; ip rule add pref 31 not fwmark 0xca6c lookup 51820;"

@@ -37,8 +37,8 @@ def bridge_not_allowed(failure: Failure) -> Obstacle | None:
         return None
     if found.problem is not None and found.problem_errno is None:
         return Obstacle(decision.reason, f"mend that line in {found.path}")
-    if any(rule.concerns(bridge) and not rule.allows for rule in found.rules):
-        return Obstacle(decision.reason, f"take that deny out of {found.path}")
+    if decision.denied_in:
+        return Obstacle(decision.reason, f"take that deny out of {decision.denied_in}")
     folder = "" if Path(found.path).parent.is_dir() else f"sudo install -d -m 0755 {Path(found.path).parent} && "
     return Obstacle(decision.reason, f"{folder}echo 'allow {bridge}' | sudo tee -a {found.path}")
 

@@ -1,10 +1,12 @@
 """Causes why names are not resolved, although the guest, QEMU and the way between are in order."""
 
 from qemunet_tests.diagnosis.failure import Failure
+from qemunet_tests.diagnosis.lost_frame import own_attempt
 from qemunet_tests.host import resolver
 from qemunet_tests.host.localhost import PATH as HOSTS_FILE
 from qemunet_tests.host.obstacle import Obstacle
-from qemunet_tests.observe.dns import ask_from, host_answers, refusals, used_by_qemu
+from qemunet_tests.network.target import Endpoint
+from qemunet_tests.observe.dns import PORT, ask_from, host_answers, refusals, used_by_qemu
 from qemunet_tests.observe.host_names import known_otherwise
 
 _PUT_FIRST = "in /etc/resolv.conf, of which libslirp asks the first alone"
@@ -31,6 +33,8 @@ def silent(failure: Failure) -> Obstacle | None:
     found = resolver.read()
     if found.used is None or host_answers(failure.target.host, found.used, failure.target.names[0]):
         return None
+    if kept_here := own_attempt.refused_to_send(failure.target.host, Endpoint(found.used, PORT)):
+        return kept_here
     rest = ", and libslirp asks no other" if len(found.ipv4) > 1 else ""
     return Obstacle(
         f"the resolver {found.used}, the first in /etc/resolv.conf, does not answer{rest}",

@@ -62,10 +62,14 @@ class Acl:
 
 @dataclass(frozen=True)
 class AclDecision:
-    """Whether the helper would open this bridge, and the rule or the lack of one that decides it."""
+    """Whether the helper would open this bridge, and the rule or the lack of one that decides it.
+
+    `denied_in` is the file with the deny that does, which may be an included one; None where none does.
+    """
 
     allowed: bool
     reason: str
+    denied_in: str | None = None
 
 
 class _BadLineError(Exception):
@@ -133,7 +137,7 @@ def decide(acl: Acl, bridge: str) -> AclDecision:
     matching = [rule for rule in acl.rules if rule.concerns(bridge)]
     for rule in matching:
         if not rule.allows:
-            return AclDecision(False, f"{rule.place} denies {rule.meaning}")
+            return AclDecision(False, f"{rule.place} denies {rule.meaning}", rule.file)
     if matching:
         return AclDecision(True, f"{matching[0].place} allows {matching[0].meaning}")
     return AclDecision(False, _nothing_allows(acl, bridge))

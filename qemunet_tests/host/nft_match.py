@@ -33,6 +33,7 @@ class PacketSeen:
     coming_by: str | None = None
     leaving_by: str | None = None
     user: int | None = None
+    group: int | None = None
     to_this_host: bool | None = None
     state: str | None = "new"
     kind: str | None = None
@@ -47,10 +48,10 @@ class PacketSeen:
     @property
     def words(self) -> str:
         """What nft calls it: the matches that are about packets like this one and few others, whoever sends them."""
-        address = self.family if self.family != "arp" else ""
+        ip, of_whom = ("arp", "addr ip") if self.family == "arp" else (self.family, "addr")
         said = {
-            f"{address} saddr": self.source if address else None,
-            f"{address} daddr": self.destination if address else None,
+            f"{ip} s{of_whom}": self.source,
+            f"{ip} d{of_whom}": self.destination,
             f"{self.protocol} sport": self.source_port,
             f"{self.protocol} dport": self.port,
             "arp operation" if self.protocol == "arp" else f"{self.protocol} type": self.kind,
@@ -84,6 +85,7 @@ class PacketSeen:
             "ibrname": self.bridge,
             "obrname": self.bridge,
             "skuid": self.user,
+            "skgid": self.group,
             "nfproto": {"ip": "ipv4", "ip6": "ipv6"}.get(self.family),
             "protocol": self.family,
             "length": self.size_bytes,
@@ -103,7 +105,7 @@ class PacketSeen:
             "ip6": of_addresses,
             "icmp": {"type": self.kind},
             "icmpv6": {"type": self.kind},
-            "arp": {"operation": self.kind},
+            "arp": {"operation": self.kind, "saddr ip": self.source, "daddr ip": self.destination},
             "ether": {"type": self.family},
         }
         return of_header.get(str(payload.get("protocol")), of_ports).get(payload.get("field"))

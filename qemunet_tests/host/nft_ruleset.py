@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from qemunet_tests.host import nft_listing
+from qemunet_tests.host import nft_listing, nft_sets
 from qemunet_tests.host.asking import Ask
 from qemunet_tests.host.nft_match import PacketSeen, covers, resolved
 from qemunet_tests.host.nft_owner import kept
@@ -325,8 +325,14 @@ def _expressions(in_json: str) -> dict[tuple[str, str, int], _Expression]:
         entries = json.loads(in_json)["nftables"]
     except (ValueError, KeyError, TypeError):
         return {}
+    named = nft_sets.named(entries)
     rules = (entry["rule"] for entry in entries if "rule" in entry)
-    return {(rule["family"], rule["table"], rule["handle"]): tuple(rule.get("expr", ())) for rule in rules}
+    return {
+        (rule["family"], rule["table"], rule["handle"]): tuple(
+            nft_sets.written_out(rule.get("expr", []), named.get((rule["family"], rule["table"]), {}))
+        )
+        for rule in rules
+    }
 
 
 def _statements(part: Any) -> Iterator[str]:

@@ -98,14 +98,21 @@ def answers_are_refused(ask: Ask, address: str, uid: int) -> str | None:
     return out.link if _get(ask, out.source, "from", address, "iif", out.link) in _MARTIAN else None
 
 
-def astray(ask: Ask, address: str, uid: int) -> Obstacle | None:
-    """A way that leaves by another interface than the one whose network holds the address."""
+def astray(ask: Ask, address: str, uid: int, or_meant: bool = True) -> Obstacle | None:
+    """A way that leaves by another interface than the one whose network holds the address.
+
+    A route to a part of that network alone may be meant, as a VPN's to its resolver is: left out unless `or_meant`.
+    """
     out = way(ask, address, uid)
-    at_home = sorted(set(_links_with_network_of(ask, address)))
+    networks = dict(_networks_with(ask, address))
+    at_home = sorted(networks)
     if isinstance(out, str) or not at_home or out.link in at_home or out.link == "lo":
         return None
     rule = next((each for each in rules(ask, address) if each.table == out.table and each.takes(address, uid)), None)
     route = _route_in(ask, rule, address) if rule else None
+    narrow = route is not None and _network(route["dst"], address).prefixlen > max(networks.values())
+    if narrow and not or_meant:
+        return None
     by = f"{rule}, where table {out.table} has " if rule and out.table != MAIN else "the route "
     spelled = f"{route['dst'] if route else address}{f' via {out.gateway}' if out.gateway else ''} dev {out.link}"
     table = "" if out.table == MAIN else f" table {out.table}"
@@ -159,11 +166,17 @@ def _network(target: str, address: str) -> IPv4Network | IPv6Network:
     return ip_network(everything if target == "default" else target)
 
 
-def _links_with_network_of(ask: Ask, address: str) -> Iterator[str]:
+def links_with_network_of(ask: Ask, address: str) -> list[str]:
+    """The interfaces in whose networks an address lies."""
+    return sorted(dict(_networks_with(ask, address)))
+
+
+def _networks_with(ask: Ask, address: str) -> Iterator[tuple[str, int]]:
+    """The same, with the lengths of the networks' prefixes."""
     for link in listed(ask, "ip", "-j", _family(address), "addr", "show"):
         for each in link.get("addr_info", []):
             if ip_address(address) in ip_interface(f"{each['local']}/{each['prefixlen']}").network:
-                yield link["ifname"]
+                yield link["ifname"], each["prefixlen"]
 
 
 def _get(ask: Ask, *words: str) -> dict[str, Any] | str:
@@ -194,11 +207,13 @@ class Neighbour:
 def next_hop(ask: Ask, address: str, uid: int = 0) -> Neighbour | None:
     """The entry for whoever a packet to an address is handed to; None where there is none."""
     out = way(ask, address, uid)
-    if isinstance(out, str):
-        return None
-    hop = out.gateway or address
-    for entry in listed(ask, "ip", "-j", _family(hop), "neigh", "show", "to", hop, "dev", out.link):
+    return None if isinstance(out, str) else neighbour(ask, out.gateway or address, out.link)
+
+
+def neighbour(ask: Ask, address: str, link: str) -> Neighbour | None:
+    """The entry for an address at a link."""
+    for entry in listed(ask, "ip", "-j", _family(address), "neigh", "show", "to", address, "dev", link):
         states = entry.get("state", [])
         failed = bool({"FAILED", "INCOMPLETE"} & {*states})
-        return Neighbour(hop, out.link, entry.get("lladdr"), "PERMANENT" in states, failed)
+        return Neighbour(address, link, entry.get("lladdr"), "PERMANENT" in states, failed)
     return None

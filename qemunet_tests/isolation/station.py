@@ -85,8 +85,9 @@ class Station:
             Path("/proc/sys", name.replace(".", "/")).write_text(value)
 
     def sysctl(self, name: str) -> str:
+        """As sysctl(8) spells it: with dots, or where an interface's name may have one, with slashes."""
         with self.entered():
-            return Path("/proc/sys", name.replace(".", "/")).read_text().strip()
+            return Path("/proc/sys", name if "/" in name else name.replace(".", "/")).read_text().strip()
 
     def index(self, link: str) -> int | None:
         """The number of a link, None where there is no such link."""

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from qemunet_tests.deadline import Deadline
-from qemunet_tests.errors import HarnessError
+from qemunet_tests.errors import HarnessError, TimedOut
 from qemunet_tests.guest.address_resolution import (
     ADDRESS,
     AddressOwner,
@@ -33,6 +33,8 @@ ARP_WORDS, REPLIES = bytes.fromhex("08060001080006040001"), bytes.fromhex("08060
 TYPE_AT, SENDER_AT = 12, 22
 #: RFC 5227, 2.1.1: whose question claims no address.
 PROBE = "0.0.0.0"
+#: Documentation's own (RFC 5737): who has a range of the LAN's addresses does not have this one, too.
+ELSEWHERE = "198.51.100.77"
 REPLY = re.compile(r"\[([0-9a-f:]{17})\]")
 
 
@@ -52,10 +54,10 @@ def owners(guest: Guest, address: str, wait_seconds: int = 2) -> list[str]:
     return sorted(set(REPLY.findall(guest.run(probe, within_seconds=wait_seconds + 5).text)))
 
 
-def answers_who(station: Station, link: str, mac: str, address: str, within_seconds: float = 1.0) -> bool:
-    """Whether anybody behind a station's link tells who asks from a MAC that he has an address; asked as by RFC 5227.
+def answers_who(station: Station, link: str, mac: str, address: str, within_seconds: float = 1.0) -> str | None:
+    """Whose MAC address anybody behind a station's link tells who asks from a MAC, by RFC 5227, about an address.
 
-    False where we may not ask.
+    None where nobody answers, or where we may not ask.
     """
     own, wanted = bytes.fromhex(mac.replace(":", "")), socket.inet_aton(address)
     question = b"\xff" * 6 + own + ARP_WORDS + own + bytes(4 + 6) + wanted
@@ -67,18 +69,17 @@ def answers_who(station: Station, link: str, mac: str, address: str, within_seco
             asking.bind((link, ETH_P_ALL))
             asking.setblocking(False)
             asking.send(question)
-            heard = Deadline(within_seconds, "an answer")
-            return heard.sees(lambda: _is_told(asking, wanted), interval_seconds=0.02)
-    except OSError:
-        return False
+            return Deadline(within_seconds, "an answer").wait_until(lambda: _told(asking, wanted))
+    except (OSError, TimedOut):
+        return None
 
 
-def _is_told(asking: socket.socket, wanted: bytes) -> bool:
+def _told(asking: socket.socket, wanted: bytes) -> str | None:
     with contextlib.suppress(BlockingIOError):
         while frame := asking.recv(2048):
             if frame[TYPE_AT:SENDER_AT] == REPLIES and frame[SENDER_AT + 6 : SENDER_AT + 10] == wanted:
-                return True
-    return False
+                return frame[SENDER_AT : SENDER_AT + 6].hex(":")
+    return None
 
 
 def who_has(peer: "Peer", address: str, within_seconds: float = 0.5) -> AddressOwner | None:

@@ -83,6 +83,10 @@ FAULTS = (
              files={"/etc/qemu/bridge.conf": "allow virbr0\n"}),
     of_files("bridge denied", "acl", "not", "line 2 of /etc/qemu/bridge.conf denies every bridge",
              "take that deny out", ("bridge",), files={"/etc/qemu/bridge.conf": "allow br0\ndeny all\n"}),
+    of_files("bridge denied in an included file", "acl", "not", "line 1 of /etc/qemu/users.conf denies br0",
+             "take that deny out of /etc/qemu/users.conf", ("bridge",),
+             files={"/etc/qemu/bridge.conf": "include /etc/qemu/users.conf\nallow br0\n",
+                    "/etc/qemu/users.conf": "deny br0\n"}),
     of_files("comment behind the name", "acl", "not", "a bridge called 'br0 # LAN'", "allow br0", ("bridge",),
              files={"/etc/qemu/bridge.conf": "allow br0 # LAN\n"}),
 )  # fmt: skip

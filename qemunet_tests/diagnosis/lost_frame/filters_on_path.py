@@ -1,7 +1,7 @@
 """What stands between two interfaces of a host and may stop a frame there, as the kernel lists it."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from qemunet_tests.diagnosis.lost_frame import traffic_control
@@ -15,6 +15,9 @@ from qemunet_tests.isolation.station import Station
 #: As `iptables -vS` prints a chain's policy and its rules.
 _OLD_RULE = re.compile(r"(?P<how>-[PA]) (?P<chain>\S+)(?P<policy> DROP)?(?P<rest>.*?) -c (?P<count>\d+) \d+(?P<end>.*)")
 BROADCAST = "255.255.255.255"
+BOTH_PORTS = 2
+#: ip-sysctl.rst of the kernel's documentation, arp_ignore: no reply for any local address.
+IGNORES_ALL_ARP = "8"
 FORWARDS = "net.ipv4.ip_forward"
 #: What was counted: by rule of nft's (`NftRule.key`), or in words.
 PathCounts = Mapping[tuple[str, str, int] | str, int]
@@ -100,7 +103,7 @@ class PacketOnPath:
         ]
         older = self._of_old_tables("FORWARD") if found.filters_ipv4 else []
         elsewhere = self._sent_elsewhere("prerouting", seen_by_ip) if found.filters_ipv4 else []
-        states = [each for port in on_the_way for each in _port(self.station, port, self.packet)]
+        states = _ports(self.station, on_the_way, self.packet)
         return [*states, *narrow, *elsewhere, *older, *filters]
 
     def routed(self, coming_by: str, leaving_by: str) -> list[FilterOnPath]:
@@ -118,11 +121,14 @@ class PacketOnPath:
     def of_the_host(self, leaving: bool) -> list[FilterOnPath]:
         """What it meets as one of the host's own packets, QEMU's among them."""
         hooks = ("output", "postrouting") if leaving else ("prerouting", "input")
+        families = ("arp",) if self.packet.protocol == "arp" else ("ip", "ip6", "inet")
         found = [
             FilterOnPath(stop.obstacle, stop.certain)
             for stop in self._stops(self.packet)
-            if stop.family in ("ip", "ip6", "inet") and stop.hook in hooks
+            if stop.family in families and stop.hook in hooks
         ]
+        if self.packet.protocol == "arp":
+            return found
         elsewhere = self._sent_elsewhere("output", self.packet) if leaving else []
         return [*elsewhere, *found, *self._of_old_tables("OUTPUT" if leaving else "INPUT")]
 
@@ -173,28 +179,53 @@ def hidden_from_captures(station: Station, link: str) -> list[Obstacle]:
     return [each.obstacle for each in _express(station, link)]
 
 
-def deafness_to_pings(station: Station) -> list[Obstacle]:
-    """Settings by which the host answers nobody's echo request."""
-    if station.sysctl("net.ipv4.icmp_echo_ignore_all") == "0":
-        return []
+def deafness(station: Station, link: str, packet: PacketSeen) -> list[Obstacle]:
+    """Settings by which the host gives nobody an answer at a link, to a question like this one."""
+    if packet.protocol == "arp":
+        return [*_deafness_to_arp(station, link)]
     setting = "net.ipv4.icmp_echo_ignore_all"
+    if packet.protocol != "icmp" or station.sysctl(setting) == "0":
+        return []
     return [Obstacle(f"this host ignores echo requests ({setting} is 1)", f"sudo sysctl -w {setting}=0")]
 
 
-def _port(station: Station, port: BridgePort, packet: PacketSeen) -> list[FilterOnPath]:
-    name, found = port.name, []
-    if port.state != "forwarding":
-        found.append(Obstacle(f"{name} is {port.state}", f"sudo bridge link set dev {name} state 3"))
-    flags = port_flags(station.ask, name)
-    for flag in ("isolated", "locked"):
-        if flags.get(flag):
-            found.append(Obstacle(f"{name} is {flag}", f"sudo bridge link set dev {name} {flag} off"))
+def _deafness_to_arp(station: Station, link: str) -> Iterator[Obstacle]:
+    said = station.ask(["ip", "link", "show", "dev", link]).text
+    if "NOARP" in said.partition(">")[0]:
+        yield Obstacle(f"ARP is switched off at {link}", f"sudo ip link set {link} arp on")
+    for name in ("all", link):
+        setting = f"net/ipv4/conf/{name}/arp_ignore"
+        if station.sysctl(setting) == IGNORES_ALL_ARP:
+            reason = f"this host answers no ARP request ({setting} is {IGNORES_ALL_ARP})"
+            yield Obstacle(reason, f"sudo sysctl -w {setting}=0")
+
+
+def _ports(station: Station, on_the_way: Sequence[BridgePort], packet: PacketSeen) -> Iterator[FilterOnPath]:
+    """What a bridge does at the port by which a frame comes in, and at the one by which it would go out."""
+    for port in on_the_way:
+        if port.state != "forwarding":
+            shut = Obstacle(f"{port.name} is {port.state}", f"sudo bridge link set dev {port.name} state 3")
+            yield FilterOnPath(shut, True)
+    flags = [(port.name, port_flags(station.ask, port.name)) for port in on_the_way]
+    isolated = [name for name, said in flags if said.get("isolated")]
+    # One that is isolated reaches all that are not.
+    if len(isolated) == BOTH_PORTS:
+        for name in isolated:
+            yield FilterOnPath(_switched(name, "is isolated", "isolated off"), True)
     broadcast = packet.protocol == "arp" or packet.destination == BROADCAST
-    if not broadcast and flags.get("flood") is False:
-        found.append(Obstacle(f"{name} gets no unknown unicast", f"sudo bridge link set dev {name} flood on"))
-    if broadcast and flags.get("bcast_flood") is False:
-        found.append(Obstacle(f"{name} gets no broadcast", f"sudo bridge link set dev {name} bcast_flood on"))
-    return [FilterOnPath(each, True) for each in found]
+    for name, said in flags[:1]:
+        if said.get("locked"):
+            yield FilterOnPath(_switched(name, "is locked", "locked off"), True)
+    for name, said in flags[1:]:
+        if broadcast and said.get("bcast_flood") is False:
+            yield FilterOnPath(_switched(name, "gets no broadcast", "bcast_flood on"), True)
+        # Whom the bridge has learned to be there is not unknown.
+        if not broadcast and said.get("flood") is False:
+            yield FilterOnPath(_switched(name, "gets no unknown unicast", "flood on"), said.get("learning") is False)
+
+
+def _switched(port: str, what: str, back: str) -> Obstacle:
+    return Obstacle(f"{port} {what}", f"sudo bridge link set dev {port} {back}")
 
 
 def _attached(station: Station, link: str, leaving: bool) -> list[FilterOnPath]:

@@ -32,8 +32,8 @@ class FramePath:
     `off_path` are further places that saw the question, as a bridge sees a broadcast. `largest_bytes` is the size of
     the largest question. `unheard` are the places that we may not listen at: of those only the kernel's counters are
     known, and `silent` says whether nothing at all that might be an answer came in meanwhile at the last of them.
-    `tags` are the VLANs whose tags were seen there, `dropped` is what the host's kernel threw away meanwhile, and
-    `counted` what rules, filters and queues of the host counted.
+    `tags` are the VLANs whose tags were seen there, `sources` who the question was from there, `dropped` is what the
+    host's kernel threw away meanwhile, and `counted` what rules, filters and queues of the host counted.
     """
 
     exchange: Exchange
@@ -45,6 +45,7 @@ class FramePath:
     largest_bytes: int
     silent: bool = False
     tags: tuple[int, ...] = ()
+    sources: tuple[str, ...] = ()
     dropped: tuple[Drop, ...] = ()
     counted: PathCounts = field(default_factory=dict, hash=False)
 
@@ -159,6 +160,7 @@ def _heard(exchange: Exchange, captures: Captures, links: Sequence[str], off_pat
         tuple(captures.unheard),
         max((packet.size_bytes for found in questions for packet in found), default=0),
         tags=tuple(sorted(last.tags)) if last else (),
+        sources=tuple(sorted({packet.source for packet in questions[-1]})),
     )
 
 
@@ -177,8 +179,10 @@ def _counted(exchange: Exchange, guest: Guest, links: Sequence[str], unheard: Se
         questions = _matching(wire, exchange.asks)
         answers = len(_matching(wire, exchange.answers))
         more = [(now[0] - then[0], now[1] - then[1]) for then, now in zip(before, map(_counters, links), strict=True)]
-        # A host's own bridge takes in what is meant for the host, or what that passes on.
-        passed = [each[0 if number == 0 or _is_bridge(links[number]) else 1] for number, each in enumerate(more)]
+        # The tap takes in what the guest sends, its bridge what is meant for the host or what that passes on; what is
+        # behind, be it a bridge as well, sends it.
+        passed = [each[0 if number == 0 or (number == 1 and _is_bridge(links[1])) else 1]
+                  for number, each in enumerate(more)]  # fmt: skip
         back = more[-1][1 if exchange.to_host else 0] if more else 0
         return FramePath(
             exchange,

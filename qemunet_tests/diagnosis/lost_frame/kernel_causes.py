@@ -1,15 +1,20 @@
-"""Causes that the host's kernel itself counts, whoever asks."""
+"""Causes that the host's kernel itself counts, whoever asks: believed only of what does not rise when nobody does."""
 
+from qemunet_tests.deadline import Deadline
 from qemunet_tests.diagnosis.failure import Failure
 from qemunet_tests.diagnosis.lost_frame import search
 from qemunet_tests.diagnosis.lost_frame.frame_path import FramePath
-from qemunet_tests.diagnosis.lost_frame.kernel_counters import Drop
+from qemunet_tests.diagnosis.lost_frame.kernel_counters import Drop, counters, risen
 from qemunet_tests.host import ipsec
 from qemunet_tests.host.obstacle import Obstacle
 from qemunet_tests.host.route_lookup import PacketWay, way
 
 #: What the kernel calls its counters of what IPsec has dropped.
 IPSEC = "Xfrm"
+#: What is dropped now and then all the time, as noise of the LAN is, is dropped in so many seconds of silence as well.
+SILENCE_SECONDS = 5.0
+#: A table that is full takes nobody's new entries: that others' are refused as well proves nothing against it.
+OF_FULL_TABLES = ("nf_conntrack.drop", "arp_cache.table_fulls")
 
 #: What a counter that has risen while a packet was lost means, and what helps.
 MEANINGS = {
@@ -32,19 +37,37 @@ MEANINGS = {
 
 
 def dropped(failure: Failure) -> Obstacle | None:
-    """A counter of losses that has risen while the question was put."""
+    """A counter of losses that has risen while the question was put, and does not where none is."""
     path = search.incomplete_path(failure)
-    if path is None:
+    known = [each for each in path.dropped if _means_something(each)] if path else []
+    if path is None or not known:
         return None
-    for drop in path.dropped:
+    noise = _rising_anyway(failure)
+    for drop in known:
+        if drop.counter in noise and drop.counter not in OF_FULL_TABLES:
+            continue
         if drop.counter.startswith(IPSEC):
             return _taken_by_ipsec(failure, path, drop)
-        if drop.counter in MEANINGS:
-            reason, remedy = MEANINGS[drop.counter]
-            return Obstacle(
-                f"{reason}: while it was asked ({path.exchange.question}) the kernel counted {drop}", remedy
-            )
+        reason, remedy = MEANINGS[drop.counter]
+        return Obstacle(f"{reason}: while it was asked ({path.exchange.question}) the kernel counted {drop}", remedy)
     return None
+
+
+def _means_something(drop: Drop) -> bool:
+    return drop.counter.startswith(IPSEC) or drop.counter in MEANINGS
+
+
+def _rising_anyway(failure: Failure) -> set[str]:
+    """What the kernel drops of others' packets, while nothing is asked."""
+    station = failure.bench.station
+    before, seen = counters(station, ()), set[str]()
+
+    def all_rise() -> bool:
+        seen.update(drop.counter for drop in risen(before, counters(station, ())) if _means_something(drop))
+        return False
+
+    Deadline(SILENCE_SECONDS, "what others send").sees(all_rise, interval_seconds=0.5)
+    return seen
 
 
 def _taken_by_ipsec(failure: Failure, path: FramePath, drop: Drop) -> Obstacle:

@@ -3,17 +3,15 @@
 from ipaddress import ip_address
 
 from qemunet_tests.diagnosis.failure import Failure
+from qemunet_tests.diagnosis.lost_frame import arp_answers, own_attempt
 from qemunet_tests.guest.guest import Guest
-from qemunet_tests.host.files import MACHINE, read_text
 from qemunet_tests.host.obstacle import Obstacle
 from qemunet_tests.host.route_lookup import Neighbour, next_hop
 from qemunet_tests.network.host_target import own_addresses
 from qemunet_tests.network.target import Endpoint
-from qemunet_tests.observe.arp import answers_who, owners
+from qemunet_tests.observe.arp import ELSEWHERE, owners
+from qemunet_tests.observe.icmp import ping
 from qemunet_tests.observe.lease import lease
-
-#: Documentation's own (RFC 5737): who has a range of the LAN's addresses does not have this one, too.
-ELSEWHERE = "198.51.100.77"
 
 
 def outside_unreachable(failure: Failure) -> Obstacle | None:
@@ -27,50 +25,43 @@ def lan_unreachable(failure: Failure) -> Obstacle | None:
 
 
 def _unreachable(failure: Failure, service: Endpoint) -> Obstacle | None:
-    error = _refusal(failure, service)
-    if error is None or isinstance(error, ConnectionRefusedError):
-        return refused_by(service) if error else None
-    reason = f"the host itself does not reach {service.address} ({error.strerror or error})"
+    tried = own_attempt.connect(failure.target.host, service)
+    if tried.error is None or tried.kept_here:
+        return tried.kept_here
+    if isinstance(tried.error, ConnectionRefusedError):
+        return refused_by(service)
+    reason = f"the host itself does not reach {service.address} ({tried.words})"
     hop = next_hop(failure.target.host.ask, service.address)
-    if hop and hop.failed and (kept_out := _host_not_admitted(failure, hop)):
-        return kept_out
+    if hop and (trouble := arp_answers.trouble(failure, hop)):
+        return trouble
     if hop and hop.failed:
         nobody = f"{reason}: nobody on {hop.link} answers {_asking(hop.address)} for {hop.address}"
         return Obstacle(nobody, f"see whether {hop.address} is there and running")
-    if hop and hop.mac:
+    return _silent(failure, service, hop, reason)
+
+
+def _silent(failure: Failure, service: Endpoint, hop: Neighbour | None, reason: str) -> Obstacle:
+    """Somebody whose MAC address is known, and no answer: neighbour tables remember for a while who has gone."""
+    if hop is None or not hop.mac:
+        return Obstacle(reason, "mend the host's own route and its router first")
+    there = ping(failure.target.host, hop.address, count=1).received
+    if hop.address != service.address:
         return Obstacle(
-            f"{reason}, though {hop.address} is there and answers {_asking(hop.address)}: a firewall, of this host "
-            "or of that one, drops what it is sent",
-            "look at both: sudo nft list ruleset",
+            f"{reason}, and the router {hop.address} {'is there' if there else 'answers no ping'}: whether it passes "
+            f"that on, and whether {service.address} is there, this host cannot tell",
+            f"see how far it gets: traceroute {service.address}; then look at {service.address} itself",
         )
-    return Obstacle(reason, "mend the host's own route and its router first")
-
-
-def _refusal(failure: Failure, service: Endpoint) -> OSError | None:
-    """What becomes of a connection from the host itself; None where it opens."""
-    try:
-        failure.target.host.connect(service.address, service.port, within_seconds=3.0).close()
-    except OSError as error:
-        return error
-    return None
-
-
-def _host_not_admitted(failure: Failure, hop: Neighbour) -> Obstacle | None:
-    """A bridge has a MAC address of its own, and a switch may admit that of the card in it alone."""
-    bridge = failure.bridge(hop.link)
-    own = read_text(MACHINE, f"/sys/class/net/{hop.link}/address")
-    for port in bridge.uplinks if bridge and own and ":" not in hop.address else ():
-        card = read_text(MACHINE, f"/sys/class/net/{port.name}/address")
-        if not card or not own or card == own or not answers_who(failure.target.host, port.name, card, hop.address):
-            continue
-        if answers_who(failure.target.host, port.name, own, hop.address):
-            continue
+    if not there:
         return Obstacle(
-            f"what is behind {port.name} admits no other MAC address than {port.name}'s own, {card}: {hop.address} "
-            f"answers ARP asked from that address, and does not from {own}, which {hop.link} has given this host",
-            f"sudo ip link set {hop.link} address {card}, or have the (virtual) switch's port admit {own} and guests",
+            f"{reason}, and {hop.address}, whose MAC this host knows, answers no ping either: it has gone, or a "
+            "firewall, of this host or of that one, drops what it is sent",
+            f"see whether {hop.address} is there and running, then look at both: sudo nft list ruleset",
         )
-    return None
+    return Obstacle(
+        f"{reason}, though {hop.address} is there and answers {_asking(hop.address)}: a firewall, of this host "
+        "or of that one, drops what it is sent",
+        "look at both: sudo nft list ruleset",
+    )
 
 
 def _asking(address: str) -> str:
@@ -150,8 +141,10 @@ def neighbour_unreachable(failure: Failure) -> Obstacle | None:
     if not failure.on_lan:
         return None
     service = failure.target.neighbour_echo
-    error = _refusal(failure, service)
-    if error is None or isinstance(error, ConnectionRefusedError):
-        return refused_by(service) if error else None
-    reason = f"the host itself does not reach the neighbour {service.address} ({error.strerror or error})"
+    tried = own_attempt.connect(failure.target.host, service)
+    if tried.error is None or tried.kept_here:
+        return tried.kept_here
+    if isinstance(tried.error, ConnectionRefusedError):
+        return refused_by(service)
+    reason = f"the host itself does not reach the neighbour {service.address} ({tried.words})"
     return Obstacle(reason, "see whether that machine is there, and mend the LAN between")

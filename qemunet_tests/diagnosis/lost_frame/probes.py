@@ -102,6 +102,8 @@ def asks_still(guest: Guest) -> bool:
 
 def arp(guest: Guest, address: str, to_host: bool = False) -> Exchange:
     """Who on the LAN has an address?"""
+    got = lease(guest, within_seconds=0.0)
+    own = got.address if got else None
     return Exchange(
         f"ARP request for {address}",
         "ARP reply",
@@ -110,8 +112,8 @@ def arp(guest: Guest, address: str, to_host: bool = False) -> Exchange:
         ),
         lambda packet: packet.kind == ARP and packet.first == 1 and packet.target == address,
         lambda packet: packet.kind == ARP and packet.first == 2 and packet.source == address,
-        PacketSeen("arp", kind="request", state=None),
-        PacketSeen("arp", kind="reply", state=None),
+        PacketSeen("arp", own, address, kind="request", state=None),
+        PacketSeen("arp", address, own, kind="reply", state=None),
         to_host=to_host,
         beside=True,
     )

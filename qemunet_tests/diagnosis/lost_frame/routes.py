@@ -1,18 +1,33 @@
 """Causes in the host's own routing and among its neighbours, which guests in user mode share."""
 
+import socket
+from contextlib import suppress
 from ipaddress import IPv4Interface, ip_address
 
+from qemunet_tests.deadline import Deadline
 from qemunet_tests.diagnosis.failure import Failure
 from qemunet_tests.errors import Unavailable
 from qemunet_tests.host import bridges
 from qemunet_tests.host.asking import listed
 from qemunet_tests.host.obstacle import Obstacle
-from qemunet_tests.host.route_lookup import answers_are_refused, astray, dead_end, link_to, next_hop, way
+from qemunet_tests.host.route_lookup import (
+    answers_are_refused,
+    astray,
+    dead_end,
+    link_to,
+    links_with_network_of,
+    neighbour,
+    next_hop,
+    way,
+)
+from qemunet_tests.isolation.station import Station
 from qemunet_tests.network.host_target import addresses
 from qemunet_tests.observe.dns import used_by_qemu
 from qemunet_tests.observe.icmp import ping
 from qemunet_tests.observe.lease import lease
 
+#: RFC 863: whoever listens there answers nothing.
+DISCARD = 9
 #: Topics of claims for which the host has to send something to somebody.
 OF_THE_LAN, OF_THE_OUTSIDE, OF_NAMES = "reach-lan", ("reach", "privilege", "ping", "ping-open", "hops"), "resolver"
 
@@ -39,9 +54,27 @@ def no_way(failure: Failure) -> Obstacle | None:
 
 
 def by_another_link(failure: Failure) -> Obstacle | None:
-    """A route or a table of its own that covers a network of the host's, as a VPN's does."""
-    address = asked_for(failure)
-    return astray(failure.bench.station.ask, address, failure.bench.identity.uid) if address else None
+    """A route or a table of its own that covers a network of the host's, as a VPN's does, and takes somebody there."""
+    address, station = asked_for(failure), failure.bench.station
+    found = astray(station.ask, address, failure.bench.identity.uid) if address else None
+    if found is None or address is None:
+        return None
+    links = links_with_network_of(station.ask, address)
+    return found if any(_is_there(station, address, link) for link in links) else None
+
+
+def _is_there(station: Station, address: str, link: str) -> bool:
+    """Whether somebody at a link has an address: a word that is sent by that link has the kernel ask for it there."""
+    with suppress(OSError), station.open_socket(socket.SOCK_DGRAM, to=address) as asking:
+        asking.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, link.encode())
+        asking.connect((address, DISCARD))
+        asking.send(b"qemunet")
+
+    def told() -> bool:
+        found = neighbour(station.ask, address, link)
+        return found is not None and found.mac is not None and not found.failed
+
+    return Deadline(1.0, "an answer by ARP").sees(told, interval_seconds=0.1)
 
 
 def behind_own_network(failure: Failure) -> Obstacle | None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
+from ipaddress import ip_interface
 
 from qemunet_tests.diagnosis.failure import Failure
 from qemunet_tests.diagnosis.lost_frame import filters_on_path, search
@@ -9,6 +10,7 @@ from qemunet_tests.diagnosis.lost_frame.filters_on_path import FilterOnPath, Pac
 from qemunet_tests.diagnosis.lost_frame.frame_path import FramePath
 from qemunet_tests.host.obstacle import LostFrame, Obstacle
 from qemunet_tests.observe.icmp import FULL_SIZE_BYTES, largest_answered
+from qemunet_tests.observe.lease import lease
 
 REST = 3
 AS_ROOT = "run the claim again as root, with the guest still yours: sudo qemunet run --target host ... --as $USER"
@@ -62,7 +64,8 @@ def _way(failure: Failure, path: FramePath, of_answer: bool) -> PacketOnPath:
     packet = path.exchange.answered if of_answer else path.exchange.asked
     if not failure.on_lan:
         link = path.places[-1] if len(path.places) > 1 else None
-        packet = packet.at(link, None) if of_answer else replace(packet.at(None, link), user=failure.bench.identity.uid)
+        qemu = failure.bench.identity
+        packet = packet.at(link, None) if of_answer else replace(packet.at(None, link), user=qemu.uid, group=qemu.gid)
     return PacketOnPath(failure.bench.station, packet, path.counted)
 
 
@@ -104,7 +107,7 @@ def host_silent(failure: Failure) -> Obstacle | None:
     asked = PacketOnPath(host, replace(path.exchange.asked.at(last, None), to_this_host=True), path.counted)
     answered = PacketOnPath(host, path.exchange.answered.at(None, last), path.counted)
     found = [
-        *(FilterOnPath(each, True) for each in filters_on_path.deafness_to_pings(host)),
+        *(FilterOnPath(each, True) for each in filters_on_path.deafness(host, last, path.exchange.asked)),
         *asked.at_link(last, leaving=False),
         *asked.of_the_host(leaving=False),
         *answered.of_the_host(leaving=True),
@@ -140,9 +143,37 @@ def unanswered(failure: Failure) -> Obstacle | None:
             f"mend the MTU of the LAN behind {last}, or -device virtio-net-pci,host_mtu={fits}",
             lost=_beyond(path),
         )
+    if untranslated := _untranslated(failure, path):
+        return untranslated
     return Obstacle(
         f"the {exchange.question} left this host at {last}, and no answer came in there: this host is not to blame",
         f"look beyond {last}: the switch's port and what it admits, then the machine that should answer",
+        lost=_beyond(path),
+    )
+
+
+def _untranslated(failure: Failure, path: FramePath) -> Obstacle | None:
+    """What leaves a network of this host's own with the guest's address comes back only by a route to that network."""
+    got, last = lease(failure.guest, within_seconds=0.0) if failure.guest and failure.on_lan else None, path.places[-1]
+    if got is None or not _is_routed(failure, list(path.places[-2:])):
+        return None
+    network, link = ip_interface(got.interface).network, failure.target.bridge
+    if path.unheard:
+        return Obstacle(
+            f"the {path.exchange.question} left this host at {last}, by the kernel's counters, and no answer came in "
+            f"there: whether its source was an address of {network}, to which nobody there may know a way, only root "
+            "may see",
+            AS_ROOT,
+            lost=_beyond(path),
+        )
+    if got.address not in path.sources:
+        return None
+    return Obstacle(
+        f"the {path.exchange.question} left this host at {last} with the guest's own address {got.address} as its "
+        f"source, and no answer came in there: no rule of this host translated it, and who is beyond {last} has to "
+        f"know a way back to {network}",
+        f"have what made {link} set its rules again, as a firewall that was loaded anew takes libvirt's away: sudo "
+        f"virsh net-destroy default && sudo virsh net-start default; or give the LAN's router a route to {network}",
         lost=_beyond(path),
     )
 

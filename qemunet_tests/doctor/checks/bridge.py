@@ -74,8 +74,8 @@ def acl_allows(facts: HostFacts) -> CheckResult:
     if allowed:
         return ok(f"{path} allows {', '.join(allowed)}")
     decision = decisions[name] if name in decisions else decisions[existing[0]]
-    denied = any(rule.concerns(name) and not rule.allows for rule in facts.acl.rules)
-    return impossible(Obstacle(decision.reason, f"take that deny out of {path}" if denied else add))
+    denied_in = decision.denied_in
+    return impossible(Obstacle(decision.reason, f"take that deny out of {denied_in}" if denied_in else add))
 
 
 def _bridge_to_name(facts: HostFacts) -> str:

@@ -88,9 +88,12 @@ def _of_the_host(facts: HostFacts, ruleset: Ruleset) -> Iterator[tuple[Obstacle,
 
 
 def _of_frames(facts: HostFacts, ruleset: Ruleset) -> Iterator[tuple[Obstacle, str]]:
-    """What guests of a bridge send, where their frames pass the rules for IPv4."""
+    """What guests of a bridge send, where their frames pass the rules for IPv4.
+
+    Without an uplink nothing that is for others stays in the bridge: this host routes it, and translates it as meant.
+    """
     for bridge in candidates(facts):
-        if not bridge.filters_ipv4:
+        if not bridge.filters_ipv4 or not bridge.uplinks:
             continue
         for protocol in ("tcp", "udp"):
             frame = PacketSeen(protocol, destination=OUTSIDE, coming_by=bridge.name, to_this_host=False)

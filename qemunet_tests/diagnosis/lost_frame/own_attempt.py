@@ -1,0 +1,98 @@
+"""A connection of the host's own, the control of its guests': what becomes of it, and whether anything left for it."""
+
+import errno
+import os
+import socket
+from dataclasses import dataclass
+from pathlib import Path
+
+from qemunet_tests.deadline import Deadline
+from qemunet_tests.host.bridges import interfaces
+from qemunet_tests.host.files import MACHINE, read_int
+from qemunet_tests.host.obstacle import Obstacle
+from qemunet_tests.host.route_lookup import link_to
+from qemunet_tests.isolation.station import Station
+from qemunet_tests.network.target import Endpoint
+
+#: What is sent is counted at once, but for drivers that read their card's counters once in so many seconds.
+AT_ONCE_SECONDS, CARDS_SECONDS = 0.2, 3.0
+ATTEMPTS = 5
+LOOK = "sudo nft list ruleset, sudo bpftool cgroup tree"
+
+
+@dataclass(frozen=True)
+class OwnAttempt:
+    """`error` is None where the connection opened; `kept_here` is what this host itself has against it."""
+
+    error: OSError | None
+    kept_here: Obstacle | None = None
+
+    @property
+    def words(self) -> str:
+        return str(self.error.strerror or self.error) if self.error else ""
+
+
+def refused_to_send(host: Station, service: Endpoint) -> Obstacle | None:
+    """What this host itself has against a datagram: nobody else could refuse it at once."""
+    try:
+        with host.open_socket(socket.SOCK_DGRAM, to=service.address) as asking:
+            asking.sendto(b"", (service.address, service.port))
+    except OSError as error:
+        return _by_its_error(service, error)
+    return None
+
+
+def connect(host: Station, service: Endpoint) -> OwnAttempt:
+    """Open a connection from the host itself."""
+    try:
+        host.connect(service.address, service.port, within_seconds=3.0).close()
+    except OSError as error:
+        return OwnAttempt(error, _by_its_error(service, error) or _unsent(host, service, error))
+    return OwnAttempt(None)
+
+
+def _by_its_error(service: Endpoint, error: OSError) -> Obstacle | None:
+    """Errors that are no machine's but this one's."""
+    reason = f"this host itself sends nothing to {service} ({error.strerror})"
+    if error.errno == errno.EPERM:
+        return Obstacle(f"{reason}: by its packet filter, or by a program at this control group", f"see which: {LOOK}")
+    if error.errno == errno.EADDRNOTAVAIL:
+        return Obstacle(
+            f"{reason}: no port of its own is free to call from (net.ipv4.ip_local_port_range, or too many "
+            "connections there)",
+            'see who has them: ss -tan; or sudo sysctl -w net.ipv4.ip_local_port_range="32768 60999"',
+        )
+    return None
+
+
+def _unsent(host: Station, service: Endpoint, error: OSError) -> Obstacle | None:
+    """What was refused, or had no answer, and never left: that nothing at all was sent meanwhile proves it."""
+    link = link_to(host.ask, service.address, os.geteuid())
+    if link in (None, "lo") or not isinstance(error, ConnectionRefusedError | TimeoutError):
+        return None
+    # Others' packets, which leave now and then, prove nothing.
+    if not any(_sends_nothing(host, service) for _ in range(ATTEMPTS)):
+        return None
+    how = "refused" if isinstance(error, ConnectionRefusedError) else "dropped"
+    return Obstacle(
+        f"the connection to {service} is {how} by this host itself: nothing left by {link}, which leads there, nor by "
+        "any other interface while it was tried",
+        f"see which rule, or which program at this control group, does that, and accept this one there: {LOOK}",
+    )
+
+
+def _sends_nothing(host: Station, service: Endpoint) -> bool:
+    """The first packet of a connection is sent at once, or never."""
+    before = _sent()
+    with host.open_socket(to=service.address) as calling:
+        calling.setblocking(False)
+        calling.connect_ex((service.address, service.port))
+        cards = any(Path("/sys/class/net", link, "device").exists() for link in before)
+        counted = Deadline(CARDS_SECONDS if cards else AT_ONCE_SECONDS, "something to be sent")
+        return not counted.sees(lambda: _sent() != before, interval_seconds=0.05)
+
+
+def _sent() -> dict[str, int | None]:
+    """How many packets each interface has sent so far, but for the loopback."""
+    links = (link for link in interfaces() if link != "lo")
+    return {link: read_int(MACHINE, f"/sys/class/net/{link}/statistics/tx_packets") for link in links}
