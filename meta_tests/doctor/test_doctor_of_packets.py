@@ -151,6 +151,22 @@ def test_a_healthy_host_raises_no_alarm(machine: HostMachine, uid: int | None) -
         assert "only root may read it: sudo qemunet doctor" in found["translation"]["reason"]
 
 
+def test_a_part_of_the_lans_network_that_is_a_vpns_raises_no_alarm(machine: HostMachine) -> None:
+    """A resolver in a range of the VPN's, which is a narrow part of the LAN's."""
+    machine.type("ip addr add 10.8.1.2/16 dev br0; ip link add wg0 type veth peer name wg1; ip link set wg0 up;"
+                 "ip link set wg1 up; ip addr add 10.8.0.2/32 dev wg0; ip route add 10.8.0.0/24 dev wg0;"
+                 "echo nameserver 10.8.0.1 > /etc/resolv.conf")  # fmt: skip
+    assert examine(machine, None)["qemu-routes"]["state"] == "ok"
+
+
+def test_a_translated_network_is_none_of_bridged_frames(machine: HostMachine) -> None:
+    """Where frames pass the packet filter as well: what its guests send elsewhere never stays in its bridge."""
+    if machine.type(f"test -e {BRIDGED_TOO} || echo no").strip():
+        pytest.skip("this kernel has no br_netfilter")
+    machine.type(f"{FIREWALL}{NEIGHBOURS}{BOTH}; echo allow virbr0 >> /etc/qemu/bridge.conf")
+    assert alarms(examine(machine, 0)) == {}
+
+
 def test_a_bridge_that_is_not_the_kernels(machine: HostMachine) -> None:
     machine.type("ip link del br0; ip link add br0 type veth peer name other; ip link set br0 up")
     found = examine(machine, 0)

@@ -71,8 +71,8 @@ FAULTS = (
               "sudo qemunet run", typed=FLUSHED, at_lan=ADDRESS_OUTSIDE, words=IN_VIRBR0, mended=MASQUERADE),
     on_a_host("machine-outside-is-off", TCP_OUTSIDE, "and the router 192.168.77.1 is there: whether it passes that on, "
               "and whether 203.0.113.9 is there, this host cannot tell", "traceroute 203.0.113.9", typed=BESIDE,
-              words=OUTSIDE, at_lan="ip route add blackhole 203.0.113.0/24; sysctl -qw net.ipv4.ip_forward=1", mended="",
-              mended_at_lan="ip addr add 203.0.113.9/32 dev lo"),
+              words=OUTSIDE, at_lan="ip route add blackhole 203.0.113.0/24; sysctl -qw net.ipv4.ip_forward=1",
+              mended="", mended_at_lan="ip addr add 203.0.113.9/32 dev lo"),
     on_a_host("rejected-by-this-host", TCP_TO_THE_LAN, "connection to 192.168.77.1:7007 is refused by this host "
               "itself: nothing left by br0", "accept this one there", words=PEER, mended="nft delete table inet vpn",
               typed=f"{BESIDE}nft 'table inet vpn {{ chain output {{ type filter hook output priority 0; "
@@ -82,8 +82,8 @@ FAULTS = (
               "nft list ruleset", words=PEER, mended="nft delete table inet vpn",
               typed=f"{BESIDE}nft 'table inet vpn {{ chain output {{ type filter hook output priority 0; "
               "meta skuid 65534 ip daddr 192.168.77.1 drop; }; }'"),
-    on_a_host("no-port-to-call-from", TCP_TO_THE_LAN, "this host itself sends nothing to 192.168.77.1:7007 .*no port of "
-              "its own is free", "ip_local_port_range", typed=BESIDE + CALLERS, words=PEER,
+    on_a_host("no-port-to-call-from", TCP_TO_THE_LAN, "this host itself sends nothing to 192.168.77.1:7007 .*no port "
+              "of its own is free", "ip_local_port_range", typed=BESIDE + CALLERS, words=PEER,
               mended="sysctl -qw net.ipv4.ip_local_port_range='32768 60999'"),
     on_a_host("hosts-address-twice", TCP_TO_THE_LAN, "another machine behind up0, has this host's own address "
               "192.168.77.2", "give one of the two another", typed=BESIDE, words=NEIGHBOUR, as_root=True, mended="",
