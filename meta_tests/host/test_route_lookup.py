@@ -62,6 +62,31 @@ def test_where_a_way_ends_and_what_opens_it(
     assert route_lookup.dead_end(stack.ask, address, uid) is None
 
 
+@pytest.mark.parametrize("ports", ["7007", "7000-7100"])
+def test_a_rule_for_one_service_is_about_no_other(stack: NetworkStack, ports: str) -> None:
+    stack.type(f"ip rule add pref 15 ipproto tcp dport {ports} blackhole")
+    for service in (None, ("udp", 7007), ("tcp", 53)):
+        assert route_lookup.dead_end(stack.ask, LAN, QEMU, service) is None
+    found = route_lookup.dead_end(stack.ask, LAN, QEMU, ("tcp", 7007))
+    assert found is not None
+    assert f"the rule 15: from all ipproto tcp dport {ports} blackhole says so" in found.reason
+    assert found.remedy is not None
+    stack.type(found.remedy.removeprefix("sudo "))
+    assert route_lookup.dead_end(stack.ask, LAN, QEMU, ("tcp", 7007)) is None
+
+
+def test_a_service_that_is_sent_into_a_vpn_is_let_out_of_it_alone(stack: NetworkStack) -> None:
+    stack.type("ip route add default dev tun0 table 99; ip rule add pref 15 ipproto tcp dport 7007 lookup 99")
+    assert route_lookup.astray(stack.ask, LAN, QEMU, ("tcp", 53)) is None
+    found = route_lookup.astray(stack.ask, LAN, QEMU, ("tcp", 7007))
+    assert found is not None
+    assert "by rule 15: from all ipproto tcp dport 7007 lookup 99, where table 99 has default dev tun0" in found.reason
+    assert found.remedy is not None
+    stack.type(found.remedy.partition(";")[0].removeprefix("sudo "))
+    assert route_lookup.astray(stack.ask, LAN, QEMU, ("tcp", 7007)) is None
+    assert route_lookup.link_to(stack.ask, OUTSIDE, QEMU) == "br0"
+
+
 def test_a_table_of_its_own_that_covers_the_hosts_own_network(stack: NetworkStack) -> None:
     stack.type("ip rule add pref 5270 lookup 52; ip route add 192.168.50.0/24 dev tun0 table 52")
     found = route_lookup.astray(stack.ask, LAN, QEMU)

@@ -76,7 +76,9 @@ def default_routes_by_ipv6() -> list[dict[str, Any]]:
 
 
 def _way(address: str, user: int) -> PacketWay | Obstacle:
-    trouble = route_lookup.dead_end(ask_here, address, user) or route_lookup.astray(ask_here, address, user, False)
+    trouble = route_lookup.dead_end(ask_here, address, user) or route_lookup.astray(
+        ask_here, address, user, or_meant=False
+    )
     found = trouble or route_lookup.way(ask_here, address, user)
     return Obstacle(found) if isinstance(found, str) else found
 

@@ -19,8 +19,10 @@ DEAD_ENDS = ("blackhole", "prohibit", "unreachable")
 #: How the kernel says that a packet would not be let in.
 _MARTIAN = ("Invalid argument", "Invalid cross-device link")
 #: Selectors of a rule that a plain packet of the host's own does not meet.
-_OF_OTHER_PACKETS = ("iif", "oif", "fwmark", "ipproto", "sport", "dport", "tos", "l3mdev")
+_OF_OTHER_PACKETS = ("iif", "oif", "fwmark", "sport", "sport_start", "tos", "l3mdev")
 MAIN = "main"
+#: A protocol, as ip(8) calls it, and a port of whom a packet is for; None where any packet is meant.
+Service = tuple[str, int] | None
 
 
 @dataclass(frozen=True)
@@ -44,10 +46,10 @@ class PolicyRule:
     table: str | None
     selects: "tuple[tuple[str, Any], ...]"
 
-    def takes(self, address: str, uid: int) -> bool:
+    def takes(self, address: str, uid: int, service: Service = None) -> bool:
         """Whether a packet that a user sends to an address, of no source and no mark yet, is the rule's to decide."""
         said = dict(self.selects)
-        return ("not" in said) != self._meets(said, address, uid)
+        return ("not" in said) != (self._meets(said, address, uid) and _is_for(said, service))
 
     def _meets(self, said: dict[str, Any], address: str, uid: int) -> bool:
         if said.get("src", "all") != "all" or any(key in said for key in _OF_OTHER_PACKETS):
@@ -61,9 +63,16 @@ class PolicyRule:
         return f"rule {self.preference}: {self.words}"
 
 
-def way(ask: Ask, address: str, uid: int) -> PacketWay | str:
+def _is_for(said: dict[str, Any], service: Service) -> bool:
+    protocol, port = service or (None, -1)
+    low, high = (said.get("dport", said.get(f"dport_{end}", port)) for end in ("start", "end"))
+    return said.get("ipproto", protocol) == protocol and bool(low <= port <= high)
+
+
+def way(ask: Ask, address: str, uid: int, service: Service = None) -> PacketWay | str:
     """How the kernel would route a packet of a user, or its refusal."""
-    answer = _get(ask, address, "uid", str(uid))
+    to = ("ipproto", service[0], "dport", str(service[1])) if service else ()
+    answer = _get(ask, address, "uid", str(uid), *to)
     if isinstance(answer, str):
         return answer
     return PacketWay(
@@ -77,12 +86,12 @@ def link_to(ask: Ask, address: str, uid: int) -> str | None:
     return found.link if isinstance(found, PacketWay) else None
 
 
-def dead_end(ask: Ask, address: str, uid: int) -> Obstacle | None:
+def dead_end(ask: Ask, address: str, uid: int, service: Service = None) -> Obstacle | None:
     """What keeps packets of a user to an address from being routed; None where nothing does."""
-    refusal = way(ask, address, uid)
+    refusal = way(ask, address, uid, service)
     if isinstance(refusal, PacketWay):
         return None
-    entry, remedy = _decisive(ask, address, uid)
+    entry, remedy = _decisive(ask, address, uid, service)
     by = f": {entry} says so" if entry else " by any route"
     return Obstacle(f"this host sends nothing to {address} ({refusal}){by}", remedy)
 
@@ -98,17 +107,18 @@ def answers_are_refused(ask: Ask, address: str, uid: int) -> str | None:
     return out.link if _get(ask, out.source, "from", address, "iif", out.link) in _MARTIAN else None
 
 
-def astray(ask: Ask, address: str, uid: int, or_meant: bool = True) -> Obstacle | None:
+def astray(ask: Ask, address: str, uid: int, service: Service = None, or_meant: bool = True) -> Obstacle | None:
     """A way that leaves by another interface than the one whose network holds the address.
 
     A route to a part of that network alone may be meant, as a VPN's to its resolver is: left out unless `or_meant`.
     """
-    out = way(ask, address, uid)
+    out = way(ask, address, uid, service)
     networks = dict(_networks_with(ask, address))
     at_home = sorted(networks)
     if isinstance(out, str) or not at_home or out.link in at_home or out.link == "lo":
         return None
-    rule = next((each for each in rules(ask, address) if each.table == out.table and each.takes(address, uid)), None)
+    found = (each for each in rules(ask, address) if each.table == out.table and each.takes(address, uid, service))
+    rule = next(found, None)
     route = _route_in(ask, rule, address) if rule else None
     narrow = route is not None and _network(route["dst"], address).prefixlen > max(networks.values())
     if narrow and not or_meant:
@@ -116,10 +126,13 @@ def astray(ask: Ask, address: str, uid: int, or_meant: bool = True) -> Obstacle 
     by = f"{rule}, where table {out.table} has " if rule and out.table != MAIN else "the route "
     spelled = f"{route['dst'] if route else address}{f' via {out.gateway}' if out.gateway else ''} dev {out.link}"
     table = "" if out.table == MAIN else f" table {out.table}"
+    undone = f"sudo ip {_for_ipv6(address)}route del {spelled}{table}"
+    if rule and spelled.startswith("default") and out.table != MAIN:
+        undone = f"sudo ip {_for_ipv6(address)}rule add pref {rule.preference - 1} to {address} lookup {MAIN}"
     return Obstacle(
         f"what this host sends to {address} leaves by {out.link}, though the network of {address} is at "
         f"{' and '.join(at_home)}: by {by}{spelled}",
-        f"sudo ip route del {spelled}{table}; whoever set it, as a VPN does, sets it again at its next start: have "
+        f"{undone}; whoever set it, as a VPN does, sets it again at its next start: have "
         "that leave out the routes of this host's own network",
     )
 
@@ -134,10 +147,10 @@ def rules(ask: Ask, address: str) -> Iterator[PolicyRule]:
         yield PolicyRule(int(number), " ".join(words.split()), action, said.get("table"), tuple(said.items()))
 
 
-def _decisive(ask: Ask, address: str, uid: int) -> tuple[str | None, str]:
+def _decisive(ask: Ask, address: str, uid: int, service: Service) -> tuple[str | None, str]:
     """The rule or route at which a packet's way ends, and what takes that away."""
     for rule in rules(ask, address):
-        if not rule.takes(address, uid):
+        if not rule.takes(address, uid, service):
             continue
         if rule.action in DEAD_ENDS:
             selector = rule.words.removeprefix("from all ")

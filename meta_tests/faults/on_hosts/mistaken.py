@@ -92,6 +92,8 @@ FAULTS = (
     on_a_host("resolver-of-a-vpn-is-dead", DNS, r"the resolver 10\.8\.0\.1, the first in /etc/resolv\.conf, does not",
               "put a resolver that answers first", typed=BESIDE + VPN_WITHIN, as_root=True,
               mended="echo nameserver 192.168.77.1 > /etc/resolv.conf"),
+    on_a_host("rule-for-a-port", TCP_TO_THE_LAN, "the rule 50: from all ipproto tcp dport 7007 blackhole says so",
+              "ip rule del pref 50", typed=f"{BESIDE}ip rule add pref 50 ipproto tcp dport 7007 blackhole", words=PEER),
     on_a_host("blocked-by-a-named-set", TCP_TO_THE_LAN, "table inet crowd, chain output: ip daddr @blocked drop",
               "insert rule inet crowd output", words=PEER, as_root=True,
               typed=f"{BESIDE}nft 'table inet crowd {{ set blocked {{ type ipv4_addr; flags interval; elements = {{ "

@@ -56,6 +56,8 @@ def _by_its_error(service: Endpoint, error: OSError) -> Obstacle | None:
     reason = f"this host itself sends nothing to {service} ({error.strerror})"
     if error.errno == errno.EPERM:
         return Obstacle(f"{reason}: by its packet filter, or by a program at this control group", f"see which: {LOOK}")
+    if error.errno in (errno.EINVAL, errno.EACCES):
+        return Obstacle(f"{reason}: by a route or a rule that says so", "see which: ip rule, ip route show table all")
     if error.errno == errno.EADDRNOTAVAIL:
         return Obstacle(
             f"{reason}: no port of its own is free to call from (net.ipv4.ip_local_port_range, or too many "

@@ -22,7 +22,8 @@ from qemunet_tests.host.route_lookup import (
 )
 from qemunet_tests.isolation.station import Station
 from qemunet_tests.network.host_target import addresses
-from qemunet_tests.observe.dns import used_by_qemu
+from qemunet_tests.network.target import Endpoint
+from qemunet_tests.observe.dns import PORT, used_by_qemu
 from qemunet_tests.observe.icmp import ping
 from qemunet_tests.observe.lease import lease
 
@@ -34,33 +35,42 @@ OF_THE_LAN, OF_THE_OUTSIDE, OF_NAMES = "reach-lan", ("reach", "privilege", "ping
 
 def asked_for(failure: Failure) -> str | None:
     """The address that the host has to reach for a claim about user mode; None where there is none."""
+    service = _service(failure)
+    return service.address if service else None
+
+
+def _service(failure: Failure) -> Endpoint | None:
     if failure.on_lan:
         return None
     try:
         if OF_NAMES in failure.topics:
-            return used_by_qemu()
+            return Endpoint(used_by_qemu(), PORT, ("UDP",))
         if OF_THE_LAN in failure.topics:
-            return failure.target.neighbour_echo.address
-        asks_outside = any(topic in OF_THE_OUTSIDE for topic in failure.topics)
-        return failure.target.far_echo.address if asks_outside else None
+            return failure.target.neighbour_echo
+        return failure.target.far_echo if any(topic in OF_THE_OUTSIDE for topic in failure.topics) else None
     except Unavailable:
         return None
 
 
+def _by_port(service: Endpoint) -> tuple[str, int]:
+    """Rules may be about a protocol and a port."""
+    return service.protocols[0].lower(), service.port
+
+
 def no_way(failure: Failure) -> Obstacle | None:
     """No route, or a route or rule that leads nowhere."""
-    address = asked_for(failure)
-    return dead_end(failure.bench.station.ask, address, failure.bench.identity.uid) if address else None
+    service, uid = _service(failure), failure.bench.identity.uid
+    return dead_end(failure.bench.station.ask, service.address, uid, _by_port(service)) if service else None
 
 
 def by_another_link(failure: Failure) -> Obstacle | None:
     """A route or a table of its own that covers a network of the host's, as a VPN's does, and takes somebody there."""
-    address, station = asked_for(failure), failure.bench.station
-    found = astray(station.ask, address, failure.bench.identity.uid) if address else None
-    if found is None or address is None:
+    service, station = _service(failure), failure.bench.station
+    if service is None:
         return None
-    links = links_with_network_of(station.ask, address)
-    return found if any(_is_there(station, address, link) for link in links) else None
+    found = astray(station.ask, service.address, failure.bench.identity.uid, _by_port(service))
+    links = links_with_network_of(station.ask, service.address) if found else []
+    return found if any(_is_there(station, service.address, link) for link in links) else None
 
 
 def _is_there(station: Station, address: str, link: str) -> bool:
