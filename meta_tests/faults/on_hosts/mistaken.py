@@ -5,7 +5,7 @@ Each stands beside a distribution's firewall and libvirt's network, as in troubl
 
 import sys
 
-from meta_tests.faults.on_hosts.troubles import ATTACH, BESIDE, DNS, FIREWALL, IN_VIRBR0, TCP_TO_THE_LAN, TRANSLATED
+from meta_tests.faults.on_hosts.troubles import BESIDE, DNS, FIREWALL, IN_VIRBR0, TCP_TO_THE_LAN, TRANSLATED
 from meta_tests.faults.on_hosts.troubles import OUTSIDE as ADDRESS_OUTSIDE
 from meta_tests.faults.on_hosts.typed import END_BACKGROUND, LEASE, PEER, on_a_host, with_every_tap
 from meta_tests.faults.on_hosts.user import OUTSIDE, TCP_OUTSIDE
@@ -60,9 +60,11 @@ FAULTS = (
               typed=f"{BESIDE}nft 'table arp filter {{ chain INPUT {{ type filter hook input priority 0; "
               "arp operation reply arp saddr ip 192.168.77.7 drop; }; }'", as_root=True),
     on_a_host("one-port-isolated", LEASE, "by something that is not known to us; whether it was this, which stands "
-              "there, cannot be told: a program in the kernel at up0", "bpftool net", as_root=True,
-              typed=f"{BESIDE}{ATTACH}\n{with_every_tap('bridge link set dev $t isolated on')}",
-              mended=f"{END_BACKGROUND}; ip link set up0 nomaster; ip link set up0 master br0"),
+              "there, cannot be told: table bridge odd, chain forward: meta mark != 0x00000007 drop",
+              "nft list ruleset", as_root=True,
+              typed=f"{BESIDE}nft 'table bridge odd {{ chain forward {{ type filter hook forward priority 0; "
+              f"meta mark != 7 drop; }}; }}'\n{with_every_tap('bridge link set dev $t isolated on')}",
+              mended=f"{END_BACKGROUND}; nft delete table bridge odd"),
     on_a_host("no-longer-translated", REACH_OUTSIDE, r"left this host at br0 with the guest's own address "
               r"192\.168\.122\.\d as its source, .* a way back to 192\.168\.122\.0/24", "virsh net-start default",
               typed=FLUSHED, at_lan=ADDRESS_OUTSIDE, words=IN_VIRBR0, as_root=True, mended=MASQUERADE),

@@ -12,7 +12,7 @@ from qemunet_tests.host.route_lookup import PacketWay, way
 #: What the kernel calls its counters of what IPsec has dropped.
 IPSEC = "Xfrm"
 #: What is dropped now and then all the time, as noise of the LAN is, is dropped in so many seconds of silence as well.
-SILENCE_SECONDS = 5.0
+SILENCE_SECONDS = 3.0
 #: A table that is full takes nobody's new entries: that others' are refused as well proves nothing against it.
 OF_FULL_TABLES = ("nf_conntrack.drop", "arp_cache.table_fulls")
 
@@ -42,9 +42,9 @@ def dropped(failure: Failure) -> Obstacle | None:
     known = [each for each in path.dropped if _means_something(each)] if path else []
     if path is None or not known:
         return None
-    noise = _rising_anyway(failure)
+    noise = _rising_anyway(failure, {drop.counter for drop in known} - {*OF_FULL_TABLES})
     for drop in known:
-        if drop.counter in noise and drop.counter not in OF_FULL_TABLES:
+        if drop.counter in noise:
             continue
         if drop.counter.startswith(IPSEC):
             return _taken_by_ipsec(failure, path, drop)
@@ -57,16 +57,16 @@ def _means_something(drop: Drop) -> bool:
     return drop.counter.startswith(IPSEC) or drop.counter in MEANINGS
 
 
-def _rising_anyway(failure: Failure) -> set[str]:
-    """What the kernel drops of others' packets, while nothing is asked."""
+def _rising_anyway(failure: Failure, names: set[str]) -> set[str]:
+    """Those of the counters that rise while nothing is asked: they count others' packets."""
     station = failure.bench.station
     before, seen = counters(station, ()), set[str]()
 
     def all_rise() -> bool:
-        seen.update(drop.counter for drop in risen(before, counters(station, ())) if _means_something(drop))
-        return False
+        seen.update(names & {drop.counter for drop in risen(before, counters(station, ()))})
+        return seen == names
 
-    Deadline(SILENCE_SECONDS, "what others send").sees(all_rise, interval_seconds=0.5)
+    Deadline(SILENCE_SECONDS, "what others send").sees(all_rise, interval_seconds=0.2)
     return seen
 
 
