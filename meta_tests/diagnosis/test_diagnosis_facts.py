@@ -1,5 +1,6 @@
 """What causes are read from: counters of the kernel, checksums and announcements on a guest's wire."""
 
+import itertools
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -47,6 +48,7 @@ def test_only_what_is_lost_and_has_risen_counts(tmp_path: Path) -> None:
     assert kernel_counters.risen(counted[1], counted[1]) == ()
 
 
+@pytest.mark.parametrize("anyway", [False, True], ids=["by the question", "anyway"])
 @pytest.mark.parametrize(
     ("counter", "cause"),
     [
@@ -56,11 +58,19 @@ def test_only_what_is_lost_and_has_risen_counts(tmp_path: Path) -> None:
         ("br0.rx_nohandler", None),
     ],
 )
-def test_a_counter_that_rises_is_a_cause(counter: str, cause: str | None, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_counter_that_rises_is_a_cause(
+    counter: str, cause: str | None, anyway: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Unless it rises while nothing is asked as well; a table that is full is full for all."""
     exchange: Any = SimpleNamespace(question="TCP connection")
     path = SimpleNamespace(dropped=(kernel_counters.Drop(counter, 7),), exchange=exchange)
+    now = itertools.count(step=anyway)
     monkeypatch.setattr(search, "incomplete_path", lambda failure: path)
-    found = kernel_causes.dropped(SimpleNamespace())
+    monkeypatch.setattr(kernel_causes, "counters", lambda station, links: {counter: next(now)})
+    monkeypatch.setattr(kernel_causes, "SILENCE_SECONDS", 0.05)
+    found = kernel_causes.dropped(SimpleNamespace(bench=SimpleNamespace(station=None)))
+    if anyway and counter not in kernel_causes.OF_FULL_TABLES:
+        cause = None
     assert (found is None) == (cause is None)
     assert found is None or (cause is not None and cause in found.reason and f"{counter} 7" in found.reason)
 

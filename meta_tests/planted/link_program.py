@@ -1,4 +1,5 @@
-"""Hangs a program on a link's way out that drops what it sees, by TCX, which tc(8) does not list: `… LINK`."""
+"""Hangs a program on a link's way out that drops what it sees, by TCX, which tc(8) does not list: `… LINK`; or takes it
+off again: `… LINK off`."""
 
 import ctypes
 import os
@@ -7,7 +8,7 @@ import struct
 import sys
 
 _BPF = {"x86_64": 321, "aarch64": 280}[os.uname().machine]
-_LOAD, _ATTACH, _EGRESS, _SCHED_CLS = 5, 8, 47, 3
+_LOAD, _ATTACH, _DETACH, _EGRESS, _SCHED_CLS = 5, 8, 9, 47, 3
 #: r0 = 2 (drop); exit.
 _DROPS = struct.pack("<BBhi", 0xB7, 0, 0, 2) + struct.pack("<BBhi", 0x95, 0, 0, 0)
 
@@ -28,4 +29,7 @@ def load() -> int:
 
 
 if __name__ == "__main__":
-    bpf(_ATTACH, struct.pack("<IIII", socket.if_nametoindex(sys.argv[1]), load(), _EGRESS, 0))
+    off = sys.argv[2:] == ["off"]
+    # Without a program the kernel takes off the last one.
+    program = 0 if off else load()
+    bpf(_DETACH if off else _ATTACH, struct.pack("<IIII", socket.if_nametoindex(sys.argv[1]), program, _EGRESS, 0))

@@ -96,6 +96,11 @@ FAULTS = (
               mended="echo nameserver 192.168.77.1 > /etc/resolv.conf"),
     on_a_host("rule-for-a-port", TCP_TO_THE_LAN, "the rule 50: from all ipproto tcp dport 7007 blackhole says so",
               "ip rule del pref 50", typed=f"{BESIDE}ip rule add pref 50 ipproto tcp dport 7007 blackhole", words=PEER),
+    on_a_host("forward-kept-from-the-host", ("user/hostfwd-ssh-2222",), "this host's own packet filter stops what is "
+              "sent to it at 127.0.0.1 .table inet jail, chain output: oif .lo. tcp dport 2222 reject",
+              "insert rule inet jail output", as_root=True,
+              typed=f"{BESIDE}nft 'table inet jail {{ chain output {{ type filter hook output priority 0; "
+              "oif lo tcp dport 2222 reject; }; }'"),
     on_a_host("blocked-by-a-named-set", TCP_TO_THE_LAN, "table inet crowd, chain output: ip daddr @blocked drop",
               "insert rule inet crowd output", words=PEER, as_root=True,
               typed=f"{BESIDE}nft 'table inet crowd {{ set blocked {{ type ipv4_addr; flags interval; elements = {{ "

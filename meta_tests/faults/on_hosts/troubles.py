@@ -107,7 +107,7 @@ FAULTS = (
               r"kernel at up0, deny_all \(what goes out\)", "sudo bpftool net", as_root=True,
               typed=f"{BESIDE}nft 'table bridge filter {{ chain forward {{ type filter hook forward priority 0; "
               f"tcp dport 23 drop; }}; }}'; {ATTACH}",
-              mended="ip link set up0 nomaster; ip link set up0 master br0"),
+              mended=f"{ATTACH} off"),
     # B. The way that the host's own packets take.
     on_a_host("vpn-over-the-lan", TCP_TO_THE_LAN, "leaves by tun0, though the network of 192.168.77.1 is at br0: by "
               "rule 5270: from all lookup 52", "ip route del 192.168.77.0/24 dev tun0 table 52", words=PEER,

@@ -14,6 +14,8 @@ from qemunet_tests.observe.icmp import expiry_is_told, ping
 from qemunet_tests.observe.process import listening_sockets
 from qemunet_tests.timeouts import turns, whole
 
+_LOOPBACK = "127.0.0.1"
+
 
 def loopback_down(failure: Failure) -> Obstacle | None:
     """The gateway's address stands for the host's loopback, and the server of smb= is talked to over it."""
@@ -60,6 +62,22 @@ def lan_kept_out(failure: Failure) -> Obstacle | None:
         if found := next(at_input, None):
             reason = "QEMU listens on the LAN, and the host's firewall drops what comes from there"
             return Obstacle(f"{reason} ({found.obstacle.reason})", found.obstacle.remedy)
+    return None
+
+
+def loopback_kept_out(failure: Failure) -> Obstacle | None:
+    """What programs of this host send to a forwarded port by its loopback, and its own packet filter stops."""
+    for listening in listening_sockets(failure.guest, failure.target.host) if failure.guest else ():
+        protocol, _, place = listening.partition(" ")
+        address, _, port = place.rpartition(":")
+        if address not in ("0.0.0.0", _LOOPBACK):
+            continue
+        asked = PacketSeen(protocol.lower(), _LOOPBACK, _LOOPBACK, port=int(port), to_this_host=True)
+        for hook, packet in (("output", asked.at(None, "lo")), ("input", asked.at("lo", None))):
+            stopping = (stop for stop in stops(failure.target.host.ask, packet) if stop.hook == hook and stop.certain)
+            if found := next(stopping, None):
+                reason = f"QEMU listens at port {port}, and this host's own packet filter stops what is sent to it at"
+                return Obstacle(f"{reason} {_LOOPBACK} ({found.obstacle.reason})", found.obstacle.remedy)
     return None
 
 
