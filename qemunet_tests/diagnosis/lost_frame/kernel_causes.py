@@ -44,10 +44,14 @@ def dropped(failure: Failure) -> Obstacle | None:
         return None
     noise = _rising_anyway(failure, {drop.counter for drop in known} - {*OF_FULL_TABLES})
     for drop in known:
+        # A policy that is about this packet is evidence enough, whatever else it takes.
+        if drop.counter.startswith(IPSEC) and (taken := _taken_by_ipsec(failure, path, drop)):
+            return taken
         if drop.counter in noise:
             continue
         if drop.counter.startswith(IPSEC):
-            return _taken_by_ipsec(failure, path, drop)
+            counted = f"while it was asked ({path.exchange.question}) the kernel counted {drop}"
+            return Obstacle(f"a policy of IPsec on this host drops it: {counted}", "see which: sudo ip xfrm policy")
         reason, remedy = MEANINGS[drop.counter]
         return Obstacle(f"{reason}: while it was asked ({path.exchange.question}) the kernel counted {drop}", remedy)
     return None
@@ -70,7 +74,7 @@ def _rising_anyway(failure: Failure, names: set[str]) -> set[str]:
     return seen
 
 
-def _taken_by_ipsec(failure: Failure, path: FramePath, drop: Drop) -> Obstacle:
+def _taken_by_ipsec(failure: Failure, path: FramePath, drop: Drop) -> Obstacle | None:
     """A policy takes packets before the interface of any route sees them: no route and no capture shows it."""
     host, address = failure.target.host, path.exchange.asked.destination
     out = way(host.ask, address, failure.bench.identity.uid) if address else None
@@ -80,7 +84,7 @@ def _taken_by_ipsec(failure: Failure, path: FramePath, drop: Drop) -> Obstacle:
     found = [each for each in known if source and address and each.takes(source, address)]
     counted = f"while it was asked ({path.exchange.question}) the kernel counted {drop}"
     if not found:
-        return Obstacle(f"a policy of IPsec on this host drops it: {counted}", "see which: sudo ip xfrm policy")
+        return None
     wants = "drops it" if found[0].blocks else f"wants it encrypted for {found[0].peer}, and there are no keys for that"
     return Obstacle(
         f"a policy of IPsec on this host ({found[0].spelled}) takes what it sends to {address} and {wants}: {counted}",
