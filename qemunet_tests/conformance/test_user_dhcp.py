@@ -96,16 +96,19 @@ def test_the_seventeenth_client_is_told_nothing(user_peer, claim):
 @pytest.mark.claim("user/dhcp-same-mac-same-address")
 def test_a_client_keeps_its_address(user_peer, claim):
     one, other = client_macs(2)
-    claim.sees(" ".join(leases(user_peer, [one, other, one])))
+    leased = leases(user_peer, [one, other, one])
+    # As a client asks that has its address from somewhere else and names none.
+    known = ask_dhcp(user_peer, "request", mac=other)
+    claim.sees(f"{' '.join(leased)}; the other, which names none: {known.address if known else 'no answer'}")
     assert claim.observed == claim.expected, f"a client, another, and the first again get {claim.observed}"
 
 
 @pytest.mark.claim("user/dhcp-wish")
 def test_a_wish_is_granted_in_the_pool(user_peer, claim):
-    one, other = client_macs(2)
-    inside, outside = (offered(user_peer, wish(address), mac=mac).address
-                       for address, mac in (("10.0.2.20", one), ("10.0.2.99", other)))  # fmt: skip
-    claim.sees(f"10.0.2.20: {inside}; 10.0.2.99: {outside}")
+    wishes = ("10.0.2.20", "10.0.2.30", "10.0.2.31")
+    got = [offered(user_peer, wish(wished), mac=mac).address
+           for wished, mac in zip(wishes, client_macs(len(wishes)), strict=True)]  # fmt: skip
+    claim.sees("; ".join(f"{wished}: {address}" for wished, address in zip(wishes, got, strict=True)))
     assert claim.observed == claim.expected, f"who asks for an address is offered: {claim.observed}"
 
 
@@ -136,12 +139,23 @@ def test_what_is_for_another_server_is_not_answered(user_peer, claim):
         claim.deviates()
 
 
+@pytest.mark.claim("user/dhcp-pads")
+def test_pads_are_skipped(user_peer, claim):
+    got = [offered(user_peer, wish(f"10.0.2.2{pads}"), mac=mac, pads=pads).address
+           for pads, mac in zip((0, 1, 3), client_macs(3), strict=True)]  # fmt: skip
+    claim.sees(f"behind none: {got[0]}; behind one each: {got[1]}; behind three: {got[2]}")
+    assert claim.observed == claim.expected, f"wishes behind pads are answered: {claim.observed}"
+
+
 @pytest.mark.claim("user/dhcp-nak")
+@pytest.mark.parametrize("renews", [False, True], ids=["asks", "renews"])
 @pytest.mark.parametrize("address", ["10.0.2.15", "192.168.7.7"], ids=["taken", "foreign"])
-def test_an_address_that_cannot_be_had_is_refused(user_peer, claim, address):
+def test_an_address_that_cannot_be_had_is_refused(user_peer, claim, address, renews):
     one, other = client_macs(2)
     leases(user_peer, [one])
-    refused = ask_dhcp(user_peer, "request", wish(address), mac=other)
+    # Who renews says it in a field (ciaddr), and in no option: RFC 2131, 4.3.2.
+    how = {"own": address} if renews else {}
+    refused = ask_dhcp(user_peer, "request", *([] if renews else [wish(address)]), mac=other, **how)
     claim.sees(refused and "; ".join(f"{number}: {value}" for number, value in refused.options))
     assert claim.observed == claim.expected, f"who asks for {address} is told: {claim.observed}"
 

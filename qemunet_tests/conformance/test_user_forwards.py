@@ -12,12 +12,14 @@ from qemunet_tests.errors import Unavailable
 from qemunet_tests.modes.user import netdev
 from qemunet_tests.observe.arp import asked_for
 from qemunet_tests.observe.forwarding import FORWARD, forwards, spoken, told, usernet, words_through
-from qemunet_tests.observe.station_end import answer_at, received, taken_to_end
+from qemunet_tests.observe.station_end import answer_at, received, serving, taken_to_end
 
 GUEST, SERVICE = "10.0.2.15", 7007
 #: A free port of the host's loopback to the guest's service.
 FREE = "tcp:127.0.0.1:0-:7007"
 LOW_PORT = 23
+#: For how long libslirp keeps a UDP flow of which nothing is heard (SO_EXPIRE), and what is left of it in any case.
+EXPIRES_SECONDS, MINUTES_SECONDS = 240, 120
 
 
 def the_forward(peer):
@@ -91,8 +93,12 @@ def test_a_wrong_forward_is_not_added(attach_stack, claim):
 
 @pytest.mark.claim("user/hostfwd-remove")
 def test_a_removed_forward_leaves_its_connections(attach_stack, target, claim):
-    stack = attach_stack(FREE)
-    forward = the_forward(stack.peer)
+    stack = attach_stack(FREE, by_udp(FREE))
+    ways = {each.protocol: each for each in forwards(stack.peer)}
+    forward, datagrams = ways["TCP"], f"udp:127.0.0.1:{ways['UDP'].source[1]}"
+    by_name = told(stack.peer, f"hostfwd_remove {datagrams}")
+    assert by_name == f"host forwarding rule for {datagrams} removed", f"hostfwd_remove {datagrams} says: {by_name}"
+    assert the_forward(stack.peer) == forward, "another forward was removed"
     with target.host.connect(*forward.source) as calling:
         first = spoken(stack, calling, SERVICE)
         assert first.whole, f"before the forward was removed, {first}"
@@ -292,12 +298,19 @@ def test_what_info_usernet_lists(attach_stack, target, claim):
     assert out.opened, "a service of the host's loopback does not answer a peer"
     port.send(b"a word", "10.0.2.2", service[1])
     assert port.receive(), "a service of the host's loopback does not answer a peer by UDP"
-    with target.host.connect(*ways["TCP"].source) as calling:
+    unanswered = stack.open_udp()
+    with (
+        serving(target.host, "127.0.0.1", "UDP") as silent,
+        target.host.connect(*ways["TCP"].source) as calling,
+    ):
+        silent_port = silent.getsockname()[1]
+        unanswered.send(b"a word", "10.0.2.2", silent_port)
         assert (crossed := spoken(stack, calling, SERVICE)).whole, f"of words through the forward, {crossed}"
         listed = {(each.protocol, state_of(each), each.source, each.target) for each in usernet(stack.peer)}
     wanted = {
         "out by TCP": ("TCP", "ESTABLISHED", out.local, out.far),
-        "out by UDP": ("UDP", "seconds left", (GUEST, port.port), ("10.0.2.2", service[1])),
+        "out by UDP": ("UDP", "minutes left", (GUEST, port.port), ("10.0.2.2", service[1])),
+        "not answered": ("UDP", "minutes left", (GUEST, unanswered.port), ("10.0.2.2", silent_port)),
         "in by TCP": ("TCP", "ESTABLISHED", ways["TCP"].source, (GUEST, SERVICE)),
     }
     rules = {(protocol, FORWARD, each.source, (GUEST, SERVICE)) for protocol, each in ways.items()}
@@ -310,4 +323,6 @@ def test_what_info_usernet_lists(attach_stack, target, claim):
 
 def state_of(line):
     """A UDP flow has the seconds that are left of it, which is all that changes."""
-    return "seconds left" if line.state.endswith(" sec") else line.state
+    if not line.state.endswith(" sec"):
+        return line.state
+    return "minutes left" if MINUTES_SECONDS < int(line.state.split()[0]) <= EXPIRES_SECONDS else line.state

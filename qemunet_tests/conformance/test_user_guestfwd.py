@@ -13,6 +13,8 @@ from qemunet_tests.observe.station_end import accepted, received, serving, unser
 SERVER, PORT = "10.0.2.100", 80
 #: A command answers within one, and so does the kernel.
 SPAWN_SECONDS = 2.0
+#: More than QEMU has room for on the way to the guest, so that its buffer begins anew.
+MUCH = bytes(range(250)) * 600
 CAPITALS = f"guestfwd=tcp:{SERVER}:{PORT}-cmd:tr a-z A-Z"
 
 
@@ -80,8 +82,13 @@ def test_a_device_is_there_for_qemus_lifetime(attach_stack, target, claim):
                 turns.append((got, connection.read(len(back))) == (there, back))
                 connection.abort()
                 stack.settle()
-            ways = ", ".join("both ways" if turn else "no" for turn in turns)
-            claim.sees(f"one connection for QEMU's lifetime: {ways}")
+            connection = stack.connect(SERVER, PORT)
+            connection.send(MUCH)
+            there = stack.meanwhile(lambda: received(end, len(MUCH)))
+            stack.meanwhile(lambda: end.sendall(MUCH))
+            whole = (there, connection.read(len(MUCH))) == (MUCH, MUCH)
+            ways = ", ".join("both ways" if turn else "no" for turn in [*turns, whole])
+            claim.sees(f"one connection for QEMU's lifetime: {ways} with {len(MUCH)} bytes")
     assert claim.observed == claim.expected, claim.observed
 
 

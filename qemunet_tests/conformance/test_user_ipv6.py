@@ -2,10 +2,19 @@
 
 import pytest
 
+from qemunet_tests.guest.address_resolution import IPV6_ADDRESS, is_answer_for, question_for
 from qemunet_tests.network import lab_addresses
 from qemunet_tests.observe import dhcpv6
 from qemunet_tests.observe.ipv6 import address_of_mac, made_addresses
-from qemunet_tests.observe.neighbour_discovery import NeighbourAnswer, answering, neighbour
+from qemunet_tests.observe.neighbour_discovery import (
+    NeighbourAnswer,
+    answering,
+    is_gateways_answer,
+    is_router_advertisement,
+    neighbour,
+    question_for_gateway,
+    question_for_routers,
+)
 from qemunet_tests.observe.peer_dns import ask_by_peer, ask_by_station, meant, question
 from qemunet_tests.observe.router_advertisement import Advertisement, counted, link_address, prefix, solicited
 
@@ -50,6 +59,35 @@ def test_every_solicitation_is_answered(user_peer, claim):
     counts = [counted(user_peer, solicitations) for solicitations in (0, 1, 3)]
     seen = claim.sees(" ".join(map(str, counts)))
     assert seen == claim.expected, f"advertisements upon 0, 1 and 3 solicitations: {seen}"
+
+
+@pytest.mark.claim("user/ip6-far-solicitations")
+def test_what_has_come_over_a_router_is_not_answered(user_peer, claim):
+    from scapy.layers.inet6 import IPv6
+
+    assert neighbour(user_peer, HOST), "not even a neighbour is told anything"
+    told = {}
+    for hops in (255, 254):
+        asked = [question_for_routers(user_peer), question_for(user_peer.mac, RESOLVER, IPV6_ADDRESS)]
+        for frame in asked:
+            frame[IPv6].hlim = hops
+        told[hops] = answered_kinds(user_peer, asked)
+    claim.sees("; ".join(f"with {hops}{' hops' * (hops == 255)}: {kinds}" for hops, kinds in told.items()))
+    assert claim.observed == claim.expected, f"solicitations by hops that are left: {claim.observed}"
+
+
+def answered_kinds(peer, asked):
+    """What is answered of a solicitation of routers and one of the resolver, before the answer to something later."""
+    found = []
+
+    def ends(frame):
+        found.extend(["router"] * is_router_advertisement(frame) + ["neighbour"] * is_answer_for(frame, RESOLVER))
+        return is_gateways_answer(frame)
+
+    for frame in asked:
+        peer.send(frame)
+    peer.ask(question_for_gateway(peer), ends)
+    return ", ".join(dict.fromkeys(found)) or "none"
 
 
 @pytest.mark.claim("user/ip6-ra-fields")

@@ -78,6 +78,18 @@ def test_names_are_resolved_by_ipv6(attach_stack, resolv_conf, ipv6_lab, claim):
     claim.sees("; ".join(f"{name} by {protocol}: {meant(answer)}" for (name, protocol), answer in answers.items()))
 
 
+@pytest.mark.claim("user/ip6-resolver-other-port")
+@pytest.mark.usefixtures("ipv6_lab")
+def test_the_resolver_has_one_port(attach_stack, resolv_conf, claim):
+    resolv_conf(f"nameserver {lab_addresses.NEIGHBOUR_IPV6}\n")
+    stack = attach_stack()
+    assert isinstance(ask_by_peer(stack, RESOLVER, question("www.example")), bytes), "the resolver answers no question"
+    # There the machine that is the host's resolver answers by both.
+    outcomes = echoed(stack, RESOLVER, ECHO_PORT)
+    seen = claim.sees(told(outcomes))
+    assert outcomes == dict.fromkeys(("TCP", "UDP"), IcmpError(ROUTER, UNREACHABLE, NO_ROUTE)), seen
+
+
 @pytest.mark.claim("user/ip6-tcp-out")
 def test_tcp_reaches_others(user_stack, ipv6_lab, claim):
     outcomes = {}
@@ -195,7 +207,7 @@ def test_tftp_is_served_by_ipv6(attach_stack, served_folder, claim):
     answer = attach_stack(options=(f"tftp={served_folder}",)).ask_datagram(HOST, TFTP_PORT, READ_FILE)
     seen = claim.sees(str(answer or "no answer"))
     assert isinstance(answer, PeerDatagram), seen
-    assert (answer.source, answer.data) == (HOST, b"\0\3\0\1" + content), seen
+    assert (*answer.sender, answer.data) == (HOST, TFTP_PORT, b"\0\3\0\1" + content), seen
 
 
 @pytest.mark.claim("user/ip6-restrict")

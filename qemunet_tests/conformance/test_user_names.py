@@ -44,7 +44,7 @@ def test_names_are_resolved_by_tcp_too(user_stack, lab, claim):
 def test_the_first_ipv4_resolver_of_the_file_is_asked(attach_stack, resolv_conf, lab, claim):
     resolv_conf(
         f"# resolvers\nsearch home\nnameserver {lab_addresses.ROUTER_IPV6}\n"
-        f"nameserver {lab_addresses.NEIGHBOUR}\nnameserver {lab_addresses.ROUTER}\n"
+        f"nameserver\t{lab_addresses.NEIGHBOUR}\nnameserver {lab_addresses.ROUTER}\n"
     )
     name = fresh_name()
     answer = ask_by_peer(attach_stack(), RESOLVER, question(name))

@@ -140,6 +140,19 @@ def test_size_and_block_size_are_agreed_on(tftp, claim):
     assert not wrong, f"options are agreed on otherwise: {'; '.join(wrong)}"
 
 
+@pytest.mark.claim("user/tftp-ends")
+def test_a_transfer_has_an_end(tftp, served_folder, claim):
+    content = put(served_folder, "two-blocks", random.randbytes(700)).read_bytes()
+    assert tftp.fetch("two-blocks") == content, "the file is not served"
+    behind = [tftp.after(2)]
+    given_up = [tftp.read("two-blocks"), tftp.gives_up(), tftp.after(1)]
+    assert given_up[0] and given_up[0].number == 1, f"a second transfer begins with {told(given_up[0])}"
+    behind_error = [answer for answer in given_up[1:] if answer]
+    claim.sees(f"behind the last block: {told(behind[0])}; behind the client's error: "
+               f"{', '.join(map(told, behind_error)) or told(None)}")  # fmt: skip
+    assert claim.observed == claim.expected, f"a transfer that is over goes on: {claim.observed}"
+
+
 @pytest.mark.claim("user/tftp-off")
 def test_without_a_folder_nothing_is_served(user_peer, claim):
     answers = {told(TftpClient(user_peer, GATEWAY).read(name)) for name in ("there", "etc/passwd", "/etc/passwd")}

@@ -6,6 +6,7 @@ import socket
 
 import pytest
 
+from qemunet_tests.deadline import Deadline
 from qemunet_tests.errors import HarnessError
 from qemunet_tests.observe.lease import offer
 from qemunet_tests.observe.station_end import accepted, closed_udp_port, datagram, serving
@@ -14,6 +15,8 @@ HOST, LOOPBACK, EVERYBODY = "10.0.2.2", "127.0.0.1", "255.255.255.255"
 PORT_UNREACHABLE = (3, 3)
 #: linux/in.h; Python does not name it.
 IP_RECVTTL = 12
+#: By which signal a program ends that reads where there is no memory: it depends on the register.
+ENDINGS = ("killed by SIGBUS", "killed by SIGSEGV")
 #: Of this many frames, so many are different.
 FRAMES, DIFFERENT = 20_000, 1000
 
@@ -134,6 +137,46 @@ def test_datagrams_larger_than_a_packet(user_stack, target, claim):
             became.append(f"{size} bytes: {whole[0]} there, {whole[1]} back in {len(packets)} packets")
             assert max(packets, default=0) <= 1500, f"an answer comes in packets of {packets} bytes"
     assert claim.sees("; ".join(became)) == claim.expected, claim.observed
+
+
+@pytest.mark.claim("user/udp-fragments-astray")
+@pytest.mark.parametrize(
+    ("how", "count", "order"),
+    [
+        ("each twice", 1, lambda mine: [piece for piece in mine for _ in range(2)]),
+        ("between another's", 2, lambda *both: [piece for pair in zip(*both, strict=True) for piece in pair]),
+    ],
+)
+def test_pieces_in_another_order(user_stack, target, claim, how, count, order):
+    data = [bytes_of(4000) for _ in range(count)]
+    with serving(target.host, LOOPBACK, "UDP") as service:
+        for piece in order(*(user_stack.pieces(HOST, service.getsockname()[1], each) for each in data)):
+            user_stack.transmit(piece)
+        came = [user_stack.meanwhile(lambda: datagram(service))[0] for _ in data]
+    whole = sum(each in came for each in data)
+    claim.sees("all of them whole" if whole == count else f"{how}: {whole} of {count} whole")
+    assert claim.observed == claim.expected, f"of datagrams whose pieces come {claim.observed}"
+
+
+@pytest.mark.claim("user/udp-fragments-backwards")
+def test_pieces_that_come_backwards(user_stack, target, claim):
+    data, qemu = bytes_of(4000), user_stack.peer.qemu
+    # What QEMU does not take any more is told by what becomes of it.
+    with serving(target.host, LOOPBACK, "UDP") as service, contextlib.suppress(HarnessError):
+        for piece in reversed(user_stack.pieces(HOST, service.getsockname()[1], data)):
+            user_stack.transmit(piece)
+        user_stack.settle()
+        got, _ = user_stack.meanwhile(lambda: datagram(service))
+        claim.sees("whole" if got == data else "spoilt")
+    if Deadline(0.5, "QEMU to end").sees(lambda: qemu.process.poll() is not None):
+        ended = qemu.how_it_ended()
+        claim.sees(f"QEMU ends: {ended}")
+        assert ended in ENDINGS, claim.observed
+        claim.deviates()
+    else:
+        assert claim.observed == claim.expected, (
+            f"a datagram whose last piece comes first is {claim.observed or 'lost'}"
+        )
 
 
 @pytest.mark.claim("user/udp-empty")

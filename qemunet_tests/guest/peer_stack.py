@@ -42,7 +42,7 @@ from qemunet_tests.guest.packet_content import (
     reassembled,
 )
 from qemunet_tests.guest.peer import Peer
-from qemunet_tests.guest.peer_tcp import Options, PeerConnection, PeerListener
+from qemunet_tests.guest.peer_tcp import WINDOW, Options, PeerConnection, PeerListener
 from qemunet_tests.guest.peer_udp import PeerDatagram, PeerPort
 from qemunet_tests.timeouts import turns
 
@@ -103,12 +103,20 @@ class PeerStack:
         datagram = UDP(sport=next(_ports), dport=port) / data
         return Ether(src=self.peer.mac, dst=self._mac_of(to)) / self.packet(to) / datagram
 
+    def pieces(self, to: str, port: int, data: bytes) -> list[Packet]:
+        """A datagram by IPv4, in the fragments that an Ethernet carries, to be sent one by one."""
+        return _parts(self.packet(to) / UDP(sport=next(_ports), dport=port) / data, self.mtu_bytes)
+
     def dial(
-        self, address: str, port: int, own_port: int | None = None, options: Options | None = None
+        self, address: str, port: int, own_port: int | None = None, options: Options | None = None, room: int = WINDOW
     ) -> PeerConnection:
-        """Ask for a TCP connection with these options, as scapy writes them, and do not wait for it."""
+        """Ask for a TCP connection, and do not wait for it.
+
+        `options` are as scapy writes them, `room` is for how many bytes there is any here.
+        """
         connection = PeerConnection(self, (self.own_address(address), own_port or next(_ports)), (address, port))
         connection.mss += self.mtu_bytes - MTU_BYTES
+        connection.room = room
         self._connections[connection.local[1], address, port] = connection
         connection.dial(options)
         return connection
@@ -285,6 +293,7 @@ class PeerStack:
             connection.take(segment, data)
         elif listener and segment.flags == "S":
             called = PeerConnection(self, (self.own_address(source), segment.dport), (source, segment.sport))
+            called.mss += self.mtu_bytes - MTU_BYTES
             self._connections[key] = called
             listener.called.append(called)
             called.answer_syn(segment)

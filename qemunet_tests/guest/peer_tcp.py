@@ -3,8 +3,9 @@
 It takes data in order only, acknowledges at once, and sends again what nobody has answered for three seconds.
 """
 
+import itertools
 import random
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from scapy.layers.inet import TCP
 from scapy.packet import Packet
@@ -40,6 +41,11 @@ class PeerConnection:
         self.again_seconds = AGAIN_SECONDS
         #: What a segment may carry, and is told to the other end.
         self.mss = IPV6_MSS if ":" in far[0] else MSS
+        #: For how many bytes there is room here, as the other end is told.
+        self.room = WINDOW
+        #: Which of the segments that come with data, counted from 0, are lost on their way.
+        self.lost: Collection[int] = ()
+        self._came = itertools.count()
         self._first = random.randrange(SEQUENCE)
         self._acknowledged = self._sent = self._window = self._expected = 0
         self._out = bytearray()
@@ -64,6 +70,23 @@ class PeerConnection:
         """Send these bytes, as the other end takes them; the last of them urgently, where that is said."""
         self._out += data
         self._push(len(self._out) if urgent else 0)
+
+    def send_pieces(self, data: bytes, pieces: Sequence[tuple[int, int]]) -> None:
+        """Send these bytes as pieces, each from one place to another, in this order: lost, doubled, overtaking.
+
+        What was sent before has to be acknowledged.
+        """
+        before, self._out = self._sent, self._out + data
+        for begin, end in pieces:
+            self._sent = before + begin
+            self._segment("PA", data[begin:end])
+        self._sent = before + len(data)
+        self._progress = Deadline(self.again_seconds, "an acknowledgement")
+
+    def tell_room(self, room_bytes: int) -> None:
+        """Say for how many bytes there is room here."""
+        self.room = room_bytes
+        self._segment("A")
 
     def finish(self) -> None:
         """Say that no more will come from here; what the other end sends is still taken."""
@@ -108,6 +131,8 @@ class PeerConnection:
             return
         if "A" in flags:
             self._take_acknowledgement(segment)
+        if data and next(self._came) in self.lost:
+            return
         if data or "F" in flags:
             self._take_data(segment, data)
 
@@ -180,7 +205,7 @@ class PeerConnection:
         opening = "S" in flags
         number = self._first if opening else (self._first + 1 + self._sent) % SEQUENCE
         header = TCP(
-            sport=self.local[1], dport=self.far[1], flags=flags, seq=number, window=WINDOW,
+            sport=self.local[1], dport=self.far[1], flags=flags, seq=number, window=self.room,
             ack=self._expected if "A" in flags else 0, **fields,
         )  # fmt: skip
         self._sender.send_to(self.far[0], header / data)

@@ -70,13 +70,15 @@ def ask_dhcp(
     mac: str | None = None,
     own: str = NOBODY,
     to: str = EVERYBODY,
+    pads: int = 0,
 ) -> DhcpAnswer | None:
     """The answer to a message; None where it was looked at and none came.
 
     `kind` is `discover`, `request`, ...; without one the question is BOOTP's. `mac` is who asks, if not the peer,
-    `own` the address it has already, and `to` whom it asks. Raises HarnessError as `answers` does.
+    `own` the address it has already, `to` whom it asks, and `pads` stand in front of every option. Raises HarnessError
+    as `answers` does.
     """
-    return next(iter(answers(peer, [message(peer, kind, *options, mac=mac, own=own, to=to)])), None)
+    return next(iter(answers(peer, [message(peer, kind, *options, mac=mac, own=own, to=to, pads=pads)])), None)
 
 
 def answers(peer: "Peer", questions: Iterable["Packet"], within_seconds: float = 2.0) -> list[DhcpAnswer]:
@@ -106,6 +108,7 @@ def message(
     mac: str | None = None,
     own: str = NOBODY,
     to: str = EVERYBODY,
+    pads: int = 0,
 ) -> "Packet":
     """A message of a client's, with a transaction number of its own."""
     from scapy.layers.dhcp import BOOTP
@@ -114,7 +117,7 @@ def message(
 
     client = mac or peer.mac
     given = [(KIND, bytes([_NUMBERS[kind]])), *options] if kind else options
-    coded = b"".join(bytes([number, len(value)]) + value for number, value in given)
+    coded = b"".join(bytes([PAD] * pads + [number, len(value)]) + value for number, value in given)
     return (
         Ether(src=client, dst=BROADCAST)
         / IP(src=own, dst=to)

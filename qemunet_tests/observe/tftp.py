@@ -83,6 +83,14 @@ class TftpClient:
         message = struct.pack(">HH", ACK, number % 0x10000)
         return self._ask(message, 2.0, lambda got: got.kind != DATA or got.number == following)
 
+    def after(self, number: int) -> TftpMessage | None:
+        """What comes when a block is acknowledged behind which there is none; None where QEMU says nothing."""
+        return self._answer_or_silence(struct.pack(">HH", ACK, number))
+
+    def gives_up(self) -> TftpMessage | None:
+        """What comes to an error, by which a client ends a transfer; None where QEMU says nothing."""
+        return self._answer_or_silence(struct.pack(">HH", ERROR, 0) + b"enough\0")
+
     def fetch(self, name: str, block_bytes: int | None = None) -> "bytes | TftpMessage | None":
         """The whole file, in blocks of the size asked for; else what came instead, None for nothing."""
         if block_bytes is None:
