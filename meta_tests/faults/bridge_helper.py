@@ -44,11 +44,7 @@ def helper_missing(lab: Lab) -> None:
 )
 def helper_reads_another_list(lab: Lab) -> None:
     """The helper was built to read another list, which allows everything."""
-    helper = Path(qemu_facts.find().helper_path or "")
-    patched = SCRATCH / "patched-helper"
-    patched.write_bytes(helper.read_bytes().replace(b"/etc/qemu/bridge.conf", b"/etc/qemv/bridge.conf"))
-    patched.chmod(0o755)
-    mount(str(patched), str(helper), None, MS_BIND)
+    _patch_helper(b"/etc/qemu/bridge.conf", b"/etc/qemv/bridge.conf")
     private_etc.replace("qemv/bridge.conf", "allow all\n")
 
 
@@ -64,3 +60,19 @@ def helper_on_nosuid_mount(lab: Lab) -> None:
 def tun_missing(lab: Lab) -> None:
     """The host, or the container it is, has no tun device."""
     mount("nothing", "/dev/net", "tmpfs")
+
+
+@fault("bridge/helper-usage", cause="called with --fd=1; with .* the helper does not say how it is called",
+       sentinels=("bridge/helper-found", "bridge/acl-not-listed"))  # fmt: skip
+def helper_without_usage(lab: Lab) -> None:
+    """A helper that somebody has written anew says something else to whoever calls it wrongly."""
+    _patch_helper(b"Usage: ", b"Refused")
+
+
+def _patch_helper(old: bytes, new: bytes) -> None:
+    """Put a helper with other bytes in its place, in the run's own mounts."""
+    helper = Path(qemu_facts.find().helper_path or "")
+    patched = SCRATCH / "patched-helper"
+    patched.write_bytes(helper.read_bytes().replace(old, new))
+    patched.chmod(0o755)
+    mount(str(patched), str(helper), None, MS_BIND)

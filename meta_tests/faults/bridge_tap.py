@@ -63,6 +63,12 @@ def taps_with_a_script(lab: Lab) -> None:
     _taps_in_its_place(lab, "downscript=")
 
 
+@fault("bridge/vnet-header", cause="the helper makes a tap whose frames have no header", sentinels=TAP_SENTINELS)
+def taps_without_a_header(lab: Lab) -> None:
+    """A wrapper in QEMU's place makes taps beforehand, whose frames are as they go over a wire."""
+    _taps_in_its_place(lab, "script=no", "downscript=no", "vnet_hdr=off")
+
+
 @fault("bridge/no-bridge", cause="of what is no bridge: QEMU starts", sentinels=LIST_SENTINELS)
 def absent_bridge_made(lab: Lab) -> None:
     """Somebody made the bridge that does not exist."""

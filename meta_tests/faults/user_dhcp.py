@@ -90,7 +90,7 @@ def clients_taken_for_others(wire: FrameShim) -> None:
     wire.alter(TO_QEMU, DISCOVERS, {"BOOTP.chaddr": another})
 
 
-@fault("user/dhcp-wish", cause=r"10\.0\.2\.20: 10\.0\.2\.15; 10\.0\.2\.99: 10\.0\.2\.16", sentinels=OTHERS)
+@fault("user/dhcp-wish", cause=r"10\.0\.2\.20: 10\.0\.2\.15; 10\.0\.2\.30: 10\.0\.2\.16", sentinels=OTHERS)
 def wishes_left_out(wire: FrameShim) -> None:
     """DISCOVERs ask for no address."""
     wire.alter(TO_QEMU, DISCOVERS, {"DHCP.requested_addr": None})

@@ -12,11 +12,13 @@ from qemunet_tests.modes.tap import make_tap
 from qemunet_tests.network import lab_addresses, private_etc
 from qemunet_tests.observe.bridge import STARTED, bridge_of, helper_answer, link_says, taps
 from qemunet_tests.observe.process import tap_held_by
+from qemunet_tests.observe.tap_settings import settings_of
 from qemunet_tests.qemu.netdev import SpelledNetdev
 
 # On a host, until its operator has named a bridge, nothing of this mode is tried.
 pytestmark = pytest.mark.usefixtures("named_bridge")
 
+USAGE = re.compile(r"Usage: \S+ .*--br=\S+ --fd=\S+")
 DEFAULT, ABSENT = "br0", "br-absent"
 #: How long a QEMU that was told to end is waited for, and how long a tap of one that has ended.
 ENDING_SECONDS, GOING_SECONDS = 20.0, 3.0
@@ -123,3 +125,22 @@ def test_another_program_is_the_helper(bench, target, noting_helper, claim):
         said.append(how + (told if answer == STARTED else f"{told}: {answer}"))
     claim.sees("; ".join(said))
     assert claim.observed == claim.expected, f"the program is told {claim.observed}"
+
+
+@pytest.mark.claim("bridge/vnet-header")
+def test_frames_have_the_header_that_offloads_need(halted_at, target, claim):
+    tap = tap_held_by(halted_at(netdev(target.bridge)))
+    header = tap and settings_of(target.host, tap).vnet_hdr
+    claim.sees(f"a tap whose frames have {'a' if header else 'no'} header" if tap else "no tap")
+    assert claim.observed == claim.expected, f"the helper makes {claim.observed}"
+
+
+@pytest.mark.claim("bridge/helper-usage")
+def test_whoever_calls_the_helper_wrongly_is_told_how(bench, target, claim):
+    helper = bench.qemu.own_helper.path if bench.qemu.own_helper else bench.qemu.helper_path
+    calls = (("--fd=1",), (f"--br={target.bridge}",), (f"--br={target.bridge}", "--fd=1", "--bridge"))
+    said = {words: bench.station.ask([*bench.identity.prefix(()), str(helper), *words])
+            for words in calls}  # fmt: skip
+    silent = [" ".join(words) for words, done in said.items() if done.succeeded or not USAGE.match(done.complaint)]
+    claim.sees(f"{len(calls) - len(silent)} of {len(calls)} are told how it is called")
+    assert not silent, f"called with {'; with '.join(silent)} the helper does not say how it is called"
