@@ -90,9 +90,9 @@ class Network:
         message = struct.pack(">BBHI", kind, 0, 0, flags) + target + bytes([1 if kind == 135 else 2, 1]) + MAC
         self.send_ip6(58, message, ROUTER6, address if kind == 136 else GUEST6_ON_LINK)
 
-    def send_ip(self, protocol, content, to=GATEWAY, ttl=64):
+    def send_ip(self, protocol, content, to=GATEWAY, ttl=64, fragment=0):
         addresses = socket.inet_aton(GUEST) + socket.inet_aton(to)
-        header = struct.pack(">BBHHHBBH", 0x45, 0, 20 + len(content), 7, 0, ttl, protocol, 0) + addresses
+        header = struct.pack(">BBHHHBBH", 0x45, 0, 20 + len(content), 7, fragment, ttl, protocol, 0) + addresses
         header = header[:10] + struct.pack(">H", checksum(header)) + header[12:]
         self.send(0x0800, header + content)
 
@@ -109,8 +109,10 @@ class Network:
         else:
             self.send_ip(17, datagram, to)
 
-    def send_tcp(self, flags, to, port, sequence=1, acknowledged=0, content=b""):
-        segment = struct.pack(">HHIIBBHHH", PORT, port, sequence, acknowledged, 0x50, flags, 65535, 0, 0) + content
+    def send_tcp(self, flags, to, port, sequence=1, acknowledged=0, content=b"", options=b""):
+        offset = (20 + len(options)) << 2
+        header = struct.pack(">HHIIBBHHH", PORT, port, sequence, acknowledged, offset, flags, 65535, 0, 0)
+        segment = header + options + content
         pseudo = socket.inet_aton(GUEST) + socket.inet_aton(to) + struct.pack(">HH", 6, len(segment))
         self.send_ip(6, summed(6, segment, pseudo), to)
 

@@ -145,7 +145,7 @@ def _block_more(frame: "Packet") -> "Packet":
     )
 
 
-@fault("user/tftp-ends", cause="behind the last block: block 3, 4 bytes", sentinels=("user/tftp-missing", *SOUND))
+@fault("user/tftp-ends", cause="behind the last block: block 3, 4 bytes", sentinels=("user/tftp-binary-only", *SOUND))
 def one_block_more(wire: FrameShim) -> None:
     """Behind the last block of a file comes another, of something else."""
     wire.invent(TO_QEMU, lambda frame: bytes(frame).endswith(b"\0\4\0\2"), _block_more, to=FROM_QEMU)
