@@ -17,7 +17,11 @@ default_br1 = reworded(
     *LIST_SENTINELS,
 )  # fmt: skip
 mtu_of_another = reworded(
-    "bridge/mtu-copied", "br=br-1400", "br=br0", "there is in a bridge of 1400 bytes a tap of 1500", *LIST_SENTINELS
+    "bridge/mtu-copied",
+    "br=br-of-1400bytes",
+    "br=br0",
+    "there is in a bridge of 1400 bytes a tap of 1500",
+    *LIST_SENTINELS,
 )
 privileges_gained = reworded(
     "bridge/no-new-privileges", "setpriv --no-new-privs", "env", "under no_new_privs: QEMU starts", *LIST_SENTINELS

@@ -86,7 +86,7 @@ def early_pieces_dropped(wire: FrameShim) -> None:
     wire.drop(TO_QEMU, early)
 
 
-@fault("user/tcp-order", cause="of segments that overtake, come twice and overlap, 0 of 12000 bytes in order",
+@fault("user/tcp-order", cause="of segments that overtake, come twice and overlap, 1500 of 12000 bytes in order",
        sentinels=SOUND)  # fmt: skip
 def late_segments_dropped(wire: FrameShim) -> None:
     """What has been overtaken does not arrive any more."""

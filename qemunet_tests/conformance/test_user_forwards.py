@@ -94,8 +94,8 @@ def test_a_wrong_forward_is_not_added(attach_stack, claim):
 @pytest.mark.claim("user/hostfwd-remove")
 def test_a_removed_forward_leaves_its_connections(attach_stack, target, claim):
     stack = attach_stack(FREE, by_udp(FREE))
-    ways = {each.protocol: each for each in forwards(stack.peer)}
-    forward, datagrams = ways["TCP"], f"udp:127.0.0.1:{ways['UDP'].source[1]}"
+    both = {each.protocol: each for each in forwards(stack.peer)}
+    forward, datagrams = both["TCP"], f"udp:127.0.0.1:{both['UDP'].source[1]}"
     by_name = told(stack.peer, f"hostfwd_remove {datagrams}")
     assert by_name == f"host forwarding rule for {datagrams} removed", f"hostfwd_remove {datagrams} says: {by_name}"
     left = forwards(stack.peer)

@@ -1,5 +1,7 @@
 """What packets have to be like on either way: sums, lengths, options, hops, and the stations that they go between."""
 
+from functools import partial
+
 import pytest
 
 from qemunet_tests.guest.address_resolution import GATEWAY
@@ -40,11 +42,11 @@ SUMS = (
 def test_a_wrong_checksum_is_not_answered(user_peer, claim):
     assert neighbour(user_peer, IPV6_HOST), "the host is no neighbour by IPv6"
     asked = questions(user_peer) | ipv6_questions(user_peer)
-    sound, spoilt = [], []
+    sound, spoilt = list[str](), list[str]()
     for name, layer in SUMS:
         question = asked[name]
         for frame, answered in ((question, sound), (with_wrong_sum(question, layer), spoilt)):
-            if answer_or_silence(user_peer, frame, lambda came, question=question: is_sound_answer(came, question)):
+            if answer_or_silence(user_peer, frame, partial(is_sound_answer, question=question)):
                 answered.append(f"{layer} ({name})")
     claim.sees(f"{len(sound)} of {len(SUMS)} answered, and {', '.join(spoilt) or 'none'} of them with a wrong checksum")
     assert claim.observed == claim.expected, f"of packets with right and wrong checksums, {claim.observed}"
@@ -56,10 +58,10 @@ def test_what_is_cut_off_is_not_answered(user_peer, claim):
     discover = message(user_peer, "discover")
     tried = {name: (*frames, is_answer) for name, frames in cut_off(user_peer).items()}
     tried["DHCP"] = (discover, discover_cut_off(discover), is_answer_to)
-    whole, cut = [], []
+    whole, cut = list[str](), list[str]()
     for name, (frame, shorter, answers) in tried.items():
         for asked, answered in ((frame, whole), (shorter, cut)):
-            if answer_or_silence(user_peer, asked, lambda came, frame=frame, answers=answers: answers(came, frame)):
+            if answer_or_silence(user_peer, asked, partial(answers, question=frame)):
                 answered.append(name)
     claim.sees(f"{len(whole)} of {len(tried)} answered, and {', '.join(cut) or 'none'} of them cut off")
     assert claim.observed == claim.expected, f"of frames that are whole and cut off, {claim.observed}"
