@@ -1,15 +1,16 @@
 """Carrying a built image to a host that cannot build one."""
 
+import contextlib
 import os
 import re
-import tempfile
+import secrets
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
 
-from qemunet_tests import trust
+from qemunet_tests import named_file, named_folder, trust
 from qemunet_tests.errors import Unavailable, UsageError
 from qemunet_tests.images import image_cache
 from qemunet_tests.images import manifest as manifests
@@ -29,20 +30,32 @@ def export(name: str, file: Path) -> Path:
     image = image_cache.find(image_cache.require(name))
     if image is None:
         raise UsageError(f"there is no built guest image {name!r} of this version: run `qemunet image build` first")
-    half = None
     try:
-        # A name that nobody can foresee: whoever owns the folder could have put a link there.
-        descriptor, half = tempfile.mkstemp(prefix=f".{file.name}-", dir=file.parent)
-        with os.fdopen(descriptor, "wb") as stream:
-            _write(stream.fileno(), image)
-            os.fchmod(stream.fileno(), 0o644)
-        Path(half).replace(file)
+        with _replacing(file) as descriptor:
+            _write(descriptor, image)
     except (OSError, _archive_error()) as refused:
         raise UsageError(f"{file} cannot be written: {refused}") from refused
-    finally:
-        if half:
-            Path(half).unlink(missing_ok=True)
     return file
+
+
+@contextlib.contextmanager
+def _replacing(file: Path) -> Iterator[int]:
+    """A new file that gets its name when all is written; whoever owns the folder has no say in what is written."""
+    folder = named_folder.descriptor_of(file.parent)
+    # A name that nobody can foresee.
+    half = f".{file.name}-{secrets.token_hex(8)}"
+    try:
+        descriptor = os.open(half, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600, dir_fd=folder)
+        try:
+            yield descriptor
+            os.fchmod(descriptor, 0o644)
+            os.replace(half, file.name, src_dir_fd=folder, dst_dir_fd=folder)
+        finally:
+            os.close(descriptor)
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(half, dir_fd=folder)
+    finally:
+        os.close(folder)
 
 
 def sources(name: str) -> list[str]:
@@ -60,7 +73,9 @@ def import_(file: Path, name: str | None = None) -> Image:
     """
     if name and not re.match(manifests.NAME, name):
         raise UsageError(f"{name!r} cannot be the name of a guest image")
-    if not file.is_file():
+    if file.exists() and not file.is_file():
+        raise UsageError(f"{file} is no regular file")
+    if not file.exists():
         raise UsageError(f"there is no file {file}")
     place = image_cache.own_shelf()
     with image_cache.locked(place), image_cache.unfinished(place) as folder:
@@ -105,7 +120,7 @@ def _blocks(file: Path) -> Iterator[bytes]:
 def _unpack(file: Path, folder: Path, name: str | None) -> Manifest:
     """The manifest comes first and says which files may follow, each once, and how large each is."""
     said: Manifest | None = None
-    with _library().file_reader(str(file), "tar", "zstd") as archive:
+    with named_file.to_read(file) as stream, _library().fd_reader(stream.fileno(), "tar", "zstd") as archive:
         for entry in archive:
             if said is None:
                 said = _named(file, _manifest(file, entry), name)

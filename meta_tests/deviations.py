@@ -5,10 +5,10 @@ shows a deviation by hand has the name of its claim and of the deviation, `user-
 """
 
 import re
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+from meta_tests.written_page import write
 from qemunet_tests.claims import Claim, Deviation, load
 
 DOCS = Path(__file__).parents[1] / "docs"
@@ -75,5 +75,4 @@ def page() -> str:
 
 
 if __name__ == "__main__":
-    PAGE.write_text(page())
-    sys.stdout.write(f"{PAGE}\n")
+    write("meta_tests.deviations", page, PAGE)

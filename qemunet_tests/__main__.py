@@ -14,6 +14,7 @@ from typing import NoReturn
 from qemunet_tests.commands import COMMANDS, completion, streams
 from qemunet_tests.commands.unforeseen_errors import accident
 from qemunet_tests.errors import HarnessError, Unavailable, UsageError
+from qemunet_tests.printable import printable
 
 DESCRIPTION = "Does guest networking of QEMU work on this machine, as its documentation promises?"
 EPILOG = """\
@@ -146,7 +147,7 @@ def _unknown(command: str) -> str:
 def _complain(message: str, code: int) -> int:
     # Nobody is left to be told where standard error fails too.
     with contextlib.suppress(OSError):
-        print(f"qemunet: {' '.join(message.split())}", file=sys.stderr)
+        print(f"qemunet: {printable(' '.join(message.split()))}", file=sys.stderr)
     return code
 
 

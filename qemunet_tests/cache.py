@@ -58,6 +58,14 @@ def make(shelf: str = "") -> Path:
     return folder
 
 
+def let_others_read() -> None:
+    """Whatever this process makes from now on others may read: QEMU runs as somebody else than root.
+
+    What nobody else is to read lies in a folder that is closed, as whoever made it wants it.
+    """
+    os.umask(0o022)
+
+
 def entries(shelf: str, pattern: str = "[!.]*") -> Iterator[Path]:
     """What lies in the folders of this name of every cache, as far as it can be believed."""
     for cache in readable_caches():
@@ -84,7 +92,11 @@ def claim(to_write: bool = True, notice: Callable[[str], None] = lambda _: None)
             root.mkdir(mode=0o755, exist_ok=True)
         except OSError as refused:
             raise UsageError(f"the cache {root} cannot be made: {refused.strerror}") from refused
-    if why := _against_cache(root):
+    try:
+        why = _against_cache(root)
+    except OSError as refused:
+        raise UsageError(f"the cache {root} cannot be looked at: {refused.strerror}") from refused
+    if why:
         raise UsageError(why)
     passed_over = _passed_over()
     for sentence in passed_over.values():

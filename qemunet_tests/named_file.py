@@ -2,33 +2,38 @@
 
 import errno
 import os
+import stat
 import tomllib
 from pathlib import Path
 from typing import IO, Any
 
-from qemunet_tests import trust
+from qemunet_tests import named_folder, trust
 from qemunet_tests.errors import UsageError
+from qemunet_tests.user_names import user_name
 
 #: A FIFO whose other end nobody holds is not waited for.
 _AT_ONCE = os.O_NONBLOCK | os.O_CLOEXEC
 
 
 def to_read(path: Path) -> IO[bytes]:
-    """Open a file for reading; a FIFO that nobody writes to is empty. Raises OSError."""
+    """Open a file for reading; a FIFO that nobody writes to is empty. Raises OSError; for a stranger's, Distrusted."""
     return os.fdopen(_waiting(os.open(path, os.O_RDONLY | _AT_ONCE)), "rb")
 
 
-def to_append(path: Path) -> int:
+def to_append(path: Path, make_folder: bool = False) -> int:
     """A descriptor that appends to a file, made if it is not there. Raises OSError; for a stranger's link, Distrusted.
 
     A link is followed where nobody but this user and root can have made it, and nobody else can change it meanwhile.
     """
     flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | _AT_ONCE
+    folder = named_folder.descriptor_of(path.parent, make_folder)
     try:
-        return _waiting(os.open(path, flags | os.O_NOFOLLOW, 0o644))
+        return _waiting(os.open(path.name, flags | os.O_NOFOLLOW, 0o644, dir_fd=folder))
     except OSError as refused:
         if refused.errno != errno.ELOOP:
             raise
+    finally:
+        os.close(folder)
     if why := trust.against_the_way_to(path):
         raise trust.Distrusted(f"it is a link, and {why}")
     return _waiting(os.open(path, flags, 0o644))
@@ -51,6 +56,24 @@ def toml_in(path: Path, flag: str, limit_bytes: int) -> dict[str, Any]:
 
 
 def _waiting(descriptor: int) -> int:
-    """What is read or written from now on may take its time."""
-    os.set_blocking(descriptor, True)
+    """What is read or written from now on may take its time, but for whom a stranger could have wait for ever."""
+    try:
+        if why := _against_waiting(descriptor):
+            raise trust.Distrusted(why)
+        os.set_blocking(descriptor, True)
+    except BaseException:
+        os.close(descriptor)
+        raise
     return descriptor
+
+
+def _against_waiting(descriptor: int) -> str | None:
+    """Whoever made a FIFO or a terminal can hold its other end and be silent. What a shell hands us has no name."""
+    found = os.fstat(descriptor)
+    called = Path(f"/proc/self/fd/{descriptor}").readlink()
+    handed = any(os.path.samestat(found, os.fstat(number)) for number in range(3))
+    if stat.S_ISREG(found.st_mode) or handed or not called.is_absolute():
+        return None
+    if trust.is_a_strangers(called, found):
+        return f"it is no regular file, and belongs to {user_name(found.st_uid)}"
+    return None

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from qemunet_tests.errors import HarnessError, UsageError
 from qemunet_tests.host.search_path import search_path
+from qemunet_tests.isolation.folder import opened
 
 #: No fault of who named a folder: it takes files, but not now. Whatever else is wrong with one is wrong usage.
 _NO_ROOM = (
@@ -39,8 +40,7 @@ def readable(path: Path, flag: str) -> Path:
 def writable_folder(path: Path, flag: str) -> Path:
     """A folder's absolute path; it is made if it is not there. Raises HarnessError where there is no room."""
     try:
-        path.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=path):
+        with opened(path, make=True) as folder, tempfile.TemporaryFile(dir=f"/proc/self/fd/{folder.descriptor}"):
             pass
     except OSError as error:
         raise refusal(path, flag, error) from None

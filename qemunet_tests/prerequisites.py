@@ -23,6 +23,7 @@ def prepare(settings: Settings, notice: Callable[[str], None] = lambda _: None) 
 
     `notice` is told what takes long. Raises UsageError, Unavailable, HarnessError.
     """
+    cache.let_others_read()
     cache.claim()
     image = images.ensure(settings.image)
     guests = guests_identity(settings)

@@ -38,9 +38,14 @@ def against(path: Path, found: os.stat_result, owner_uid: int = 0) -> str | None
 
     `owner_uid` is believed as root and this user are.
     """
-    if found.st_uid not in (0, os.getuid(), owner_uid) and not _roots_by_all_signs(path, found):
+    if found.st_uid != owner_uid and is_a_strangers(path, found):
         return f"{path} belongs to {user_name(found.st_uid)}"
     return f"others may write into {path}" if _written_by_others(found) else None
+
+
+def is_a_strangers(path: Path, found: os.stat_result) -> bool:
+    """Whether `path`, of which `found` was learned, belongs to neither this user nor root."""
+    return found.st_uid not in (0, os.getuid()) and not _roots_by_all_signs(path, found)
 
 
 def against_entry(path: Path) -> str | None:
@@ -59,13 +64,24 @@ def against_the_way_to(folder: Path) -> str | None:
 
     Where others may write, but take away nothing that is not theirs (the sticky bit), only what is there matters.
     """
-    owner_of_all = Path("/").stat().st_uid
+    if owner := owner_of_the_way_to(folder):
+        return owner
     for step in _steps(folder):
         found = step.lstat()
-        if found.st_uid not in (0, os.getuid(), owner_of_all):
-            return f"{step} belongs to {user_name(found.st_uid)}"
         if stat.S_ISDIR(found.st_mode) and not found.st_mode & stat.S_ISVTX and _written_by_others(found):
             return f"others may write into {step}"
+    return None
+
+
+def owner_of_the_way_to(folder: Path) -> str | None:
+    """Who else owns a folder or link that leads to `folder`, in words. A group that may write there is another matter.
+
+    Raises OSError.
+    """
+    owner_of_all = Path("/").stat().st_uid
+    for step in _steps(folder):
+        if (uid := step.lstat().st_uid) not in (0, os.getuid(), owner_of_all):
+            return f"{step} belongs to {user_name(uid)}"
     return None
 
 

@@ -1,9 +1,9 @@
 """docs/claims.md: `python -m meta_tests.references.claims_page [FILE]` writes every claim with its source and tests."""
 
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+from meta_tests.written_page import write
 from qemunet_tests.claims import Claim, load
 from qemunet_tests.commands.claims import claims_listing
 
@@ -49,4 +49,4 @@ def _about(claim: Claim, tests: list[str]) -> Iterator[str]:
 
 
 if __name__ == "__main__":
-    Path(sys.argv[1] if len(sys.argv) > 1 else PAGE).write_text(page(), encoding="utf-8")
+    write("meta_tests.references.claims_page", page, PAGE)

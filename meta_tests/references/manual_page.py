@@ -1,10 +1,10 @@
 """docs/qemunet.1: `python -m meta_tests.references.manual_page [FILE]` writes the help as a manual page."""
 
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 from meta_tests.references.described_command import DescribedCommand, DescribedOption, commands
+from meta_tests.written_page import write
 from qemunet_tests.__main__ import DESCRIPTION
 
 PAGE = Path("docs") / "qemunet.1"
@@ -80,4 +80,4 @@ def _line(text: str) -> str:
 
 
 if __name__ == "__main__":
-    Path(sys.argv[1] if len(sys.argv) > 1 else PAGE).write_text(page(), encoding="utf-8")
+    write("meta_tests.references.manual_page", page, PAGE)

@@ -1,10 +1,10 @@
 """docs/options.md: `python -m meta_tests.references.options_page [FILE]` writes every command with its options."""
 
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 from meta_tests.references.described_command import DescribedCommand, DescribedOption, commands
+from meta_tests.written_page import write
 
 PAGE = Path("docs") / "options.md"
 HEAD = """\
@@ -51,4 +51,4 @@ def _table(rows: tuple[DescribedOption, ...], heading: str) -> Iterator[str]:
 
 
 if __name__ == "__main__":
-    Path(sys.argv[1] if len(sys.argv) > 1 else PAGE).write_text(page(), encoding="utf-8")
+    write("meta_tests.references.options_page", page, PAGE)

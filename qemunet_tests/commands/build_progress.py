@@ -57,6 +57,7 @@ def prepare_image(console: Console, name: str) -> float:
     """
     from qemunet_tests import cache, images
 
+    cache.let_others_read()
     cache.claim(notice=lambda sentence: console.print(sentence, highlight=False, markup=False))
     began_seconds = time.monotonic()
     if images.available(name) is None:

@@ -81,6 +81,7 @@ def execute(arguments: argparse.Namespace) -> int:
     """Raises UsageError for what does not exist, Unavailable and HarnessError where building is not possible."""
     from qemunet_tests import cache
 
+    cache.let_others_read()
     cache.claim(arguments.action in ("build", "import"), lambda sentence: print(sentence, file=sys.stderr))
     perform = {
         "build": _build,

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from qemunet_tests.errors import UsageError
+from qemunet_tests.printable import printable
 
 if TYPE_CHECKING:
     from qemunet_tests.report.brief_results import BriefResults
@@ -78,7 +79,7 @@ def _draw_many(places: Sequence[Path], out: Path) -> int:
 
     tried, unread = _read_all(places, out)
     for each in unread:
-        print(f"qemunet: {each.label}: {each.why}", file=sys.stderr)
+        print(printable(f"qemunet: {each.label}: {each.why}"), file=sys.stderr)
     found = ManyHosts.of(tried, unread)
     _write(out, many_hosts_page(found))
     print(f"{found.headline}")

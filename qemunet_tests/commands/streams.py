@@ -98,9 +98,24 @@ def _taking_all(stream: TextIO) -> TextIO:
 def standard_output() -> Iterator[OutputStream]:
     """Standard output as such a stream, while it lasts."""
     before = sys.stdout
-    output = OutputStream(_taking_all(before))
-    sys.stdout = output
+    with _spelling_out(before):
+        output = OutputStream(_taking_all(before))
+        sys.stdout = output
+        try:
+            yield output
+        finally:
+            sys.stdout = before
+
+
+@contextlib.contextmanager
+def _spelling_out(stream: TextIO) -> Iterator[None]:
+    """A character that its encoding has not is spelled out, as on standard error, while it lasts."""
+    if not isinstance(stream, io.TextIOWrapper):
+        yield
+        return
+    usual = stream.errors
+    stream.reconfigure(errors="backslashreplace")
     try:
-        yield output
+        yield
     finally:
-        sys.stdout = before
+        stream.reconfigure(errors=usual)

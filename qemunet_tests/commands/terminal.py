@@ -5,7 +5,7 @@ import os
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import IO, BinaryIO, TextIO, cast
+from typing import IO, Any, BinaryIO, TextIO, cast
 
 from rich.console import Console
 
@@ -13,10 +13,17 @@ from qemunet_tests.commands.streams import OutputStream
 
 PIPE_WIDTH = 80
 WIDEST = 120
+NARROWEST = 40
 
 
 class Screen(Console):
-    """A console that leaves it to others what a reader who has left means."""
+    """A console that leaves it to others what a reader who has left means, and is never too narrow to be read."""
+
+    def __init__(self, **wanted: Any) -> None:
+        super().__init__(**wanted)
+        # COLUMNS, which rich asks, may say anything.
+        if self.width < NARROWEST:
+            self.width = PIPE_WIDTH if self.width == 0 else NARROWEST
 
     def on_broken_pipe(self) -> None:
         """rich would end the process, with the status that means `broken`."""

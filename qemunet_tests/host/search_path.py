@@ -5,6 +5,8 @@ import stat
 from collections.abc import Mapping
 from pathlib import Path
 
+from qemunet_tests import trust
+
 #: Where servers lie; an ordinary user's PATH often leaves these folders out.
 SYSTEM_PATH = "/usr/local/sbin:/usr/sbin:/sbin"
 
@@ -12,17 +14,17 @@ SYSTEM_PATH = "/usr/local/sbin:/usr/sbin:/sbin"
 def search_path(*more: str, environment: Mapping[str, str] = os.environ) -> str:
     """PATH, and further folders behind it.
 
-    An empty or relative entry is whatever folder the caller is in. For root, a folder that everybody may write to is
-    as bad: somebody else's program would be run in the place of the one that is missed.
+    An empty or relative entry is whatever folder the caller is in. For root, a folder that somebody else owns, or that
+    everybody may write to, is as bad: his program would be run in the place of the one that is missed.
     """
     entries = ":".join((environment.get("PATH", ""), *more)).split(":")
-    return ":".join(entry for entry in entries if entry.startswith("/") and not _is_everybodys(entry))
+    return ":".join(entry for entry in entries if entry.startswith("/") and not _is_others(entry))
 
 
-def _is_everybodys(folder: str) -> bool:
+def _is_others(folder: str) -> bool:
     if os.geteuid() != 0:
         return False
     try:
-        return bool(Path(folder).stat().st_mode & stat.S_IWOTH)
+        return bool(Path(folder).stat().st_mode & stat.S_IWOTH or trust.owner_of_the_way_to(Path(folder) / "any"))
     except OSError:
         return False

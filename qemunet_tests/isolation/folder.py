@@ -13,6 +13,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
 
+from qemunet_tests import named_folder
+
 #: Of what is copied from somebody who may not be believed: a guest that floods its console fills no disk.
 MOST_BYTES = 64 << 20
 MOST_FILES = 1000
@@ -145,9 +147,9 @@ class Folder:
 
 
 @contextlib.contextmanager
-def opened(path: Path) -> Iterator[Folder]:
-    """The folder that a user named; his own links on the way to it count."""
-    descriptor = os.open(path, _FOLDER & ~os.O_NOFOLLOW)
+def opened(path: Path, make: bool = False) -> Iterator[Folder]:
+    """The folder that a user named, made where `make` says so; on the way to it his own links and root's count."""
+    descriptor = named_folder.descriptor_of(path, make)
     try:
         yield Folder(descriptor, path)
     finally:

@@ -11,6 +11,7 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 
+from qemunet_tests import cache
 from qemunet_tests.errors import HarnessError, Unavailable
 from qemunet_tests.host import credentials
 from qemunet_tests.isolation import user_namespace
@@ -85,6 +86,7 @@ def enter() -> None:
     """
     if entered():
         return
+    cache.let_others_read()
     _started_in[:] = [network_namespace()]
     os.environ.setdefault(MACHINE_NETWORK, network_namespace())
     _unshare(CLONE_NEWNET | CLONE_NEWNS)

@@ -20,8 +20,7 @@ def keep(item: pytest.Item, bench: Bench, report: Path | None) -> str | None:
     root, shelf = (report, ARTIFACTS) if report else (cache_root(), "failures")
     name = re.sub(r"[^\w.-]+", "-", item.name)
     try:
-        root.mkdir(parents=True, exist_ok=True)
-        with opened(root) as place, place.sub(shelf) as kept:
+        with opened(root, make=True) as place, place.sub(shelf) as kept:
             saved = _keep_in(kept, name, bench)
     except OSError as refused:
         return f"artifacts could not be kept in {root / shelf}: {refused.strerror}"

@@ -4,15 +4,15 @@ Whoever rules a host may write what he likes into its results: they have a limit
 because others may never end.
 """
 
-import json
 import os
 import stat
 from pathlib import Path
 
-from pydantic import Field, ValidationError
+from pydantic import Field
 
 from qemunet_tests import named_file
 from qemunet_tests.errors import UsageError
+from qemunet_tests.report.others_documents import read_as
 from qemunet_tests.report.session_results import RESULTS_FILE
 from qemunet_tests.report.shapes import KnownShape, Versioned
 from qemunet_tests.report.verdict_of_test import Verdict
@@ -20,7 +20,6 @@ from qemunet_tests.shape import Shape
 
 #: Ten times what a run of everything writes on a host on which all is broken.
 LIMIT_BYTES = 1 << 23
-LONGEST_COMPLAINT = 300
 
 
 class BriefVerdict(Shape):
@@ -83,13 +82,6 @@ def brief_results(place: Path) -> BriefResults:
     if len(content) > LIMIT_BYTES:
         raise UsageError(f"{RESULTS_FILE} is larger than {LIMIT_BYTES >> 20} MB")
     try:
-        return BriefResults.model_validate_json(content)
-    except ValidationError as error:
-        raise UsageError(_complaint(error)) from None
-
-
-def _complaint(error: ValidationError) -> str:
-    """The first thing that is wrong. What it quotes is a stranger's: nothing in it is to reach a terminal as it is."""
-    first = error.errors(include_url=False, include_context=False, include_input=False)[0]
-    said = f"{RESULTS_FILE} has no results of a run: {'.'.join(map(str, first['loc']))}: {first['msg']}"
-    return json.dumps(said[:LONGEST_COMPLAINT], ensure_ascii=False)[1:-1].replace('\\"', '"')
+        return read_as(BriefResults, content)
+    except UsageError as why:
+        raise UsageError(f"{RESULTS_FILE} has no results of a run: {why}") from None

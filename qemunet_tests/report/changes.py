@@ -6,13 +6,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from pydantic import ValidationError
-
 from qemunet_tests import named_file
 from qemunet_tests.errors import UsageError
 from qemunet_tests.report import varying_values
 from qemunet_tests.report.change_shapes import ChangedClaim, ChangesEnd, HostChange, Turn
 from qemunet_tests.report.host_changes import host_changes
+from qemunet_tests.report.others_documents import read_as
 from qemunet_tests.report.session_results import RESULTS_FILE
 from qemunet_tests.report.shapes import ClaimVerdict, Results
 from qemunet_tests.report.verdict_of_test import Verdict
@@ -43,21 +42,30 @@ def results_in(path: Path) -> Results | None:
     if len(content) > LIMIT_BYTES:
         raise UsageError(f"{file} has no results: it is larger than {LIMIT_BYTES >> 20} MB")
     try:
-        return Results.model_validate_json(content)
-    except ValidationError as error:
-        first = error.errors(include_url=False, include_context=False)[0]
-        raise UsageError(
-            f"{file} has no results of a run: {'.'.join(map(str, first['loc']))}: {first['msg']}"
-        ) from None
+        return read_as(Results, content)
+    except UsageError as why:
+        raise UsageError(f"{file} has no results of a run: {why}") from None
 
 
 def _is_a_document(content: bytes) -> bool:
-    """Whether it is one JSON object; a recording is one a line."""
+    """Whether it is one JSON object, or what is left of one; a recording has one a line, which says its kind."""
+    line, more, _ = content.partition(b"\n")
+    if line.strip() == b"{":
+        return True
+    if len(content) > LIMIT_BYTES:
+        return content.lstrip().startswith(b"{") and not (more and _is_of_a_recording(line))
     try:
-        said = json.loads(content)
+        return isinstance(json.loads(content), dict) and not _is_of_a_recording(content)
     except (ValueError, RecursionError):
         return False
-    return isinstance(said, dict) and "kind" not in said
+
+
+def _is_of_a_recording(line: bytes) -> bool:
+    try:
+        said = json.loads(line)
+    except (ValueError, RecursionError):
+        return False
+    return isinstance(said, dict) and "kind" in said
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from qemunet_tests.host import passt
 from qemunet_tests.host.obstacle import Obstacle
 from qemunet_tests.host.wall_clock import WallClock
 from qemunet_tests.isolation.cpu_time import spent_seconds
+from qemunet_tests.printable import all_printable
 from qemunet_tests.report.verdict import judge, one_line
 from qemunet_tests.report.verdict_of_test import Verdict, VerdictOfTest, worst
 
@@ -131,10 +132,10 @@ class ClaimReport:
             test=self.test,
             seconds=self._seconds,
             cpu_seconds=self._spent(),
-            expected=_printable(self.expected),
-            observed=_printable(self.observed),
-            reason=_printable(why.reason if why else self._deviation),
-            remedy=_printable(why.remedy if why else None),
+            expected=all_printable(self.expected),
+            observed=all_printable(self.observed),
+            reason=all_printable(why.reason if why else self._deviation),
+            remedy=all_printable(why.remedy if why else None),
             cause=why.key if why else None,
             lost=why.lost if why else None,
             passt=self._passt(),
@@ -144,7 +145,7 @@ class ClaimReport:
         """The version of passt, where one stood in the path or the claim is about it."""
         if self.claim.mode != PASST and passt.starts() == self._passts_before:
             return None
-        return _printable(self.installed.version(PASST))
+        return all_printable(self.installed.version(PASST))
 
     def _spent(self) -> float | None:
         before, now = self._cpu_seconds_before, spent_seconds()
@@ -180,13 +181,3 @@ def in_words(value: object) -> str:
     if isinstance(value, (list, tuple)) and not hasattr(value, "_fields"):
         return ", ".join(map(in_words, value)) or "nothing"
     return str(value)
-
-
-def _printable(text: str | None) -> str | None:
-    """What a guest says may hold any bytes; a terminal, JSON and XML may not."""
-    if text is None:
-        return None
-    whole = text.encode("utf-8", "backslashreplace").decode()
-    return "".join(
-        each if each.isprintable() or each in "\n\t" else each.encode("unicode_escape").decode() for each in whole
-    )

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from qemunet_tests.isolation.folder import opened
+from qemunet_tests.printable import all_printable
 from qemunet_tests.report.session_info import SessionFacts, command, merged, this_host, version
 from qemunet_tests.report.uncited import UncitedTests
 from qemunet_tests.report.verdict_of_test import Verdict, VerdictOfTest, worst
@@ -55,29 +56,26 @@ class SessionResults:
         tests_seconds = now_seconds - (self._tests_began_seconds or now_seconds)
         unknown = [what for what in ("qemu", "accel") if not getattr(facts, what)]
         cut_short = [f"interrupted before it was known: {', '.join(unknown)}"] if self.interrupted and unknown else []
-        return Results.model_validate(
-            {
-                "at": self._opened_at.isoformat(timespec="seconds"),
-                "version": version(),
-                "command": command(),
-                "target": target,
-                "seconds": round(now_seconds - self._opened_seconds, 3),
-                "interrupted": self.interrupted,
-                "host": this_host() | facts.host | {"packages": self.packages},
-                "image": facts.image or None,
-                "qemu": facts.qemu,
-                "passt": facts.passt or None,
-                "network": facts.network or None,
-                "accel": facts.accel,
-                "guests": facts.guests,
-                "phases": {
-                    phase: round(seconds, 3) for phase, seconds in {**facts.phases, "tests": tests_seconds}.items()
-                },
-                "notes": [*self.trouble, *facts.faults, *cut_short, *facts.notes],
-                "verdicts": verdicts_of(self.findings, facts.qemu),
-                "uncited": self.uncited.summed(),
-            }
-        )
+        said = {
+            "at": self._opened_at.isoformat(timespec="seconds"),
+            "version": version(),
+            "command": command(),
+            "target": target,
+            "seconds": round(now_seconds - self._opened_seconds, 3),
+            "interrupted": self.interrupted,
+            "host": this_host() | facts.host | {"packages": self.packages},
+            "image": facts.image or None,
+            "qemu": facts.qemu,
+            "passt": facts.passt or None,
+            "network": facts.network or None,
+            "accel": facts.accel,
+            "guests": facts.guests,
+            "phases": {phase: round(seconds, 3) for phase, seconds in {**facts.phases, "tests": tests_seconds}.items()},
+            "notes": [*self.trouble, *facts.faults, *cut_short, *facts.notes],
+            "verdicts": verdicts_of(self.findings, facts.qemu),
+            "uncited": self.uncited.summed(),
+        }
+        return Results.model_validate(all_printable(said))
 
 
 def verdicts_of(findings: Sequence[VerdictOfTest], qemu: Mapping[str, str | None]) -> "list[ClaimVerdict]":

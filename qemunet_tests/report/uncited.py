@@ -5,6 +5,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from qemunet_tests.printable import printable
+
 if TYPE_CHECKING:
     from qemunet_tests.report.shapes import Uncited
 
@@ -57,7 +59,9 @@ class UncitedTests:
         """For results.json."""
         from qemunet_tests.report.shapes import Uncited, UncitedFailure
 
-        failures = [UncitedFailure(test=test, reason=why, artifacts=kept) for test, why, kept in self._failures]
+        failures = [
+            UncitedFailure(test=test, reason=printable(why), artifacts=kept) for test, why, kept in self._failures
+        ]
         return Uncited(**{outcome: self._outcomes[outcome] for outcome in _OUTCOMES}, failures=failures)
 
 

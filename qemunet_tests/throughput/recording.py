@@ -15,6 +15,7 @@ from pydantic import ValidationError
 
 from qemunet_tests import named_file
 from qemunet_tests.errors import HarnessError, UsageError
+from qemunet_tests.printable import printable_json
 from qemunet_tests.throughput.recording_shapes import LINES, End, Line, Run, Session, Summary
 
 SCHEMA = 1
@@ -33,8 +34,7 @@ class Writer:
     def __init__(self, path: Path) -> None:
         self.path = path
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            self._descriptor = named_file.to_append(path)
+            self._descriptor = named_file.to_append(path, make_folder=True)
         except OSError as error:
             raise UsageError(f"--out {path}: {error.strerror}") from error
         if why := self._unfit():
@@ -155,7 +155,7 @@ def _line(row: bytes, place: str) -> Line:
     """One line, which is what its shape says. Raises UsageError, beginning with `place`."""
     try:
         # It refuses what is nested too deeply for anybody to read, too.
-        said: Line = LINES["recording"].validate_json(row, strict=True)
+        said: Line = LINES["recording"].validate_json(printable_json(row), strict=True)
     except ValidationError as error:
         first = error.errors(include_url=False, include_context=False)[0]
         where = ".".join(map(str, first["loc"]))

@@ -23,8 +23,7 @@ def draw(recording: Recording, judged: Sequence[Judged], machine: Health, folder
     with contextlib.chdir("/"):
         from matplotlib.figure import Figure
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with opened(folder) as place:
+        with opened(folder, make=True) as place:
             return [
                 path
                 for name, plot in PLOTS.items()

@@ -1,0 +1,38 @@
+"""What others say may hold any characters; a terminal, Markdown, JSON and XML may not."""
+
+import json
+from typing import Any
+
+
+def printable(text: str) -> str:
+    """The same, with what is not for showing spelled out: escape sequences, bytes that are no text, marks of direction.
+
+    Ends of lines and tabs stay.
+    """
+    whole = text.encode("utf-8", "backslashreplace").decode()
+    return "".join(
+        each if each.isprintable() or each in "\n\t" else each.encode("unicode_escape").decode() for each in whole
+    )
+
+
+def printable_json(content: bytes) -> str:
+    """A document of JSON with nothing in its texts that a terminal obeys. Raises ValueError."""
+    # Not every command reads some.
+    from pydantic_core import from_json
+
+    try:
+        said = from_json(content)
+    except ValueError as wrong:
+        raise ValueError(f"Invalid JSON: {wrong}") from None
+    return json.dumps(all_printable(said))
+
+
+def all_printable(said: Any) -> Any:
+    """The same of every text in a document of JSON, the names in it included."""
+    if isinstance(said, str):
+        return said if said.isprintable() else printable(said)
+    if isinstance(said, dict):
+        return {all_printable(name): all_printable(value) for name, value in said.items()}
+    if isinstance(said, (list, tuple)):
+        return [all_printable(each) for each in said]
+    return said
