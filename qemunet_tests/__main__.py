@@ -139,6 +139,8 @@ def _module(name: str) -> ModuleType | None:
 
 
 def _unknown(command: str) -> str:
+    if command == "help":
+        return "there is no command 'help': `qemunet --help` and `qemunet COMMAND --help` tell more"
     close = difflib.get_close_matches(command, COMMANDS, n=1)
     hint = f"did you mean '{close[0]}'?" if close else f"there are {', '.join(COMMANDS)}"
     return f"there is no command {command!r}: {hint}"

@@ -9,7 +9,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
 
 from qemunet_tests import images, option_checks
-from qemunet_tests.claims import known_file, load, unmatched
+from qemunet_tests.claims import instead_of, known_file, load, unmatched
 from qemunet_tests.errors import UsageError
 from qemunet_tests.host import passt
 from qemunet_tests.isolation.identity import on_the_host
@@ -106,9 +106,7 @@ class Settings(BaseModel):
     @classmethod
     def _globs_match(cls, globs: tuple[str, ...]) -> tuple[str, ...]:
         for glob in unmatched(globs):
-            modes = {claim.mode for claim in load().values()}
-            hint = f"did you mean '{glob}/*'?" if glob in modes else "`qemunet claims` lists them"
-            raise ValueError(f"no claim matches {glob!r}: {hint}")
+            raise ValueError(f"no claim matches {glob!r}: {instead_of(glob)}")
         return globs
 
 

@@ -84,7 +84,7 @@ def test_no_run_to_repeat_is_one_line(
         ("empty", "--failed: the run in empty tried nothing, so nothing is known of what to repeat"),
         ("a.jsonl", "--failed: a.jsonl has no results of a run: name the folder of a report"),
         ("nowhere", "--failed: there is no run to repeat: nowhere: No such file or directory"),
-        (".", "--failed: there is no run to repeat: results.json: No such file or directory"),
+        (".", "--failed: there is no run to repeat: . has no results of a run: there is no results.json in it"),
         ("damaged", "--failed: there is no run to repeat: damaged/results.json has no results of a run: "),
     ):
         assert exit_code(["run", "--failed", name]) == 2

@@ -3,7 +3,7 @@
 from qemunet_tests.claims.bounds import Installed, OutOfBounds
 from qemunet_tests.claims.citations import Citation, citations, cited_by
 from qemunet_tests.claims.claim import Claim, Deviation, Source
-from qemunet_tests.claims.loader import load, matching, unmatched
+from qemunet_tests.claims.loader import instead_of, load, matching, unmatched
 
 __all__ = [
     "Citation",
@@ -14,6 +14,7 @@ __all__ = [
     "Source",
     "citations",
     "cited_by",
+    "instead_of",
     "load",
     "matching",
     "unmatched",

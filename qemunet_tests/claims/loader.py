@@ -1,5 +1,6 @@
 """Claims are data: for each mode a file, a folder with a file a topic, or both. One table per claim."""
 
+import difflib
 import functools
 import tomllib
 from collections.abc import Iterable, Iterator
@@ -49,6 +50,17 @@ def matching(globs: Iterable[str], claims: dict[str, Claim] | None = None) -> di
 def unmatched(globs: Iterable[str], claims: dict[str, Claim] | None = None) -> list[str]:
     """Those of the globs that match no claim at all."""
     return [glob for glob in globs if not matching([glob], claims)]
+
+
+def instead_of(glob: str) -> str:
+    """What to do about a glob that matches no claim: a question with the one that is most alike, or how to list all."""
+    claims = load()
+    if named := [id_ for id_ in claims if id_.endswith(f"/{glob}")]:
+        return f"did you mean {named[0]!r}?"
+    mode, _, slug = glob.lower().partition("/")
+    known = [*(f"{each}/*" for each in dict.fromkeys(claim.mode for claim in claims.values())), *claims]
+    alike = difflib.get_close_matches(f"{mode}/{slug or '*'}", known, n=1, cutoff=0.75)
+    return f"did you mean {alike[0]!r}?" if alike else "`qemunet claims` lists them"
 
 
 def _modes(shelf: Path) -> list[str]:

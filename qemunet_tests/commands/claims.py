@@ -45,11 +45,11 @@ def execute(arguments: argparse.Namespace) -> int:
 
 def claims_listing(globs: list[str]) -> "ClaimsListing":
     """The claims that match, with the tests that cite them."""
-    from qemunet_tests.claims import citations, matching, unmatched
+    from qemunet_tests.claims import citations, instead_of, matching, unmatched
     from qemunet_tests.report.shapes import ClaimsListing, ListedClaim
 
     for glob in unmatched(globs):
-        raise UsageError(f"no claim matches {glob!r}; `qemunet claims` lists them all")
+        raise UsageError(f"no claim matches {glob!r}: {instead_of(glob)}")
     tests: dict[str, list[str]] = {}
     for citation in citations():
         tests.setdefault(citation.claim, []).append(citation.test)

@@ -35,6 +35,9 @@ def results_in(path: Path) -> Results | None:
     try:
         with named_file.to_read(file) as stream:
             content = stream.read(LIMIT_BYTES + 1)
+    except FileNotFoundError as error:
+        missing = f"{path} has no results of a run: there is no {RESULTS_FILE} in it" if path.is_dir() else ""
+        raise UsageError(missing or f"{file}: {error.strerror}") from error
     except OSError as error:
         raise UsageError(f"{file}: {error.strerror}") from error
     if not path.is_dir() and not _is_a_document(content):

@@ -10,7 +10,7 @@ from qemunet_tests.host import passt
 from qemunet_tests.host.obstacle import Obstacle
 from qemunet_tests.host.wall_clock import WallClock
 from qemunet_tests.isolation.cpu_time import spent_seconds
-from qemunet_tests.printable import all_printable
+from qemunet_tests.printable import all_printable, printable
 from qemunet_tests.report.verdict import judge, one_line
 from qemunet_tests.report.verdict_of_test import Verdict, VerdictOfTest, worst
 
@@ -145,7 +145,8 @@ class ClaimReport:
         """The version of passt, where one stood in the path or the claim is about it."""
         if self.claim.mode != PASST and passt.starts() == self._passts_before:
             return None
-        return all_printable(self.installed.version(PASST))
+        found = self.installed.version(PASST)
+        return found and printable(found)
 
     def _spent(self) -> float | None:
         before, now = self._cpu_seconds_before, spent_seconds()
