@@ -7,7 +7,7 @@ from typing import Any
 import jsonschema
 import pytest
 
-from meta_tests.samples.results import results_of
+from meta_tests.samples.results import results_of, verdict_of
 from qemunet_tests.__main__ import exit_code
 from qemunet_tests.report.changes import LIMIT_BYTES, changes
 from qemunet_tests.report.session_results import write_results
@@ -210,3 +210,10 @@ def test_results_larger_than_any_run_writes_are_refused(tmp_path, capsys, comman
     assert exit_code([command, *(str(tmp_path / name) for name in further)]) == 2
     said = capsys.readouterr()
     assert (said.out, said.err) == ("", f"qemunet: {file} has no results: it is larger than 64 MB\n")
+
+
+def test_what_only_one_run_has_is_not_counted_among_what_both_have() -> None:
+    address, gateway = (verdict_of(Verdict.HOLDS, slug) for slug in ("address", "gateway"))
+    assert changes(results_of(address, gateway), results_of(address)).reason == (
+        "no difference in 1 claim that both have; 1 was not tried again"
+    )

@@ -19,6 +19,8 @@ from qemunet_tests.report.verdict_of_test import Verdict
 #: Hundreds of times what a run of everything writes.
 LIMIT_BYTES = 1 << 26
 _TRIED = (Verdict.HOLDS, Verdict.DEVIATES, Verdict.BROKEN, Verdict.INCONCLUSIVE)
+#: What only one of the two runs has.
+_IN_ONE_RUN = ("new", "gone")
 #: From worst to best, of what says something about QEMU.
 _RANKS = (Verdict.BROKEN, Verdict.DEVIATES, Verdict.HOLDS)
 
@@ -100,10 +102,11 @@ class Changes:
         if self.common == 0:
             return "the two have no claim in common"
         claims = "1 claim" if self.common == 1 else f"{self.common} claims"
-        counted = [f"{len(found)} {_words(turn, len(found))}" for turn in _WORDS if (found := self.of(turn))]
-        if not counted:
-            return f"no difference in {claims} that both have"
-        return f"{', '.join(counted)}, of {claims} that both have"
+        counted = {turn: f"{len(found)} {_words(turn, len(found))}" for turn in _WORDS if (found := self.of(turn))}
+        of_both = ", ".join(said for turn, said in counted.items() if turn not in _IN_ONE_RUN)
+        of_one = [said for turn, said in counted.items() if turn in _IN_ONE_RUN]
+        told = f"{of_both}, of {claims} that both have" if of_both else f"no difference in {claims} that both have"
+        return "; ".join([told, *of_one])
 
     @property
     def differences(self) -> list[str]:
