@@ -75,7 +75,8 @@ def frames_twice(wire: FrameShim) -> None:
     wire.invent(FROM_QEMU, OURS, lambda frame: frame)
 
 
-@fault(*_each("link-down"), cause="a link that is down: 2 of 2 frames", sentinels=_each("any-frame"))
+@fault(*_each("link-down"), "passt/link-down", cause="a link that is down: (2 of 2 frames|the gateway answers)",
+       sentinels=_each("any-frame"))  # fmt: skip
 def links_stay_up(peer: "Peer") -> None:
     """A monitor says that it takes a link down, and does not."""
     if peer.qemu is None:

@@ -14,9 +14,10 @@ if TYPE_CHECKING:
     from qemunet_tests.guest.peer import Peer
 
 STREAM = ("stream/framing", "stream/ipv6", "stream/unix", "stream/abstract", "stream/partial", "stream/oversize",
-          "stream/one-peer", "stream/reconnect-never", "stream/to-range", "stream/zero-frame")  # fmt: skip
-SOCKET = ("socket/udp", "socket/framing", "socket/lost-peer", "socket/oversize")  # fmt: skip
-DATAGRAMS = ("dgram/one-frame-one-datagram", "dgram/unix", "dgram/no-peer", "dgram/stale-socket", "dgram/socket-gone")
+          "stream/one-peer", "stream/reconnect-never", "stream/to-range", "stream/zero-frame", "stream/fd")  # fmt: skip
+SOCKET = ("socket/udp", "socket/framing", "socket/lost-peer", "socket/oversize", "socket/fd", "socket/link-waits")
+DATAGRAMS = ("dgram/one-frame-one-datagram", "dgram/unix", "dgram/no-peer", "dgram/stale-socket", "dgram/socket-gone",
+             "dgram/fd")  # fmt: skip
 SWITCHED = (
     "hubport/floods",
     "hubport/stop",
@@ -42,6 +43,10 @@ REWORDED = (
     reworded("vde/port", ",port=7", ",port=8", "at the switch QEMU has port 8, 0750", "vde/named"),
     reworded("vde/mode", ",mode=0707", ",mode=0700", "at the switch QEMU has port 9, 0700", "vde/named"),
     reworded("hubport/no-multiqueue", "tap,queues=2", "user", "QEMU starts with -net tap", "hubport/missing"),
+    reworded("dgram/local-host-multicast", ",local.host=127.0.0.1", ",local.host=192.168.1.2",
+             r"127\.0\.0\.1: heard on the LAN", "dgram/named"),
+    reworded("socket/multicast-localaddr", ",localaddr=127.0.0.1", "", r"127\.0\.0\.1: heard on the LAN",
+             "socket/named"),
     reworded("filter/dump-vhost", ("-object", "filter-dump,id=f,netdev=lan,file=x"), (), "QEMU starts with -chardev",
              "filter/dump-bad-file"),
 )  # fmt: skip
@@ -56,6 +61,12 @@ def _spoil(wire: FrameShim, *ways: "Way") -> None:
 def frames_of_streams_spoilt(wire: FrameShim) -> None:
     """The last byte of every frame is another one, both ways, by stream."""
     _spoil(wire)
+
+
+@fault("stream/throughput-guest", cause="there is offered none", sentinels=("stream/named",))
+def offers_lost_between_two_qemus(wire: FrameShim) -> None:
+    """No offer of a DHCP server comes through."""
+    wire.drop(FROM_QEMU, {"BOOTP.op": 2})
 
 
 @fault("stream/reconnect", cause="neither way", sentinels=("stream/named",))

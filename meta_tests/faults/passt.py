@@ -1,11 +1,13 @@
 """Faults of passt mode: frames between a peer and its QEMU, and what passt is started with."""
 
+import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from meta_tests.faults.fault import fault
 from meta_tests.faults.frames import FROM_QEMU, FrameShim
+from meta_tests.faults.monitor import answer_lines
 from meta_tests.faults.wrapper import alter_qemu
 from qemunet_tests.errors import HarnessError
 from qemunet_tests.isolation.processes import Process
@@ -13,7 +15,7 @@ from qemunet_tests.network import Lab, lab_addresses
 
 if TYPE_CHECKING:
     # scapy reads the machine's interfaces when it is imported: not before the lab has been entered.
-    pass
+    from qemunet_tests.guest.peer import Peer
 
 OFFERS, ANSWERS = {"DHCP.message-type": 2}, {"BOOTP.op": 2}
 #: No peer of theirs sees a frame.
@@ -182,3 +184,21 @@ def connections_by_ipv6_refused(lab: Lab) -> None:
     done = lab.host.run(f"nft 'table inet fault {{ chain output {{ type filter hook output priority 0; {rule}; }}; }}'")
     if not done.succeeded:
         raise HarnessError(f"the fault cannot be planted: {done.complaint}")
+
+
+@fault("passt/named", cause="the monitor says of it type=stream,unix:$", sentinels=(*LEASED, *STARTED))
+def socket_of_passt_not_named(peer: "Peer") -> None:
+    """A monitor says what kind of socket it is, and not which."""
+    answer_lines(peer, "info network", lambda line, ask: re.sub("unix:/.*", "unix:", ask(line)))
+
+
+@fault("passt/two-backends", cause=r"second offers 10\.0\.3\.15", sentinels=LEASED)
+def second_network_as_the_first(wire: FrameShim) -> None:
+    """The second passt offers the address of the first."""
+    wire.alter(FROM_QEMU, {**ANSWERS, "BOOTP.yiaddr": "10.0.4.15"}, {"BOOTP.yiaddr": "10.0.3.15"})
+
+
+@fault("passt/sandbox", cause="in the sandbox there answer ARP, DHCPv6, NDP, RA, TCP, UDP$", sentinels=STARTED)
+def offers_lost_behind_passt(wire: FrameShim) -> None:
+    """No answer of DHCP comes through."""
+    wire.drop(FROM_QEMU, ANSWERS)

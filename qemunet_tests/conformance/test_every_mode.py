@@ -6,14 +6,19 @@ Modes that join two ends carry frames between them: peers at both ends of a wire
 """
 
 import re
+import socket
 
 import pytest
 
 from qemunet_tests import modes
 from qemunet_tests.conformance.promises import promise
+from qemunet_tests.conformance.sandbox import SANDBOX
 from qemunet_tests.guest.peer_frames import frame_of
+from qemunet_tests.network import lab_addresses
 from qemunet_tests.observe.backends import said_of
 from qemunet_tests.observe.carried_frames import (
+    BROADCAST,
+    exchanged,
     fate,
     fates,
     heard,
@@ -24,10 +29,12 @@ from qemunet_tests.observe.carried_frames import (
     sizes_of_frames,
     tagged,
 )
+from qemunet_tests.observe.frame_sockets import handed_over, member_of
 from qemunet_tests.observe.lease import lease_of
 from qemunet_tests.observe.nic import driver
 from qemunet_tests.observe.reach import echoes
 from qemunet_tests.observe.tcp import bulk
+from qemunet_tests.qemu.netdev import SpelledNetdev
 
 
 @pytest.mark.parametrize("told", [promise("user/address", "interface"), promise("bridge/lease-address", "address")])
@@ -91,12 +98,12 @@ def test_bulk_data_passes_both_ways(leased_guest, target, claim, size_bytes):
     assert transfer.intact, str(transfer)
 
 
-#: All that qemu(1) knows to deny.
-SANDBOX = ("-sandbox", "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny")
 #: As many frames in a row as a socket of datagrams holds while nobody takes any: net.unix.max_dgram_qlen.
 IN_A_ROW, ROWS = 8, 6
 #: Of two ends in one QEMU the near one is made last.
 NEAR_END = "net1"
+#: Of RFC 2365: nobody forwards it.
+GROUP = "239.192.0.7"
 
 
 def wrong(became):
@@ -276,3 +283,39 @@ def test_the_sandbox_takes_nothing_away(attach_ends, claim):
 def test_the_monitor_names_the_backend(ends, claim):
     claim.sees(as_asked(said_of(ends[0], NEAR_END) or "nothing", ends[0].qemu.words))
     assert claim.observed == claim.expected, f"the monitor says of it {claim.observed}"
+
+
+@pytest.mark.parametrize(
+    ("kind", "option"),
+    [
+        promise("stream/fd", socket.SOCK_STREAM, "server=off,addr.type=fd,addr.str={}"),
+        promise("dgram/fd", socket.SOCK_DGRAM, "local.type=fd,local.str={}"),
+        promise("socket/fd", socket.SOCK_STREAM, "fd={}"),
+    ],
+)
+def test_a_socket_that_is_open_is_taken(attach_peer, mode, claim, kind, option):
+    with handed_over(kind) as (descriptor, end):
+        peer = attach_peer(SpelledNetdev(mode, (option.format(descriptor),), descriptors=(descriptor,)))
+        claim.sees(exchanged(peer, end, 1514))
+    assert claim.observed == claim.expected, f"by a socket that was open frames pass {claim.observed}"
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        promise("dgram/local-host-multicast", "remote.type=inet,remote.host={0},remote.port={1},local.type=inet,"
+                "local.host={2},local.port={1}"),
+        promise("socket/multicast-localaddr", "mcast={0}:{1},localaddr={2}"),
+    ],
+)  # fmt: skip
+def test_an_own_address_chooses_the_interface(attach_peer, lab, mode, claim, options):
+    said = []
+    for address in (lab_addresses.HOST, "127.0.0.1"):
+        port = lab.host.free_port("udp", 7300)
+        with member_of(lab.neighbour, GROUP, port, lab_addresses.NEIGHBOUR) as member:
+            peer = attach_peer(SpelledNetdev(mode, tuple(options.format(GROUP, port, address).split(","))))
+            frame = frame_of(peer.mac, BROADCAST, 60)
+            peer.wire.put(frame)
+            said.append(f"{address}: {'heard on the LAN' if member.take() == frame else 'not heard'}")
+    claim.sees("; ".join(said))
+    assert claim.observed == claim.expected, f"who sends from {claim.observed}"

@@ -8,6 +8,7 @@ from ipaddress import ip_interface
 import pytest
 
 from qemunet_tests.conformance.offers import offered
+from qemunet_tests.conformance.sandbox import SANDBOX
 from qemunet_tests.deadline import Deadline
 from qemunet_tests.errors import HarnessError
 from qemunet_tests.host import credentials
@@ -15,6 +16,8 @@ from qemunet_tests.isolation.processes import stop
 from qemunet_tests.modes.passt import PasstEnded
 from qemunet_tests.network import lab_addresses
 from qemunet_tests.observe import dhcpv6
+from qemunet_tests.observe.arp import who_has
+from qemunet_tests.observe.backends import said_of
 from qemunet_tests.observe.dhcp_client import ask_dhcp, client_macs, search_list
 from qemunet_tests.observe.host_process import isolation_of, listening_at
 from qemunet_tests.observe.neighbour_discovery import link_local
@@ -291,3 +294,39 @@ def test_bulk_data_passes_both_ways(attach_passt, stack_of, claim):
     claim.sees("; ".join(f"{place}: {len(back)} bytes{'' if back == data else ', not the same'}"
                          for place, back in came.items()))  # fmt: skip
     assert claim.observed == claim.expected, f"of {BULK_BYTES} bytes there come back from {claim.observed}"
+
+
+@pytest.mark.claim("passt/named")
+def test_the_monitor_names_the_socket(attach_passt, claim):
+    claim.sees(re.sub(r"unix:/.*", "unix:<asked>", said_of(attach_passt(), "net0") or "nothing"))
+    assert claim.observed == claim.expected, f"the monitor says of it {claim.observed}"
+
+
+@pytest.mark.claim("passt/link-down")
+def test_the_link_to_passt_is_taken_down_and_up(attach_passt, claim):
+    peer, said = attach_passt(), []
+    for up in (False, True):
+        peer.qemu.monitor.execute("set_link", name="net0", up=up)
+        answered = who_has(peer, lab_addresses.ROUTER)
+        said.append(f"{'up' if up else 'down'}: {'the gateway answers' if answered else 'silence'}")
+    claim.sees("; ".join(said))
+    assert claim.observed == claim.expected, f"by a link that is {claim.observed}"
+
+
+@pytest.mark.usefixtures("ipv6_lab")
+@pytest.mark.claim("passt/two-backends")
+def test_two_passts_are_two_networks(start_passt, bench_peers, claim):
+    words = "--address 10.0.{0}.15 --netmask 24 --gateway 10.0.{0}.2"
+    passts = [start_passt(*words.format(number).split()) for number in (3, 4)]
+    peers = bench_peers([passt.netdev for passt in passts])
+    addresses = [offered_in_time(peer) for peer in peers]
+    claim.sees("; ".join(f"{which} offers {each}" for which, each in zip(("first", "second"), addresses, strict=True)))
+    assert claim.observed == claim.expected, f"of two passts the {claim.observed}"
+
+
+@pytest.mark.usefixtures("ipv6_lab")
+@pytest.mark.claim("passt/sandbox")
+def test_the_sandbox_takes_nothing_away(attach_passt, stack_of, target, claim):
+    stack = stack_of(attach_passt(words=SANDBOX))
+    claim.sees(", ".join(sorted(answering(stack, target.neighbour_echo, ALL))))
+    assert claim.observed == claim.expected, f"in the sandbox there answer {claim.observed or 'none'}"

@@ -4,9 +4,9 @@ import pytest
 
 from qemunet_tests.conformance.promises import promise
 from qemunet_tests.conformance.refusals import assert_not_started_or_known, assert_refused, spelled
-from qemunet_tests.guest.peer_frames import hear_each_other
+from qemunet_tests.guest.peer_frames import frame_of, hear_each_other
 from qemunet_tests.modes.socket import pair
-from qemunet_tests.observe.carried_frames import exchanged, hear_of_a_broadcast, others_that_hear, passes
+from qemunet_tests.observe.carried_frames import STRANGER, exchanged, hear_of_a_broadcast, others_that_hear, passes
 from qemunet_tests.observe.frame_sockets import accepted, called, calls_again, datagrams, listening
 from qemunet_tests.observe.oversized_frames import after_a_frame_too_large
 from qemunet_tests.qemu.netdev import SpelledNetdev
@@ -139,3 +139,15 @@ def test_a_member_does_not_hear_itself(bench_peers, lab, claim):
 def test_who_calls_nobody_does_not_start(bench, target, claim):
     port = target.host.free_port("tcp", 7400)
     assert_not_started_or_known(bench, claim, "socket", f"connect=127.0.0.1:{port}", "goes-on")
+
+
+@pytest.mark.claim("socket/link-waits")
+def test_nothing_is_kept_for_who_has_not_called(attach_peer, target, claim):
+    port = target.host.free_port("tcp", 7400)
+    peer = attach_peer(pair(port)[1])
+    peer.wire.put(frame_of(peer.mac, STRANGER, 60))
+    peer.qemu.monitor.execute("query-status")
+    with called(target.host, port) as end:
+        early = end.take(0.2)
+        claim.sees(f"{'something' if early else 'nothing'} of before; then {exchanged(peer, end)}")
+    assert claim.observed == claim.expected, f"where nobody has called: {claim.observed}"

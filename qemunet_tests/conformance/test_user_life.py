@@ -4,6 +4,7 @@ import secrets
 
 import pytest
 
+from qemunet_tests.conformance.sandbox import SANDBOX
 from qemunet_tests.guest.peer_udp import PeerDatagram
 from qemunet_tests.modes.user import netdev
 from qemunet_tests.observe.dhcp_client import ask_dhcp, client_macs, leases
@@ -13,8 +14,6 @@ from qemunet_tests.observe.peer_stream import exchange
 
 #: As many as a socket of datagrams holds, while QEMU takes none: net.unix.max_dgram_qlen.
 PINGS = 8
-#: All that qemu(1) knows to deny.
-SANDBOX = ("-sandbox", "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny")
 
 
 @pytest.mark.claim("user/stop-cont")

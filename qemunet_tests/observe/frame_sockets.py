@@ -173,13 +173,16 @@ def called(station: "Station", port: int, address: str = "127.0.0.1") -> Iterato
 
 
 class FrameDatagrams:
-    """A socket of which every datagram is a frame, or has one in it."""
+    """A socket of which every datagram is a frame, or has one in it. Without `other` it is connected already."""
 
-    def __init__(self, own: socket.socket, other: "tuple[str, int] | str") -> None:
+    def __init__(self, own: socket.socket, other: "tuple[str, int] | str | None" = None) -> None:
         self._own, self._other = own, other
 
     def put(self, datagram: bytes) -> None:
-        self._own.sendto(datagram, self._other)
+        if self._other is None:
+            self._own.send(datagram)
+        else:
+            self._own.sendto(datagram, self._other)
 
     def take(self, within_seconds: float = PATIENCE_SECONDS) -> bytes | None:
         """The next datagram; None when none came in time."""
@@ -206,3 +209,20 @@ def datagrams_at(own_path: Path, other_path: Path, identity: "Identity") -> Iter
         own.bind(str(own_path))
         identity.owns(own_path)
         yield FrameDatagrams(own, str(other_path))
+
+
+@contextlib.contextmanager
+def handed_over(kind: socket.SocketKind) -> "Iterator[tuple[int, FrameStream | FrameDatagrams]]":
+    """A pair of connected sockets: the descriptor of the one that QEMU is given, and ours."""
+    theirs, own = socket.socketpair(socket.AF_UNIX, kind)
+    with theirs, own:
+        yield theirs.fileno(), FrameStream(own) if kind == socket.SOCK_STREAM else FrameDatagrams(own)
+
+
+@contextlib.contextmanager
+def member_of(station: "Station", group: str, port: int, address: str) -> Iterator[FrameDatagrams]:
+    """A member of a multicast group, on the link of the station's that has this address."""
+    with station.open_socket(socket.SOCK_DGRAM, to=address) as own:
+        own.setsockopt(socket.IPPROTO_IP, socket.IP_ADD_MEMBERSHIP, socket.inet_aton(group) + socket.inet_aton(address))
+        own.bind((group, port))
+        yield FrameDatagrams(own, (group, port))

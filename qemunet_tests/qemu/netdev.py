@@ -6,7 +6,7 @@ options, are in modes/ under the mode's word.
 
 import abc
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ClassVar
 
 from qemunet_tests.host.obstacle import Obstacle
@@ -61,6 +61,7 @@ class SpelledNetdev(Netdev):
 
     kind: str  # type: ignore[misc]  # a field here, because any may be named
     options: tuple[str, ...] = ()
+    descriptors: tuple[int, ...] = field(default=(), kw_only=True)  # type: ignore[misc]  # options name their numbers
 
     def spell(self, identifier: str) -> str:
         return ",".join([self.kind, f"id={identifier}", *self.options])
