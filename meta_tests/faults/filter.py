@@ -74,3 +74,9 @@ def filter_not_switched(lab: Lab) -> None:
 def sequence_numbers_changed(wire: FrameShim) -> None:
     """Something between a peer and QEMU counts TCP's sequence numbers on."""
     wire.alter(TO_QEMU, {"TCP.seq": 7}, {"TCP.seq": 8})
+
+
+@fault("filter/dump-virtio-plain", cause=r"in the dump there is the NIC's address at \[\]", sentinels=OTHERS)
+def dump_not_added(lab: Lab) -> None:
+    """A monitor says that it adds objects, and does not."""
+    carry_out("object-add", say_yes)

@@ -1,12 +1,17 @@
 """Faults of NICs: a wrapper that words them otherwise, and a monitor that does other things."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from meta_tests.faults.fault import fault
+from meta_tests.faults.frames import FROM_QEMU, FrameShim, matches
 from meta_tests.faults.monitor import carry_out, say_yes
 from meta_tests.faults.wrapper import reworded
 from qemunet_tests.network import Lab
+
+if TYPE_CHECKING:
+    # scapy reads the machine's interfaces when it is imported: not before the lab has been entered.
+    from scapy.packet import Packet
 
 #: With words of their own.
 OTHERS = ("nic/queue-sizes", "nic/function-alone")
@@ -17,6 +22,7 @@ REWORDED = (
     reworded("nic/models-made", "rtl8139,netdev=", "e1000,netdev=", "there is no rtl8139", *OTHERS),
     reworded("nic/default-model", ("-M", "q35"), ("-M", "q35", "-nic", "user,model=rtl8139"),
              "q35 rtl8139", *OTHERS),
+    reworded("nic/twenty-seven-pci", "netdev=n26,", "netdev=n26,mac=52:54:00:12:34:56,", "27 NICs, 26 MACs", *OTHERS),
     reworded("nic/mac-default", "e1000,netdev=n1", "e1000,netdev=n1,mac=52:54:00:00:00:01",
              "NICs are 52:54:00:12:34:56 52:54:00:00:00:01", *OTHERS),
     reworded("nic/mac-given", "netdev=to-card,mac=52:54:00:aa:bb:cc", "netdev=to-card", "on the wire 52:54:00:12:34:56",
@@ -72,3 +78,17 @@ def another_address_told(lab: Lab) -> None:
         return [{**each, "main-mac": "52:54:00:00:00:01"} for each in execute("query-rx-filter", **told)]
 
     carry_out("query-rx-filter", otherwise)
+
+
+@fault("nic/reset", cause=r"again 10\.0\.2\.99", sentinels=OTHERS)
+def another_address_after_a_reset(wire: FrameShim) -> None:
+    """Who asks a second time is leased another address."""
+    seen: list[Packet] = []
+
+    def is_second(frame: "Packet") -> bool:
+        if matches(frame, {"DHCP.message-type": 5}):
+            seen.append(frame)
+            return len(seen) > 1
+        return False
+
+    wire.alter(FROM_QEMU, is_second, {"BOOTP.yiaddr": "10.0.2.99"})

@@ -4,7 +4,8 @@ from collections.abc import Callable
 from typing import Any
 
 from meta_tests.faults.fault import Fault, InLab, fault
-from meta_tests.faults.monitor import carry_out
+from meta_tests.faults.monitor import carry_out, say_yes
+from meta_tests.faults.user import filter_packets
 from qemunet_tests.guest.bench import Bench
 from qemunet_tests.guest.guest import Guest
 from qemunet_tests.network import Lab
@@ -66,6 +67,8 @@ PROPERTIES = {
     "nic/packed-ring": ("packed", "nothing, 64 KiB there and back"),
     "nic/rss-hash": ("rss", "nothing, 64 KiB there and back"),
     "nic/order-of-names": ("acpi-index", "the kernel's index of the NIC is none"),
+    "nic/offloads-switched": ("mrg_rxbuf", "mrg_rxbuf=off is agreed on all the same"),
+    "tap/offloads": ("host_tso4", "without the offload larger frames"),
 }
 
 
@@ -112,3 +115,40 @@ def no_driver_takes_it_again(guest: Guest, bench: Bench) -> None:
 def a_vlan_that_is_none(guest: Guest, bench: Bench) -> None:
     """A guest makes VLAN 4093 of what is to be 4095."""
     _told_otherwise(guest, "4095", "4093")
+
+
+@fault("nic/status-off", cause="virtio-net-pci: in, in, in", sentinels=OTHERS)
+def cables_left_in(lab: Lab) -> None:
+    """A monitor says that it takes cables out, and does not."""
+    carry_out("set_link", say_yes)
+
+
+@fault("nic/no-backend", cause="has no carrier", sentinels=OTHERS)
+def plugged_in_without_a_cable(lab: Lab) -> None:
+    """A management tool takes the cable out of every NIC that it plugs in."""
+
+    def otherwise(execute: Callable[..., Any], told: dict[str, Any]) -> Any:
+        done = execute("device_add", **told)
+        execute("set_link", name=told["id"], up=False)
+        return done
+
+    carry_out("device_add", otherwise)
+
+
+@fault("nic/hotplug-unplug", cause="1 leases, 0 times gone", sentinels=OTHERS)
+def nic_left_in(lab: Lab) -> None:
+    """A monitor says that it takes NICs out, and does not."""
+    carry_out("device_del", say_yes)
+
+
+@fault("nic/multicast-filter", cause="virtio-net-pci: all, then all", sentinels=OTHERS)
+def a_guest_that_takes_everything(guest: Guest, bench: Bench) -> None:
+    """A guest's NIC takes frames whoever they are for."""
+    _told_otherwise(guest, "ip link set eth0 up", "ip link set eth0 up; ip link set eth0 promisc on")
+
+
+@fault("nic/ping-sizes", cause="virtio-net-pci: 0, 1472, 1473, 9000 bytes", sentinels=OTHERS)
+def largest_pings_dropped(lab: Lab) -> None:
+    """The neighbour's firewall drops pings that are too large for it."""
+    rule = "icmp type echo-request ip length > 20000 drop"
+    filter_packets(lab.neighbour, f"chain input {{ type filter hook input priority 0; {rule}; }};")

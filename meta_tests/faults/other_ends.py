@@ -118,6 +118,12 @@ def gateway_silent_behind_a_hub(wire: FrameShim) -> None:
     wire.drop(FROM_QEMU, {"ARP.op": 2})
 
 
+@fault("hubport/nic-on-hub", cause=r"has 10\.0\.2\.99", sentinels=("hubport/floods",))
+def another_address_leased_at_a_hub(wire: FrameShim) -> None:
+    """A server leases another address."""
+    wire.alter(FROM_QEMU, {"BOOTP.op": 2}, {"BOOTP.yiaddr": "10.0.2.99"})
+
+
 @fault("hubport/net-is-hub-0", cause="a backend of -net is at no hub", sentinels=("hubport/floods",))
 def hubs_not_listed(peer: "Peer") -> None:
     """A monitor lists no hubs."""

@@ -3,6 +3,9 @@
 import pytest
 
 from qemunet_tests.conformance.promises import promise
+from qemunet_tests.guest.plugging import MAC
+from qemunet_tests.observe.capture import whole_capture
+from qemunet_tests.observe.nic import seen_nic
 from qemunet_tests.observe.pcap_file import ETHERNET, MAGIC, numbers_in, read_pcap
 from qemunet_tests.observe.refused_commands import attempts, counted, not_refused
 
@@ -10,6 +13,10 @@ from qemunet_tests.observe.refused_commands import attempts, counted, not_refuse
 BACKEND = "-netdev hubport,id=x,hubid=0"
 #: Nobody's: frames to it are what the peer sends.
 FAR = "52:54:00:70:65:02"
+#: Of a machine that is not slowed down: a guest notices a NIC and loads its driver.
+FOUND_SECONDS = 2.0
+#: VIRTIO 1.2, 5.1.6: with the number of merged buffers.
+HEADER_BYTES = 12
 NEITHER = "Parameter 'position' expects 'head', 'tail' or 'id=<id>'"
 
 
@@ -358,3 +365,17 @@ def test_a_filter_that_would_see_nothing_is_refused(bench, start_backend, qemus_
     wrong = not_refused(attempts(bench, reasons), reasons)
     claim.sees(counted(len(wrong), len(reasons)))
     assert wrong == [], "; ".join(wrong)
+
+
+@pytest.mark.claim("filter/dump-virtio-plain")
+def test_frames_of_a_virtio_nic_have_nothing_in_front(plugged, claim):
+    guest = plugged("bridge", "virtio-net-pci")
+    assert seen_nic(guest, FOUND_SECONDS).driver == "virtio_net", "no driver finds the NIC"
+    guest.check("ip link set eth0 up; arping -c 1 -w 1 -I eth0 198.51.100.1 || true")
+    source = bytes.fromhex(MAC.replace(":", ""))
+    # Some of them are other stations' and have its address nowhere.
+    places = {at for frame in whole_capture(guest) if (at := frame.find(source, 0, 32)) >= 0}
+    claim.sees("the NIC's address where Ethernet has it" if places == {6} else f"the NIC's address at {sorted(places)}")
+    if claim.observed != claim.expected:
+        assert places == {6 + HEADER_BYTES}, f"in the dump there is {claim.observed}"
+        claim.deviates(name="header-in-front")

@@ -7,7 +7,7 @@ import pytest
 from qemunet_tests.conformance.promises import promise
 from qemunet_tests.modes import user
 from qemunet_tests.observe.announcements import announcements
-from qemunet_tests.observe.firmware import first_asker
+from qemunet_tests.observe.firmware import first_asker, leased_to_firmware
 from qemunet_tests.observe.network_ends import described, device_properties, network_ends, pci_roms
 from qemunet_tests.observe.refused_commands import attempts, counted, not_refused, refusal
 
@@ -293,3 +293,32 @@ def test_a_multicast_address_is_refused(bench, claim):
         said = tried[commands["-nic"]].complaints.refusal
         assert said.endswith("NIC cannot have multicast MAC address"), said
         claim.deviates(name="device-takes-it")
+
+
+@pytest.mark.claim("nic/twenty-seven-pci")
+def test_a_pc_has_room_for_many(halted, claim):
+    words = [
+        word
+        for number in range(27)
+        for word in ("-netdev", f"user,id=n{number}", "-device", f"virtio-net-pci,netdev=n{number},romfile=")
+    ]
+    ends = network_ends(halted(*PC, *words).monitor)
+    nics = [each for each in ends if each.is_nic]
+    macs, joined = {each.mac for each in nics}, [each for each in ends if each.peer]
+    claim.sees(f"{len(nics)} NICs, {len(macs)} MACs, {len(joined)} backends")
+    assert claim.observed == claim.expected, f"of 27 NICs there are {claim.observed}"
+
+
+@pytest.mark.lengthy
+@pytest.mark.parametrize("resets", [promise("hubport/nic-on-hub", 0), promise("nic/reset", 1)])
+def test_a_nic_is_leased_its_address(attach_peer, claim, resets):
+    card = "52:54:00:aa:bb:01"
+    peer = attach_peer(user.netdev(), *PC, "-netdev", "hubport,id=c,hubid=0", "-device", f"e1000,netdev=c,mac={card}")
+    said = [f"{first_asker(peer) or 'nobody'} has {leased_to_firmware(peer) or 'none'}"]
+    for _ in range(resets):
+        peer.qemu.monitor.execute("system_reset")
+        again = first_asker(peer)
+        assert again in (card, None), f"after a reset {again} asks"
+        said.append(f"again {leased_to_firmware(peer) if again else 'none'}")
+    claim.sees(", ".join(said))
+    assert claim.observed == claim.expected, f"at a hub with two backends {claim.observed}"

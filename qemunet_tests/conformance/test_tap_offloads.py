@@ -6,15 +6,23 @@ import pytest
 
 from qemunet_tests.conformance.promises import promise
 from qemunet_tests.conformance.refusals import ALONE
+from qemunet_tests.guest.plugging import MAC
 from qemunet_tests.modes import user
 from qemunet_tests.modes.tap import IFF_MULTI_QUEUE, IFF_VNET_HDR, OpenTapNetdev, TapNetdev, room_of
+from qemunet_tests.observe.capture import sent_by, whole_capture
+from qemunet_tests.observe.lease import lease_of
 from qemunet_tests.observe.migration import outcome
 from qemunet_tests.observe.network_ends import network_ends
+from qemunet_tests.observe.nic import seen_nic
 from qemunet_tests.observe.refused_commands import attempts, not_refused
 from qemunet_tests.observe.tap_settings import settings_of
+from qemunet_tests.observe.tcp import bulk
 from qemunet_tests.observe.vhost import threads_of
 
 SEVERAL = "mq=on,vectors=6"
+#: Of a machine that is not slowed down: a guest notices a NIC and loads its driver.
+FOUND_SECONDS = 2.0
+BULK_BYTES, FRAME_BYTES = 256 * 1024, 1514
 NO_DEVICE = ("open vhost char device failed: No such file or directory", "Could not open '/dev/vhost-net': No such file"
              " or directory")  # fmt: skip
 
@@ -115,3 +123,18 @@ def test_a_thread_of_the_kernel_carries_frames(pc_with, make_tap, claim, options
     qemu = pc_with(TapNetdev(make_tap(), ("vhost=on", *options)))
     claim.sees(" ".join(threads_of(qemu.process.pid)) or "no thread")
     assert claim.observed == claim.expected, f"with {','.join(('vhost=on', *options))} there is {claim.observed}"
+
+
+@pytest.mark.claim("tap/offloads")
+def test_segments_are_left_to_the_host(plugged, target, claim):
+    said = []
+    for offload in (True, False):
+        guest = plugged("bridge", "virtio-net-pci", host_tso4=offload)
+        assert seen_nic(guest, FOUND_SECONDS).driver == "virtio_net", "no driver finds the NIC"
+        guest.check(guest.tools.network_up)
+        lease_of(guest)
+        transfer = bulk(guest, target.neighbour_echo.by("TCP"), BULK_BYTES)
+        larger = any(len(frame) > FRAME_BYTES for frame in sent_by(MAC, whole_capture(guest)))
+        said.append(f"{'larger frames' if larger else 'none'}, {'whole' if transfer.intact else transfer}")
+    claim.sees("; without the offload ".join(said))
+    assert claim.observed == claim.expected, f"there leave a guest {claim.observed}"

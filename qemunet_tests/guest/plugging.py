@@ -3,7 +3,7 @@
 from typing import Any
 
 from qemunet_tests.deadline import Deadline
-from qemunet_tests.errors import HarnessError
+from qemunet_tests.errors import HarnessError, TimedOut
 from qemunet_tests.guest.guest import Guest
 from qemunet_tests.qemu.netdev import Nic
 
@@ -42,15 +42,23 @@ def plug_in(guest: Guest, nic: Nic, mac: str, **properties: object) -> None:
 
 def take_out(guest: Guest, model: str) -> None:
     """Take the NIC out again, with its backend. Raises TimedOut where the guest does not let go of it, HarnessError."""
+    if not unplugged(guest, model):
+        raise TimedOut(f"the guest does not let go of its {model}")
+
+
+def unplugged(guest: Guest, model: str) -> bool:
+    """Take the NIC out again; with it goes its backend, where the guest lets go of it in time. Raises HarnessError."""
     monitor = guest.monitor
     # With a controller goes what is on its bus.
     device = CONTROLLER if model in BUSES else DEVICE
     monitor.events()
     monitor.execute("device_del", id=device)
     gone = Deadline(guest.pace.seconds(TAKEN_OUT_SECONDS), f"the guest to let go of its {model}")
-    gone.wait_until(lambda: device in deleted(monitor.events()), interval_seconds=0.02)
+    if not gone.sees(lambda: device in deleted(monitor.events()), interval_seconds=0.02):
+        return False
     monitor.execute("object-del", id=CAPTURE)
     monitor.execute("netdev_del", id=BACKEND)
+    return True
 
 
 def deleted(events: list[dict[str, object]]) -> list[str]:

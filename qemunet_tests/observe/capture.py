@@ -3,7 +3,7 @@
 import contextlib
 import socket
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -114,6 +114,16 @@ class GuestCapture:
 
     def close(self) -> None:
         pass
+
+
+def sent_by(mac: str, frames: Iterable[bytes]) -> list[bytes]:
+    """Those of the frames of a capture that have this source, without what stands in front of Ethernet."""
+    source = bytes.fromhex(mac.replace(":", ""))
+    bare = (
+        (frame[header:] for header in VIRTIO_HEADERS_BYTES if frame[header + 6 : header + 12] == source)
+        for frame in frames
+    )
+    return [found for each in bare if (found := next(each, None))]
 
 
 def whole_capture(guest: Guest, nic: int = 0) -> list[bytes]:

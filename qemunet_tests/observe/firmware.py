@@ -43,3 +43,16 @@ def first_speaker(end: FirmwaresEnd, within_seconds: float = FIRMWARE_SECONDS) -
         if (frame := end.take(deadline.remaining_seconds)) is not None:
             return frame[6:12].hex(":")
     return None
+
+
+def leased_to_firmware(peer: "Peer", within_seconds: float = FIRMWARE_SECONDS) -> str | None:
+    """The address that somebody is leased, as a peer hears it; None where that happens to nobody in time."""
+    ack = peer.receive(_leases, within_seconds * timeouts.crowding())
+    return None if ack is None else str(ack["BOOTP"].yiaddr)
+
+
+def _leases(frame: "Packet") -> bool:
+    """RFC 2131, 3.1: an ACK ends what a client asks."""
+    from scapy.layers.dhcp import DHCP
+
+    return DHCP in frame and ("message-type", 5) in frame[DHCP].options

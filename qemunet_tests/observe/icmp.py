@@ -104,10 +104,10 @@ def _ping(place: Place, address: str, count: int, wait_seconds: int, size_bytes:
     return compared(seen, address, [packet for wire in wires for packet in wire.packets()]) if wires else seen
 
 
-def answered_once(guest: Guest, address: str, wait_seconds: int = 2) -> bool:
+def answered_once(guest: Guest, address: str, wait_seconds: int = 2, size_bytes: int = SMALL_BYTES) -> bool:
     """Whether the guest's ping counts an answer to one request: for a NIC whose wire nobody captures."""
     command = guest.tools.ping.format(
-        count=1, interval_seconds=0.3, wait_seconds=wait_seconds, size_bytes=SMALL_BYTES, address=address
+        count=1, interval_seconds=0.3, wait_seconds=wait_seconds, size_bytes=size_bytes, address=address
     )
     return guest.run(command, within_seconds=wait_seconds + 5).succeeded
 
