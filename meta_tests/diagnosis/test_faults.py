@@ -42,13 +42,15 @@ def run_with(fault: Fault, folder: Path) -> dict[str, dict[str, Any]]:
 @pytest.mark.parametrize("fault", planted())
 def test_fault_breaks_its_claims_and_no_others(fault: Fault, tmp_path: Path) -> None:
     verdicts = run_with(fault, tmp_path)
-    for claim in fault.breaks:
-        if verdicts[claim]["verdict"] == "unavailable":
-            pytest.skip(verdicts[claim]["reason"])
+    # What this machine or its QEMU has not, it cannot break; the others it can.
+    judged = [claim for claim in fault.breaks if verdicts[claim]["verdict"] != "unavailable"]
+    if not judged:
+        pytest.skip(verdicts[fault.breaks[0]]["reason"])
+    for claim in judged:
         said = str(verdicts[claim])
         assert verdicts[claim]["verdict"] == "broken", said
         assert fault.is_named_in(verdicts[claim]), said
-    record(fault, verdicts[fault.breaks[0]])
+    record(fault, verdicts[judged[0]])
     assert not [str(verdicts[claim]) for claim in fault.sentinels if verdicts[claim]["verdict"] != "holds"]
 
 
