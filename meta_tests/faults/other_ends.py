@@ -37,6 +37,8 @@ TUNNELS = ("l2tpv3/header", "l2tpv3/session", "l2tpv3/session-default", "l2tpv3/
 
 REWORDED = (
     reworded("stream/regular-file", "/file", "/elsewhere", "QEMU starts, the file stays", "stream/address-needed"),
+    reworded("stream/reconnect-names", ",reconnect=1", "", "of what calls again reconnect .*taken",
+             "stream/address-needed"),
     reworded("dgram/regular-file", "/file,", "/elsewhere,", "QEMU starts, the file stays", "dgram/local-missing"),
     reworded("stream/nic-form", "stream,server=on", "strean,server=on", "does not accept value",
              "stream/address-needed"),

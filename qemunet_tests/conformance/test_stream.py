@@ -15,6 +15,7 @@ from qemunet_tests.observe.frame_sockets import accepted, called, calls_again, l
 from qemunet_tests.observe.oversized_frames import after_a_frame_too_large
 from qemunet_tests.observe.refused_commands import attempts
 from qemunet_tests.qemu.netdev import SpelledNetdev
+from qemunet_tests.qemu.qmp_schema import options_in
 
 #: As the manual writes them, each with the rest of an address.
 AS_WRITTEN = {
@@ -268,3 +269,15 @@ def test_one_qemu_leases_addresses_to_another(attach_peer, target, claim):
     offer = ask_dhcp(near, "discover")
     claim.sees(offer.address if offer else "none")
     assert claim.observed == claim.expected, f"by the other QEMU there is offered {claim.observed}"
+
+
+@pytest.mark.claim("stream/reconnect-names")
+def test_what_calls_again_is_spelled_as_the_schema_says(halted, bench, claim):
+    names = ("reconnect", "reconnect-ms")
+    listed = options_in(halted().monitor.execute("query-qmp-schema"))
+    known = [name for name in names if f"netdev stream {name}" in listed]
+    words = "server=off,addr.type=unix,addr.path=nobody"
+    taken = [name for name in names if bench.attempt("-netdev", spelled("stream", f"{words},{name}=1")).started]
+    said = f"{' and '.join(taken) or 'none'} taken, {' and '.join(known) or 'none'} listed"
+    claim.sees("as its schema says" if taken == known else said)
+    assert claim.observed == claim.expected, f"of what calls again {claim.observed}"
