@@ -46,7 +46,7 @@ REWORDED = (
     reworded("vde/mode", ",mode=0707", ",mode=0700", "at the switch QEMU has port 9, 0700", "vde/named"),
     reworded("hubport/no-multiqueue", "tap,queues=2", "user", "QEMU starts with -net tap", "hubport/missing"),
     reworded("dgram/local-host-multicast", ",local.host=127.0.0.1", ",local.host=192.168.1.2",
-             r"127\.0\.0\.1: heard on the LAN", "dgram/named"),
+             r"127\.0\.0\.1: heard on the LAN", "dgram/multicast"),
     reworded("socket/multicast-localaddr", ",localaddr=127.0.0.1", "", r"127\.0\.0\.1: heard on the LAN",
              "socket/named"),
     reworded("filter/dump-vhost", ("-object", "filter-dump,id=f,netdev=lan,file=x"), (), "QEMU starts with -chardev",

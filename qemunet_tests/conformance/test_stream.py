@@ -6,7 +6,6 @@ from qemunet_tests.conformance.promises import promise
 from qemunet_tests.conformance.refusals import assert_not_started_or_known, assert_refused, spelled
 from qemunet_tests.deadline import Deadline
 from qemunet_tests.guest.peer_frames import frame_of, hear_each_other
-from qemunet_tests.modes.hubport import HUB, HubPort
 from qemunet_tests.modes.user import netdev
 from qemunet_tests.observe.backends import awaited_events, said_of
 from qemunet_tests.observe.carried_frames import arrives, exchanged, passes
@@ -261,8 +260,8 @@ def test_an_empty_frame_is_none(attach_peer, target, claim):
 @pytest.mark.claim("stream/throughput-guest")
 def test_one_qemu_leases_addresses_to_another(attach_peer, target, claim):
     port = target.host.free_port("tcp", 7200)
-    joined = ("-netdev", listener(port).spell("out"), "-netdev", f"hubport,id=to-out,hubid={HUB},netdev=out")
-    attach_peer(HubPort(uplink=netdev()), *joined)
+    # To the hub at which a peer's own wire is.
+    attach_peer(netdev(), "-netdev", listener(port).spell("out"), "-netdev", "hubport,id=to-out,hubid=0,netdev=out")
     Deadline(10.0, "QEMU to listen").wait_until(lambda: target.host.listens("tcp", port))
     near = attach_peer(caller(port))
     Deadline(10.0, "QEMU to call").wait_until(lambda: "tcp:127.0.0.1" in (said_of(near, "net0") or ""))
