@@ -144,10 +144,12 @@ def test_a_guest_tags_its_frames(plugged, claim):
     assert claim.observed == claim.expected, f"of VLANs {claim.observed}"
 
 
-@pytest.mark.claim("nic/status-off")
-def test_a_cable_is_taken_out_and_put_in(plugged, claim):
+@pytest.mark.parametrize(
+    "models", [promise("nic/status-off", MODELS_WITH_LINK), promise("nic/status-off-e1000e", ("e1000e",))]
+)
+def test_a_cable_is_taken_out_and_put_in(plugged, claim, models):
     said = {}
-    for model in MODELS_WITH_LINK:
+    for model in models:
         guest = plugged("user", model)
         assert seen_nic(guest, FOUND_SECONDS).driver, f"no driver finds a {model}"
         guest.check("ip link set eth0 up")
@@ -156,6 +158,9 @@ def test_a_cable_is_taken_out_and_put_in(plugged, claim):
             guest.monitor.execute("set_link", name="card", up=up)
             said[model].append(_cable(guest, up))
     claim.sees("; ".join(f"{model}: {', '.join(cables)}" for model, cables in said.items()))
+    if claim.observed == "e1000e: in, in, in":
+        claim.deviates(name="not-told")
+        return
     assert claim.observed == claim.expected, f"the guest sees cables so: {claim.observed}"
 
 
