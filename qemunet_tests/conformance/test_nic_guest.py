@@ -144,24 +144,30 @@ def test_a_guest_tags_its_frames(plugged, claim):
     assert claim.observed == claim.expected, f"of VLANs {claim.observed}"
 
 
-@pytest.mark.parametrize(
-    "models", [promise("nic/status-off", MODELS_WITH_LINK), promise("nic/status-off-e1000e", ("e1000e",))]
-)
-def test_a_cable_is_taken_out_and_put_in(plugged, claim, models):
-    said = {}
-    for model in models:
-        guest = plugged("user", model)
-        assert seen_nic(guest, FOUND_SECONDS).driver, f"no driver finds a {model}"
-        guest.check("ip link set eth0 up")
-        said[model] = [_cable(guest, True)]
-        for up in (False, True):
-            guest.monitor.execute("set_link", name="card", up=up)
-            said[model].append(_cable(guest, up))
-    claim.sees("; ".join(f"{model}: {', '.join(cables)}" for model, cables in said.items()))
-    if claim.observed == "e1000e: in, in, in":
-        claim.deviates(name="not-told")
-        return
+def cables(plugged, model):
+    """What a guest sees of a cable that is in, out, and in again."""
+    guest = plugged("user", model)
+    assert seen_nic(guest, FOUND_SECONDS).driver, f"no driver finds a {model}"
+    guest.check("ip link set eth0 up")
+    said = [_cable(guest, True)]
+    for up in (False, True):
+        guest.monitor.execute("set_link", name="card", up=up)
+        said.append(_cable(guest, up))
+    return f"{model}: {', '.join(said)}"
+
+
+@pytest.mark.claim("nic/status-off")
+def test_a_cable_is_taken_out_and_put_in(plugged, claim):
+    claim.sees("; ".join(cables(plugged, model) for model in MODELS_WITH_LINK))
     assert claim.observed == claim.expected, f"the guest sees cables so: {claim.observed}"
+
+
+@pytest.mark.claim("nic/status-off-e1000e")
+def test_the_cable_of_an_e1000e_is_taken_out_and_put_in(plugged, claim):
+    claim.sees(cables(plugged, "e1000e"))
+    if claim.observed != claim.expected:
+        assert claim.observed == "e1000e: in, in, in", f"the guest sees the cable so: {claim.observed}"
+        claim.deviates(name="not-told")
 
 
 def _cable(guest, wanted):
