@@ -145,6 +145,18 @@ def test_a_runs_folder_is_not_made_in_somebodys(theirs: Path, monkeypatch: pytes
     assert not on_real_host._serves(theirs)
 
 
+def test_a_run_keeps_nothing_in_the_home_that_it_was_given(theirs: Path, victim: Path) -> None:
+    """sudo may leave HOME as it was."""
+    tables = theirs / ".cache" / "scapy"
+    tables.mkdir(parents=True)
+    for name in ("ethertypes", "protocols", "services", "manufdb"):
+        (tables / f"{name}.pickle").symlink_to(victim / "report.html")
+    done = qemunet("run", "user/dhcp-options-exact", "--quiet", HOME=str(theirs))
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert (victim / "report.html").read_text() == "as it was"
+    assert len(list(tables.iterdir())) == 4
+
+
 @pytest.mark.parametrize("columns", ["0", "1", "abc", "-5", "9" * 30])
 def test_a_width_that_cannot_be(columns: str) -> None:
     done = qemunet("claims", "user/address", COLUMNS=columns)

@@ -22,6 +22,7 @@ def enter_once(config: pytest.Config) -> None:
     if config.stash.setdefault(_entered, False):
         return
     config.stash[_entered] = True
+    _keep_scapy_out_of_homes()
     target = workers.target_of_controller()
     if target is None:
         _begin(config)
@@ -29,6 +30,13 @@ def enter_once(config: pytest.Config) -> None:
         from qemunet_tests.isolation import namespaces
 
         namespaces.enter_worker()
+
+
+def _keep_scapy_out_of_homes() -> None:
+    """It reads and writes tables in `~/.cache/scapy`, which root's may be led out of by whose home it was given."""
+    import scapy.main
+
+    scapy.main.SCAPY_CACHE_FOLDER = None
 
 
 def _begin(config: pytest.Config) -> None:
