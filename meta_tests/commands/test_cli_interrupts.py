@@ -13,6 +13,7 @@ import pytest
 
 from meta_tests.patience import limit
 from meta_tests.qemunet_command import CONDUCT, clean_environment
+from meta_tests.user_accounts import CHECKOUT
 from qemunet_tests.deadline import Deadline
 from qemunet_tests.plugin.interrupt import interrupt_only_once
 
@@ -139,3 +140,29 @@ def test_the_second_interrupt_ends_at_once(tmp_path: Path, workers: str, monkeyp
     assert "Traceback" not in (tmp_path / "stdout").read_text() + told
     assert not (tmp_path / "ended").exists()
     assert not [left for left in (tmp_path / "tmp").iterdir() if not left.name.startswith("pytest-of-")]
+
+
+@pytest.mark.parametrize(
+    ("before", "status"), [("", -signal.SIGINT), ("signal.signal(signal.SIGINT, signal.SIG_IGN); ", 0)],
+    ids=["as programs are started", "in the background of a shell"],
+)  # fmt: skip
+def test_an_interrupt_before_the_command_is_there_is_no_verdict(before: str, status: int) -> None:
+    program = f"import os, signal; {before}import qemunet_tests.entry_point; os.kill(os.getpid(), signal.SIGINT)"
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=False, timeout=limit(60),
+        cwd=CHECKOUT, env=clean_environment(),
+    )  # fmt: skip
+    assert (done.returncode, done.stderr) == (status, "")
+
+
+def test_the_command_that_is_there_takes_interrupts_itself() -> None:
+    program = (
+        "import os, signal, sys, qemunet_tests.entry_point as entry, qemunet_tests.__main__ as command\n"
+        "command.execute = lambda _: os.kill(os.getpid(), signal.SIGINT)\n"
+        "entry.main()"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=False, timeout=limit(60),
+        cwd=CHECKOUT, env=clean_environment(),
+    )  # fmt: skip
+    assert (done.returncode, done.stderr) == (130, "")

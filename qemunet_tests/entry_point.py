@@ -1,0 +1,17 @@
+"""Where the command `qemunet` begins: until its modules are there, Ctrl-C ends it as it ends any program."""
+
+import signal
+from typing import NoReturn
+
+if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+    # A traceback, and the exit status of broken promises, would be the interpreter's own answer.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
+def main() -> NoReturn:
+    """The console script."""
+    from qemunet_tests import __main__
+
+    if signal.getsignal(signal.SIGINT) is signal.SIG_DFL:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+    __main__.main()
