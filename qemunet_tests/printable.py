@@ -18,12 +18,12 @@ def printable(text: str) -> str:
 def printable_json(content: bytes) -> str:
     """A document of JSON with nothing in its texts that a terminal obeys. Raises ValueError."""
     # Not every command reads some.
-    from pydantic_core import from_json
+    from pydantic import TypeAdapter, ValidationError
 
     try:
-        said = from_json(content)
-    except ValueError as wrong:
-        raise ValueError(f"Invalid JSON: {wrong}") from None
+        said = TypeAdapter(Any).validate_json(content)
+    except ValidationError as wrong:
+        raise ValueError(wrong.errors()[0]["msg"]) from None
     return json.dumps(all_printable(said))
 
 
