@@ -66,7 +66,7 @@ FAULTS = (
               f"meta mark != 7 drop; }}; }}'\n{with_every_tap('bridge link set dev $t isolated on')}",
               mended=f"{END_BACKGROUND}; nft delete table bridge odd"),
     on_a_host("no-longer-translated", REACH_OUTSIDE, r"left this host at br0 with the guest's own address "
-              r"192\.168\.122\.\d as its source, .* a way back to 192\.168\.122\.0/24", "virsh net-start default",
+              r"192\.168\.122\.\d as its source, .* a way back to 192\.168\.122\.0/24", "set its rules again",
               typed=FLUSHED, at_lan=ADDRESS_OUTSIDE, words=IN_VIRBR0, as_root=True, mended=MASQUERADE),
     on_a_host("no-longer-translated-seen-by-a-user", REACH_OUTSIDE, "left this host at br0, by the kernel's counters, "
               r"and no answer came in there: whether its source was an address of 192\.168\.122\.0/24",

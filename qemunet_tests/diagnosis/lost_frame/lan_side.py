@@ -26,10 +26,8 @@ def lan_unreachable(failure: Failure) -> Obstacle | None:
 
 def _unreachable(failure: Failure, service: Endpoint) -> Obstacle | None:
     tried = own_attempt.connect(failure.target.host, service)
-    if tried.error is None or tried.kept_here:
-        return tried.kept_here
-    if isinstance(tried.error, ConnectionRefusedError):
-        return refused_by(service)
+    if tried.error is None or _settled(tried, service):
+        return _settled(tried, service)
     reason = f"the host itself does not reach {service.address} ({tried.words})"
     hop = next_hop(failure.target.host.ask, service.address)
     if hop and (trouble := arp_answers.trouble(failure, hop)):
@@ -38,6 +36,12 @@ def _unreachable(failure: Failure, service: Endpoint) -> Obstacle | None:
         nobody = f"{reason}: nobody on {hop.link} answers {_asking(hop.address)} for {hop.address}"
         return Obstacle(nobody, f"see whether {hop.address} is there and running")
     return _silent(failure, service, hop, reason)
+
+
+def _settled(tried: own_attempt.OwnAttempt, service: Endpoint) -> Obstacle | None:
+    """What an attempt says by itself: that this host kept it back, or that somebody refused it."""
+    refused = isinstance(tried.error, ConnectionRefusedError)
+    return tried.kept_here or (refused_by(service) if refused else None)
 
 
 def _silent(failure: Failure, service: Endpoint, hop: Neighbour | None, reason: str) -> Obstacle:
@@ -142,9 +146,7 @@ def neighbour_unreachable(failure: Failure) -> Obstacle | None:
         return None
     service = failure.target.neighbour_echo
     tried = own_attempt.connect(failure.target.host, service)
-    if tried.error is None or tried.kept_here:
-        return tried.kept_here
-    if isinstance(tried.error, ConnectionRefusedError):
-        return refused_by(service)
+    if tried.error is None or _settled(tried, service):
+        return _settled(tried, service)
     reason = f"the host itself does not reach the neighbour {service.address} ({tried.words})"
     return Obstacle(reason, "see whether that machine is there, and mend the LAN between")

@@ -172,8 +172,8 @@ def _untranslated(failure: Failure, path: FramePath) -> Obstacle | None:
         f"the {path.exchange.question} left this host at {last} with the guest's own address {got.address} as its "
         f"source, and no answer came in there: no rule of this host translated it, and who is beyond {last} has to "
         f"know a way back to {network}",
-        f"have what made {link} set its rules again, as a firewall that was loaded anew takes libvirt's away: sudo "
-        f"virsh net-destroy default && sudo virsh net-start default; or give the LAN's router a route to {network}",
+        f"have what made {link} set its rules again, which a firewall that is loaded anew takes away (where that is "
+        f"libvirt: sudo systemctl reload libvirtd); or give the LAN's router a route to {network}",
         lost=_beyond(path),
     )
 
