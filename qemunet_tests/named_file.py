@@ -13,6 +13,7 @@ from qemunet_tests.user_names import user_name
 
 #: A FIFO whose other end nobody holds is not waited for.
 _AT_ONCE = os.O_NONBLOCK | os.O_CLOEXEC
+_PIECE_BYTES = 1 << 20
 
 
 def to_read(path: Path) -> IO[bytes]:
@@ -37,6 +38,14 @@ def to_append(path: Path, make_folder: bool = False) -> int:
     if why := trust.against_the_way_to(path):
         raise trust.Distrusted(f"it is a link, and {why}")
     return _waiting(os.open(path, flags, 0o644))
+
+
+def beginning(stream: IO[bytes], most_bytes: int) -> bytes:
+    """What `stream` has, and no more than this: piece by piece, as Python sets all the room aside before it reads."""
+    content = bytearray()
+    while piece := stream.read(min(_PIECE_BYTES, most_bytes - len(content))):
+        content += piece
+    return bytes(content)
 
 
 def toml_in(path: Path, flag: str, limit_bytes: int) -> dict[str, Any]:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from qemunet_tests.guest.guest import Guest
 
 AILMENT = "QEMUNET_META_AILMENT"
-ENOUGH_BYTES = 64 << 20
+ENOUGH_BYTES = 48 << 20
 
 _ailed: list[str] = []
 

@@ -13,7 +13,7 @@ from qemunet_tests.deadline import Deadline
 from qemunet_tests.errors import HarnessError, UsageError
 from qemunet_tests.isolation import enclosure
 from qemunet_tests.isolation.identity import unprivileged
-from qemunet_tests.qemu import qemu_binaries, qemu_facts
+from qemunet_tests.qemu import qemu_binaries, qemu_facts, qemu_questions
 from qemunet_tests.qemu.kvm_probe import launch_as_guests
 from qemunet_tests.settings import from_options
 
@@ -198,6 +198,20 @@ def test_a_qemu_that_was_moved_starts_the_helper_beside_it(open_folder: Path, lo
         assert qemu_facts.find(str(wrapped)).helper_path == qemu_facts.find(real).helper_path
         beside = moved.parent.parent / Path(str(qemu_facts.find(real).helper_path)).relative_to("/usr")
         assert start_with_helper(moved, beside, log) == ""
+
+
+def test_a_qemu_that_was_moved_stays_until_it_was_looked_into(
+    open_folder: Path, log: Path, real: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its accelerators, where those are modules, were not moved with it: let go, it ends within 0.1 s."""
+    moved = open_folder / "prefix" / "bin" / "qemu-system-x86_64"
+    moved.parent.mkdir(parents=True)
+    shutil.copy(Path(real).resolve(), moved)
+    wrapped = wrapper(open_folder, f'{moved} "$@"\necho ended >>{log}', "wrapped")
+    monkeypatch.setattr(qemu_questions, "_START_SECONDS", 1.0)
+    monkeypatch.setattr(qemu_questions.IdleQemu, "_look", lambda *_: False)
+    qemu_questions.IdleQemu(wrapped, unprivileged())
+    assert log.read_text() == ""
 
 
 def test_a_build_tree_starts_the_helper_of_its_bundle(open_folder: Path, log: Path, real: str) -> None:

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
 
-from qemunet_tests import named_folder
+from qemunet_tests import named_file, named_folder
 
 #: Of what is copied from somebody who may not be believed: a guest that floods its console fills no disk.
 MOST_BYTES = 64 << 20
@@ -69,7 +69,7 @@ class Folder:
         with os.fdopen(os.open(name, flags, dir_fd=self.descriptor), "rb") as stream:
             if not stat.S_ISREG(os.fstat(stream.fileno()).st_mode):
                 raise FileNotFoundError(errno.ENOENT, "no regular file", name)
-            return stream.read(most_bytes)
+            return named_file.beginning(stream, most_bytes)
 
     def move(self, name: str, target: "Folder", new_name: str | None = None) -> None:
         """Move something to another folder, if it is there, under the same name or a new one."""

@@ -1,9 +1,12 @@
 """Asking a QEMU about itself: as the user that guests run as, and so that nothing it starts is left."""
 
+import contextlib
 import os
 import re
+import shlex
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 from qemunet_tests.deadline import Deadline
@@ -29,6 +32,9 @@ _START_SECONDS = 3.0
 _NOT_EXECUTED = (126, 127)
 #: No libslirp is as large.
 _MOST_LIBRARY_BYTES = 16 << 20
+#: It waits for its configuration, before it needs what it may not find: one that was moved has no accelerator where
+#: those are modules, and would have ended before anybody looked into it.
+_IDLE = shlex.split("-M none -nodefaults -no-user-config -readconfig /proc/self/fd/0 -display none -S")
 _ASK_LIBSLIRP = """
 import ctypes, sys
 version = ctypes.CDLL(sys.argv[1]).slirp_version_string
@@ -92,17 +98,19 @@ class IdleQemu:
     """
 
     def __init__(self, path: Path, asker: Identity) -> None:
-        words = ["-M", "none", "-nodefaults", "-no-user-config", "-display", "none", "-S"]
-        quiet = subprocess.DEVNULL
-        enclosed = enclosure.words([*words_as(asker), str(path), *words])
-        process = subprocess.Popen(enclosed, stdin=quiet, stdout=quiet, stderr=quiet, cwd="/", start_new_session=True)
         self.executable: Path | None = None
         self.libslirp: Path | None = None
-        try:
-            loading = Deadline(_START_SECONDS, "QEMU to load its libraries")
-            loading.sees(lambda: self._look(process.pid) or process.poll() is not None)
-        finally:
-            enclosure.end(process)
+        quiet = subprocess.DEVNULL
+        with _never_ending_input() as waiting:
+            enclosed = enclosure.words([*words_as(asker), str(path), *_IDLE])
+            process = subprocess.Popen(
+                enclosed, stdin=waiting, stdout=quiet, stderr=quiet, cwd="/", start_new_session=True
+            )
+            try:
+                loading = Deadline(_START_SECONDS, "QEMU to load its libraries")
+                loading.sees(lambda: self._look(process.pid) or process.poll() is not None)
+            finally:
+                enclosure.end(process)
 
     def _look(self, pid: int) -> bool:
         for each in descendants(pid):
@@ -112,6 +120,18 @@ class IdleQemu:
             if self.executable is None and (place := _executable_of(each)) and relocation.is_qemu(place):
                 self.executable = place
         return self.executable is not None and self.libslirp is not None
+
+
+@contextlib.contextmanager
+def _never_ending_input() -> Iterator[int]:
+    """A pipe that nobody writes to, and that any user may open by its name below /proc."""
+    reading, writing = os.pipe()
+    try:
+        os.fchmod(reading, 0o666)
+        yield reading
+    finally:
+        os.close(reading)
+        os.close(writing)
 
 
 def _executable_of(pid: int) -> Path | None:

@@ -76,7 +76,7 @@ def brief_results(place: Path) -> BriefResults:
             about = os.fstat(stream.fileno())
             if not stat.S_ISREG(about.st_mode):
                 raise UsageError(f"{RESULTS_FILE} is no regular file")
-            content = stream.read(LIMIT_BYTES + 1)
+            content = named_file.beginning(stream, LIMIT_BYTES + 1)
     except OSError as refused:
         raise UsageError(f"{RESULTS_FILE}: {refused.strerror}") from None
     if len(content) > LIMIT_BYTES:

@@ -36,7 +36,7 @@ def results_in(path: Path) -> Results | None:
     file = path / RESULTS_FILE if path.is_dir() else path
     try:
         with named_file.to_read(file) as stream:
-            content = stream.read(LIMIT_BYTES + 1)
+            content = named_file.beginning(stream, LIMIT_BYTES + 1)
     except FileNotFoundError as error:
         missing = f"{path} has no results of a run: there is no {RESULTS_FILE} in it" if path.is_dir() else ""
         raise UsageError(missing or f"{file}: {error.strerror}") from error

@@ -132,7 +132,7 @@ def read(path: Path, opened: Path | None = None) -> Recording:
 def _content(path: Path, opened: Path) -> bytes:
     try:
         with named_file.to_read(opened) as file:
-            content = file.read(LIMIT_BYTES + 1)
+            content = named_file.beginning(file, LIMIT_BYTES + 1)
     except OSError as error:
         raise UsageError(f"{path}: {error.strerror}") from error
     if len(content) > LIMIT_BYTES:
