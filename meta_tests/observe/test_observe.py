@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from scapy.layers.inet import TCP
+from scapy.layers.l2 import Ether
 
 from meta_tests.patience import limit
 from meta_tests.user_accounts import accounts
@@ -21,6 +23,7 @@ from qemunet_tests.modes.user import UserNetdev
 from qemunet_tests.network import Lab, lab_addresses
 from qemunet_tests.network.target import Endpoint
 from qemunet_tests.observe.bridge import bridge_of
+from qemunet_tests.observe.capture import whole_capture
 from qemunet_tests.observe.dhcp import dhcp_messages, message_type
 from qemunet_tests.observe.dns import addresses_of, host_answers
 from qemunet_tests.observe.icmp import ping
@@ -32,6 +35,7 @@ from qemunet_tests.observe.tcp import bulk
 from qemunet_tests.qemu.netdev import Nic
 
 ECHO = Endpoint(lab_addresses.NEIGHBOUR, lab_addresses.ECHO_PORT)
+HOST = Endpoint("10.0.2.2", lab_addresses.LOOPBACK_PORT)
 NOBODY = Endpoint(lab_addresses.NEIGHBOUR, lab_addresses.ECHO_PORT + 1)
 
 
@@ -161,6 +165,29 @@ def test_bulk(guest: Guest) -> None:
     assert (lost.returned, lost.intact) == (0, False)
     assert re.fullmatch(r"0 of 65536 bytes came back in \d+ s: \d+ kbit/s left the guest's NIC and \d+ kbit/s came in",
                         str(lost))  # fmt: skip
+
+
+def test_a_narrow_window_keeps_little_on_the_way(guest: Guest) -> None:
+    """By the wire; and the guest receives as before afterwards."""
+    told = "cat /proc/sys/net/ipv4/tcp_rmem"
+    before, most_bytes = guest.check(told), []
+    for window_bytes in (None, 8192):
+        passed = len(whole_capture(guest))
+        assert bulk(guest, HOST, 256 * 1024, window_bytes=window_bytes).intact
+        most_bytes.append(most_on_the_way(whole_capture(guest)[passed:]))
+    assert most_bytes[1] <= 8192 < most_bytes[0]
+    assert guest.check(told) == before
+
+
+def most_on_the_way(frames: list[bytes]) -> int:
+    """The most bytes of the echo service's that the guest had not acknowledged yet."""
+    acknowledged = most = 0
+    for segment in (Ether(frame)[TCP] for frame in frames if TCP in Ether(frame)):
+        if segment.dport == HOST.port:
+            acknowledged = segment.ack
+        elif acknowledged:
+            most = max(most, segment.seq + len(segment.payload) - acknowledged)
+    return most
 
 
 def test_names(guest: Guest, lab: Lab) -> None:

@@ -13,6 +13,11 @@ SIZE_BYTES = 1024 * 1024
 #: Of a machine that is not slowed down: a guest notices a NIC and loads its driver.
 FOUND_SECONDS = 2.0
 
+#: A burst fills the ring of this card, which has room for eight full frames, and QEMU's tells of no overflow (its
+#: hw/net/ne2000.c never sets ENISR_OVER): where a slow guest acknowledges the last frame it knows of meanwhile, nobody
+#: ever empties the ring. Seen with QEMU 10.0.13 on a busy machine, in one transfer of some hundred.
+WINDOW_BYTES = {"ne2k_pci": 8192}
+
 
 def echo(mode, target):
     """A service that whoever has a NIC of that mode reaches."""
@@ -67,7 +72,7 @@ def test_a_guest_drives_every_model(plugged, network, target, claim, mode, told,
     assert got, f"{claim.observed}: it got no lease"
     link = "a link" if carrier(guest) else "no link"
     given = "a lease" if network.leases(getattr(got, told)) else f"a lease of {got.interface}"
-    transfer = bulk(guest, echo(mode, target).by("TCP"), SIZE_BYTES)
+    transfer = bulk(guest, echo(mode, target).by("TCP"), SIZE_BYTES, window_bytes=WINDOW_BYTES.get(model))
     passed = "1 MiB there and back" if transfer.intact else str(transfer)
     guest.check(guest.tools.network_down)
     claim.sees(f"{claim.observed}: {its_mac(mode, target, seen, got)}, {link}, {given}, {passed}")

@@ -17,6 +17,9 @@ _NIC = (
     "/sys/class/net/eth0/statistics/rx_bytes)"
 )
 
+#: The least, the usual and the most that Linux sets aside for what a socket receives; the window is no larger.
+_RECEIVE_BUFFER = "/proc/sys/net/ipv4/tcp_rmem"
+
 
 def refusal(guest: Guest, service: Endpoint, wait_seconds: int = 5) -> str:
     """The error with which a guest cannot connect, `Connection refused` for instance; empty where it can.
@@ -59,26 +62,39 @@ class BulkTransfer:
         return f"{came} in {self.seconds:.0f} s: {there:.0f} kbit/s left the guest's NIC and {back:.0f} kbit/s came in"
 
 
-def bulk(guest: Guest, service: Endpoint, size_bytes: int, wait_seconds: int = 20, again: bool = True) -> BulkTransfer:
+def bulk(
+    guest: Guest,
+    service: Endpoint,
+    size_bytes: int,
+    wait_seconds: int = 20,
+    again: bool = True,
+    window_bytes: int | None = None,
+) -> BulkTransfer:
     """Send `size_bytes` random bytes by TCP to a service that returns them, and compare.
 
     A ping passes on many a host where this stalls. What is not back in time is sent once more with longer patience.
+    `window_bytes` is the most that the guest lets be on its way to it, where that is less than Linux decides.
     """
     seen = BulkTransfer(size_bytes, 0, False)
     for patience_seconds in turns(wait_seconds, again):
-        seen = _bulk(guest, service, size_bytes, whole(patience_seconds))
+        seen = _bulk(guest, service, size_bytes, whole(patience_seconds), window_bytes)
         if seen.returned == seen.sent:
             break
     return seen
 
 
-def _bulk(guest: Guest, service: Endpoint, size_bytes: int, wait_seconds: int) -> BulkTransfer:
+def _bulk(
+    guest: Guest, service: Endpoint, size_bytes: int, wait_seconds: int, window_bytes: int | None
+) -> BulkTransfer:
     # Made in the guest, because the way in is a serial line; no part of it is like another, which could take its place.
     make = f"dd if=/dev/urandom bs={BLOCK_BYTES} count={size_bytes // BLOCK_BYTES} of=/tmp/there 2>/dev/null"
     guest.check(make, within_seconds=wait_seconds + 5)
     send = service.called_by(guest.tools.exchange, wait_seconds=wait_seconds)
     ready = family_awaited(service.version, wait_seconds)
     there_and_back = f"{ready}{_NIC}; timeout {wait_seconds} {send} < /tmp/there > /tmp/back; {_NIC}"
+    if window_bytes:
+        narrow = f"was=$(cat {_RECEIVE_BUFFER}); echo 4096 {window_bytes} {window_bytes} >{_RECEIVE_BUFFER}"
+        there_and_back = f"{narrow}; {there_and_back}; echo $was >{_RECEIVE_BUFFER}"
     began, ended = _numbers(guest.run(there_and_back, within_seconds=2 * wait_seconds + 5).text)
     compare = "wc -c < /tmp/back; cmp -s /tmp/there /tmp/back && echo same; rm -f /tmp/there /tmp/back"
     answer = guest.run(compare, within_seconds=wait_seconds + 5).text.split()
