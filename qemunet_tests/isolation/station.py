@@ -17,6 +17,9 @@ from qemunet_tests.isolation import namespaces
 from qemunet_tests.isolation.processes import Process, Spawner
 from qemunet_tests.timeouts import turns
 
+#: What `open_socket` takes, by the protocol's name.
+SOCKETS = {"TCP": socket.SOCK_STREAM, "UDP": socket.SOCK_DGRAM}
+
 
 class Station:
     """A network namespace with a name; the namespace lives as long as this object holds it open."""

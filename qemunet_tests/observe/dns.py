@@ -10,14 +10,13 @@ from qemunet_tests.guest.guest import Guest
 from qemunet_tests.host import resolver
 from qemunet_tests.host.resolver_query import ADDRESSES, IDENTIFIER_BYTES, NAME_SERVERS, OWN_TEXT, question
 from qemunet_tests.isolation.identity import Identity
-from qemunet_tests.isolation.station import Station
+from qemunet_tests.isolation.station import SOCKETS, Station
 from qemunet_tests.network.target import Endpoint
 from qemunet_tests.observe.command_place import GuestPlace
 from qemunet_tests.timeouts import turns, whole
 
 ANSWER = re.compile(r"^Address(?: \d+)?:\s+(\d+\.\d+\.\d+\.\d+)\s*$", re.MULTILINE)
 
-SOCKETS = {"UDP": socket.SOCK_DGRAM, "TCP": socket.SOCK_STREAM}
 PORT = 53
 MOST_BYTES = 4096
 #: RFC 1035, 4.2.2: by TCP a message follows its length.

@@ -6,8 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from qemunet_tests.errors import HarnessError
-from qemunet_tests.isolation.station import Station
-from qemunet_tests.observe.reach import SOCKETS
+from qemunet_tests.isolation.station import SOCKETS, Station
 from qemunet_tests.observe.station_end import PATIENCE_SECONDS, received
 
 if TYPE_CHECKING:

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Union
 
 from qemunet_tests.guest.icmp_error import IcmpError
-from qemunet_tests.isolation.station import Station
-from qemunet_tests.observe.dns import LENGTH_BYTES, SOCKETS
+from qemunet_tests.isolation.station import SOCKETS, Station
+from qemunet_tests.observe.dns import LENGTH_BYTES
 from qemunet_tests.observe.peer_stream import Refused, ask_stream
 from qemunet_tests.timeouts import turns
 

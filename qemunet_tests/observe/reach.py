@@ -5,19 +5,17 @@ nothing: libslirp accepts it before it knows whether anybody is there.
 """
 
 import secrets
-import socket
 from dataclasses import dataclass
 
 from qemunet_tests.errors import HarnessError
 from qemunet_tests.guest.guest import Guest
-from qemunet_tests.isolation.station import Station
+from qemunet_tests.isolation.station import SOCKETS, Station
 from qemunet_tests.network.target import Endpoint
 from qemunet_tests.observe.command_place import GuestPlace
 from qemunet_tests.observe.nic import family_awaited
 from qemunet_tests.timeouts import turns, whole
 
 NO_ANSWER, NO_WORD = "no answer", "hangs up without a word"
-SOCKETS = {"TCP": socket.SOCK_STREAM, "UDP": socket.SOCK_DGRAM}
 
 
 def echoes(guest: GuestPlace, protocol: str, service: Endpoint, wait_seconds: int = 5) -> bool:

@@ -6,8 +6,7 @@ import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from qemunet_tests.isolation.station import Station
-from qemunet_tests.observe.reach import SOCKETS
+from qemunet_tests.isolation.station import SOCKETS, Station
 
 #: Who waits for the other end of a connection that works waits in vain, after so long.
 PATIENCE_SECONDS = 20.0
