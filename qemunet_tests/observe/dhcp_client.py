@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 
 from qemunet_tests.errors import HarnessError
 from qemunet_tests.guest.address_resolution import BROADCAST
-from qemunet_tests.observe.dhcp import CLIENT_PORT, DHCP_COOKIE, SERVER_PORT, TYPES
 from qemunet_tests.observe.neighbour_discovery import is_gateways_answer, question_for_gateway
 from qemunet_tests.timeouts import turns
 
@@ -28,7 +27,6 @@ KIND, WISH, SERVER = 53, 50, 54
 #: RFC 1035, 4.1.4: a length from here on is a reference to what stands before.
 REFERENCE = 0xC0
 PAD, END = 0, 255
-_NUMBERS = {name: number for number, name in TYPES.items()}
 _transactions = itertools.count(0x716D0000)
 
 
@@ -111,19 +109,19 @@ def message(
     pads: int = 0,
 ) -> "Packet":
     """A message of a client's, with a transaction number of its own."""
-    from scapy.layers.dhcp import BOOTP
+    from scapy.layers.dhcp import BOOTP, DHCPTypes, dhcpmagic
     from scapy.layers.inet import IP, UDP
     from scapy.layers.l2 import Ether
 
-    client = mac or peer.mac
-    given = [(KIND, bytes([_NUMBERS[kind]])), *options] if kind else options
+    client, numbers = mac or peer.mac, {name: number for number, name in DHCPTypes.items()}
+    given = [(KIND, bytes([numbers[kind]])), *options] if kind else options
     coded = b"".join(bytes([PAD] * pads + [number, len(value)]) + value for number, value in given)
     return (
         Ether(src=client, dst=BROADCAST)
         / IP(src=own, dst=to)
-        / UDP(sport=CLIENT_PORT, dport=SERVER_PORT)
+        / UDP(sport=68, dport=67)
         / BOOTP(chaddr=_raw_mac(client), xid=next(_transactions), ciaddr=own)
-        / (DHCP_COOKIE + coded + bytes([END])).ljust(64, bytes([PAD]))
+        / (dhcpmagic + coded + bytes([END])).ljust(64, bytes([PAD]))
     )
 
 
@@ -189,7 +187,7 @@ def _leased(peer: "Peer", mac: str) -> str:
 
 
 def _read(frame: "Packet") -> DhcpAnswer:
-    from scapy.layers.dhcp import BOOTP
+    from scapy.layers.dhcp import BOOTP, dhcpmagic
     from scapy.layers.inet import IP, UDP
 
     said = frame[BOOTP]
@@ -202,7 +200,7 @@ def _read(frame: "Packet") -> DhcpAnswer:
         address=said.yiaddr,
         server=said.siaddr,
         file=said.file.rstrip(b"\0").decode(errors="replace"),
-        options=tuple(_decoded(carried[carried.find(DHCP_COOKIE) + len(DHCP_COOKIE) :])),
+        options=tuple(_decoded(carried[carried.find(dhcpmagic) + len(dhcpmagic) :])),
         bootp_bytes=frame[UDP].len - len(UDP()),
     )
 
@@ -217,8 +215,10 @@ def _decoded(left: bytes) -> Iterator[tuple[int, str]]:
 
 
 def _shown(number: int, value: bytes) -> str:
+    from scapy.layers.dhcp import DHCPTypes
+
     if number == KIND:
-        return TYPES.get(value[0], str(value[0]))
+        return str(DHCPTypes.get(value[0], value[0]))
     if number in ADDRESSES:
         return " ".join(socket.inet_ntoa(value[at : at + 4]) for at in range(0, len(value), 4))
     if number in SECONDS:
