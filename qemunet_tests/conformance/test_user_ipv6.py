@@ -2,17 +2,21 @@
 
 import pytest
 
-from qemunet_tests.guest.address_resolution import IPV6_ADDRESS, is_answer_for, question_for
+from qemunet_tests.guest.address_resolution import (
+    IPV6_ADDRESS,
+    is_answer_for,
+    is_gateways_answer,
+    question_for,
+    question_for_gateway,
+)
 from qemunet_tests.network import lab_addresses
 from qemunet_tests.observe import dhcpv6
 from qemunet_tests.observe.ipv6 import address_of_mac, made_addresses
 from qemunet_tests.observe.neighbour_discovery import (
     NeighbourAnswer,
     answering,
-    is_gateways_answer,
     is_router_advertisement,
     neighbour,
-    question_for_gateway,
     question_for_routers,
 )
 from qemunet_tests.observe.peer_dns import ask_by_peer, ask_by_station, meant, question
@@ -86,7 +90,7 @@ def answered_kinds(peer, asked):
 
     for frame in asked:
         peer.send(frame)
-    peer.ask(question_for_gateway(peer), ends)
+    peer.ask(question_for_gateway(peer.mac), ends)
     return ", ".join(dict.fromkeys(found)) or "none"
 
 

@@ -68,6 +68,27 @@ def is_answer_for(frame: "Packet", address: str) -> bool:
     return owner is not None and owner.address == address
 
 
+def question_for_gateway(mac: str) -> "Packet":
+    """Whose the gateway's IPv6 address is, asked by whoever has `mac`, from the address that it gives itself.
+
+    libslirp answers that at once, and it changes nothing: whoever asks it behind another question has its answer when
+    that one was looked at.
+    """
+    return question_for(mac, IPV6_GATEWAY, link_local(mac))
+
+
+def is_gateways_answer(frame: "Packet") -> bool:
+    """Whether a frame says whose the gateway's IPv6 address is."""
+    return is_answer_for(frame, IPV6_GATEWAY)
+
+
+def link_local(mac: str) -> str:
+    """The address that a MAC gives itself: RFC 4291, 2.5.1."""
+    first, *middle, fourth, fifth, sixth = bytes.fromhex(mac.replace(":", ""))
+    octets = bytes([first ^ 2, *middle, 0xFF, 0xFE, fourth, fifth, sixth])
+    return "fe80::" + ":".join(octets[at : at + 2].hex() for at in range(0, 8, 2))
+
+
 def asked_by(frame: "Packet") -> str | None:
     """The address that somebody asks for."""
     from scapy.layers.inet6 import ICMPv6ND_NS

@@ -10,8 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from qemunet_tests.errors import HarnessError
-from qemunet_tests.guest.address_resolution import BROADCAST
-from qemunet_tests.observe.neighbour_discovery import is_gateways_answer, question_for_gateway
+from qemunet_tests.guest.address_resolution import BROADCAST, is_gateways_answer, question_for_gateway
 from qemunet_tests.timeouts import turns
 
 if TYPE_CHECKING:
@@ -92,7 +91,7 @@ def answers(peer: "Peer", questions: Iterable["Packet"], within_seconds: float =
             got.extend(_read(frame) for question in asked if is_answer_to(frame, question))
             return is_gateways_answer(frame)
 
-        for question in (*asked, question_for_gateway(peer)):
+        for question in (*asked, question_for_gateway(peer.mac)):
             peer.send(question)
         if peer.receive(is_neighbour, patience_seconds):
             return got

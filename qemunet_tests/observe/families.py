@@ -3,10 +3,9 @@
 from typing import TYPE_CHECKING
 
 from qemunet_tests.errors import HarnessError
-from qemunet_tests.guest.address_resolution import ADDRESS, GATEWAY
+from qemunet_tests.guest.address_resolution import ADDRESS, GATEWAY, link_local, question_for_gateway
 from qemunet_tests.guest.address_resolution import question_for as who_has
 from qemunet_tests.observe.dhcp_client import message
-from qemunet_tests.observe.neighbour_discovery import link_local, question_for_gateway
 from qemunet_tests.timeouts import turns
 
 if TYPE_CHECKING:
@@ -46,7 +45,7 @@ def _questions(peer: "Peer") -> list["Packet"]:
     return [
         who_has(peer.mac, GATEWAY, ADDRESS),
         message(peer, "discover"),
-        question_for_gateway(peer),
+        question_for_gateway(peer.mac),
         Ether(src=peer.mac, dst="33:33:00:00:00:02") / router,
     ]
 

@@ -3,8 +3,13 @@
 from typing import TYPE_CHECKING
 
 from qemunet_tests.errors import HarnessError
-from qemunet_tests.guest.address_resolution import ADDRESS, BROADCAST, question_for
-from qemunet_tests.observe.neighbour_discovery import is_gateways_answer, question_for_gateway
+from qemunet_tests.guest.address_resolution import (
+    ADDRESS,
+    BROADCAST,
+    is_gateways_answer,
+    question_for,
+    question_for_gateway,
+)
 
 if TYPE_CHECKING:
     # scapy reads the machine's interfaces when it is imported: not before the lab has been entered.
@@ -44,7 +49,7 @@ def _heard(peer: "Peer", far: str) -> list[str]:
             heard.append(_kind(frame))
         return is_gateways_answer(frame)
 
-    if peer.ask(question_for_gateway(peer), look) is None:
+    if peer.ask(question_for_gateway(peer.mac), look) is None:
         raise HarnessError("the gateway is no neighbour, so that nobody knows what became of the frames before")
     return heard
 

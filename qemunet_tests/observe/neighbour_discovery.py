@@ -1,8 +1,4 @@
-"""Neighbour discovery by a peer: who is at an address, and whether a router is there. RFC 4861.
-
-Whether somebody has the gateway's address libslirp answers at once, and it changes nothing: whoever asks that behind
-another question has its answer when that one was looked at.
-"""
+"""Neighbour discovery by a peer: who is at an address, and whether a router is there. RFC 4861."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -10,7 +6,6 @@ from typing import TYPE_CHECKING
 
 from qemunet_tests.guest.address_resolution import (
     IPV6_ADDRESS,
-    IPV6_GATEWAY,
     AddressUnanswered,
     answered_by,
     is_answer_for,
@@ -73,16 +68,6 @@ def answering(peer: "Peer", addresses: Sequence[str]) -> list[str]:
     return [address for address in addresses if address in found]
 
 
-def question_for_gateway(peer: "Peer") -> "Packet":
-    """Whose the gateway's address is: asked by a peer that has no address but the one it gave itself."""
-    return question_for(peer.mac, IPV6_GATEWAY, link_local(peer.mac))
-
-
-def is_gateways_answer(frame: "Packet") -> bool:
-    """Whether a frame says whose the gateway's address is."""
-    return is_answer_for(frame, IPV6_GATEWAY)
-
-
 def answers_before_router(peer: "Peer", questions: "Iterable[Packet]", within_seconds: float = 0.5) -> "list[Packet]":
     """What is sent to the peer's IPv6 address upon some questions, until a router has answered one put behind them.
 
@@ -119,10 +104,3 @@ def is_router_advertisement(frame: "Packet") -> bool:
     if protocol_of(frame) != ICMPV6_NUMBER or not is_sound(frame):
         return False
     return content_of(frame)[:1] == bytes([ROUTER_ADVERTISEMENT])
-
-
-def link_local(mac: str) -> str:
-    """The address that a MAC gives itself: RFC 4291, 2.5.1."""
-    first, *middle, fourth, fifth, sixth = bytes.fromhex(mac.replace(":", ""))
-    octets = bytes([first ^ 2, *middle, 0xFF, 0xFE, fourth, fifth, sixth])
-    return "fe80::" + ":".join(octets[at : at + 2].hex() for at in range(0, 8, 2))

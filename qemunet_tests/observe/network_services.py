@@ -5,12 +5,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from qemunet_tests.deadline import Deadline
-from qemunet_tests.guest.address_resolution import is_answer_for, question_for
+from qemunet_tests.guest.address_resolution import is_answer_for, link_local, question_for
 from qemunet_tests.guest.packet_content import addresses_of
 from qemunet_tests.network.target import Endpoint
 from qemunet_tests.observe.dhcp_client import is_answer_to, message
 from qemunet_tests.observe.dhcpv6 import is_dhcpv6, solicit
-from qemunet_tests.observe.neighbour_discovery import is_router_advertisement, link_local, question_for_routers
+from qemunet_tests.observe.neighbour_discovery import is_router_advertisement, question_for_routers
 
 if TYPE_CHECKING:
     # scapy reads the machine's interfaces when it is imported: not before the lab has been entered.

@@ -5,9 +5,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from qemunet_tests.guest.address_resolution import IPV6_ADDRESS, IPV6_GATEWAY, question_for
+from qemunet_tests.guest.address_resolution import IPV6_ADDRESS, IPV6_GATEWAY, is_gateways_answer, question_for
 from qemunet_tests.guest.packet_content import addresses_of, content_of
-from qemunet_tests.observe.neighbour_discovery import is_gateways_answer, is_router_advertisement, question_for_routers
+from qemunet_tests.observe.neighbour_discovery import is_router_advertisement, question_for_routers
 
 if TYPE_CHECKING:
     # scapy reads the machine's interfaces when it is imported: not before the lab has been entered.
