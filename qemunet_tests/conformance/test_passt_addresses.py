@@ -4,11 +4,10 @@ from ipaddress import ip_interface
 
 import pytest
 
-from qemunet_tests.conformance.offers import offered
 from qemunet_tests.guest.address_resolution import link_local
 from qemunet_tests.network import lab_addresses
 from qemunet_tests.observe import dhcpv6
-from qemunet_tests.observe.dhcp_client import client_macs, search_list
+from qemunet_tests.observe.dhcp_client import client_macs, offered, search_list
 from qemunet_tests.observe.router_advertisement import solicited
 
 RESOLVERS = (lab_addresses.ROUTER, lab_addresses.NEIGHBOUR, lab_addresses.ROUTER_IPV6)

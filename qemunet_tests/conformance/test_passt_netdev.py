@@ -4,11 +4,10 @@ import signal
 
 import pytest
 
-from qemunet_tests.conformance.offers import offered
 from qemunet_tests.conformance.promises import promise
 from qemunet_tests.conformance.refusals import ALONE, assert_refused
 from qemunet_tests.network import lab_addresses
-from qemunet_tests.observe.dhcp_client import search_list
+from qemunet_tests.observe.dhcp_client import offered, search_list
 from qemunet_tests.observe.forwarding import words_through
 from qemunet_tests.observe.host_process import listening_at
 from qemunet_tests.observe.network_services import answering

@@ -11,6 +11,7 @@ from qemunet_tests.observe.dhcp_client import (
     client_macs,
     leases,
     message,
+    offered,
     search_list,
     wish,
 )
@@ -20,13 +21,6 @@ LONGEST_BOOTFILE = 127
 SEARCHED = ("example.org", "lab.example.org", "b.example.org")
 #: Each a part of the next. What refers to the second, which is written as a reference itself, is what is tried.
 NESTED = ("example.org", "lab.example.org", "sub.lab.example.org")
-
-
-def offered(peer, *options, **how):
-    """The offer to a DISCOVER."""
-    offer = ask_dhcp(peer, "discover", *options, **how)
-    assert offer, "QEMU's DHCP server does not answer a DISCOVER"
-    return offer
 
 
 @pytest.mark.claim("user/dhcp-server-is-gateway")

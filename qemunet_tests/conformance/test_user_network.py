@@ -8,7 +8,7 @@ from qemunet_tests.conformance.promises import promise
 from qemunet_tests.modes.user import netdev
 from qemunet_tests.network.target import Endpoint
 from qemunet_tests.observe.arp import answered_for, who_has
-from qemunet_tests.observe.dhcp_client import ask_dhcp, client_macs
+from qemunet_tests.observe.dhcp_client import ask_dhcp, client_macs, offered
 from qemunet_tests.observe.families import answered
 from qemunet_tests.observe.guest_isolation import frames_between
 from qemunet_tests.observe.packet_sizes import echoed_in_fragments, largest_segment
@@ -29,8 +29,7 @@ WIDE = "10.8.2.15 255.255.0.0, gateway 10.8.2.2, resolver 10.8.2.3; ARP: 10.8.2.
 
 def leased(peer):
     """First lease, mask, gateway and resolver, and which of these and the usual answer ARP."""
-    offer = ask_dhcp(peer, "discover")
-    assert offer, "QEMU's DHCP server does not answer a DISCOVER"
+    offer = offered(peer)
     gateway, resolver = offer.option(3), offer.option(6)
     asked = dict.fromkeys((gateway, resolver, *USUAL))
     owners = answered_for(peer, asked, gateway, offer.address)

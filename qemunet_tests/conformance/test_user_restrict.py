@@ -6,7 +6,7 @@ import pytest
 
 from qemunet_tests.errors import ControlFailed
 from qemunet_tests.network.services import DNS_QUESTION
-from qemunet_tests.observe.dhcp_client import ask_dhcp
+from qemunet_tests.observe.dhcp_client import offered
 from qemunet_tests.observe.forwarding import words_through
 from qemunet_tests.observe.peer_stream import exchange
 from qemunet_tests.observe.silence import answer_or_silence
@@ -25,8 +25,7 @@ def services_of(target):
 
 @pytest.mark.claim("user/restrict-lease")
 def test_an_isolated_guest_has_a_lease_without_a_way_out(attach_user_peer, claim):
-    offer = ask_dhcp(attach_user_peer(RESTRICT), "discover")
-    assert offer, "QEMU's DHCP server does not answer a DISCOVER"
+    offer = offered(attach_user_peer(RESTRICT))
     assert claim.sees(str(offer)) == claim.expected, f"an isolated guest is offered: {offer}"
 
 

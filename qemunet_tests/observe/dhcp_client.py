@@ -60,6 +60,21 @@ class DhcpAnswer:
         return ", ".join([self.address, *(f"{number}: {value}" for number, value in self.options)])
 
 
+class NoOffer(AssertionError):
+    """What a test needs to say anything of an offer. Like its own assertions this says `broken`."""
+
+    def __init__(self) -> None:
+        super().__init__("no DHCP server answers a DISCOVER")
+
+
+def offered(peer: "Peer", *options: tuple[int, bytes], mac: str | None = None, pads: int = 0) -> DhcpAnswer:
+    """The offer to a DISCOVER. Raises NoOffer where none comes, and HarnessError as `answers` does."""
+    offer = ask_dhcp(peer, "discover", *options, mac=mac, pads=pads)
+    if offer is None:
+        raise NoOffer
+    return offer
+
+
 def ask_dhcp(
     peer: "Peer",
     kind: str,
