@@ -12,7 +12,6 @@ import pytest
 
 from qemunet_tests import modes
 from qemunet_tests.conformance.promises import promise
-from qemunet_tests.conformance.sandbox import SANDBOX
 from qemunet_tests.guest.peer_frames import frame_of
 from qemunet_tests.network import lab_addresses
 from qemunet_tests.observe.backends import said_of
@@ -34,6 +33,7 @@ from qemunet_tests.observe.lease import lease_of
 from qemunet_tests.observe.nic import driver
 from qemunet_tests.observe.reach import echoes
 from qemunet_tests.observe.tcp import bulk
+from qemunet_tests.qemu.command_line import SANDBOX
 from qemunet_tests.qemu.netdev import SpelledNetdev
 
 

@@ -6,7 +6,6 @@ import re
 
 import pytest
 
-from qemunet_tests.conformance.sandbox import SANDBOX
 from qemunet_tests.deadline import Deadline
 from qemunet_tests.errors import HarnessError
 from qemunet_tests.host import credentials
@@ -19,6 +18,7 @@ from qemunet_tests.observe.dhcp_client import ask_dhcp
 from qemunet_tests.observe.host_process import isolation_of, listening_at
 from qemunet_tests.observe.network_services import answering, datagrams_in
 from qemunet_tests.observe.peer_dns import ask_by_peer, ask_by_station, meant, question
+from qemunet_tests.qemu.command_line import SANDBOX
 from qemunet_tests.qemu.netdev import SpelledNetdev
 
 #: All that a network has for a guest whose host may not ping.

@@ -4,13 +4,13 @@ import secrets
 
 import pytest
 
-from qemunet_tests.conformance.sandbox import SANDBOX
 from qemunet_tests.guest.peer_udp import PeerDatagram
 from qemunet_tests.modes.user import netdev
 from qemunet_tests.observe.dhcp_client import ask_dhcp, client_macs, leases
 from qemunet_tests.observe.gateway_pings import answered_pings, ping_of
 from qemunet_tests.observe.migration import migrated
 from qemunet_tests.observe.peer_stream import exchange
+from qemunet_tests.qemu.command_line import SANDBOX
 
 #: As many as a socket of datagrams holds, while QEMU takes none: net.unix.max_dgram_qlen.
 PINGS = 8

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 
 from qemunet_tests.deadline import Deadline
 from qemunet_tests.errors import HarnessError
-from qemunet_tests.observe.backends import said_of
 
 if TYPE_CHECKING:
     # scapy reads the machine's interfaces when it is imported: not before the lab has been entered.
@@ -21,7 +20,9 @@ CHANGE_SECONDS = 20.0
 
 def named_pid(peer: "Peer") -> int | None:
     """The process that `info network` names, by the number that it has for QEMU."""
-    found = _CONNECTED.search(said_of(peer, "net0") or "")
+    # Only a backend that QEMU has started a passt for is `connected to pid`.
+    said = peer.qemu.monitor.ask("info network") if peer.qemu else ""
+    found = _CONNECTED.search(said)
     return int(found[1]) if found else None
 
 

@@ -18,6 +18,8 @@ from qemunet_tests.qemu.standstill import StandsStill, Standstill
 
 #: How QEMU ends where it will not do what it was told: by its exit status, or by an assertion of its own.
 REFUSED = (1, -signal.SIGABRT)
+#: QEMU's sandbox with all that qemu(1) knows to deny.
+SANDBOX = ("-sandbox", "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny")
 #: What the guest writes on its first serial port; there before QEMU starts.
 CONSOLE = "console.log"
 #: Starts a command somewhere as somebody; the bench decides where and who.
