@@ -21,6 +21,7 @@ from qemunet_tests.report.verdict_of_test import Verdict
 
 PAGE_FILE = "report.html"
 TEMPLATES = Path(__file__).parent / "templates"
+SIGNS = {"holds": "✓", "deviates": "≈", "broken": "✗", "inconclusive": "?", "unavailable": "–"}
 
 
 def html_page(results: Results, beside: bool = True) -> str:
@@ -28,7 +29,7 @@ def html_page(results: Results, beside: bool = True) -> str:
 
     `beside`: it goes into the folder of the report, so that the artifacts there can be linked.
     """
-    script = own_file("page.js")
+    script = own_file("copying.js") + own_file("page.js")
     return (
         environment()
         .get_template("page.html")
@@ -66,7 +67,7 @@ def environment() -> Environment:
         "transfer_plots": transfer_plots,
         "web_address": web_address,
     }
-    made.globals |= {"chain": chain, "interval": interval}
+    made.globals |= {"chain": chain, "interval": interval, "signs": SIGNS}
     return made
 
 

@@ -5,14 +5,13 @@ from collections import Counter
 from markupsafe import Markup
 
 from qemunet_tests.report.many_hosts import ManyHosts, TriedHost
-from qemunet_tests.report.page.html_page import environment, own_file, policy
+from qemunet_tests.report.page.html_page import SIGNS, environment, own_file, policy
 from qemunet_tests.report.verdict_of_test import Verdict
 
 #: Of a text of a host.
 LONGEST_TEXT = 600
 #: Hosts that are named at once; the others are behind a line to open.
 MOST_NAMED = 8
-SIGNS = {"holds": "✓", "deviates": "≈", "broken": "✗", "inconclusive": "?", "unavailable": "–"}
 #: Of a cell: as short as can be, there are a hundred thousand of them.
 _CLASSES = {verdict: verdict.value[0] for verdict in Verdict}
 _CELLS = {verdict: Markup(f"<td class={_CLASSES[verdict]}>{SIGNS[verdict]}") for verdict in Verdict}
@@ -24,7 +23,7 @@ STANDING_WORDS = {1: "broken", 3: "not judged", 0: "fit"}
 
 def many_hosts_page(found: ManyHosts) -> str:
     """The whole page. It loads nothing, and nothing in it but our script is executed."""
-    script = own_file("many_hosts.js")
+    script = own_file("copying.js") + own_file("many_hosts.js")
     return (
         environment()
         .get_template("many_hosts.html")

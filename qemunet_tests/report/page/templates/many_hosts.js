@@ -1,7 +1,6 @@
 "use strict";
-// Without this script the page is whole: it only filters and copies.
+// Without this script the page is whole: it only filters.
 (function () {
-  document.documentElement.classList.add("scripted");
   const rows = Array.from(document.querySelectorAll("#hosts tbody tr"));
   const texts = rows.map(function (row) { return row.textContent.toLowerCase(); });
   const beside = new Map(Array.from(document.querySelectorAll("#matrix tbody tr"), function (row) { return [row.dataset.host, row]; }));
@@ -38,22 +37,8 @@
     hidden.textContent = left.length ? left.join(",") + "{display:none}" : "";
   }
 
-  async function copy(button) {
-    const code = button.parentElement.querySelector("code");
-    try {
-      await navigator.clipboard.writeText(code.textContent);
-    } catch (refused) {
-      getSelection().selectAllChildren(code);
-      document.execCommand("copy");
-    }
-    button.textContent = "copied";
-  }
-
   search.addEventListener("input", filterHosts);
   boxes.forEach(function (box) { box.addEventListener("change", filterHosts); });
   if (claims) { claims.addEventListener("input", filterClaims); }
-  document.querySelectorAll("button.copy").forEach(function (button) {
-    button.addEventListener("click", function () { copy(button); });
-  });
   filterHosts();
 })();

@@ -1,8 +1,6 @@
 "use strict";
-// Without this script the page is whole: it only filters, copies and opens.
+// Without this script the page is whole: it only filters and opens.
 (function () {
-  const root = document.documentElement;
-  root.classList.add("scripted");
   const claims = Array.from(document.querySelectorAll(".claim"));
   const texts = claims.map(function (claim) { return claim.textContent.toLowerCase(); });
   const search = document.getElementById("search");
@@ -40,25 +38,11 @@
     }
   }
 
-  async function copy(button) {
-    const code = button.parentElement.querySelector("code");
-    try {
-      await navigator.clipboard.writeText(code.textContent);
-    } catch (refused) {
-      getSelection().selectAllChildren(code);
-      document.execCommand("copy");
-    }
-    button.textContent = "copied";
-  }
-
   if (search) {
     search.addEventListener("input", filter);
     boxes.concat(news || []).forEach(function (box) { box.addEventListener("change", filter); });
     filter();
   }
-  document.querySelectorAll("button.copy").forEach(function (button) {
-    button.addEventListener("click", function () { copy(button); });
-  });
   document.getElementById("save").addEventListener("click", function () {
     const kept = document.getElementById("results").textContent;
     const link = document.createElement("a");
