@@ -12,6 +12,7 @@ from meta_tests.isolation.leftovers import FOLDER_PREFIX
 from qemunet_tests import plugin
 
 if TYPE_CHECKING:
+    from meta_tests.samples.host_machine import HostMachine
     from qemunet_tests.guest.bench import Bench
     from qemunet_tests.guest.guest import Guest
 
@@ -53,6 +54,16 @@ def open_folder() -> Iterator[Path]:
     with tempfile.TemporaryDirectory(prefix=FOLDER_PREFIX) as folder:
         Path(folder).chmod(0o755)
         yield Path(folder)
+
+
+@pytest.fixture
+def machine() -> "Iterator[HostMachine]":
+    """A host with a LAN, made of namespaces, on which a test may do what it likes."""
+    from meta_tests.samples.host_machine import HostMachine
+
+    made = HostMachine()
+    yield made
+    made.close()
 
 
 @pytest.fixture(scope="session")

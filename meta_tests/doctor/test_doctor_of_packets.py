@@ -2,7 +2,6 @@
 
 import re
 import sys
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -88,13 +87,6 @@ ROUNDS = {
                "ip saddr 192.168.77.0/24 masquerade; }; }'"),
     ),
 }  # fmt: skip
-
-
-@pytest.fixture
-def machine() -> Iterator[HostMachine]:
-    made = HostMachine()
-    yield made
-    made.close()
 
 
 @pytest.mark.parametrize("with_firewall", [False, True], ids=["bare", "firewalled"])

@@ -3,7 +3,6 @@
 import json
 import re
 import sys
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -107,13 +106,6 @@ FOR_ROOT = (
 )  # fmt: skip
 #: What a healthy machine of this kind is not fit for whatever is done to it.
 NEVER_FINE = ("kvm", "passt")
-
-
-@pytest.fixture
-def machine() -> Iterator[HostMachine]:
-    made = HostMachine()
-    yield made
-    made.close()
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,6 @@ from pathlib import Path
 
 import pytest
 
-from meta_tests.mutants.debian_sources import NoSource
 from meta_tests.mutants.edits import Edit, edits
 from meta_tests.mutants.trying import Trees, run
 
@@ -21,14 +20,6 @@ NAMED = {
         "host itself asks the same, as the user that QEMU runs as, and is answered",
     ),
 }
-
-
-@pytest.fixture(scope="module")
-def trees() -> Trees:
-    try:
-        return Trees()
-    except NoSource as why:
-        pytest.skip(str(why))
 
 
 @pytest.mark.slow

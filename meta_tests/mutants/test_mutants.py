@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from meta_tests.mutants.debian_sources import NoSource
 from meta_tests.mutants.edits import Edit, NoPlace, edits
 from meta_tests.mutants.table import became
 from meta_tests.mutants.trying import Trees, claims_concerned, outcome, run, tried
@@ -39,14 +38,6 @@ int told(void)
 
 def edit(function: str, find: str) -> Edit:
     return Edit("libslirp", "dns.c", "an-edit", function, find, "67", "Nothing.")
-
-
-@pytest.fixture(scope="module")
-def trees() -> Trees:
-    try:
-        return Trees()
-    except NoSource as why:
-        pytest.skip(str(why))
 
 
 def test_there_are_enough() -> None:

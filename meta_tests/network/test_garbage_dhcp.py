@@ -2,7 +2,6 @@
 
 import re
 import sys
-from collections.abc import Iterator
 
 import pytest
 
@@ -11,13 +10,6 @@ from meta_tests.user_accounts import CHECKOUT
 
 SERVER = CHECKOUT / "meta_tests" / "planted" / "garbage_dhcp.py"
 CLAIMS = ("bridge/lease-address", "bridge/reachable-ping", "user/address")
-
-
-@pytest.fixture
-def machine() -> Iterator[HostMachine]:
-    made = HostMachine()
-    yield made
-    made.close()
 
 
 def tried(machine: HostMachine) -> None:

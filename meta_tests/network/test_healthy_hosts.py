@@ -3,8 +3,6 @@
 The doctor's part is in meta_tests/doctor/test_doctor_of_packets.py.
 """
 
-from collections.abc import Iterator
-
 import pytest
 
 from meta_tests.doctor.test_doctor_of_packets import NEIGHBOURS, NOT_BOTH, VPNS
@@ -19,13 +17,6 @@ HOSTS = {
     "translated": (TRANSLATED, IN_VIRBR0),
     "translated and firewalled": (LETS_VIRBR0 + TRANSLATED, IN_VIRBR0),
 }  # fmt: skip
-
-
-@pytest.fixture
-def machine() -> Iterator[HostMachine]:
-    made = HostMachine()
-    yield made
-    made.close()
 
 
 def alarms(machine: HostMachine, words: tuple[str, ...], uid: int | None) -> dict[str, tuple[str, str]]:

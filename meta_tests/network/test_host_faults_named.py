@@ -1,7 +1,6 @@
 """Every fault of a real host is named by its cause, and what the report gives as its remedy mends it."""
 
 import re
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -11,13 +10,6 @@ from meta_tests.faults.tables import record
 from meta_tests.samples.host_machine import HostMachine
 
 FAULTS = faults_in(on_hosts)
-
-
-@pytest.fixture
-def machine() -> Iterator[HostMachine]:
-    made = HostMachine()
-    yield made
-    made.close()
 
 
 @pytest.mark.slow

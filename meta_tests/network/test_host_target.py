@@ -4,7 +4,6 @@ import json
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -21,13 +20,6 @@ ip -o link | sed 's/state.*//'; ip -o -4 addr; ip route; nft list ruleset; bridg
 sysctl -a 2>/dev/null | grep -E 'net.ipv4.(ip_forward|ping_group|ip_unpriv)|bridge'; ls -lR /etc/qemu; ls /dev/shm
 cat /etc/resolv.conf /etc/hosts; ss -lntu 2>/dev/null; mount | sort
 """
-
-
-@pytest.fixture
-def machine() -> Iterator[HostMachine]:
-    made = HostMachine()
-    yield made
-    made.close()
 
 
 def test_a_healthy_host_holds_what_is_asked_of_it(machine: HostMachine) -> None:

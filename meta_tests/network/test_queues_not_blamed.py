@@ -2,7 +2,6 @@
 
 import re
 import sys
-from collections.abc import Iterator
 
 import pytest
 
@@ -52,13 +51,6 @@ def test_a_class_is_blamed_that_is_short_of_room_for_ours(
     found = list(queues.held_up("up0", [nothing, *[{"1:10": others, "1:20": own}] * 5], ours_bytes=150_000))
     assert [each.reason for each in found if not (named and re.search(named, each.reason))] == []
     assert len(found) == (named is not None)
-
-
-@pytest.fixture
-def machine() -> Iterator[HostMachine]:
-    made = HostMachine()
-    yield made
-    made.close()
 
 
 @pytest.mark.slow
