@@ -23,7 +23,7 @@ from qemunet_tests.observe.dhcp import (
     server_that_informs,
 )
 from qemunet_tests.observe.ipv6 import announced_prefixes
-from qemunet_tests.observe.lease import lease
+from qemunet_tests.observe.lease import lease_now
 
 #: Every client waits so long; and who has asked so long without an answer gets none.
 SLOW_SECONDS, ENOUGH_SECONDS = 3.0, 30.0
@@ -40,7 +40,7 @@ def _unanswered(failure: Failure) -> FramePath | None:
 
 def spoilt_on_the_way(failure: Failure) -> Obstacle | None:
     """Offers that come to the guest and that it does not take."""
-    if failure.guest is None or not failure.on_lan or lease(failure.guest, within_seconds=0.0):
+    if failure.guest is None or not failure.on_lan or lease_now(failure.guest):
         return None
     seen = checksums_of_offers(failure.guest)
     if not seen or "right" in seen:

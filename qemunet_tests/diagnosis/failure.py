@@ -11,6 +11,7 @@ from qemunet_tests.host.bridges import HostBridge
 from qemunet_tests.network.host_target import HostTarget
 from qemunet_tests.network.netplan import NetplanHost
 from qemunet_tests.network.target import LabTarget, Target
+from qemunet_tests.observe.lease import Lease, lease_now
 
 
 @dataclass(frozen=True)
@@ -58,3 +59,8 @@ class Failure:
         if self.mode in modes.every() or self.guest is None:
             return modes.shares_network(self.mode)
         return any(nic.netdev.shares_network for nic in self.guest.nics)
+
+    @property
+    def lan_lease(self) -> Lease | None:
+        """What the test's guest has been leased by now, where it is on a LAN with others."""
+        return lease_now(self.guest) if self.guest and self.on_lan else None

@@ -71,11 +71,8 @@ def refused(failure: Failure) -> Obstacle | None:
 
 def forwards(failure: Failure) -> Obstacle | None:
     """A forward that the claim says is not there."""
-    rules = (
-        [line for line in failure.guest.monitor.ask("info usernet").splitlines() if "HOST_FORWARD" in line]
-        if (failure.guest)
-        else []
-    )
+    listed = failure.guest.monitor.ask("info usernet").splitlines() if failure.guest else []
+    rules = [line for line in listed if "HOST_FORWARD" in line]
     return Obstacle(f"QEMU forwards a port: {' '.join(rules[0].split())}", "leave hostfwd out") if rules else None
 
 

@@ -76,6 +76,11 @@ def lease(guest: Guest, nic: int = 0, within_seconds: float = LEASE_SECONDS) -> 
     return None
 
 
+def lease_now(guest: Guest) -> Lease | None:
+    """The guest's lease, where it has one by now."""
+    return lease(guest, within_seconds=0.0)
+
+
 def leased_address(guest: Guest, within_seconds: float) -> str | None:
     """The address alone, of a guest whose frames nobody captures; None when none came. `within_seconds` is KVM time."""
     said = guest.await_lease(0, within_seconds)

@@ -9,7 +9,7 @@ from qemunet_tests.host.nft_match import PROTOCOLS, PacketSeen
 from qemunet_tests.host.nft_ruleset import Ruleset
 from qemunet_tests.host.obstacle import Obstacle
 from qemunet_tests.observe.capture import ICMP, TCP, UDP, packet, whole_capture
-from qemunet_tests.observe.lease import lease
+from qemunet_tests.observe.lease import lease_now
 from qemunet_tests.observe.process import tap_of
 
 #: As /proc/net/tcp has the state of a socket that waits for connections.
@@ -64,7 +64,7 @@ def filtered(failure: Failure) -> Obstacle | None:
 
 def _seen_or_awaited(guest: Guest) -> Iterator[PacketSeen]:
     """What left the guest, one of each kind, and what may come to the ports that it listens at."""
-    got = lease(guest, within_seconds=0.0)
+    got = lease_now(guest)
     if got is None:
         return
     sent = (found for frame in whole_capture(guest) if (found := packet(frame)) and found.source == got.address)

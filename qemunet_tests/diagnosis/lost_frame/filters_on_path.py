@@ -90,17 +90,7 @@ class PacketOnPath:
             for stop in self._stops(seen_as.get(family, seen_by_ip))
             if stop.family == family and stop.hook in ("prerouting", "forward", "postrouting")
         ]
-        narrow = [
-            FilterOnPath(
-                Obstacle(
-                    f"{port.name} passes {port.mtu} bytes and the guest sends {size_bytes}",
-                    f"sudo ip link set {port.name} mtu {size_bytes}, or -device virtio-net-pci,host_mtu={port.mtu}",
-                ),
-                True,
-            )
-            for port in on_the_way
-            if port.mtu < size_bytes
-        ]
+        narrow = [FilterOnPath(_too_narrow(port, size_bytes), True) for port in on_the_way if port.mtu < size_bytes]
         older = self._of_old_tables("FORWARD") if found.filters_ipv4 else []
         elsewhere = self._sent_elsewhere("prerouting", seen_by_ip) if found.filters_ipv4 else []
         states = _ports(self.station, on_the_way, self.packet)
@@ -198,6 +188,14 @@ def _deafness_to_arp(station: Station, link: str) -> Iterator[Obstacle]:
         if station.sysctl(setting) == IGNORES_ALL_ARP:
             reason = f"this host answers no ARP request ({setting} is {IGNORES_ALL_ARP})"
             yield Obstacle(reason, f"sudo sysctl -w {setting}=0")
+
+
+def _too_narrow(port: BridgePort, size_bytes: int) -> Obstacle:
+    """A port whose MTU is less than what the guest sends."""
+    return Obstacle(
+        f"{port.name} passes {port.mtu} bytes and the guest sends {size_bytes}",
+        f"sudo ip link set {port.name} mtu {size_bytes}, or -device virtio-net-pci,host_mtu={port.mtu}",
+    )
 
 
 def _ports(station: Station, on_the_way: Sequence[BridgePort], packet: PacketSeen) -> Iterator[FilterOnPath]:

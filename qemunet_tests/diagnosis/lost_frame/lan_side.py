@@ -11,7 +11,6 @@ from qemunet_tests.network.host_target import own_addresses
 from qemunet_tests.network.target import Endpoint
 from qemunet_tests.observe.arp import ELSEWHERE, owners
 from qemunet_tests.observe.icmp import ping
-from qemunet_tests.observe.lease import lease
 
 
 def outside_unreachable(failure: Failure) -> Obstacle | None:
@@ -26,8 +25,9 @@ def lan_unreachable(failure: Failure) -> Obstacle | None:
 
 def _unreachable(failure: Failure, service: Endpoint) -> Obstacle | None:
     tried = own_attempt.connect(failure.target.host, service)
-    if tried.error is None or _settled(tried, service):
-        return _settled(tried, service)
+    settled = _settled(tried, service)
+    if tried.error is None or settled:
+        return settled
     reason = f"the host itself does not reach {service.address} ({tried.words})"
     hop = next_hop(failure.target.host.ask, service.address)
     if hop and (trouble := arp_answers.trouble(failure, hop)):
@@ -84,7 +84,7 @@ def refused_by(service: Endpoint) -> Obstacle:
 
 def other_dhcp_server(failure: Failure) -> Obstacle | None:
     """The first offer wins, whoever made it."""
-    got = lease(failure.guest, within_seconds=0.0) if failure.guest and failure.on_lan else None
+    got = failure.lan_lease
     if got is None or got.server == failure.target.lan.server:
         return None
     return Obstacle(
@@ -96,7 +96,7 @@ def other_dhcp_server(failure: Failure) -> Obstacle | None:
 
 def leased_hosts_address(failure: Failure) -> Obstacle | None:
     """A DHCP server that gives away what this host has by hand: both then talk to themselves."""
-    got = lease(failure.guest, within_seconds=0.0) if failure.guest and failure.on_lan else None
+    got = failure.lan_lease
     link = own_addresses(failure.target.host).get(got.address) if got else None
     if got is None or link is None:
         return None
@@ -109,7 +109,7 @@ def leased_hosts_address(failure: Failure) -> Obstacle | None:
 
 def address_taken(failure: Failure) -> Obstacle | None:
     """A machine that was given the address by hand, where the server gives it away as well."""
-    got = lease(failure.guest, within_seconds=0.0) if failure.guest and failure.on_lan else None
+    got = failure.lan_lease
     others = owners(failure.guest, got.address) if failure.guest and got else []
     if got is None or not others or failure.guest is None:
         return None
@@ -146,7 +146,8 @@ def neighbour_unreachable(failure: Failure) -> Obstacle | None:
         return None
     service = failure.target.neighbour_echo
     tried = own_attempt.connect(failure.target.host, service)
-    if tried.error is None or _settled(tried, service):
-        return _settled(tried, service)
+    settled = _settled(tried, service)
+    if tried.error is None or settled:
+        return settled
     reason = f"the host itself does not reach the neighbour {service.address} ({tried.words})"
     return Obstacle(reason, "see whether that machine is there, and mend the LAN between")

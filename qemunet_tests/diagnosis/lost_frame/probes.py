@@ -17,7 +17,7 @@ from qemunet_tests.observe.capture import ARP, ICMP, TCP, UDP, GuestCapture, Pac
 from qemunet_tests.observe.dhcp import DHCP_COOKIE
 from qemunet_tests.observe.dns import PORT
 from qemunet_tests.observe.icmp import FULL_SIZE_BYTES, ping
-from qemunet_tests.observe.lease import lease
+from qemunet_tests.observe.lease import lease_now
 from qemunet_tests.timeouts import crowding, whole
 
 DHCP = "DHCP request"
@@ -102,7 +102,7 @@ def asks_still(guest: Guest) -> bool:
 
 def arp(guest: Guest, address: str, to_host: bool = False) -> Exchange:
     """Who on the LAN has an address?"""
-    got = lease(guest, within_seconds=0.0)
+    got = lease_now(guest)
     own = got.address if got else None
     return Exchange(
         f"ARP request for {address}",
@@ -123,7 +123,7 @@ def tcp(guest: Guest, service: Endpoint, seen_as: str | None = None) -> Exchange
     """A connection; `seen_as` is the service's address behind QEMU, where that is another."""
     addresses, port = {service.address, seen_as or service.address}, service.port
     # A port of its own tells it from earlier attempts, about which something may still be said. QEMU's has another.
-    own_port, got = 40000 + secrets.randbelow(20000), lease(guest, within_seconds=0.0)
+    own_port, got = 40000 + secrets.randbelow(20000), lease_now(guest)
     own = got.address if got else ""
     connect = guest.tools.connect_from
     return Exchange(

@@ -16,7 +16,7 @@ from qemunet_tests.host.obstacle import Obstacle
 from qemunet_tests.observe.capture import ICMP, TCP, GuestCapture, packet, whole_capture
 from qemunet_tests.observe.dhcp import dhcp_messages, told_by_dhcp
 from qemunet_tests.observe.dns import answers_user, used_by_qemu
-from qemunet_tests.observe.lease import lease
+from qemunet_tests.observe.lease import lease_now
 
 _NETWORK = "QEMU's user network"
 _ANOTHER = (
@@ -68,7 +68,7 @@ def tells_otherwise(failure: Failure) -> Obstacle | None:
 def addresses_otherwise(failure: Failure) -> Obstacle | None:
     """Packets for the guest that bear another hardware address than the guest's: its kernel does not take them."""
     guest = _guest_of(failure)
-    got = lease(guest, within_seconds=0.0) if guest else None
+    got = lease_now(guest) if guest else None
     if guest is None or got is None:
         return None
     packets = [found for frame in whole_capture(guest) if (found := packet(frame)) and found.target == got.address]

@@ -25,7 +25,7 @@ from qemunet_tests.network.host_target import addresses
 from qemunet_tests.network.target import Endpoint
 from qemunet_tests.observe.dns import PORT, used_by_qemu
 from qemunet_tests.observe.icmp import ping
-from qemunet_tests.observe.lease import lease
+from qemunet_tests.observe.lease import lease_now
 
 #: RFC 863: whoever listens there answers nothing.
 DISCARD = 9
@@ -131,11 +131,7 @@ def answers_refused(failure: Failure) -> Obstacle | None:
 def same_network(failure: Failure) -> Obstacle | None:
     """libslirp's network may be the LAN's own: the guest then looks for the LAN's machines beside itself."""
     address = asked_for(failure)
-    got = (
-        lease(failure.guest, within_seconds=0.0)
-        if failure.guest and address and OF_NAMES not in failure.topics
-        else None
-    )
+    got = lease_now(failure.guest) if failure.guest and address and OF_NAMES not in failure.topics else None
     if got is None or address is None or ip_address(address) not in IPv4Interface(got.interface).network:
         return None
     network = IPv4Interface(got.interface).network

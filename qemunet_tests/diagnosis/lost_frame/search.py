@@ -5,7 +5,7 @@ ARP, DNS, TCP and ICMP, and needs no list of faults.
 """
 
 import functools
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 
 from qemunet_tests.diagnosis.failure import Failure
@@ -15,9 +15,10 @@ from qemunet_tests.diagnosis.lost_frame.probes import Exchange
 from qemunet_tests.errors import Unavailable
 from qemunet_tests.guest.guest import Guest
 from qemunet_tests.host.route_lookup import link_to
+from qemunet_tests.network.target import Endpoint
 from qemunet_tests.observe.dns import used_by_qemu
 from qemunet_tests.observe.icmp import FULL_SIZE_BYTES
-from qemunet_tests.observe.lease import lease
+from qemunet_tests.observe.lease import lease_now
 from qemunet_tests.observe.process import tap_of
 
 #: Claims that are about something else than a frame's way, by their `diagnosis`.
@@ -62,11 +63,12 @@ def _runs(guest: Guest) -> bool:
 
 
 def _over_the_lan(failure: Failure, guest: Guest) -> Iterator[tuple[Exchange, list[str], list[str]]]:
+    """Exchanges, the links of the host that each passes, and those that see it beside its way."""
     tap, bridge = tap_of(guest), failure.target.bridge
     if tap is None:
         return
     uplinks, inside = _uplinks(failure), [tap, bridge]
-    got = lease(guest, within_seconds=0.0)
+    got = lease_now(guest)
     if got is None:
         # Without an uplink it is this host that serves the network, as libvirt has it.
         yield (
@@ -78,35 +80,45 @@ def _over_the_lan(failure: Failure, guest: Guest) -> Iterator[tuple[Exchange, li
     # Whom a guest asks for a machine's MAC by IPv6, and whether it asks at all, is not followed.
     known = [each for name in ("neighbour_echo", "far_echo") if (each := _known(failure, name))]
     services = [each for each in known if each.version == 4]
-    outside = [tap, *uplinks]
-    if not uplinks:
-        link = link_to(failure.bench.station.ask, services[0].address, 0) if services else None
-        outside = [*inside, *([link] if link and link != bridge else [])]
-    for service in services[:1] if uplinks else []:
-        yield probes.arp(guest, service.address), outside, []
-    for service in services:
-        yield probes.tcp(guest, service), outside, []
-        yield probes.echo(guest, service.address), outside, []
-        yield probes.echo(guest, service.address, FULL_SIZE_BYTES), outside, []
-    if not services and got.gateway:
-        to_host = not uplinks
-        yield probes.arp(guest, got.gateway, to_host), outside, []
-        yield probes.echo(guest, got.gateway, to_host=to_host), outside, []
-        yield probes.echo(guest, got.gateway, FULL_SIZE_BYTES, to_host), outside, []
-    caller = _known(failure, "caller")
-    if caller and caller is failure.target.host:
+    outside = [tap, *uplinks] if uplinks else [*inside, *_routed_by(failure, services[:1])]
+    for exchange in _asked_of(guest, services, got.gateway, to_host=not uplinks):
+        yield exchange, outside, []
+    if (caller := _known(failure, "caller")) is None:
+        return
+    if is_host := caller is failure.target.host:
         yield probes.arp(guest, failure.target.caller_address, to_host=True), inside, []
         yield probes.echo(guest, failure.target.caller_address, to_host=True), inside, []
-    if caller:
-        yield probes.call(caller, got.address), inside if caller is failure.target.host else outside, []
+    yield probes.call(caller, got.address), inside if is_host else outside, []
+
+
+def _asked_of(guest: Guest, services: Sequence[Endpoint], gateway: str, to_host: bool) -> Iterator[Exchange]:
+    """What a guest asks of these services; where none is known, of its gateway, which is this host or another."""
+    if services and not to_host:
+        yield probes.arp(guest, services[0].address)
+    for service in services:
+        yield probes.tcp(guest, service)
+        yield probes.echo(guest, service.address)
+        yield probes.echo(guest, service.address, FULL_SIZE_BYTES)
+    if not services and gateway:
+        yield probes.arp(guest, gateway, to_host)
+        yield probes.echo(guest, gateway, to_host=to_host)
+        yield probes.echo(guest, gateway, FULL_SIZE_BYTES, to_host)
+
+
+def _routed_by(failure: Failure, services: Sequence[Endpoint]) -> list[str]:
+    """The link by which this host sends on what a guest of a bridge without uplink has for a service."""
+    links = [link_to(failure.bench.station.ask, each.address, 0) for each in services]
+    return [link for link in links if link and link != failure.target.bridge]
 
 
 def _through_qemu(failure: Failure, guest: Guest) -> Iterator[tuple[Exchange, list[str], list[str]]]:
+    """The same where QEMU stands between: its own packets pass one link of the host at most."""
+
     def way_to(address: str) -> list[str]:
         link = link_to(failure.bench.station.ask, address, failure.bench.identity.uid)
         return [link] if link else []
 
-    if lease(guest, within_seconds=0.0) is None:
+    if lease_now(guest) is None:
         yield probes.dhcp(guest), [], []
         return
     if "resolver" in failure.topics:
@@ -119,6 +131,7 @@ def _through_qemu(failure: Failure, guest: Guest) -> Iterator[tuple[Exchange, li
 
 
 def _known(failure: Failure, name: str):  # type: ignore[no-untyped-def]
+    """What the target has by that name; None where this host does not let us know."""
     try:
         return getattr(failure.target, name)
     except Unavailable:

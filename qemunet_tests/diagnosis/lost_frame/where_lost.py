@@ -10,7 +10,6 @@ from qemunet_tests.diagnosis.lost_frame.filters_on_path import FilterOnPath, Pac
 from qemunet_tests.diagnosis.lost_frame.frame_path import FramePath
 from qemunet_tests.host.obstacle import LostFrame, Obstacle
 from qemunet_tests.observe.icmp import FULL_SIZE_BYTES, largest_answered
-from qemunet_tests.observe.lease import lease
 
 REST = 3
 AS_ROOT = "run the claim again as root, with the guest still yours: sudo qemunet run --target host ... --as $USER"
@@ -154,7 +153,7 @@ def unanswered(failure: Failure) -> Obstacle | None:
 
 def _untranslated(failure: Failure, path: FramePath) -> Obstacle | None:
     """What leaves a network of this host's own with the guest's address comes back only by a route to that network."""
-    got, last = lease(failure.guest, within_seconds=0.0) if failure.guest and failure.on_lan else None, path.places[-1]
+    got, last = failure.lan_lease, path.places[-1]
     if got is None or not _is_routed(failure, list(path.places[-2:])):
         return None
     network, link = ip_interface(got.interface).network, failure.target.bridge
