@@ -15,7 +15,7 @@ FOUND_SECONDS = 2.0
 HEADER_BYTES = 12
 
 
-def spoken(numbers):
+def numbers_in_words(numbers):
     """Numbers of frames, for people."""
     return " ".join(str(number) for number in numbers) or "none"
 
@@ -73,7 +73,7 @@ def test_a_dump_begins_and_ends_while_qemu_runs(filtered, qemus_folder, claim):
         if first == 4:
             monitor.execute("object-del", id="f")
     kept = read_pcap(file)
-    claim.sees(f"{spoken(numbers_in(file))} of 9 frames, {'whole' if kept.whole else 'broken off'}")
+    claim.sees(f"{numbers_in_words(numbers_in(file))} of 9 frames, {'whole' if kept.whole else 'broken off'}")
     assert claim.observed == claim.expected, f"the dump has {claim.observed}"
 
 
@@ -84,7 +84,7 @@ def test_two_dumps_see_the_same(filtered, qemus_folder, claim):
     wire.send_out([1, 2, 3])
     wire.came_out(3)
     wire.settle()
-    claim.sees(" and ".join(spoken(numbers_in(file)) for file in files))
+    claim.sees(" and ".join(numbers_in_words(numbers_in(file)) for file in files))
     assert claim.observed == claim.expected, f"two dumps have {claim.observed}"
 
 
@@ -109,7 +109,7 @@ def test_a_buffer_holds_frames_back(filtered, claim):
     # What takes it away lets go of what it holds: its hundred seconds are not waited for.
     wire.peer.qemu.monitor.execute("object-del", id="f")
     came = wire.came_out(20)
-    claim.sees(f"{spoken(early)} at first, then {len(came)} of 20{' in order' if came == numbers else ''}")
+    claim.sees(f"{numbers_in_words(early)} at first, then {len(came)} of 20{' in order' if came == numbers else ''}")
     assert claim.observed == claim.expected, f"a buffer lets pass {claim.observed}"
 
 
@@ -145,7 +145,7 @@ def test_a_redirector_takes_frames_away(filtered, filter_ends, claim):
     taken = end.take(3)
     right = sum(one == other for one, other in zip(taken, sent, strict=False))
     passed = wire.passes_at_once(3)
-    claim.sees(f"{right} of 3 at its outdev, {spoken(passed)} {'pass' if len(passed) > 1 else 'passes'}")
+    claim.sees(f"{right} of 3 at its outdev, {numbers_in_words(passed)} {'pass' if len(passed) > 1 else 'passes'}")
     assert claim.observed == claim.expected, f"of redirected frames {claim.observed}"
 
 
@@ -191,7 +191,9 @@ def test_a_queue_is_a_direction(filtered, qemus_folder, claim):
     wire.send_back([4, 5, 6])
     assert wire.came_back(3) == [4, 5, 6], "not all frames came back"
     wire.settle()
-    claim.sees(", ".join(f"{queue}: {spoken(numbers_in(qemus_folder / f'{queue}.pcap'))}" for queue in queues))
+    claim.sees(
+        ", ".join(f"{queue}: {numbers_in_words(numbers_in(qemus_folder / f'{queue}.pcap'))}" for queue in queues)
+    )
     assert claim.observed == claim.expected, f"by queue the dumps have {claim.observed}"
 
 

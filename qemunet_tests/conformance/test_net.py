@@ -7,7 +7,7 @@ import pytest
 from qemunet_tests.conformance.promises import promise
 from qemunet_tests.errors import Unavailable
 from qemunet_tests.modes import bridge
-from qemunet_tests.observe.network_ends import described, device_properties, network_ends
+from qemunet_tests.observe.network_ends import device_properties, ends_in_words, network_ends
 from qemunet_tests.observe.refused_commands import STILL_PC, attempts, counted, not_refused
 
 PC = ("-M", "pc")
@@ -25,14 +25,14 @@ def test_without_a_word_there_is_a_nic_with_user_networking(halted, claim):
     ends = network_ends(halted(*PC, defaults=True).monitor)
     nics, backends = [[each for each in ends if each.is_nic is which] for which in (True, False)]
     joined = {each.hub for each in ends} == {0} or [each.peer for each in backends] == [each.name for each in nics]
-    claim.sees("one NIC, one user backend, joined" if joined and len(nics) == 1 else described(ends))
-    assert claim.observed == claim.expected, f"without any option there is {described(ends)}"
-    assert [each.kind for each in backends] == ["user"], f"behind the NIC is {described(ends)}"
+    claim.sees("one NIC, one user backend, joined" if joined and len(nics) == 1 else ends_in_words(ends))
+    assert claim.observed == claim.expected, f"without any option there is {ends_in_words(ends)}"
+    assert [each.kind for each in backends] == ["user"], f"behind the NIC is {ends_in_words(ends)}"
 
 
 @pytest.mark.claim("net/nic-none")
 def test_none_is_nothing(halted, claim):
-    claim.sees(described(network_ends(halted(*PC, "-nic", "none", defaults=True).monitor)))
+    claim.sees(ends_in_words(network_ends(halted(*PC, "-nic", "none", defaults=True).monitor)))
     assert claim.observed == claim.expected, f"with -nic none there is {claim.observed}"
 
 
@@ -88,7 +88,7 @@ def test_a_nic_in_a_bridge(halted, target, claim):
     words = f"bridge,br={target.bridge},model=e1000"
     ends = network_ends(halted(*PC, "-nic", words, netdevs=[bridge.netdev(target.bridge)]).monitor)
     tapped = [each.kind for each in ends] == ["nic", "tap"]
-    claim.sees("a NIC with a tap" if tapped else described(ends))
+    claim.sees("a NIC with a tap" if tapped else ends_in_words(ends))
     assert claim.observed == claim.expected, f"-nic bridge makes {claim.observed}"
 
 
@@ -107,13 +107,13 @@ def test_the_old_options_meet_on_a_hub(halted, claim):
     ends = network_ends(halted(*PC, "-net", "nic,model=e1000", "-net", "user").monitor)
     on_hub = sorted(each.model for each in ends if each.hub == 0)
     claim.sees(f"{' and '.join(on_hub) or 'nothing'} on hub 0")
-    assert claim.observed == claim.expected, f"-net nic -net user makes {described(ends)}"
+    assert claim.observed == claim.expected, f"-net nic -net user makes {ends_in_words(ends)}"
 
 
 @pytest.mark.claim("net/net-nic-netdev")
 def test_the_old_nic_takes_a_netdev(halted, claim):
     made = halted(*PC, "-netdev", "user,id=lan", "-net", "nic,model=e1000,netdev=lan")
-    claim.sees(described(network_ends(made.monitor)))
+    claim.sees(ends_in_words(network_ends(made.monitor)))
     assert claim.observed == claim.expected, f"-net nic,netdev= makes {claim.observed}"
 
 

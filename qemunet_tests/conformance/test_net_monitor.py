@@ -7,7 +7,7 @@ import pytest
 from qemunet_tests.conformance.promises import promise
 from qemunet_tests.modes import user
 from qemunet_tests.observe.announcements import announcements
-from qemunet_tests.observe.network_ends import described, network_ends
+from qemunet_tests.observe.network_ends import ends_in_words, network_ends
 from qemunet_tests.observe.refused_commands import counted, refusal
 from qemunet_tests.qemu.qmp_schema import options_in
 
@@ -27,7 +27,7 @@ def test_a_backend_comes_and_goes(halted, claim):
     monitor.execute("netdev_add", type="user", id="lan")
     came = [each.kind for each in network_ends(monitor)]
     monitor.execute("netdev_del", id="lan")
-    claim.sees(f"{', '.join(came) or 'nothing'} added, {described(network_ends(monitor))} after that")
+    claim.sees(f"{', '.join(came) or 'nothing'} added, {ends_in_words(network_ends(monitor))} after that")
     assert claim.observed == claim.expected, f"by the monitor: {claim.observed}"
 
 

@@ -8,7 +8,7 @@ from qemunet_tests.conformance.promises import promise
 from qemunet_tests.modes import user
 from qemunet_tests.observe.announcements import announcements
 from qemunet_tests.observe.firmware import first_asker, leased_to_firmware
-from qemunet_tests.observe.network_ends import described, device_properties, network_ends, pci_roms
+from qemunet_tests.observe.network_ends import device_properties, ends_in_words, network_ends, pci_roms
 from qemunet_tests.observe.refused_commands import refusal
 
 PC = ("-M", "pc")
@@ -83,7 +83,7 @@ def test_a_nic_speaks_with_its_address(attach_peer, claim):
 
 @pytest.mark.claim("nic/no-nic")
 def test_without_defaults_there_is_no_nic(halted, claim):
-    claim.sees(described(network_ends(halted(*PC).monitor)))
+    claim.sees(ends_in_words(network_ends(halted(*PC).monitor)))
     assert claim.observed == claim.expected, f"with -nodefaults there is {claim.observed}"
 
 
@@ -115,7 +115,7 @@ def test_queues_have_the_sizes_that_were_asked_for(halted, claim):
 def test_a_nic_is_plugged_in(halted, claim):
     monitor = halted(*PC, "-netdev", "user,id=lan").monitor
     monitor.execute("device_add", driver="e1000", id="card", netdev="lan", mac=MAC)
-    claim.sees(described(network_ends(monitor)))
+    claim.sees(ends_in_words(network_ends(monitor)))
     assert claim.observed == claim.expected, f"after device_add there is {claim.observed}"
 
 
@@ -139,7 +139,7 @@ def test_the_primary_of_a_pair_is_hidden(halted, claim):
     ends = network_ends(halted("-M", "q35", *words.split()).monitor)
     shown = [each for each in ends if each.name not in ("other",)]
     hidden = "no e1000e" if not [each for each in ends if each.model == "e1000e"] else "the e1000e"
-    claim.sees(f"{described(shown)}, and {hidden}")
+    claim.sees(f"{ends_in_words(shown)}, and {hidden}")
     assert claim.observed == claim.expected, f"of a pair there is {claim.observed}"
 
 

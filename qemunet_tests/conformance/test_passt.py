@@ -17,7 +17,7 @@ from qemunet_tests.observe.backends import said_of
 from qemunet_tests.observe.dhcp_client import ask_dhcp
 from qemunet_tests.observe.host_process import isolation_of, listening_at
 from qemunet_tests.observe.network_services import answering, datagrams_in
-from qemunet_tests.observe.peer_dns import ask_by_peer, ask_by_station, meant, question
+from qemunet_tests.observe.peer_dns import ask_by_peer, ask_by_station, dns_in_words, question
 from qemunet_tests.qemu.command_line import SANDBOX
 from qemunet_tests.qemu.netdev import SpelledNetdev
 
@@ -52,7 +52,7 @@ def test_an_address_answers_for_the_hosts_resolver(attach_passt, stack_of, resol
     right = ask_by_station(target.host, lab_addresses.ROUTER, question("www.example"))
     stack = stack_of(attach_passt("--dns-forward", NOBODYS))
     told = ask_by_peer(stack, NOBODYS, question("www.example"))
-    claim.sees(f"{NOBODYS}: {meant(told)}")
+    claim.sees(f"{NOBODYS}: {dns_in_words(told)}")
     assert claim.observed == claim.expected, f"asked for www.example, {claim.observed}"
     assert told == right, "the resolver itself answers otherwise"
 

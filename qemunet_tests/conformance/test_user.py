@@ -6,7 +6,7 @@ from qemunet_tests.errors import HarnessError
 from qemunet_tests.network.lab_firewall import rejecting, ruleset
 from qemunet_tests.network.target import Endpoint
 from qemunet_tests.observe.capture import ARP, ICMPV6, UDP, GuestCapture
-from qemunet_tests.observe.dns import ask_from, ask_in, refusals, told, used_by_qemu
+from qemunet_tests.observe.dns import ask_from, ask_in, names_in_words, refusals, used_by_qemu
 from qemunet_tests.observe.host_names import known_otherwise
 from qemunet_tests.observe.lease import ENOUGH_QUESTIONS, lease_of
 from qemunet_tests.observe.nic import address_given, addresses
@@ -67,11 +67,11 @@ def test_the_resolver_gives_the_hosts_answer(leased_guest, network, target, clai
     # Not every resolver serves TCP.
     if not all(hosts["TCP"].values()):
         del hosts["TCP"]
-    claim.expects(told(hosts))
+    claim.expects(names_in_words(hosts))
     assert all(hosts["UDP"].values()), "the resolver gives the host itself no answer"
     guests = answers(hosts, ask_in, leased_guest, network.resolver)
-    claim.sees(told(guests))
-    assert guests == hosts, f"the guest is told otherwise than the host: {told(guests)}"
+    claim.sees(names_in_words(guests))
+    assert guests == hosts, f"the guest is told otherwise than the host: {names_in_words(guests)}"
     assert not refusals(target.host, used_by_qemu(), target.names, target.expected_names), "that is no useful answer"
     # Programs of the host ask others, too.
     others = (known_otherwise(target.host, used_by_qemu(), name, guests["UDP"][name]) for name in target.expected_names)

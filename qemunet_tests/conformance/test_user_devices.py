@@ -20,7 +20,7 @@ def answered(guest, address=GATEWAY):
     return Deadline(SEEN_SECONDS, "an answer").sees(lambda: answered_once(guest, address), 0.2)
 
 
-def told(guest, up, interface="eth0"):
+def comes_to_know(guest, up, interface="eth0"):
     """Whether the guest comes to know in time that its cable is in, or out."""
     return Deadline(SEEN_SECONDS, "the guest to see its cable").sees(lambda: carrier(guest, interface) is up, 0.2)
 
@@ -45,10 +45,10 @@ def test_two_cards_are_in_two_networks(bench, claim):
 def test_a_cable_is_pulled_and_put_back(leased_guest, claim):
     before = state(leased_guest)
     leased_guest.unplug()
-    told(leased_guest, up=False)
+    comes_to_know(leased_guest, up=False)
     without = state(leased_guest)
     leased_guest.monitor.execute("set_link", name="net0", up=True)
-    told(leased_guest, up=True)
+    comes_to_know(leased_guest, up=True)
     answered(leased_guest)
     claim.sees(f"off: {without}; on: {state(leased_guest)}")
     assert before == "carrier, an answer", f"before anything was pulled: {before}"
@@ -64,7 +64,7 @@ def test_a_card_comes_and_goes(leased_guest, claim):
     seen = Deadline(SEEN_SECONDS, "the guest to see the card")
     came = seen.sees(lambda: len(interfaces(leased_guest)) == 2, 0.2)
     leased_guest.run("ip addr add 10.9.8.15/24 dev eth1; ip link set eth1 up")
-    works = came and told(leased_guest, True, "eth1") and answered(leased_guest, OTHER_GATEWAY)
+    works = came and comes_to_know(leased_guest, True, "eth1") and answered(leased_guest, OTHER_GATEWAY)
     monitor.execute("device_del", id="card")
     gone = came and Deadline(SEEN_SECONDS, "the card to go").sees(lambda: interfaces(leased_guest) == ["eth0"], 0.2)
     monitor.execute("netdev_del", id="added")
@@ -78,7 +78,7 @@ def test_a_card_comes_and_goes(leased_guest, claim):
 def test_a_network_in_use_is_taken_away(leased_guest, claim):
     before = state(leased_guest)
     leased_guest.monitor.execute("netdev_del", id="net0")
-    told(leased_guest, up=False)
+    comes_to_know(leased_guest, up=False)
     claim.sees(state(leased_guest))
     assert before == "carrier, an answer", f"before it was taken away: {before}"
     assert claim.observed.endswith("no answer"), f"of a network that is gone: {claim.observed}"

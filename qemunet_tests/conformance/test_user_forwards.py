@@ -11,7 +11,7 @@ from qemunet_tests.conformance.promises import promise
 from qemunet_tests.errors import Unavailable
 from qemunet_tests.modes.user import netdev
 from qemunet_tests.observe.arp import asked_for
-from qemunet_tests.observe.forwarding import FORWARD, forwards, spoken, told, usernet, words_through
+from qemunet_tests.observe.forwarding import FORWARD, forwards, monitor_says, usernet, words_over, words_through
 from qemunet_tests.observe.station_end import answer_at, received, serving, taken_to_end
 
 GUEST, SERVICE = "10.0.2.15", 7007
@@ -64,7 +64,7 @@ def test_port_zero_is_a_free_port(attach_stack, target, claim):
 @pytest.mark.claim("user/hostfwd-add")
 def test_a_forward_is_added_at_run_time(user_stack, target, claim):
     user_stack.peer.qemu.monitor.execute("netdev_add", type="user", id="net1")
-    answers = [told(user_stack.peer, f"hostfwd_add {rule}") for rule in (FREE, "net1 tcp:127.0.0.1:0-:7008")]
+    answers = [monitor_says(user_stack.peer, f"hostfwd_add {rule}") for rule in (FREE, "net1 tcp:127.0.0.1:0-:7008")]
     listed = {each.netdev: each for each in forwards(user_stack.peer)}
     crossed = (
         words_through(user_stack, target.host, listed["net0"].source, SERVICE) if "net0" in listed else "not listed"
@@ -84,7 +84,7 @@ def test_a_wrong_forward_is_not_added(attach_stack, claim):
         taken: f"Could not set up host forwarding rule '{taken}'",
         f"nobody {FREE}": "unrecognized netdev id 'nobody'",
     }
-    said = {rule: told(stack.peer, f"hostfwd_add {rule}") for rule in wrong}
+    said = {rule: monitor_says(stack.peer, f"hostfwd_add {rule}") for rule in wrong}
     refused = sum(said[rule] == reason for rule, reason in wrong.items())
     claim.sees(f"{refused} of {len(wrong)} are refused")
     assert said == wrong, f"hostfwd_add says {said}"
@@ -96,14 +96,14 @@ def test_a_removed_forward_leaves_its_connections(attach_stack, target, claim):
     stack = attach_stack(FREE, by_udp(FREE))
     both = {each.protocol: each for each in forwards(stack.peer)}
     forward, datagrams = both["TCP"], f"udp:127.0.0.1:{both['UDP'].source[1]}"
-    by_name = told(stack.peer, f"hostfwd_remove {datagrams}")
+    by_name = monitor_says(stack.peer, f"hostfwd_remove {datagrams}")
     assert by_name == f"host forwarding rule for {datagrams} removed", f"hostfwd_remove {datagrams} says: {by_name}"
     left = forwards(stack.peer)
     assert left == [forward], f"once {datagrams} is removed there are {', '.join(map(str, left)) or 'none'}"
     with target.host.connect(*forward.source) as calling:
-        first = spoken(stack, calling, SERVICE)
+        first = words_over(stack, calling, SERVICE)
         assert first.whole, f"before the forward was removed, {first}"
-        answer = told(stack.peer, f"hostfwd_remove tcp:127.0.0.1:{forward.source[1]}")
+        answer = monitor_says(stack.peer, f"hostfwd_remove tcp:127.0.0.1:{forward.source[1]}")
         fresh = answer_at(target.host, forward.source)
         calling.sendall(b"still there")
         in_ = stack.connections[0].read(len(b"still there") + 16)[16:]
@@ -125,7 +125,7 @@ def test_what_was_not_forwarded_is_not_removed(attach_stack, target, claim):
         f"udp:127.0.0.1:{port}": f"host forwarding rule for udp:127.0.0.1:{port} not found",
         f"tcp:127.0.0.1:{port}-:7007": "invalid format",
     }
-    said = {rule: told(stack.peer, f"hostfwd_remove {rule}") for rule in others}
+    said = {rule: monitor_says(stack.peer, f"hostfwd_remove {rule}") for rule in others}
     words = ", ".join(" ".join(answer.split()[-2:]) for answer in said.values())
     claim.sees(f"{words}; the forward: {words_through(stack, target.host, forward.source, SERVICE)}")
     assert said == others, f"hostfwd_remove says {said}"
@@ -281,7 +281,7 @@ def test_a_forward_without_ipv4(bench, attach_stack, target, claim):
     with target.host.connect(*forward.source) as calling:
         # QEMU asks whose the address is, is told, and asks again.
         asked = stack.until(lambda: stack.asked_for(GUEST) > 1 or listener.called, 10.0)
-        crossed = spoken(stack, calling, SERVICE) if listener.called else None
+        crossed = words_over(stack, calling, SERVICE) if listener.called else None
     claim.sees(crossed or f"connected; QEMU asks for {GUEST}{', and once more when it was told' if asked else ''}")
     if crossed is None:
         assert asked, f"QEMU does not ask for {GUEST} as if it had not been told"
@@ -306,7 +306,7 @@ def test_what_info_usernet_lists(attach_stack, target, claim):
     ):
         silent_port = silent.getsockname()[1]
         unanswered.send(b"a word", "10.0.2.2", silent_port)
-        assert (crossed := spoken(stack, calling, SERVICE)).whole, f"of words through the forward, {crossed}"
+        assert (crossed := words_over(stack, calling, SERVICE)).whole, f"of words through the forward, {crossed}"
         listed = {(each.protocol, state_of(each), each.source, each.target) for each in usernet(stack.peer)}
     wanted = {
         "out by TCP": ("TCP", "ESTABLISHED", out.local, out.far),

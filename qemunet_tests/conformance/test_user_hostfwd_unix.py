@@ -7,7 +7,7 @@ import pytest
 
 from qemunet_tests.conformance.promises import promise
 from qemunet_tests.modes.user import netdev
-from qemunet_tests.observe.forwarding import forwards, spoken, told
+from qemunet_tests.observe.forwarding import forwards, monitor_says, words_over
 from qemunet_tests.observe.station_end import PATIENCE_SECONDS
 
 SERVICE = 7007
@@ -25,7 +25,7 @@ def crossed(stack, path):
             calling.connect(str(path))
         except OSError as refusal:
             return refusal.strerror
-        return str(spoken(stack, calling, SERVICE))
+        return str(words_over(stack, calling, SERVICE))
 
 
 @pytest.mark.parametrize(
@@ -61,7 +61,7 @@ def test_the_socket_of_a_qemu_that_quit(attach_stack, qemus_folder, claim):
 def test_what_info_usernet_says_of_a_path(attach_stack, qemus_folder, claim):
     path = qemus_folder / "way.in"
     stack = attach_stack(rule_of(path))
-    if str(path) in told(stack.peer, "info usernet"):
+    if str(path) in monitor_says(stack.peer, "info usernet"):
         claim.sees("the path")
         return
     listed = forwards(stack.peer)
@@ -76,7 +76,7 @@ def test_what_info_usernet_says_of_a_path(attach_stack, qemus_folder, claim):
 def test_a_path_is_removed(attach_stack, qemus_folder, claim):
     path = qemus_folder / "way.in"
     stack = attach_stack(rule_of(path))
-    said = told(stack.peer, f"hostfwd_remove unix:{path}")
+    said = monitor_says(stack.peer, f"hostfwd_remove unix:{path}")
     after = crossed(stack, path)
     claim.sees(f"{said}; a caller: {after}")
     if said == "invalid format":

@@ -6,7 +6,7 @@ from qemunet_tests.guest.icmp_error import IcmpError
 from qemunet_tests.network import lab_addresses
 from qemunet_tests.observe.arp import who_has
 from qemunet_tests.observe.icmp import require_errors_told
-from qemunet_tests.observe.peer_ping import PingAnswer, ask_echo, shown
+from qemunet_tests.observe.peer_ping import PingAnswer, ask_echo, ping_in_words
 
 GATEWAY, RESOLVER, SHARE = "10.0.2.2", "10.0.2.3", "10.0.2.4"
 OUTSIDE = lab_addresses.OUTSIDE
@@ -19,7 +19,7 @@ UNREACHABLE, TIME_EXCEEDED, NETWORK = 3, 11, 0
 @pytest.mark.claim("user/icmp-resolver")
 def test_the_resolver_answers_ping(user_stack, claim):
     answer = ask_echo(user_stack, RESOLVER)
-    seen = claim.sees(shown(answer))
+    seen = claim.sees(ping_in_words(answer))
     assert answer == PingAnswer(RESOLVER, code=0, same=True), seen
 
 
@@ -30,7 +30,7 @@ def test_a_guest_is_told_where_the_host_has_no_way(user_stack, lab, claim):
         answer = ask_echo(user_stack, NOBODY)
     finally:
         lab.host.netlink.route("del", dst=NOBODYS_NETWORK, type="unreachable")
-    seen = claim.sees(shown(answer))
+    seen = claim.sees(ping_in_words(answer))
     assert answer == IcmpError(GATEWAY, UNREACHABLE, NETWORK), seen
 
 
@@ -40,7 +40,7 @@ def test_nobody_answers_for_the_dead(bench, host_of_raw_sockets, attach_stack, c
         stack = attach_stack(capabilities=("net_raw",))
     assert ask_echo(stack, OUTSIDE) == PingAnswer(OUTSIDE, code=0, same=True), "not even the living answer"
     answer = ask_echo(stack, NOBODY)
-    seen = claim.sees(shown(answer))
+    seen = claim.sees(ping_in_words(answer))
     if not answer:
         require_errors_told(host_of_raw_sockets, NOBODY)
     elif answer != IcmpError(lab_addresses.ROUTER, UNREACHABLE, NETWORK):
@@ -54,7 +54,7 @@ def test_a_request_with_a_hop_to_live_ends_at_the_gateway(bench, host_with_open_
         stack = attach_stack()
     assert ask_echo(stack, OUTSIDE) == PingAnswer(OUTSIDE, code=0, same=True), "not even one with many hops is answered"
     answer = ask_echo(stack, OUTSIDE, ttl=1)
-    seen = claim.sees(shown(answer))
+    seen = claim.sees(ping_in_words(answer))
     if answer != IcmpError(GATEWAY, TIME_EXCEEDED, 0):
         assert answer == PingAnswer(OUTSIDE, code=0, same=True), seen
         claim.deviates(name="goes-on")
@@ -66,7 +66,7 @@ def test_the_share_answers_ping(attach_stack, shared_folder, claim):
     stack = attach_stack(options=(f"smb={shared_folder}",))
     assert who_has(stack.peer, SHARE), "nobody answers for the share"
     answer = ask_echo(stack, SHARE)
-    seen = claim.sees(shown(answer))
+    seen = claim.sees(ping_in_words(answer))
     if answer != PingAnswer(SHARE, code=0, same=True):
         assert answer == IcmpError(lab_addresses.ROUTER, UNREACHABLE, NETWORK), seen
         claim.deviates(name="asked-outside")

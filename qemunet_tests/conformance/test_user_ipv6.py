@@ -19,7 +19,7 @@ from qemunet_tests.observe.neighbour_discovery import (
     neighbour,
     question_for_routers,
 )
-from qemunet_tests.observe.peer_dns import ask_by_peer, ask_by_station, meant, question
+from qemunet_tests.observe.peer_dns import ask_by_peer, ask_by_station, dns_in_words, question
 from qemunet_tests.observe.router_advertisement import Advertisement, counted, link_address, prefix, solicited
 
 HOST, RESOLVER = "fec0::2", "fec0::3"
@@ -177,7 +177,7 @@ def test_the_resolver_is_where_the_option_says(attach_stack, resolv_conf, ipv6_l
     leased = dhcpv6.informed(stack.peer, dhcpv6.RESOLVERS).option(dhcpv6.RESOLVERS)
     found = answering(stack.peer, [HOST, RESOLVER, shown])
     advertised_too = [option.partition(" for ")[0] for option in resolver_option(stack.peer)]
-    seen = claim.sees(f"{shown}: {meant(told)}; neighbours: {' '.join(found)}; {' '.join(advertised_too)}")
+    seen = claim.sees(f"{shown}: {dns_in_words(told)}; neighbours: {' '.join(found)}; {' '.join(advertised_too)}")
     assert (told, found, advertised_too) == (right, [HOST, shown], [f"resolver {shown}"]), seen
     assert leased == bytes.fromhex("fec0") + bytes(13) + b"\x53", f"DHCPv6 tells another resolver: {leased!r}"
 

@@ -10,8 +10,8 @@ from qemunet_tests.network import lab_addresses
 from qemunet_tests.network.long_answers import answer_of
 from qemunet_tests.observe import dhcpv6
 from qemunet_tests.observe.neighbour_discovery import answers_before_router, neighbour
-from qemunet_tests.observe.peer_dns import ask_by_peer, ask_by_station, meant, question
-from qemunet_tests.observe.peer_ping import PingAnswer, ask_echo, shown
+from qemunet_tests.observe.peer_dns import ask_by_peer, ask_by_station, dns_in_words, question
+from qemunet_tests.observe.peer_ping import PingAnswer, ask_echo, ping_in_words
 from qemunet_tests.observe.peer_stream import Refused, ask_stream
 
 HOST, RESOLVER, ROUTER = "fec0::2", "fec0::3", "fe80::2"
@@ -34,7 +34,7 @@ def echoed(stack, address, port):
     return {"TCP": "whole" if by_tcp == sent else by_tcp, "UDP": "whole" if by_udp == whole else by_udp}
 
 
-def told(outcomes):
+def outcomes_in_words(outcomes):
     """For people."""
     return "; ".join(f"{which}: {'no answer' if outcome is None else outcome}" for which, outcome in outcomes.items())
 
@@ -45,7 +45,7 @@ def test_the_host_is_its_loopback(user_stack, claim):
     inside = echoed(user_stack, HOST, LOOPBACK_PORT)
     # What listens at the LAN's address only is not there.
     beside = echoed(user_stack, HOST, ECHO_PORT)
-    seen = claim.sees(f"::1: {told(inside)}; LAN address only: {told(beside)}")
+    seen = claim.sees(f"::1: {outcomes_in_words(inside)}; LAN address only: {outcomes_in_words(beside)}")
     assert inside == {"TCP": "whole", "UDP": "whole"}, seen
     assert beside["TCP"] == Refused(), seen
     assert isinstance(beside["UDP"], IcmpError), seen
@@ -58,7 +58,7 @@ def test_no_other_address_of_the_prefix_is_the_host(user_stack, claim):
     assert echoed(user_stack, HOST, LOOPBACK_PORT) == {"TCP": "whole", "UDP": "whole"}, "not even the host is reached"
     assert neighbour(user_stack.peer, other) is None
     outcome = echoed(user_stack, other, LOOPBACK_PORT)
-    seen = claim.sees(f"{other}: {told(outcome)}")
+    seen = claim.sees(f"{other}: {outcomes_in_words(outcome)}")
     if set(map(type, outcome.values())) != {IcmpError}:
         assert outcome == {"TCP": "whole", "UDP": "whole"}, seen
         claim.deviates(name="all-of-it")
@@ -74,8 +74,10 @@ def test_names_are_resolved_by_ipv6(attach_stack, resolv_conf, ipv6_lab, claim):
             answers[name, protocol] = ask_by_peer(stack, RESOLVER, asked, protocol)
             right = ask_by_station(ipv6_lab.host, lab_addresses.NEIGHBOUR_IPV6, asked, protocol)
             assert right, "the resolver gives the host itself no answer"
-            assert answers[name, protocol] == right, f"{name} by {protocol}: {meant(answers[name, protocol])}"
-    claim.sees("; ".join(f"{name} by {protocol}: {meant(answer)}" for (name, protocol), answer in answers.items()))
+            assert answers[name, protocol] == right, f"{name} by {protocol}: {dns_in_words(answers[name, protocol])}"
+    claim.sees(
+        "; ".join(f"{name} by {protocol}: {dns_in_words(answer)}" for (name, protocol), answer in answers.items())
+    )
 
 
 @pytest.mark.claim("user/ip6-resolver-other-port")
@@ -86,7 +88,7 @@ def test_the_resolver_has_one_port(attach_stack, resolv_conf, claim):
     assert isinstance(ask_by_peer(stack, RESOLVER, question("www.example")), bytes), "the resolver answers no question"
     # There the machine that is the host's resolver answers by both.
     outcomes = echoed(stack, RESOLVER, ECHO_PORT)
-    seen = claim.sees(told(outcomes))
+    seen = claim.sees(outcomes_in_words(outcomes))
     assert outcomes == dict.fromkeys(("TCP", "UDP"), IcmpError(ROUTER, UNREACHABLE, NO_ROUTE)), seen
 
 
@@ -96,7 +98,7 @@ def test_tcp_reaches_others(user_stack, ipv6_lab, claim):
     for address in (lab_addresses.NEIGHBOUR_IPV6, OUTSIDE):
         outcomes[address] = echoed(user_stack, address, ECHO_PORT)["TCP"]
     outcomes["a closed port"] = ask_stream(user_stack, OUTSIDE, CLOSED_PORT, b"?", bool)
-    seen = claim.sees(told(outcomes))
+    seen = claim.sees(outcomes_in_words(outcomes))
     assert outcomes == {lab_addresses.NEIGHBOUR_IPV6: "whole", OUTSIDE: "whole", "a closed port": Refused()}, seen
     callers = {(each.station, each.address) for each in ipv6_lab.echo.callers if ":" in each.address}
     assert {("neighbour", lab_addresses.HOST_IPV6), ("outside", lab_addresses.HOST_IPV6)} <= callers
@@ -109,7 +111,7 @@ def test_udp_reaches_others(user_stack, claim):
     for address in (lab_addresses.NEIGHBOUR_IPV6, OUTSIDE):
         outcomes[address] = echoed(user_stack, address, ECHO_PORT)["UDP"]
     outcomes["a closed port"] = user_stack.ask_datagram(OUTSIDE, CLOSED_PORT, b"?")
-    seen = claim.sees(told(outcomes))
+    seen = claim.sees(outcomes_in_words(outcomes))
     closed = IcmpError(OUTSIDE, UNREACHABLE, CLOSED)
     assert outcomes == {lab_addresses.NEIGHBOUR_IPV6: "whole", OUTSIDE: "whole", "a closed port": closed}, seen
 
@@ -146,7 +148,7 @@ def test_fragments_of_the_guest_are_put_together(user_stack, long_answers, claim
 @pytest.mark.parametrize("address", [HOST, RESOLVER, ROUTER, "fe80::3"])
 def test_host_and_resolver_answer_ping(user_stack, claim, address):
     answer = ask_echo(user_stack, address)
-    seen = claim.sees(shown(answer))
+    seen = claim.sees(ping_in_words(answer))
     assert answer == PingAnswer(address, code=0, same=True), seen
 
 
@@ -156,7 +158,7 @@ def test_ping_passes_where_the_gate_is_open(bench, host_with_open_gate, attach_s
     with bench.varied(station=host_with_open_gate):
         stack = attach_stack()
     answer = ask_echo(stack, OUTSIDE)
-    seen = claim.sees(shown(answer))
+    seen = claim.sees(ping_in_words(answer))
     assert answer == PingAnswer(OUTSIDE, code=0, same=True), seen
 
 
@@ -166,7 +168,7 @@ def test_ping_passes_by_raw_sockets(bench, host_of_raw_sockets, attach_stack, cl
     with bench.varied(station=host_of_raw_sockets):
         stack = attach_stack(capabilities=("net_raw",))
     answer = ask_echo(stack, OUTSIDE)
-    seen = claim.sees(shown(answer))
+    seen = claim.sees(ping_in_words(answer))
     if isinstance(answer, PingAnswer) and not answer.same:
         assert answer.source == OUTSIDE, seen
         claim.deviates(name="anything-as-reply")
@@ -227,6 +229,6 @@ def test_an_isolated_guest_reaches_nobody(attach_stack, served_folder, ipv6_lab,
     ]
     answers = [type(answer.lastlayer()).__name__ for answer in answers_before_router(stack.peer, silent)]
     called = ipv6_lab.echo.callers[before:]
-    seen = claim.sees(f"{told(refused)}; by UDP: {len(answers)} answers, {len(called)} calls")
+    seen = claim.sees(f"{outcomes_in_words(refused)}; by UDP: {len(answers)} answers, {len(called)} calls")
     assert refused == dict.fromkeys(refused, Refused()), seen
     assert (answers, called) == ([], []), f"{seen}: {answers}"

@@ -10,7 +10,7 @@ from qemunet_tests.guest.icmp_error import IcmpError
 from qemunet_tests.guest.peer_udp import PeerDatagram
 from qemunet_tests.network import lab_addresses
 from qemunet_tests.network.dnsmasq import StubResolver
-from qemunet_tests.observe.peer_dns import ask_by_peer, ask_by_station, askers_of, is_truncated, meant, question
+from qemunet_tests.observe.peer_dns import ask_by_peer, ask_by_station, askers_of, dns_in_words, is_truncated, question
 
 RESOLVER, IPV6_RESOLVER = "10.0.2.3", "fec0::3"
 #: RFC 792: a destination unreachable, and why.
@@ -35,8 +35,10 @@ def test_names_are_resolved_by_tcp_too(user_stack, lab, claim):
     for name in ("www.example", lab_addresses.UNKNOWN_NAME):
         right = ask_by_station(lab.host, lab_addresses.ROUTER, question(name), "TCP")
         told = ask_by_peer(user_stack, RESOLVER, question(name), "TCP")
-        claim.sees(f"{name}: {meant(told)}")
-        assert told == right, f"by TCP the guest is told {meant(told)} of {name}, and the host {meant(right)}"
+        claim.sees(f"{name}: {dns_in_words(told)}")
+        assert told == right, (
+            f"by TCP the guest is told {dns_in_words(told)} of {name}, and the host {dns_in_words(right)}"
+        )
     claim.sees("the same bytes as the host gets")
 
 
@@ -48,7 +50,7 @@ def test_the_first_ipv4_resolver_of_the_file_is_asked(attach_stack, resolv_conf,
     )
     name = fresh_name()
     answer = ask_by_peer(attach_stack(), RESOLVER, question(name))
-    assert isinstance(answer, bytes), f"no answer but {meant(answer)}"
+    assert isinstance(answer, bytes), f"no answer but {dns_in_words(answer)}"
     asked = asked_stations(lab, name)
     told = claim.sees(", ".join(f"{station} asked by {' and '.join(set(by))}" for station, by in asked.items()))
     assert told == claim.expected, f"of a router and a neighbour, the first in the file: {told}"
@@ -66,7 +68,7 @@ def test_a_second_resolver_is_asked_where_the_first_is_dead(attach_stack, resolv
     assert isinstance(direct, bytes), "the second resolver gives the guest no answer when it is asked by its address"
     assert asked_stations(lab, control) == {"router": [lab_addresses.HOST]}
     asked = asked_stations(lab, name)
-    seen = claim.sees(f"{meant(answer)}; asked: {', '.join(asked) or 'nobody'}")
+    seen = claim.sees(f"{dns_in_words(answer)}; asked: {', '.join(asked) or 'nobody'}")
     if asked != {"router": [lab_addresses.HOST]} or not isinstance(answer, bytes):
         assert (asked, answer) == ({}, IcmpError(dead, UNREACHABLE, PORT)), seen
         claim.deviates(name="first-alone")
@@ -87,7 +89,7 @@ def test_a_changed_file_is_noticed(attach_stack, resolv_conf, lab, claim):
     def noticed():
         name, asked_seconds = fresh_name(), time.monotonic() - changed_seconds
         answer = ask_by_peer(stack, RESOLVER, question(name), within_seconds=1.0)
-        went[asked_seconds] = list(asked_stations(lab, name)) or [meant(answer)]
+        went[asked_seconds] = list(asked_stations(lab, name)) or [dns_in_words(answer)]
         return asked_seconds > NOTICED_SECONDS
 
     Deadline(30, "two seconds to pass").wait_until(noticed, interval_seconds=0.2)
@@ -103,7 +105,7 @@ def test_a_resolver_of_the_host_alone_serves_the_guest(attach_stack, resolv_conf
     asked = question(stub_resolver.name)
     right = ask_by_station(lab.host, stub_resolver.address, asked)
     told = {protocol: ask_by_peer(stack, RESOLVER, asked, protocol) for protocol in ("UDP", "TCP")}
-    claim.sees("; ".join(f"by {protocol} {meant(message)}" for protocol, message in told.items()))
+    claim.sees("; ".join(f"by {protocol} {dns_in_words(message)}" for protocol, message in told.items()))
     assert right is not None, f"what is at {stub_resolver.address} gives the host itself no answer"
     assert told == {"UDP": right, "TCP": right}
     assert set(askers_of(stub_resolver.log, stub_resolver.name)) == {"127.0.0.1"}
@@ -114,9 +116,9 @@ def test_a_guest_is_told_where_there_is_no_resolver(attach_stack, resolv_conf, c
     resolv_conf(None)
     stack = attach_stack()
     told = {protocol: ask_by_peer(stack, RESOLVER, question("www.example"), protocol) for protocol in ("UDP", "TCP")}
-    claim.sees("; ".join(f"by {protocol} {meant(message)}" for protocol, message in told.items()))
+    claim.sees("; ".join(f"by {protocol} {dns_in_words(message)}" for protocol, message in told.items()))
     for protocol, message in told.items():
-        assert message == IcmpError("10.0.2.2", UNREACHABLE, NETWORK), f"by {protocol} {meant(message)}"
+        assert message == IcmpError("10.0.2.2", UNREACHABLE, NETWORK), f"by {protocol} {dns_in_words(message)}"
 
 
 @pytest.mark.claim("user/dns-empty-file")
@@ -125,7 +127,7 @@ def test_a_file_without_resolvers_means_the_loopback(attach_stack, resolv_conf, 
     name = fresh_name()
     answer = ask_by_peer(attach_stack(), RESOLVER, question(name))
     asked = asked_stations(lab, name)
-    seen = claim.sees(f"{meant(answer)}; asked: {', '.join(asked) or 'nobody'}")
+    seen = claim.sees(f"{dns_in_words(answer)}; asked: {', '.join(asked) or 'nobody'}")
     assert asked == {"host": ["127.0.0.1"]}, seen
     assert isinstance(answer, bytes), seen
 
@@ -137,7 +139,7 @@ def test_a_host_with_an_ipv6_resolver_only_serves_by_ipv6(attach_stack, resolv_c
     stack, names = attach_stack(), (fresh_name(), fresh_name())
     by_ipv4 = ask_by_peer(stack, RESOLVER, question(names[0]))
     by_ipv6 = ask_by_peer(stack, IPV6_RESOLVER, question(names[1]))
-    seen = claim.sees(f"{RESOLVER}: {meant(by_ipv4)}; {IPV6_RESOLVER}: {meant(by_ipv6)}")
+    seen = claim.sees(f"{RESOLVER}: {dns_in_words(by_ipv4)}; {IPV6_RESOLVER}: {dns_in_words(by_ipv6)}")
     assert by_ipv4 == IcmpError("10.0.2.2", UNREACHABLE, NETWORK), seen
     assert asked_stations(lab, names[0]) == {}
     assert isinstance(by_ipv6, bytes), seen
@@ -158,7 +160,7 @@ def test_a_big_answer_arrives_whole(attach_stack, resolv_conf, stub_resolver, la
         "large by UDP": ask_by_peer(stack, RESOLVER, large),
         "by TCP": ask_by_peer(stack, RESOLVER, plain, "TCP"),
     }
-    seen = claim.sees("; ".join(f"{which}: {meant(message)}" for which, message in told.items()))
+    seen = claim.sees("; ".join(f"{which}: {dns_in_words(message)}" for which, message in told.items()))
     assert told == {"small by UDP": right[plain], "large by UDP": right[large], "by TCP": by_tcp}, seen
 
 
@@ -167,7 +169,7 @@ def test_the_address_of_the_resolver_is_only_shown(attach_stack, lab, claim):
     name, shown = fresh_name(), "10.0.2.53"
     answer = ask_by_peer(attach_stack(options=(f"dns={shown}",)), shown, question(name))
     asked = asked_stations(lab, name)
-    seen = claim.sees(f"{meant(answer)}; asked: {', '.join(asked) or 'nobody'}")
+    seen = claim.sees(f"{dns_in_words(answer)}; asked: {', '.join(asked) or 'nobody'}")
     assert asked == {"router": [lab_addresses.HOST]}, seen
     assert isinstance(answer, bytes), seen
 
@@ -180,7 +182,7 @@ def test_a_resolver_shown_outside_the_network_answers(attach_stack, lab, claim):
         "UDP": ask_by_peer(stack, shown, question(by_udp)),
         "TCP": ask_by_peer(stack, shown, question(by_tcp), "TCP"),
     }
-    seen = claim.sees("; ".join(f"by {protocol} {meant(answer)}" for protocol, answer in answers.items()))
+    seen = claim.sees("; ".join(f"by {protocol} {dns_in_words(answer)}" for protocol, answer in answers.items()))
     for name in (by_udp, by_tcp):
         assert set(asked_stations(lab, name)) == {"router"}
     right = {"UDP": by_udp, "TCP": by_tcp}

@@ -10,7 +10,7 @@ from qemunet_tests.observe.dhcp_client import offered
 from qemunet_tests.observe.forwarding import words_through
 from qemunet_tests.observe.peer_stream import exchange
 from qemunet_tests.observe.silence import answer_or_silence
-from qemunet_tests.observe.tftp import DATA, TftpClient, told
+from qemunet_tests.observe.tftp import DATA, TftpClient, tftp_in_words
 from qemunet_tests.timeouts import turns
 
 GATEWAY, RESOLVER = "10.0.2.2", "10.0.2.3"
@@ -98,11 +98,11 @@ def test_an_isolated_guest_gets_no_file(served_folder, attach_user_peer, claim):
     (served_folder / "there").write_bytes(content)
     (served_folder / "there").chmod(0o644)
     answer = TftpClient(attach_user_peer(RESTRICT, f"tftp={served_folder}"), GATEWAY).read("there")
-    claim.sees("served" if answer and (answer.kind, answer.content) == (DATA, content) else told(answer))
+    claim.sees("served" if answer and (answer.kind, answer.content) == (DATA, content) else tftp_in_words(answer))
     if claim.observed == "served":
         claim.deviates()
     else:
-        assert not answer or answer.kind != DATA, f"with restrict=on a request is answered: {told(answer)}"
+        assert not answer or answer.kind != DATA, f"with restrict=on a request is answered: {tftp_in_words(answer)}"
 
 
 @pytest.mark.claim("user/restrict-hostfwd")

@@ -5,7 +5,7 @@ import random
 
 import pytest
 
-from qemunet_tests.observe.tftp import DATA, ERROR, FIRST_CLIENT_PORT, TftpClient, told
+from qemunet_tests.observe.tftp import DATA, ERROR, FIRST_CLIENT_PORT, TftpClient, tftp_in_words
 
 GATEWAY = "10.0.2.2"
 #: Around what one block carries, and many blocks.
@@ -53,7 +53,7 @@ def test_files_are_read_whole(tftp, served_folder, claim):
 
 
 def _what_came(fetched):
-    return f"{len(fetched)} bytes" if isinstance(fetched, bytes) else told(fetched)
+    return f"{len(fetched)} bytes" if isinstance(fetched, bytes) else tftp_in_words(fetched)
 
 
 @pytest.mark.claim("user/tftp-read-only")
@@ -62,7 +62,7 @@ def test_nothing_is_written(tftp, served_folder, claim):
     answers = [tftp.write(name) for name in ("new", "there")]
     assert {file.name: file.read_bytes() for file in served_folder.iterdir()} == before, "the folder was changed"
     assert tftp.fetch("there") == before["there"], "the server serves nothing any more"
-    claim.sees(" and ".join(sorted({told(answer) for answer in answers})))
+    claim.sees(" and ".join(sorted({tftp_in_words(answer) for answer in answers})))
     if answers == [None, None]:
         claim.deviates(name="silence")
     else:
@@ -73,7 +73,9 @@ def test_nothing_is_written(tftp, served_folder, claim):
 def test_text_mode_is_refused(tftp, served_folder, claim):
     assert tftp.fetch("there") == (served_folder / "there").read_bytes(), "the file is not served in binary mode"
     answer = tftp.read("there", mode="netascii")
-    assert claim.sees(told(answer)) == claim.expected, f"a request for text is answered: {told(answer)}"
+    assert claim.sees(tftp_in_words(answer)) == claim.expected, (
+        f"a request for text is answered: {tftp_in_words(answer)}"
+    )
 
 
 @pytest.mark.claim("user/tftp-inside-only")
@@ -84,8 +86,8 @@ def test_dots_do_not_lead_out_of_the_folder(tftp, served_folder, claim):
     assert tftp.fetch("below/one") == b"below", "what lies in the folder is not served"
     answers = {way: tftp.read(way) for way in ways}
     served = [way for way, answer in answers.items() if answer is None or answer.kind != ERROR]
-    claim.sees("; ".join(sorted({told(answer) for answer in answers.values()})))
-    assert not served, f"{served[0]} is answered: {told(answers[served[0]])}"
+    claim.sees("; ".join(sorted({tftp_in_words(answer) for answer in answers.values()})))
+    assert not served, f"{served[0]} is answered: {tftp_in_words(answers[served[0]])}"
     assert claim.observed == claim.expected, f"the refusals are {claim.observed}"
 
 
@@ -112,15 +114,17 @@ def test_what_is_no_file_stops_nobody(tftp, served_folder, claim):
         claim.deviates(name="waits-for-a-writer")
         return
     answer = tftp.read("fifo")
-    claim.sees(told(answer))
-    assert answer and answer.kind == ERROR, f"a request for what is no file is answered: {told(answer)}"
+    claim.sees(tftp_in_words(answer))
+    assert answer and answer.kind == ERROR, f"a request for what is no file is answered: {tftp_in_words(answer)}"
 
 
 @pytest.mark.claim("user/tftp-missing")
 def test_what_is_not_there_is_said_not_to_be(tftp, served_folder, claim):
     put(served_folder, "below/one", b"below")
     answers = {what: tftp.read(name) for what, name in (("nothing", "nothing"), ("a folder", "below"))}
-    said = {what: f"{told(answer)}, from port {answer.port if answer else '-'}" for what, answer in answers.items()}
+    said = {
+        what: f"{tftp_in_words(answer)}, from port {answer.port if answer else '-'}" for what, answer in answers.items()
+    }
     claim.sees("; ".join(f"{what}: {answer}" for what, answer in said.items()))
     right = "error 1, File not found, from port 69"
     assert said["nothing"] == right, f"a request for what is not there is answered: {said['nothing']}"
@@ -133,7 +137,7 @@ def test_what_is_not_there_is_said_not_to_be(tftp, served_folder, claim):
 @pytest.mark.claim("user/tftp-options")
 def test_size_and_block_size_are_agreed_on(tftp, claim):
     agreed = [(asked, tftp.read("there", asked)) for asked, _ in AGREED]
-    seen = [(asked, answer.options if answer and answer.kind not in (DATA, ERROR) else told(answer))
+    seen = [(asked, answer.options if answer and answer.kind not in (DATA, ERROR) else tftp_in_words(answer))
             for asked, answer in agreed]  # fmt: skip
     wrong = [f"{asked}: {answer}" for (asked, answer), (_, right) in zip(seen, AGREED, strict=True) if answer != right]
     claim.sees("; ".join(wrong) or f"{len(seen)} of {len(AGREED)} as they should be")
@@ -146,16 +150,18 @@ def test_a_transfer_has_an_end(tftp, served_folder, claim):
     assert tftp.fetch("two-blocks") == content, "the file is not served"
     behind = [tftp.after(2)]
     given_up = [tftp.read("two-blocks"), tftp.gives_up(), tftp.after(1)]
-    assert given_up[0] and given_up[0].number == 1, f"a second transfer begins with {told(given_up[0])}"
+    assert given_up[0] and given_up[0].number == 1, f"a second transfer begins with {tftp_in_words(given_up[0])}"
     behind_error = [answer for answer in given_up[1:] if answer]
-    claim.sees(f"behind the last block: {told(behind[0])}; behind the client's error: "
-               f"{', '.join(map(told, behind_error)) or told(None)}")  # fmt: skip
+    claim.sees(f"behind the last block: {tftp_in_words(behind[0])}; behind the client's error: "
+               f"{', '.join(map(tftp_in_words, behind_error)) or tftp_in_words(None)}")  # fmt: skip
     assert claim.observed == claim.expected, f"a transfer that is over goes on: {claim.observed}"
 
 
 @pytest.mark.claim("user/tftp-off")
 def test_without_a_folder_nothing_is_served(user_peer, claim):
-    answers = {told(TftpClient(user_peer, GATEWAY).read(name)) for name in ("there", "etc/passwd", "/etc/passwd")}
+    answers = {
+        tftp_in_words(TftpClient(user_peer, GATEWAY).read(name)) for name in ("there", "etc/passwd", "/etc/passwd")
+    }
     assert claim.sees("; ".join(sorted(answers))) == claim.expected, f"without tftp= a request is answered: {answers}"
 
 

@@ -58,7 +58,7 @@ def used_by_qemu() -> str:
     return resolver.read().used or "127.0.0.1"
 
 
-def told(answers: Mapping[str, Mapping[str, DnsAnswer | None]]) -> str:
+def names_in_words(answers: Mapping[str, Mapping[str, DnsAnswer | None]]) -> str:
     """For people: by protocol, where the answers by UDP and TCP are not the same."""
     if len(set(map(_listed, answers.values()))) == 1:
         return f"{_listed(next(iter(answers.values())))}, by {' and '.join(answers)}"

@@ -32,7 +32,7 @@ class UsernetLine:
         return f"{self.protocol} {ends}"
 
 
-def told(peer: "Peer", line: str) -> str:
+def monitor_says(peer: "Peer", line: str) -> str:
     """What QEMU's human monitor answers to a line. Raises HarnessError where there is no QEMU any more."""
     if peer.qemu is None:
         raise HarnessError("there is no QEMU at the other end of the peer's wire")
@@ -42,7 +42,7 @@ def told(peer: "Peer", line: str) -> str:
 def usernet(peer: "Peer") -> list[UsernetLine]:
     """All that `info usernet` lists."""
     lines, netdev = [], ""
-    for line in told(peer, "info usernet").splitlines():
+    for line in monitor_says(peer, "info usernet").splitlines():
         if line.startswith("Hub "):
             netdev = line.partition("(")[2].rstrip("):")
         elif "[" in line and "Protocol[State]" not in line:
@@ -99,10 +99,10 @@ def words_through(
             return ForwardedWords(None, None, False, False)
         if protocol == "UDP":
             return _datagrams(stack, calling, guest_port, at_once)
-        return spoken(stack, calling, guest_port)
+        return words_over(stack, calling, guest_port)
 
 
-def spoken(stack: "PeerStack", calling: socket.socket, guest_port: int) -> ForwardedWords:
+def words_over(stack: "PeerStack", calling: socket.socket, guest_port: int) -> ForwardedWords:
     """The same with a connection that is open already, by TCP or a Unix socket."""
     there, back = secrets.token_bytes(16), secrets.token_bytes(16)
     own = calling.getsockname() if calling.family == socket.AF_INET else None

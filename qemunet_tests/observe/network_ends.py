@@ -56,7 +56,7 @@ def network_ends(monitor: Monitor) -> list[NetworkEnd]:
     return found
 
 
-def described(ends: list[NetworkEnd]) -> str:
+def ends_in_words(ends: list[NetworkEnd]) -> str:
     """For people: `e1000 with user`, `e1000 on hub 0, user on hub 0`, `nothing`."""
     alone = [each for each in ends if each.peer is None]
     behind = {each.peer: each for each in ends if each.peer}

@@ -70,7 +70,7 @@ def ask_by_station(
     return None
 
 
-def meant(message: Answer) -> str:
+def dns_in_words(message: Answer) -> str:
     """For people."""
     if not isinstance(message, bytes):
         return str(message or "no answer")

@@ -61,7 +61,7 @@ def _answer(frame: "Packet", sent: bytes) -> PingAnswer | IcmpError | None:
     return error if error and error.quoted.startswith(sent) else None
 
 
-def shown(seen: PingAnswer | IcmpError | None) -> str:
+def ping_in_words(seen: PingAnswer | IcmpError | None) -> str:
     """For people."""
     return str(seen or "no answer")
 

@@ -56,7 +56,7 @@ class NoCaller(AssertionError):
 
 
 def accepted(listening: socket.socket) -> socket.socket:
-    """The next connection, its reads and writes limited in time. Raises NobodyCalls."""
+    """The next connection, its reads and writes limited in time. Raises NoCaller."""
     try:
         connection, _ = listening.accept()
     except TimeoutError:
@@ -66,7 +66,7 @@ def accepted(listening: socket.socket) -> socket.socket:
 
 
 def datagram(service: socket.socket) -> tuple[bytes, tuple[str, int]]:
-    """The next datagram, and who sent it. Raises NobodyCalls."""
+    """The next datagram, and who sent it. Raises NoCaller."""
     try:
         data, sender = service.recvfrom(65536)
     except TimeoutError:

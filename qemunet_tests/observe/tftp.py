@@ -48,7 +48,7 @@ class TftpMessage:
         return f"block {self.number}, {len(self.content)} bytes" if self.kind == DATA else f"message {self.kind}"
 
 
-def told(message: TftpMessage | None) -> str:
+def tftp_in_words(message: TftpMessage | None) -> str:
     """What came, in a word."""
     return "no answer" if message is None else str(message)
 
