@@ -18,7 +18,8 @@ from qemunet_tests.timeouts import turns, whole
 ANSWER = re.compile(r"^Address(?: \d+)?:\s+(\d+\.\d+\.\d+\.\d+)\s*$", re.MULTILINE)
 
 PORT = 53
-MOST_BYTES = 4096
+#: What fits into a message at all.
+LARGEST_BYTES = 65535
 #: RFC 1035, 4.2.2: by TCP a message follows its length.
 LENGTH_BYTES = 2
 
@@ -100,7 +101,7 @@ def ask_from(
             try:
                 asking.connect((server, 53))
                 asking.send(_question(name, protocol, about))
-                if answer := _answer(_received(asking, protocol)):
+                if answer := _answer(received(asking, protocol)):
                     return answer
             except OSError:
                 continue
@@ -147,12 +148,18 @@ def ask_in(guest: Guest, server: str, name: str, wait_seconds: int = 5, protocol
 
 def _question(name: str, protocol: str, about: tuple[int, int] = ADDRESSES) -> bytes:
     asked = question(name, secrets.token_bytes(IDENTIFIER_BYTES), about=about)
-    return len(asked).to_bytes(LENGTH_BYTES) + asked if protocol == "TCP" else asked
+    return as_sent(asked, protocol)
 
 
-def _received(asking: socket.socket, protocol: str) -> bytes:
+def as_sent(message: bytes, protocol: str) -> bytes:
+    """A message as it travels: by TCP behind its length."""
+    return len(message).to_bytes(LENGTH_BYTES) + message if protocol == "TCP" else message
+
+
+def received(asking: socket.socket, protocol: str) -> bytes:
+    """The next message that comes to a socket. Raises OSError, TimeoutError included."""
     if protocol == "UDP":
-        return asking.recv(MOST_BYTES)
+        return asking.recv(LARGEST_BYTES)
     length = int.from_bytes(asking.recv(LENGTH_BYTES, socket.MSG_WAITALL))
     return asking.recv(length, socket.MSG_WAITALL)
 

@@ -1,13 +1,12 @@
 """DNS asked by a peer, and by a station for comparison: whole messages, byte for byte."""
 
-import socket
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Union
 
 from qemunet_tests.guest.icmp_error import IcmpError
 from qemunet_tests.isolation.station import SOCKETS, Station
-from qemunet_tests.observe.dns import LENGTH_BYTES
+from qemunet_tests.observe.dns import LENGTH_BYTES, PORT, as_sent, received
 from qemunet_tests.observe.peer_stream import Refused, ask_stream
 from qemunet_tests.timeouts import turns
 
@@ -16,9 +15,8 @@ if TYPE_CHECKING:
     from qemunet_tests.guest.peer_stack import PeerStack
     from qemunet_tests.guest.peer_udp import PeerDatagram
 
-PORT = 53
-#: What every questioner takes by UDP (RFC 1035, 2.3.4), and what fits into a message at all.
-SHORT_BYTES, LARGEST_BYTES = 512, 65535
+#: What every questioner takes by UDP (RFC 1035, 2.3.4).
+SHORT_BYTES = 512
 #: RFC 1035, 4.1.1: the bit TC, in the third byte, and where the number of answers is.
 TRUNCATED, ANSWERS_AT = 0x02, 6
 #: The same in every question, so that answers can be compared.
@@ -45,7 +43,7 @@ def ask_by_peer(
 ) -> Answer:
     """The message that comes back from where it was asked, or what comes instead."""
     if protocol == "TCP":
-        said = ask_stream(stack, server, PORT, _with_length(asked), _is_whole, within_seconds)
+        said = ask_stream(stack, server, PORT, as_sent(asked, protocol), _is_whole, within_seconds)
         return said[LENGTH_BYTES:] if isinstance(said, bytes) else said
     answer = stack.ask_datagram(server, PORT, asked, within_seconds)
     if isinstance(answer, IcmpError) or answer is None or answer.sender != (server, PORT):
@@ -62,8 +60,8 @@ def ask_by_station(
             asking.settimeout(patience_seconds)
             try:
                 asking.connect((server, PORT))
-                asking.sendall(_with_length(asked) if protocol == "TCP" else asked)
-                if said := _received(asking, protocol):
+                asking.sendall(as_sent(asked, protocol))
+                if said := received(asking, protocol):
                     return said
             except OSError:
                 continue
@@ -95,16 +93,5 @@ def _askers(lines: Iterable[str], name: str) -> Iterable[str]:
             yield words[-1]
 
 
-def _with_length(message: bytes) -> bytes:
-    return len(message).to_bytes(LENGTH_BYTES) + message
-
-
 def _is_whole(received: bytes) -> bool:
     return len(received) >= LENGTH_BYTES and len(received) >= LENGTH_BYTES + int.from_bytes(received[:LENGTH_BYTES])
-
-
-def _received(asking: socket.socket, protocol: str) -> bytes:
-    if protocol == "UDP":
-        return asking.recv(LARGEST_BYTES)
-    length = int.from_bytes(asking.recv(LENGTH_BYTES, socket.MSG_WAITALL))
-    return asking.recv(length, socket.MSG_WAITALL)
