@@ -1,5 +1,6 @@
 """Faults of what backends exchange with programs of ours: frames that are spoilt, a monitor that tells nothing."""
 
+import re
 from typing import TYPE_CHECKING
 
 from meta_tests.faults.fault import fault
@@ -112,6 +113,19 @@ def no_events(peer: "Peer") -> None:
     """A monitor tells of nothing by itself."""
     if peer.qemu is not None:
         peer.qemu.monitor.events = list
+
+
+@fault("stream/info-peer", cause=r"names nobody, tcp:127\.0\.0\.1:1, nobody",
+       sentinels=("stream/framing", "stream/events"))  # fmt: skip
+def another_caller_named(peer: "Peer") -> None:
+    """A monitor names another port than the caller's."""
+    answer_lines(peer, "info network", lambda line, ask: re.sub(r"(tcp:127\.0\.0\.1):\d+", r"\1:1", ask(line)))
+
+
+@fault("stream/info", cause="the monitor says nothing, then nothing", sentinels=("stream/named", "stream/events"))
+def listening_not_told(peer: "Peer") -> None:
+    """A monitor does not say that a backend listens."""
+    answer_lines(peer, "info network", lambda line, ask: ask(line).replace("listening", ""))
 
 
 @fault("hubport/netdev", cause="at the other port of the hub nobody answers", sentinels=("hubport/floods",))

@@ -280,3 +280,32 @@ def test_what_calls_again_is_spelled_as_the_schema_says(halted, bench, claim):
     said = f"{' and '.join(taken) or 'none'} taken, {' and '.join(known) or 'none'} listed"
     claim.sees("as its schema says" if taken == known else said)
     assert claim.observed == claim.expected, f"of what calls again {claim.observed}"
+
+
+def told_of_a_caller(peer, host, port):
+    """What the monitor says of a backend that listens: before somebody calls, while he is there, and after."""
+    Deadline(10.0, "QEMU to listen").wait_until(lambda: host.listens("tcp", port))
+    said = [said_of(peer, "net0")]
+    with called(host, port) as end:
+        exchanged(peer, end)
+        said.append(said_of(peer, "net0"))
+        caller = f"tcp:{end.own_address}"
+    awaited_events(peer.qemu.monitor, "NETDEV_STREAM_DISCONNECTED")
+    said.append(said_of(peer, "net0"))
+    return caller, [(each or "nothing").removeprefix("type=stream,") for each in said]
+
+
+@pytest.mark.claim("stream/info-peer")
+def test_the_monitor_names_who_is_connected(attach_peer, target, claim):
+    port = target.host.free_port("tcp", 7200)
+    caller, said = told_of_a_caller(attach_peer(listener(port)), target.host, port)
+    claim.sees(", ".join("the caller" if each == caller else each if "tcp:" in each else "nobody" for each in said))
+    assert claim.observed == claim.expected, f"the monitor names {claim.observed}"
+
+
+@pytest.mark.claim("stream/info")
+def test_the_monitor_says_that_a_backend_listens(attach_peer, target, claim):
+    port = target.host.free_port("tcp", 7200)
+    _, (before, _, after) = told_of_a_caller(attach_peer(listener(port)), target.host, port)
+    claim.sees(f"{before or 'nothing'}, then {after or 'nothing'}")
+    assert claim.observed == claim.expected, f"while nobody is connected the monitor says {claim.observed}"

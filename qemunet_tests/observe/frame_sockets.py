@@ -33,6 +33,11 @@ class FrameStream:
         self._connection = connection
         self._read = b""
 
+    @property
+    def own_address(self) -> str:
+        """Of this end of a connection by TCP, as QEMU writes it: `127.0.0.1:40000`."""
+        return ":".join(map(str, self._connection.getsockname()[:2]))
+
     def put(self, frame: bytes, in_pieces_of: int | None = None) -> None:
         """Send a frame, whole or so many bytes at a time."""
         whole = struct.pack(">I", len(frame)) + frame
