@@ -38,6 +38,8 @@ REWORDED = (
     reworded("net/json-form", '"restrict": true', '"restrict": false', "-netdev makes .*'restrict': 'off'", *OTHERS),
     reworded("net/readconfig", ("-S", "-M", "pc", "-readconfig"),
              ("-S", "-M", "pc", "-netdev", "user,id=more", "-readconfig"), "-readconfig makes .*'more'", *OTHERS),
+    reworded("net/manual-examples", ",dnssearch=example.org", ",dnsearch=example.org",
+             "QEMU refuses -nic user,dnssearch=mgmt", *OTHERS),
     reworded("net/netdev-help", ("-netdev", "vde,id=x"), ("-netdev", "netmap,id=x,ifname=e"), "vde: .*not compiled",
              *OTHERS),
     reworded("net/short-booleans", "lan,noipv4", "lan,ipv4=off", "short forms: ipv4: on, noipv4: ", *OTHERS),
