@@ -1,14 +1,19 @@
 """Faults of what a bridged guest may expect of its bridge and its LAN: ports, filters, links that go and come."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from meta_tests.faults.bridge import filter_frames
 from meta_tests.faults.fault import fault
+from meta_tests.faults.frames import FROM_QEMU, FrameShim
 from meta_tests.faults.wrapper import reworded
 from qemunet_tests.guest.bench import Bench
 from qemunet_tests.guest.guest import Guest
 from qemunet_tests.network import Lab, lab_addresses
 from qemunet_tests.observe.process import tap_of
+
+if TYPE_CHECKING:
+    # scapy reads the machine's interfaces when it is imported: not before the lab has been entered.
+    from scapy.packet import Packet
 
 #: Claims that hold whatever the LAN does, tried without a guest.
 SENTINELS = ("bridge/helper-found", "bridge/acl-all", "bridge/no-bridge")
@@ -34,6 +39,19 @@ def _set_port(guest: Guest, bench: Bench, **flags: int) -> None:
 def groups_dropped(lab: Lab) -> None:
     """The host's bridge drops what is for a group."""
     _dropped_by_the_bridge(lab, "ether daddr 01:00:5e:01:02:03")
+
+
+@fault("bridge/flood", cause="beside a flood there is offered nothing", sentinels=SENTINELS)
+def one_offer_and_no_more(wire: FrameShim) -> None:
+    """A DHCP server offers something once, and then no more."""
+    seen: list[Packet] = []
+
+    def is_late(frame: "Packet") -> bool:
+        if "BOOTP" in frame:
+            seen.append(frame)
+        return len(seen) > 1 and "BOOTP" in frame
+
+    wire.drop(FROM_QEMU, is_late)
 
 
 @fault("bridge/arp-of-host", cause="somebody for 192.168.1.77", sentinels=SENTINELS)

@@ -2,13 +2,17 @@
 
 import pytest
 
+from qemunet_tests.deadline import Deadline
 from qemunet_tests.errors import ControlFailed
+from qemunet_tests.guest.peer_frames import frame_of
 from qemunet_tests.modes.bridge import netdev
 from qemunet_tests.network import lab_addresses
 from qemunet_tests.observe.arp import answered_for, who_has
 from qemunet_tests.observe.bridge import link_says, ports_of_mac
 from qemunet_tests.observe.carried_frames import BROADCAST, MULTICAST, passed_kinds
+from qemunet_tests.observe.flood import flooding
 from qemunet_tests.observe.frame_sockets import frames_at
+from qemunet_tests.observe.lease import offer
 from qemunet_tests.observe.process import tap_held_by
 
 # On a host, until its operator has named a bridge, nothing of this mode is tried.
@@ -19,6 +23,9 @@ KINDS = {"broadcast": BROADCAST, "multicast": MULTICAST}
 UNUSED, OWN = "192.168.1.77", "192.168.1.78"
 #: As e1000 is given it, which nobody else has.
 SILENT_MAC = "52:54:00:70:65:5a"
+OTHER_MAC = "52:54:00:70:65:f1"
+#: Frames that have passed the bridge before anybody asks, and how long they may take.
+FLOOD, FLOOD_SECONDS = 2000, 20.0
 
 
 @pytest.mark.claim("bridge/broadcast-multicast")
@@ -63,3 +70,26 @@ def test_a_bridge_learns_who_announces_himself(halted, lab, claim):
     ]
     claim.sees("behind {} before, behind {} after".format(*places))
     assert claim.observed == claim.expected, f"the bridge has the guest {claim.observed}"
+
+
+@pytest.mark.claim("bridge/flood")
+def test_who_floods_a_port_keeps_nobody_from_a_lease(attach_peer, lab, target, claim):
+    flooder, other = (attach_peer(netdev(lab_addresses.BRIDGE)) for _ in range(2))
+    other.mac = OTHER_MAC
+    frame = frame_of(flooder.mac, link_says(lab.neighbour, "eth0", "address"), 60)
+    before, alone = frames_in(lab.neighbour), offer(other)
+    if alone is None:
+        raise ControlFailed("without a flood nothing is offered either")
+    with flooding(flooder, frame) as sent:
+        Deadline(FLOOD_SECONDS, "the flood").wait_until(lambda: frames_in(lab.neighbour) - before > FLOOD)
+        begun = sent()
+        given = offer(other)
+        if sent() == begun:
+            raise ControlFailed("the flood was over before anybody was asked for a lease")
+    claim.sees("an address of the LAN" if given and target.lan.leases(given.address) else "nothing")
+    assert claim.observed == claim.expected, f"beside a flood there is offered {claim.observed}"
+
+
+def frames_in(station):
+    """How many frames have come in at a station."""
+    return link_says(station, "eth0", "stats64")["rx_packets"]
