@@ -1,9 +1,15 @@
 """Faults of what user networking lives through: a monitor that does not stop a machine, and frames of one kind."""
 
+import re
+import socket
+import threading
+from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from meta_tests.faults.fault import fault
 from meta_tests.faults.frames import FROM_QEMU, FrameShim
+from meta_tests.faults.monitor import carry_out
 from meta_tests.faults.wrapper import alter_qemu, without_pair
 from qemunet_tests.network import Lab, lab_addresses
 
@@ -36,6 +42,30 @@ def machine_not_stopped(peer: "Peer") -> None:
 def third_lease_is_another(wire: FrameShim) -> None:
     """Who comes third is told another address than is kept for him."""
     wire.alter(FROM_QEMU, {"BOOTP.op": 2, "BOOTP.yiaddr": "10.0.2.17"}, {"BOOTP.yiaddr": "10.0.2.99"})
+
+
+@fault("user/migrate", cause="refuses what was saved: .*slirp", sentinels=_others("user/migrate"))
+def state_of_another_version(lab: Lab) -> None:
+    """On the way to another QEMU something marks the state of user networking as one that nobody can read."""
+
+    def otherwise(execute: Callable[..., Any], told: dict[str, Any]) -> Any:
+        place = told["uri"].removeprefix("unix:")
+        server = socket.socket(socket.AF_UNIX)
+        server.bind(f"{place}-between")
+        Path(f"{place}-between").chmod(0o666)
+        server.listen()
+        threading.Thread(target=_marked, args=(server, place), daemon=True).start()
+        return execute("migrate", uri=f"unix:{place}-between")
+
+    carry_out("migrate", otherwise)
+
+
+def _marked(server: socket.socket, place: str) -> None:
+    """Pass on what comes, with another version of the section `slirp`: its name, the instance 0, and the version."""
+    with server, server.accept()[0] as source, socket.socket(socket.AF_UNIX) as other, source.makefile("rb") as coming:
+        state = coming.read()
+        other.connect(place)
+        other.sendall(re.sub(rb"(slirp\0{7})\x04", rb"\1c", state))
 
 
 @fault("user/sandbox", cause="in the sandbox a guest has a lease, TCP$", sentinels=_others("user/sandbox"))
