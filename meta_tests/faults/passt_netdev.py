@@ -17,7 +17,7 @@ OTHERS = ("passt/netdev-help", "passt/path")
 
 MASK_LEFT_OUT = reworded("passt/address-option", ",netmask=255.255.0.0", "", r"1: 255\.255\.255\.0, ", *OTHERS)
 MTU_LEFT_OUT = reworded("passt/mtu-option", ",mtu=1400", "", "26: fff0", *OTHERS)
-FQDN_LEFT_OUT = reworded("passt/hostname-fqdn", ",fqdn=vm.example.org", "", "81: $", *OTHERS)
+FQDN_LEFT_OUT = reworded("passt/hostname-fqdn", ",fqdn=vm.example.org", "", "81:$", *OTHERS)
 WORD_LEFT_OUT = reworded("passt/param", ",param=--mtu,param=1300", "", "26: fff0", *OTHERS)
 SEARCH_LEFT_OUT = reworded("passt/dns-option", ",search=b.example", "", r"given: 192\.0\.2\.7 a\.example;", *OTHERS)
 SWITCH_LEFT_OUT = reworded("passt/off-switches", ",udp=off", "", "with udp=off .*UDP answer", *OTHERS)
@@ -35,7 +35,7 @@ QUIET_ALWAYS = reworded("passt/quiet", ",quiet=off", "", "is quiet, then is quie
 REFUSED_WORD_LEFT_OUT = reworded("passt/start-fails", ",param=--no-such-option", "", "QEMU starts", *OTHERS)
 MISSING_LEFT_OUT = reworded("passt/path-missing", ",path=/nonexistent", "", "QEMU starts with passt", "passt/quiet")
 ANOTHER_FORM = reworded(
-    "passt/net-form", "passt,model=virtio-net-pci", "user,model=virtio-net-pci", "type=user", *OTHERS
+    "passt/net-form", "passt,model=virtio-net-pci", "user,model=virtio-net-pci", "with -nic passt,.*type=nic", *OTHERS
 )
 NO_VHOST_USER = reworded("passt/vhost-user-model", ",vhost-user=on", "", "QEMU starts", *OTHERS)
 REFUSED_OTHERWISE = reworded("passt/vhost-user-private-memory", "vhost-user=on", "vhost-user=maybe", "refused", *OTHERS)
@@ -82,7 +82,7 @@ def qemu_ends_with_its_passt(peer: "Peer") -> None:
         peer.qemu.how_it_ended = lambda: "exit status 1"
 
 
-@fault("passt/ends-with-qemu", cause="passt goes on after", sentinels=OTHERS)
+@fault("passt/ends-with-qemu", cause="passt goes on after", sentinels=("passt/netdev-help", "passt/quiet"))
 def another_process_named(peer: "Peer") -> None:
     """A monitor names a process that outlives QEMU: the first one of where they both are."""
     answer_lines(peer, "info network", lambda line, ask: re.sub(r"to pid \d+", "to pid 1", ask(line)))
