@@ -4,6 +4,7 @@ import ctypes
 import fcntl
 import os
 import socket
+from collections.abc import Callable
 from pathlib import Path
 
 from meta_tests.faults.fault import BRIDGE_SENTINELS, HELPER_SENTINELS, USER_SENTINELS, fault
@@ -107,16 +108,27 @@ def replies_with_another_number(lab: Lab) -> None:
         raise HarnessError(f"the fault cannot be planted: {done.complaint}")
 
 
-@fault("user/bulk-both-ways", "bridge/bulk-both-ways", cause="bytes came back, not the same",
-       sentinels=("user/reach-lan-tcp", "bridge/reach-lan", *BRIDGE_SENTINELS))  # fmt: skip
+@fault("passt/reach-lan", "passt/reach-outside", cause=r"\['UDP'\] == \['TCP', 'UDP'\]",
+       sentinels=("passt/host-address",))  # fmt: skip
+def short_streams_spoilt(lab: Lab) -> None:
+    """Something changes the first byte of whatever is said by TCP."""
+    _spoil_streams(lab, lambda said: bytes([said[0] ^ 1]) + said[1:])
+
+
+@fault("user/bulk-both-ways", "bridge/bulk-both-ways", "passt/bulk-both-ways", cause="bytes came back, not the same",
+       sentinels=("user/reach-lan-tcp", "bridge/reach-lan", "passt/reach-lan", *BRIDGE_SENTINELS))  # fmt: skip
 def long_streams_spoilt(lab: Lab) -> None:
     """Something changes the last byte of whatever comes in larger pieces."""
+    _spoil_streams(lab, lambda said: said[:-1] + bytes([said[-1] ^ (len(said) > 4096)]))
+
+
+def _spoil_streams(lab: Lab, spoilt: Callable[[bytes], bytes]) -> None:
     echo = lab.echo
 
     def answer(connection: socket.socket) -> None:
         received = connection.recv(CHUNK_BYTES)
         if received:
-            connection.sendall(received[:-1] + bytes([received[-1] ^ (len(received) > 4096)]))
+            connection.sendall(spoilt(received))
         else:
             echo._selector.unregister(connection)
             connection.close()

@@ -64,6 +64,13 @@ def an_address_for_each(wire: FrameShim) -> None:
     wire.alter(FROM_QEMU, {**ANSWERS, "BOOTP.chaddr": lambda mac: mac[:6] == second}, {"BOOTP.yiaddr": "192.168.1.3"})
 
 
+@fault("passt/guest-address", cause=r"10\.0\.3\.99/24 is no address that the network gives",
+       sentinels=LEASED)  # fmt: skip
+def another_address_asked_for(lab: Lab) -> None:
+    """Whoever starts passt names another address than it was told."""
+    alter_passt(lab, lambda words: [word.replace("10.0.3.15", "10.0.3.99") for word in words])
+
+
 @fault("passt/dhcp-dns-search", cause=r"told resolvers 192\.168\.1\.254, search", sentinels=(*LEASED, *STARTED))
 def second_resolver_left_out(wire: FrameShim) -> None:
     """DHCP tells one resolver and no second."""

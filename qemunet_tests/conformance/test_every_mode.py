@@ -37,7 +37,14 @@ from qemunet_tests.qemu.command_line import SANDBOX
 from qemunet_tests.qemu.netdev import SpelledNetdev
 
 
-@pytest.mark.parametrize("told", [promise("user/address", "interface"), promise("bridge/lease-address", "address")])
+@pytest.mark.parametrize(
+    "told",
+    [
+        promise("user/address", "interface"),
+        promise("bridge/lease-address", "address"),
+        promise("passt/guest-address", "interface"),
+    ],
+)
 def test_dhcp_gives_an_address_of_the_network(guest, network, claim, told):
     claim.expects(network.pool)
     given = claim.sees(getattr(lease_of(guest), told))
@@ -78,6 +85,8 @@ def test_the_documented_nic_works(guest, network, claim, nic_model, told):
         promise("user/reach-outside-udp", "outside_echo", ("UDP",)),
         promise("bridge/reach-lan", "neighbour_echo", None),
         promise("bridge/reach-outside", "outside_echo", None),
+        promise("passt/reach-lan", "neighbour_echo", ("TCP", "UDP")),
+        promise("passt/reach-outside", "outside_echo", ("TCP", "UDP")),
     ],
 )
 def test_the_guest_reaches_others(leased_guest, target, claim, place, protocols):
@@ -91,7 +100,12 @@ def test_the_guest_reaches_others(leased_guest, target, claim, place, protocols)
 
 @pytest.mark.lengthy
 @pytest.mark.parametrize(
-    "size_bytes", [promise("user/bulk-both-ways", 10 * 1024 * 1024), promise("bridge/bulk-both-ways", 1024 * 1024)]
+    "size_bytes",
+    [
+        promise("user/bulk-both-ways", 10 * 1024 * 1024),
+        promise("bridge/bulk-both-ways", 1024 * 1024),
+        promise("passt/bulk-both-ways", 1024 * 1024),
+    ],
 )
 def test_bulk_data_passes_both_ways(leased_guest, target, claim, size_bytes):
     transfer = claim.sees(bulk(leased_guest, target.neighbour_echo.by("TCP"), size_bytes))

@@ -13,7 +13,7 @@ from qemunet_tests.host import credentials, passt, system
 from qemunet_tests.host.obstacle import Obstacle
 from qemunet_tests.host.package_manager import install_command
 from qemunet_tests.modes import stream
-from qemunet_tests.modes.mode import Mode, Way, Wiring
+from qemunet_tests.modes.mode import InnerNetwork, Mode, Way, Wiring
 from qemunet_tests.qemu.netdev import Netdev
 from qemunet_tests.qemu.qemu_facts import Qemu
 
@@ -22,8 +22,11 @@ if TYPE_CHECKING:
     from qemunet_tests.isolation.processes import Process
     from qemunet_tests.isolation.station import Station
     from qemunet_tests.network import Lab
+    from qemunet_tests.network.target import Target
 
 GUEST, GATEWAY = "10.0.3.15", "10.0.3.2"
+#: A guest with the host's own address, as passt gives it unless told otherwise, is not told from its host.
+OWN_NETWORK = ("--address", GUEST, "--netmask", "24", "--gateway", GATEWAY)
 START_SECONDS = 5.0
 
 
@@ -126,10 +129,14 @@ def _started(lab: "Lab", identity: "Identity") -> Wiring:
     from qemunet_tests.network import lab_addresses
 
     started = start(
-        lab.host, identity, "--address", GUEST, "--netmask", "24", "--gateway", GATEWAY, "--mtu", "1500", "--ipv4-only",
-        "--interface", lab_addresses.BRIDGE,
-    )  # fmt: skip
+        lab.host, identity, *OWN_NETWORK, "--mtu", "1500", "--ipv4-only", "--interface", lab_addresses.BRIDGE
+    )
     return Wiring(started.netdev, (started.process,))
+
+
+def _network(target: "Target") -> InnerNetwork:
+    """Its guest is told the resolver that the host has."""
+    return InnerNetwork(pool=f"{GUEST}/24", server=GATEWAY, gateway=GATEWAY, resolver=target.lan.resolver)
 
 
 def _program() -> str:
@@ -151,4 +158,5 @@ MODE = Mode(
     # passt maps its gateway to the host itself, as slirp does; to everybody else the server is at the host's address.
     ways={"passt": Way("-netdev stream to passt", "stream", _started, server=GATEWAY, answers=False, missing=_missing)},
     rank=3,
+    network=_network,
 )
