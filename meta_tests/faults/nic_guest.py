@@ -123,7 +123,7 @@ def cables_left_in(lab: Lab) -> None:
     carry_out("set_link", say_yes)
 
 
-@fault("nic/no-backend", cause="has no carrier", sentinels=OTHERS)
+@fault("nic/no-backend", "nic/status-off-e1000e", cause="has no carrier|e1000e: out", sentinels=OTHERS)
 def plugged_in_without_a_cable(lab: Lab) -> None:
     """A management tool takes the cable out of every NIC that it plugs in."""
 

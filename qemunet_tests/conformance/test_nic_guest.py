@@ -162,6 +162,14 @@ def test_a_cable_is_taken_out_and_put_in(plugged, claim):
     assert claim.observed == claim.expected, f"the guest sees cables so: {claim.observed}"
 
 
+@pytest.mark.claim("nic/status-off-e1000e")
+def test_the_cable_of_an_e1000e_is_taken_out_and_put_in(plugged, claim):
+    claim.sees(cables(plugged, "e1000e"))
+    if claim.observed != claim.expected:
+        assert claim.observed == "e1000e: in, in, in", f"the guest sees cables so: {claim.observed}"
+        claim.deviates(name="not-told")
+
+
 def _cable(guest, wanted):
     """Where the guest sees the cable, once it is as it is wanted or enough time is over."""
     Deadline(guest.pace.seconds(FOUND_SECONDS), "the guest to see its cable").sees(
