@@ -1,7 +1,10 @@
 """What root writes, removes and copies in a folder of another user's stays in that folder."""
 
+import contextlib
 import os
+import signal
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -45,6 +48,39 @@ def test_a_link_is_removed_and_not_what_it_leads_to(theirs: Path, victim: Path) 
             folder.remove(name)
     assert not list(theirs.iterdir())
     assert is_whole(victim)
+
+
+def test_a_fifo_that_takes_a_folders_place_is_not_waited_at(theirs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """At the worst moment: after it was looked at, and before it is opened."""
+    (theirs / "tree").mkdir()
+    looked = os.lstat
+
+    def exchanged(*place: Any, **more: Any) -> os.stat_result:
+        found = looked(*place, **more)
+        with contextlib.suppress(OSError):
+            (theirs / "tree").rmdir()
+            os.mkfifo(theirs / "tree")
+        return found
+
+    def waits(*_: object) -> None:
+        raise TimeoutError("it waits at the FIFO")
+
+    monkeypatch.setattr(os, "lstat", exchanged)
+    signal.signal(signal.SIGALRM, waits)
+    signal.alarm(5)
+    try:
+        with opened(theirs) as folder:
+            folder.remove("tree")
+    finally:
+        signal.alarm(0)
+        signal.signal(signal.SIGALRM, signal.SIG_DFL)
+    assert not (theirs / "tree").exists()
+
+
+def test_folders_in_folders_without_end_are_said_to_be(theirs: Path) -> None:
+    (theirs / "/".join(["d"] * 900)).mkdir(parents=True)
+    with opened(theirs) as folder, pytest.raises(OSError, match="nested more than 100 deep"):
+        folder.remove("d")
 
 
 def test_nothing_is_written_through_a_link(theirs: Path, victim: Path) -> None:

@@ -7,7 +7,6 @@ or removes a file of his own choice. Nothing here follows a link below the folde
 import contextlib
 import errno
 import os
-import shutil
 import stat
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,6 +20,8 @@ MOST_FILES = 1000
 #: In the copy: what was not copied, and why.
 LEFT_OUT = "left-out.txt"
 _CHUNK_BYTES = 1 << 20
+#: Each level of what is removed holds a descriptor.
+_DEEPEST = 100
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
@@ -44,14 +45,7 @@ class Folder:
 
     def remove(self, name: str) -> None:
         """Remove a file, a link itself, or a folder with all that is in it; what is not there is no error."""
-        try:
-            found = os.stat(name, dir_fd=self.descriptor, follow_symlinks=False)
-        except FileNotFoundError:
-            return
-        if stat.S_ISDIR(found.st_mode):
-            shutil.rmtree(name, dir_fd=self.descriptor)
-        else:
-            os.unlink(name, dir_fd=self.descriptor)
+        _remove(name, self.descriptor, _DEEPEST)
 
     def create(self, name: str) -> IO[bytes]:
         """A new file that nobody had a hand in. Raises FileExistsError."""
@@ -144,6 +138,26 @@ class Folder:
                     room[0] -= len(piece)
             if reading.read(1):
                 left_out.append(f"{source.path / name}: cut off, it has {found.st_size} bytes")
+
+
+def _remove(name: str, parent: int, levels: int) -> None:
+    """Nothing is asked before it is opened: shutil.rmtree would wait at a FIFO that takes a folder's place meanwhile."""
+    if levels == 0:
+        raise OSError(errno.ENAMETOOLONG, f"folders in it are nested more than {_DEEPEST} deep")
+    with contextlib.suppress(FileNotFoundError):
+        try:
+            inner = os.open(name, _FOLDER, dir_fd=parent)
+        except OSError as refused:
+            if refused.errno not in (errno.ENOTDIR, errno.ELOOP):
+                raise
+            os.unlink(name, dir_fd=parent)
+            return
+        try:
+            for each in os.listdir(inner):  # noqa: PTH208  (Path knows no descriptors)
+                _remove(each, inner, levels - 1)
+        finally:
+            os.close(inner)
+        os.rmdir(name, dir_fd=parent)
 
 
 @contextlib.contextmanager
