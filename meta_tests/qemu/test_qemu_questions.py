@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -16,6 +17,23 @@ from qemunet_tests.isolation.identity import unprivileged
 from qemunet_tests.qemu import qemu_binaries, qemu_facts, qemu_questions
 from qemunet_tests.qemu.kvm_probe import launch_as_guests
 from qemunet_tests.settings import from_options
+
+
+FORKING = """
+import os
+while True:
+    try:
+        os.fork()
+    except BlockingIOError:
+        pass
+"""
+
+
+def owned_by(process: Path, uid: int) -> bool:
+    try:
+        return process.stat().st_uid == uid
+    except OSError:
+        return False
 
 
 def wrapper(folder: Path, text: str, name: str = "qemu-system-x86_64") -> Path:
@@ -73,6 +91,20 @@ def test_what_hangs_is_ended_with_its_children(open_folder: Path) -> None:
     answer = enclosure.ask({"it": [str(hangs)]}, 1.0)["it"]
     assert answer.trouble == "does not answer in time"
     assert not running(mark)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="what it may fork is counted by a user of its own")
+def test_what_forks_without_end_is_ended() -> None:
+    """Whoever kills these one by one never comes to an end."""
+    uid = 1_000_000 + os.getpid()
+    become = ["setpriv", f"--reuid={uid}", f"--regid={uid}", "--clear-groups", "--", "prlimit", "--nproc=40"]
+    enclosure.ask({"it": [*become, sys.executable, "-I", "-S", "-c", FORKING]}, 2.0)
+    left = [process for process in Path("/proc").glob("[0-9]*") if owned_by(process, uid)]
+    for process in left:
+        os.kill(int(process.name), signal.SIGSTOP)
+    for process in left:
+        os.kill(int(process.name), signal.SIGKILL)
+    assert not left
 
 
 def test_a_trial_is_ended_with_its_children(open_folder: Path) -> None:

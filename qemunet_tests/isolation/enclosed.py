@@ -4,6 +4,9 @@ A wrapper around QEMU need not `exec` it: killing the wrapper leaves QEMU behind
 orphan below it (PR_SET_CHILD_SUBREAPER of prctl(2)), so that it can end them all: when PROGRAM has ended, when it is
 asked to end by SIGTERM, and when its own parent is gone. It ends as PROGRAM did. It needs nothing but Python's own
 library, so that it can be started with -I and -S, which is quick.
+
+Who may make a PID namespace has PROGRAM in one: what forks without end is faster than whoever kills it one by one, and
+the kernel is not. There /proc is the machine's, in which everybody finds himself by /proc/self.
 """
 
 import contextlib
@@ -16,27 +19,49 @@ from pathlib import Path
 
 _SET_PARENT_DEATH_SIGNAL = 1
 _SET_CHILD_SUBREAPER = 36
+_NEW_PID_NAMESPACE = 0x20000000  # CLONE_NEWPID of unshare(2)
 _WOKEN_BY = {signal.SIGTERM, signal.SIGCHLD}
 _CANNOT_EXECUTE = 126
+_LONGEST_STATUS = 16
 
 
 def _enclose(parent: int, words: list[str]) -> int:
     """Run the program to its end. Returns its status as os.waitpid tells it."""
     signal.pthread_sigmask(signal.SIG_BLOCK, _WOKEN_BY)
-    prctl = ctypes.CDLL(None).prctl
-    prctl(_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
-    prctl(_SET_PARENT_DEATH_SIGNAL, int(signal.SIGTERM), 0, 0, 0)
+    libc = ctypes.CDLL(None)
+    libc.prctl(_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+    libc.prctl(_SET_PARENT_DEATH_SIGNAL, int(signal.SIGTERM), 0, 0, 0)
     if os.getppid() != parent:
         return int(signal.SIGKILL)
     # Ctrl-C is for whoever waits for us, who will tell us.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    told, tells = os.pipe()
+    apart = libc.unshare(_NEW_PID_NAMESPACE) == 0
     program = os.fork()
     if program == 0:
+        if apart:
+            os.close(told)
+            _be_first(words, tells)
         _become(words)
+    os.close(tells)
     try:
-        return _await(program)
+        status = _await(program)
+        return int(os.read(told, _LONGEST_STATUS) or signal.SIGKILL) if apart else status
     finally:
         _end_all()
+
+
+def _be_first(words: list[str], tells: int) -> None:
+    """Process 1 of the namespace, with which the kernel ends all others: bury them, and tell how the program ended."""
+    ctypes.CDLL(None).prctl(_SET_PARENT_DEATH_SIGNAL, int(signal.SIGKILL), 0, 0, 0)
+    # Our parent may be gone already, which its id does not tell: here it is 0 either way.
+    with contextlib.suppress(BrokenPipeError):
+        os.write(tells, b" ")
+        program = os.fork()
+        if program == 0:
+            _become(words)
+        os.write(tells, str(_await(program)).encode())
+    os._exit(0)
 
 
 def _become(words: list[str]) -> None:
