@@ -1,5 +1,8 @@
 """What the doctor learns of a host's programs, and of what confines them."""
 
+import os
+import resource
+import time
 from pathlib import Path
 
 import pytest
@@ -79,6 +82,43 @@ def test_a_path_that_was_compiled_in(tmp_path: Path) -> None:
     assert paths_in_binary.path_ending("/gone", "/smbd", tmp_path) is None
     (tmp_path / "empty").touch()
     assert paths_in_binary.path_ending("/empty", "/smbd", tmp_path) is None
+    os.mkfifo(tmp_path / "fifo")
+    assert paths_in_binary.path_ending("/fifo", "/smbd", tmp_path) is None
+
+
+@pytest.mark.parametrize(
+    ("words", "version"),
+    [
+        ("printf 'passt 1\\033[2J\\n'", "1\\x1b[2J"),
+        ("yes 'passt 1' | tr -d '\\n'", None),
+    ],
+    ids=["escapes", "no-end"],
+)
+def test_a_passt_may_say_anything(tmp_path: Path, words: str, version: str | None) -> None:
+    (tmp_path / "passt").write_text(f"#!/bin/sh\n{words}\n")
+    (tmp_path / "passt").chmod(0o755)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    assert passt.version(str(tmp_path / "passt")) == version
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 10 << 10
+
+
+@pytest.mark.parametrize("place", range(-30, 2))
+def test_a_path_from_one_piece_to_the_next(tmp_path: Path, place: int) -> None:
+    before = paths_in_binary._PIECE_BYTES + place
+    (tmp_path / "qemu").write_bytes(b"x" * (before - 1) + b"\0/usr/sbin/smbd\0")
+    assert paths_in_binary.path_ending("/qemu", "/smbd", tmp_path) == "/usr/sbin/smbd"
+
+
+def test_a_file_may_claim_any_size_and_become_shorter(tmp_path: Path) -> None:
+    with (tmp_path / "qemu").open("wb") as large:
+        large.truncate(1 << 42)
+    started = time.monotonic()
+    assert not paths_in_binary.contains(tmp_path / "qemu", b"no such text")
+    assert time.monotonic() - started < 30
+    read = paths_in_binary.pieces(tmp_path / "qemu")
+    next(read)
+    os.truncate(tmp_path / "qemu", 1)
+    assert list(read) == []
 
 
 def test_every_qemu_is_found_once(open_folder: Path) -> None:

@@ -14,7 +14,7 @@ from qemunet_tests.deadline import Deadline
 from qemunet_tests.errors import HarnessError, UsageError
 from qemunet_tests.isolation import enclosure
 from qemunet_tests.isolation.identity import unprivileged
-from qemunet_tests.qemu import qemu_binaries, qemu_facts, qemu_questions
+from qemunet_tests.qemu import qemu_binaries, qemu_facts, qemu_questions, relocation
 from qemunet_tests.qemu.kvm_probe import launch_as_guests
 from qemunet_tests.settings import from_options
 
@@ -192,6 +192,23 @@ def test_what_is_closed_to_guests_is_said_so(open_folder: Path, real: str) -> No
     asked = wrapper(closed, f'exec {real} "$@"')
     with pytest.raises(UsageError, match=f"cannot be executed by {unprivileged().name}, the user that guests run as"):
         qemu_facts.find(str(asked))
+
+
+@pytest.mark.parametrize("mode", [0o4755, 0o2755])
+def test_a_qemu_that_would_be_somebody_else_is_none(open_folder: Path, real: str, mode: int) -> None:
+    copy = Path(shutil.copy(real, open_folder))
+    copy.chmod(mode)
+    with pytest.raises(UsageError, match="it is setuid or setgid"):
+        qemu_facts.find(str(copy))
+
+
+def test_a_qemu_of_any_size_is_asked(open_folder: Path, real: str) -> None:
+    """A program that starts QEMU, and is a terabyte, of which nothing was written."""
+    starter = Path(shutil.copy("/usr/bin/env", open_folder))
+    os.truncate(starter, 1 << 40)
+    asked = wrapper(open_folder, f'exec {starter} {real} "$@"')
+    assert relocation.is_qemu(starter) is False
+    assert qemu_facts.find(str(asked)).helper_path == qemu_facts.find(real).helper_path
 
 
 def test_what_is_typed_with_a_slash_is_a_path(open_folder: Path, real: str, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,16 +7,20 @@ import os
 import re
 import shutil
 import subprocess
+import tempfile
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from qemunet_tests.host.search_path import SYSTEM_PATH, search_path
+from qemunet_tests.printable import printable
 
 _ANSWER_SECONDS = 1.0
+#: What writes more is ended by SIGXFSZ; of 512 bytes, as ulimit(1) counts.
+_MOST_BLOCKS = 128
 #: The older releases call themselves by date and commit.
-_VERSION = re.compile(r"^passt (?P<version>\S.*)$", re.MULTILINE)
+_VERSION = re.compile(r"^passt (?P<version>\S.{,99})$", re.MULTILINE)
 _UNTOLD = "unknown version"
 
 
@@ -72,7 +76,7 @@ def version(path: str) -> str | None:
     found = _VERSION.search(_answer(path, "--version"))
     if found is None:
         return None
-    told = found["version"]
+    told = printable(found["version"])
     return (_packaged(path) or told) if told == _UNTOLD else told
 
 
@@ -83,10 +87,13 @@ def _packaged(path: str) -> str | None:
 
 
 def _answer(*words: str) -> str:
-    """What a program writes on standard output; nothing where it does not run."""
+    """What a program writes on standard output; nothing where it does not run, or where it writes on and on."""
     quiet = subprocess.DEVNULL
+    limited = ["sh", "-c", f'ulimit -f {_MOST_BLOCKS} && exec "$@"', "sh", *words]
     try:
-        done = subprocess.run(words, stdin=quiet, capture_output=True, check=False, timeout=_ANSWER_SECONDS)
+        with tempfile.TemporaryFile() as said:
+            subprocess.run(limited, stdin=quiet, stdout=said, stderr=quiet, check=False, timeout=_ANSWER_SECONDS)
+            said.seek(0)
+            return said.read(_MOST_BLOCKS * 512).decode(errors="replace")
     except (OSError, subprocess.TimeoutExpired):
         return ""
-    return done.stdout.decode(errors="replace")

@@ -6,6 +6,7 @@ Sources: the answers of `--version`, `-help`, `-netdev help`, `-machine help`, `
 import os
 import re
 import shutil
+import stat
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -122,6 +123,8 @@ def _named(requested: str) -> Path:
     # What has a slash is a path, as it is for a shell; what has none is looked for, and not in the current folder.
     found = str(place.absolute()) if "/" in requested else shutil.which(requested, path=search_path())
     if found is not None and Path(found).is_file() and os.access(found, os.X_OK):
+        if Path(found).stat().st_mode & (stat.S_ISUID | stat.S_ISGID):
+            raise UsageError(f"--qemu {requested}: it is setuid or setgid, and guests run as none but their own user")
         return Path(found)
     if place.is_dir():
         raise UsageError(f"--qemu {requested}: that is a folder")

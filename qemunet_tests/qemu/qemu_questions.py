@@ -11,7 +11,7 @@ from pathlib import Path
 
 from qemunet_tests.deadline import Deadline
 from qemunet_tests.errors import HarnessError
-from qemunet_tests.host import credentials
+from qemunet_tests.host import credentials, paths_in_binary
 from qemunet_tests.host.files import MACHINE, read_text
 from qemunet_tests.host.process_table import descendants
 from qemunet_tests.isolation import enclosure
@@ -30,8 +30,7 @@ ANSWER_SECONDS = 10.0
 _START_SECONDS = 3.0
 #: setpriv(1) and sh(1) end so where the program could not be executed.
 _NOT_EXECUTED = (126, 127)
-#: No libslirp is as large.
-_MOST_LIBRARY_BYTES = 16 << 20
+_VERSION_AS_TEXT = re.compile(rb"\0(\d+\.\d+\.\d+)\0")
 #: It waits for its configuration, before it needs what it may not find: one that was moved has no accelerator where
 #: those are modules, and would have ended before anybody looked into it.
 _IDLE = shlex.split("-M none -nodefaults -no-user-config -readconfig /proc/self/fd/0 -display none -S")
@@ -156,9 +155,9 @@ def libslirp_version(library: Path, asker: Identity) -> str | None:
     said = enclosure.ask({"version": words}, ANSWER_SECONDS)["version"].text.strip()
     if re.fullmatch(r"\d+\.\d+\.\d+\S*", said):
         return said
-    if not library.is_file():
-        return None
     # A library for another C library than Python's: its version stands in it as text.
-    with library.open("rb") as stream:
-        texts = re.findall(rb"\0(\d+\.\d+\.\d+)\0", stream.read(_MOST_LIBRARY_BYTES))
-    return texts[0].decode() if len(set(texts)) == 1 else None
+    try:
+        texts = {text for piece in paths_in_binary.pieces(library) for text in _VERSION_AS_TEXT.findall(piece)}
+    except OSError:
+        return None
+    return texts.pop().decode() if len(texts) == 1 else None

@@ -4,11 +4,12 @@ Since 5.2 QEMU looks for what belongs to it beside its own executable: in `qemu-
 far from its folder as the configured place is from the configured bindir. Source: get_relocated_path in util/cutils.c.
 """
 
-import mmap
 import os
 import re
 from collections.abc import Sequence
 from pathlib import Path
+
+from qemunet_tests.host import paths_in_binary
 
 _BUNDLE = "qemu-bundle"
 #: Every QEMU has this in it, to print its version.
@@ -34,14 +35,13 @@ def started(configured: str, executable: Path, told_folders: Sequence[str]) -> s
 def _prefix(configured: str, below: str, executable: Path) -> str | None:
     """The prefix that QEMU was configured with: before `below` it is the name of a data folder in the binary."""
     above = [str(folder).rstrip("/") for folder in Path(configured).parents]
-    with executable.open("rb") as stream, mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as content:
-        return next((each for each in above if content.find(f"{each}{below}\0".encode()) >= 0), None)
+    return next((each for each in above if paths_in_binary.contains(executable, f"{each}{below}\0".encode())), None)
 
 
 def is_qemu(executable: Path) -> bool:
     """Whether a file is a QEMU itself, and not a wrapper or an interpreter."""
     try:
-        with executable.open("rb") as stream, mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as content:
-            return content[:4] == b"\x7fELF" and content.find(_SIGN) >= 0
-    except (OSError, ValueError):
+        beginning = next(paths_in_binary.pieces(executable), b"")
+        return beginning.startswith(b"\x7fELF") and paths_in_binary.contains(executable, _SIGN)
+    except OSError:
         return False
