@@ -17,8 +17,12 @@ _PIECE_BYTES = 1 << 20
 
 
 def to_read(path: Path) -> IO[bytes]:
-    """Open a file for reading; a FIFO that nobody writes to is empty. Raises OSError; for a stranger's, Distrusted."""
-    return os.fdopen(_waiting(os.open(path, os.O_RDONLY | _AT_ONCE)), "rb")
+    """Open a file for reading; a FIFO that nobody writes to is empty.
+
+    Raises OSError; Distrusted for a FIFO or a link that a stranger put there. What root may read others may not, and
+    what was read is shown to them.
+    """
+    return os.fdopen(_waiting(_of_one_name(named_folder.file_in(path, os.O_RDONLY | _AT_ONCE), path)), "rb")
 
 
 def to_append(path: Path, make_folder: bool = False) -> int:
@@ -29,7 +33,7 @@ def to_append(path: Path, make_folder: bool = False) -> int:
     flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | _AT_ONCE
     folder = named_folder.descriptor_of(path.parent, make_folder)
     try:
-        return _waiting(os.open(path.name, flags | os.O_NOFOLLOW, 0o644, dir_fd=folder))
+        return _waiting(_of_one_name(os.open(path.name, flags | os.O_NOFOLLOW, 0o644, dir_fd=folder), path))
     except OSError as refused:
         if refused.errno != errno.ELOOP:
             raise
@@ -62,6 +66,16 @@ def toml_in(path: Path, flag: str, limit_bytes: int) -> dict[str, Any]:
         raise UsageError(f"{flag} {path}: {error}") from None
     except RecursionError:
         raise UsageError(f"{flag} {path}: it is nested too deeply") from None
+
+
+def _of_one_name(descriptor: int, path: Path) -> int:
+    """The same, unless it may be a file of ours that a stranger gave this name, too (link(2)). Raises Distrusted."""
+    found = os.fstat(descriptor)
+    if stat.S_ISREG(found.st_mode) and found.st_nlink > 1 and not trust.is_a_strangers(path, found):
+        if why := trust.against_the_way_to(path):
+            os.close(descriptor)
+            raise trust.Distrusted(f"it has other names, and {why}")
+    return descriptor
 
 
 def _waiting(descriptor: int) -> int:

@@ -1,8 +1,9 @@
-"""Folders that a user named: somebody else who owns one on the way can put a link there, and leads us elsewhere."""
+"""Folders and files that a user named: somebody else who owns one on the way can put a link there, and leads us elsewhere."""
 
 import contextlib
 import errno
 import os
+import re
 import stat
 from pathlib import Path, PurePath
 
@@ -12,6 +13,7 @@ from qemunet_tests.user_names import user_name
 #: A step is looked at before it is taken; nothing is read for that.
 _LOOK = os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC
 _READ = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
+_OPEN_FILES = re.compile(r"/proc/(self|[0-9]+)(/task/[0-9]+)?/fd")
 #: As many links as the kernel follows.
 _MOST_LINKS = 40
 
@@ -25,6 +27,14 @@ def descriptor_of(path: Path, make: bool = False) -> int:
     return _Walk(make).to(path)
 
 
+def file_in(path: Path, flags: int) -> int:
+    """Open a file with these flags of open(2), following links as far as `descriptor_of` does, to the last.
+
+    Raises OSError, Distrusted.
+    """
+    return _Walk(make=False).to_file(path, flags)
+
+
 class _Walk:
     """One step after the other: what is looked at cannot be exchanged before it is entered."""
 
@@ -33,12 +43,27 @@ class _Walk:
         self._links = 0
 
     def to(self, path: Path) -> int:
+        at = self._walk(path)
+        try:
+            return os.open(".", _READ, dir_fd=at)
+        finally:
+            os.close(at)
+
+    def to_file(self, path: Path, flags: int) -> int:
+        at = self._walk(path)
+        try:
+            # By no name that leads there: it may be another's by now.
+            return os.open(f"/proc/self/fd/{at}", flags)
+        finally:
+            os.close(at)
+
+    def _walk(self, path: Path) -> int:
         at, walked = os.open("/", _LOOK), Path("/")
         waiting = list(path.absolute().parts[1:])
         try:
             while waiting:
                 name = waiting.pop(0)
-                step = self._step(name, at)
+                step = self._step(name, at, walked)
                 if stat.S_ISLNK(os.fstat(step).st_mode):
                     target = self._target(step, walked / name)
                     waiting = [*_steps(target), *waiting]
@@ -48,13 +73,16 @@ class _Walk:
                     walked = walked.parent if name == ".." else walked / name
                 os.close(at)
                 at = step
-            return os.open(".", _READ, dir_fd=at)
-        finally:
+        except BaseException:
             os.close(at)
+            raise
+        return at
 
-    def _step(self, name: str, at: int) -> int:
+    def _step(self, name: str, at: int, walked: Path) -> int:
+        # What a process has open is a link that its text does not lead to: `pipe:[4711]`, or a file that was removed.
+        look = os.O_PATH | os.O_CLOEXEC if _OPEN_FILES.fullmatch(str(walked)) else _LOOK
         try:
-            return os.open(name, _LOOK, dir_fd=at)
+            return os.open(name, look, dir_fd=at)
         except FileNotFoundError:
             if not self._make:
                 raise

@@ -10,10 +10,13 @@ import pytest
 from meta_tests.patience import limit
 from meta_tests.qemunet_command import clean_environment
 from meta_tests.samples import recordings
+from meta_tests.samples.pages import healthy_run
 from meta_tests.user_accounts import CHECKOUT
+from qemunet_tests import named_file, trust
 from qemunet_tests.__main__ import exit_code
 from qemunet_tests.errors import UsageError
 from qemunet_tests.images import store
+from qemunet_tests.report.session_results import write_results
 from qemunet_tests.throughput import recording
 from qemunet_tests.throughput.judging import verdicts
 from qemunet_tests.throughput.showing.plots import draw
@@ -97,6 +100,44 @@ def test_a_summary_is_not_appended_through_somebodys_link(
         with pytest.raises(OSError, match="it is a link"):
             append_for_the_job("text")
     assert victim.read_text() == "as it was"
+
+
+@as_root
+@pytest.mark.parametrize(
+    "words",
+    [["report", "THEIRS"], ["compare", "THEIRS", "THEIRS"], ["run", "--failed", "THEIRS"], ["run", "--known", "FILE"]],
+    ids=" ".join,
+)
+def test_nothing_of_ours_is_read_through_somebodys_link(
+    theirs: Path, victim: Path, words: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """He would find it on the page, in a folder of his."""
+    write_results(healthy_run(), victim.parent)
+    victim.parent.joinpath("results.json").rename(victim)
+    file = link(theirs / "results.json", victim)
+    assert exit_code([{"THEIRS": str(theirs), "FILE": str(file)}.get(word, word) for word in words]) == 2
+    assert f"{file} is a link, and belongs to user 4711" in capsys.readouterr().err
+    assert [each.name for each in theirs.iterdir()] == ["results.json"]
+
+
+@as_root
+def test_nor_by_another_name_of_ours(theirs: Path, victim: Path) -> None:
+    """Where the machine lets him give one to a file of root's (fs.protected_hardlinks)."""
+    (theirs / "page.md").hardlink_to(victim)
+    with pytest.raises(trust.Distrusted, match="it has other names, and .* belongs to user 4711"):
+        named_file.to_append(theirs / "page.md")
+    with pytest.raises(trust.Distrusted, match="it has other names"):
+        named_file.to_read(theirs / "page.md")
+    (victim.parent / "second").hardlink_to(victim)
+    assert named_file.to_read(victim).read() == b"as it was"
+
+
+def test_what_is_open_is_read_by_the_name_it_has_below_proc(tmp_path: Path) -> None:
+    (tmp_path / "gone").write_text("text")
+    with (tmp_path / "gone").open() as held:
+        (tmp_path / "gone").unlink()
+        for name in ("/dev/fd", "/proc/self/fd", f"/proc/{os.getpid()}/fd"):
+            assert named_file.to_read(Path(name, str(held.fileno()))).read() == b"text"
 
 
 def test_ones_own_link_counts(tmp_path: Path) -> None:
