@@ -93,26 +93,33 @@ def test_whoever_holds_the_lock_for_ever_is_not_waited_for_for_ever(fresh: World
     assert fresh.run("true").returncode == 0
 
 
+STRANGER = 4711
 #: What bootstrap starts before it executes the command.
 STARTED = ("readlink", "cat", "cksum", "dpkg-query", "sort", "id", "ls", "stat", "env", "sh", "python3", "bindep")
 
 
 @pytest.mark.parametrize(
-    "careless", [".:{path}", ":{path}", "{path}:", "bin:{path}", "{path}::", "{everybodys}:{path}"]
-)
+    "careless",
+    [
+        ".:{path}", ":{path}", "{path}:", "bin:{path}", "{path}::",
+        "{everybodys}:{path}", "{strangers}:{path}", "{strangers}/roots:{path}", "{strangers}/link:{path}",
+    ],
+)  # fmt: skip
 def test_nothing_of_the_callers_folder_is_executed_for_a_careless_path(ready: World, careless: str) -> None:
-    """Other users put programs there; a folder that everybody may write to is as bad, for root."""
-    hostile = ready.folder / "hostile"
-    everybodys = ready.folder / "everybodys"
-    for folder in (hostile, hostile / "bin", everybodys):
+    """Other users put programs there; for root a folder is as bad that they may write to, own, or give its name to."""
+    hostile, everybodys, strangers = (ready.folder / name for name in ("hostile", "everybodys", "strangers"))
+    for folder in (hostile, hostile / "bin", everybodys, strangers, strangers / "roots"):
         folder.mkdir()
         for name in STARTED:
             (folder / name).write_text(f"#!/bin/sh\necho {name} >>{ready.folder}/executed\n")
             (folder / name).chmod(0o755)
     everybodys.chmod(0o1777)
-    if "everybodys" in careless and os.geteuid() != 0:
+    (strangers / "link").symlink_to(hostile)
+    if os.geteuid() == 0:
+        os.chown(strangers, STRANGER, STRANGER)
+    elif "s}" in careless:
         pytest.skip("the folders on an ordinary user's PATH are his own affair")
-    path = careless.format(path=ready.environment()["PATH"], everybodys=everybodys)
+    path = careless.format(path=ready.environment()["PATH"], everybodys=everybodys, strangers=strangers)
     ran = subprocess.run(
         [ready.bootstrap, "sh", "-c", "id -u"], cwd=hostile, env=ready.environment({"PATH": path}),
         capture_output=True, text=True, timeout=limit(60), check=False,
