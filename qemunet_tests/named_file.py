@@ -71,10 +71,10 @@ def toml_in(path: Path, flag: str, limit_bytes: int) -> dict[str, Any]:
 def _of_one_name(descriptor: int, path: Path) -> int:
     """The same, unless it may be a file of ours that a stranger gave this name, too (link(2)). Raises Distrusted."""
     found = os.fstat(descriptor)
-    if stat.S_ISREG(found.st_mode) and found.st_nlink > 1 and not trust.is_a_strangers(path, found):
-        if why := trust.against_the_way_to(path):
-            os.close(descriptor)
-            raise trust.Distrusted(f"it has other names, and {why}")
+    ours = stat.S_ISREG(found.st_mode) and not trust.is_a_strangers(path, found)
+    if ours and found.st_nlink > 1 and (why := trust.against_the_way_to(path)):
+        os.close(descriptor)
+        raise trust.Distrusted(f"it has other names, and {why}")
     return descriptor
 
 

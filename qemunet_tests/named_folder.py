@@ -1,4 +1,4 @@
-"""Folders and files that a user named: somebody else who owns one on the way can put a link there, and leads us elsewhere."""
+"""Folders and files that a user named: somebody else who owns one on the way can put a link there to lead us off."""
 
 import contextlib
 import errno

@@ -124,7 +124,7 @@ def test_nothing_of_ours_is_read_through_somebodys_link(
 def test_nor_by_another_name_of_ours(theirs: Path, victim: Path) -> None:
     """Where the machine lets him give one to a file of root's (fs.protected_hardlinks)."""
     (theirs / "page.md").hardlink_to(victim)
-    with pytest.raises(trust.Distrusted, match="it has other names, and .* belongs to user 4711"):
+    with pytest.raises(trust.Distrusted, match=r"it has other names, and .* belongs to user 4711"):
         named_file.to_append(theirs / "page.md")
     with pytest.raises(trust.Distrusted, match="it has other names"):
         named_file.to_read(theirs / "page.md")

@@ -18,7 +18,6 @@ from qemunet_tests.qemu import qemu_binaries, qemu_facts, qemu_questions, reloca
 from qemunet_tests.qemu.kvm_probe import launch_as_guests
 from qemunet_tests.settings import from_options
 
-
 FORKING = """
 import os
 while True:

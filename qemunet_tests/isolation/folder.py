@@ -141,7 +141,7 @@ class Folder:
 
 
 def _remove(name: str, parent: int, levels: int) -> None:
-    """Nothing is asked before it is opened: shutil.rmtree would wait at a FIFO that takes a folder's place meanwhile."""
+    """Nothing is asked before it is opened: shutil.rmtree would wait at a FIFO that takes a folder's place."""
     if levels == 0:
         raise OSError(errno.ENAMETOOLONG, f"folders in it are nested more than {_DEEPEST} deep")
     with contextlib.suppress(FileNotFoundError):
