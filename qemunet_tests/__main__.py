@@ -9,9 +9,10 @@ import importlib.util
 import sys
 from collections.abc import Sequence
 from types import ModuleType
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from qemunet_tests.commands import COMMANDS, completion, streams
+from qemunet_tests.commands.fitted_help import FittedHelp
 from qemunet_tests.commands.unforeseen_errors import accident
 from qemunet_tests.errors import HarnessError, Unavailable, UsageError
 from qemunet_tests.printable import printable
@@ -32,7 +33,10 @@ QEMUNET_TRACEBACK=1 shows where in the program an unforeseen error came from
 
 
 class OneLineParser(argparse.ArgumentParser):
-    """Says what is wrong in one line, and where to read more."""
+    """Says what is wrong in one line, and where to read more. Takes options only as they are spelled in its help."""
+
+    def __init__(self, **described: Any) -> None:
+        super().__init__(**{"formatter_class": FittedHelp, "allow_abbrev": False, **described})
 
     def error(self, message: str) -> NoReturn:
         raise UsageError(f"{message} (see `{self.prog} --help`)")
@@ -115,8 +119,6 @@ def _parser(modules: dict[str, ModuleType]) -> argparse.ArgumentParser:
         prog="qemunet",
         description=DESCRIPTION,
         epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
     )
     parser.add_argument("--version", action="version", version=f"qemunet {version()}")
     subparsers = parser.add_subparsers(dest="command", metavar="COMMAND", title="commands")

@@ -14,7 +14,6 @@ import pytest
 from meta_tests.samples.healthy_host import found, host, routes
 from meta_tests.samples.host_machine import HOST, LAN, HostMachine
 from meta_tests.user_accounts import CHECKOUT, ORDINARY_PATH
-from qemunet_tests.commands import doctor
 from qemunet_tests.host.uplink import Uplink
 
 MAC = "02:00:00:00:00:09"
@@ -190,8 +189,3 @@ def test_at_a_terminal_lines_end_where_it_does_and_commands_can_be_copied(machin
 def test_in_a_pipe_lines_stay_whole(machine: HostMachine) -> None:
     said = machine.qemunet("doctor").stdout.splitlines()
     assert [line for line in said if "; remedy: " in line and "ip link add br0" in line and len(line) > 200]
-
-
-@pytest.mark.parametrize("columns", [1, 10, 40])
-def test_a_narrow_terminal_loses_no_word(columns: int) -> None:
-    assert " ".join(" ".join(doctor.fitted("one two three, four", columns)).split()) == "one two three, four"

@@ -6,8 +6,11 @@ from pathlib import Path
 from meta_tests.references.described_command import DescribedCommand, DescribedOption, commands
 from meta_tests.written_page import write
 from qemunet_tests.__main__ import DESCRIPTION
+from qemunet_tests.commands.fitted_help import filled
 
 PAGE = Path("docs") / "qemunet.1"
+#: Of lines that are shown as they stand: a terminal of 80 columns less the margin.
+WIDTH = 72
 HEAD = """\
 .\\" Made from the help by `python -m meta_tests.references.manual_page docs/qemunet.1`; a test compares.
 .TH QEMUNET 1 "" "qemunet" "User Commands"
@@ -51,7 +54,7 @@ def _described(command: DescribedCommand) -> Iterator[str]:
     if command.epilog:
         yield ".PP"
         yield ".nf"
-        yield from map(_line, command.epilog.rstrip().splitlines())
+        yield from map(_line, filled(command.epilog, WIDTH))
         yield ".fi"
 
 

@@ -4,6 +4,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from qemunet_tests.commands.fitted_lines import fitted, terminal_columns
 from qemunet_tests.errors import UsageError
 
 if TYPE_CHECKING:
@@ -31,13 +32,14 @@ def compare_results(arguments: argparse.Namespace) -> int | None:
 
 
 def _print(found: "Changes", as_json: bool) -> None:
-    from qemunet_tests.report.showing_changes import lines
+    from qemunet_tests.report.showing_changes import continued_at, lines
 
     if as_json:
         for line in (*found.claims, found.as_end()):
             print(line.model_dump_json(by_alias=True))
     else:
-        print("\n".join(lines(found)))
+        width = terminal_columns()
+        print("\n".join(part for line in lines(found) for part in fitted(line, width, continued_at(line))))
 
 
 def _write(path: Path, found: "Changes", heading: str) -> None:

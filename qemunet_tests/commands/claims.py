@@ -6,9 +6,8 @@ from typing import TYPE_CHECKING
 from qemunet_tests.errors import UsageError
 
 if TYPE_CHECKING:
-    from rich.text import Text
+    from collections.abc import Iterator
 
-    from qemunet_tests.claims import Source
     from qemunet_tests.report.shapes import ClaimsListing, ListedClaim
 
 EXAMPLES = """\
@@ -27,7 +26,6 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
         description="List the claims: what QEMU's documentation promises, where, and which tests try it.\n"
         "Nothing is run.",
         epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("globs", metavar="CLAIM-GLOB", nargs="*", help="only claims whose id matches")
     parser.add_argument("--json", action="store_true", help="for scripts")
@@ -39,7 +37,7 @@ def execute(arguments: argparse.Namespace) -> int:
     if arguments.json:
         print(listing.as_json(), end="")
     else:
-        _print_table(listing)
+        _print(listing)
     return 0
 
 
@@ -71,34 +69,35 @@ def claims_listing(globs: list[str]) -> "ClaimsListing":
     )
 
 
-def _print_table(listing: "ClaimsListing") -> None:
-    from rich.table import Table
+def _print(listing: "ClaimsListing") -> None:
+    """A claim a paragraph: beside ids in a column of their own, a test's name would have to be cut."""
     from rich.text import Text
 
     from qemunet_tests.commands.terminal import Screen
+    from qemunet_tests.report.card_lines import labelled
 
-    table = Table(box=None, padding=(0, 2, 1, 0), show_header=False)
-    table.add_column(no_wrap=True)
-    table.add_column()
+    screen = Screen(highlight=False)
     for claim in listing.claims:
-        text = Text(claim.says)
-        text.append("\n").append_text(_place(claim.source))
-        if versions := _versions(claim):
-            text.append(f"\n{versions}", style="dim")
-        for test in claim.tests:
-            text.append(f"\n{test.rpartition('.')[2]}", style="dim")
-        if not claim.tests:
-            text.append(f"\nnot tested: {claim.untested or 'nobody has said why'}", style="yellow")
-        table.add_row(Text(claim.id, style="bold"), text)
-    Screen(highlight=False).print(table)
+        screen.print(Text(claim.id, style="bold"), soft_wrap=True)
+        for text, style in _about(claim):
+            for line in labelled("  ", text, screen.width):
+                line.stylize(style)
+                screen.print(line, soft_wrap=True)
+        screen.print()
 
 
-def _place(source: "Source") -> "Text":
-    """Where it is promised: on a terminal a link, where the document is public."""
-    from rich.text import Text
-
-    style = f"dim link {source.url}" if source.url else "dim"
-    return Text(f'{source.document}, "{source.section}"', style=style)
+def _about(claim: "ListedClaim") -> "Iterator[tuple[str, str]]":
+    """What is told of a claim, each with the style it has on a terminal."""
+    yield claim.says, ""
+    # A link, where the document is public.
+    place = f'{claim.source.document}, "{claim.source.section}"'
+    yield place, f"dim link {claim.source.url}" if claim.source.url else "dim"
+    if versions := _versions(claim):
+        yield versions, "dim"
+    for test in claim.tests:
+        yield test.rpartition(".")[2], "dim"
+    if not claim.tests:
+        yield f"not tested: {claim.untested or 'nobody has said why'}", "yellow"
 
 
 def _versions(claim: "ListedClaim") -> str:

@@ -1,10 +1,12 @@
 """`qemunet compare`: a regression or noise between recordings, and what became of each claim between runs."""
 
 import argparse
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from qemunet_tests.commands.claim_changes import compare_results
+from qemunet_tests.commands.fitted_lines import fitted, terminal_columns
 from qemunet_tests.errors import UsageError
 
 if TYPE_CHECKING:
@@ -20,12 +22,14 @@ examples:
   qemunet compare debian12 debian13/results.json             the same of two hosts
 
 A recording that differs in anything but the declared factors is refused, with a list of what differs.
+
 exit codes: 0 no regression; 1 a regression; 2 wrong usage; 3 inconclusive: the comparison is not valid, an A/A arm
 failed, or the measurements are not precise enough
 
 Of two runs it tells which claims changed their verdict, which rest on other values than before, and what is not the
 same on the host (QEMU, libslirp, passt, kernel, packages). What is another one in every run, such as a lease, a port, a
 pid or seconds, is no change.
+
 exit codes: 0 no claim took a turn for the worse; 1 one did: it held and does not, it deviated and is broken, or it was
 tried and is unavailable; 2 wrong usage; 3 the runs have no claim in common
 """
@@ -38,8 +42,6 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
         help="tell a regression from noise, or what became of each claim",
         description="Compare two recordings, one recording's QEMU with its baseline, or the results of two runs.",
         epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
     )
     parser.add_argument("before", metavar="A", type=Path, help="a recording, or a report's folder or results.json")
     parser.add_argument("after", metavar="B", type=Path, nargs="?", help="another, made later")
@@ -78,24 +80,26 @@ def execute(arguments: argparse.Namespace) -> int:
 
 
 def _print(found: "Comparison") -> None:
-    print(f"{found.verdict}: {found.reason}")
+    width = terminal_columns()
+    print("\n".join(part for line in _lines(found) for part in fitted(line, width, indent=4)))
+
+
+def _lines(found: "Comparison") -> Iterator[str]:
+    yield f"{found.verdict}: {found.reason}"
     for line in found.lines:
         change = line.change
         span = f" [{change.low:.3g} to {change.high:.3g}]" if change.low and change.high else ""
         p = "" if change.p is None else f", p {change.p:.3f}"
-        print(
+        yield (
             f"  {line.metric} {line.nic} {'/'.join(line.arms)}: {line.before:.3g} -> {line.after:.3g}, "
             f"{change.point:.3g} times{span}{p}: {line.verdict}"
         )
-    for each in found.undeclared:
-        print(f"  undeclared difference: {each}")
-    for each in found.declared:
-        print(f"  declared difference: {each}")
+    yield from (f"  undeclared difference: {each}" for each in found.undeclared)
+    yield from (f"  declared difference: {each}" for each in found.declared)
     if found.undeclared:
         factors = " ".join(f"--factor {name}" for name in dict.fromkeys(each.factor for each in found.undeclared))
-        print(f"  to compare nevertheless: {factors}")
-    for warning in found.warnings:
-        print(f"  warning: {warning}")
+        yield f"  to compare nevertheless: {factors}"
+    yield from (f"  warning: {warning}" for warning in found.warnings)
 
 
 def _print_lines(found: "Comparison") -> None:

@@ -7,11 +7,11 @@ import os
 import platform
 import re
 import sys
-import textwrap
 from collections.abc import Collection, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
+from qemunet_tests.commands.fitted_lines import fitted, terminal_columns
 from qemunet_tests.doctor import boot_check, checks
 from qemunet_tests.doctor.checks import Capability, ModeVerdict
 from qemunet_tests.doctor.deep_report import ipv6_of_the_lan, kvm_trial
@@ -27,7 +27,6 @@ EXIT_NOTHING_POSSIBLE = 3
 
 #: How far the reason is from the left, and what goes on below it.
 INDENT = 27
-NARROWEST = 30
 #: In remedies that are typed as they stand.
 COMMAND = re.compile(r"^(sudo|apt-get|chmod|echo|install|ip|mount|modprobe|nmcli|sysctl|systemctl) |\bsh -c '")
 _COLOURS = {"ok": "32", "caution": "33", "not": "31"}
@@ -71,7 +70,7 @@ def execute(args: argparse.Namespace) -> int:
         print(json.dumps(document(shown, {mode: verdicts[mode] for mode in asked}), indent=1))
     else:
         others = {} if args.mode else {mode: verdicts[mode] for mode in checks.MODES if mode not in asked}
-        print("\n".join(report(facts, shown, {mode: verdicts[mode] for mode in asked}, _columns(), others)))
+        print("\n".join(report(facts, shown, {mode: verdicts[mode] for mode in asked}, terminal_columns(), others)))
     return exit_status(verdicts, asked if args.mode else None)
 
 
@@ -132,26 +131,6 @@ def report(
 def _all_packages(facts: HostFacts, capabilities: Sequence[Capability], columns: int | None) -> list[str]:
     command = in_one_command((one.finding.remedy for one in capabilities), missing_of_a_run(facts.machine))
     return ["", *fitted(f"all packages at once: {command}", columns, 2, " \\")] if command else []
-
-
-def fitted(text: str, columns: int | None, indent: int = 2, ending: str = "") -> list[str]:
-    """Broken between words, what goes on indented; every line but the last gets the ending."""
-    if columns is None or len(text) <= columns:
-        return [text]
-    room = max(columns - len(ending), NARROWEST)
-    further = " " * min(indent, room // 3)
-    lines = textwrap.wrap(
-        text, room, subsequent_indent=further, break_long_words=False, break_on_hyphens=False, replace_whitespace=False
-    )  # fmt: skip
-    return [*(f"{line}{ending}" for line in lines[:-1]), lines[-1]]
-
-
-def _columns() -> int | None:
-    """The width of the terminal that is written to; None where it is none, or does not say."""
-    try:
-        return os.get_terminal_size(sys.stdout.fileno()).columns or None
-    except (OSError, ValueError):
-        return None
 
 
 def headline(facts: HostFacts) -> str:

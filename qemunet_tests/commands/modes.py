@@ -25,8 +25,6 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
         help="which mode? what each can, by the verdicts of a run",
         description="What people ask of a networking mode, answered by the verdicts of a run. Nothing is tried.",
         epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
     )
     parser.add_argument("folder", metavar="DIR", type=Path, nargs="?", help="a report's folder, or its results.json")
     parser.add_argument("--json", action="store_true", help="for scripts")

@@ -38,6 +38,7 @@ arms:
 {arms}
 
 Ctrl-C keeps what was measured.
+
 exit codes: 0 recorded; 2 wrong usage; 3 the A/A arm failed, it ended early, or nothing could be measured
 """
 
@@ -49,8 +50,6 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
         help="measure throughput of the networking modes",
         description="Measure the networking modes side by side, in the lab, and print how they compare.",
         epilog=EXAMPLES.format(arms=_arms()),
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
     )
     parser.add_argument("--out", metavar="FILE", type=Path, help="where the recording goes (default: the cache)")
     parser.add_argument(

@@ -40,8 +40,6 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
         help="draw the page of a run anew from its results, or one of many hosts",
         description="Draw report.html from the results.json that a run with --report left. Nothing is tried.",
         epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
     )
     parser.add_argument("folder", metavar="DIR", type=Path, nargs="+", help="a report's folder, or its results.json")
     parser.add_argument("--out", metavar="FILE", type=Path, help="write the page there, not into DIR")

@@ -37,6 +37,7 @@ examples:
 exit codes: 0 nothing is broken; 1 something is; 2 wrong usage; 3 nothing is known to be broken, but
 something is inconclusive, nothing could be tried, or the report could not be written. What --known
 names counts neither as broken nor as inconclusive.
+
 Progress is on standard error, the card on standard output: `qemunet run > card.txt`.
 Ctrl-C ends the run and prints what is known so far; a second one ends it at once.
 """
@@ -50,8 +51,6 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
         description="Boot disposable guests, try what the documentation promises about their networking,\n"
         "and print a report card, claim by claim.",
         epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
     )
     parser.add_argument(
         "claims",

@@ -61,11 +61,9 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     parser = subparsers.add_parser(
         "shell",
         help="boot a guest and talk to it yourself",
-        usage="qemunet shell [-h] [--image NAME] MODE [-- QEMU-ARGS...]",
+        usage="qemunet shell [-h] [--image NAME] MODE\n                     [-- QEMU-ARGS...]",
         description=f"Boot the {images.DEFAULT} guest in the lab and hand over its console, where a root shell waits.",
         epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
     )
     # What repro.sh calls: a guest as it was, described by a file beside it.
     parser.add_argument("--again", metavar="FILE", type=Path, help=argparse.SUPPRESS)

@@ -30,6 +30,11 @@ def lines(found: Changes) -> Iterator[str]:
     yield from (f"  note: {each}" for each in _notes(found))
 
 
+def continued_at(line: str) -> int:
+    """Where a line of these goes on if it does not fit; what was said of a claim does beside its label."""
+    return 14 if line.startswith("    ") else 4 if line.startswith("  ") else 2
+
+
 def _verdicts(each: ChangedClaim) -> str:
     return f"{each.before} -> {each.after}" if each.turn != "value" else str(each.after)
 
