@@ -95,7 +95,9 @@ def locked(shelf: Path, on_waiting: Callable[[], None] = lambda: None) -> Iterat
             _make_readable_by_all(shelf)
             held.enter_context(hold(shelf / ".lock", LOCK_SECONDS, "another builder of guest images", on_waiting))
         except OSError as refused:
-            raise UsageError(f"the folder for guest images cannot be written: {refused}") from refused
+            raise UsageError(
+                f"the folder for guest images, {shelf}, cannot be written: {refused.strerror}; name another in QEMUNET_CACHE"
+            ) from refused
         for left in shelf.glob(f"{UNFINISHED}*"):
             shutil.rmtree(left, ignore_errors=True)
         yield

@@ -6,6 +6,8 @@ import difflib
 import importlib
 import importlib.metadata
 import importlib.util
+import itertools
+import re
 import sys
 from collections.abc import Sequence
 from types import ModuleType
@@ -89,6 +91,7 @@ def execute(argv: Sequence[str]) -> int:
     modules = _modules(wanted)
     if wanted and not wanted.startswith("-") and wanted not in modules:
         raise UsageError(_unknown(wanted))
+    _require_no_empty_word(argv)
     parser = _parser(modules)
     arguments, unknown = parser.parse_known_args(argv)
     if unknown:
@@ -101,6 +104,15 @@ def execute(argv: Sequence[str]) -> int:
     code: int = modules[arguments.command].execute(arguments)
     sys.stdout.flush()
     return code
+
+
+def _require_no_empty_word(argv: Sequence[str]) -> None:
+    """A variable of a script that is not set: an option would count for as good as not given."""
+    ours = itertools.takewhile(lambda word: word != "--", argv)
+    for before, word in itertools.pairwise(["qemunet", *ours]):
+        if not word or re.fullmatch("--[a-z-]+=", word):
+            where = word or f"the empty word behind {before}"
+            raise UsageError(f"nothing is named by {where}: fill it in, or leave it out")
 
 
 def whole_parser() -> argparse.ArgumentParser:

@@ -14,6 +14,7 @@ from qemunet_tests.isolation.identity import unprivileged
 from qemunet_tests.qemu import accel
 from qemunet_tests.qemu.accel import Accel
 from qemunet_tests.qemu.kvm_probe import launch_here
+from qemunet_tests.qemu.qemu_facts import Qemu
 from qemunet_tests.settings import Settings
 from qemunet_tests.under_test import chosen_qemu, guests_identity
 
@@ -25,9 +26,8 @@ def prepare(settings: Settings, notice: Callable[[str], None] = lambda _: None) 
     """
     cache.let_others_read()
     cache.claim()
+    guests, qemu = guests_identity(settings), look_at_what_is_named(settings)
     image = images.ensure(settings.image)
-    guests = guests_identity(settings)
-    qemu = chosen_qemu(settings)
     if settings.target == "host":
 
         def launch(words: Sequence[str], **streams: Any) -> Running:
@@ -35,6 +35,17 @@ def prepare(settings: Settings, notice: Callable[[str], None] = lambda _: None) 
 
         return accel.choose(settings.accel, qemu, image, launch, notice=notice, uid=guests.uid)
     return accel.choose(settings.accel, qemu, image, _cut_off, notice=notice, uid=unprivileged().uid)
+
+
+def look_at_what_is_named(settings: Settings) -> Qemu:
+    """The QEMU, with what is tried in it, as far as no guest is needed to see that it will do.
+
+    To be asked before an image is built, which takes minutes. Raises UsageError, Unavailable, HarnessError.
+    """
+    qemu = chosen_qemu(settings)
+    if settings.accel == "kvm":
+        accel.require_prospects(qemu, guests_identity(settings).uid)
+    return qemu
 
 
 def _cut_off(words: Sequence[str], **streams: Any) -> Running:

@@ -181,7 +181,7 @@ def _expect_file(path: Path, flag: str) -> Path:
 _PATHS: dict[str, Callable[[Path, str], Path]] = {
     "qemu": option_checks.executable,
     "libslirp": own_build.libslirp,
-    "bridge-helper": own_build.program,
+    "bridge-helper": own_build.bridge_helper,
     "passt": _own_passt,
     "expect": _expect_file,
     "known": _known_file,

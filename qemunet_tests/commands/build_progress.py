@@ -72,8 +72,9 @@ def prepare_run(console: Console, settings: Settings) -> float:
 
     Raises UsageError where the QEMU asked for is none, Unavailable and HarnessError where there can be no run.
     """
-    from qemunet_tests.prerequisites import prepare
+    from qemunet_tests.prerequisites import look_at_what_is_named, prepare
 
+    look_at_what_is_named(settings)
     image_seconds = prepare_image(console, settings.image)
     prepare(settings, notice=lambda sentence: console.print(sentence, soft_wrap=True, highlight=False))
     return image_seconds

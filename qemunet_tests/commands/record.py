@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from qemunet_tests.qemu.guest_machine import GuestMachine
     from qemunet_tests.qemu.qemu_facts import Qemu
+    from qemunet_tests.settings import Settings
     from qemunet_tests.throughput.recorder import Effort
     from qemunet_tests.throughput.recording import Writer
     from qemunet_tests.throughput.recording_shapes import Session
@@ -97,17 +98,27 @@ def execute(arguments: argparse.Namespace) -> int:
         "nic": tuple(models(_words(arguments.nics, "--nics"))),
     }
     settings = from_options(given, lambda name: "--nics" if name == "nic" else OF_QEMUNET.flag(name))
+    baseline = _named(settings, arguments.baseline)
     with own_console() as console:
         prepare_image(console, settings.image)
-        return _record(console, arguments, settings, plan, effort, seed)
+        return _record(console, arguments, settings, plan, effort, seed, baseline)
+
+
+def _named(settings: "Settings", baseline: str | None) -> "Qemu | None":
+    """See that the QEMU that is named will do, and find the other one."""
+    from qemunet_tests.prerequisites import look_at_what_is_named
+    from qemunet_tests.qemu import qemu_facts
+
+    look_at_what_is_named(settings)
+    return qemu_facts.find(baseline, option="--baseline") if baseline else None
 
 
 def _record(
-    console: "Console", arguments: argparse.Namespace, settings: Any, plan: "Plan", effort: "Effort", seed: int
-) -> int:
+    console: "Console", arguments: argparse.Namespace, settings: "Settings", plan: "Plan", effort: "Effort", seed: int,
+    baseline: "Qemu | None",
+) -> int:  # fmt: skip
     from qemunet_tests import workbench
     from qemunet_tests.prerequisites import prepare
-    from qemunet_tests.qemu import qemu_facts
     from qemunet_tests.qemu.guest_machine import GuestMachine
     from qemunet_tests.throughput import session
     from qemunet_tests.throughput.icount import Counting
@@ -116,7 +127,6 @@ def _record(
 
     accel = prepare(settings, notice=lambda sentence: console.print(sentence, highlight=False))
     machine = workbench.machine_of(settings, accel, Counting if arguments.guest_time else GuestMachine)
-    baseline = qemu_facts.find(arguments.baseline) if arguments.baseline else None
     placement = Placement(arguments.placement)
     about = session.describe(
         plan, machine.qemu, machine.image, accel, placement, baseline,

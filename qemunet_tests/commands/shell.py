@@ -161,8 +161,9 @@ def _bench(settings: "Settings") -> Iterator[tuple["Bench", "Lab"]]:
 
     from qemunet_tests import workbench
     from qemunet_tests.commands.build_progress import prepare_image
-    from qemunet_tests.prerequisites import prepare
+    from qemunet_tests.prerequisites import look_at_what_is_named, prepare
 
+    look_at_what_is_named(settings)
     prepare_image(Console(stderr=True), settings.image)
     machine = workbench.machine_of(settings, prepare(settings, _say))
     with workbench.in_a_lab(machine) as stack:

@@ -103,6 +103,12 @@ def observe(qemu: Qemu, uid: int) -> Observed:
     )
 
 
+def require_prospects(qemu: Qemu, uid: int) -> None:
+    """Raises Unavailable where it is known without a guest that there will be no KVM, which was asked for."""
+    if not (observed := observe(qemu, uid)).worth_a_trial:
+        decide("kvm", observed)
+
+
 def decide(requested: str, observed: Observed) -> Accel:
     """The accelerator that follows from what was observed.
 

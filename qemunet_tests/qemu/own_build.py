@@ -6,11 +6,13 @@ from pathlib import Path
 
 from qemunet_tests import trust
 from qemunet_tests.errors import UsageError
-from qemunet_tests.host import elf_file
+from qemunet_tests.host import elf_file, paths_in_binary
 from qemunet_tests.host.elf_file import ElfFile
 
 #: What every libslirp offers; QEMU makes its network with it.
 _LIBSLIRP_OFFERS = "slirp_new"
+#: What the bridge helper reads, wherever that is.
+_HELPER_READS = "/bridge.conf"
 
 
 @dataclass(frozen=True)
@@ -44,6 +46,14 @@ def program(file: Path, option: str) -> Path:
         raise UsageError(f"{option}: {str(file)!r} is not a program")
     if not os.access(place, os.X_OK):
         raise UsageError(f"{option}: {str(file)!r} is not executable")
+    return place
+
+
+def bridge_helper(file: Path, option: str) -> Path:
+    """The same for a bridge helper, which has the place of its access list in it. Raises UsageError."""
+    place = program(file, option)
+    if paths_in_binary.path_ending(str(place), _HELPER_READS) is None:
+        raise UsageError(f"{option}: {str(file)!r} is not qemu-bridge-helper: it reads no {_HELPER_READS[1:]}")
     return place
 
 

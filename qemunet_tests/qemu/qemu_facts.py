@@ -75,8 +75,9 @@ class Qemu:
 _known: dict[tuple[str, int, int], Qemu] = {}
 
 
-def find(requested: str | None = None, asker: Identity | None = None) -> Qemu:
-    """The QEMU asked for, by path or name, else the one that is installed. `asker` is whom guests run as.
+def find(requested: str | None = None, asker: Identity | None = None, option: str = "--qemu") -> Qemu:
+    """The QEMU asked for, by path or name, else the one that is installed. `asker` is whom guests run as, `option`
+    what asked.
 
     Raises UsageError where the one asked for is missing or no QEMU for PCs, Unavailable where none is
     installed or the installed one does not run, and HarnessError where one was killed while it was asked: nothing was
@@ -85,11 +86,11 @@ def find(requested: str | None = None, asker: Identity | None = None) -> Qemu:
     asker = asker or unprivileged()
     if requested is not None:
         try:
-            return _examine(_named(requested), asker)
+            return _examine(_named(requested, option), asker)
         except Unanswered:
             raise
         except HarnessError as wrong:
-            raise UsageError(str(wrong)) from wrong
+            raise UsageError(f"{option}: {wrong}") from wrong
     for name in NAMES:
         if found := shutil.which(name, path=search_path("/usr/local/bin:/usr/bin")):
             try:
@@ -118,7 +119,7 @@ def _does_not_answer(said: str) -> tuple[str, str]:
     )
 
 
-def _named(requested: str) -> Path:
+def _named(requested: str, option: str) -> Path:
     place = Path(requested)
     # What has a slash is a path, as it is for a shell; what has none is looked for, and not in the current folder.
     found = str(place.absolute()) if "/" in requested else shutil.which(requested, path=search_path())
@@ -127,10 +128,10 @@ def _named(requested: str) -> Path:
             raise UsageError(f"--qemu {requested}: it is setuid or setgid, and guests run as none but their own user")
         return Path(found)
     if place.is_dir():
-        raise UsageError(f"--qemu {requested}: that is a folder")
+        raise UsageError(f"{option} {requested}: that is a folder")
     if place.exists() and "/" in requested:
-        raise UsageError(f"--qemu {requested}: that file may not be executed")
-    raise UsageError(f"--qemu {requested}: there is no such program")
+        raise UsageError(f"{option} {requested}: that file may not be executed")
+    raise UsageError(f"{option} {requested}: there is no such program")
 
 
 def _examine(path: Path, asker: Identity) -> Qemu:
