@@ -77,12 +77,16 @@ def import_(file: Path, name: str | None = None) -> Image:
         raise UsageError(f"{file} is no regular file")
     if not file.exists():
         raise UsageError(f"there is no file {file}")
+    if not os.access(file, os.R_OK):
+        raise UsageError(f"{file} cannot be read by this user")
     place = image_cache.own_shelf()
     with image_cache.locked(place), image_cache.unfinished(place) as folder:
         try:
             said = _unpack(file, folder, name)
         except _archive_error() as wrong:
-            raise UsageError(f"{file} is damaged, or no exported guest image: {wrong}") from wrong
+            # Its text has addresses in memory as well.
+            said = getattr(wrong, "msg", None) or wrong
+            raise UsageError(f"{file} is damaged, or no exported guest image: {said}") from wrong
         except OSError as failed:
             raise image_cache.unwritable(failed) from failed
         if damaged := said.damaged(folder):

@@ -96,7 +96,8 @@ def locked(shelf: Path, on_waiting: Callable[[], None] = lambda: None) -> Iterat
             held.enter_context(hold(shelf / ".lock", LOCK_SECONDS, "another builder of guest images", on_waiting))
         except OSError as refused:
             raise UsageError(
-                f"the folder for guest images, {shelf}, cannot be written: {refused.strerror}; name another in QEMUNET_CACHE"
+                f"the folder for guest images, {shelf}, cannot be written: {refused.strerror}; name another in "
+                "QEMUNET_CACHE"
             ) from refused
         for left in shelf.glob(f"{UNFINISHED}*"):
             shutil.rmtree(left, ignore_errors=True)

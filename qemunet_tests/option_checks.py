@@ -21,6 +21,8 @@ _NO_ROOM = (
 def executable(path: Path, flag: str) -> Path:
     """A program's absolute path; a name without a slash is looked for in the PATH."""
     found = path if path.is_absolute() else Path(shutil.which(path, path=search_path()) or "/nonexistent")
+    if found.is_dir():
+        raise UsageError(f"{flag}: {str(path)!r} is a folder, and no program")
     if not found.is_file():
         raise UsageError(f"{flag}: there is no {str(path)!r}")
     if not os.access(found, os.X_OK):
@@ -30,6 +32,8 @@ def executable(path: Path, flag: str) -> Path:
 
 def readable(path: Path, flag: str) -> Path:
     """A file's absolute path."""
+    if path.is_dir():
+        raise UsageError(f"{flag}: {str(path)!r} is a folder, and no file")
     if not path.is_file():
         raise UsageError(f"{flag}: there is no file {str(path)!r}")
     if not os.access(path, os.R_OK):

@@ -224,5 +224,5 @@ def test_a_shelf_that_may_not_be_read_holds_nothing(monkeypatch: pytest.MonkeyPa
 
 def test_a_cache_that_cannot_be_made_is_the_users_mistake(cache: Path) -> None:
     cache.write_text("not a folder")
-    with pytest.raises(UsageError, match="the folder for guest images, .*, cannot be written"):
+    with pytest.raises(UsageError, match=r"the folder for guest images, .*, cannot be written"):
         put()

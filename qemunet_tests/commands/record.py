@@ -98,10 +98,22 @@ def execute(arguments: argparse.Namespace) -> int:
         "nic": tuple(models(_words(arguments.nics, "--nics"))),
     }
     settings = from_options(given, lambda name: "--nics" if name == "nic" else OF_QEMUNET.flag(name))
+    _require_places(arguments.out, arguments.plots)
     baseline = _named(settings, arguments.baseline)
     with own_console() as console:
         prepare_image(console, settings.image)
         return _record(console, arguments, settings, plan, effort, seed, baseline)
+
+
+def _require_places(out: Path | None, plots: Path | None) -> None:
+    """Where results are to go is known to be wrong before minutes are measured. Raises UsageError, HarnessError."""
+    from qemunet_tests.option_checks import writable_folder
+
+    if out and out.is_dir():
+        raise UsageError(f"--out {out}: that is a folder; name a file in it")
+    for option, folder in (("--out", out.parent if out else None), ("--plots", plots)):
+        if folder:
+            writable_folder(folder, option)
 
 
 def _named(settings: "Settings", baseline: str | None) -> "Qemu | None":

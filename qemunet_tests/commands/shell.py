@@ -83,6 +83,8 @@ def execute(arguments: argparse.Namespace) -> int:
     mode = modes.every().get(arguments.mode)
     if mode is None:
         raise UsageError(f"there is no mode {arguments.mode!r}: modes are {', '.join(modes.every())}")
+    if arguments.qemu_arguments[:1] and arguments.qemu_arguments[0] in modes.every():
+        raise UsageError(f"a guest has one mode, not {arguments.mode} and {arguments.qemu_arguments[0]}: leave one out")
     settings = _settings({"image": arguments.image}, "--")
     with _ended_in_order_by_signals(), _bench(settings) as (bench, lab), _wired(mode, bench, lab) as wiring:
         by_hand = os.isatty(0)
