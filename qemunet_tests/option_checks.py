@@ -66,7 +66,9 @@ def bridge(name: str, flag: str) -> None:
             "other: a tap made by hand may be plugged into it, for -netdev tap"
         )
     if not there.exists():
-        raise UsageError(f"{flag}: this host has no bridge {name!r}")
+        others = ", ".join(sorted(each.parent.name for each in there.parent.glob("*/bridge")))
+        hint = f"it has {others}" if others else "`qemunet doctor --mode bridge` says how one is made"
+        raise UsageError(f"{flag}: this host has no bridge {name!r}; {hint}")
 
 
 def another_machine(address: str, flag: str) -> None:

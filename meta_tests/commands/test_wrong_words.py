@@ -38,6 +38,14 @@ def test_what_is_wrong_is_what_is_named(words: str, complaint: str, capfd: pytes
     assert refused(words, capfd) == complaint
 
 
+def test_a_host_without_that_bridge_says_which_it_has(capfd: pytest.CaptureFixture[str]) -> None:
+    found = refused("run --target host --bridge br77", capfd)
+    has = ", ".join(sorted(each.parent.name for each in Path("/sys/class/net").glob("*/bridge")))
+    assert found.removeprefix("--bridge: this host has no bridge 'br77'; ") == (
+        f"it has {has}" if has else "`qemunet doctor --mode bridge` says how one is made"
+    )
+
+
 def test_a_text_is_no_image(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     text = tmp_path / "text"
     text.write_text("Dear Sir or Madam,\n" * 100)

@@ -10,9 +10,13 @@ from pathlib import Path
 import pytest
 
 from meta_tests.qemunet_command import qemunet
-from qemunet_tests.__main__ import whole_parser
+from meta_tests.samples import recordings
+from meta_tests.samples.results import results_of, verdict_of
+from qemunet_tests.__main__ import exit_code, whole_parser
 from qemunet_tests.claims import unmatched
 from qemunet_tests.errors import UsageError
+from qemunet_tests.report.session_results import write_results
+from qemunet_tests.report.verdict_of_test import Verdict
 
 CHECKOUT = Path(__file__).parents[2]
 DOCUMENTS = [CHECKOUT / "README.md", CHECKOUT / "CONTRIBUTING.md", *sorted((CHECKOUT / "docs").glob("*.md"))]
@@ -23,6 +27,12 @@ _PLACEHOLDER = re.compile(r"[A-Z][A-Z-]+|[A-Z]")
 #: The claim that CONTRIBUTING.md makes up.
 _MADE_UP = ("user/loopback-service",)
 QUICK = re.compile(r"(claims\b.*|completion \w+|image list|([a-z]+ )?--help)")
+#: Those that read what runs and recordings left, and one that looks at the host.
+READING = re.compile(r"(report|modes|compare|run --failed|doctor) .*")
+#: What they call it.
+RUNS = ("out", "DIR", "old", "debian12", "A", "hosts/one")
+LATER_RUNS = ("out/before", "DIR/before", "new", "debian13", "B", "hosts/two")
+RECORDINGS = ("before.jsonl", "after.jsonl", "a.jsonl", "b.jsonl")
 
 
 def blocks(document: Path) -> Iterator[str]:
@@ -100,6 +110,34 @@ def test_the_parser_takes_it(document: str, command: str) -> None:
 def test_a_quick_one_is_run(command: str, tmp_path: Path) -> None:
     done = qemunet(*shlex.split(command), cwd=tmp_path)
     assert (done.returncode, done.stderr) == (0, ""), command
+
+
+def expanded(word: str) -> list[str]:
+    """As a shell does it, in the working directory."""
+    return sorted(map(str, Path().glob(word))) if "*" in word else [word]
+
+
+@pytest.fixture
+def left_by_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A working directory with what the documents' commands have left before."""
+    found = results_of(verdict_of(Verdict.HOLDS))
+    for name in (*RUNS, *LATER_RUNS):
+        (tmp_path / name).mkdir(parents=True)
+        write_results(found, tmp_path / name)
+    for name in RECORDINGS:
+        recordings.write(tmp_path / name)
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.mark.usefixtures("left_by_others")
+@pytest.mark.parametrize("command", sorted({command for _, command in typed() if READING.fullmatch(command)}))
+def test_one_that_reads_what_others_left_is_run(command: str, capfd: pytest.CaptureFixture[str]) -> None:
+    words = [each for word in shlex.split(command) for each in expanded(word)]
+    if "--baseline" in words:
+        pytest.skip("of two QEMUs there is no sample")
+    # Whether this host is fit is another question.
+    assert exit_code(words) in ((0, 1, 3) if words[0] == "doctor" else (0,)), capfd.readouterr().err
+    assert capfd.readouterr().err == ""
 
 
 def test_modules_that_are_named_are_there() -> None:
