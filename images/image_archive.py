@@ -85,8 +85,8 @@ def import_(file: Path, name: str | None = None) -> Image:
             said = _unpack(file, folder, name)
         except _archive_error() as wrong:
             # Its text has addresses in memory as well.
-            said = getattr(wrong, "msg", None) or wrong
-            raise UsageError(f"{file} is damaged, or no exported guest image: {said}") from wrong
+            why = getattr(wrong, "msg", None) or wrong
+            raise UsageError(f"{file} is damaged, or no exported guest image: {why}") from wrong
         except OSError as failed:
             raise image_cache.unwritable(failed) from failed
         if damaged := said.damaged(folder):
