@@ -48,7 +48,7 @@ class Writer:
         return None if self.empty else "there is a recording already, which is not overwritten"
 
     def append(self, said: Line) -> None:
-        """One line in one write. Raises Full, having taken back what of the line was written."""
+        """One line in one write. Raises DiskFull, having taken back what of the line was written."""
         line = said.model_dump_json(by_alias=True, exclude_unset=True).encode() + b"\n"
         before = os.fstat(self._descriptor).st_size
         try:
