@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from meta_tests.samples.host_files import program, tree
+from qemunet_tests import timeouts
 from qemunet_tests.host import guest_macs, passt, paths_in_binary, security_modules
 from qemunet_tests.host.security_modules import Confinement
 from qemunet_tests.qemu import qemu_binaries
@@ -100,6 +101,16 @@ def test_a_passt_may_say_anything(tmp_path: Path, words: str, version: str | Non
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     assert passt.version(str(tmp_path / "passt")) == version
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 10 << 10
+
+
+def test_a_passt_that_answers_late_on_a_busy_machine_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "passt").write_text("#!/bin/sh\nsleep 0.5; echo passt 1\n")
+    (tmp_path / "passt").chmod(0o755)
+    monkeypatch.setattr(passt, "_ANSWER_SECONDS", 0.1)
+    monkeypatch.setattr(timeouts, "crowding", lambda: 1.0)
+    assert passt.version(str(tmp_path / "passt")) is None
+    monkeypatch.setattr(timeouts, "crowding", lambda: 100.0)
+    assert passt.version(str(tmp_path / "passt")) == "1"
 
 
 @pytest.mark.parametrize("place", range(-30, 2))

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from meta_tests.patience import soon
 from qemunet_tests import images
 from qemunet_tests.deadline import Deadline
 from qemunet_tests.errors import HarnessError, Unavailable, UsageError
@@ -69,18 +70,21 @@ def image(open_folder: Path) -> Image:
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch, open_folder: Path) -> None:
-    """Short deadlines, a cache of the test's own, and a KVM that opens."""
+    """Short deadlines, as short as this machine allows, a cache of the test's own, and a KVM that opens."""
     monkeypatch.setenv("QEMUNET_CACHE", str(open_folder / "cache"))
-    monkeypatch.setattr(kvm_probe, "LONGEST_KVM_SECONDS", 1.5)
-    monkeypatch.setattr(kvm_probe, "SHORTEST_KVM_SECONDS", 0.3)
+    monkeypatch.setattr(kvm_probe, "LONGEST_KVM_SECONDS", soon(0.75))
+    monkeypatch.setattr(kvm_probe, "SHORTEST_KVM_SECONDS", soon(0.15))
     monkeypatch.setattr(kvm, "obstacle", lambda *_: None)
 
 
 def stub(folder: Path, under_kvm: str, in_software: str = "echo QEMUNET READY 1; exec sleep 60") -> Qemu:
-    """A QEMU whose two accelerators behave as the scripts say. Notes the process ids it ran as."""
+    """A QEMU whose two accelerators behave as the scripts say. Notes the process ids it ran as.
+
+    Those of this machine: for root it runs in a PID namespace, where $$ is another number.
+    """
     path = folder / "qemu-stub"
     path.write_text(
-        f"#!/bin/sh\necho $$ >>{folder}/pids\n"
+        f"#!/bin/sh\nread -r pid _ </proc/self/stat\necho $pid >>{folder}/pids\n"
         f"case \"$*\" in\n*'-accel kvm'*) {under_kvm} ;;\n*) {in_software} ;;\nesac\n"
     )
     path.chmod(0o755)
