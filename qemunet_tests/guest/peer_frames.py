@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 ETHERTYPE = 0x88B5
 #: A connection is made, or a link comes up, within so long.
 JOINING_SECONDS = 6.0
+#: A frame that comes at all comes at once, and one that does not is waited for so long.
+ARRIVING_SECONDS = 1.5
 
 
 def frame_of(source: str, destination: str, size_bytes: int, kind: bytes = ETHERTYPE.to_bytes(2, "big")) -> bytes:
@@ -30,8 +32,21 @@ def hear_each_other(one: "Peer", other: "Peer") -> bool:
         while not _anything_comes(sender, receiver):
             if deadline.passed or _called_too_early(sender) or _called_too_early(receiver):
                 return False
+        _arrived(sender, receiver)
     drain((one, other))
     return True
+
+
+def _arrived(sender: "Peer", receiver: "Peer") -> None:
+    """Wait for what was sent so far: on a busy machine it may be on its way for longer than anybody listens.
+
+    Behind one more frame there is nothing of it any more.
+    """
+    last = frame_of(sender.mac, receiver.mac, 60)
+    sender.wire.put(last)
+    arriving = Deadline(ARRIVING_SECONDS, "the last frame")
+    while receiver.wire.take(arriving.remaining_seconds) != last and not arriving.passed:
+        pass
 
 
 def _called_too_early(peer: "Peer") -> bool:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Protocol
 
 from qemunet_tests.deadline import Deadline
-from qemunet_tests.guest.peer_frames import frame_of
+from qemunet_tests.guest.peer_frames import ARRIVING_SECONDS, frame_of
 
 if TYPE_CHECKING:
     # scapy reads the machine's interfaces when it is imported: not before the lab has been entered.
@@ -14,8 +14,6 @@ if TYPE_CHECKING:
 BROADCAST, MULTICAST = "ff:ff:ff:ff:ff:ff", "01:00:5e:01:02:03"
 #: An address that nobody has.
 STRANGER = "52:54:00:70:65:ee"
-#: A frame that comes at all comes at once, and one that does not is waited for so long.
-ARRIVING_SECONDS = 1.5
 TAG_BYTES = 8
 #: How often a frame is sent before it counts as one that does not pass.
 SENDINGS = 3
