@@ -28,7 +28,7 @@ from qemunet_tests.observe.dhcp import dhcp_messages, message_type
 from qemunet_tests.observe.dns import addresses_of, host_answers
 from qemunet_tests.observe.icmp import ping
 from qemunet_tests.observe.lease import _parse, lease
-from qemunet_tests.observe.nic import address_on, carrier, driver, interfaces
+from qemunet_tests.observe.nic import address_given, address_on, carrier, driver, interfaces
 from qemunet_tests.observe.process import backends, listening_sockets, tap_of
 from qemunet_tests.observe.reach import echoes, put_up
 from qemunet_tests.observe.tcp import bulk
@@ -165,6 +165,16 @@ def test_bulk(guest: Guest) -> None:
     assert (lost.returned, lost.intact) == (0, False)
     assert re.fullmatch(r"0 of 65536 bytes came back in \d+ s: \d+ kbit/s left the guest's NIC and \d+ kbit/s came in",
                         str(lost))  # fmt: skip
+
+
+def test_an_address_is_read_when_the_guest_has_taken_all_of_it(user_guest: Guest) -> None:
+    """Its DHCP client has said the address, and says the mask a second later."""
+    assert lease(user_guest)
+    user_guest.check(
+        "cd /run/qemunet; mv lease.eth0 later; ifconfig eth0 10.0.2.15 netmask 255.0.0.0; "
+        "setsid sh -c 'sleep 1; ifconfig eth0 netmask 255.255.255.0; mv later lease.eth0' >/dev/null 2>&1 &"
+    )
+    assert address_given(user_guest, "eth0", 1) == "10.0.2.15/24"
 
 
 def test_a_narrow_window_keeps_little_on_the_way(guest: Guest) -> None:

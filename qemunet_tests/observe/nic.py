@@ -109,8 +109,10 @@ def address_given(place: GuestPlace, interface: str, least_questions: int, wait_
     Raises HarnessError where its own DHCP client asked less often, or its NIC sent fewer frames than that: whoever
     did not ask was not refused.
     """
-    if address := address_on(place, interface, wait_seconds):
-        return address
+    if address_on(place, interface, wait_seconds):
+        # Linux takes address and mask one after the other, and for a moment the mask is that of the address's class.
+        place.run(place.tools.await_leases.format(), within_seconds=20)
+        return address_on(place, interface)
     asked, sent = place.tools.lease_questions.format(interface=interface), f"/sys/class/net/{interface}/statistics"
     words = place.run(f"{asked}; cat {sent}/tx_packets", within_seconds=20).text.split()
     counts = [int(word) for word in words if word.isdigit()]
