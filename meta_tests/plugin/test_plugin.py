@@ -128,7 +128,7 @@ def test_without_globs_everything_runs(pytester: pytest.Pytester) -> None:
         (["--qemunet-claims", "user"], "no claim matches 'user': did you mean 'user/[*]'[?]"),
         (["--qemunet-claims", "wifi/*"], "no claim matches 'wifi/[*]': *"),
         (["--qemunet-bridge", "br7"], "--qemunet-bridge: the lab's bridge is br0; *"),
-        (["--qemunet-target", "host", "--qemunet-bridge", "br7"], "--qemunet-bridge: this host has no*'br7'"),
+        (["--qemunet-target", "host", "--qemunet-bridge", "br7"], "--qemunet-bridge: this host has no bridge 'br7'; *"),
     ],
 )
 def test_a_bad_value_is_one_line(pytester: pytest.Pytester, arguments: list[str], complaint: str) -> None:

@@ -79,9 +79,9 @@ def test_a_reader_finds_the_answer_the_cause_and_the_claim(opened: Open) -> None
     for verdict in ("holds", "deviates", "unavailable"):
         untick(browser, verdict)
     search(browser, "7007 tcp")
-    assert browser.texts(f"{SHOWN} .id") == ["user/reach-lan-tcp", "user/bulk-both-ways"]
-    assert browser.text("#shown") == f"2 of {len(everything)} shown"
-    assert browser.texts("#contract .mode:not([hidden]) h3") == ["user"]
+    assert browser.texts(f"{SHOWN} .id") == ["user/reach-lan-tcp", "user/bulk-both-ways", "passt/bulk-both-ways"]
+    assert browser.text("#shown") == f"3 of {len(everything)} shown"
+    assert browser.texts("#contract .mode:not([hidden]) h3") == ["user", "passt"]
     browser.driver.find_element("css selector", f"{SHOWN} summary").click()
     said = browser.text(f"{SHOWN} .inside")
     claim = load()["user/reach-lan-tcp"]

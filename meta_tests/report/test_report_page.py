@@ -108,7 +108,7 @@ def test_the_page_stays_small_and_repeats_no_cause():
     assert len(html_page(many_claims(400)).encode()) < 2_000_000
     results = broken_host()
     view = PageView.of(results)
-    assert [len(each.claims) for each in view.causes] == [sum(each.cause == "helper-1" for each in results.verdicts), 2]
+    assert [len(each.claims) for each in view.causes] == [sum(each.cause == "helper-1" for each in results.verdicts), 3]
     assert [each.claim for each in view.unexplained] == ["user/lease-time"]
     assert [len(each.claims) for each in view.unavailable] == [3]
 
