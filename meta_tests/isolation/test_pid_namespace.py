@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from meta_tests.patience import limit, soon
+from meta_tests.patience import limit
 from qemunet_tests.deadline import Deadline
 from qemunet_tests.errors import HarnessError, TimedOut
 from qemunet_tests.isolation import namespaces
@@ -73,7 +73,7 @@ def test_bulk_output_blocks_nobody(own: Spawner, network: int) -> None:
 def test_a_child_in_the_background_blocks_nobody(own: Spawner, network: int) -> None:
     begun = time.monotonic()
     done = own.run(["sh", "-c", "sleep 1000 & echo over"], network=network, within_seconds=10)
-    assert time.monotonic() - begun < soon(5)
+    assert time.monotonic() - begun < limit(5)
     assert done.stdout == b"over\n"
     assert Deadline(2, "the child").sees(lambda: states(own) == ["S sleep"]), states(own)
 

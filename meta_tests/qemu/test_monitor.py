@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from meta_tests.patience import soon
+from meta_tests.patience import limit
 from qemunet_tests.errors import HarnessError, TimedOut
 from qemunet_tests.guest.guest import Guest
 
@@ -46,7 +46,7 @@ def test_a_monitor_that_hangs_is_given_up_in_time(shared_guest: Guest) -> None:
     begun = time.monotonic()
     with stopped(shared_guest), pytest.raises(TimedOut, match=r"gave up after [\d.]+ s .* to answer query-name"):
         shared_guest.monitor.execute("query-name", within_seconds=0.5)
-    assert time.monotonic() - begun < soon(2)
+    assert time.monotonic() - begun < limit(2)
 
 
 def test_an_answer_that_comes_too_late_is_not_taken_for_the_next(shared_guest: Guest) -> None:
@@ -75,7 +75,7 @@ def test_quit_ends_a_qemu_that_stands_still(doomed_guest: Guest) -> None:
     begun = time.monotonic()
     doomed_guest.qemu.quit()
     assert doomed_guest.qemu.how_it_ended() == "killed by SIGKILL"
-    assert time.monotonic() - begun < soon(10)
+    assert time.monotonic() - begun < limit(10)
 
 
 def test_a_monitor_whose_qemu_was_killed(doomed_guest: Guest) -> None:
