@@ -64,6 +64,12 @@ class Generation:
     def verdicts(self) -> dict[str, ClaimVerdict]:
         return {each.claim: each for run in self.runs for each in run.verdicts}
 
+    @property
+    def is_anew(self) -> bool:
+        """Whether the reports at hand have all that was known before: then those are not spoken of any more."""
+        tried = {claim for claim, word in self.words.items() if word != NOT_TRIED and claim in load()}
+        return bool(self.runs) and tried <= set(self.verdicts)
+
     def word(self, claim: str) -> str:
         found = self.verdicts.get(claim)
         return found.verdict.value if found else self.words.get(claim, NOT_TRIED)
@@ -85,8 +91,9 @@ class Generation:
         """For the list below the table: where it was seen, and the card in a line."""
         counts = Counter(self.word(claim) for claim in load())
         card = ", ".join(f"{counts[verdict]} {verdict}" for verdict in Verdict if counts[verdict])
-        codes = " and ".join(dict.fromkeys([*self.codes, *(str(exit_code(each)) for each in self.runs)]))
-        seen = self.seen or _seen(self.runs[0])
+        before, seen = ([], "") if self.is_anew else (self.codes, self.seen)
+        codes = " and ".join(dict.fromkeys([*before, *(str(exit_code(each)) for each in self.runs)]))
+        seen = seen or _seen(self.runs[0])
         return f"- QEMU {self.qemu}, libslirp {self.slirp}: {seen}: {card}; exit code {codes}."
 
 

@@ -72,6 +72,17 @@ def test_a_page_that_was_written_before_is_written_on() -> None:
     assert generations.document(generations.generations([], page)) == page
 
 
+def test_a_run_of_all_that_was_known_takes_its_place() -> None:
+    """What became of the first one, exit code 1, is not said of the second, nor of what the second left out."""
+    both = [VerdictOfTest(claim, Verdict.HOLDS, "t") for claim in CLAIMS[:2]]
+    once = [VerdictOfTest(CLAIMS[0], Verdict.BROKEN, "t"), both[1]]
+    before = generations.document(generations.generations([ran_on("7.2.22", "4.7.0", *once)]))
+    assert "1 holds, 1 broken; exit code 1." in before or "1 broken, 1 holds; exit code 1." in before
+    for again, codes in ((both, "0"), (both[:1], "1 and 0")):
+        page = generations.document(generations.generations([ran_on("7.2.22", "4.7.0", *again)], before))
+        assert f": 2 holds; exit code {codes}." in page
+
+
 def test_a_page_is_written_on_without_a_report(tmp_path: Path) -> None:
     page = tmp_path / "page.md"
     page.write_text(generations.document(generations.generations([OLD])).replace("| user/gateway | not tried |\n", ""))
