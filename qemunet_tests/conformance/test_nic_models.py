@@ -13,9 +13,9 @@ SIZE_BYTES = 1024 * 1024
 #: Of a machine that is not slowed down: a guest notices a NIC and loads its driver.
 FOUND_SECONDS = 2.0
 
-#: A burst fills the ring of this card, which has room for eight full frames, and QEMU's tells of no overflow (its
-#: hw/net/ne2000.c never sets ENISR_OVER): where a slow guest acknowledges the last frame it knows of meanwhile, nobody
-#: ever empties the ring. Seen with QEMU 10.0.13 on a busy machine, in one transfer of some hundred.
+#: Once, with QEMU 10.0.13 on a busy machine, a guest received nothing any more after a burst, and went on sending. By
+#: QEMU's hw/net/ne2000.c this card, whose ring holds eight full frames, tells of no overflow (ENISR_OVER): where a slow
+#: driver acknowledges the last frame it knows of while the ring fills, nobody empties it. So bursts are kept shorter.
 WINDOW_BYTES = {"ne2k_pci": 8192}
 
 
