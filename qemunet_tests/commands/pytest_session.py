@@ -59,8 +59,9 @@ class Watcher:
         seconds: Mapping[str, float],
     ) -> None:
         self._pause = pause
+        #: The plugin looks for these three here.
+        self.pauses = pause is not None
         self.__name__ = plugin.RUN_PLUGIN
-        #: The plugin looks for them here.
         self.settings, self.seconds = settings, seconds
         self._show = show
         self._image_seconds = image_seconds

@@ -21,6 +21,7 @@ from qemunet_tests.plugin.claim_hooks import (
     pytest_collection_modifyitems,
     pytest_runtest_call,
     pytest_runtest_makereport,
+    pytest_runtest_protocol,
     pytest_runtest_setup,
 )
 from qemunet_tests.plugin.reporter import Reporter
@@ -30,7 +31,7 @@ from qemunet_tests.report.session_results import JUNIT_FILE
 
 __all__ = [
     "RUN_PLUGIN", "accelerator", "claim", "facts", "is_ours", "pytest_collection_modifyitems", "pytest_runtest_call",
-    "pytest_runtest_makereport", "pytest_runtest_setup", "reporter", "settings", "tell",
+    "pytest_runtest_makereport", "pytest_runtest_protocol", "pytest_runtest_setup", "reporter", "settings", "tell",
 ]  # fmt: skip
 
 _FIXTURES = "qemunet_tests.fixtures"

@@ -9,6 +9,7 @@ from qemunet_tests.cache import cache_root
 from qemunet_tests.guest.bench import Bench
 from qemunet_tests.isolation.folder import Folder, opened
 from qemunet_tests.plugin import workers
+from qemunet_tests.plugin.claim_marker import RECORD
 from qemunet_tests.report.report_folder import ARTIFACTS
 
 
@@ -19,6 +20,9 @@ def keep(item: pytest.Item, bench: Bench, report: Path | None) -> str | None:
     """
     root, shelf = (report, ARTIFACTS) if report else (cache_root(), "failures")
     name = re.sub(r"[^\w.-]+", "-", item.name)
+    if RECORD in item.stash and item.stash[RECORD].broke_before:
+        # What was kept of the first try is evidence of its own.
+        name += "-again"
     try:
         with opened(root, make=True) as place, place.sub(shelf) as kept:
             saved = _keep_in(kept, name, bench)

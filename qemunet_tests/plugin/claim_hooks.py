@@ -47,6 +47,22 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     items[:] = in_turn(chosen, session_state.seconds_of_tests(config)) if ours else chosen
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> bool | None:
+    if not (_cites(item) and session_state.is_ours(item.config)):
+        return None
+    from qemunet_tests.plugin import second_try
+    from qemunet_tests.plugin.claim_marker import RECORD
+
+    if RECORD not in item.stash or not second_try.possible(item.config):
+        return None
+    item.ihook.pytest_runtest_logstart(nodeid=item.nodeid, location=item.location)
+    for report in second_try.tried(item, nextitem):
+        item.ihook.pytest_runtest_logreport(report=report)
+    item.ihook.pytest_runtest_logfinish(nodeid=item.nodeid, location=item.location)
+    return True
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_setup(item: pytest.Item) -> Generator[None, Any, Any]:
     with _skipping_what_is_unavailable():
@@ -75,9 +91,14 @@ def _name_what_is_missing(item: pytest.Item) -> None:
 
 
 @pytest.hookimpl(wrapper=True)
-def pytest_runtest_call() -> Generator[None, Any, Any]:
+def pytest_runtest_call(item: pytest.Item) -> Generator[None, Any, Any]:
     with _skipping_what_is_unavailable():
-        return (yield)
+        result = yield
+    if _cites(item):
+        from qemunet_tests.plugin import second_try
+
+        second_try.compare(item)
+    return result
 
 
 @contextlib.contextmanager

@@ -5,6 +5,7 @@ Should another version of theirs break something, this is where to look. Imports
 
 import os
 from argparse import Namespace
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -59,6 +60,33 @@ class JunitPlace:
 def skip(error: Exception) -> NoReturn:
     """Skip the test for what the error says; the report names the place of the test and not this one."""
     raise pytest.skip.Exception(str(error), _use_item_location=True) from error
+
+
+def phases(item: pytest.Item, again: Callable[[], bool], next_item: pytest.Item | None) -> list[pytest.TestReport]:
+    """Run a test and tell nobody yet. `again` is asked before the teardown: whether it is to be run once more."""
+    from _pytest.runner import call_and_report
+
+    function: Any = item
+    if not getattr(item, "_request", True):
+        function._initrequest()
+    try:
+        reports = [call_and_report(item, "setup", log=False)]
+        if reports[0].passed and not item.config.getoption("setuponly", False):
+            reports.append(call_and_report(item, "call", log=False))
+        # What stays is what the test shares with the next one, were it this one: the same as with its own parent.
+        following: Any = item.parent if again() else next_item
+        if item.session.shouldfail or item.session.shouldstop:
+            following = None
+        reports.append(call_and_report(item, "teardown", log=False, nextitem=following))
+    finally:
+        if hasattr(item, "_request"):
+            function._request, function.funcargs = False, None
+    return reports
+
+
+def asks_somebody(config: pytest.Config) -> bool:
+    """Whether a failure stops in a debugger."""
+    return bool(config.getoption("usepdb", False))
 
 
 def message_of_failure(report: pytest.TestReport) -> str:

@@ -56,6 +56,11 @@ def _settings_told(config: pytest.Config) -> "Settings | None":
     return briefing.settings if briefing else None
 
 
+def pauses(config: pytest.Config) -> bool:
+    """Whether `qemunet run` stops at a failure, so that its guest can be talked to."""
+    return bool(getattr(config.pluginmanager.get_plugin(RUN_PLUGIN), "pauses", False))
+
+
 def seconds_of_tests(config: pytest.Config) -> Mapping[str, float]:
     """What each test took in the last `qemunet run`, by its node id; the same in all processes of a session."""
     if briefing := workers.briefing_of(config):

@@ -181,4 +181,4 @@ def send_artifacts(item: pytest.Item, kept: Iterable[Path]) -> None:
 
 
 def artifacts_in(report: pytest.TestReport) -> list[str]:
-    return [str(value) for name, value in report.user_properties if name == ARTIFACT]
+    return list(dict.fromkeys(str(value) for name, value in report.user_properties if name == ARTIFACT))

@@ -45,6 +45,9 @@ class ClaimReport:
         self._cpu_seconds_before: float | None = None
         self._passts_before = passt.starts()
         self._clock = WallClock()
+        #: Why an earlier try broke.
+        self.broke_before: str | None = None
+        self._unexplained = False
 
     def expects(self, text: str) -> str:
         """On this target the promise amounts to `text`, which is returned."""
@@ -81,6 +84,27 @@ class ClaimReport:
         """Should an assertion fail from here on, this is why."""
         self._blamed = Obstacle(reason, remedy).found_by("test")
 
+    @property
+    def broke(self) -> bool:
+        """Whether the promise was broken in this try."""
+        return any(ending is Verdict.BROKEN for ending, _ in self._endings)
+
+    @property
+    def needs_second_try(self) -> bool:
+        """Whether it broke, in a first try, and nothing was found that would have to be mended for it to hold."""
+        return self.broke and self._unexplained and self.broke_before is None
+
+    def second_try(self) -> "ClaimReport":
+        """The report of the same test, run again."""
+        again = ClaimReport(self.claim, self.test)
+        again.installed = self.installed
+        again.broke_before = self.verdict().reason or "without a reason"
+        return again
+
+    def once_only(self, then: str) -> str:
+        """In words: it broke, and `then` not."""
+        return f"broken when it was tried first ({self.broke_before}), and {then}"
+
     def began(self) -> None:
         """From here on the processors work for this test."""
         self._cpu_seconds_before = spent_seconds()
@@ -91,6 +115,8 @@ class ClaimReport:
         self._seconds += seconds
         if error is not None:
             verdict, why = judge(error, phase)
+            if self.broke_before and verdict is Verdict.UNAVAILABLE:
+                verdict, why = Verdict.INCONCLUSIVE, Obstacle(self.once_only(f"then unavailable: {why.reason}"))
             unexplained = verdict is Verdict.BROKEN and not isinstance(error, UnknownHere)
             self._endings.append(self._explained(why, phase, error, fixtures) if unexplained else (verdict, why))
 
@@ -100,11 +126,13 @@ class ClaimReport:
         if why := self._why_nothing_was_learned(fixtures):
             return Verdict.INCONCLUSIVE, Obstacle(f"{why} the test saw: {seen.reason}")
         complaint = ""
+        self._unexplained = phase != "teardown"
         if phase != "teardown":
             try:
                 from qemunet_tests import diagnosis
 
                 if cause := diagnosis.cause_of(self.claim, fixtures, error):
+                    self._unexplained = cause.remedy is None
                     return Verdict.BROKEN, cause
             except Exception as failure:
                 # What the test found must not be lost because nobody could say why.

@@ -94,7 +94,8 @@ class VerdictOfTest:
             cause=values.get("cause"),
             lost=_lost(values[_LOST]) if _LOST in values else None,
             passt=values.get(_PASST),
-            artifacts=tuple(value for name, value in pairs if name == ARTIFACT),
+            # A test that was tried twice may have named a file twice.
+            artifacts=tuple(dict.fromkeys(value for name, value in pairs if name == ARTIFACT)),
         )
 
 
