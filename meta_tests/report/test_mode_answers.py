@@ -46,8 +46,23 @@ def test_a_cell_holds_where_all_that_it_cites_was_seen_to_hold():
 
 def test_without_a_run_nothing_was_tried():
     assert {(each.verdict, each.says) for asked in answers(None).questions for each in asked.answers} == {
-        (None, "not tried"), (None, "not recorded"),
+        (None, "not tried"), (None, "not recorded"), (None, "no claim about it"),
     }  # fmt: skip
+
+
+def test_what_a_mode_has_no_claim_about_is_not_called_untried():
+    assert answer(healthy_run(), REACHED, "dgram") == ModesAnswer(
+        mode="dgram", claims=[], verdict=None, says="no claim about it"
+    )
+
+
+def test_every_question_is_answered_for_the_modes_that_have_claims_about_it():
+    answered = {
+        asked.asks: [each.mode for each in asked.answers if each.verdict] for asked in answers(healthy_run()).questions
+    }
+    assert answered[REACHES] == ["user", "bridge", "passt", "vhost-user"]
+    assert answered["IPv6?"] == ["user", "bridge", "passt"]
+    assert {*answered["Several guests on one network?"]} >= {"user", "bridge", "tap", "passt", "stream", "dgram", "vde"}
 
 
 @pytest.mark.parametrize(

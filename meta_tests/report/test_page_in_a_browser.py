@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from meta_tests.report.browser import PHONE, Browser
+from meta_tests.report.browser import DESKTOP, PHONE, Browser
 from meta_tests.report.conftest import Open
 from meta_tests.samples.pages import (
     FIREWALL_REMEDY,
@@ -69,7 +69,7 @@ def test_a_reader_finds_the_answer_the_cause_and_the_claim(opened: Open) -> None
     assert PRIVILEGE in browser.text("#unavailable")
     assert len(browser.texts("#unavailable .finding")) == 1
     # The table of modes leads to causes and claims.
-    (row,) = [
+    row, *_ = [
         text for text in browser.texts("#which-mode tbody tr") if text.startswith("Does the guest reach the LAN?")
     ]
     assert row.count("✗ broken") == 2 and "cause 1" in row and "cause 2" in row and "bridge/reach-lan" in row
@@ -92,6 +92,51 @@ def test_a_reader_finds_the_answer_the_cause_and_the_claim(opened: Open) -> None
     browser.await_("document.getElementById('claim/bridge/lease-address').open")
     assert len(browser.texts(f"{SHOWN} .id")) == len(everything)
     assert browser.ask("performance.getEntriesByType('resource').length") == 0
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("size", [PHONE, DESKTOP])
+def test_the_first_screen_says_what_was_tried_and_of_which_modes_to_know_first(
+    opened: Open, size: tuple[int, int]
+) -> None:
+    results = broken_host()
+    browser = opened(results)
+    browser.resize(size)
+    kernel = f"Linux {results.host.kernel}"
+    assert browser.text(".tried") == f"QEMU 7.2.22, libslirp 4.7.0, {kernel}, accelerator tcg, target lab"
+    modes = browser.texts(".modes-said li")
+    assert [each.split(":")[0] for each in modes[:4]] == ["✗user", "✗bridge", "✗passt", "✓af-xdp"]
+    assert len(modes) == len({each.mode for each in results.verdicts})
+    last = ".modes-said li:last-child" if size == DESKTOP else ".modes-said li:nth-child(3)"
+    for selector in (".tried", ".box-first", last):
+        bottom = browser.ask("document.querySelector(arguments[0]).getBoundingClientRect().bottom", selector)
+        assert bottom <= browser.ask("innerHeight")
+
+
+@pytest.mark.slow
+def test_a_count_leads_to_its_claims_and_to_what_the_word_means(opened: Open) -> None:
+    results = broken_host()
+    browser = opened(results)
+    browser.driver.find_element("css selector", ".counts a[data-only=unavailable]").send_keys("\n")
+    browser.await_("document.querySelector('#contract').getBoundingClientRect().top < innerHeight / 2")
+    assert browser.texts(f"{SHOWN} .id") == [
+        each.claim for each in results.verdicts if each.verdict is Verdict.UNAVAILABLE
+    ]
+    assert browser.texts("#contract .meanings dt") == ["✗ broken", "≈ deviates", "✓ holds", "– unavailable"]
+    assert "known and explained" in browser.text("#contract .meanings")
+
+
+@pytest.mark.slow
+def test_which_mode_fits_a_desktop_and_paper(opened: Open) -> None:
+    browser = opened(healthy_run())
+    shot(browser, "which-mode", whole=True)
+    tables = "Array.from(document.querySelectorAll('#which-mode .table'))"
+    assert browser.ask(f"{tables}.filter(each => each.scrollWidth > each.clientWidth).length") == 0
+    named = browser.texts("#which-mode thead th")
+    assert {"user", "bridge", "passt", "tap", "stream", "vde"} <= {*named}
+    # A question that none of the modes in a part of the table answers is not asked there.
+    asked = browser.texts("#which-mode tbody tr")
+    assert [row for row in asked if row.count("no claim about it") == 4] == []
 
 
 @pytest.mark.slow
@@ -127,7 +172,9 @@ def test_nothing_that_others_say_is_obeyed(opened: Open) -> None:
     assert browser.ask("document.querySelectorAll('script').length") == 2
     assert browser.ask("document.querySelectorAll('img, base, iframe, object, [onmouseover], [onerror]').length") == 0
     addresses = browser.ask("Array.from(document.querySelectorAll('a'), each => each.getAttribute('href'))")
-    assert [each for each in addresses if not each.startswith(("#claim/", "#cause-", "./artifacts/"))] == []
+    assert [
+        each for each in addresses if not each.startswith(("#claim/", "#cause-", "#contract", "./artifacts/"))
+    ] == []
     shown = browser.ask("document.body.textContent")
     for text in HOSTILE:
         assert shown.count(text) > 5

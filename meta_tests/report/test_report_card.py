@@ -124,6 +124,12 @@ def test_the_conclusion_of_a_mode(findings: list[VerdictOfTest], sentence: str) 
     assert mode_summary("user", results_of(*findings).verdicts) == sentence
 
 
+def test_of_what_is_not_named_the_number_is_told() -> None:
+    findings = [verdict_of(Verdict.BROKEN), verdict_of(Verdict.DEVIATES, "gateway"), verdict_of(Verdict.HOLDS, "e1000")]
+    said = mode_summary("user", results_of(*findings).verdicts, unnamed={Verdict.DEVIATES})
+    assert said == "user: 1 of 3 promises hold; 1 is broken: address; 1 deviates"
+
+
 def test_of_many_claims_the_topics_are_told_and_each_reason_once() -> None:
     """Two screens: what holds is a line a topic, what could not be tried a line a reason, and what broke comes last."""
     lines = card_text(many_claims(), {}, width=100).splitlines()

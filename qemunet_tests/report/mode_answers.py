@@ -18,7 +18,7 @@ from qemunet_tests.report.shapes import (
 from qemunet_tests.report.verdict_of_test import Verdict, worst
 
 TABLE = Path(__file__).parent / "mode_questions.toml"
-NOT_TRIED = "not tried"
+NOT_TRIED, NO_CLAIM, NOT_RECORDED = "not tried", "no claim about it", "not recorded"
 
 
 class Cell(BaseModel):
@@ -69,7 +69,9 @@ def _answer(
     tried = [seen[claim] for claim in claims if claim in seen]
     verdict = worst(each.verdict for each in tried) if tried else None
     # A part of what was asked is no answer, unless it is known not to be as promised.
-    if cell is None or verdict is None or (len(tried) < len(claims) and verdict is Verdict.HOLDS):
+    if cell is None:
+        return ModesAnswer(mode=mode, claims=[], verdict=None, says=NO_CLAIM)
+    if verdict is None or (len(tried) < len(claims) and verdict is Verdict.HOLDS):
         return ModesAnswer(mode=mode, claims=claims, verdict=None, says=NOT_TRIED)
     if verdict is Verdict.HOLDS and all(each.verdict is Verdict.HOLDS for each in tried):
         return ModesAnswer(mode=mode, claims=claims, verdict=verdict, says=cell.means)
@@ -88,7 +90,7 @@ def _recorded(mode: str, recording: RecordedThroughput | None) -> str:
     """The rates of the mode's own arm on the first NIC that it was recorded with."""
     found = next((each for each in recording.arms if each.arm == mode), None) if recording else None
     if recording is None or found is None:
-        return "not recorded"
+        return NOT_RECORDED
     if not recording.usable:
         return f"recorded, and not to be relied on: {recording.why_unusable}"
     rates = [

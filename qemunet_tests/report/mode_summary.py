@@ -1,6 +1,6 @@
 """What all the verdicts of a mode mean to somebody who wants to use it: one line."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from qemunet_tests.report.shapes import ClaimVerdict
 from qemunet_tests.report.verdict_of_test import Verdict
@@ -21,8 +21,11 @@ _SHORTCOMINGS = {
 }
 
 
-def mode_summary(mode: str, verdicts: Sequence[ClaimVerdict], most_named: int | None = None) -> str:
-    """One sentence about one mode. Of each verdict at most `most_named` claims are named, all of them without it."""
+def mode_summary(
+    mode: str, verdicts: Sequence[ClaimVerdict], most_named: int | None = None, unnamed: Collection[Verdict] = ()
+) -> str:
+    """One sentence about one mode. Of each verdict at most `most_named` claims are named, all of them without it, and
+    of those that are `unnamed` none."""
     found = {each.verdict for each in verdicts}
     if not is_of_use(verdicts):
         for verdict, meaning in _HOPELESS:
@@ -33,7 +36,7 @@ def mode_summary(mode: str, verdicts: Sequence[ClaimVerdict], most_named: int | 
     holding = sum(each.verdict is Verdict.HOLDS for each in verdicts)
     if holding == len(verdicts):
         return f"{mode}: the one promise tried holds" if holding == 1 else f"{mode}: all {holding} promises hold"
-    parts = "; ".join(shortcomings(verdicts, most_named))
+    parts = "; ".join(shortcomings(verdicts, most_named, unnamed))
     return f"{mode}: {holding} of {len(verdicts)} promises hold; {parts}"
 
 
@@ -42,9 +45,12 @@ def is_of_use(verdicts: Sequence[ClaimVerdict]) -> bool:
     return any(each.verdict in (Verdict.HOLDS, Verdict.DEVIATES) for each in verdicts)
 
 
-def shortcomings(verdicts: Sequence[ClaimVerdict], most_named: int | None = None) -> list[str]:
-    """For each verdict but `holds` how many claims have it, and which; at most `most_named` are named."""
-    return [part for verdict in _SHORTCOMINGS if (part := _shortcoming(verdict, verdicts, most_named))]
+def shortcomings(
+    verdicts: Sequence[ClaimVerdict], most_named: int | None = None, unnamed: Collection[Verdict] = ()
+) -> list[str]:
+    """For each verdict but `holds` how many claims have it, and which, as far as they are to be named."""
+    most = {verdict: 0 if verdict in unnamed else most_named for verdict in _SHORTCOMINGS}
+    return [part for verdict in _SHORTCOMINGS if (part := _shortcoming(verdict, verdicts, most[verdict]))]
 
 
 def _all_broken(verdicts: Sequence[ClaimVerdict]) -> str:
@@ -63,7 +69,8 @@ def _shortcoming(verdict: Verdict, verdicts: Sequence[ClaimVerdict], most_named:
     if not slugs:
         return ""
     singular, plural = _SHORTCOMINGS[verdict]
-    return f"{len(slugs)} {singular if len(slugs) == 1 else plural}: {_named(slugs, most_named)}"
+    counted = f"{len(slugs)} {singular if len(slugs) == 1 else plural}"
+    return counted if most_named == 0 else f"{counted}: {_named(slugs, most_named)}"
 
 
 def _named(slugs: Sequence[str], most: int | None) -> str:

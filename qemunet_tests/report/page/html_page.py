@@ -21,6 +21,13 @@ from qemunet_tests.report.verdict_of_test import Verdict
 
 PAGE_FILE = "report.html"
 TEMPLATES = Path(__file__).parent / "templates"
+MEANINGS = {
+    "holds": "the promise was seen to be true",
+    "deviates": "the promise is not kept, in a known and explained way",
+    "broken": "neither the promise nor a known deviation was seen",
+    "inconclusive": "the bench failed, and nothing was learned",
+    "unavailable": "it cannot be tried here",
+}
 SIGNS = {"holds": "✓", "deviates": "≈", "broken": "✗", "inconclusive": "?", "unavailable": "–"}
 
 
@@ -67,7 +74,7 @@ def environment() -> Environment:
         "transfer_plots": transfer_plots,
         "web_address": web_address,
     }
-    made.globals |= {"chain": chain, "interval": interval, "signs": SIGNS}
+    made.globals |= {"chain": chain, "interval": interval, "meanings": MEANINGS, "signs": SIGNS}
     return made
 
 

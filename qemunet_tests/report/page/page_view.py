@@ -1,12 +1,12 @@
 """What stands on the page, in the order in which it is read: the answer, what to mend, the contract."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from urllib.parse import quote, urlsplit
 
-from qemunet_tests.report.mode_answers import answers
+from qemunet_tests.report.mode_answers import NO_CLAIM, NOT_RECORDED, answers
 from qemunet_tests.report.mode_summary import mode_summary
 from qemunet_tests.report.page.network_drawing import NetworkDrawing, network
 from qemunet_tests.report.page.network_plan import plan_of
@@ -16,8 +16,11 @@ from qemunet_tests.report.shared_causes import SharedCause, by_reason, causes_of
 from qemunet_tests.report.summary import headline
 from qemunet_tests.report.verdict_of_test import Verdict
 
-#: Read by people at a glance: of more claims the number is said.
-MOST_NAMED = 6
+#: Read by people at a glance: of more claims the number is said, and of more modes what is no surprise is not named.
+MOST_NAMED, MANY_MODES = 6, 6
+NO_SURPRISE = (Verdict.DEVIATES, Verdict.UNAVAILABLE)
+#: So many columns can be read on a desktop and on paper.
+MOST_COLUMNS = 4
 TARGETS = {"lab": "lab, a replica of the network made of namespaces", "host": "this host's own network"}
 #: What a promise without a topic stands under.
 NO_TOPIC = "its promises"
@@ -59,13 +62,31 @@ class PageView:
             results=results,
             headline=headline(results),
             facts={name: text for name, text in _facts(results) if text},
-            modes=[_mode(mode, verdicts) for mode in dict.fromkeys(each.mode for each in verdicts)],
+            modes=_modes(verdicts),
             causes=causes_of_breakage(verdicts),
             unexplained=unexplained(verdicts),
             inconclusive=by_reason(verdicts, Verdict.INCONCLUSIVE),
             unavailable=by_reason(verdicts, Verdict.UNAVAILABLE),
             questions=answers(results).questions,
         )
+
+    @property
+    def tried(self) -> str:
+        """What was tried, as it belongs beside the answer: a page is forwarded, and read on another machine."""
+        qemu, accel = self.results.qemu, self.results.accel
+        parts = [
+            qemu.version and f"QEMU {qemu.version}",
+            qemu.slirp and f"libslirp {qemu.slirp}",
+            f"Linux {self.results.host.kernel}",
+            accel.used and f"accelerator {accel.used}",
+            f"target {self.results.target}",
+        ]
+        return ", ".join(filter(None, parts))
+
+    @property
+    def modes_worst_first(self) -> list[ModeView]:
+        """On a phone the first screen has room for few of many."""
+        return sorted(self.modes, key=lambda each: list(Verdict).index(each.worst))
 
     @property
     def counts(self) -> dict[Verdict, int]:
@@ -85,6 +106,13 @@ class PageView:
     @property
     def uncompared(self) -> list[str]:
         return [mode for mode in self._modes if mode not in self.compared]
+
+    @property
+    def mode_tables(self) -> list[tuple[list[str], list[AnsweredQuestion]]]:
+        """The table of modes in parts that fit a page, each with the questions that it answers."""
+        starts = range(0, len(self.compared), MOST_COLUMNS)
+        parts = [self.compared[start : start + MOST_COLUMNS] for start in starts]
+        return [(modes, [each for each in self.questions if _is_answered(each, modes)]) for modes in parts]
 
     @property
     def _modes(self) -> list[str]:
@@ -144,13 +172,25 @@ def _with_its_table(each: ClaimVerdict) -> ClaimVerdict:
     return each.model_copy(update={"says": table.says, "source": table.source, "topic": table.topic})
 
 
-def _mode(mode: str, verdicts: Sequence[ClaimVerdict]) -> ModeView:
+def _is_answered(question: AnsweredQuestion, modes: Sequence[str]) -> bool:
+    """Whether there is a claim about it, or a recording."""
+    asked = (each for each in question.answers if each.mode in modes)
+    return any(each.claims or each.says not in (NO_CLAIM, NOT_RECORDED) for each in asked)
+
+
+def _modes(verdicts: Sequence[ClaimVerdict]) -> list[ModeView]:
+    names = list(dict.fromkeys(each.mode for each in verdicts))
+    unnamed = NO_SURPRISE if len(names) > MANY_MODES else ()
+    return [_mode(mode, verdicts, unnamed) for mode in names]
+
+
+def _mode(mode: str, verdicts: Sequence[ClaimVerdict], unnamed: Collection[Verdict]) -> ModeView:
     group = [each for each in verdicts if each.mode == mode]
     topics: dict[str, list[ClaimVerdict]] = {}
     for each in group:
         topics.setdefault(each.topic or NO_TOPIC, []).append(each)
     counts = {verdict: sum(each.verdict is verdict for each in group) for verdict in Verdict}
-    return ModeView(mode, mode_summary(mode, group, MOST_NAMED), counts, topics)
+    return ModeView(mode, mode_summary(mode, group, MOST_NAMED, unnamed), counts, topics)
 
 
 def _facts(results: Results) -> Iterator[tuple[str, str | None]]:

@@ -38,6 +38,16 @@
     }
   }
 
+  // A count on the first screen leads to the claims that it is about.
+  document.querySelectorAll("[data-only]").forEach(function (link) {
+    link.addEventListener("click", function () {
+      search.value = "";
+      boxes.forEach(function (box) { box.checked = box.value === link.dataset.only; });
+      if (news) { news.checked = false; }
+      filter();
+    });
+  });
+
   if (search) {
     search.addEventListener("input", filter);
     boxes.concat(news || []).forEach(function (box) { box.addEventListener("change", filter); });
