@@ -17,6 +17,7 @@ from qemunet_tests.claims import load
 from qemunet_tests.report.mode_answers import answers, questions
 from qemunet_tests.report.page.html_page import html_page
 from qemunet_tests.report.page.network_drawing import interval
+from qemunet_tests.report.page.throughput_drawing import exchange_plots
 from qemunet_tests.report.recorded_rates import summed_up, with_recording, with_recording_beside
 from qemunet_tests.report.session_results import write_results
 from qemunet_tests.report.shapes import ModesAnswer, RecordedRatio, Results, schema
@@ -120,6 +121,7 @@ def test_rates_are_those_of_the_last_recording(tmp_path):
     assert answer(results, "How fast, and at which cost?", "passt").says == "not recorded"
     page = html_page(results)
     assert 'id="throughput"' in page and told.says in page
+    assert "02 January 2026, 03:04 UTC" in page
     assert 'id="throughput"' not in html_page(healthy_run())
 
 
@@ -129,6 +131,29 @@ def test_a_recording_of_another_qemu_is_none_of_this_run(tmp_path, monkeypatch):
     assert with_recording(gone, tmp_path) is gone
     here = healthy_run()
     assert with_recording(here, tmp_path).recording is None
+
+
+def test_the_path_is_proven_of_each_transfer(tmp_path):
+    rows = [{**row, "proof": {"expected": row["arm"][:4], "found": row["arm"][:4]}} for row in recordings.runs()]
+    rows[0] |= {"valid": False, "why_invalid": "QEMU's own host sockets carried nothing"}
+    told = summed_up(recording.read(recordings.write(tmp_path / "a.jsonl", lines=rows)))
+    assert [(each.proof, each.proven, each.transfers) for each in told.arms] == [
+        ("user", 15, 16), ("brid", 16, 16), ("user", 16, 16),
+    ]  # fmt: skip
+    page = html_page(healthy_run().model_copy(update={"recording": told}))
+    assert "user; the bytes were counted there in 15 of 16 transfers" in page
+    # Recordings of before did not say it.
+    old = told.arms[0].model_copy(update={"proven": None, "transfers": None})
+    page = html_page(healthy_run().model_copy(update={"recording": told.model_copy(update={"arms": [old]})}))
+    assert "were counted there" not in page
+
+
+def test_times_of_exchanges_are_written_as_people_say_them(tmp_path):
+    said = recorded(tmp_path).recording
+    assert said
+    arm = said.arms[0].model_copy(update={"exchange_us": {"tcp.rr": [120.0, 5e6]}, "rows": {}, "over_time": {}})
+    (plot,) = exchange_plots(said.model_copy(update={"arms": [arm]}))
+    assert [label for _, label in plot.ticks] == ["100 µs", "1 ms", "10 ms", "100 ms", "1 s", "10 s"]
 
 
 def of_this_host(**changes: object) -> dict[str, object]:

@@ -94,6 +94,7 @@ def _arm(recording: Recording, arm: MeasuredArm) -> RecordedArm:
         return round(median(rates[metric]), 3) if rates[metric] else None
 
     rows = [run for run in recording.valid_runs if run.of(arm)]
+    transfers = [run for run in recording.runs if run.of(arm) and run.measures in GOODPUT]
     return RecordedArm(
         arm=arm.name,
         nic=arm.nic,
@@ -102,6 +103,8 @@ def _arm(recording: Recording, arm: MeasuredArm) -> RecordedArm:
         g2h_cpu_seconds_per_gb=middle("cpu.g2h"),
         h2g_cpu_seconds_per_gb=middle("cpu.h2g"),
         proof=next((run.proof.found for run in rows if run.proof), None),
+        transfers=len(transfers),
+        proven=sum(run.valid and run.proof is not None for run in transfers),
         rows={metric: [round(each, 3) for each in values] for metric, values in rates.items() if values},
         exchange_us={metric: taken for metric in ("tcp.rr", "tcp.crr") if (taken := _percentiles(rows, metric))},
         over_time={metric: spans for metric in GOODPUT if (spans := _over_time(rows, metric))},

@@ -160,6 +160,7 @@ class Uncited(Shape):
 class RecordedArm(Shape):
     """Medians of a configuration's valid rows, null where there are none, and what the monitor showed of its path.
 
+    Of so many `transfers` by TCP, `proven` are those of which its backend counted the bytes there.
     By metric: `rows` are the valid rows themselves, `exchange_us` the percentiles of single exchanges in steps of a
     twentieth, the shortest and the longest included, and `over_time` the first transfers, each as pairs of the second
     in which an interval ended and its Mbit/s.
@@ -172,6 +173,8 @@ class RecordedArm(Shape):
     g2h_cpu_seconds_per_gb: float | None
     h2g_cpu_seconds_per_gb: float | None
     proof: str | None
+    transfers: int | None = None
+    proven: int | None = None
     rows: dict[str, list[float]] = Field({})
     exchange_us: dict[str, list[float]] = Field({})
     over_time: dict[str, list[list[tuple[float, float]]]] = Field({})

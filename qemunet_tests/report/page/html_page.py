@@ -8,7 +8,7 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from qemunet_tests.report.page.network_drawing import chain, interval
-from qemunet_tests.report.page.page_view import PageView, anchor, capitalized, folder_beside, web_address
+from qemunet_tests.report.page.page_view import PageView, anchor, capitalized, folder_beside, moment, web_address
 from qemunet_tests.report.page.throughput_drawing import (
     exchange_plots,
     legend,
@@ -69,6 +69,7 @@ def environment() -> Environment:
         "exchange_plots": exchange_plots,
         "folder_beside": folder_beside,
         "legend": legend,
+        "moment": moment,
         "plain_number": plain_number,
         "rows_plots": rows_plots,
         "transfer_plots": transfer_plots,

@@ -153,11 +153,7 @@ class PageView:
     @property
     def when(self) -> str | None:
         """When the run began, as a person reads it."""
-        try:
-            at = datetime.fromisoformat(self.results.at or "")
-        except ValueError:
-            return None
-        return f"{at.astimezone(UTC):%d %B %Y, %H:%M} UTC" if at.tzinfo else f"{at:%d %B %Y, %H:%M}"
+        return moment(self.results.at)
 
 
 def _with_its_table(each: ClaimVerdict) -> ClaimVerdict:
@@ -215,6 +211,15 @@ def _own(build: OwnBuildShape | None) -> str | None:
     if build is None:
         return None
     return f"{', '.join(filter(None, [build.version, build.path]))} instead of {build.instead_of}"
+
+
+def moment(at: str | None) -> str | None:
+    """A moment as a person reads it; None for what is none."""
+    try:
+        when = datetime.fromisoformat(at or "")
+    except ValueError:
+        return None
+    return f"{when.astimezone(UTC):%d %B %Y, %H:%M} UTC" if when.tzinfo else f"{when:%d %B %Y, %H:%M}"
 
 
 def capitalized(sentence: str) -> str:

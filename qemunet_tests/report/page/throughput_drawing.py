@@ -96,9 +96,7 @@ def _exchange_plot(recording: RecordedThroughput, metric: str) -> CurvesPlot | N
         points = [((math.log10(each) - low) / (high - low), part / (len(taken) - 1)) for part, each in enumerate(taken)]
         curves.append(PlottedCurve(_name(arm), number % LINE_STYLES, _path(points)))
     step = math.ceil((high - low) / MOST_TICKS)
-    ticks = [
-        (_along((power - low) / (high - low)), f"{float(f'1e{power}'):g} µs") for power in range(low, high + 1, step)
-    ]
+    ticks = [(_along((power - low) / (high - low)), _microseconds(power)) for power in range(low, high + 1, step)]
     return CurvesPlot(f"{METRICS[metric][0]}, share of exchanges: further left is better", curves, ticks, "all")
 
 
@@ -124,6 +122,12 @@ def _transfer_plot(recording: RecordedThroughput, metric: str) -> CurvesPlot | N
     ]
     ticks = [(_along(part / 4), f"{longest * part / 4:.2g} s") for part in range(5)]
     return CurvesPlot(f"{METRICS[metric][0]} over time, first transfers", drawn, ticks, f"{plain_number(most)} Mbit/s")
+
+
+def _microseconds(power: int) -> str:
+    """A power of ten, in the unit in which people say it."""
+    exponent, unit = (0, "µs") if power < 3 else (3, "ms") if power < 6 else (6, "s")
+    return f"{float(f'1e{power - exponent}'):g} {unit}"
 
 
 def plain_number(value: float) -> str:
