@@ -186,6 +186,38 @@ def test_people_and_pages_are_told_why(tmp_path, capsys):
     assert "| user/address | holds | broken | because |" in page.read_text()
 
 
+def test_one_cause_is_told_once_whatever_took_a_turn_by_it(tmp_path, capsys):
+    """Twenty claims that lack a setuid bit are one finding, yesterday and today as well."""
+    slugs = ("lease-address", "lease-dns", "reach-lan", "icmp")
+    broken = [
+        VerdictOfTest(f"bridge/{slug}", Verdict.BROKEN, "t", reason="no setuid bit", remedy="chmod", cause="helper-1")
+        for slug in slugs
+    ]
+    untried = [VerdictOfTest(f"user/{slug}", Verdict.UNAVAILABLE, "t", reason="no QEMU") for slug in ("a", "b")]
+    # That two look alike does not prove one cause.
+    alike = [VerdictOfTest(f"user/{slug}", Verdict.BROKEN, "t", reason="no answer") for slug in ("c", "d")]
+    after = results_of(*broken, *untried, *alike)
+    before = results_of(*(VerdictOfTest(each.claim, Verdict.HOLDS, "t") for each in after.verdicts))
+    for name, results in (("a", before), ("b", after)):
+        (tmp_path / name).mkdir()
+        write_results(results, tmp_path / name)
+    page = tmp_path / "page.md"
+    assert exit_code(["compare", str(tmp_path / "a"), str(tmp_path / "b"), "--markdown", str(page)]) == 1
+    said = capsys.readouterr().out
+    assert (said.count("no setuid bit"), said.count("chmod"), said.count("no QEMU")) == (1, 1, 1)
+    assert said.count("    reason    no answer") == 2
+    first = next(each.claim for each in after.verdicts if each.cause)
+    assert said.count(f": holds -> broken, for the same cause as {first}\n") == len(slugs) - 1
+    assert said.count(": holds -> unavailable, for the same reason as user/a\n") == 1
+    assert page.read_text().count("no setuid bit") == 1
+    assert page.read_text().count(f"for the same cause as {first} |") == len(slugs) - 1
+    exit_code(["compare", str(tmp_path / "a"), str(tmp_path / "b"), "--json"])
+    *told, _ = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    # Scripts read each line alone.
+    assert {each["reason"] for each in told} == {"no setuid bit", "no QEMU", "no answer"}
+    assert [each["same_as"] for each in told].count(first) == len(slugs) - 1
+
+
 def test_what_is_no_result_is_refused_in_one_line(tmp_path, capsys):
     good = run(tmp_path / "a", "holds")
     for content in ("", "{}", '{"schema": 1}', "[]"):

@@ -20,7 +20,8 @@ class ChangeLine(Shape):
 class ChangedClaim(ChangeLine):
     """A claim of which the verdict changed, or what it rests on (`turn` is then `value`); null where a run has it not.
 
-    `reason` and `remedy` are the later one's.
+    `reason` and `remedy` are the later one's. `same_as` is another claim of which both were told before: it took its
+    turn by the same cause, or could not be tried for the same reason.
     """
 
     kind: Literal["claim"]
@@ -35,6 +36,7 @@ class ChangedClaim(ChangeLine):
     expected_before: str | None = None
     expected: str | None = None
     reason_before: str | None = None
+    same_as: str | None = None
 
 
 class HostChange(Shape):

@@ -14,6 +14,7 @@ from qemunet_tests.report.host_changes import host_changes
 from qemunet_tests.report.others_documents import read_as
 from qemunet_tests.report.session_results import RESULTS_FILE
 from qemunet_tests.report.shapes import ClaimVerdict, Results
+from qemunet_tests.report.shared_causes import first_of
 from qemunet_tests.report.verdict_of_test import Verdict
 
 #: Hundreds of times what a run of everything writes.
@@ -21,6 +22,8 @@ LIMIT_BYTES = 1 << 26
 _TRIED = (Verdict.HOLDS, Verdict.DEVIATES, Verdict.BROKEN, Verdict.INCONCLUSIVE)
 #: What only one of the two runs has.
 _IN_ONE_RUN = ("new", "gone")
+#: Turns of which it is told why, in this order.
+_TOLD_WHY: tuple[Turn, ...] = ("worse", "other")
 #: From worst to best, of what says something about QEMU.
 _RANKS = (Verdict.BROKEN, Verdict.DEVIATES, Verdict.HOLDS)
 
@@ -144,8 +147,13 @@ def changes(before: Results, after: Results) -> Changes:
     pools = varying_values.pools_of(before), varying_values.pools_of(after)
     values = {claim: varying_values.compared(left[claim], right[claim], pools) for claim in stayed}
     turns = {claim: _turn(left.get(claim), right.get(claim), values.get(claim)) for claim in {**left, **right}}
+    told = first_of(right[claim] for told in _TOLD_WHY for claim, turn in turns.items() if turn == told)
     return Changes(
-        tuple(_changed(claim, turn, left.get(claim), right.get(claim)) for claim, turn in turns.items() if turn),
+        tuple(
+            _changed(claim, turn, left.get(claim), right.get(claim), told.get(claim))
+            for claim, turn in turns.items()
+            if turn
+        ),
         len(left.keys() & right.keys()),
         tuple(host_changes(before, after)),
         tuple(_notes(before, after)),
@@ -154,7 +162,9 @@ def changes(before: Results, after: Results) -> Changes:
     )
 
 
-def _changed(claim: str, turn: Turn, before: ClaimVerdict | None, after: ClaimVerdict | None) -> ChangedClaim:
+def _changed(
+    claim: str, turn: Turn, before: ClaimVerdict | None, after: ClaimVerdict | None, same_as: str | None
+) -> ChangedClaim:
     said = before if after is None else after
     return ChangedClaim(
         kind="claim",
@@ -170,6 +180,7 @@ def _changed(claim: str, turn: Turn, before: ClaimVerdict | None, after: ClaimVe
         expected_before=before and before.expected,
         expected=after and after.expected,
         reason_before=before and before.reason,
+        same_as=same_as,
     )
 
 

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from qemunet_tests.report.change_shapes import ChangedClaim, Turn
 from qemunet_tests.report.changes import Changes
 from qemunet_tests.report.summary import cell, table
+from qemunet_tests.report.verdict_of_test import Verdict
 
 _HEADINGS: dict[Turn, str] = {
     "worse": "worse", "better": "better", "other": "otherwise", "value": "value", "new": "new",
@@ -23,7 +24,7 @@ def lines(found: Changes) -> Iterator[str]:
             yield f"  {heading}: {', '.join(f'{each.claim} ({each.before or each.after})' for each in concerned)}"
             continue
         for each in concerned:
-            yield f"  {heading}: {each.claim}: {_verdicts(each)}"
+            yield f"  {heading}: {each.claim}: {_verdicts(each)}{f', {same}' if (same := _same(each)) else ''}"
             if turn in ("worse", "other", "value"):
                 yield from _why(each)
     yield from (f"  differs: {each}" for each in found.differences)
@@ -39,6 +40,12 @@ def _verdicts(each: ChangedClaim) -> str:
     return f"{each.before} -> {each.after}" if each.turn != "value" else str(each.after)
 
 
+def _same(each: ChangedClaim) -> str | None:
+    """That all was said before of another claim."""
+    what = "reason" if each.after is Verdict.UNAVAILABLE else "cause"
+    return f"for the same {what} as {each.same_as}" if each.same_as else None
+
+
 def _why(each: ChangedClaim) -> Iterator[str]:
     """What was said before is told where it was something else."""
     if each.turn == "value" and each.expected_before != each.expected:
@@ -48,6 +55,8 @@ def _why(each: ChangedClaim) -> Iterator[str]:
     if each.turn == "value":
         if each.reason_before != each.reason:
             yield f"    reason    {_and_before(each.reason, each.reason_before)}"
+        return
+    if each.same_as:
         return
     if each.reason:
         yield f"    reason    {each.reason}"
@@ -70,7 +79,7 @@ def markdown(found: Changes, heading: str) -> str:
     """The same for a page."""
     rows = ["## Claims: what changed", "", f"{cell(heading)}: {found.reason}."]
     changed = [
-        [each.claim, each.before or "-", each.after or "-", each.reason]
+        [each.claim, each.before or "-", each.after or "-", _same(each) or each.reason]
         for turn in _HEADINGS
         for each in found.of(turn)
         if turn != "value"

@@ -109,10 +109,13 @@ class PageView:
 
     @property
     def mode_tables(self) -> list[tuple[list[str], list[AnsweredQuestion]]]:
-        """The table of modes in parts that fit a page, each with the questions that it answers."""
+        """The table of modes in parts that fit a page: the first asks everything, others what they answer."""
         starts = range(0, len(self.compared), MOST_COLUMNS)
         parts = [self.compared[start : start + MOST_COLUMNS] for start in starts]
-        return [(modes, [each for each in self.questions if _is_answered(each, modes)]) for modes in parts]
+        return [
+            (modes, [each for each in self.questions if modes is parts[0] or _is_answered(each, modes)])
+            for modes in parts
+        ]
 
     @property
     def _modes(self) -> list[str]:
