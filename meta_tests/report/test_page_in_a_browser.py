@@ -249,6 +249,9 @@ def test_on_paper_what_does_not_hold_is_whole(opened: Open) -> None:
     browser = opened(broken_host())
     search(browser, "nothing of that kind")
     assert browser.texts(SHOWN) == []
+    # No heading stands alone at the end of a sheet.
+    breaks = "Array.from(document.querySelectorAll('h2, h3, h4'), each => getComputedStyle(each).breakAfter)"
+    assert {*browser.ask(breaks)} == {"avoid"}
     paper = browser.print()
     assert paper.startswith(b"%PDF")
     if SHOTS:
