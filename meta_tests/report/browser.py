@@ -32,6 +32,8 @@ ARGUMENTS = (
     "--hide-scrollbars",
 )
 PHONE, DESKTOP = (390, 844), (1200, 900)
+#: A sheet without its margins of 1 cm.
+A4 = (717, 1046)
 
 
 class Browser:
@@ -48,7 +50,12 @@ class Browser:
     def prefer(self, **media: str) -> None:
         """The media features that a reader has set, such as `color_scheme="dark"`; none without any."""
         features = [{"name": f"prefers-{name.replace('_', '-')}", "value": value} for name, value in media.items()]
-        self.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": features})
+        self.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "", "features": features})
+
+    def show_as_paper(self) -> None:
+        """The window as wide as what is printed on A4, with the styles for paper, until `prefer` is told otherwise."""
+        self.resize(A4)
+        self.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "print"})
 
     def open(self, page: Path, fragment: str = "") -> None:
         self.driver.get(f"{page.as_uri()}{fragment}")

@@ -9,6 +9,7 @@ import pytest
 
 from meta_tests.report.browser import DESKTOP, PHONE, Browser
 from meta_tests.report.conftest import Open
+from meta_tests.samples import recordings
 from meta_tests.samples.pages import (
     FIREWALL_REMEDY,
     HELPER,
@@ -23,8 +24,10 @@ from meta_tests.samples.pages import (
 from qemunet_tests.claims import load
 from qemunet_tests.claims.known_file import KnownEntry
 from qemunet_tests.report.known_claims import KnownClaims
-from qemunet_tests.report.shapes import Results
+from qemunet_tests.report.recorded_rates import summed_up
+from qemunet_tests.report.shapes import RecordedRatio, Results
 from qemunet_tests.report.verdict_of_test import Verdict
+from qemunet_tests.throughput import recording
 
 #: Where somebody wants to see for himself.
 SHOTS = os.environ.get("QEMUNET_SHOTS")
@@ -264,6 +267,26 @@ def test_on_paper_what_does_not_hold_is_whole(opened: Open) -> None:
         "bridge/acl-missing",
         "bridge/setuid-works",
     ]
+
+
+@pytest.mark.slow
+def test_no_table_of_a_recording_is_cut_off_on_paper(opened: Open, tmp_path: Path) -> None:
+    recorded = summed_up(recording.read(recordings.write(tmp_path / "a.jsonl")))
+    ratio = RecordedRatio(
+        metric="udp.g2h.zero_loss", nic="virtio-net-pci", arms=["user-again", "user"], ratio=0.0719, low=0.0629,
+        high=0.0822, verdict="inconclusive", reason="too few", again=True, blocks=[0.06, 0.08],
+    )  # fmt: skip
+    arms = [each.model_copy(update={"transfers": 16, "proven": 16}) for each in recorded.arms]
+    drawn = recorded.model_copy(update={"arms": arms, "ratios": [ratio]})
+    browser = opened(healthy_run().model_copy(update={"recording": drawn}))
+    try:
+        browser.show_as_paper()
+        shot(browser, "paper-throughput", whole=True)
+        wide = "Array.from(document.querySelectorAll('.table')).filter(each => each.scrollWidth > each.clientWidth)"
+        assert browser.ask(f"{wide}.map(each => each.textContent)") == []
+        assert len(browser.texts("#throughput table")) == 2
+    finally:
+        browser.prefer()
 
 
 @pytest.mark.slow
