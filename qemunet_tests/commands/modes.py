@@ -10,6 +10,7 @@ from qemunet_tests.errors import UsageError
 if TYPE_CHECKING:
     from qemunet_tests.report.shapes import AnsweredQuestion, ModeComparison
 
+VERDICT_WIDTH = len("inconclusive") + 1
 EXAMPLES = """\
 examples:
   qemunet run --report out && qemunet modes out     what this host's modes can, as it was seen
@@ -54,20 +55,21 @@ def _print(found: "ModeComparison") -> None:
     from qemunet_tests.report.card_lines import labelled
 
     screen = Screen(highlight=False)
+    mode_width = max(map(len, found.modes), default=0) + 1
     for question in found.questions:
         screen.print(Text(question.asks, style="bold"))
-        for label, said in _lines(question):
-            for line in labelled(f"  {label:<22}", said, screen.width):
+        for label, said in _lines(question, mode_width):
+            for line in labelled(f"  {label:<{mode_width + VERDICT_WIDTH}}", said, screen.width):
                 screen.print(line, soft_wrap=True)
 
 
-def _lines(question: "AnsweredQuestion") -> Iterator[tuple[str, str]]:
+def _lines(question: "AnsweredQuestion", mode_width: int) -> Iterator[tuple[str, str]]:
     """The answers, each beside its mode and verdict; modes of which the same is said without a claim, in one line."""
     silent: dict[str, list[str]] = {}
     for each in question.answers:
         if each.claims or each.verdict:
             claims = f" ({', '.join(each.claims)})"
-            yield f"{each.mode:<9}{each.verdict or '':<13}", f"{each.says}{claims}"
+            yield f"{each.mode:<{mode_width}}{each.verdict or '':<{VERDICT_WIDTH}}", f"{each.says}{claims}"
         else:
             silent.setdefault(each.says, []).append(each.mode)
     for said, modes in silent.items():
