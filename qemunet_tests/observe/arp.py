@@ -76,7 +76,11 @@ def answers_who(station: Station, link: str, mac: str, address: str, within_seco
 
 def _told(asking: socket.socket, wanted: bytes) -> str | None:
     with contextlib.suppress(BlockingIOError):
-        while frame := asking.recv(2048):
+        while True:
+            frame, (_, _, direction, *_) = asking.recvfrom(2048)
+            # What this station itself answers to somebody else goes out here, and is no answer to it.
+            if direction == socket.PACKET_OUTGOING:
+                continue
             if frame[TYPE_AT:SENDER_AT] == REPLIES and frame[SENDER_AT + 6 : SENDER_AT + 10] == wanted:
                 return frame[SENDER_AT : SENDER_AT + 6].hex(":")
     return None
