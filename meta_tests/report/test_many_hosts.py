@@ -2,11 +2,16 @@
 
 import json
 import os
+import re
+import shutil
+import time
 from pathlib import Path
 
 import pytest
 from selenium.webdriver.common.keys import Keys
 
+from meta_tests.patience import soon
+from meta_tests.report import browser_seconds
 from meta_tests.report.browser import PHONE, Browser
 from meta_tests.report.conftest import OpenPage
 from meta_tests.report.test_page_in_a_browser import CONTRASTS, shot
@@ -117,11 +122,24 @@ def test_a_folder_that_is_not_there_and_a_page_without_a_place_are_wrong_usage(t
     assert exit_code(["report", *places, "--out", str(tmp_path / "none" / "p.html")]) == 2
 
 
+def test_claims_that_one_cause_broke_are_one_column(tmp_path, capsys):
+    places = [*healthy_hosts(tmp_path, 3), str(host(tmp_path, "bad", broken_host()))]
+    _, page, _, _ = drawn(capsys, tmp_path / "hosts.html", *places)
+    columns = re.findall(r'<th scope="col"><span data-claims="([^"]*)">([^<]*)<', page)
+    named = [claim for claims, _ in columns for claim in claims.split()]
+    healthy = {each.claim: each.verdict for each in healthy_run().verdicts}
+    assert sorted(named) == sorted(each.claim for each in broken_host().verdicts if healthy[each.claim] != each.verdict)
+    assert {len({claim.partition("/")[0] for claim in claims.split()}) for claims, _ in columns} == {1}
+    # Broken by one cause or two, deviating, or not to be tried.
+    assert len(columns) <= 6
+    assert [said for claims, said in columns if len(claims.split()) > 1 and not said.endswith("more")] == []
+
+
 def test_a_host_that_lists_more_than_there_is_does_not_hide_the_others(tmp_path, capsys):
     many = [VerdictOfTest(f"user/x{number}", Verdict.BROKEN, "t", cause=f"c{number}") for number in range(3000)]
     places = [*healthy_hosts(tmp_path, 3), str(host(tmp_path, "liar", lab_results(*many)))]
     _, page, _, _ = drawn(capsys, tmp_path / "hosts.html", *places)
-    assert page.count('<th scope="col"><span>') <= MOST_CLAIMS
+    assert page.count('<th scope="col"><span data-claims') <= MOST_CLAIMS
     assert "more claims, each of one host alone, are not listed" in page
     assert "user/address" in page
     assert len(page) < 1_000_000
@@ -135,8 +153,11 @@ def test_hosts_of_one_name_are_told_by_their_folders_and_linked_by_their_pages(t
         Path(place, "results.json").write_text(json.dumps(document))
     Path(places[0], "report.html").write_text("its own")
     _, page, _, _ = drawn(capsys, tmp_path / "hosts.html", *places)
-    assert '<a href="./fit-0/report.html">twin' in page
-    assert f"twin ({places[1]})" in page
+    assert '<a href="./fit-0/report.html">fit-0 (twin)' in page
+    assert "fit-1 (twin)" in page
+    other = tmp_path / "elsewhere" / "fit-1"
+    shutil.copytree(places[1], other)
+    assert f"{other} (twin)" in drawn(capsys, tmp_path / "hosts.html", *places, str(other))[1]
     # Its own page is its own: nothing is written there.
     assert Path(places[0], "report.html").read_text() == "its own"
     assert not Path(places[1], "report.html").exists()
@@ -179,6 +200,37 @@ def test_it_is_read_filtered_and_fits_its_window(opened_page: OpenPage, tmp_path
             shot(browser, f"hosts-{size[0]}-{scheme}")
             assert browser.ask("document.documentElement.scrollWidth <= innerWidth"), size
             assert [each for each in browser.ask(CONTRASTS) if each[1] < 4.5] == []
+
+
+@pytest.mark.slow
+def test_five_hundred_hosts_are_drawn_at_once_and_stay_usable(opened_page: OpenPage, tmp_path, capsys):
+    # Without a name of its own a host is called as its folder.
+    fit = host(tmp_path / "fit", "", healthy_run()) / "results.json"
+    bad = host(tmp_path / "bad", "", broken_host()) / "results.json"
+    places = []
+    for number in range(500):
+        # Three are broken, and every tenth was another one in the round before.
+        now, before = (bad if number % 200 == 7 else fit), (bad if number % 10 == 7 else fit)
+        (tmp_path / f"host-{number}" / "before").mkdir(parents=True)
+        # One file by many names: together they would be 500 MB.
+        os.link(now, tmp_path / f"host-{number}" / "results.json")
+        os.link(before, tmp_path / f"host-{number}" / "before" / "results.json")
+        places.append(str(tmp_path / f"host-{number}"))
+    began = time.monotonic()
+    code, page, _, _ = drawn(capsys, tmp_path / "hosts.html", *places)
+    assert time.monotonic() - began < soon(5)
+    assert code == 1
+    assert page.count('data-standing="') == 500
+    assert len(page.encode()) < 5_000_000
+    browser: Browser = opened_page(page)
+    shot(browser, "hosts-500")
+    assert browser_seconds.seconds_to_load(browser) < soon(2)
+    assert browser_seconds.seconds_to_filter(browser, "search", "host-7") < soon(0.5)
+    assert browser.text("#shown") == "11 of 500 hosts shown"
+    shot(browser, "hosts-500-filtered")
+    assert browser_seconds.seconds_to_filter(browser, "claims", "bridge/") < soon(0.5)
+    browser.ask("document.getElementById('matrix').scrollIntoView()")
+    shot(browser, "hosts-500-matrix")
 
 
 NAME = "(each => each.id || each.ariaLabel || each.value || each.textContent.trim().slice(0, 40))"

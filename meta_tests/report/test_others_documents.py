@@ -9,6 +9,7 @@ import pytest
 from meta_tests.samples import recordings
 from meta_tests.samples.results import FINDINGS, results_of
 from qemunet_tests.__main__ import exit_code
+from qemunet_tests.printable import is_printable_json, printable_json
 from qemunet_tests.report import changes
 
 #: A window's title, a colour, text from right to left, and two of the control characters that are no escapes.
@@ -48,6 +49,21 @@ def test_nor_in_a_complaint_about_them(tmp_path: Path, words: str, capfd: pytest
     names = {"A": str(folder), "OUT": str(tmp_path / "out")}
     assert exit_code([names.get(word, word) for word in words.split()]) in (2, 3)
     assert is_plain(capfd.readouterr().err)
+
+
+@pytest.mark.parametrize(
+    "text", [*EVIL, "\ud800", "\u2028", "\x00", "\r", "\xad", 'a"b', "a\\b", "\\u001b", "a/b\n\t", "→ ✗ ü"]
+)
+@pytest.mark.parametrize("is_ascii", [True, False])
+def test_what_is_quickly_found_to_be_printable_is_so(text: str, is_ascii: bool) -> None:
+    document = json.dumps({"name": f"a{text}z", f"{text}": 1}, ensure_ascii=is_ascii).encode(errors="surrogatepass")
+    if is_printable_json(document):
+        assert is_plain(f"a{text}z")
+        assert json.loads(printable_json(document)) == json.loads(document)
+
+
+def test_what_runs_write_is_quickly_found_to_be_printable() -> None:
+    assert is_printable_json(results_of(*FINDINGS).as_json().encode())
 
 
 def test_nor_in_a_recording(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:

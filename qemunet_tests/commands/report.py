@@ -1,6 +1,8 @@
 """`qemunet report`: draws the page of a run anew from its results, or one page of many hosts."""
 
 import argparse
+import contextlib
+import gc
 import os
 import sys
 from collections import Counter
@@ -75,13 +77,26 @@ def _draw_many(places: Sequence[Path], out: Path) -> int:
     from qemunet_tests.report.many_hosts import ManyHosts
     from qemunet_tests.report.page.many_hosts_page import many_hosts_page
 
-    tried, unread = _read_all(places, out)
+    with _kept():
+        tried, unread = _read_all(places, out)
     for each in unread:
         print(printable(f"qemunet: {each.label}: {each.why}"), file=sys.stderr)
     found = ManyHosts.of(tried, unread)
     _write(out, many_hosts_page(found))
     print(f"{found.headline}")
     return found.exit_code
+
+
+@contextlib.contextmanager
+def _kept() -> Iterator[None]:
+    """What is made meanwhile is kept: to look through it for garbage, again and again, is a fifth of the time."""
+    was = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was:
+            gc.enable()
 
 
 def _write(page: Path, text: str) -> None:
@@ -136,11 +151,13 @@ def _or_none(place: Path) -> "dict[str, Verdict] | None":
 
 
 def _labels(read: "Sequence[tuple[Path, BriefResults]]") -> Iterator[str]:
-    """The hosts' own names; with the folder where several are called the same."""
+    """The hosts' own names; where several are called the same, after the name or the way of their folders."""
     names = [(results.host.name or place.name)[:LONGEST_LABEL] for place, results in read]
     called = Counter(names)
+    folders = Counter(place.name for place, _ in read)
     for (place, _), name in zip(read, names, strict=True):
-        yield name if called[name] == 1 else f"{name} ({place})"
+        folder = place.name if folders[place.name] == 1 else place
+        yield name if called[name] == 1 else f"{folder} ({name})"
 
 
 def _link(place: Path, out: Path) -> str | None:

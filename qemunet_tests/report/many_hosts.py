@@ -164,6 +164,18 @@ class ManyHosts:
         return [claim for claim in self.claims if claim not in same]
 
     @cached_property
+    def columns(self) -> list[list[str]]:
+        """Those claims; a mode's that have the same verdicts on every host together, as one cause leaves them.
+
+        A cell for each claim would be more than a browser draws while somebody waits.
+        """
+        found: dict[Hashable, list[str]] = {}
+        for claim in self.differing:
+            verdicts = tuple(each.verdicts[claim].verdict if claim in each.verdicts else None for each in self.hosts)
+            found.setdefault((claim.partition("/")[0], verdicts), []).append(claim)
+        return list(found.values())
+
+    @cached_property
     def causes(self) -> list[HostGroup]:
         """What was proven to have broken claims, news first, and then what hit most hosts."""
         hits = (each for each in self._hits(Verdict.BROKEN) if each.verdict.cause)

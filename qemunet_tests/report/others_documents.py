@@ -5,7 +5,7 @@ from typing import TypeVar
 from pydantic import ValidationError
 
 from qemunet_tests.errors import UsageError
-from qemunet_tests.printable import printable_json
+from qemunet_tests.printable import is_printable_json, printable_json
 from qemunet_tests.shape import Shape
 
 _LONGEST_COMPLAINT = 300
@@ -16,7 +16,7 @@ def read_as(kind: type[_Said], content: bytes) -> _Said:
     """The document, with nothing in it that a terminal obeys. Raises UsageError, with the first thing that is wrong."""
     try:
         # As JSON again: to Python's own values other rules apply, for instance to days.
-        return kind.model_validate_json(printable_json(content))
+        return kind.model_validate_json(content if is_printable_json(content) else printable_json(content))
     except ValidationError as error:
         raise UsageError(_first(error)[:_LONGEST_COMPLAINT]) from None
     except ValueError as wrong:

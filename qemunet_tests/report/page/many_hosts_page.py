@@ -12,7 +12,7 @@ from qemunet_tests.report.verdict_of_test import Verdict
 LONGEST_TEXT = 600
 #: Hosts that are named at once; the others are behind a line to open.
 MOST_NAMED = 8
-#: Of a cell: as short as can be, there are a hundred thousand of them.
+#: Of a cell: as short as can be, there may be a hundred thousand of them.
 _CLASSES = {verdict: verdict.value[0] for verdict in Verdict}
 _CELLS = {verdict: Markup(f"<td class={_CLASSES[verdict]}>{SIGNS[verdict]}") for verdict in Verdict}
 _NOT_TRIED = Markup("<td>")
@@ -23,6 +23,7 @@ STANDING_WORDS = {1: "broken", 3: "not judged", 0: "fit"}
 
 def many_hosts_page(found: ManyHosts) -> str:
     """The whole page. It loads nothing, and nothing in it but our script is executed."""
+    columns = [claims[0] for claims in found.columns]
     script = own_file("copying.js") + own_file("many_hosts.js")
     return (
         environment()
@@ -30,7 +31,7 @@ def many_hosts_page(found: ManyHosts) -> str:
         .render(
             found=found,
             shortened=_shortened,
-            cells=lambda host: _cells(host, found.differing),
+            cells=lambda host: _cells(host, columns),
             standings=STANDINGS,
             standing_words=STANDING_WORDS,
             counts=Counter(host.exit_code for host in found.hosts),

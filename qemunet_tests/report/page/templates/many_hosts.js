@@ -4,7 +4,7 @@
   const rows = Array.from(document.querySelectorAll("#hosts tbody tr"));
   const texts = rows.map(function (row) { return row.textContent.toLowerCase(); });
   const beside = new Map(Array.from(document.querySelectorAll("#matrix tbody tr"), function (row) { return [row.dataset.host, row]; }));
-  const names = Array.from(document.querySelectorAll("#matrix thead th[scope=col] span"), function (name) { return name.textContent.toLowerCase(); });
+  const names = Array.from(document.querySelectorAll("#matrix thead th[scope=col] span"), function (name) { return name.dataset.claims.toLowerCase(); });
   const search = document.getElementById("search");
   const claims = document.getElementById("claims");
   const boxes = Array.from(document.querySelectorAll("#filter input[type=checkbox]"));
