@@ -178,7 +178,9 @@ def install(machines: Sequence[FleetMachine] = MACHINES) -> None:
         wanted = shlex.join(packages(machine.suite))
         # A name that another package only mentions is known to dpkg as well.
         states = f"dpkg-query -W -f '${{db:Status-Status}}\\n' {wanted} 2>&1 | sort -u"
-        get = f"apt-get -qq update && apt-get -qq -y --no-install-recommends install {wanted}"
+        # Nobody is there to be asked whether iperf3 is to be a daemon.
+        install_them = f"DEBIAN_FRONTEND=noninteractive apt-get -qq -y --no-install-recommends install {wanted}"
+        get = f"apt-get -qq update && {install_them}"
         command = f'[ "$({states})" = installed ] || {{ {get}; }}'
         subprocess.run(machine.userland("sh", "-euc", command), cwd=CHECKOUT, check=True)
 

@@ -21,7 +21,10 @@ def gathered(wheel: Path, python: str, into: Path) -> None:
     """Download what the wheel needs, for that Python and not for the one that runs this."""
     platforms = [f"--platform={each}" for each in PLATFORMS]
     words = ["--quiet", "--only-binary=:all:", f"--python-version={python}", *platforms, f"--dest={into}", str(wheel)]
-    subprocess.run([sys.executable, "-m", "pip", "--disable-pip-version-check", "download", *words], check=True)
+    pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "download", *words]
+    if code := subprocess.run(pip, check=False).returncode:
+        # pip has said why, and nothing is said after it.
+        sys.exit(code)
 
 
 def pack(folder: Path, file: Path) -> None:
