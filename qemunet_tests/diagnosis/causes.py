@@ -1,5 +1,7 @@
 """What is checked for which claim, and in which order."""
 
+import functools
+import re
 from collections.abc import Callable, Mapping
 from weakref import WeakKeyDictionary
 
@@ -22,6 +24,7 @@ from qemunet_tests.errors import Unavailable
 from qemunet_tests.host.obstacle import Obstacle
 from qemunet_tests.network.target import Target
 from qemunet_tests.observe.lease import NoLease
+from qemunet_tests.qemu.command_line import NetdevRefused
 
 #: Looks at one thing and returns a cause only where it has proof.
 CauseCheck = Callable[[Failure], Obstacle | None]
@@ -34,11 +37,27 @@ HELPER: tuple[CauseCheck, ...] = (
     bridge_helper.powerless,
 )
 
+#: What a helper says of itself, and QEMU of one that it could not start.
+OF_THE_HELPER = re.compile(r"helper|acl file|tun device|failed to drop privileges")
+
+
+def _where_helper_failed(check: CauseCheck) -> CauseCheck:
+    """The same for claims that are not about the helper: one that did its work, or was not called, is no cause."""
+
+    @functools.wraps(check)
+    def checked(failure: Failure) -> Obstacle | None:
+        failed = isinstance(failure.error, NetdevRefused) and OF_THE_HELPER.search(str(failure.error))
+        return check(failure) if failed else None
+
+    return checked
+
+
+WHERE_HELPER_FAILED = tuple(map(_where_helper_failed, (*HELPER, launch.bridge_not_allowed)))
+
 #: From the guest outwards, as a frame travels: the first thing that is wrong stops everything behind it.
 PATH: tuple[CauseCheck, ...] = (
     launch.port_taken,
-    *HELPER,
-    launch.bridge_not_allowed,
+    *WHERE_HELPER_FAILED,
     launch.refused,
     launch.started_otherwise,
     guest_side.unplugged,
@@ -90,13 +109,23 @@ SPECIAL: dict[str, tuple[CauseCheck, ...]] = {
     "helper": (launch.helper_missing,),
     "helper-privilege": (*HELPER, launch.bridge_not_allowed),
     "lease": (*PATH, lan_side.other_dhcp_server, lan_side.address_taken),
-    "bridge-path": (*PATH, lan_side.neighbour_unreachable, host_side.small_mtu, guest_side.ignores_ping),
-    "bridge-reach": (*PATH, lan_side.neighbour_unreachable, lan_side.outside_unreachable),
+    # With whom a bridged guest has to do: a neighbour, somebody outside, its gateway, its host, or who calls it.
+    "bridge-lan": (*PATH, lan_side.neighbour_unreachable),
+    "bridge-outside": (*PATH, lan_side.outside_unreachable),
+    "bridge-gateway": PATH,
+    "bridge-host": (*PATH, guest_side.ignores_ping),
+    "called": (*PATH, lan_side.caller_unreachable),
+    "pinged": (*PATH, lan_side.caller_unreachable, guest_side.ignores_ping),
+    # By which packets, where not by all: search.PACKETS.
+    "tcp": (),
+    "udp": (),
+    "echo": (),
+    "large": (host_side.small_mtu,),
+    "other-protocols": (),
     "netplan": (
         netplan.interface_named_otherwise,
         netplan.networkd_not_done,
-        *HELPER,
-        launch.bridge_not_allowed,
+        *WHERE_HELPER_FAILED,
         launch.refused,
     ),
     "spanning-tree": (bridge_frames.no_spanning_tree, *PATH),
@@ -111,8 +140,8 @@ SPECIAL: dict[str, tuple[CauseCheck, ...]] = {
         slirp_side.forward_translated,
         guest_side.forward_elsewhere,
         slirp_side.loopback_kept_out,
-        slirp_side.lan_kept_out,
     ),
+    "called-from-lan": (slirp_side.lan_kept_out,),
     "loopback": (*PATH, slirp_side.loopback_down),
     "smb": (*PATH, slirp_side.loopback_down, slirp_side.own_name_unknown),
     "reach": (*PATH, lan_side.outside_unreachable),

@@ -82,7 +82,11 @@ def started_otherwise(failure: Failure) -> Obstacle | None:
         return None
     words = process_table.words(failure.guest.qemu.process.pid)
     got = [word for option, word in itertools.pairwise(words) if option == "-netdev"]
-    asked = [nic.netdev.spell(f"net{number}") for number, nic in enumerate(failure.guest.nics)]
+    asked = [
+        word
+        for number, nic in enumerate(failure.guest.nics)
+        for word in (*nic.netdev.beside(f"net{number}"), nic.netdev.spell(f"net{number}"))
+    ]
     if got == asked:
         return None
     return Obstacle(

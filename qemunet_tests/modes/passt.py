@@ -38,6 +38,8 @@ class PasstNetdev(Netdev):
 
     kind = "stream"
     shares_network = False
+    passed_on_by = "passt"
+    another = ("--passt FILE", "passt")
 
     def spell(self, identifier: str) -> str:
         return f"stream,id={identifier},server=off,addr.type=unix,addr.path={self.path}"

@@ -22,6 +22,8 @@ class UserNetdev(Netdev):
 
     kind = "user"
     shares_network = False
+    passed_on_by = "QEMU's user network"
+    another = ("--libslirp FILE", "libslirp")
 
     def spell(self, identifier: str) -> str:
         words = [f"user,id={identifier}", *(f"hostfwd={rule}" for rule in self.hostfwd), *self.options]

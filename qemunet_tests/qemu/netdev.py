@@ -23,6 +23,11 @@ class Netdev(abc.ABC):
     #: Whether others are on the guest's network: then its MAC address must be its own, and a lease is given back.
     shares_network: ClassVar[bool] = True
 
+    #: Who makes a guest's packets this host's own, as the subject of a sentence; empty where they do not become so.
+    passed_on_by: ClassVar[str] = ""
+    #: Of what another one may be tried, where that goes wrong: the option of `qemunet run`, and what it is called.
+    another: ClassVar[tuple[str, str]] = ("--qemu PATH", "QEMU")
+
     #: The bridge that it puts its tap into, where it does.
     bridge: ClassVar[str | None] = None
     #: Open files of ours that QEMU has under the same numbers.

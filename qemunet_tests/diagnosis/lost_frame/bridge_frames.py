@@ -3,12 +3,14 @@
 from collections.abc import Iterator
 
 from qemunet_tests.diagnosis.failure import Failure
+from qemunet_tests.diagnosis.lost_frame import search
 from qemunet_tests.guest.guest import Guest
 from qemunet_tests.host import nft_ruleset
 from qemunet_tests.host.nft_match import PROTOCOLS, PacketSeen
 from qemunet_tests.host.nft_ruleset import Ruleset
 from qemunet_tests.host.obstacle import Obstacle
-from qemunet_tests.observe.capture import ICMP, TCP, UDP, packet, whole_capture
+from qemunet_tests.observe.capture import ICMP, TCP, UDP, Packet, packet, whole_capture
+from qemunet_tests.observe.dhcp import SERVER_PORT
 from qemunet_tests.observe.lease import lease_now
 from qemunet_tests.observe.process import tap_of
 
@@ -46,13 +48,14 @@ def no_spanning_tree(failure: Failure) -> Obstacle | None:
 def filtered(failure: Failure) -> Obstacle | None:
     """The host's packet filter sees what its bridge forwards: frames always, IPv4 where br_netfilter is on.
 
-    Of what the guest has sent, and what it waits for, a rule is known to have stopped whatever it is about.
+    Of what the guest has sent for this claim, and what it waits for, a rule is known to have stopped whatever it is
+    about.
     """
     here = failure.bridge() if failure.on_lan and failure.guest else None
     if here is None or failure.guest is None:
         return None
     ruleset = nft_ruleset.read(failure.target.host.ask) or Ruleset()
-    for seen in _seen_or_awaited(failure.guest):
+    for seen in _seen_or_awaited(failure, failure.guest):
         for stop in ruleset.stops(seen):
             if stop.certain and stop.family in here.families and stop.hook == "forward":
                 return Obstacle(
@@ -62,8 +65,8 @@ def filtered(failure: Failure) -> Obstacle | None:
     return None
 
 
-def _seen_or_awaited(guest: Guest) -> Iterator[PacketSeen]:
-    """What left the guest, one of each kind, and what may come to the ports that it listens at."""
+def _seen_or_awaited(failure: Failure, guest: Guest) -> Iterator[PacketSeen]:
+    """What left the guest for this claim, one of each kind, and what may come to the ports where it is to be called."""
     got = lease_now(guest)
     if got is None:
         return
@@ -73,9 +76,25 @@ def _seen_or_awaited(guest: Guest) -> Iterator[PacketSeen]:
             PROTOCOLS[each.kind], each.source, each.target, None, each.second if each.kind in (TCP, UDP) else None
         )
         for each in sent
-        if each.kind in PROTOCOLS and each.kind != ICMP
+        if each.kind in PROTOCOLS and each.kind != ICMP and _is_of_claim(failure, each)
     )
+    if not {"called", "bridge-host"}.intersection(failure.topics):
+        return
     for line in guest.run("cat /proc/net/tcp").text.splitlines()[1:]:
         words = line.split()
         if words[3] == _LISTENS:
             yield PacketSeen("tcp", None, got.address, None, int(words[1].rpartition(":")[2], 16))
+
+
+def _is_of_claim(failure: Failure, sent: Packet) -> bool:
+    """Whether a claim is about such packets: a guest says much that nobody asks about, of its clock and its name."""
+    topics = failure.topics
+    if "lease" in topics:
+        return sent.kind == UDP and sent.second == SERVER_PORT
+    if "called" in topics or "bridge-host" in topics:
+        return sent.kind == TCP
+    if "other-protocols" in topics:
+        return sent.kind not in (TCP, UDP)
+    service = search.service_of(failure)
+    by = {TCP: "tcp", UDP: "udp"}.get(sent.kind, "")
+    return bool(service and sent.target == service.address and by in topics)

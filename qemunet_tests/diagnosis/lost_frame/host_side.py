@@ -12,9 +12,17 @@ from qemunet_tests.network.host_target import ANYWHERE, addresses
 from qemunet_tests.observe.bridge import bridge_of, places_of_mac, ports_of_mac
 from qemunet_tests.observe.process import tap_of
 
+#: Topics of claims in which a bridged guest has to do with other machines than its host.
+OF_OTHERS = frozenset(("bridge-lan", "bridge-outside", "bridge-gateway", "called", "pinged"))
+
 
 def _bridge(failure: Failure) -> HostBridge | None:
     return failure.bridge() if failure.on_lan else None
+
+
+def _needs_uplink(failure: Failure) -> bool:
+    """Whether what failed is about somebody beyond the host: a guest that has its lease needs it for nothing else."""
+    return bool(OF_OTHERS.intersection(failure.topics)) or failure.lan_lease is None
 
 
 def bridge_down(failure: Failure) -> Obstacle | None:
@@ -30,7 +38,7 @@ def bridge_down(failure: Failure) -> Obstacle | None:
 def no_uplink(failure: Failure) -> Obstacle | None:
     """A bridge that connects guests only with one another, and is no network of this host's own either."""
     bridge = _bridge(failure)
-    if bridge is None or bridge.uplinks:
+    if bridge is None or bridge.uplinks or not _needs_uplink(failure):
         return None
     own, ask = [str(each.ip) for each in addresses(failure.target.host, bridge.name)], failure.target.host.ask
     if any(server.link == bridge.name or server.address in own for server in listeners(ask)):
@@ -50,7 +58,7 @@ def no_uplink(failure: Failure) -> Obstacle | None:
 def uplink_dead(failure: Failure) -> Obstacle | None:
     """An uplink that is down, without carrier, or kept from forwarding."""
     bridge = _bridge(failure)
-    if bridge is None or not bridge.uplinks:
+    if bridge is None or not bridge.uplinks or not _needs_uplink(failure):
         return None
     if any(port.up and port.carrier and port.state == "forwarding" for port in bridge.uplinks):
         return None

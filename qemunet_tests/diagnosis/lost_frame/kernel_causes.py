@@ -39,7 +39,9 @@ MEANINGS = {
 def dropped(failure: Failure) -> Obstacle | None:
     """A counter of losses that has risen while the question was put, and does not where none is."""
     path = search.incomplete_path(failure)
-    known = [each for each in path.dropped if _means_something(each)] if path else []
+    known = (
+        [each for each in path.dropped if _means_something(each) and _may_be_ours(failure, path, each)] if path else []
+    )
     if path is None or not known:
         return None
     noise = _rising_anyway(failure, {drop.counter for drop in known} - {*OF_FULL_TABLES})
@@ -59,6 +61,20 @@ def dropped(failure: Failure) -> Obstacle | None:
 
 def _means_something(drop: Drop) -> bool:
     return drop.counter.startswith(IPSEC) or drop.counter in MEANINGS
+
+
+def _may_be_ours(failure: Failure, path: FramePath, drop: Drop) -> bool:
+    """Whether the packet that was followed meets what counts there at all.
+
+    What a bridge passes on from one port to another does not meet the host's own IP, but for the table of connections
+    where br_netfilter is on; and only a datagram for a program of this host, QEMU among them, waits for one.
+    """
+    if drop.counter == "Udp.RcvbufErrors":
+        return path.exchange.asked.protocol == "udp" and (path.exchange.to_host or not failure.on_lan)
+    bridge = failure.bridge() if failure.on_lan and not path.exchange.to_host else None
+    if bridge is None or not all(bridge.port(place) for place in path.places[1:]):
+        return True
+    return drop.counter == "nf_conntrack.drop" and bridge.filters_ipv4
 
 
 def _rising_anyway(failure: Failure, names: set[str]) -> set[str]:

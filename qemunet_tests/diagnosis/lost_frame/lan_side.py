@@ -3,7 +3,7 @@
 from ipaddress import ip_address
 
 from qemunet_tests.diagnosis.failure import Failure
-from qemunet_tests.diagnosis.lost_frame import arp_answers, own_attempt
+from qemunet_tests.diagnosis.lost_frame import arp_answers, own_attempt, search
 from qemunet_tests.guest.guest import Guest
 from qemunet_tests.host.obstacle import Obstacle
 from qemunet_tests.host.route_lookup import Neighbour, next_hop
@@ -146,8 +146,28 @@ def neighbour_unreachable(failure: Failure) -> Obstacle | None:
         return None
     service = failure.target.neighbour_echo
     tried = own_attempt.connect(failure.target.host, service)
+    # What becomes of a connection says something of a claim about connections alone.
+    if not search.is_about(failure, "tcp"):
+        return _gone(failure, service, tried)
     settled = _settled(tried, service)
-    if tried.error is None or settled:
-        return settled
+    return settled or (_not_reached(service, tried) if tried.error else None)
+
+
+def caller_unreachable(failure: Failure) -> Obstacle | None:
+    """Who is to call the guest, and is not there: the host sees that he answers no ARP."""
+    if not failure.on_lan or failure.target.caller is failure.target.host:
+        return None
+    service = failure.target.neighbour_echo
+    return _gone(failure, service, own_attempt.connect(failure.target.host, service))
+
+
+def _gone(failure: Failure, service: Endpoint, tried: own_attempt.OwnAttempt) -> Obstacle | None:
+    """Somebody of this host's own network who does not even answer ARP: then nobody there reaches him by anything."""
+    hop = next_hop(failure.target.host.ask, service.address) if tried.error else None
+    asked = hop is not None and hop.address == service.address and (hop.failed or not hop.mac)
+    return _not_reached(service, tried) if asked else None
+
+
+def _not_reached(service: Endpoint, tried: own_attempt.OwnAttempt) -> Obstacle:
     reason = f"the host itself does not reach the neighbour {service.address} ({tried.words})"
     return Obstacle(reason, "see whether that machine is there, and mend the LAN between")

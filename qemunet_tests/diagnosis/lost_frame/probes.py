@@ -5,6 +5,7 @@ A guest asks over its own protocols: DHCP, ARP, DNS, TCP, ICMP; or a station cal
 
 import secrets
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 
 from qemunet_tests.deadline import Deadline
@@ -32,6 +33,8 @@ _REQUEST_BYTES = 328
 #: Is there in a guest that has asked.
 ASKED = "/tmp/asked"
 SYN, SYN_ACK, RESET = 0x02, 0x12, 0x04
+#: Time for the second try of a kernel whose first was lost.
+CALL_SECONDS = 3
 
 
 @dataclass(frozen=True)
@@ -209,6 +212,29 @@ def call(station: Station, address: str) -> Exchange:
         lambda packet: _is_echo(packet, 0, 0) and packet.source == address,
         asked := PacketSeen("icmp", None, address, kind="echo-request"),
         asked.answer("echo-reply"),
+        inward=True,
+    )
+
+
+def connect(station: Station, address: str) -> Exchange:
+    """A station calls the guest by TCP, at a port where nobody has to be: who refuses has been reached as well."""
+    port = 40000 + secrets.randbelow(20000)
+
+    def ask() -> None:
+        with suppress(OSError):
+            station.connect(address, port, within_seconds=_patience(CALL_SECONDS)).close()
+
+    return Exchange(
+        f"TCP connection to the guest at {address}",
+        "answer to it",
+        ask,
+        lambda packet: (packet.kind, packet.target, packet.second) == (TCP, address, port) and _flags(packet, SYN),
+        lambda packet: (
+            (packet.kind, packet.source, packet.first) == (TCP, address, port)
+            and (_flags(packet, SYN_ACK) or _flags(packet, RESET))
+        ),
+        asked := PacketSeen("tcp", None, address, None, port, size_bytes=_SYN_BYTES),
+        asked.answer(),
         inward=True,
     )
 

@@ -1,4 +1,4 @@
-"""Causes in QEMU's own user network, shown by the frames at its two sides.
+"""Causes in QEMU's own user network, and in passt, shown by the frames at their two sides.
 
 Between a guest's NIC and the sockets that QEMU has on the host there is nothing but QEMU: what came in at one side, was
 due at the other and never got there was lost in it. Its DHCP server, gateway and resolver are QEMU itself, so that of
@@ -13,15 +13,23 @@ from qemunet_tests.diagnosis.lost_frame import probes, search
 from qemunet_tests.diagnosis.lost_frame.frame_path import FramePath, follow
 from qemunet_tests.guest.guest import Guest
 from qemunet_tests.host.obstacle import Obstacle
+from qemunet_tests.modes import user
 from qemunet_tests.observe.capture import ICMP, TCP, GuestCapture, packet, whole_capture
 from qemunet_tests.observe.dhcp import dhcp_messages, told_by_dhcp
 from qemunet_tests.observe.dns import answers_user, used_by_qemu
 from qemunet_tests.observe.lease import lease_now
+from qemunet_tests.qemu.netdev import Netdev
 
 _NETWORK = "QEMU's user network"
-_ANOTHER = (
-    "try another libslirp, and report it with the capture of the guest's NIC that is kept beside: --libslirp FILE"
-)
+
+
+def _another(netdev: Netdev) -> str:
+    """What to do about a program that is to blame."""
+    option, name = netdev.another
+    return f"try another {name}, and report it with the capture of the guest's NIC that is kept beside: {option}"
+
+
+_ANOTHER = _another(user.netdev())
 _GATEWAY, _RESOLVER = "10.0.2.2", "10.0.2.3"
 
 
@@ -101,18 +109,18 @@ def answers_no_ping(failure: Failure) -> Obstacle | None:
 
 def passes_nothing_on(failure: Failure) -> Obstacle | None:
     """What came in at one side and not out at the other, while the host itself is answered there."""
-    guest = _guest_of(failure)
-    path = search.incomplete_path(failure) if guest else None
+    netdev = failure.guest.nics[0].netdev if failure.guest and failure.guest.nics else None
+    path = search.incomplete_path(failure) if netdev and netdev.passed_on_by else None
     gap = path.gap if path else None
-    if path is None or gap is None or not _host_is_answered(failure, path):
+    if netdev is None or path is None or gap is None or not _host_is_answered(failure, path):
         return None
     before, after, of_answer = gap
     what = path.exchange.answer if of_answer else path.exchange.question
     way = "did not give the guest" if of_answer else "sent nothing for"
     return Obstacle(
-        f"{_NETWORK} {way} the {what}, which was seen at {before} and not at {after}, though the host itself asks the "
-        "same, as the user that QEMU runs as, and is answered",
-        _ANOTHER,
+        f"{netdev.passed_on_by} {way} the {what}, which was seen at {before} and not at {after}, though the host "
+        "itself asks the same, as the user that QEMU runs as, and is answered",
+        _another(netdev),
     )
 
 

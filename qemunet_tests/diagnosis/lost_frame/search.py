@@ -2,11 +2,15 @@
 
 The guest's wire, its tap, the bridge and the uplink are listened to at once meanwhile. That is done alike for DHCP,
 ARP, DNS, TCP and ICMP, and needs no list of faults.
+
+Only what the claim itself needs is asked, by its `diagnosis`: a packet of another kind, or for somebody else, may be
+lost as well, and what it was lost to is no cause of this failure.
 """
 
 import functools
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import suppress
+from ipaddress import ip_address, ip_interface
 
 from qemunet_tests.diagnosis.failure import Failure
 from qemunet_tests.diagnosis.lost_frame import probes
@@ -21,13 +25,30 @@ from qemunet_tests.observe.icmp import FULL_SIZE_BYTES
 from qemunet_tests.observe.lease import lease_now
 from qemunet_tests.observe.process import tap_of
 
+IPV4 = 4
 #: Claims that are about something else than a frame's way, by their `diagnosis`.
 NOT_OF_FRAMES = ("acl", "acl-refusal", "helper", "helper-privilege", "netplan", "port-forward", "not-reachable")
+#: What the target calls the service that a claim's packets are for, by its `diagnosis`.
+SERVICES = {
+    "bridge-lan": "neighbour_echo",
+    "bridge-outside": "far_echo",
+    "reach-lan": "neighbour_echo",
+    "reach": "far_echo",
+    "privilege": "far_echo",
+}
+#: Which packets a claim is about. One that names none of these is about all.
+PACKETS = frozenset(("tcp", "udp", "echo", "large", "other-protocols"))
 
 
 def incomplete_path(failure: Failure) -> FramePath | None:
     """The first exchange that is not complete, of those that the broken claim needs; None where all are."""
     return _followed(failure, id(failure.error))
+
+
+def is_about(failure: Failure, packets: str) -> bool:
+    """Whether the broken claim is about such packets, a word of PACKETS."""
+    named = PACKETS.intersection(failure.topics)
+    return not named or packets in named
 
 
 def answered_after_all(failure: Failure) -> bool:
@@ -77,38 +98,62 @@ def _over_the_lan(failure: Failure, guest: Guest) -> Iterator[tuple[Exchange, li
             [bridge] if uplinks else [],
         )
         return
+    service = service_of(failure)
+    outside = [tap, *uplinks] if uplinks else [*inside, *_routed_by(failure, service)]
     # Whom a guest asks for a machine's MAC by IPv6, and whether it asks at all, is not followed.
-    known = [each for name in ("neighbour_echo", "far_echo") if (each := _known(failure, name))]
-    services = [each for each in known if each.version == 4]
-    outside = [tap, *uplinks] if uplinks else [*inside, *_routed_by(failure, services[:1])]
-    for exchange in _asked_of(guest, services, got.gateway, to_host=not uplinks):
-        yield exchange, outside, []
-    if (caller := _known(failure, "caller")) is None:
-        return
-    if is_host := caller is failure.target.host:
-        yield probes.arp(guest, failure.target.caller_address, to_host=True), inside, []
-        yield probes.echo(guest, failure.target.caller_address, to_host=True), inside, []
-    yield probes.call(caller, got.address), inside if is_host else outside, []
+    if service and service.version == IPV4:
+        is_near = ip_address(service.address) in ip_interface(got.interface).network
+        whose = (service.address if is_near else got.gateway) if uplinks else ""
+        for exchange in _asked_of_service(failure, guest, service, whose):
+            yield exchange, outside, []
+    elif "bridge-gateway" in failure.topics and got.gateway:
+        for exchange in _asked_of_gateway(guest, got.gateway, to_host=not uplinks):
+            yield exchange, outside, []
+    host, caller = failure.target.host, _known(failure, "caller")
+    with_host = "bridge-host" in failure.topics
+    if with_host or (caller is host and {"called", "pinged"}.intersection(failure.topics)):
+        yield probes.arp(guest, failure.target.address, to_host=True), inside, []
+        if with_host or "echo" in failure.topics:
+            yield probes.echo(guest, failure.target.address, to_host=True), inside, []
+        caller, outside = host, inside
+    if caller and (with_host or "pinged" in failure.topics):
+        yield probes.call(caller, got.address), outside, []
+    if caller and (with_host or "called" in failure.topics):
+        yield probes.connect(caller, got.address), outside, []
 
 
-def _asked_of(guest: Guest, services: Sequence[Endpoint], gateway: str, to_host: bool) -> Iterator[Exchange]:
-    """What a guest asks of these services; where none is known, of its gateway, which is this host or another."""
-    if services and not to_host:
-        yield probes.arp(guest, services[0].address)
-    for service in services:
+def _asked_of_service(failure: Failure, guest: Guest, service: Endpoint, hop: str) -> Iterator[Exchange]:
+    """What a guest asks of a service that it is to reach; `hop` is whose MAC it needs for that, of another machine."""
+    if hop:
+        yield probes.arp(guest, hop)
+    if is_about(failure, "tcp") and "TCP" in service.protocols:
         yield probes.tcp(guest, service)
+    if is_about(failure, "udp") and "UDP" in service.protocols:
+        yield probes.udp(guest, service)
+    if is_about(failure, "echo"):
         yield probes.echo(guest, service.address)
+    if is_about(failure, "large"):
         yield probes.echo(guest, service.address, FULL_SIZE_BYTES)
-    if not services and gateway:
-        yield probes.arp(guest, gateway, to_host)
-        yield probes.echo(guest, gateway, to_host=to_host)
-        yield probes.echo(guest, gateway, FULL_SIZE_BYTES, to_host)
 
 
-def _routed_by(failure: Failure, services: Sequence[Endpoint]) -> list[str]:
+def _asked_of_gateway(guest: Guest, address: str, to_host: bool) -> Iterator[Exchange]:
+    """What is asked of a machine that has no service."""
+    yield probes.arp(guest, address, to_host)
+    yield probes.echo(guest, address, to_host=to_host)
+    yield probes.echo(guest, address, FULL_SIZE_BYTES, to_host)
+
+
+def service_of(failure: Failure) -> Endpoint | None:
+    """Whom the claim's packets are for; None where it names nobody, or this host does not know him."""
+    name = next((SERVICES[topic] for topic in failure.topics if topic in SERVICES), None)
+    service: Endpoint | None = _known(failure, name) if name else None
+    return service
+
+
+def _routed_by(failure: Failure, service: Endpoint | None) -> list[str]:
     """The link by which this host sends on what a guest of a bridge without uplink has for a service."""
-    links = [link_to(failure.bench.station.ask, each.address, 0) for each in services]
-    return [link for link in links if link and link != failure.target.bridge]
+    link = link_to(failure.bench.station.ask, service.address, 0) if service else None
+    return [link] if link and link != failure.target.bridge else []
 
 
 def _through_qemu(failure: Failure, guest: Guest) -> Iterator[tuple[Exchange, list[str], list[str]]]:
@@ -118,15 +163,17 @@ def _through_qemu(failure: Failure, guest: Guest) -> Iterator[tuple[Exchange, li
         link = link_to(failure.bench.station.ask, address, failure.bench.identity.uid)
         return [link] if link else []
 
-    if lease_now(guest) is None:
+    if (got := lease_now(guest)) is None:
         yield probes.dhcp(guest), [], []
         return
-    if "resolver" in failure.topics:
+    if "resolver" in failure.topics and got.resolvers:
         for name in failure.target.names:
-            yield probes.dns(guest, name, "10.0.2.3", used_by_qemu()), way_to(used_by_qemu()), []
-    service = _known(failure, "neighbour_echo" if "reach-lan" in failure.topics else "far_echo")
-    if service and not any(topic.startswith("ping") for topic in failure.topics):
+            yield probes.dns(guest, name, got.resolvers[0], used_by_qemu()), way_to(used_by_qemu()), []
+    if (service := service_of(failure)) is None:
+        return
+    if is_about(failure, "tcp") and "TCP" in service.protocols:
         yield probes.tcp(guest, service), way_to(service.address), []
+    if is_about(failure, "udp") and "UDP" in service.protocols:
         yield probes.udp(guest, service), way_to(service.address), []
 
 
