@@ -1,17 +1,29 @@
 """What is named as a cause has to do with what failed: nothing is asked, or blamed, that the claim does not need."""
 
+import contextlib
+import errno
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from qemunet_tests.claims import load
-from qemunet_tests.diagnosis import causes, launch
+from qemunet_tests.diagnosis import causes, dhcp, launch
 from qemunet_tests.diagnosis.failure import Failure
-from qemunet_tests.diagnosis.lost_frame import bridge_frames, kernel_causes, search
+from qemunet_tests.diagnosis.lost_frame import (
+    bridge_frames,
+    kernel_causes,
+    lan_side,
+    own_attempt,
+    probes,
+    routes,
+    search,
+)
 from qemunet_tests.diagnosis.lost_frame.kernel_counters import Drop
 from qemunet_tests.errors import Unavailable
+from qemunet_tests.host import bridges, process_table
 from qemunet_tests.host.obstacle import Obstacle
+from qemunet_tests.host.route_lookup import Neighbour
 from qemunet_tests.modes.hubport import HubPort
 from qemunet_tests.modes.user import netdev
 from qemunet_tests.network.target import Endpoint
@@ -38,7 +50,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     monkeypatch.setattr(search, "_asked", ask)
     monkeypatch.setattr(search, "_runs", lambda _: True)
     monkeypatch.setattr(search, "lease_now", lambda _: LEASE)
-    monkeypatch.setattr(search.probes, "lease_now", lambda _: LEASE)
+    monkeypatch.setattr(probes, "lease_now", lambda _: LEASE)
     monkeypatch.setattr(search, "tap_of", lambda _: "tap0")
     monkeypatch.setattr(search, "link_to", lambda *_: "br0")
     monkeypatch.setattr(search, "_uplinks", lambda _: ["enp0s25"])
@@ -65,8 +77,8 @@ def failed(mode: str, topics: tuple[str, ...], error: BaseException | None = Non
         guests=[guest],
         qemu=SimpleNamespace(path="q"),
     )
-    loose: Any = (mode, bench, target, error or AssertionError("it is not so"))
-    return Failure(*loose, topics=topics)
+    made: Any = Failure
+    return made(mode, bench, target, error or AssertionError("it is not so"), topics=topics)
 
 
 @pytest.mark.parametrize(
@@ -196,9 +208,9 @@ def test_what_belongs_to_a_backend_was_asked_for(monkeypatch: pytest.MonkeyPatch
     failure.guest.qemu = SimpleNamespace(process=SimpleNamespace(pid=1))
     words = ["-netdev", "user,id=net0-up", "-netdev", "hubport,id=net0-up-port,hubid=10,netdev=net0-up",
              "-netdev", "hubport,id=net0,hubid=10"]  # fmt: skip
-    monkeypatch.setattr(launch.process_table, "words", lambda _: words)
+    monkeypatch.setattr(process_table, "words", lambda _: words)
     assert launch.started_otherwise(failure) is None
-    monkeypatch.setattr(launch.process_table, "words", lambda _: words[2:])
+    monkeypatch.setattr(process_table, "words", lambda _: words[2:])
     assert launch.started_otherwise(failure)
 
 
@@ -213,3 +225,96 @@ def test_a_service_that_this_host_does_not_know_is_not_asked(asked: list[str]) -
     object.__setattr__(failure, "target", Unknown())
     assert search._followed.__wrapped__(failure, 0) is None
     assert asked == []
+
+
+@pytest.mark.parametrize(
+    ("claim", "error", "named"),
+    [
+        # Nobody listens there by TCP: a datagram meets somebody else, or nobody.
+        ("user/reach-outside-udp", ConnectionRefusedError(errno.ECONNREFUSED, "Connection refused"), None),
+        ("user/reach-outside-tcp", ConnectionRefusedError(errno.ECONNREFUSED, "Connection refused"), "nobody listens"),
+        ("user/reach-outside-udp", TimeoutError(errno.ETIMEDOUT, "timed out"), None),
+        ("user/reach-outside-udp", OSError(errno.ENETUNREACH, "Network is unreachable"), "Network is unreachable"),
+        ("user/reach-outside-tcp", None, None),
+    ],
+)
+def test_what_becomes_of_a_connection_tells_nothing_of_datagrams(
+    claim: str, error: OSError | None, named: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tried = own_attempt.OwnAttempt(error)
+    monkeypatch.setattr(own_attempt, "connect", lambda *_: tried)
+    monkeypatch.setattr(lan_side, "next_hop", lambda *_: None)
+    failure = failed("user", load()[claim].diagnosis)
+    object.__setattr__(failure.target, "host", SimpleNamespace(ask=None))
+    found = lan_side.outside_unreachable(failure)
+    assert (found is None) == (named is None)
+    assert found is None or (named is not None and named in found.reason)
+
+
+@pytest.mark.parametrize(
+    ("claim", "gone", "named"),
+    [
+        ("bridge/reach-lan", False, True),
+        # The neighbour pings, and its service is none of the claim's business.
+        ("bridge/icmp", False, False),
+        ("bridge/icmp", True, True),
+        ("bridge/other-protocols-pass", False, False),
+    ],
+)
+def test_a_neighbours_service_is_no_cause_where_nobody_calls_it(
+    claim: str, gone: bool, named: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tried = own_attempt.OwnAttempt(ConnectionRefusedError(errno.ECONNREFUSED, "Connection refused"))
+    monkeypatch.setattr(own_attempt, "connect", lambda *_: tried)
+    mac = None if gone else "52:54:00:00:00:02"
+    monkeypatch.setattr(lan_side, "next_hop", lambda *_: Neighbour(NEIGHBOUR, "br0", mac, False, gone))
+    failure = failed("bridge", load()[claim].diagnosis)
+    object.__setattr__(failure.target, "host", SimpleNamespace(ask=None))
+    assert (lan_side.neighbour_unreachable(failure) is not None) is named
+    assert (lan_side.caller_unreachable(failure) is not None) is gone
+
+
+@pytest.mark.parametrize("answered", [True, False])
+def test_an_entry_written_by_hand_that_is_right_is_no_cause(answered: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    by_hand = Neighbour(NEIGHBOUR, "br0", "52:54:00:00:00:02", True, False)
+    monkeypatch.setattr(routes, "next_hop", lambda *_: by_hand)
+    monkeypatch.setattr(routes, "ping", lambda *_, **__: SimpleNamespace(received=0))
+    error = None if answered else TimeoutError("timed out")
+    monkeypatch.setattr(own_attempt, "connect", lambda *_: own_attempt.OwnAttempt(error))
+    assert (routes.wrong_neighbour(failed("user", ("reach-lan", "tcp"))) is None) is answered
+
+
+@pytest.mark.parametrize(("claim", "named"), [("bridge/host-reaches-guest", True), ("bridge/reach-lan", False)])
+def test_an_address_on_a_port_is_in_the_way_of_the_host_alone(
+    claim: str, named: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    up0 = SimpleNamespace(name="enp0s25", has_routes=True)
+    monkeypatch.setattr(bridges, "read", lambda: (SimpleNamespace(name="br0", uplinks=(up0,)),))
+    failure = failed("bridge", load()[claim].diagnosis)
+    failure.bench.station.entered = contextlib.nullcontext
+    assert (routes.address_on_port(failure) is not None) is named
+
+
+@pytest.mark.parametrize(
+    ("messages", "named"), [(["discover", "offer"], True), (["discover", "offer", "request"], False)]
+)
+def test_an_offer_that_the_guest_has_taken_is_not_spoilt(
+    messages: list[str], named: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(dhcp, "lease_now", lambda _: None)
+    monkeypatch.setattr(dhcp, "checksums_of_offers", lambda _: ["unfinished"])
+    monkeypatch.setattr(dhcp, "dhcp_messages", lambda _: messages)
+    assert (dhcp.spoilt_on_the_way(failed("bridge", ("lease",))) is not None) is named
+
+
+@pytest.mark.parametrize("gap", [None, ("tap0", "br0", False)])
+def test_a_server_of_this_host_is_not_to_blame_for_what_it_did_not_get(
+    gap: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = SimpleNamespace(complete=False, exchange=SimpleNamespace(question=probes.DHCP), gap=gap, unheard=())
+    monkeypatch.setattr(search, "incomplete_path", lambda _: path)
+    monkeypatch.setattr(dhcp, "listeners", lambda _: [SimpleNamespace(link="br0")])
+    monkeypatch.setattr(dhcp, "stops", lambda *_: [])
+    failure = failed("bridge", ("lease",))
+    object.__setattr__(failure.target, "host", SimpleNamespace(ask=None))
+    assert (dhcp.own_server_kept_out(failure) is None) is (gap is not None)

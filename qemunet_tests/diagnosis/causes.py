@@ -86,9 +86,9 @@ PATH: tuple[CauseCheck, ...] = (
     bridge_frames.filtered,
     dhcp.spoilt_on_the_way,
     dhcp.slow_server,
-    dhcp.tagged,
     dhcp.macs_filtered,
     dhcp.server_declines,
+    dhcp.tagged,
     dhcp.no_server,
 )
 
@@ -131,7 +131,7 @@ SPECIAL: dict[str, tuple[CauseCheck, ...]] = {
     "spanning-tree": (bridge_frames.no_spanning_tree, *PATH),
     "privilege": (launch.privileged, *PATH, lan_side.outside_unreachable),
     "ping": (*PATH, launch.privileged, slirp_side.ping_gate_open, slirp_side.nobody_answers_ping),
-    "ping-open": (*PATH, slirp_side.nobody_answers_ping, slirp_side.expiry_untold),
+    "ping-open": (*PATH, slirp_side.nobody_answers_ping),
     "hops": (*PATH, slirp_side.expiry_untold),
     "bulk": (*PATH, bulk_data.held_up),
     "localhost": (slirp_side.localhost_elsewhere,),

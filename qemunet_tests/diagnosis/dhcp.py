@@ -43,7 +43,8 @@ def spoilt_on_the_way(failure: Failure) -> Obstacle | None:
     if failure.guest is None or not failure.on_lan or lease_now(failure.guest):
         return None
     seen = checksums_of_offers(failure.guest)
-    if not seen or "right" in seen:
+    # A guest that has asked for what it was offered has taken the offer: QEMU tells it which checksums are unfinished.
+    if not seen or "right" in seen or "request" in dhcp_messages(failure.guest):
         return None
     how = "a wrong UDP checksum" if "wrong" in seen else "an unfinished UDP checksum (left to hardware it never met)"
     return Obstacle(
@@ -66,6 +67,9 @@ def own_server_kept_out(failure: Failure) -> Obstacle | None:
         for stop in stops(host.ask, REQUEST.at(bridge, None))
         if stop.hook in ("prerouting", "input") and stop.family in ("ip", "inet", "bridge")
     ]
+    # A request that never came to the bridge was not for this server to answer.
+    if path.gap and not (found and found[0].certain):
+        return None
     serves = f"this host serves DHCP itself (a program listens at UDP port {SERVER_PORT} of {bridge})"
     if found and found[0].certain:
         kept_by = found[0].obstacle
@@ -108,9 +112,9 @@ def tagged(failure: Failure) -> Obstacle | None:
     last, vlans = path.places[-1], ", ".join(map(str, path.tags))
     return Obstacle(
         f"frames come in at {last} with the tag of VLAN {vlans}, and the guest's leave without one: the switch port is "
-        "a trunk, and the guest asks in another network than the DHCP server's",
-        f"put the VLAN's interface into the bridge in place of {last}: sudo ip link add link {last} name "
-        f"{last}.{path.tags[0]} type vlan id {path.tags[0]}",
+        "a trunk, and nobody offers anything in the network of those without a tag",
+        f"where the LAN is that VLAN, put its interface into the bridge in place of {last}: sudo ip link add link "
+        f"{last} name {last}.{path.tags[0]} type vlan id {path.tags[0]}",
     )
 
 

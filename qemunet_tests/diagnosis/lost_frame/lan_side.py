@@ -1,5 +1,6 @@
 """Causes beyond the host: servers that do not answer, and other machines of a bridged guest's LAN."""
 
+import errno
 from ipaddress import ip_address
 
 from qemunet_tests.diagnosis.failure import Failure
@@ -11,6 +12,9 @@ from qemunet_tests.network.host_target import own_addresses
 from qemunet_tests.network.target import Endpoint
 from qemunet_tests.observe.arp import ELSEWHERE, owners
 from qemunet_tests.observe.icmp import ping
+
+#: What this host, or a router, says of a machine to which nothing gets.
+NO_WAY = (errno.ENETUNREACH, errno.EHOSTUNREACH)
 
 
 def outside_unreachable(failure: Failure) -> Obstacle | None:
@@ -25,7 +29,8 @@ def lan_unreachable(failure: Failure) -> Obstacle | None:
 
 def _unreachable(failure: Failure, service: Endpoint) -> Obstacle | None:
     tried = own_attempt.connect(failure.target.host, service)
-    settled = _settled(tried, service)
+    by_tcp = search.is_about(failure, "tcp")
+    settled = _settled(tried, service) if by_tcp else None
     if tried.error is None or settled:
         return settled
     reason = f"the host itself does not reach {service.address} ({tried.words})"
@@ -35,6 +40,9 @@ def _unreachable(failure: Failure, service: Endpoint) -> Obstacle | None:
     if hop and hop.failed:
         nobody = f"{reason}: nobody on {hop.link} answers {_asking(hop.address)} for {hop.address}"
         return Obstacle(nobody, f"see whether {hop.address} is there and running")
+    # That a connection is dropped or refused says nothing of datagrams; that there is no way says all.
+    if not by_tcp and tried.error.errno not in NO_WAY:
+        return None
     return _silent(failure, service, hop, reason)
 
 

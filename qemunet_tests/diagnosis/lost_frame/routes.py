@@ -6,6 +6,7 @@ from ipaddress import IPv4Interface, ip_address
 
 from qemunet_tests.deadline import Deadline
 from qemunet_tests.diagnosis.failure import Failure
+from qemunet_tests.diagnosis.lost_frame import own_attempt, search
 from qemunet_tests.errors import Unavailable
 from qemunet_tests.host import bridges
 from qemunet_tests.host.asking import listed
@@ -128,6 +129,13 @@ def answers_refused(failure: Failure) -> Obstacle | None:
     )
 
 
+def _host_is_answered(station: Station, service: Endpoint) -> bool:
+    """Whether a machine answers this host by anything at all."""
+    if ping(station, service.address, count=1).received:
+        return True
+    return "TCP" in service.protocols and own_attempt.connect(station, service).error is None
+
+
 def same_network(failure: Failure) -> Obstacle | None:
     """libslirp's network may be the LAN's own: the guest then looks for the LAN's machines beside itself."""
     address = asked_for(failure)
@@ -142,14 +150,17 @@ def same_network(failure: Failure) -> Obstacle | None:
 
 
 def address_on_port(failure: Failure) -> Obstacle | None:
-    """What comes in at a bridge's port belongs to the bridge, so an address on the port hears nothing."""
-    address = asked_for(failure)
+    """What comes in at a bridge's port belongs to the bridge, so an address on the port hears nothing.
+
+    Guests of the bridge that have to do with others than this host hear and say what they like.
+    """
+    address, with_host = asked_for(failure), failure.on_lan and search.is_with_host(failure)
     out = link_to(failure.bench.station.ask, address, failure.bench.identity.uid) if address else None
     with failure.bench.station.entered():
         every = bridges.read()
     for bridge in every:
         for port in bridge.uplinks:
-            if port.name == out or (failure.on_lan and bridge.name == failure.target.bridge and port.has_routes):
+            if port.name == out or (with_host and bridge.name == failure.target.bridge and port.has_routes):
                 return Obstacle(
                     f"{port.name} is in {bridge.name} and still has this host's address and routes: what comes in "
                     f"there is given to {bridge.name}",
@@ -161,9 +172,10 @@ def address_on_port(failure: Failure) -> Obstacle | None:
 
 def wrong_neighbour(failure: Failure) -> Obstacle | None:
     """An entry that was written by hand is believed, whoever answers."""
-    address = asked_for(failure)
-    hop = next_hop(failure.bench.station.ask, address) if address else None
-    if hop is None or not hop.by_hand:
+    service, station = _service(failure), failure.bench.station
+    hop = next_hop(station.ask, service.address) if service else None
+    # One that is right stands in nobody's way.
+    if service is None or hop is None or not hop.by_hand or _host_is_answered(station, service):
         return None
     return Obstacle(
         f"this host sends what is for {hop.address} to the MAC {hop.mac}: so says an entry in its neighbour table that "

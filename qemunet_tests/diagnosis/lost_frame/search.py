@@ -51,6 +51,13 @@ def is_about(failure: Failure, packets: str) -> bool:
     return not named or packets in named
 
 
+def is_with_host(failure: Failure) -> bool:
+    """Whether it is this host itself that a bridged guest has to do with."""
+    if "bridge-host" in failure.topics:
+        return True
+    return bool({"called", "pinged"}.intersection(failure.topics)) and _known(failure, "caller") is failure.target.host
+
+
 def answered_after_all(failure: Failure) -> bool:
     """Whether all is complete now: what had no answer had none in time, and what was concluded from that is wrong."""
     return _followed.__wrapped__(failure, 0) is None
@@ -111,7 +118,7 @@ def _over_the_lan(failure: Failure, guest: Guest) -> Iterator[tuple[Exchange, li
             yield exchange, outside, []
     host, caller = failure.target.host, _known(failure, "caller")
     with_host = "bridge-host" in failure.topics
-    if with_host or (caller is host and {"called", "pinged"}.intersection(failure.topics)):
+    if is_with_host(failure):
         yield probes.arp(guest, failure.target.address, to_host=True), inside, []
         if with_host or "echo" in failure.topics:
             yield probes.echo(guest, failure.target.address, to_host=True), inside, []
