@@ -10,6 +10,7 @@ from qemunet_tests.guest.guest import Guest
 from qemunet_tests.host import resolver
 from qemunet_tests.host.resolver_query import ADDRESSES, IDENTIFIER_BYTES, NAME_SERVERS, OWN_TEXT, question
 from qemunet_tests.isolation.identity import Identity
+from qemunet_tests.isolation.script_of_user import run_as
 from qemunet_tests.isolation.station import SOCKETS, Station
 from qemunet_tests.network.target import Endpoint
 from qemunet_tests.observe.command_place import GuestPlace
@@ -72,8 +73,7 @@ def _listed(answers: Mapping[str, DnsAnswer | None]) -> str:
 
 def answers_user(station: Station, identity: Identity, server: str, name: str) -> bool:
     """Whether a resolver answers a question that a user puts from a station."""
-    asking = [*identity.prefix(), "python3", "-I", "-c", _ASK, server, _question(name, "UDP").hex()]
-    return station.ask(asking).succeeded
+    return run_as(station, identity, _ASK, server, _question(name, "UDP").hex()).succeeded
 
 
 _ASK = """

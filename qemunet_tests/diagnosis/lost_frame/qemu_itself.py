@@ -13,6 +13,7 @@ from qemunet_tests.diagnosis.lost_frame import probes, search
 from qemunet_tests.diagnosis.lost_frame.frame_path import FramePath, follow
 from qemunet_tests.guest.guest import Guest
 from qemunet_tests.host.obstacle import Obstacle
+from qemunet_tests.isolation.script_of_user import run_as
 from qemunet_tests.modes import user
 from qemunet_tests.observe.capture import ICMP, TCP, GuestCapture, packet, whole_capture
 from qemunet_tests.observe.dhcp import dhcp_messages, told_by_dhcp
@@ -140,8 +141,7 @@ def _host_is_answered(failure: Failure, path: FramePath) -> bool:
     service = re.fullmatch(r"(TCP|UDP) \w+ to (\S+):(\d+)", path.exchange.question)
     if service is None:
         return False
-    words = [*failure.bench.identity.prefix(), "python3", "-I", "-c", _ASK, *service.groups()]
-    return failure.bench.station.ask(words).succeeded
+    return run_as(failure.bench.station, failure.bench.identity, _ASK, *service.groups()).succeeded
 
 
 #: The lab's services send back what they get.
