@@ -57,6 +57,14 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return questions
 
 
+#: As a guest's kernel lists its sockets (proc(5)): SSH, what a test has put up, and a connection to it.
+LISTENING = """\
+  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode
+   0: 00000000:0016 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 101
+   1: 00000000:8707 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 102
+   2: 6501A8C0:C707 0A01A8C0:9C40 01 00000000:00000000 00:00000000 00000000     0        0 103"""
+
+
 class Tools:
     """A guest's tools, all of which are spelled as nothing."""
 
@@ -70,7 +78,9 @@ def failed(mode: str, topics: tuple[str, ...], error: BaseException | None = Non
         host=host, caller=neighbour, bridge="br0", address="192.168.1.2", names=("www.example",),
         neighbour_echo=Endpoint(NEIGHBOUR, 7007), far_echo=Endpoint(FAR, 7007),
     )  # fmt: skip
-    guest = SimpleNamespace(nics=(Nic(netdev()),), macs=("52:54:00:00:00:01",), tools=Tools())
+    guest = SimpleNamespace(
+        nics=(Nic(netdev()),), macs=("52:54:00:00:00:01",), tools=Tools(), run=lambda _: SimpleNamespace(text=LISTENING)
+    )
     bench = SimpleNamespace(
         station=SimpleNamespace(ask=None),
         identity=SimpleNamespace(uid=1000),
@@ -109,7 +119,8 @@ def failed(mode: str, topics: tuple[str, ...], error: BaseException | None = Non
         ),
         ("bridge/other-protocols-pass", [f"ARP request for {NEIGHBOUR}"]),
         ("bridge/reachable-ping", [f"echo request to the guest at {LEASE.address}"]),
-        ("bridge/reachable-tcp", [f"TCP connection to the guest at {LEASE.address}"]),
+        ("bridge/reachable-tcp", [f"TCP connection to the guest at {LEASE.address}:34567"]),
+        ("bridge/reachable-ssh", [f"TCP connection to the guest at {LEASE.address}:22"]),
         (
             "bridge/full-size-packets",
             [f"ARP request for {GATEWAY}", f"echo request to {GATEWAY}", f"full-size echo request to {GATEWAY}"],
@@ -120,7 +131,7 @@ def failed(mode: str, topics: tuple[str, ...], error: BaseException | None = Non
                 "ARP request for 192.168.1.2",
                 "echo request to 192.168.1.2",
                 f"echo request to the guest at {LEASE.address}",
-                f"TCP connection to the guest at {LEASE.address}",
+                f"TCP connection to the guest at {LEASE.address}:34567",
             ],
         ),
     ],

@@ -122,6 +122,8 @@ SPECIAL: dict[str, tuple[CauseCheck, ...]] = {
     "echo": (),
     "large": (host_side.small_mtu,),
     "other-protocols": (),
+    # Where it is called, if not at what its test has put up: search.called_port.
+    "ssh": (),
     "netplan": (
         netplan.interface_named_otherwise,
         netplan.networkd_not_done,

@@ -14,9 +14,6 @@ from qemunet_tests.observe.dhcp import SERVER_PORT
 from qemunet_tests.observe.lease import lease_now
 from qemunet_tests.observe.process import tap_of
 
-#: As /proc/net/tcp has the state of a socket that waits for connections.
-_LISTENS = "0A"
-
 
 def spanning_tree(failure: Failure) -> Obstacle | None:
     """A new port of a bridge that runs spanning tree hears and says nothing for twice the forward delay."""
@@ -66,7 +63,7 @@ def filtered(failure: Failure) -> Obstacle | None:
 
 
 def _seen_or_awaited(failure: Failure, guest: Guest) -> Iterator[PacketSeen]:
-    """What left the guest for this claim, one of each kind, and what may come to the ports where it is to be called."""
+    """What left the guest for this claim, one of each kind, and what comes to the port where it is called."""
     got = lease_now(guest)
     if got is None:
         return
@@ -78,12 +75,8 @@ def _seen_or_awaited(failure: Failure, guest: Guest) -> Iterator[PacketSeen]:
         for each in sent
         if each.kind in PROTOCOLS and each.kind != ICMP and _is_of_claim(failure, each)
     )
-    if not {"called", "bridge-host"}.intersection(failure.topics):
-        return
-    for line in guest.run("cat /proc/net/tcp").text.splitlines()[1:]:
-        words = line.split()
-        if words[3] == _LISTENS:
-            yield PacketSeen("tcp", None, got.address, None, int(words[1].rpartition(":")[2], 16))
+    if port := search.called_port(failure, guest):
+        yield PacketSeen("tcp", None, got.address, None, port)
 
 
 def _is_of_claim(failure: Failure, sent: Packet) -> bool:

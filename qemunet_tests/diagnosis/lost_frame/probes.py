@@ -216,16 +216,15 @@ def call(station: Station, address: str) -> Exchange:
     )
 
 
-def connect(station: Station, address: str) -> Exchange:
-    """A station calls the guest by TCP, at a port where nobody has to be: who refuses has been reached as well."""
-    port = 40000 + secrets.randbelow(20000)
+def connect(station: Station, address: str, port: int) -> Exchange:
+    """A station calls the guest by TCP, where nobody has to be: who refuses has been reached as well."""
 
     def ask() -> None:
         with suppress(OSError):
             station.connect(address, port, within_seconds=_patience(CALL_SECONDS)).close()
 
     return Exchange(
-        f"TCP connection to the guest at {address}",
+        f"TCP connection to the guest at {address}:{port}",
         "answer to it",
         ask,
         lambda packet: (packet.kind, packet.target, packet.second) == (TCP, address, port) and _flags(packet, SYN),

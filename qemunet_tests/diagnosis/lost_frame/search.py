@@ -36,6 +36,9 @@ SERVICES = {
     "reach": "far_echo",
     "privilege": "far_echo",
 }
+SSH = 22
+#: As /proc/net/tcp has the state of a socket that waits for connections.
+_LISTENS = "0A"
 #: Which packets a claim is about. One that names none of these is about all.
 PACKETS = frozenset(("tcp", "udp", "echo", "large", "other-protocols"))
 
@@ -125,8 +128,8 @@ def _over_the_lan(failure: Failure, guest: Guest) -> Iterator[tuple[Exchange, li
         caller, outside = host, inside
     if caller and (with_host or "pinged" in failure.topics):
         yield probes.call(caller, got.address), outside, []
-    if caller and (with_host or "called" in failure.topics):
-        yield probes.connect(caller, got.address), outside, []
+    if caller and (port := called_port(failure, guest)):
+        yield probes.connect(caller, got.address, port), outside, []
 
 
 def _asked_of_service(failure: Failure, guest: Guest, service: Endpoint, hop: str) -> Iterator[Exchange]:
@@ -155,6 +158,20 @@ def service_of(failure: Failure) -> Endpoint | None:
     name = next((SERVICES[topic] for topic in failure.topics if topic in SERVICES), None)
     service: Endpoint | None = _known(failure, name) if name else None
     return service
+
+
+def called_port(failure: Failure, guest: Guest) -> int:
+    """The port at which the claim has a guest called: that of SSH, or else what its test has put up; 0 where none is.
+
+    What is at another port may meet other rules.
+    """
+    if not {"called", "bridge-host"}.intersection(failure.topics):
+        return 0
+    if "ssh" in failure.topics:
+        return SSH
+    sockets = [line.split() for line in guest.run("cat /proc/net/tcp").text.splitlines()[1:]]
+    ports = {int(words[1].rpartition(":")[2], 16) for words in sockets if words[3] == _LISTENS}
+    return max(ports - {SSH}, default=0)
 
 
 def _routed_by(failure: Failure, service: Endpoint | None) -> list[str]:
