@@ -12,6 +12,7 @@ from qemunet_tests.diagnosis import causes, dhcp, launch
 from qemunet_tests.diagnosis.failure import Failure
 from qemunet_tests.diagnosis.lost_frame import (
     bridge_frames,
+    host_side,
     kernel_causes,
     lan_side,
     own_attempt,
@@ -21,7 +22,7 @@ from qemunet_tests.diagnosis.lost_frame import (
 )
 from qemunet_tests.diagnosis.lost_frame.kernel_counters import Drop
 from qemunet_tests.errors import Unavailable
-from qemunet_tests.host import bridges, process_table
+from qemunet_tests.host import bridges, nft_ruleset, process_table
 from qemunet_tests.host.obstacle import Obstacle
 from qemunet_tests.host.route_lookup import Neighbour
 from qemunet_tests.modes.hubport import HubPort
@@ -329,3 +330,27 @@ def test_a_server_of_this_host_is_not_to_blame_for_what_it_did_not_get(
     failure = failed("bridge", ("lease",))
     object.__setattr__(failure.target, "host", SimpleNamespace(ask=None))
     assert (dhcp.own_server_kept_out(failure) is None) is (gap is not None)
+
+
+@pytest.mark.parametrize(
+    ("claim", "leased", "named"),
+    [
+        ("bridge/reach-lan", True, True),
+        ("bridge/lease-address", False, True),
+        # Two guests, or a guest and its host, meet on the bridge itself.
+        ("bridge/two-guests", True, False),
+        ("bridge/host-reaches-guest", True, False),
+    ],
+)
+def test_an_uplink_is_missed_by_those_who_need_it(
+    claim: str, leased: bool, named: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bridge = SimpleNamespace(name="br0", uplinks=())
+    monkeypatch.setattr(Failure, "bridge", lambda *_: bridge)
+    monkeypatch.setattr(Failure, "lan_lease", LEASE if leased else None)
+    monkeypatch.setattr(host_side, "addresses", lambda *_: [])
+    monkeypatch.setattr(host_side, "listeners", lambda _: [])
+    monkeypatch.setattr(nft_ruleset, "read", lambda _: None)
+    failure = failed("bridge", load()[claim].diagnosis)
+    object.__setattr__(failure.target, "host", SimpleNamespace(ask=None))
+    assert (host_side.no_uplink(failure) is not None) is named
