@@ -69,6 +69,32 @@ def test_claims_that_look_alike_without_a_known_cause_are_told_each() -> None:
     assert "by one cause" not in text
 
 
+SEEN = "0 of 3 echo requests answered: neither ping_group_range nor a capability lets QEMU ping"
+LONG_SLUGS = ("hostfwd-ipv4-off", "ip6-dhcpv6-server-id-of-thirty")
+
+
+@pytest.mark.parametrize("width", [80, 60, 50])
+@pytest.mark.parametrize("slugs", [("icmp-predicted",), LONG_SLUGS], ids=["short", "long"])
+def test_what_was_seen_of_what_holds_is_whole_at_a_terminal(width: int, slugs: tuple[str, ...]) -> None:
+    found = [verdict_of(Verdict.HOLDS, slug, observed=SEEN) for slug in slugs]
+    lines = card_text(results_of(*found), {}, width).splitlines()
+    listed = lines[lines.index("user") + 1 : lines.index("", lines.index("user"))]
+    said = " ".join(listed).split()
+    assert said == [word for slug in slugs for word in ["holds", slug, *SEEN.split()]]
+    assert [line for line in listed if len(line) > width] == []
+
+
+def test_what_broke_by_one_cause_is_whole_at_a_terminal() -> None:
+    lines = card_text(broken_host(), {}, width=60).splitlines()
+    assert [line for line in lines if "…" in line] == []
+
+
+def test_in_a_pipe_what_was_seen_is_one_line() -> None:
+    stream = io.StringIO()
+    print_card(Console(file=stream, width=80), results_of(verdict_of(Verdict.HOLDS, observed=SEEN * 3)), {})
+    assert f"  holds         address  {SEEN * 3}\n" in stream.getvalue()
+
+
 def test_an_interrupted_card_says_so() -> None:
     results = results_of(FINDINGS[0]).model_copy(update={"interrupted": True})
     assert "interrupted" in card_text(results, SAYS)

@@ -49,6 +49,33 @@ def test_the_live_line_shows_what_runs_and_says_at_once_what_does_not_hold() -> 
     assert shown(screen).rstrip().endswith("\x1b[2K") or "\x1b[?25h" in shown(screen)
 
 
+def live_descriptions(*steps: str) -> list[str]:
+    """What the live line says of `user/address`, which has two tests, after these steps."""
+    screen = console(terminal=True)
+    live = display(screen, TimeLeft({}, 1), ticking=False)
+    live.expect({"a": "user/address", "again": "user/address"})
+    said = []
+    for step in steps:
+        name, _, verb = step.partition(" ")
+        before = len(shown(screen))
+        live.started(name, "user/address") if verb == "begins" else live.finished(name, FINDINGS[0])
+        said.append(re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", shown(screen)[before:]))
+    live.close()
+    return said
+
+
+def test_a_claim_with_two_tests_that_run_is_named_once() -> None:
+    *_, both = live_descriptions("a begins", "again begins")
+    assert both.count("user/address") == 1
+
+
+def test_between_two_tests_something_is_prepared_and_at_the_end_nothing() -> None:
+    _, between, _, at_the_end = live_descriptions("a begins", "a ends", "again begins", "again ends")
+    assert "preparing" in between
+    assert "preparing" not in at_the_end
+    assert "ending" in at_the_end
+
+
 def test_a_dumb_terminal_gets_plain_lines() -> None:
     dumb = Console(file=io.StringIO(), force_terminal=True, _environ={"TERM": "dumb"})
     assert isinstance(display(dumb, TimeLeft({}, 1), ticking=False), PlainLines)

@@ -37,5 +37,7 @@ def results_of(*findings: VerdictOfTest, **facts: Any) -> Results:
     return session.results("lab")
 
 
-def verdict_of(verdict: Verdict, slug: str = "address", reason: str | None = None) -> VerdictOfTest:
-    return VerdictOfTest(f"user/{slug}", verdict, f"t::{slug}", reason=reason)
+def verdict_of(
+    verdict: Verdict, slug: str = "address", reason: str | None = None, observed: str | None = None
+) -> VerdictOfTest:
+    return VerdictOfTest(f"user/{slug}", verdict, f"t::{slug}", reason=reason, observed=observed)

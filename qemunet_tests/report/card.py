@@ -8,7 +8,7 @@ from typing import Literal
 from rich.console import Console
 from rich.text import Text
 
-from qemunet_tests.report.card_lines import STYLES, VERDICT_WIDTH, labelled, plural, wrapped
+from qemunet_tests.report.card_lines import STYLES, VERDICT_WIDTH, beside, labelled, plural, wrapped
 from qemunet_tests.report.mode_summary import is_of_use, mode_summary
 from qemunet_tests.report.shapes import ClaimVerdict, OwnBuildShape, Results
 from qemunet_tests.report.shared_causes import SharedCause, causes_of_breakage, first_of
@@ -21,8 +21,10 @@ Detail = Literal["brief", "usual", "full"]
 _BRIEF = (Verdict.BROKEN, Verdict.INCONCLUSIVE)
 #: So many claims are listed one by one: with what is said of some of them they fill two screens.
 MOST_LISTED = 100
-#: Where nobody measures lines, none is cut.
-_UNCUT = 1 << 16
+#: Where nobody measures lines, what was seen is one.
+_UNBROKEN = 1 << 16
+#: Columns that a text takes beside something else; with fewer it stands below.
+_LEAST_BESIDE = 24
 _GUESTS = {"booted": "booted", "thawed": "thawed", "peers": "played by peers"}
 _TARGETS = {"lab": "lab, a replica of the network made of namespaces", "host": "this host"}
 
@@ -44,11 +46,13 @@ def print_card(
 ) -> None:
     """`says` is the sentence of each claim, `written` the files that the report went into.
 
-    `last` are those of the results' notes that nobody is to miss. Only a terminal's lines are cut to fit.
+    `last` are those of the results' notes that nobody is to miss. Elsewhere than at a terminal a claim that
+    holds is one line, which programs like.
     """
     others = [note for note in results.notes if note not in last]
-    cut = console.width if console.is_terminal else _UNCUT
-    for line in _lines(results.model_copy(update={"notes": others}), says, written, (console.width, cut), detail):
+    line_width = console.width if console.is_terminal else _UNBROKEN
+    widths = (console.width, line_width)
+    for line in _lines(results.model_copy(update={"notes": others}), says, written, widths, detail):
         console.print(line, soft_wrap=True, highlight=False, markup=False)
     for sentence in last:
         for line in wrapped(sentence, console.width):
@@ -58,7 +62,7 @@ def print_card(
 def _lines(
     results: Results, says: Mapping[str, str], written: Iterable[Path], widths: tuple[int, int], detail: Detail
 ) -> Iterator[Text]:
-    width, cut = widths
+    width, line_width = widths
     if detail != "brief":
         yield from _header(results, width)
     alike = first_of(results.verdicts)
@@ -75,9 +79,9 @@ def _lines(
         slug_width = max(len(_slug(each)) for each in group)
         for each in shown:
             if each.claim in alike and detail != "full":
-                yield _line_of_another(each, alike[each.claim], slug_width, cut)
+                yield from _lines_of_another(each, alike[each.claim], slug_width, line_width)
             else:
-                yield _verdict_line(each, slug_width, cut, detail)
+                yield from _verdict_lines(each, slug_width, line_width, detail)
                 yield from _details(each, says, width, detail)
     # Where topics tell what holds, a mode is worth a sentence of which nothing does.
     summed_up = {mode: group for mode, group in groups.items() if not (by_topic and is_of_use(group))}
@@ -132,24 +136,30 @@ def _own(build: OwnBuildShape) -> str:
     return f"{version}{build.path}{number} instead of {build.instead_of}"
 
 
-def _verdict_line(each: ClaimVerdict, slug_width: int, width: int, detail: Detail) -> Text:
-    line = Text.assemble("  ", (f"{each.verdict.value:<{VERDICT_WIDTH}}", STYLES[each.verdict]), "  ")
+def _verdict_lines(each: ClaimVerdict, slug_width: int, width: int, detail: Detail) -> Iterator[Text]:
     if each.verdict is Verdict.HOLDS and each.observed and detail != "full":
-        line.append(f"{_slug(each):<{slug_width}}  ")
-        line.append(" ".join(each.observed.split()), style="dim")
-        line.truncate(width, overflow="ellipsis")
+        yield from _beside(each, slug_width, each.observed, width)
     else:
-        line.append(_slug(each))
-    return line
+        yield Text.assemble(*_named(each), _slug(each))
 
 
-def _line_of_another(each: ClaimVerdict, first: str, slug_width: int, width: int) -> Text:
+def _lines_of_another(each: ClaimVerdict, first: str, slug_width: int, width: int) -> Iterator[Text]:
     """Of a claim about which all is said already, at another."""
-    line = Text.assemble("  ", (f"{each.verdict.value:<{VERDICT_WIDTH}}", STYLES[each.verdict]), "  ")
-    seen = f": {' '.join(each.observed.split())}" if each.verdict is Verdict.BROKEN and each.observed else ""
-    line.append(f"{_slug(each):<{slug_width}}  ").append(f"as {first}{seen}", style="dim")
-    line.truncate(width, overflow="ellipsis")
-    return line
+    seen = f": {each.observed}" if each.verdict is Verdict.BROKEN and each.observed else ""
+    yield from _beside(each, slug_width, f"as {first}{seen}", width)
+
+
+def _beside(each: ClaimVerdict, slug_width: int, said: str, width: int) -> Iterator[Text]:
+    """What is said of a claim, behind its name; below it where that leaves too little room."""
+    named = Text.assemble(*_named(each), f"{_slug(each):<{slug_width}}  ")
+    if width - len(named) < _LEAST_BESIDE:
+        yield Text.assemble(*_named(each), _slug(each))
+        named = Text(" " * (VERDICT_WIDTH + 4))
+    yield from beside(named, said, width, "dim")
+
+
+def _named(each: ClaimVerdict) -> tuple[str, tuple[str, str], str]:
+    return "  ", (f"{each.verdict.value:<{VERDICT_WIDTH}}", STYLES[each.verdict]), "  "
 
 
 def _shared(cause: SharedCause) -> str:

@@ -19,10 +19,15 @@ VERDICT_WIDTH = max(len(verdict) for verdict in Verdict)
 
 def labelled(label: str, text: str, width: int, style: str = "dim") -> Iterator[Text]:
     """A label and a text that wraps beside it. Paths stay whole, so that they can be copied."""
+    yield from beside(Text(label, style), text, width)
+
+
+def beside(label: Text, text: str, width: int, style: str = "") -> Iterator[Text]:
+    """The same beside a label that has styles of its own."""
     first, *more = _broken_into_lines(text, width - len(label))
-    yield Text.assemble((label, style), first)
+    yield Text.assemble(label, (first, style))
     for line in more:
-        yield Text(f"{'':<{len(label)}}{line}")
+        yield Text.assemble(" " * len(label), (line, style))
 
 
 def wrapped(sentence: str, width: int) -> Iterator[Text]:

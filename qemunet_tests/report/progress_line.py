@@ -202,8 +202,10 @@ class LiveLine:
         # How many are done stands before it.
         told = [verdict for verdict in STYLES if self._counts[verdict] and verdict is not Verdict.HOLDS]
         counts = " ".join(f"{self._counts[verdict]} {verdict.value}" for verdict in told)
-        running = ", ".join(self._running.values())
-        description = "  ".join(part for part in (counts, running) if part) or "preparing"
+        # A claim may have several tests.
+        running = ", ".join(dict.fromkeys(self._running.values()))
+        over = self._claims.total and self._claims.done == self._claims.total
+        description = "  ".join(part for part in (counts, running) if part) or ("ending" if over else "preparing")
         # Wider than the terminal, the line would wrap and leave its old copies behind.
         shown = description if len(description) <= self._room else f"{description[: self._room - 1]}…"
         self._bar.update(self._task, description=shown, completed=self._claims.done, total=self._claims.total or None)
