@@ -55,6 +55,14 @@ def test_the_image_is_built_of_what_the_script_lays_out() -> None:
         assert f'"$room/{name}"' in laid_out, name
 
 
+def test_the_debian_package_is_for_the_python_that_its_libraries_are_compiled_for() -> None:
+    rules = (CHECKOUT / "debian" / "rules").read_text()
+    assert "${qemunet:Python}" in control()["Depends"]
+    assert "-Vqemunet:Python=" in rules
+    # What nobody sets would be left empty, with a warning.
+    assert set(re.findall(r"\$\{(\w+:\w+)\}", control()["Depends"])) <= {"misc:Depends", "qemunet:Python"}
+
+
 @pytest.mark.slow
 @pytest.mark.skipif(not shutil.which("dh"), reason="debhelper is not installed")
 def test_the_debian_package_is_built_and_works(tmp_path: Path) -> None:
@@ -71,3 +79,9 @@ def test_the_debian_package_is_built_and_works(tmp_path: Path) -> None:
     claims = [str(place / "bin/python3"), "-I", str(place / "bin/qemunet"), "claims", "user/address"]
     assert "10.0.2.15" in subprocess.run(claims, check=True, capture_output=True, text=True).stdout
     assert (tmp_path / "there/usr/share/man/man1/qemunet.1.gz").is_file()
+    modules = next(place.glob("lib/python3*/site-packages/qemunet_tests"))
+    assert [*modules.glob("__pycache__/settings.*.pyc")], "nobody may write what was compiled where it is installed"
+    # Compiled libraries are for one Python alone.
+    depends = subprocess.run(["dpkg-deb", "--field", package, "Depends"], check=True, capture_output=True, text=True)
+    _, number = modules.parent.parent.name.split("python3.")
+    assert f"python3 (>= 3.{number}), python3 (<< 3.{int(number) + 1}~)" in depends.stdout
