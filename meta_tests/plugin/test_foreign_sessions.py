@@ -49,6 +49,11 @@ def test_their_fixture_claim_is_theirs_whichever_plugin_comes_first(tmp_path: Pa
     assert "3 passed" in session(tmp_path, THEIR_TESTS, "-p", "their_plugin")
 
 
+def test_their_marker_is_theirs_in_a_session_that_asked_as_well(tmp_path: Path) -> None:
+    asked = session(tmp_path, THEIR_TESTS, "-p", "their_plugin", "--qemunet-target=host")
+    assert "3 passed" in asked, asked
+
+
 def test_their_markers_change_no_order(tmp_path: Path) -> None:
     shown = session(tmp_path, THEIR_TESTS, "-p", "their_plugin", "-v")
     places = [shown.index(name) for name in ("test_first PASSED", "test_second PASSED", "test_third PASSED")]

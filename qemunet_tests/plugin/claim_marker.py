@@ -19,13 +19,16 @@ if TYPE_CHECKING:
 #: Where a test remembers what it found out.
 RECORD = pytest.StashKey[ClaimReport]()
 _REFUSAL = pytest.StashKey[Exception]()
+#: How a claim's id is spelled, or one that was mistyped.
+_ID = re.compile(r"[\w-]+/[\w-]+")
 
 
 def cite(items: Iterable[pytest.Item], strict: bool) -> None:
     """Give every test that cites a claim a record of its own.
 
-    Other projects may use a marker of the same name: only where `strict` is a test refused, when its turn
-    comes, that does not cite exactly one claim that exists.
+    Other projects may use a marker of the same name: only where `strict` is a test refused, when its turn comes, that
+    does not cite exactly one claim that exists, and then only one with a word that is spelled as their ids
+    are. One that asks for our fixture and cites nothing else is refused by that.
     """
     for item in items:
         markers = list(item.iter_markers(MARKER))
@@ -34,10 +37,10 @@ def cite(items: Iterable[pytest.Item], strict: bool) -> None:
         if claim:
             item.stash[RECORD] = ClaimReport(claim, _name_for_people(item))
             item.extra_keyword_matches.add(claim.id)  # for pytest's -k
-        elif markers and strict:
+        elif markers and strict and any(map(_ID.fullmatch, ids)):
             item.stash[_REFUSAL] = UsageError(
                 "a test has to cite one claim that exists, for instance @pytest.mark.claim('user/address'); "
-                f"this one cites {', '.join(map(repr, ids)) or 'none'}"
+                f"this one cites {', '.join(map(repr, ids))}"
             )
 
 
@@ -61,12 +64,15 @@ def _out_of_bounds(claim: Claim, installed: Installed) -> Exception | None:
 def begin(item: pytest.Item) -> None:
     """A test's turn has come.
 
-    Raises UsageError for a test that cites wrongly, Unavailable for one whose claim is for other versions. Not before:
-    an error while tests are collected has pytest-xdist's workers end without a word.
+    Fails a test that cites wrongly, in one line; raises Unavailable for one whose claim is for other versions. Not
+    before: an error while tests are collected has pytest-xdist's workers end without a word.
     """
-    if record := item.stash.get(RECORD, None):
+    record, refusal = item.stash.get(RECORD, None), item.stash.get(_REFUSAL, None)
+    if record:
         record.began()
-    if refusal := item.stash.get(_REFUSAL, None):
+    if refusal and not record:
+        pytest.fail(str(refusal), pytrace=False)
+    if refusal:
         raise refusal
 
 
