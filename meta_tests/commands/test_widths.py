@@ -14,10 +14,14 @@ from meta_tests.patience import limit
 from meta_tests.qemunet_command import clean_environment, qemunet
 from meta_tests.samples import recordings
 from meta_tests.samples.results import results_of
+from qemunet_tests import images
 from qemunet_tests.__main__ import exit_code, whole_parser
 from qemunet_tests.claims import citations, load
+from qemunet_tests.commands import image
 from qemunet_tests.commands.fitted_help import filled
 from qemunet_tests.commands.fitted_lines import fitted
+from qemunet_tests.guest import templates
+from qemunet_tests.images import StoredImage
 from qemunet_tests.report.session_results import write_results
 from qemunet_tests.report.verdict_of_test import Verdict, VerdictOfTest
 
@@ -80,6 +84,34 @@ def test_claims_with_the_longest_names_of_tests(columns: int) -> None:
     assert shown[0] == claim
     assert set(load()[claim].says.split()) <= set(words_of(shown))
     assert too_long(shown, columns) == []
+
+
+@pytest.fixture
+def images_of_two_names(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Images whose folders alone fill a line."""
+    cache = Path("/var/cache/qemunet/images")
+    stored = [
+        StoredImage(name, digest * 8, cache / f"{name}-{digest}", 144 << 20, 90.0, "debian-12", True)
+        for name, digest in (("tiny", "0123456789abcdef"), ("larger", "fedcba9876543210"))
+    ]
+    monkeypatch.setattr(images, "listing", lambda: stored)
+    monkeypatch.setattr(templates, "listing", list)
+
+
+@widths
+@pytest.mark.usefixtures("images_of_two_names")
+def test_images_that_are_there(
+    columns: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert exit_code(["image", "list"]) == 0
+    piped = capsys.readouterr().out.splitlines()
+    monkeypatch.setattr(image, "terminal_columns", lambda: columns)
+    assert exit_code(["image", "list"]) == 0
+    shown = capsys.readouterr().out.splitlines()
+    assert len(piped) == 3
+    assert too_long(piped, 80), "in a pipe a line is a line"
+    assert too_long(shown, columns) == []
+    assert words_of(shown) == words_of(piped)
 
 
 def commands(parser: argparse.ArgumentParser) -> Iterator[argparse.ArgumentParser]:

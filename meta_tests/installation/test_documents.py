@@ -146,6 +146,17 @@ def test_modules_that_are_named_are_there() -> None:
             assert importlib.util.find_spec(module), f"{document.name}: {module}"
 
 
+def test_a_wheel_is_named_as_a_file() -> None:
+    """Debian 12's pipx takes `qemunet-0.1.0-py3-none-any.whl` alone for the name of a package, and looks for that."""
+    named = [
+        (document.name, wheel)
+        for document in DOCUMENTS
+        for wheel in re.findall(r"pipx install (\S+)", document.read_text(encoding="utf-8"))
+    ]
+    assert named
+    assert [each for each in named if "/" not in each[1]] == []
+
+
 def test_tox_knows_what_is_named() -> None:
     tox = configparser.ConfigParser()
     tox.read(CHECKOUT / "tox.ini")

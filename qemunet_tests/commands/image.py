@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from qemunet_tests import images
+from qemunet_tests.commands.fitted_lines import fitted, terminal_columns
 from qemunet_tests.errors import UsageError
 
 if TYPE_CHECKING:
@@ -109,7 +110,11 @@ def _show_list(_arguments: argparse.Namespace) -> None:
     from qemunet_tests.guest import templates
 
     built, saved = images.listing(), templates.listing()
-    tables = [*([table(built)] if built else []), *([table_of_templates(saved)] if saved else [])]
+    columns = terminal_columns()
+    tables = [
+        *([table(built, columns)] if built else []),
+        *([table_of_templates(saved, columns)] if saved else []),
+    ]
     print("\n\n".join("\n".join(rows) for rows in tables), end="\n" if tables else "")
     if not built:
         print("no image is built yet; `qemunet image build` makes one", file=sys.stderr)
@@ -126,8 +131,12 @@ def _show_path(arguments: argparse.Namespace) -> None:
 
 def _export_image(arguments: argparse.Namespace) -> None:
     file = images.export(arguments.name, arguments.file)
-    print(f"{arguments.name} is in {file}; take it in elsewhere with: qemunet image import {file.name}")
-    print(f"whoever gets it may have the source of its programs: {', '.join(images.sources(arguments.name))}")
+    sources = ", ".join(images.sources(arguments.name))
+    for said in (
+        f"{arguments.name} is in {file}; take it in elsewhere with: qemunet image import {file.name}",
+        f"whoever gets it may have the source of its programs: {sources}",
+    ):
+        print("\n".join(fitted(said, terminal_columns())))
 
 
 def _import_image(arguments: argparse.Namespace) -> None:
@@ -155,7 +164,7 @@ def _is_of_image(wanted: str, entries: "Sequence[StoredImage]") -> bool:
     return any(entry.name == wanted or entry.digest.startswith(wanted) for entry in entries)
 
 
-def table(entries: "Sequence[StoredImage]") -> list[str]:
+def table(entries: "Sequence[StoredImage]", columns: int | None = None) -> list[str]:
     """One line an image under a line of headings."""
     headings = ("NAME", "DIGEST", "SIZE", "AGE", "MADE ON", "CURRENT", "FOLDER")
     return _aligned(
@@ -172,10 +181,11 @@ def table(entries: "Sequence[StoredImage]") -> list[str]:
             )
             for entry in entries
         ],
+        columns,
     )
 
 
-def table_of_templates(entries: "Sequence[TemplateEntry]") -> list[str]:
+def table_of_templates(entries: "Sequence[TemplateEntry]", columns: int | None = None) -> list[str]:
     """One line a template under a line of headings."""
     return _aligned(
         ("TEMPLATE", "NIC", "QEMU", "ACCEL", "SIZE", "AGE", "FOLDER"),
@@ -191,13 +201,19 @@ def table_of_templates(entries: "Sequence[TemplateEntry]") -> list[str]:
             )
             for entry in entries
         ],
+        columns,
     )
 
 
-def _aligned(headings: tuple[str, ...], rows: list[tuple[str, ...]]) -> list[str]:
-    """Every column as wide as it has to be."""
-    widths = [max(map(len, column)) for column in zip(headings, *rows, strict=True)]
-    return ["  ".join(map(str.ljust, row, widths)).rstrip() for row in (headings, *rows)]
+def _aligned(headings: tuple[str, ...], rows: list[tuple[str, ...]], columns: int | None) -> list[str]:
+    """Every column as wide as it has to be; where the terminal is too narrow, the last one on a line of its own."""
+    table = (headings, *rows)
+    widths = [max(map(len, column)) for column in zip(*table, strict=True)]
+    lines = ["  ".join(map(str.ljust, row, widths)).rstrip() for row in table]
+    if columns is None or max(map(len, lines)) <= columns:
+        return lines
+    split = (("  ".join(map(str.ljust, row[:-1], widths)).rstrip(), f"  {row[-1]}") for row in table)
+    return [line for two in split for line in two]
 
 
 def megabytes(size_bytes: int) -> str:
