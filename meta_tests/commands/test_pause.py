@@ -1,6 +1,7 @@
 """`qemunet run --pause-at-failure`: guests of a failed test live, and answer what is typed."""
 
 import io
+import os
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -53,6 +54,29 @@ def test_a_failed_test_pauses_and_goes_on(tmp_path: Path) -> None:
     assert "no guest is alive" in done.stderr
     assert "paused: user/address" not in done.stderr
     assert "3 claims: 2 holds, 1 broken" in done.stdout
+
+
+BARE = """
+import pytest
+@pytest.mark.claim("user/gateway")
+def test_gateway(claim):
+    assert claim.sees("") == claim.expected
+"""
+
+
+def test_what_was_seen_is_said_in_no_words_of_python(tmp_path: Path) -> None:
+    said = " ".join(conduct(tmp_path, BARE, "--pause-at-failure").stderr.split())
+    assert "paused: user/gateway: expected 10.0.2.2, observed nothing" in said
+
+
+@pytest.mark.parametrize("width", [60, 80])
+def test_what_a_terminal_is_told_ends_where_it_does_but_for_what_is_typed(width: int) -> None:
+    shown = io.StringIO()
+    screen = Console(file=shown, width=width, force_terminal=True, color_system=None)
+    Pause(io.StringIO("\n"), screen).at(f"user/gateway: {'no lease ' * 20}", [])
+    lines = shown.getvalue().splitlines()
+    assert [line for line in lines if len(line) > width and "nsenter" not in line] == []
+    assert f"  {way_in(os.getpid(), os.geteuid())}" in lines
 
 
 @pytest.mark.parametrize(("words", "said"), [(("-n", "2"), "there is one process"), (("-q",), "has something to say")])

@@ -5,9 +5,12 @@ from collections.abc import Sequence
 
 import pytest
 
+from meta_tests.installation.test_ways_to_get_it import debian_packages
+from qemunet_tests.doctor import packet_facts
 from qemunet_tests.doctor.deep_report import ipv6_of_the_lan, kvm_trial
-from qemunet_tests.doctor.missing_packages import in_one_command
-from qemunet_tests.host.asking import Completed
+from qemunet_tests.doctor.missing_packages import OF_A_RUN, in_one_command
+from qemunet_tests.host import credentials
+from qemunet_tests.host.asking import NOT_FOUND, Completed
 from qemunet_tests.qemu.kvm_probe import USERSPACE, Boot, Trial
 
 SLOW = Boot("tcg", USERSPACE, 6.3)
@@ -51,6 +54,21 @@ HAS = "eth0 has 2001:db8::7/64 (advertised)"
 )  # fmt: skip
 def test_the_lans_ipv6_is_told(addresses: list[dict[str, object]], routes: list[dict[str, str]], said: str) -> None:
     assert ipv6_of_the_lan("eth0", answering(addresses, routes)).finding.reason == said
+
+
+def test_no_package_of_a_run_is_forgotten() -> None:
+    """What bindep.txt names is named by a check, in one command with those, or comes with one of them."""
+    by_checks = {"qemu-system-x86", "qemu-system-common", "dnsmasq-base", "passt"}
+    with_others = {"ipxe-qemu", "syslinux-common", "libarchive13", "libarchive13t64"}
+    on_every_debian = {"udev", "systemd", "util-linux", "python3-venv"}
+    assert debian_packages() - by_checks - with_others - on_every_debian == set(OF_A_RUN.values())
+
+
+def test_without_ip_no_way_is_known_and_none_is_blamed(monkeypatch: pytest.MonkeyPatch) -> None:
+    missing = "[Errno 2] No such file or directory: 'ip'"
+    monkeypatch.setattr(packet_facts, "ask_here", lambda *_, **__: Completed(NOT_FOUND, b"", missing.encode()))
+    ourselves = credentials.read()
+    assert packet_facts.gather(ourselves, 65534, "192.0.2.53", ("192.0.2.1",), (), None).ways == {}
 
 
 def test_packages_that_are_missing_come_in_one_command() -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, TextIO
 
 from rich.console import Console
 
+from qemunet_tests.commands.fitted_lines import fitted
 from qemunet_tests.errors import HarnessError
 
 if TYPE_CHECKING:
@@ -34,9 +35,11 @@ class Pause:
 
     def at(self, failed: str, guests: Sequence["Guest"]) -> None:
         """Return when an empty line was typed, or nothing more will be. `failed` says what was seen."""
-        self._say(f"paused: {failed}")
-        self._say(_who_lives(guests))
-        self._say(f"the lab that they are in, from another terminal: {way_in(os.getpid(), os.geteuid())}")
+        self._tell(f"paused: {failed}")
+        self._tell(_who_lives(guests))
+        self._tell("the lab that they are in, from another terminal:")
+        # To be copied whole.
+        self._say(f"  {way_in(os.getpid(), os.geteuid())}")
         for line in self._lines():
             self._answer(line, guests)
         self._say("going on")
@@ -65,6 +68,10 @@ class Pause:
                 self._say(said.decode(errors="backslashreplace").rstrip("\n"))
         if done.status:
             self._say(f"status {done.status}")
+
+    def _tell(self, sentence: str) -> None:
+        for line in fitted(sentence, self._shown.width if self._shown.is_terminal else None):
+            self._say(line)
 
     def _say(self, text: str) -> None:
         self._shown.print(text, soft_wrap=True, highlight=False, markup=False)

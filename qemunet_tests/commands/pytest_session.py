@@ -21,7 +21,7 @@ from qemunet_tests.commands.unforeseen_errors import wants_traceback
 from qemunet_tests.errors import HarnessError
 from qemunet_tests.guest.bench import Bench
 from qemunet_tests.plugin import pytest_internals
-from qemunet_tests.plugin.claim_marker import claim_of_location
+from qemunet_tests.plugin.claim_marker import RECORD, claim_of_location
 from qemunet_tests.plugin.workers import verdict_in
 from qemunet_tests.report import failures, time_left
 from qemunet_tests.report.card import Detail, print_card
@@ -139,8 +139,7 @@ class Watcher:
             return
         bench = pytest_internals.fixtures_of(node).get("bench")
         guests = bench.guests if isinstance(bench, Bench) else []
-        seen = str(call.excinfo.value).partition("\n")[0] or type(call.excinfo.value).__name__
-        what = f"{self._claims.get(node.nodeid) or node.name}: {seen}"
+        what = f"{self._claims.get(node.nodeid) or node.name}: {_said_of(node, call.excinfo.value)}"
         with _read(), self._display.set_aside():
             self._pause.at(what, guests)
 
@@ -152,6 +151,15 @@ class Watcher:
         for pid in self.worker_pids:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGINT)
+
+
+def _said_of(test: pytest.Item, error: BaseException) -> str:
+    """What is wrong, in a line. An assertion without a sentence is spelled by pytest, in words of Python."""
+    said = str(error).partition("\n")[0] or type(error).__name__
+    record = test.stash.get(RECORD, None)
+    if record is None or not (isinstance(error, AssertionError) and said.startswith("assert ")):
+        return said
+    return f"expected {record.expected}, observed {record.observed or 'nothing'}"
 
 
 @contextlib.contextmanager

@@ -23,6 +23,7 @@ OF_A_RUN = {
     "ping": "iputils-ping",
     "smbd": "samba",
     "syslinux": "syslinux",
+    "vde_switch": "vde2",
 }
 
 

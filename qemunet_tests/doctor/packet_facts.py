@@ -57,7 +57,8 @@ def gather(
     shown = listed(ask_here, "ip", "-d", "-j", "addr", "show")
     return PacketFacts(
         user=user,
-        ways={address: _way(address, user) for address in asked},
+        # Where ip(8) is not there it shows not even lo, and no way is known.
+        ways={address: _way(address, user) for address in asked} if shown else {},
         addresses={link["ifname"]: tuple(_addresses(link)) for link in shown},
         ruleset=nft_ruleset.parse(packet_filter.words, packet_filter.in_json) if packet_filter else None,
         policies=ipsec.read(ask_here) if privileged else None,
