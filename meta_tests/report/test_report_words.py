@@ -8,6 +8,8 @@ from qemunet_tests.report.claim_report import in_words
 @pytest.mark.parametrize(
     ("value", "words"),
     [
+        ("", "nothing"),
+        ([""], "nothing"),
         (True, "yes"),
         (False, "no"),
         (None, "nothing"),

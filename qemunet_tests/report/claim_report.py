@@ -209,4 +209,4 @@ def in_words(value: object) -> str:
         value = sorted(value, key=str)
     if isinstance(value, (list, tuple)) and not hasattr(value, "_fields"):
         return ", ".join(map(in_words, value)) or "nothing"
-    return str(value)
+    return str(value) or "nothing"
