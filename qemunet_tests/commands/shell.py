@@ -114,7 +114,9 @@ def _boot_again(file: Path) -> int:
     from qemunet_tests.guest import repro
 
     again = repro.read(file)
-    settings = _settings({"qemu": Path(again.qemu), "accel": again.accel, "image": again.image}, f"{file}, ")
+    tried = {option: Path(named) for option, named in again.tried}
+    was = {"qemu": Path(again.qemu), "accel": again.accel, "image": again.image, **tried}
+    settings = _settings(was, f"{file}, ")
     first = f"{repro.one_line(again.command)}\n".encode() if again.command else b""
     with _ended_in_order_by_signals(), _bench(settings) as (bench, _):
         _say(hint(" and ".join(nic.netdev.kind for nic in again.nics), by_hand=False))

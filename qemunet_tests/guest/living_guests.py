@@ -89,8 +89,10 @@ class LivingGuests:
         """How to boot the same guest by hand, and ask it the same."""
         machine = self._machine
         nics = tuple(replace(nic, mac=mac) for nic, mac in zip(guest.nics, guest.macs, strict=True))
+        own = {"libslirp": machine.qemu.own_libslirp, "bridge_helper": machine.qemu.own_helper}
+        tried = tuple((option, str(build.path)) for option, build in own.items() if build)
         guest_as_it_was = repro.GuestAsItWas(
-            nics, str(machine.qemu.path), machine.accel.used, machine.image.name, guest.last_command
+            nics, str(machine.qemu.path), machine.accel.used, machine.image.name, guest.last_command, tried
         )
         words = by_hand(machine, guest.name, guest.nics, guest.macs)
         script = repro.script(guest.name, words, machine.image, guest_as_it_was, in_lab=entered())

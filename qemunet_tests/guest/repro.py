@@ -14,6 +14,8 @@ from qemunet_tests.qemu.built_image import Image
 from qemunet_tests.qemu.netdev import Netdev, Nic
 
 SCRIPT, FACTS = "repro.sh", "guest.json"
+#: What may be tried in the place of QEMU's own, as options are called.
+_PARTS = ("libslirp", "bridge_helper")
 #: More than any guest's description takes.
 LIMIT_BYTES = 1 << 20
 
@@ -71,13 +73,14 @@ sys.exit(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
 @dataclass(frozen=True)
 class GuestAsItWas:
     """A guest as it was: its NICs with their addresses, its QEMU and accelerator, the name of its image, and what it
-    was asked last."""
+    was asked last. `tried` are files of the caller's own in the place of QEMU's parts, by option."""
 
     nics: tuple[Nic, ...]
     qemu: str
     accel: str
     image: str
     command: str | None
+    tried: tuple[tuple[str, str], ...] = ()
 
     def as_json(self) -> str:
         """For `read`."""
@@ -86,7 +89,7 @@ class GuestAsItWas:
             for nic in self.nics
         ]
         said = {name: getattr(self, name) for name in ("qemu", "accel", "image", "command")}
-        return json.dumps({"nics": nics, **said}, indent=1) + "\n"
+        return json.dumps({"nics": nics, **said, "tried": dict(self.tried)}, indent=1) + "\n"
 
 
 def read(file: Path) -> GuestAsItWas:
@@ -96,7 +99,8 @@ def read(file: Path) -> GuestAsItWas:
             said = json.loads(stream.read(LIMIT_BYTES))
         nics = tuple(Nic(_netdev(each["netdev"]), str(each["model"]), str(each["mac"])) for each in said["nics"])
         qemu, accel, image = (str(said[name]) for name in ("qemu", "accel", "image"))
-        return GuestAsItWas(nics, qemu, accel, image, said["command"] and str(said["command"]))
+        tried = tuple((name, str(said["tried"][name])) for name in _PARTS if name in said.get("tried", {}))
+        return GuestAsItWas(nics, qemu, accel, image, said["command"] and str(said["command"]), tried)
     except OSError as error:
         raise UsageError(f"{file}: {error.strerror}") from None
     except (ValueError, KeyError, TypeError, RecursionError):
@@ -121,6 +125,7 @@ def script(guest: str, words: Sequence[str], image: Image, again: GuestAsItWas, 
             "set -eu",
             'here=$(cd "$(dirname "$0")" && pwd)',
             *(_lab(again) if in_lab else []),
+            *_without_lab(again),
             *_image(image),
             f"exec python3 -c {shlex.quote(DRIVER)} {shlex.quote(one_line(again.command or ''))} "
             f"{shlex.quote(image.guest.control.prompt)} {shlex.quote(leases)} {spelled}",
@@ -165,6 +170,13 @@ def _lab(again: GuestAsItWas) -> list[str]:
         "fi",
         *shut,
     ]
+
+
+def _without_lab(again: GuestAsItWas) -> list[str]:
+    """What was tried is put in its place by qemunet: who boots without it is to know that this is another QEMU."""
+    said = (f"{SCRIPT}: the guest had {name.replace('_', ' ')} {file}, this one has what is installed"
+            for name, file in again.tried)  # fmt: skip
+    return [f"printf '%s\\n' {shlex.quote(each)} >&2" for each in said]
 
 
 def _image(image: Image) -> list[str]:
