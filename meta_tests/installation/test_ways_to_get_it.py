@@ -1,5 +1,6 @@
 """Ways to get it beside a clone: a Debian package and an OCI image ask for what bindep.txt and pyproject.toml say."""
 
+import os
 import re
 import shutil
 import subprocess
@@ -46,6 +47,40 @@ def test_the_debian_package_has_the_version_and_the_python_of_the_project() -> N
 def test_scripts_are_shell(script: str) -> None:
     assert (CHECKOUT / script).stat().st_mode & 0o111
     subprocess.run(["sh", "-n", str(CHECKOUT / script)], check=True)
+
+
+#: A qemunet whose first run cannot tell one of three claims, and whose second ends as it is told to.
+RUN_THAT_CANNOT_TELL = """#!/bin/sh
+echo "$@" >>"$ASKED"
+while [ "$1" != --report ]; do shift; done
+mkdir -p "$2"
+echo '{"verdicts": [{"claim": "user/a", "verdict": "holds"}, {"claim": "user/b", "verdict": "inconclusive"},
+ {"claim": "user/c", "verdict": "unavailable"}]}' >"$2/results.json"
+case $2 in */report) exit "$FIRST" ;; esac
+exit "$SECOND"
+"""
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "ended", "runs"),
+    [(0, 9, 0, 1), (1, 9, 1, 1), (2, 9, 2, 1), (3, 0, 0, 2), (3, 1, 1, 2), (3, 3, 3, 2)],
+)
+def test_autopkgtest_tries_once_more_what_a_busy_machine_kept_from_being_told(
+    first: int, second: int, ended: int, runs: int, tmp_path: Path
+) -> None:
+    (tmp_path / "qemunet").write_text(RUN_THAT_CANNOT_TELL)
+    (tmp_path / "qemunet").chmod(0o755)
+    told = {"ASKED": f"{tmp_path}/asked", "FIRST": str(first), "SECOND": str(second)}
+    environment = {
+        **os.environ,
+        **told,
+        "PATH": f"{tmp_path}:{os.environ['PATH']}",
+        "AUTOPKGTEST_ARTIFACTS": str(tmp_path),
+    }
+    script = str(CHECKOUT / "debian/tests/user-mode")
+    assert subprocess.run([script], env=environment, check=False).returncode == ended
+    asked = [f"run user/* --report {tmp_path}/report", f"run user/b --report {tmp_path}/again"]
+    assert (tmp_path / "asked").read_text().splitlines() == asked[:runs]
 
 
 def test_the_image_is_built_of_what_the_script_lays_out() -> None:
