@@ -160,7 +160,9 @@ def test_a_wheel_is_named_as_a_file() -> None:
 
 @pytest.mark.parametrize("file", ["README.md", "bootstrap"])
 def test_what_puts_the_command_on_path_works_in_an_empty_home(file: str, tmp_path: Path) -> None:
-    (line,) = re.findall(r"^(?:    |#     )(?! )(.*ln -s .*)$", (CHECKOUT / file).read_text(encoding="utf-8"), re.MULTILINE)
+    (line,) = re.findall(
+        r"^(?:    |#     )(?! )(.*ln -s .*)$", (CHECKOUT / file).read_text(encoding="utf-8"), re.MULTILINE
+    )
     environment = {"HOME": str(tmp_path), "PATH": "/usr/bin:/bin"}
     subprocess.run(["sh", "-c", line], cwd=CHECKOUT, env=environment, check=True)
     assert (tmp_path / ".local/bin/qemunet").readlink() == CHECKOUT / ".venv/bin/qemunet"
