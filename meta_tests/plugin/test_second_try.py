@@ -113,6 +113,15 @@ def test_where_much_broke_twice_the_rest_is_believed_at_once(pytester: pytest.Py
     assert told(pytester).count("made") == 3 * 2 + 2
 
 
+def test_a_teardown_that_fails_too_leaves_nothing_for_the_next_module(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile(test_next_module=SCENE + "\n@pytest.mark.claim('user/gateway')\ndef test_it(shared): pass")
+    failing = "\n@pytest.fixture\ndef left():\n    yield\n    assert False, 'a leak'\n"
+    found = verdicts(pytester, failing + body("assert False").replace("scene, shared", "scene, shared, left"))
+    assert found["user/address"]["verdict"] == "broken"
+    assert found["user/gateway"]["verdict"] == "holds"
+    assert told(pytester).count("begun") == 2
+
+
 def test_whoever_looks_at_a_failure_sees_it_once(pytester: pytest.Pytester) -> None:
     # pdb reads the end of its input, and the session ends.
     pytester.makepyfile(test_it=SCENE + body("pass"))

@@ -126,7 +126,8 @@ class ClaimReport:
         if why := self._why_nothing_was_learned(fixtures):
             return Verdict.INCONCLUSIVE, Obstacle(f"{why} the test saw: {seen.reason}")
         complaint = ""
-        self._unexplained = phase != "teardown"
+        # What a teardown finds changes nothing about whether the test is tried again: that was decided before it.
+        self._unexplained |= phase != "teardown"
         if phase != "teardown":
             try:
                 from qemunet_tests import diagnosis

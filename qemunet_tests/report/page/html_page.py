@@ -25,7 +25,7 @@ MEANINGS = {
     "holds": "the promise was seen to be true",
     "deviates": "the promise is not kept, in a known and explained way",
     "broken": "neither the promise nor a known deviation was seen",
-    "inconclusive": "the bench failed, and nothing was learned",
+    "inconclusive": "the bench failed, and nothing was learned; or it was broken once only",
     "unavailable": "it cannot be tried here",
 }
 SIGNS = {"holds": "✓", "deviates": "≈", "broken": "✗", "inconclusive": "?", "unavailable": "–"}
