@@ -71,7 +71,8 @@ while True:
     question, who = asked.recvfrom(2000)
     asked.sendto(question[:2] + bytes([question[2] | 0x80, 0x80 | {code}]) + question[4:], who)
 """
-AT_53 = {"at_lan": "ip addr add 192.168.77.53/32 dev lo; sleep 0.2",
+#: Not on lo, where the LAN's own dnsmasq would take the port.
+AT_53 = {"at_lan": "ip link add dns0 type bridge; ip link set dns0 up; ip addr add 192.168.77.53/32 dev dns0",
          "mended": "echo nameserver 192.168.77.1 > /etc/resolv.conf"}  # fmt: skip
 OTHER_RESOLVER = "echo nameserver 192.168.77.53 > /etc/resolv.conf"
 #: A name of the LAN's that is not its resolver's, and one that is.
