@@ -9,7 +9,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
 
 from qemunet_tests import images, option_checks
-from qemunet_tests.claims import instead_of, known_file, load, unmatched
+from qemunet_tests.claims import instead_of, known_file, load, matching, unmatched
 from qemunet_tests.errors import UsageError
 from qemunet_tests.host import passt
 from qemunet_tests.isolation.identity import on_the_host
@@ -67,6 +67,12 @@ class Settings(BaseModel):
     durations: int | None = None
     as_user: str | None = None
     claims: tuple[str, ...] = ()
+
+    def wanted(self) -> frozenset[str] | None:
+        """The ids of the claims that were asked for; None where nothing was said of it, so that all are."""
+        if self.repeated is not None:
+            return frozenset(self.repeated)
+        return frozenset(matching(self.claims)) if self.claims else None
 
     def as_told(self) -> dict[str, Any]:
         """Plain data for the workers of a run, which believe it; what was not given is not in it."""

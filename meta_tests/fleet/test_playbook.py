@@ -46,7 +46,7 @@ CHANGED = "find / -xdev -cnewer /run/sshd.pid -not -type d -not -path '/opt/qemu
 NETWORK = "ip -o link; ip -o -4 addr; ip -4 route; nft list ruleset; cat /proc/sys/net/ipv4/ip_forward"
 #: What hosts run, and what one says in place of qemunet, which leaves something in the folder of results.
 PYTHON, COMMAND = "$(readlink -f /usr/bin/python3)", "/opt/qemunet/wheels-*/bin/qemunet"
-LEAVING = '[ "$1" = run ] || exit 0; rm -rf /opt/qemunet/own/report; mkdir -p /opt/qemunet/own/report; cd $_;'
+LEAVING = '[ "$1" = run ] || exit 0; cd /opt/qemunet/own; rm -rf report; mkdir report; cd report;'
 
 
 @dataclass(frozen=True)

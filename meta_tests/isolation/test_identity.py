@@ -1,6 +1,7 @@
 """Who QEMU is: an ordinary user without capabilities, whoever starts the run."""
 
 import os
+import stat
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -128,3 +129,11 @@ def test_an_id_may_have_no_name() -> None:
     nameless = Identity(54_321, 54_321)
     assert not nameless.named
     assert nameless.name == "54321"
+
+
+def test_a_helper_has_its_setuid_bit_again_after_a_test_without(bench: Bench) -> None:
+    if not bench.helper.give_setuid():
+        pytest.skip("there is nobody whom a setuid bit could turn the helper into")
+    with bench.helper.without_setuid():
+        assert not bench.helper.path.stat().st_mode & stat.S_ISUID
+    assert bench.helper.path.stat().st_mode & stat.S_ISUID

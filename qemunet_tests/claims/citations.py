@@ -5,7 +5,7 @@ The tests are parsed and not imported, because importing them would import every
 
 import ast
 import functools
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,6 +29,12 @@ class Citation:
 def citations(folder: Path = TESTS) -> tuple[Citation, ...]:
     """Every citation of the test files in `folder`, in the order of the files and their lines."""
     return tuple(citation for file in sorted(folder.glob("test_*.py")) for citation in _citations_in(file))
+
+
+def modules_for(claims: Container[str]) -> list[str]:
+    """The modules of the shipped tests that cite any of these claims, as pytest takes them after --pyargs."""
+    citing = (each.test.partition("::")[0] for each in citations() if each.claim in claims)
+    return list(dict.fromkeys(citing))
 
 
 def cited_by(file: Path, function: str) -> list[str]:

@@ -12,6 +12,7 @@ from qemunet_tests.options import CONFORMANCE, OF_QEMUNET, OPTIONS
 
 if TYPE_CHECKING:
     from qemunet_tests.report.card import Detail
+    from qemunet_tests.settings import Settings
 
 #: Options that say where results go and how they are shown, not what is tried.
 ABOUT_THE_REPORT = ("report", "failed", "durations", "keep")
@@ -66,7 +67,8 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
         dest="workers",
         metavar="N",
         default=None,
-        help="test in N processes, each in a lab of its own (default: a few more than CPUs, as far as memory goes)",
+        help="test in N processes, each in a lab of its own (default: a few more than CPUs, as far as memory goes; "
+        "fewer for few claims)",
     )
     parser.add_argument(
         "--pause-at-failure",
@@ -98,7 +100,7 @@ def execute(arguments: argparse.Namespace) -> int:
 
     given = from_options(OF_QEMUNET.given(arguments), OF_QEMUNET.flag)
     settings, remarks = narrowed(given, OF_QEMUNET.flag)
-    workers = _workers(arguments.workers, settings.target, arguments.pause_at_failure)
+    workers = _workers(arguments.workers, settings, arguments.pause_at_failure)
     if arguments.pause_at_failure and arguments.quiet:
         raise UsageError("-q: --pause-at-failure has something to say; leave one of them out")
     if arguments.dry_run:
@@ -126,7 +128,8 @@ def execute(arguments: argparse.Namespace) -> int:
         telling = Telling(_detail(arguments), repeated_options(arguments), pause)
         image_seconds = prepare_run(screens.progress, settings)
         with _undisturbed_pytest():
-            return conduct(screens, pytest_arguments(workers), workers, settings, image_seconds, telling)
+            arguments_of_pytest = pytest_arguments(workers, settings.wanted())
+            return conduct(screens, arguments_of_pytest, workers, settings, image_seconds, telling)
 
 
 def _detail(arguments: argparse.Namespace) -> "Detail":
@@ -146,24 +149,30 @@ def repeated_options(arguments: argparse.Namespace) -> tuple[str, ...]:
     return tuple(words)
 
 
-def _workers(text: str | None, target: str, pauses: bool) -> int:
+def _workers(text: str | None, settings: "Settings", pauses: bool) -> int:
     if pauses and text not in (None, "0", "1"):
         raise UsageError(f"-n {text}: with --pause-at-failure there is one process, which you talk to")
     if pauses:
         return 1
     if text is None:
-        return workers_of_this_machine() if target == "lab" else 1
-    if target == "host" and text not in ("0", "1"):
+        return workers_of_this_machine(settings.wanted()) if settings.target == "lab" else 1
+    if settings.target == "host" and text not in ("0", "1"):
         raise UsageError(f"-n {text}: guests of one host share its ports and one MAC address, so they take turns")
     if not text.isdecimal():
         raise UsageError(f"-n: {text!r} is not a number of processes")
     return max(int(text), 1)
 
 
-def pytest_arguments(workers: int) -> list[str]:
-    """The words for pytest. The settings are not among them: pytest's session is handed them as they are."""
+def pytest_arguments(workers: int, claims: frozenset[str] | None = None) -> list[str]:
+    """The words for pytest. The settings are not among them: pytest's session is handed them as they are.
+
+    Of a few claims, the modules that cite them: to import all costs each process a second or two.
+    """
+    from qemunet_tests.claims.citations import modules_for
+
     conformance = str(_conformance_folder())
-    arguments = ["--pyargs", CONFORMANCE, "--capture=fd", "-q", "--strict-markers"]
+    citing = modules_for(claims) if claims else []
+    arguments = ["--pyargs", *(citing or [CONFORMANCE]), "--capture=fd", "-q", "--strict-markers"]
     # Whatever project the working directory belongs to, its configuration is not for these tests.
     arguments += [f"--config-file={os.devnull}", f"--rootdir={conformance}", f"--confcutdir={conformance}"]
     # Nor is its conftest.py: it would be executed, as whoever runs this. These tests have none.

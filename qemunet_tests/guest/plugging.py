@@ -6,6 +6,7 @@ from qemunet_tests.deadline import Deadline
 from qemunet_tests.errors import HarnessError, TimedOut
 from qemunet_tests.guest.guest import Guest
 from qemunet_tests.qemu.netdev import Nic
+from qemunet_tests.qemu.qmp import Monitor
 
 #: What its device, its backend, what writes down its wire, and the controller of its bus are called.
 DEVICE, BACKEND, CAPTURE, CONTROLLER = "card", "net0", "wire0", "bus"
@@ -31,7 +32,7 @@ def plug_in(guest: Guest, nic: Nic, mac: str, **properties: object) -> None:
     capture: dict[str, Any] = {"qom-type": "filter-dump", "id": CAPTURE, "netdev": BACKEND, "file": file}
     monitor.execute("object-add", **capture)
     bus = BUSES.get(nic.model)
-    if bus:
+    if bus and CONTROLLER not in _devices(monitor):
         monitor.execute("device_add", driver=bus, id=CONTROLLER)
     # Only what is on PCI has a ROM.
     rom = {} if bus else {"romfile": ""}
@@ -49,16 +50,20 @@ def take_out(guest: Guest, model: str) -> None:
 def unplugged(guest: Guest, model: str) -> bool:
     """Take the NIC out again; with it goes its backend, where the guest lets go of it in time. Raises HarnessError."""
     monitor = guest.monitor
-    # With a controller goes what is on its bus.
-    device = CONTROLLER if model in BUSES else DEVICE
+    # The controller of a bus stays for the next one: a guest does not let go of it at once.
     monitor.events()
-    monitor.execute("device_del", id=device)
+    monitor.execute("device_del", id=DEVICE)
     gone = Deadline(guest.pace.seconds(TAKEN_OUT_SECONDS), f"the guest to let go of its {model}")
-    if not gone.sees(lambda: device in deleted(monitor.events()), interval_seconds=0.02):
+    if not gone.sees(lambda: DEVICE in deleted(monitor.events()), interval_seconds=0.02):
         return False
     monitor.execute("object-del", id=CAPTURE)
     monitor.execute("netdev_del", id=BACKEND)
     return True
+
+
+def _devices(monitor: Monitor) -> set[str]:
+    """The ids of the devices that were given one."""
+    return {str(each["name"]) for each in monitor.execute("qom-list", path="/machine/peripheral")}
 
 
 def deleted(events: list[dict[str, object]]) -> list[str]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from qemunet_tests.claims import Claim, Installed, cited_by, load, matching
+from qemunet_tests.claims import Claim, Installed, cited_by, load
 from qemunet_tests.claims.citations import MARKER, TESTS
 from qemunet_tests.errors import HarnessError, Unavailable, UsageError
 from qemunet_tests.plugin import pytest_internals, workers
@@ -87,9 +87,9 @@ def take_down(item: pytest.Item, call: pytest.CallInfo[None], report: pytest.Tes
 
 def select(items: list[pytest.Item], asked: "Settings") -> tuple[list[pytest.Item], list[pytest.Item]]:
     """The tests of the claims that were asked for, and the others; all of them where none were."""
-    if not asked.claims and asked.repeated is None:
+    wanted = asked.wanted()
+    if wanted is None:
         return items, []
-    wanted = matching(asked.claims) if asked.repeated is None else asked.repeated
     chosen: list[pytest.Item] = []
     left_out: list[pytest.Item] = []
     for item in items:

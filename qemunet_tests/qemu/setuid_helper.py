@@ -1,8 +1,10 @@
 """QEMU's bridge helper as a private copy, whose setuid bit is ours to set; the machine's own stays untouched."""
 
+import contextlib
 import os
 import shutil
 import stat
+from collections.abc import Iterator
 from pathlib import Path
 
 from qemunet_tests import trust
@@ -50,10 +52,16 @@ class BridgeHelper:
         self._copy.chmod(ORDINARY | stat.S_ISUID)
         return True
 
-    def take_setuid(self) -> None:
-        """Make the helper a file like any other, as Debian ships it."""
+    @contextlib.contextmanager
+    def without_setuid(self) -> Iterator[None]:
+        """Meanwhile the helper is a file like any other, as Debian ships it. A guest that outlives a test may have a
+        NIC plugged in after it, which takes a helper that serves."""
+        had = _has_setuid(self.path)
         if self._is_placed():
             self._copy.chmod(ORDINARY)
+        yield
+        if had:
+            self.give_setuid()
 
     def _is_placed(self) -> bool:
         """Put the copy over the path, once; where there is nothing at the path there is nothing to put it over."""
@@ -90,7 +98,13 @@ class HostHelper:
         """It has the bit, or what is tried with it shows that it has not."""
         return True
 
-    def take_setuid(self) -> None:
+    @contextlib.contextmanager
+    def without_setuid(self) -> Iterator[None]:
         """Raises Unavailable where the helper has the bit."""
-        if self.path.is_file() and self.path.stat().st_mode & stat.S_ISUID:
+        if _has_setuid(self.path):
             raise Unavailable(f"{self.path} has the setuid bit, and nothing is changed on this host", IN_THE_LAB)
+        yield
+
+
+def _has_setuid(path: Path) -> bool:
+    return path.is_file() and bool(path.stat().st_mode & stat.S_ISUID)
