@@ -4,6 +4,8 @@ import pytest
 
 from qemunet_tests.plugin.order_of_tests import in_turn
 
+pytest_plugins = "pytester"
+
 TESTS = """
 import pytest
 
@@ -33,6 +35,16 @@ def test_the_longest_begins_as_it_was_measured(pytester: pytest.Pytester) -> Non
         "test_marked",
         "test_third",
     ]
+
+
+def test_long_ones_do_not_all_wait_at_once(pytester: pytest.Pytester) -> None:
+    """They are spread over the first half of the others."""
+    many = "\n".join(f"def test_{number}(): pass" for number in range(12))
+    items = pytester.getitems(many)
+    seconds = {item.nodeid: 10.0 + item.name.count("1") for item in items if item.name in ("test_10", "test_11")}
+    order = [item.name for item in in_turn(items, seconds)]
+    assert (order[0], order.index("test_10")) == ("test_11", 3)
+    assert [name for name in order if name not in ("test_10", "test_11")] == [f"test_{number}" for number in range(10)]
 
 
 def test_a_marked_one_that_was_quick_is_brief(pytester: pytest.Pytester) -> None:
