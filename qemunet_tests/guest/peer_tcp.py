@@ -5,7 +5,7 @@ It takes data in order only, acknowledges at once, and sends again what nobody h
 
 import itertools
 import random
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 
 from scapy.layers.inet import TCP
 from scapy.packet import Packet
@@ -17,6 +17,8 @@ from qemunet_tests.guest.peer_udp import PacketSender
 #: What a segment on an Ethernet may carry by IPv4 and by IPv6, and how many bytes may be on their way.
 MSS, IPV6_MSS, WINDOW, SEQUENCE = 1460, 1440, 65535, 1 << 32
 AGAIN_SECONDS = 3.0
+#: As often as this a patience begins anew while bytes pass.
+MOVING_TIMES = 10
 #: Of TCP, as scapy writes them.
 Options = Sequence[tuple[str, object]]
 
@@ -100,21 +102,21 @@ class PeerConnection:
 
     def wait_sent(self, within_seconds: float = 10.0) -> bool:
         """Whether everything that was sent here has been acknowledged, the end of it included."""
-        return self._sender.until(lambda: self._acknowledged == self._length or self.reset, within_seconds)
+        return self._while_it_moves(lambda: self._acknowledged == self._length or self.reset, within_seconds)
 
     def read(self, count: int, within_seconds: float = 10.0) -> bytes:
         """All that has come, once it is as much as `count` bytes, or no more will come, or the time is over."""
-        self._sender.until(lambda: len(self.received) >= count or self.over, within_seconds)
+        self._while_it_moves(lambda: len(self.received) >= count or self.over, within_seconds)
         return bytes(self.received)
 
     def read_to_end(self, within_seconds: float = 10.0) -> bytes:
         """All that came, once the other end has said that it was all."""
-        self._sender.until(lambda: self.over, within_seconds)
+        self._while_it_moves(lambda: self.over, within_seconds)
         return bytes(self.received)
 
     def wait_over(self, within_seconds: float = 5.0) -> str:
         """How the other end ends the connection: `end`, `reset`, or `silence` where it does not."""
-        self._sender.until(lambda: self.over, within_seconds)
+        self._while_it_moves(lambda: self.over, within_seconds)
         return "reset" if self.reset else "end" if self.ended else "silence"
 
     def take(self, segment: Packet, data: bytes) -> None:
@@ -147,6 +149,19 @@ class PeerConnection:
         elif self._dialled is not None and not self._answered:
             self._progress = Deadline(AGAIN_SECONDS, "an answer")
             self._segment("S", options=list(self._dialled))
+
+    def _while_it_moves(self, condition: Callable[[], object], within_seconds: float) -> bool:
+        """Whether `condition` becomes true; the time begins anew, some times, where bytes have passed in it.
+
+        How long many bytes take is up to the machine, and half of them are no word about the other end.
+        """
+        for _ in range(MOVING_TIMES):
+            passed = len(self.received), self._acknowledged
+            if self._sender.until(condition, within_seconds):
+                return True
+            if passed == (len(self.received), self._acknowledged):
+                return False
+        return False
 
     @property
     def over(self) -> bool:
