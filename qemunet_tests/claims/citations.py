@@ -31,10 +31,9 @@ def citations(folder: Path = TESTS) -> tuple[Citation, ...]:
     return tuple(citation for file in sorted(folder.glob("test_*.py")) for citation in _citations_in(file))
 
 
-def modules_for(claims: Container[str]) -> list[str]:
-    """The modules of the shipped tests that cite any of these claims, as pytest takes them after --pyargs."""
-    citing = (each.test.partition("::")[0] for each in citations() if each.claim in claims)
-    return list(dict.fromkeys(citing))
+def files_citing(claims: Container[str]) -> frozenset[Path]:
+    """The files of the shipped tests that cite any of these claims."""
+    return frozenset(citation.file for citation in citations() if citation.claim in claims)
 
 
 def cited_by(file: Path, function: str) -> list[str]:

@@ -128,8 +128,7 @@ def execute(arguments: argparse.Namespace) -> int:
         telling = Telling(_detail(arguments), repeated_options(arguments), pause)
         image_seconds = prepare_run(screens.progress, settings)
         with _undisturbed_pytest():
-            arguments_of_pytest = pytest_arguments(workers, settings.wanted())
-            return conduct(screens, arguments_of_pytest, workers, settings, image_seconds, telling)
+            return conduct(screens, pytest_arguments(workers), workers, settings, image_seconds, telling)
 
 
 def _detail(arguments: argparse.Namespace) -> "Detail":
@@ -163,16 +162,10 @@ def _workers(text: str | None, settings: "Settings", pauses: bool) -> int:
     return max(int(text), 1)
 
 
-def pytest_arguments(workers: int, claims: frozenset[str] | None = None) -> list[str]:
-    """The words for pytest. The settings are not among them: pytest's session is handed them as they are.
-
-    Of a few claims, the modules that cite them: to import all costs each process a second or two.
-    """
-    from qemunet_tests.claims.citations import modules_for
-
+def pytest_arguments(workers: int) -> list[str]:
+    """The words for pytest. The settings are not among them: pytest's session is handed them as they are."""
     conformance = str(_conformance_folder())
-    citing = modules_for(claims) if claims else []
-    arguments = ["--pyargs", *(citing or [CONFORMANCE]), "--capture=fd", "-q", "--strict-markers"]
+    arguments = ["--pyargs", CONFORMANCE, "--capture=fd", "-q", "--strict-markers"]
     # Whatever project the working directory belongs to, its configuration is not for these tests.
     arguments += [f"--config-file={os.devnull}", f"--rootdir={conformance}", f"--confcutdir={conformance}"]
     # Nor is its conftest.py: it would be executed, as whoever runs this. These tests have none.

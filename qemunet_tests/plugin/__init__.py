@@ -19,6 +19,7 @@ from qemunet_tests.plugin import lab_entry, pytest_internals, session_state, wor
 from qemunet_tests.plugin.claim_hooks import (
     claim,
     pytest_collection_modifyitems,
+    pytest_ignore_collect,
     pytest_runtest_call,
     pytest_runtest_makereport,
     pytest_runtest_protocol,
@@ -30,8 +31,9 @@ from qemunet_tests.plugin.workers import tell
 from qemunet_tests.report.session_results import JUNIT_FILE
 
 __all__ = [
-    "RUN_PLUGIN", "accelerator", "claim", "facts", "is_ours", "pytest_collection_modifyitems", "pytest_runtest_call",
-    "pytest_runtest_makereport", "pytest_runtest_protocol", "pytest_runtest_setup", "reporter", "settings", "tell",
+    "RUN_PLUGIN", "accelerator", "claim", "facts", "is_ours", "pytest_collection_modifyitems",
+    "pytest_ignore_collect", "pytest_runtest_call", "pytest_runtest_makereport", "pytest_runtest_protocol",
+    "pytest_runtest_setup", "reporter", "settings", "tell",
 ]  # fmt: skip
 
 _FIXTURES = "qemunet_tests.fixtures"

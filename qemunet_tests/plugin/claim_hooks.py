@@ -2,6 +2,7 @@
 
 import contextlib
 from collections.abc import Generator, Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -26,6 +27,19 @@ def claim(request: pytest.FixtureRequest) -> "ClaimReport":
         raise HarnessError("the fixture `claim` needs a marker, for instance @pytest.mark.claim('user/address')")
     record: ClaimReport = request.node.stash[RECORD]
     return record
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Of the shipped tests, files in which no claim is that was asked for: to import them all takes a second or two."""
+    if collection_path.suffix != ".py" or not session_state.is_ours(config):
+        return None
+    from qemunet_tests.claims.citations import TESTS, files_citing
+
+    wanted = session_state.settings(config).wanted()
+    named = any(collection_path.stem in word for word in config.args)
+    if wanted is None or named or collection_path.parent != TESTS:
+        return None
+    return True if collection_path not in files_citing(wanted) else None
 
 
 @pytest.hookimpl(tryfirst=True)
