@@ -241,6 +241,7 @@ def test_what_hosts_answer_is_not_obeyed(fleet: Fleet, control: ControlNode) -> 
     ):
         on(control, NO_LIST, f"umask 077; echo '[\"{SECRET}root\"]' > /root/whole")
         played = control.play()
+        on(control, NO_LIST, "rm /root/whole")
     assert played.recap["localhost"][1] == 0, played.output
     assert not elsewhere.exists()
     said = {each.name: (control.results / each.name / "trouble.txt").read_text() for each in MACHINES}
