@@ -15,7 +15,7 @@ from meta_tests.mutants.edits import Edit, edits
 from meta_tests.mutants.trying import UNMODIFIED, Outcome, Trees, record_of, tried, unmodified
 
 
-def try_all(chosen: list[Edit], records: Path, at_once: int, workers: int) -> None:
+def try_all(chosen: list[Edit], records: Path, at_once: int, workers: int | None) -> None:
     """Try them, and write down each as soon as it is known. Raises NoSource."""
     trees = Trees()
     records.mkdir(parents=True, exist_ok=True)
@@ -44,7 +44,7 @@ def _asked() -> argparse.Namespace:
     parser.add_argument("--file", default="*", metavar="GLOB", help="only edits of this source file")
     parser.add_argument("--name", default="*", metavar="GLOB", help="only edits of this name, those known as well")
     parser.add_argument("--at-once", type=int, default=1, help="how many mutants are tried side by side")
-    parser.add_argument("-n", dest="workers", type=int, default=2, help="the same option of qemunet run")
+    parser.add_argument("-n", dest="workers", type=int, default=None, help="the same option of qemunet run")
     return parser.parse_args()
 
 

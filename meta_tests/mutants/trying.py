@@ -74,7 +74,7 @@ def claims_concerned(program: str, file: str) -> list[str]:
     return [claim for claim in tried if any(fnmatch.fnmatchcase(claim, glob) for glob in globs)]
 
 
-def tried(edit: Edit, trees: Trees, workers: int = 2) -> Outcome:
+def tried(edit: Edit, trees: Trees, workers: int | None = None) -> Outcome:
     """Build the mutant and try it."""
     tree = trees.of[edit.program]
     about = (edit.program, edit.file, edit.name)
@@ -95,7 +95,7 @@ def tried(edit: Edit, trees: Trees, workers: int = 2) -> Outcome:
         return found
 
 
-def unmodified(program: str, trees: Trees, workers: int = 2) -> Outcome:
+def unmodified(program: str, trees: Trees, workers: int | None = None) -> Outcome:
     """The same with nothing edited, for all claims that any file concerns."""
     claims = [
         claim for claim in load() if any(claim in claims_concerned(program, file) for file in _CONCERNED[program])
@@ -117,10 +117,10 @@ def outcome(about: tuple[str, str, str], claims: Sequence[str], verdicts: list[A
     return Outcome(*about, known, broken, unsure, untried, round(seconds, 1))
 
 
-def run(program: str, build: Path, claims: Sequence[str], report: Path, workers: int) -> list[Any]:
-    """The verdicts of `qemunet run` with this build."""
+def run(program: str, build: Path, claims: Sequence[str], report: Path, workers: int | None) -> list[Any]:
+    """The verdicts of `qemunet run` with this build, in so many processes, or as many as it decides."""
     words = [sys.executable, "-m", "qemunet_tests", "run", *claims, _OPTIONS[program], str(build)]
-    words += ["-n", str(workers), "--report", str(report)]
+    words += ["--report", str(report), *([] if workers is None else ["-n", str(workers)])]
     quiet = subprocess.DEVNULL
     process = subprocess.Popen(words, stdin=quiet, stdout=quiet, stderr=quiet, start_new_session=True)
     try:
