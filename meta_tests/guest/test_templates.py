@@ -129,6 +129,7 @@ def assert_alike(thawed: dict[str, Any], cold: dict[str, Any]) -> None:
     assert not [note for note in thawed["notes"] if "boot cold" in note]
 
 
+@pytest.mark.slow
 def test_thawed_and_booted_guests_earn_the_same_verdicts(tmp_path: Path) -> None:
     thawed, cold = run(tmp_path / "thawed"), run(tmp_path / "cold", "--qemunet-cold")
     assert_alike(thawed, cold)

@@ -33,6 +33,7 @@ def script(folder: Path, *words: str, more: int = 2) -> Run:
     return Run(command, account, folder, QEMUNET_CACHE=os.environ.get("QEMUNET_CACHE", "/var/cache/qemunet"))
 
 
+@pytest.mark.slow
 def test_every_run_is_kept_and_told(folder: Path) -> None:
     run = script(folder, "--runs", "2", "--at-once", "2", "--table", str(folder / "page.md"), "--", "user/address")
     try:
@@ -55,6 +56,7 @@ def test_a_broken_claim_is_told(folder: Path) -> None:
         run.end()
 
 
+@pytest.mark.slow
 def test_nothing_outlives_a_script_that_is_killed(folder: Path) -> None:
     # What other tests do beside this one may be more than it was at the start: it must not make the programs needless.
     run = script(folder, "--runs", "1", "--", "user/*", more=8)

@@ -16,8 +16,10 @@ if TYPE_CHECKING:
 
 #: A first DISCOVER may be lost while a link comes up: this is how long a client is given under KVM.
 LEASE_SECONDS = 4.0
-#: Who asked so often was not too slow to ask.
-ENOUGH_QUESTIONS = 8
+#: Who asked so often was not too slow to ask, and who was refused so often is not leased anything.
+ENOUGH_QUESTIONS, ENOUGH_REFUSALS = 8, 3
+#: So often in a patience it is looked whether a guest asks in vain.
+LOOKS = 8
 OFFER_TRANSACTION = 0x71656D75
 
 
@@ -67,12 +69,17 @@ def lease_of(guest: Guest, nic: int = 0, within_seconds: float = LEASE_SECONDS) 
 
 
 def lease(guest: Guest, nic: int = 0, within_seconds: float = LEASE_SECONDS) -> Lease | None:
-    """Wait for the guest's lease on its NIC number `nic`; None when none came. `within_seconds` is KVM time."""
+    """Wait for the guest's lease on its NIC number `nic`; None when none came. `within_seconds` is KVM time.
+
+    Who asks for more than the usual time expects a late one, and gets all of it.
+    """
+    looks = LOOKS if 0 < within_seconds <= LEASE_SECONDS else 1
     for patience_seconds in turns(within_seconds, again=False):
-        if (said := guest.await_lease(nic, patience_seconds)) is not None:
-            return _parse(said)
-        if _asked_in_vain(guest, nic):
-            break
+        for _ in range(looks):
+            if (said := guest.await_lease(nic, patience_seconds / looks)) is not None:
+                return _parse(said)
+            if within_seconds and _asked_in_vain(guest, nic):
+                return None
     return None
 
 
@@ -88,9 +95,10 @@ def leased_address(guest: Guest, within_seconds: float) -> str | None:
 
 
 def _asked_in_vain(guest: Guest, nic: int) -> bool:
-    """Whether the guest has asked again and again, and nobody has offered it anything: more time is no help."""
+    """Whether the guest has asked again and again and was offered nothing, or was refused: more time is no help."""
     seen = dhcp_messages(guest, nic)
-    return seen.count("discover") >= ENOUGH_QUESTIONS and "offer" not in seen
+    unanswered = seen.count("discover") >= ENOUGH_QUESTIONS and "offer" not in seen
+    return unanswered or (seen.count("nak") >= ENOUGH_REFUSALS and "ack" not in seen)
 
 
 def known_to_server(target: Target, mac: str, within_seconds: float = 2.0) -> str | None:
