@@ -70,6 +70,13 @@ def test_piped_commands_find_a_network_and_the_guest_ends_with_them() -> None:
     assert "1 packets transmitted, 1 received" in ended.stdout
 
 
+@pytest.mark.parametrize(("lines", "status"), [("exit 7\n", 7), ("false\n", 1)])
+def test_the_status_of_the_lines_is_that_of_the_command(lines: str, status: int) -> None:
+    ended = type_into(lines, "user")
+    assert ended.returncode == status
+    assert ended.stderr.splitlines()[-1] == f"qemunet: the guest's shell ended with status {status}"
+
+
 def test_arguments_that_qemu_refuses_are_wrong_usage() -> None:
     ended = type_into("", "user", "--", "-device", "ne9999")
     assert ended.returncode == 2

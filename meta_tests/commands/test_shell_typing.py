@@ -155,15 +155,44 @@ def test_other_control_sequences_are_shown() -> None:
 
 
 @pytest.mark.parametrize(
-    ("lines", "status"), [("true\nfalse\n", 1), ("false\ntrue\n", 0), ("sh -c 'exit 7'", 7), ("", 0)]
+    ("lines", "status", "told"),
+    [
+        ("true\nfalse\n", 1, "false\nguest# \n"),
+        ("false\ntrue\n", 0, "true\nguest# \n"),
+        ("sh -c 'exit 7'", 7, "exit 7'\nguest# \n"),
+        ("", 0, "guest# \n"),
+        ("exit 7\necho ne''ver\n", 7, "guest# exit 7\n"),
+        ("false\nexit\n", 1, "guest# exit\n"),
+        ("sleep 1\nexit 4\necho ne''ver\n", 4, None),
+        ("set -e\nfalse\necho never\n", 1, "guest# false\n"),
+        ("exec sh -c 'exit 9'\necho never\n", 9, "exit 9'\n"),
+        ("trap 'echo by''e; exit 5' EXIT\n", 5, "guest# \nbye\n"),
+        ("kill -9 $$\n", 137, None),
+    ],
 )
-def test_the_status_of_the_last_command_is_asked_for(console: Console, lines: str, status: int) -> None:
+def test_the_status_is_what_a_script_of_these_lines_ends_with(
+    console: Console, lines: str, status: int, told: str | None
+) -> None:
     seen = bytearray()
     typing = PipedTyping(console.socket, piped(lines), seen.extend, PATIENCE_SECONDS, b"guest# ")
     typing.wait_for_shell(10, "true")
     typing.type_everything()
-    before = bytes(seen)
     assert typing.last_status(10) == status
-    # Nobody asked to see the question.
-    assert bytes(seen) == before
     typing.leave()
+    text = seen.decode().replace("\r\n", "\n")
+    assert "\nnever" not in text
+    if told is not None:
+        assert text.endswith(told)
+
+
+def test_a_guest_that_is_gone_has_no_status() -> None:
+    console = Console("env PS1='guest# ' ENV= sh -i")
+    try:
+        source = piped("kill -9 $PPID\n")
+        typing = PipedTyping(console.socket, source, lambda output: None, PATIENCE_SECONDS, b"guest# ")
+        typing.wait_for_shell(10, "true")
+        typing.type_everything()
+        assert typing.last_status(10) == 0
+        typing.leave()
+    finally:
+        console.close()

@@ -41,8 +41,8 @@ examples:
                                                     with another NIC; anything that QEMU takes may follow --
   printf 'ip addr\\nping -c 1 10.0.2.2\\n' | qemunet shell user
                                                     lines from a pipe are typed one after the other; the
-                                                    guest ends when they do; exit code 1 where the last
-                                                    command failed
+                                                    guest ends when they do, with the exit code that a
+                                                    script of these lines has: of exit, or of the last
 
 Ctrl-A x ends the guest, Ctrl-A c leads to QEMU's monitor and back. The line printed first names what can be
 reached. Nothing in the guest or around it reaches your network, and nothing is left afterwards.
@@ -50,8 +50,8 @@ reached. Nothing in the guest or around it reaches your network, and nothing is 
 
 
 @dataclass(frozen=True)
-class LastCommand:
-    """The status of the last command that was typed in a guest."""
+class GuestShell:
+    """What the shell ended with that was typed into."""
 
     status: int
 
@@ -91,7 +91,7 @@ def execute(arguments: argparse.Namespace) -> int:
         _say(hint(arguments.mode, by_hand, wiring.addresses))
         drive = _hand_over_terminal if by_hand else _type_what_is_piped
         status = drive(bench, (Nic(wiring.netdev),), arguments.qemu_arguments)
-    if isinstance(status, LastCommand):
+    if isinstance(status, GuestShell):
         return _told(status)
     if status != 0:
         # QEMU has said why, on the standard error it shares with us.
@@ -102,11 +102,11 @@ def execute(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _told(last: LastCommand) -> int:
-    """1 where the last command in the guest failed, as a script ends that the caller pipes into a shell."""
-    if last.status:
-        _say(f"the last command in the guest ended with status {last.status}")
-    return int(last.status != 0)
+def _told(ended: GuestShell) -> int:
+    """The same as the guest's shell, as where the caller pipes a script into one of his own."""
+    if ended.status:
+        _say(f"the guest's shell ended with status {ended.status}")
+    return ended.status
 
 
 def _boot_again(file: Path) -> int:
@@ -121,7 +121,7 @@ def _boot_again(file: Path) -> int:
     with _ended_in_order_by_signals(), _bench(settings) as (bench, _):
         _say(hint(" and ".join(nic.netdev.kind for nic in again.nics), by_hand=False))
         ended = _type_what_is_piped(bench, again.nics, [], first)
-    return _told(ended) if isinstance(ended, LastCommand) else ended
+    return _told(ended) if isinstance(ended, GuestShell) else ended
 
 
 def _settings(given: dict[str, object], before: str) -> "Settings":
@@ -183,8 +183,8 @@ def _hand_over_terminal(bench: "Bench", nics: tuple[Nic, ...], words: list[str])
 
 def _type_what_is_piped(
     bench: "Bench", nics: tuple[Nic, ...], words: list[str], first: bytes = b""
-) -> "int | LastCommand":
-    """QEMU's status where that is an error, else that of what was typed last."""
+) -> "int | GuestShell":
+    """QEMU's status where that is an error, else that of the guest's shell."""
     from qemunet_tests.commands.piped_input import PipedTyping
     from qemunet_tests.guest.guest import BOOT_SECONDS
 
@@ -198,9 +198,9 @@ def _type_what_is_piped(
         typing = PipedTyping(ours, 0, functools.partial(_write_all, 1), patience_seconds, prompt, first)
         typing.wait_for_shell(bench.pace.seconds(BOOT_SECONDS), guest.tools.await_leases.format())
         typing.type_everything()
-        last = LastCommand(typing.last_status(bench.pace.seconds(END_SECONDS)))
+        ended = GuestShell(typing.last_status(bench.pace.seconds(END_SECONDS)))
         typing.leave()
-        return process.wait(END_SECONDS) or last
+        return process.wait(END_SECONDS) or ended
 
 
 def _place(bench: "Bench", words: list[str]) -> dict[str, object]:
