@@ -176,6 +176,28 @@ def test_what_changed_on_the_host_is_told_in_parts(tmp_path: Path, capsys: pytes
     assert "| package passt | 1 | 3 |" in page.read_text()
 
 
+def test_what_one_of_the_runs_had_not_is_said_in_words(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    qemu = {"version": "7.2.22", "path": "/usr/bin/q"}
+    own = {"path": "/tmp/libslirp.so.0", "version": None, "build": None, "instead_of": "/lib/libslirp.so.0"}
+    folders = [
+        run(tmp_path / "a", "holds", qemu={**qemu, "slirp": "4.7.0", "own_libslirp": own}),
+        run(tmp_path / "b", "holds", qemu=qemu),
+    ]
+    for folder, packages in zip(folders, ({"passt": "1"}, {}), strict=True):
+        file = Path(folder) / "results.json"
+        document = json.loads(file.read_text())
+        document["host"]["packages"] = packages
+        file.write_text(json.dumps(document))
+    page = tmp_path / "page.md"
+    assert exit_code(["compare", *folders, "--markdown", str(page)]) == 0
+    assert capsys.readouterr().out.splitlines()[1:] == [
+        "  differs: libslirp: 4.7.0 -> QEMU had none that could be seen",
+        "  differs: libslirp of one's own: /tmp/libslirp.so.0 -> none, the installed one",
+        "  differs: package passt: 1 -> not installed",
+    ]
+    assert "| libslirp | 4.7.0 | QEMU had none that could be seen |" in page.read_text()
+
+
 def test_people_and_pages_are_told_why(tmp_path, capsys):
     before, after = run(tmp_path / "a", "holds"), run(tmp_path / "b", "broken")
     page = tmp_path / "page.md"

@@ -10,7 +10,7 @@ from qemunet_tests import named_file
 from qemunet_tests.errors import UsageError
 from qemunet_tests.report import varying_values
 from qemunet_tests.report.change_shapes import ChangedClaim, ChangesEnd, HostChange, Turn
-from qemunet_tests.report.host_changes import host_changes
+from qemunet_tests.report.host_changes import host_changes, in_words
 from qemunet_tests.report.others_documents import read_as
 from qemunet_tests.report.session_results import RESULTS_FILE
 from qemunet_tests.report.shapes import ClaimVerdict, Results
@@ -114,7 +114,7 @@ class Changes:
     @property
     def differences(self) -> list[str]:
         """What else is not the same, and may explain the rest, in sentences."""
-        return [f"{each.name}: {each.before or 'unknown'} -> {each.after or 'unknown'}" for each in self.host]
+        return [f"{each.name}: {' -> '.join(in_words(each))}" for each in self.host]
 
     def as_end(self) -> ChangesEnd:
         return ChangesEnd(

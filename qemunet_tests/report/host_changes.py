@@ -5,6 +5,17 @@ from collections.abc import Iterator, Mapping
 from qemunet_tests.report.change_shapes import HostChange
 from qemunet_tests.report.shapes import OwnBuildShape, Results
 
+_NO_OWN_BUILD = "none, the installed one"
+#: What it means that a run had none of these; of what is not here, that nobody knew.
+_WITHOUT = {
+    "libslirp": "QEMU had none that could be seen",
+    "libslirp of one's own": _NO_OWN_BUILD,
+    "bridge helper of one's own": _NO_OWN_BUILD,
+    "passt": "no claim was tried with it",
+    "passt of one's own": _NO_OWN_BUILD,
+    "image": "none was booted",
+}
+
 
 def host_changes(before: Results, after: Results) -> Iterator[HostChange]:
     """In the order in which people ask for it, packages last."""
@@ -13,6 +24,12 @@ def host_changes(before: Results, after: Results) -> Iterator[HostChange]:
         if left[name] != right[name]:
             yield HostChange(name=name, before=left[name], after=right[name])
     yield from _packages(before.host.packages, after.host.packages)
+
+
+def in_words(change: HostChange) -> tuple[str, str]:
+    """Before and after, as people are told."""
+    without = "not installed" if change.name.startswith("package ") else _WITHOUT.get(change.name, "unknown")
+    return change.before or without, change.after or without
 
 
 def _made_with(run: Results) -> dict[str, str | None]:

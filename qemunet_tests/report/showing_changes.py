@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from qemunet_tests.report.change_shapes import ChangedClaim, Turn
 from qemunet_tests.report.changes import Changes
+from qemunet_tests.report.host_changes import in_words
 from qemunet_tests.report.summary import cell, table
 from qemunet_tests.report.verdict_of_test import Verdict
 
@@ -89,7 +90,7 @@ def markdown(found: Changes, heading: str) -> str:
     if values := [[each.claim, each.after, *_said(each)] for each in found.of("value")]:
         rows += ["", *table(["claim", "verdict", "observed before", "observed"], values)]
     if found.host:
-        rows += ["", *table(["host", "before", "after"], [[each.name, each.before, each.after] for each in found.host])]
+        rows += ["", *table(["host", "before", "after"], [[each.name, *in_words(each)] for each in found.host])]
     rows += ["", *(f"- {cell(each)}" for each in _notes(found))]
     return "\n".join(rows).rstrip() + "\n"
 
