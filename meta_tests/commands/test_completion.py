@@ -1,9 +1,11 @@
 """Tab at a shell: commands, options, values and claim ids; and that nobody else pays for it."""
 
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
+import pexpect
 import pytest
 
 from meta_tests.patience import limit
@@ -22,6 +24,17 @@ COMP_CWORD=$((${#COMP_WORDS[@]} - 1))
 _python_argcomplete qemunet
 printf '%s\\n' "${COMPREPLY[@]}"
 """
+#: Stands for `qemunet`: what a finished line asks for is shown instead of done.
+SHOWN = """#!/bin/sh
+[ -n "$_ARGCOMPLETE" ] || [ "$1" = completion ] && exec "{python}" -m qemunet_tests "$@"
+printf '<%s>' "$@"; echo .
+"""
+#: How each is started without anybody's configuration, and what it is told first.
+AT_A_TERMINAL = {
+    "bash": ("bash --norc -i", 'eval "$(qemunet completion bash)"'),
+    "zsh": ("zsh -f -i", 'eval "$(qemunet completion zsh)"'),
+    "fish": ("fish --no-config -i", "qemunet completion fish | source"),
+}
 
 
 @pytest.mark.parametrize(
@@ -42,6 +55,42 @@ def test_bash_completes(line: str, completed: list[str], tmp_path: Path) -> None
         env={**clean_environment(), "PYTHONPATH": str(Path(__file__).parents[2])},
     )  # fmt: skip
     assert done.stdout.splitlines() == completed, done.stderr
+
+
+@pytest.mark.parametrize("shell", completion.SHELLS)
+def test_what_is_typed_at_a_terminal_is_completed(shell: str, tmp_path: Path) -> None:
+    if shutil.which(shell) is None:
+        pytest.skip(f"{shell} is not installed")
+    (tmp_path / "bin").mkdir()
+    (program := tmp_path / "bin" / "qemunet").write_text(SHOWN.format(python=sys.executable))
+    program.chmod(0o755)
+    (tmp_path / "here" / "reports").mkdir(parents=True)
+    for name in ("recent.jsonl", "my facts.toml"):
+        (tmp_path / "here" / name).touch()
+    start, first = AT_A_TERMINAL[shell]
+    environment = {
+        **clean_environment(), "HOME": str(tmp_path), "TERM": "xterm", "PYTHONPATH": str(Path(__file__).parents[2]),
+    }  # fmt: skip
+    environment["PATH"] = f"{program.parent}:{environment['PATH']}"
+    typed = pexpect.spawn(
+        start, env=environment, cwd=tmp_path / "here", encoding="utf-8", timeout=limit(60), dimensions=(40, 200)
+    )
+    typed.sendline(f"{first}; echo rea''dy")
+    typed.expect("ready")
+    for begun, asked in (
+        ("doc", "<doctor>"),
+        ("run --acce", "<run><--accel>"),
+        ("run --accel k", "<run><--accel><kvm>"),
+        ("run user/dns-offe", "<run><user/dns-offered>"),
+        ("claims bridge/acl-m", "<claims><bridge/acl-missing>"),
+        ("shell pas", "<shell><passt>"),
+        ("report rep", "<report><reports/>"),
+        ("compare rec", "<compare><recent.jsonl>"),
+        ("run --expect my", "<run><--expect><my facts.toml>"),
+    ):
+        typed.send(f"qemunet {begun}\t\r")
+        typed.expect_exact(f"{asked}.")
+    typed.close(force=True)
 
 
 @pytest.mark.parametrize("shell", completion.SHELLS)

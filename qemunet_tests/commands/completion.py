@@ -10,6 +10,8 @@ import shlex
 from collections.abc import Callable, Iterable
 
 SHELLS = ("bash", "zsh", "fish")
+#: zsh has no `compdef` before its completion is begun, which many a ~/.zshrc leaves out. -i: no questions at the start.
+_ZSH_BEGINS = "(( $+functions[compdef] )) || { autoload -Uz compinit && compinit -i }"
 EXAMPLES = """\
 examples:
   eval "$(qemunet completion bash)"       now; in ~/.bashrc, for every shell to come
@@ -34,6 +36,8 @@ def execute(arguments: argparse.Namespace) -> int:
     """Print it."""
     from argcomplete.shell_integration import shellcode
 
+    if arguments.shell == "zsh":
+        print(_ZSH_BEGINS)
     print(shellcode(["qemunet"], shell=arguments.shell))
     return 0
 
