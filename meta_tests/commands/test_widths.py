@@ -99,6 +99,20 @@ def images_of_two_names(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @widths
+@pytest.mark.parametrize("models", [("virtio-net-pci", "virtio-net-pci"), ("virtio-net-pci-non-transitional",) * 5])
+def test_templates_that_are_there(columns: int, models: tuple[str, ...]) -> None:
+    folder = Path("/var/cache/qemunet/templates/0123456789abcdef")
+    about = {"qemu": "7.2.22", "accel": "tcg"}
+    saved = [
+        templates.TemplateEntry("0123456789abcdef", folder, about, each, 119 << 20, 4500.0) for each in (models, ())
+    ]
+    piped, shown = image.table_of_templates(saved), image.table_of_templates(saved, columns)
+    assert len(piped) == 3
+    assert too_long(shown, columns) == []
+    assert words_of(shown) == words_of(piped)
+
+
+@widths
 @pytest.mark.usefixtures("images_of_two_names")
 def test_images_that_are_there(
     columns: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]

@@ -2,7 +2,7 @@
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -206,14 +206,35 @@ def table_of_templates(entries: "Sequence[TemplateEntry]", columns: int | None =
 
 
 def _aligned(headings: tuple[str, ...], rows: list[tuple[str, ...]], columns: int | None) -> list[str]:
-    """Every column as wide as it has to be; where the terminal is too narrow, the last one on a line of its own."""
+    """Every column as wide as it has to be; where the terminal is too narrow, the last one on a line of its own.
+
+    Of the others as many as there is room for stand in the first line, and so on.
+    """
     table = (headings, *rows)
     widths = [max(map(len, column)) for column in zip(*table, strict=True)]
     lines = ["  ".join(map(str.ljust, row, widths)).rstrip() for row in table]
     if columns is None or max(map(len, lines)) <= columns:
         return lines
-    split = (("  ".join(map(str.ljust, row[:-1], widths)).rstrip(), f"  {row[-1]}") for row in table)
-    return [line for two in split for line in two]
+    parts = [*_side_by_side(widths[:-1], columns), slice(len(widths) - 1, None)]
+    return [line for row in table for line in _in_parts(row, widths, parts, columns)]
+
+
+def _side_by_side(widths: list[int], columns: int) -> list[slice]:
+    """Which columns of the table have room beside each other, two spaces between them and before all but the first."""
+    parts: list[slice] = []
+    begin = 0
+    for end in range(1, len(widths) + 1):
+        margin = 2 if parts else 0
+        if end - begin > 1 and margin + sum(widths[begin:end]) + 2 * (end - begin - 1) > columns:
+            parts.append(slice(begin, end - 1))
+            begin = end - 1
+    return [*parts, slice(begin, len(widths))]
+
+
+def _in_parts(row: tuple[str, ...], widths: list[int], parts: list[slice], columns: int) -> Iterator[str]:
+    for part in parts:
+        line = "  ".join(map(str.ljust, row[part], widths[part])).rstrip()
+        yield from fitted(f"  {line}" if part.start else line, columns, indent=4)
 
 
 def megabytes(size_bytes: int) -> str:
