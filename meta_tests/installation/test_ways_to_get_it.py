@@ -43,7 +43,7 @@ def test_the_debian_package_has_the_version_and_the_python_of_the_project() -> N
     assert f"python3 ({project['requires-python'].replace('>=', '>= ')})" in control()["Build-Depends"]
 
 
-@pytest.mark.parametrize("script", ["oci/build-image", "debian/tests/user-mode"])
+@pytest.mark.parametrize("script", ["oci/build-image", "debian/tests/user-mode", "debian/prerm"])
 def test_scripts_are_shell(script: str) -> None:
     assert (CHECKOUT / script).stat().st_mode & 0o111
     subprocess.run(["sh", "-n", str(CHECKOUT / script)], check=True)
@@ -96,6 +96,16 @@ def test_the_debian_package_is_for_the_python_that_its_libraries_are_compiled_fo
     assert "-Vqemunet:Python=" in rules
     # What nobody sets would be left empty, with a warning.
     assert set(re.findall(r"\$\{(\w+:\w+)\}", control()["Depends"])) <= {"misc:Depends", "qemunet:Python"}
+
+
+def test_what_runs_of_root_left_in_the_debian_package_goes_with_it(tmp_path: Path) -> None:
+    cached = tmp_path / "lib/python3.11/site-packages/qemunet_tests/conformance/__pycache__"
+    cached.mkdir(parents=True)
+    for name in ("test_user.cpython-311.pyc", "test_user.cpython-311-pytest-9.2.0.pyc"):
+        (cached / name).touch()
+    prerm = (CHECKOUT / "debian" / "prerm").read_text().replace("/usr/lib/qemunet", str(tmp_path))
+    subprocess.run(["sh", "-c", prerm, "prerm", "remove"], check=True)
+    assert [file.name for file in cached.iterdir()] == ["test_user.cpython-311.pyc"]
 
 
 @pytest.mark.slow
