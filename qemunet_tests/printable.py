@@ -4,8 +4,9 @@ import json
 import re
 from typing import Any
 
-#: What a text of JSON spells otherwise than as it is shown: everything but quotes, slashes, ends of lines and tabs.
-_SPELLED = re.compile(rb'\\[^"\\/nt]')
+#: What a text of JSON spells otherwise than as it is shown, where that may be shown: quotes, slashes, ends of lines,
+#: tabs, and characters by their numbers.
+_SPELLED = re.compile(rb'\\(?:["\\/nt]|u([0-9a-fA-F]{4}))')
 #: Of ASCII what is shown, and the ends of lines between the parts of a document.
 _SHOWN = bytes(range(0x20, 0x7F)) + b"\n"
 
@@ -35,10 +36,12 @@ def printable_json(content: bytes) -> str:
 
 def is_printable_json(content: bytes) -> bool:
     """Whether `printable_json` would alter none of its texts; no where that is in doubt, and quickly answered."""
-    if _SPELLED.search(content):
+    numbers = {number for number in _SPELLED.findall(content) if number}
+    rest = _SPELLED.sub(b"", content)
+    if b"\\" in rest or not all(chr(int(number, 16)).isprintable() for number in numbers):
         return False
     try:
-        return content.translate(None, _SHOWN).decode().isprintable()
+        return rest.translate(None, _SHOWN).decode().isprintable()
     except UnicodeDecodeError:
         return False
 

@@ -64,6 +64,8 @@ def test_what_is_quickly_found_to_be_printable_is_so(text: str, is_ascii: bool) 
 
 def test_what_runs_write_is_quickly_found_to_be_printable() -> None:
     assert is_printable_json(results_of(*FINDINGS).as_json().encode())
+    said = json.dumps({"observed": "b'\\x00\\u001b' → \"10.0.2.15\"\n"})
+    assert is_printable_json(said.encode())
 
 
 def test_nor_in_a_recording(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
