@@ -51,6 +51,10 @@ class FolderReaper(Reaper):
         check = UNLESS_ORPHANED.format(owner=os.getpid())
         return ["setpriv", "--pdeathsig", "KILL", "--", "sh", "-c", check, "sh", *words]
 
+    def with_own_proc(self, words: Sequence[str]) -> list[str]:
+        """The same: all have the machine's numbers."""
+        return self.guarded(words)
+
     def keeps(self) -> list[int]:
         """The programs of the run."""
         return _of_the_run(self._secret)

@@ -20,6 +20,9 @@ from qemunet_tests.errors import HarnessError
 from qemunet_tests.isolation.reaper import Reaper, on_watch
 from qemunet_tests.isolation.syscalls import CLONE_NEWPID, die_with_parent, setns, unshare
 
+#: A container that hides parts of /proc lets nobody have one of his own: he goes on with the machine's.
+OWN_PROC = 'mount -t proc proc /proc 2>/dev/null; exec "$@"'
+
 
 class PidNamespace(Reaper):
     """Owns the PID namespace of one worker. `namespace` is its file descriptor. Where it has `ended`, all is gone."""
@@ -47,6 +50,10 @@ class PidNamespace(Reaper):
     def guarded(self, words: Sequence[str]) -> list[str]:
         """The command line of a program that is to be kept."""
         return list(words)
+
+    def with_own_proc(self, words: Sequence[str]) -> list[str]:
+        """The same of one that looks itself up in /proc by its number, which is another in the machine's."""
+        return ["unshare", "--mount", "--", "sh", "-c", OWN_PROC, "sh", *self.guarded(words)]
 
     def keeps(self) -> list[int]:
         """The ids of all processes in the namespace, as they are seen from outside."""

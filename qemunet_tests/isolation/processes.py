@@ -42,18 +42,21 @@ class Spawner:
         stdin: int | IO[bytes] = subprocess.DEVNULL,
         stdout: int | IO[bytes] = subprocess.DEVNULL,
         stderr: int | IO[bytes] = subprocess.DEVNULL,
+        own_proc: bool = False,
         **options: Any,
     ) -> Process:
-        """Start a program in the network namespace `network`. Raises HarnessError where it cannot be started."""
+        """Start a program in the network namespace `network`, with a /proc of the run's PID namespace if it needs one.
+
+        Raises HarnessError where it cannot be started.
+        """
         if self.reaper.ended:
             raise HarnessError(f"cannot start {words[0]}: the reaper was ended, and with it all that it kept")
         environment = _environment() | self.reaper.environment
+        kept = self.reaper.with_own_proc(words) if own_proc else self.reaper.guarded(words)
 
         def launch() -> Process:
             with inside(network):
-                process = subprocess.Popen(
-                    self.reaper.guarded(words), env=environment, stdin=stdin, stdout=stdout, stderr=stderr, **options
-                )
+                process = subprocess.Popen(kept, env=environment, stdin=stdin, stdout=stdout, stderr=stderr, **options)
             self._started.append(process)
             return process
 

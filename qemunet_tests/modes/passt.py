@@ -107,7 +107,8 @@ def start(
     socket = instead_of.socket if instead_of else folder / "own" / "socket"
     words = [*identity.prefix(), _program(), "--foreground", "--socket", str(socket), "--pid", str(ready), *options]
     with said.open("wb") as stderr:
-        process = station.start(words, stderr=stderr)
+        # One of 2026 looks itself up in /proc.
+        process = station.start(words, stderr=stderr, own_proc=True)
     passt.note_start()
     started = RunningPasst(process, socket, said)
 
