@@ -15,10 +15,13 @@ LINK_LOCAL = "[fe80:"
 
 def isolation_of(pid: int) -> str:
     """In words: the namespaces that it has left, its root folder, its capabilities, and what it can still gain."""
-    left = [kind for kind in _LEFT if _namespace(pid, kind) != _namespace(os.getpid(), kind)]
+    empty = not any(Path(f"/proc/{pid}/root").iterdir())
+    # A namespace of mounts with the folders of the machine, as it was started in for its /proc, shuts nobody in.
+    kinds = [kind for kind in _LEFT if kind != "mnt" or empty]
+    left = [kind for kind in kinds if _namespace(pid, kind) != _namespace(os.getpid(), kind)]
     held = credentials.read(pid=pid)
     said = [f"namespaces {' '.join(left) or 'none'}"]
-    said += ["an empty root"] * (not any(Path(f"/proc/{pid}/root").iterdir()))
+    said += ["an empty root"] * empty
     said += ["no capability"] * held.ordinary
     said += ["no new privileges"] * held.no_new_privileges
     said += ["system calls filtered"] * held.system_calls_filtered
