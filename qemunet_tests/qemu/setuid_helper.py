@@ -59,9 +59,11 @@ class BridgeHelper:
         had = _has_setuid(self.path)
         if self._is_placed():
             self._copy.chmod(ORDINARY)
-        yield
-        if had:
-            self.give_setuid()
+        try:
+            yield
+        finally:
+            if had:
+                self.give_setuid()
 
     def _is_placed(self) -> bool:
         """Put the copy over the path, once; where there is nothing at the path there is nothing to put it over."""
