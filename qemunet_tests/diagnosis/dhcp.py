@@ -159,6 +159,8 @@ def no_server(failure: Failure) -> Obstacle | None:
     seen = dhcp_messages(failure.guest) if path and failure.guest else []
     if path is None or failure.guest is None or "discover" not in seen or "offer" in seen:
         return None
+    if path.thrown_away_at_last >= path.asked[-1]:
+        return None  # whether a server would answer is not known: nothing has left
     prefixes = announced_prefixes(failure.guest)
     by_ipv6 = f"; a router there announces {', '.join(prefixes)}: the LAN may speak IPv6 alone" if prefixes else ""
     log = f"; if one runs, see in its log what it has against {failure.guest.macs[0]}" if path.unheard else ""

@@ -33,8 +33,6 @@ NOT_RUN = (126, 127)
 PING_HEADERS_BYTES, SMALLEST_BYTES = 28, 68
 #: What ping(8) sends of its own, in bytes.
 SMALL_BYTES = 56
-#: Close enough to be recognised.
-EXACT_TO_BYTES = 4
 #: linux/if_ether.h: what a guest believes that the LAN carries, less the headers of IPv4 and ICMP.
 FULL_SIZE_BYTES = 1500 - 28
 ECHO_REPLY, ECHO_REQUEST = 0, 8
@@ -134,7 +132,7 @@ def largest_answered(guest: Guest, address: str, below_bytes: int) -> int:
     lowest, highest = SMALLEST_BYTES, below_bytes
     if not passes(lowest):
         return 0
-    while highest - lowest > EXACT_TO_BYTES:
+    while highest - lowest > 1:
         middle = (lowest + highest) // 2
         lowest, highest = (middle, highest) if passes(middle) else (lowest, middle)
     return lowest

@@ -102,6 +102,9 @@ FAULTS = (
     on_a_host("narrow-lan", ("bridge/full-size-packets",), r"beyond up0 packets of more than 140[0-4] bytes vanish",
               at_lan="ip link set lan0 mtu 1400 gso_max_segs 1", remedy="host_mtu=", mended="",
               mended_at_lan="ip link set lan0 mtu 1500", kind="a link passes small packets alone"),
+    on_a_host("lan-too-narrow-for-dhcp", LEASE, "was handed to up0, .* its driver threw away",
+              at_lan="ip link set lan0 mtu 200 gso_max_segs 1", remedy="what its other end carries", mended="",
+              mended_at_lan="ip link set lan0 mtu 1500", as_root=True),
     on_a_host("switch-sends-one-mac", LEASE, "admits no other MAC address than up0's own",
               at_lan="nft 'table netdev switch { chain port { type filter hook egress device lan0 priority 0; "
               f"ether daddr {GUESTS_MAC} drop; }}; }}'", remedy="promiscuous", mended="",

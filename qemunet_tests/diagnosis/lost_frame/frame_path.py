@@ -85,6 +85,11 @@ class FramePath:
         """Whether the question left at the last place, and no answer came in there."""
         return all(self.asked) and not any(self.answered) and (self.silent or not self.unheard)
 
+    @property
+    def thrown_away_at_last(self) -> int:
+        """How many packets the last place's driver threw away that were to leave there."""
+        return sum(drop.times for drop in self.dropped if drop.counter == f"{self.places[-1]}.tx_dropped")
+
 
 def follow(
     exchange: Exchange,
@@ -214,9 +219,16 @@ def _mac(link: str) -> str:
 
 
 def _counters(link: str) -> tuple[int, int]:
-    """Packets that came in and went out at an interface so far."""
+    """Packets that came in and were to go out at an interface so far.
+
+    Those that its driver throws away, too: whoever listens sees them before it does, and a veth's driver throws away
+    what is too large for the other end.
+    """
     folder = Path("/sys/class/net", link, "statistics")
     try:
-        return int((folder / "rx_packets").read_text()), int((folder / "tx_packets").read_text())
+        came, went, thrown_away = (
+            int((folder / name).read_text()) for name in ("rx_packets", "tx_packets", "tx_dropped")
+        )
     except OSError:  # gone
         return 0, 0
+    return came, went + thrown_away

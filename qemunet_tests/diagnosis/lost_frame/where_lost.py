@@ -144,6 +144,13 @@ def unanswered(failure: Failure) -> Obstacle | None:
         )
     if untranslated := _untranslated(failure, path):
         return untranslated
+    if (thrown_away := path.thrown_away_at_last) >= path.asked[-1]:
+        return Obstacle(
+            f"the {exchange.question} was handed to {last}, and no answer came in there; meanwhile its driver threw "
+            f"away {thrown_away} packets that were to leave",
+            f"look what {last} counts, and what its other end carries: ethtool -S {last}, ip -s -d link show {last}",
+            lost=_beyond(path),
+        )
     return Obstacle(
         f"the {exchange.question} left this host at {last}, and no answer came in there: this host is not to blame",
         f"look beyond {last}: the switch's port and what it admits, then the machine that should answer",
