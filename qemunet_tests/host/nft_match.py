@@ -59,6 +59,15 @@ class PacketSeen:
         found = " ".join(f"{name} {value}" for name, value in said.items() if value is not None)
         return found if self.protocol in found else f"{found} meta l4proto {self.protocol}".strip()
 
+    @property
+    def kin(self) -> str:
+        """What nft calls the packets that have to pass where nothing passes unless a rule says so.
+
+        Those that stay in a bridge, with the answers to this one; elsewhere this one alone.
+        """
+        stays = self.coming_by is not None and self.coming_by == self.leaving_by
+        return f"iifname {self.coming_by} oifname {self.leaving_by}" if stays else self.words
+
     def at(self, coming_by: str | None, leaving_by: str | None) -> "PacketSeen":
         """The same where it is known by which interfaces it comes and goes."""
         return replace(self, coming_by=coming_by, leaving_by=leaving_by)

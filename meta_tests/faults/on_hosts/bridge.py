@@ -27,7 +27,7 @@ FAULTS = (
               mended="nft delete table bridge wall", kind="a firewall drops packets"),
     on_a_host("docker-forward-drop", LEASE, "table ip filter, chain FORWARD: .*policy drop",
               typed="nft 'table ip filter { chain FORWARD { type filter hook forward priority 0; policy drop; }; }'\n"
-              "echo 1 > /sys/class/net/br0/bridge/nf_call_iptables", as_root=True,
+              "ip link set br0 type bridge nf_call_iptables 1", as_root=True,
               kind="bridged frames pass the IP firewall"),
     # Nobody's list has these.
     on_a_host("netdev-egress", LEASE, r"request was seen at tap0 and not at up0, .*br0 itself got it.*table netdev odd",

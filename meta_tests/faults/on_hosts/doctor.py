@@ -34,7 +34,8 @@ FAULTS = tuple(
          "umount /usr/lib/ipxe", "option ROMs are missing"),
         ("bridge-missing", "bridge", "there is no bridge", "ip link del br0", "ip link add br0 type bridge",
          "ip link add br0 type bridge && ip link set br0 up && ip link set up0 master br0",
-         "the bridge is missing", "default-mac", "virtual-switch", "route", "reverse-path", "dns"),
+         "the bridge is missing", "default-mac", "virtual-switch", "route", "reverse-path", "dns", "dhcp-server",
+         "qemu-routes"),
         ("without-libslirp", "slirp", "was built without libslirp", WITHOUT_SLIRP, "--enable-slirp", f"umount {QEMU}",
          # It lies elsewhere, and looks for its helper beside itself.
          "QEMU without libslirp", "smb", "helper", "helper-privilege"),
