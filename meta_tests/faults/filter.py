@@ -26,6 +26,8 @@ REWORDED = (
              "filter/dump-two", "filter/unknown-kind"),
     reworded("filter/status", ",status=off", "", "while a redirector is off: 0 pass", *OTHERS),
     reworded("filter/position", ",insert=behind", ",insert=before", "behind: sees|before: does not", *OTHERS),
+    reworded("filter/rewriter", "rewriter,id=f,", "rewriter,id=f,status=off,", "is told 5001, the client 1001",
+             *OTHERS),
     reworded("filter/netdev-needed", ("filter-rewriter,id=f",), ("filter-rewriter,id=f,netdev=x",), "QEMU starts with",
              *OTHERS),
     reworded("filter/netdev-unknown", "netdev=nobody", "netdev=x", "QEMU starts with", *OTHERS),

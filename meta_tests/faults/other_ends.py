@@ -1,6 +1,8 @@
 """Faults of what backends exchange with programs of ours: frames that are spoilt, a monitor that tells nothing."""
 
+import os
 import re
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from meta_tests.faults.fault import fault
@@ -8,6 +10,8 @@ from meta_tests.faults.frames import FROM_QEMU, TO_QEMU, FrameShim
 from meta_tests.faults.monitor import answer_lines
 from meta_tests.faults.wrapper import reworded
 from qemunet_tests.guest.peer_frames import ETHERTYPE
+from qemunet_tests.network import Lab
+from qemunet_tests.qemu.qmp import Monitor
 
 if TYPE_CHECKING:
     # scapy reads the machine's interfaces when it is imported: not before the lab has been entered.
@@ -43,8 +47,17 @@ REWORDED = (
     reworded("dgram/regular-file", "/file,", "/elsewhere,", "QEMU starts, the file stays", "dgram/local-missing"),
     reworded("stream/nic-form", "stream,server=on", "strean,server=on", "does not accept value",
              "stream/address-needed"),
+    reworded("stream/numeric", ",addr.numeric=on", "", r"there is 127\.0\.0\.1 and localhost taken",
+             "stream/address-needed"),
+    reworded("stream/numeric-call", "addr.host=127.0.0.1", "addr.host=127.0.0.9", "there is localhost taken",
+             "stream/address-needed"),
+    reworded("stream/keep-alive", ",addr.keep-alive=on", "", "not probed without, not probed with",
+             "stream/address-needed"),
+    reworded("stream/mptcp", ",addr.mptcp=on", "", "TCP without, TCP with", "stream/address-needed"),
     reworded("vde/port", ",port=7", ",port=8", "at the switch QEMU has port 8, 0750", "vde/named"),
     reworded("vde/mode", ",mode=0707", ",mode=0700", "at the switch QEMU has port 9, 0700", "vde/named"),
+    reworded("dgram/manual-example", "00:12:34:56", "00:12:34:57", "the two guests have 52:54:00:12:34:57",
+             "dgram/local-missing"),
     reworded("hubport/no-multiqueue", "tap,queues=2", "user", "QEMU starts with -net tap", "hubport/missing"),
     reworded("dgram/local-host-multicast", ",local.host=127.0.0.1", ",local.host=192.168.1.2",
              r"127\.0\.0\.1: heard on the LAN", "dgram/multicast"),
@@ -151,3 +164,26 @@ def qemu_ends_with_its_switch(peer: "Peer") -> None:
     """QEMU has ended, whenever it is asked."""
     if peer.qemu is not None:
         peer.qemu.how_it_ended = lambda: "exit status 1"
+
+
+@fault("vde/group", cause=r"the group of QEMU's socket is 1 without", sentinels=("vde/named",))
+def sockets_given_away(peer: "Peer") -> None:
+    """Somebody gives what is in the folder of a switch to a group of his own."""
+    if peer.qemu is None:
+        return
+    folder = next(word for word in peer.qemu.words if word.startswith("vde,")).partition("sock=")[2].partition(",")[0]
+    for socket in Path(folder).iterdir():
+        os.chown(socket, -1, 1)
+
+
+@fault("vde/tap", cause="from the LAN nobody answers", sentinels=("vde/learns",))
+def questions_lost_on_a_lan(wire: FrameShim) -> None:
+    """Nobody's question who has an address comes through."""
+    wire.drop(TO_QEMU, {"ARP.op": 1})
+
+
+@fault("hubport/no-offload", cause="at a hub csum, guest_csum", sentinels=("hubport/floods",))
+def hubs_left_out(lab: Lab) -> None:
+    """A management tool that knows no hubs puts NICs at the host's bridge."""
+    ask = Monitor.ask
+    Monitor.ask = lambda self, line: ask(self, re.sub(r"hubport,id=net0,hubid=\d+", "bridge,id=net0,br=br0", line))

@@ -8,7 +8,15 @@ from qemunet_tests.guest.peer_frames import frame_of
 from qemunet_tests.modes import dgram
 from qemunet_tests.observe.carried_frames import exchanged, hear_of_a_broadcast, others_that_hear
 from qemunet_tests.observe.frame_sockets import datagrams, datagrams_at
+from qemunet_tests.observe.network_ends import network_ends
 from qemunet_tests.qemu.netdev import SpelledNetdev
+
+#: As QEMU's manual prints what two guests are started with, but for the ports: both have one address.
+EXAMPLE_NIC = "virtio-net,netdev=net0,mac=52:54:00:12:34:56"
+EXAMPLE = (
+    "dgram,id=net0,local.type=inet,local.host=localhost,local.port={},"
+    "remote.type=inet,remote.host=localhost,remote.port={}"
+)
 
 
 @pytest.mark.claim("dgram/remote-optional")
@@ -122,3 +130,15 @@ def test_a_socket_goes_with_qemu(attach_peer, bench, qemus_folder, claim):
     assert works == "out and back", f"before QEMU has ended frames pass {works}"
     if claim.observed != claim.expected:
         claim.deviates(name="stays")
+
+
+@pytest.mark.claim("dgram/manual-example")
+def test_the_manuals_example_gives_two_guests_addresses(halted, target, claim):
+    ports, macs = [target.host.free_port("udp", 7300) for _ in range(2)], set()
+    for own, other in (ports, ports[::-1]):
+        qemu = halted("-M", "pc", "-m", "16", "-device", EXAMPLE_NIC, "-netdev", EXAMPLE.format(own, other))
+        macs |= {end.mac or "none" for end in network_ends(qemu.monitor) if end.is_nic}
+    claim.sees(f"{len(macs)} address{'' if len(macs) == 1 else 'es'}")
+    if claim.observed != claim.expected:
+        assert macs == {EXAMPLE_NIC[-17:]}, f"the two guests have {', '.join(sorted(macs)) or 'no address'}"
+        claim.deviates(name="same")

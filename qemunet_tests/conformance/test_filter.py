@@ -262,6 +262,44 @@ def test_a_rewriter_lets_pass_what_was_not_failed_over(filtered, claim):
     assert claim.observed == claim.expected, f"a rewriter lets pass {claim.observed}"
 
 
+def whole_segment(frame):
+    """The TCP segment that came in a frame, where its checksums are right; None where none came."""
+    from scapy.layers.inet import IP, TCP
+    from scapy.layers.l2 import Ether
+
+    came = Ether(frame or b"")
+    summed = came.copy()
+    if TCP in came:
+        del summed[IP].chksum, summed[TCP].chksum
+    return came[TCP] if TCP in came and bytes(summed) == bytes(came) else None
+
+
+@pytest.mark.claim("filter/rewriter")
+def test_a_rewriter_counts_as_another_guest_did(filtered, claim):
+    """Another guest has answered a client, from 5000 on; the one that takes its place counts from 1000 on."""
+    from scapy.layers.inet import IP, TCP
+    from scapy.layers.l2 import Ether
+
+    wire = filtered("filter-rewriter,id=f")
+    wire.far.settimeout(2.0)
+    out = Ether(src=wire.peer.mac, dst=FAR) / IP(src="10.0.2.15", dst="10.0.2.99")
+    back = Ether(src=FAR, dst=wire.peer.mac) / IP(src="10.0.2.99", dst="10.0.2.15")
+
+    def client(**fields):
+        wire.far.sendto(bytes(back / TCP(sport=4000, dport=80, **fields)), wire.near)
+        return whole_segment(wire.peer.wire.take(2.0))
+
+    def guest(**fields):
+        wire.peer.wire.put(bytes(out / TCP(sport=80, dport=4000, **fields)))
+        return whole_segment(wire.far.recv(2000))
+
+    client(flags="S", seq=300)
+    guest(flags="SA", seq=1000, ack=301)
+    told, sent = client(flags="A", seq=301, ack=5001), guest(flags="PA", seq=1001, ack=301)
+    claim.sees(f"the guest is told {told and told.ack}, the client {sent and sent.seq}")
+    assert claim.observed == claim.expected, f"of what is counted from 1000 and from 5000 on {claim.observed}"
+
+
 @pytest.mark.claim("filter/dump-virtio-plain")
 def test_frames_of_a_virtio_nic_have_nothing_in_front(plugged, claim):
     guest = plugged("bridge", "virtio-net-pci")

@@ -8,9 +8,14 @@ from qemunet_tests.modes.hubport import HubPort
 from qemunet_tests.modes.user import netdev
 from qemunet_tests.observe.arp import who_has
 from qemunet_tests.observe.carried_frames import BROADCAST, arrives, others_that_hear, received
+from qemunet_tests.observe.nic import seen_nic, virtio_features
 from qemunet_tests.observe.refused_commands import attempts, not_refused
 
 HUB = 99
+#: VIRTIO 1.2, 5.1.3: what a NIC leaves to whoever takes its frames, or takes from him, by the numbers of its features.
+OFFLOADS = {"csum": 0, "guest_csum": 1, "guest_tso4": 7, "host_tso4": 11}
+#: Of a machine that is not slowed down: a guest notices a NIC and loads its driver.
+FOUND_SECONDS = 2.0
 
 
 @pytest.mark.claim("hubport/missing")
@@ -61,3 +66,15 @@ def test_a_tap_of_several_queues_is_refused(bench, claim):
     wrong = not_refused(attempts(bench, reasons), reasons)
     claim.sees(f"{len(reasons) - len(wrong)} of 1 refused")
     assert wrong == [], "; ".join(wrong)
+
+
+@pytest.mark.claim("hubport/no-offload")
+def test_a_hub_takes_offloads_away(plugged, claim):
+    said = {}
+    for place, end in {"at a tap": "bridge", "at a hub": HubPort(HUB)}.items():
+        guest = plugged(end, "virtio-net-pci")
+        assert seen_nic(guest, FOUND_SECONDS).driver == "virtio_net", f"no driver finds a NIC {place}"
+        agreed = virtio_features(guest)
+        said[place] = ", ".join(name for name, number in OFFLOADS.items() if number in agreed) or "none"
+    claim.sees("; ".join(f"{place} {offloads}" for place, offloads in said.items()))
+    assert claim.observed == claim.expected, f"a virtio NIC and its guest agree on offloads: {claim.observed}"

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from qemunet_tests.isolation.station import Station
     from qemunet_tests.network import Lab
 
-PROGRAM = "vde_switch"
+PROGRAM, PLUG = "vde_switch", "vde_plug2tap"
 START_SECONDS = 5.0
 #: Addresses of the guests at two of its ports: nobody leases any.
 NEAR, FAR = "10.0.8.1", "10.0.8.2"
@@ -49,10 +49,15 @@ def missing(qemu: Qemu) -> Obstacle | None:
     """A QEMU that was built without libvdeplug, or no switch."""
     if "vde" not in qemu.netdevs:
         return Obstacle(f"{qemu.path} has no -netdev vde", "install a QEMU that was built with libvdeplug")
-    if shutil.which(PROGRAM, path=search_path(SYSTEM_PATH)):
+    return missing_program(PROGRAM)
+
+
+def missing_program(program: str) -> Obstacle | None:
+    """One of vde2's that is not installed."""
+    if shutil.which(program, path=search_path(SYSTEM_PATH)):
         return None
     remedy = install_command("vde", system.read(), credentials.read().sudo)
-    return Obstacle(f"there is no {PROGRAM}", remedy)
+    return Obstacle(f"there is no {program}", remedy)
 
 
 def start_switch(station: "Station", identity: "Identity", *options: str) -> tuple["Process", Path]:
@@ -79,6 +84,11 @@ def start_switch(station: "Station", identity: "Identity", *options: str) -> tup
 
     Deadline(START_SECONDS, f"{PROGRAM} to offer its socket").wait_until(listens)
     return process, folder
+
+
+def start_plug(station: "Station", identity: "Identity", folder: Path, tap: str) -> "Process":
+    """What carries frames between the switch in that folder and a tap of this user's, until it is stopped."""
+    return station.start([*identity.prefix(), PLUG, "--sock", str(folder), tap], stdin=subprocess.DEVNULL)
 
 
 def _between_guests(lab: "Lab", identity: "Identity") -> Wiring:
