@@ -1,5 +1,6 @@
 """Faults of -net, -netdev and -nic: a wrapper that words them otherwise, and a monitor that does other things."""
 
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -7,6 +8,7 @@ from meta_tests.faults.fault import fault
 from meta_tests.faults.monitor import carry_out, say_yes
 from meta_tests.faults.wrapper import reworded
 from qemunet_tests.network import Lab
+from qemunet_tests.qemu.qmp import Monitor
 
 MAC = "52:54:00:aa:bb:cc"
 #: With words of their own.
@@ -114,3 +116,16 @@ def all_interfaces_announced(lab: Lab) -> None:
         return execute("announce-self", **{name: value for name, value in told.items() if name != "interfaces"})
 
     carry_out("announce-self", otherwise)
+
+
+@fault("net/seamless-options-user-tap", cause="by tap no lease", sentinels=OTHERS)
+def taps_in_no_bridge(lab: Lab) -> None:
+    """Something takes every tap that was made for QEMU out of its bridge before it is used."""
+    ask = Monitor.ask
+
+    def asked(self: Monitor, line: str) -> str:
+        if found := re.match(r"netdev_add tap,.*ifname=([^,]+)", line):
+            lab.host.netlink.link("set", index=lab.host.index(found[1]), master=0)
+        return ask(self, line)
+
+    Monitor.ask = asked
