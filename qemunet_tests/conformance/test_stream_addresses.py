@@ -1,5 +1,7 @@
 """Options of an address that a stream backend listens at or calls, seen at our end and in the kernel: no guest."""
 
+import contextlib
+
 import pytest
 
 from qemunet_tests.deadline import Deadline
@@ -57,13 +59,15 @@ def test_who_calls_looks_up_no_name(start_with, target, claim):
 
 @pytest.mark.claim("stream/keep-alive")
 def test_who_calls_probes_the_connection(start_with, target, claim):
-    said = []
-    for options in ((), ("addr.keep-alive=on",)):
-        port = target.host.free_port("tcp", 7200)
-        with listening(target.host, port) as server:
+    host, ports = target.host, [target.host.free_port("tcp", 7200) for _ in range(2)]
+    with contextlib.ExitStack() as calls:
+        for port, options in zip(ports, ((), ("addr.keep-alive=on",)), strict=True):
+            server = calls.enter_context(listening(host, port))
             start_with(end_at("off", port, *options))
-            with accepted(server):
-                said.append("probed" if is_probed(target.host, port) else "not probed")
+            calls.enter_context(accepted(server))
+        # Who called before has had as much time.
+        Deadline(JOINING_SECONDS, "a probe's timer").sees(lambda: is_probed(host, ports[1]))
+        said = ["probed" if is_probed(host, port) else "not probed" for port in ports]
     claim.sees("{} without, {} with".format(*said))
     assert claim.observed == claim.expected, f"a connection is {claim.observed}"
 

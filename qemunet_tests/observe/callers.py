@@ -8,7 +8,6 @@ import socket
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from qemunet_tests.deadline import Deadline
 from qemunet_tests.errors import Unavailable
 from qemunet_tests.host.files import MACHINE, net_table
 
@@ -17,21 +16,15 @@ if TYPE_CHECKING:
 
 #: The timer of a connection that is probed while nobody sends anything: SO_KEEPALIVE. In the sixth column.
 PROBING = "02:"
-#: Of a QEMU that has called: it sets its socket's options a little later.
-SETTING_SECONDS = 1.0
 PATIENCE_SECONDS = 5.0
 NAMES = {socket.IPPROTO_TCP: "TCP", socket.IPPROTO_MPTCP: "MPTCP"}
 
 
 def is_probed(station: "Station", port: int) -> bool:
     """Whether who is connected to that port of the station's from the station itself probes whether he still is."""
-
-    def probing() -> bool:
-        with station.entered():
-            rows = net_table(MACHINE, "tcp")
-        return any(row[2].endswith(f":{port:04X}") and row[5].startswith(PROBING) for row in rows)
-
-    return Deadline(SETTING_SECONDS, "a timer").sees(probing)
+    with station.entered():
+        rows = net_table(MACHINE, "tcp")
+    return any(row[2].endswith(f":{port:04X}") and row[5].startswith(PROBING) for row in rows)
 
 
 @contextlib.contextmanager
