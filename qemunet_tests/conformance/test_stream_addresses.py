@@ -10,7 +10,7 @@ from qemunet_tests.observe.frame_sockets import accepted, calls_again, listening
 from qemunet_tests.qemu.netdev import SpelledNetdev
 
 #: Of a QEMU that has started: to listen or to call.
-JOINING_SECONDS = 3.0
+JOINING_SECONDS = 10.0
 NAMES = ("127.0.0.1", "localhost")
 
 
