@@ -24,8 +24,10 @@ def guests_identity(settings: Settings) -> Identity:
 def chosen_qemu(settings: Settings) -> Qemu:
     """The QEMU that was asked for, else the one that is installed, with builds of the caller's own in place of parts.
 
+    The passt that was asked for is from now on the one that this process starts: whoever uses a QEMU gets it here.
     Raises as `qemu_facts.find` does, and UsageError where this QEMU can use no other libslirp or helper.
     """
+    _choose_passt(settings)
     asker = guests_identity(settings)
     qemu = qemu_facts.find(str(settings.qemu) if settings.qemu else None, asker)
     return tried_builds.trying(qemu, settings.libslirp, settings.bridge_helper, asker)
@@ -33,9 +35,13 @@ def chosen_qemu(settings: Settings) -> Qemu:
 
 def chosen_passt(settings: Settings) -> Passt | None:
     """The passt that was asked for, else the one that is installed; None without any."""
+    _choose_passt(settings)
+    return passt.find()
+
+
+def _choose_passt(settings: Settings) -> None:
     if settings.passt:
         passt.choose(settings.passt)
-    return passt.find()
 
 
 def describe_passt(settings: Settings) -> dict[str, str | None]:

@@ -9,7 +9,8 @@ import time
 import pytest
 
 from meta_tests.patience import limit, soon
-from meta_tests.samples.bootstrap_world import OF_TESTS, PACKAGES, World, said_of_installing
+from meta_tests.qemunet_command import clean_environment
+from meta_tests.samples.bootstrap_world import CHECKOUT, OF_TESTS, PACKAGES, World, said_of_installing
 
 takes_root = pytest.mark.skipif(os.getuid() != 0, reason="becoming another user takes root")
 
@@ -72,6 +73,50 @@ def test_what_broke_half_way_is_made_anew(ready: World) -> None:
     ready.done()
     assert ready.run("true").returncode == 0
     assert ready.done() == ["made venv", "ran pip"]
+
+
+#: Python dies of each before a program begins, except of the last two, which lead it astray.
+NONSENSE = (
+    "PYTHONIOENCODING", "PYTHONHOME", "PYTHONUTF8", "PYTHONHASHSEED", "PYTHONMALLOC", "PYTHONINTMAXSTRDIGITS",
+    "PYTHONTRACEMALLOC", "PYTHONPLATLIBDIR", "PYTHONINSPECT", "PYTHONEXECUTABLE",
+)  # fmt: skip
+#: As pip writes it, and as it does where the path is long or has a space.
+WRITTEN = ["#!{python}", "#!/bin/sh\n'''exec' \"{python}\" \"$0\" \"$@\"\n' '''"]
+
+
+@pytest.mark.parametrize("name", NONSENSE)
+def test_a_variable_of_pythons_that_is_nonsense_has_nothing_made_anew(ready: World, name: str) -> None:
+    assert ready.run("true", more={name: "nonsense"}).returncode == 0
+    assert ready.done() == []
+
+
+@pytest.mark.parametrize("name", NONSENSE)
+def test_nor_does_it_keep_anything_from_being_installed(fresh: World, name: str) -> None:
+    ran = fresh.run("true", more={name: "nonsense"})
+    assert ran.returncode == 0, ran.stderr
+    assert fresh.done()[-1] == f"installed {PACKAGES[-1]}"
+
+
+@pytest.mark.parametrize("name", NONSENSE[:-1])
+@pytest.mark.parametrize("written", WRITTEN, ids=["plain", "by-sh"])
+def test_the_program_by_itself_does_not_hear_of_it_either(fresh: World, written: str, name: str) -> None:
+    fresh.write("program", f"{written.format(python='/usr/bin/python3')}\nimport sys\nprint(sys.argv[1:])\n")
+    (fresh.folder / "program").chmod(0o755)
+    assert fresh.run("true").returncode == 0
+    ran = subprocess.run(
+        [fresh.checkout / ".venv/bin/qemunet", "one word"], env=fresh.environment({name: "nonsense"}),
+        capture_output=True, text=True, timeout=limit(60), check=False, stdin=subprocess.DEVNULL,
+    )  # fmt: skip
+    assert (ran.returncode, ran.stdout, ran.stderr) == (0, "['one word']\n", "")
+
+
+@pytest.mark.parametrize("name", NONSENSE)
+def test_it_changes_nothing_of_what_qemunet_says(name: str) -> None:
+    ran = subprocess.run(
+        [CHECKOUT / "bootstrap", "qemunet", "claims", "user/gateway"], env={**clean_environment(), name: "nonsense"},
+        capture_output=True, text=True, timeout=limit(60), check=False, stdin=subprocess.DEVNULL,
+    )  # fmt: skip
+    assert (ran.returncode, ran.stdout.splitlines()[:1], ran.stderr) == (0, ["user/gateway"], "")
 
 
 def test_two_at_once_install_once(fresh: World) -> None:
@@ -181,7 +226,7 @@ def test_without_apt_get_it_says_what_is_missing(ready: World, manager: str, adv
     ready.remove("installed/mtools")
     ready.remove("bin/apt-get")
     ready.program(manager, "")
-    for tool in ("cat", "cksum", "dirname", "flock", "readlink", "sh", "sort", "true"):
+    for tool in ("cat", "cksum", "dirname", "env", "flock", "readlink", "sed", "sh", "sort", "true"):
         (ready.programs / tool).symlink_to(f"/usr/bin/{tool}")
     ran = ready.run("true", more={"PATH": str(ready.programs)})
     assert (ran.returncode, ran.stderr) == (2, f"bootstrap: {advice}\n")

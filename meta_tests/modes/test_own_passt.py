@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from meta_tests.qemunet_command import qemunet
 from qemunet_tests.claims import Installed, load
 from qemunet_tests.errors import HarnessError
 from qemunet_tests.guest.bench import Bench
@@ -59,3 +60,19 @@ def test_a_claim_names_the_passt_that_stood_in_its_path(lab: Lab, bench: Bench) 
     assert found and found.passt == installed.version
     (told,) = verdicts_of([found], {})
     assert told.passt == installed.version
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_a_run_tries_the_one_that_it_was_given(workers: str, open_folder: Path) -> None:
+    """One that tells its version, and takes none of the options that it is started with: nothing is learned of it."""
+    installed = passt.installed_path()
+    if installed is None:
+        pytest.skip("passt is not installed")
+    # As passt it runs, under another name it would not.
+    mine, said = open_folder / "passt", Path(installed).resolve().read_bytes()
+    assert said.count(b"\0foreground\0") == 1
+    mine.write_bytes(said.replace(b"\0foreground\0", b"\0foregrounD\0"))
+    mine.chmod(0o755)
+    done = qemunet("run", "passt/guest-address", "passt/one-address", "-n", workers, "--passt", str(mine))
+    assert done.returncode == 3, done.stdout + done.stderr
+    assert "passt ended" in done.stdout

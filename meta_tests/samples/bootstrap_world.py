@@ -14,15 +14,19 @@ OF_TESTS = "mmdebstrap"
 STAND_INS = {
     "python3": """
 case "$*" in
-    -V) cat $WORLD/python-version ;;
+    *-V) /usr/bin/python3 "$@" >/dev/null && cat $WORLD/python-version ;;
     *version_info*) grep -q "Python 3.9" $WORLD/python-version ;;
     *ensurepip*) [ -e $WORLD/installed/python3-venv ] ;;
-    *"-m venv"*) echo made venv >>$WORLD/log; mkdir -p $5/bin; cp $WORLD/bin/pip $WORLD/bin/bindep $5/bin/ ;;
+    *"-m venv"*)
+        ! env | grep "^PYTHON" || exit 1
+        echo made venv >>$WORLD/log; mkdir -p $5/bin; cp $WORLD/bin/pip $WORLD/bin/bindep $5/bin/ ;;
 esac""",
     "pip": """
 echo ran pip >>$WORLD/log
 [ ! -e $WORLD/pip-is-slow ] || sleep 0.5
-[ ! -e $WORLD/pip-breaks ] || { echo pip says why >&2; exit 1; }""",
+[ ! -e $WORLD/pip-breaks ] || { echo pip says why >&2; exit 1; }
+! env | grep "^PYTHON" || exit 1
+cp $WORLD/program ${0%/*}/qemunet 2>/dev/null || true""",
     "bindep": """
 case "$*" in *" test") of_tests=$WORLD/packages-of-tests ;; *) of_tests= ;; esac
 case "$*" in

@@ -1,5 +1,7 @@
 """What netplan has made of a bridge, what a bridge has learned, and what the bridge helper says."""
 
+import os
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -104,5 +106,10 @@ def helper_answer(attempt: LaunchAttempt) -> str:
         return STARTED
     said = attempt.complaints
     if attempt.status == 1 and said.because and said.refusal.endswith(QEMUS_LINE):
-        return " / ".join(said.because)
+        return plain_paths(" / ".join(said.because))
     return f"exit status {attempt.status}: {said}"
+
+
+def plain_paths(said: str) -> str:
+    """The same without steps up in the paths that are quoted: a helper that was moved begins at its own folder."""
+    return re.sub(r"(?<=`)/[^']*/\.\./[^']*(?=')", lambda path: os.path.normpath(path[0]), said)

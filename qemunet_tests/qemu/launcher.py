@@ -71,7 +71,6 @@ class Launcher:
         self, words: Sequence[str], folder: Path, netdevs: Sequence[Netdev], serial_ports: int = 2
     ) -> QemuProcess:
         """Start QEMU with a monitor. Where that fails its folder is gone as well."""
-        capabilities = self.capabilities(netdevs)
 
         def start(command: Sequence[str], pass_fds: Sequence[int] = (), **options: object) -> Process:
             given = [*pass_fds, *(each for netdev in netdevs for each in netdev.descriptors)]
@@ -83,6 +82,8 @@ class Launcher:
             for netdev in netdevs:
                 if obstacle := netdev.missing(self.qemu):
                     raise obstacle.unavailable()
+            # Which may find that this machine has no place for the helper's list.
+            capabilities = self.capabilities(netdevs)
             self.give(folder / CONSOLE)
             qemu = QemuProcess(words, start, folder, serial_ports, self.require_own_libslirp)
             self._launched[:] = [*(each for each in self._launched if not each.ended_by_us), qemu]
