@@ -2,6 +2,7 @@
 
 import io
 import re
+from dataclasses import replace
 
 import pytest
 from rich.console import Console
@@ -9,6 +10,7 @@ from rich.console import Console
 from meta_tests.samples.results import FINDINGS
 from qemunet_tests.report.progress_line import LiveLine, PlainLines, display
 from qemunet_tests.report.time_left import TimeLeft, in_words
+from qemunet_tests.report.verdict_of_test import Verdict
 
 
 def console(terminal: bool, width: int = 80) -> Console:
@@ -76,6 +78,15 @@ def test_between_two_tests_something_is_prepared_and_at_the_end_nothing() -> Non
     assert "ending" in at_the_end
 
 
+def test_at_the_end_of_a_run_that_found_something_it_says_so_too() -> None:
+    screen = console(terminal=True)
+    live = display(screen, TimeLeft({}, 1), ticking=False)
+    live.expect({"a": "user/dns-resolves"})
+    live.finished("a", FINDINGS[1])
+    live.close()
+    assert re.search("1/1 1 broken  ending ", re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", shown(screen)))
+
+
 def test_a_dumb_terminal_gets_plain_lines() -> None:
     dumb = Console(file=io.StringIO(), force_terminal=True, _environ={"TERM": "dumb"})
     assert isinstance(display(dumb, TimeLeft({}, 1), ticking=False), PlainLines)
@@ -117,3 +128,27 @@ def test_a_first_run_tells_no_time() -> None:
     left.expect(["a", "b"])
     assert left.seconds() is None
     assert [in_words(seconds) for seconds in (0.0, 3.0, 42.0, 58.0, 200.0)] == ["5 s", "5 s", "40 s", "1 min", "3 min"]
+
+
+def test_a_narrow_terminal_counts_the_worst_in_whole_words() -> None:
+    screen = console(terminal=True, width=59)
+    live = display(screen, TimeLeft({}, 1), ticking=False)
+    ended = [Verdict.DEVIATES] * 9 + [Verdict.UNAVAILABLE] * 9 + [Verdict.BROKEN]
+    live.expect({str(number): f"user/{number}" for number in range(len(ended) + 1)})
+    for number, verdict in enumerate(ended):
+        live.finished(str(number), replace(FINDINGS[0], claim=f"user/{number}", verdict=verdict))
+    live.close()
+    last = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", shown(screen)).replace("\r", "\n").rstrip().split("\n")[-1]
+    assert "1 broken 9 deviates" in last
+    assert "unavai" not in last
+
+
+def test_a_claim_that_several_tests_break_is_said_once() -> None:
+    screen = console(terminal=True)
+    live = display(screen, TimeLeft({}, 1), ticking=False)
+    live.expect({"a": "user/dns-resolves", "b": "user/dns-resolves", "c": "user/gateway"})
+    for test in ("a", "b"):
+        live.finished(test, FINDINGS[1])
+    live.close()
+    plain = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", shown(screen))
+    assert len(re.findall(r"broken +user/dns-resolves  the resolver", plain)) == 1

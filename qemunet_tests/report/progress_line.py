@@ -25,6 +25,8 @@ from qemunet_tests.report.verdict_of_test import Verdict, VerdictOfTest
 #: From this width on there is room for a bar.
 BAR_COLUMNS = 100
 _BAR_WIDTH = 16
+#: Those that are counted.
+_WORST_FIRST = (Verdict.BROKEN, Verdict.INCONCLUSIVE, Verdict.DEVIATES, Verdict.UNAVAILABLE)
 #: What of the live line is no claim: spinner, count, clock, time left, and spaces between them.
 _FIXED_WIDTH = 39
 
@@ -137,6 +139,8 @@ class LiveLine:
         self._claims = ClaimsDone()
         self._running: dict[str, str] = {}
         self._counts: Counter[Verdict] = Counter()
+        #: A claim with several tests is told of once.
+        self._said: set[tuple[str, Verdict]] = set()
         self._ticking = ticking
         bar = [BarColumn(bar_width=_BAR_WIDTH)] if console.width >= BAR_COLUMNS - 1 else []
         self._room = max(console.width - _FIXED_WIDTH - (_BAR_WIDTH + 1 if bar else 0), 10)
@@ -174,7 +178,8 @@ class LiveLine:
         self._running.pop(test, None)
         if ended := self._claims.finished(test, finding):
             self._counts[ended[1]] += 1
-        if finding and finding.verdict is not Verdict.HOLDS:
+        if finding and finding.verdict is not Verdict.HOLDS and (finding.claim, finding.verdict) not in self._said:
+            self._said.add((finding.claim, finding.verdict))
             self._say_verdict(finding)
         self._show()
 
@@ -199,18 +204,24 @@ class LiveLine:
         self._bar.stop()
 
     def _show(self) -> None:
-        # How many are done stands before it.
-        told = [verdict for verdict in STYLES if self._counts[verdict] and verdict is not Verdict.HOLDS]
-        counts = " ".join(f"{self._counts[verdict]} {verdict.value}" for verdict in told)
+        counts = self._counted()
         # A claim may have several tests.
         running = ", ".join(dict.fromkeys(self._running.values()))
         over = self._claims.total and self._claims.done == self._claims.total
-        description = "  ".join(part for part in (counts, running) if part) or ("ending" if over else "preparing")
+        running = running or ("ending" if over else "" if counts else "preparing")
+        description = "  ".join(part for part in (counts, running) if part)
         # Wider than the terminal, the line would wrap and leave its old copies behind.
         shown = description if len(description) <= self._room else f"{description[: self._room - 1]}…"
         self._bar.update(self._task, description=shown, completed=self._claims.done, total=self._claims.total or None)
         if not self._ticking:
             self._bar.refresh()
+
+    def _counted(self) -> str:
+        """How many did not hold, the worst first, as far as whole words have room. All done stand before it."""
+        told = [f"{self._counts[verdict]} {verdict.value}" for verdict in _WORST_FIRST if self._counts[verdict]]
+        while len(told) > 1 and len(" ".join(told)) > self._room:
+            told.pop()
+        return " ".join(told)
 
 
 def display(console: Console, left: TimeLeft, ticking: bool) -> Display:
