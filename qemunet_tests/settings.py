@@ -11,11 +11,10 @@ from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
 from qemunet_tests import images, option_checks
 from qemunet_tests.claims import instead_of, known_file, load, matching, unmatched
 from qemunet_tests.errors import UsageError
-from qemunet_tests.host import passt
 from qemunet_tests.isolation.identity import on_the_host
 from qemunet_tests.network import expect_file
 from qemunet_tests.options import CLAIMS, OPTIONS
-from qemunet_tests.qemu import own_build
+from qemunet_tests.qemu import own_build, passt
 
 LAB_BRIDGE = "br0"
 

@@ -3,12 +3,12 @@
 import shutil
 
 from qemunet_tests.errors import HarnessError, Unavailable, UsageError
-from qemunet_tests.host import package_versions, passt, paths_in_binary
+from qemunet_tests.host import package_versions, paths_in_binary
 from qemunet_tests.host.asking import PROGRAM_FOLDERS
-from qemunet_tests.host.passt import Passt
 from qemunet_tests.isolation.identity import Identity, on_the_host, unprivileged
-from qemunet_tests.qemu import own_build, qemu_facts, tried_builds
+from qemunet_tests.qemu import own_build, passt, qemu_facts, tried_builds
 from qemunet_tests.qemu.own_build import OwnBuild
+from qemunet_tests.qemu.passt import Passt
 from qemunet_tests.qemu.qemu_facts import Qemu
 from qemunet_tests.settings import Settings
 

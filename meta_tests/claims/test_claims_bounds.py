@@ -11,9 +11,8 @@ from meta_tests.inner_session import imported_once, nobodys_worker  # noqa: F401
 from qemunet_tests import diagnosis
 from qemunet_tests.claims import Claim, Installed, load
 from qemunet_tests.claims.bounds import OutOfBounds, Program, between, compared
-from qemunet_tests.host import passt
 from qemunet_tests.host.obstacle import Obstacle
-from qemunet_tests.qemu import qemu_facts
+from qemunet_tests.qemu import passt, qemu_facts
 
 pytest_plugins = "pytester"
 

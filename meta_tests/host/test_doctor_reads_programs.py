@@ -9,9 +9,9 @@ import pytest
 
 from meta_tests.samples.host_files import program, tree
 from qemunet_tests import timeouts
-from qemunet_tests.host import guest_macs, passt, paths_in_binary, security_modules
+from qemunet_tests.host import guest_macs, paths_in_binary, security_modules
 from qemunet_tests.host.security_modules import Confinement
-from qemunet_tests.qemu import qemu_binaries
+from qemunet_tests.qemu import passt, qemu_binaries
 
 
 @pytest.mark.parametrize(

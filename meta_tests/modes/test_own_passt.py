@@ -1,19 +1,23 @@
 """A passt of the caller's own serves passt mode, and another that runs in its place is found out."""
 
+import contextlib
+import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from meta_tests.patience import limit
 from meta_tests.qemunet_command import qemunet
 from qemunet_tests.claims import Installed, load
+from qemunet_tests.deadline import Deadline
 from qemunet_tests.errors import HarnessError
 from qemunet_tests.guest.bench import Bench
-from qemunet_tests.host import passt
 from qemunet_tests.isolation.processes import stop
 from qemunet_tests.modes.passt import MODE
 from qemunet_tests.network import Lab
+from qemunet_tests.qemu import passt
 from qemunet_tests.report.claim_report import ClaimReport
 from qemunet_tests.report.session_results import verdicts_of
 from qemunet_tests.report.verdict_of_test import VerdictOfTest
@@ -76,3 +80,32 @@ def test_a_run_tries_the_one_that_it_was_given(workers: str, open_folder: Path) 
     done = qemunet("run", "passt/guest-address", "passt/one-address", "-n", workers, "--passt", str(mine))
     assert done.returncode == 3, done.stdout + done.stderr
     assert "passt ended" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("then", "version"), [("echo passt 1", "1"), ("sleep 4711", None), ("echo passt 1; exec sleep 4711", None)]
+)
+def test_what_a_passt_starts_ends_with_its_answer(
+    then: str, version: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One that goes on by itself, by a session of its own, and one that never ends."""
+    monkeypatch.setattr(passt, "_ANSWER_SECONDS", 1.0)
+    began = tmp_path / "began"
+    program = tmp_path / "passt"
+    quiet = "</dev/null >/dev/null 2>&1"
+    program.write_text(f"#!/bin/sh\nsetsid sh -c 'echo $$ >{began}; exec sleep 4711' {quiet} &\nsleep 0.2; {then}\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("STARTED_BY", str(tmp_path))
+    assert passt.version(str(program)) == version
+    assert began.exists()
+    Deadline(limit(5), "its children to end").wait_until(lambda: not _sleepers(str(tmp_path)))
+
+
+def _sleepers(folder: str) -> list[int]:
+    """Those that were started in an environment with this folder in it."""
+    found = []
+    for each in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            if b"4711" in (each / "cmdline").read_bytes() and folder in os.fsdecode((each / "environ").read_bytes()):
+                found.append(int(each.name))
+    return found

@@ -12,11 +12,11 @@ from qemunet_tests.host.devices import KVM, TUN, VHOST_NET, Device
 from qemunet_tests.host.firewall import Firewall
 from qemunet_tests.host.helper_program import Helper
 from qemunet_tests.host.kvm import Kvm
-from qemunet_tests.host.passt import Passt
 from qemunet_tests.host.ports import LocalPort
 from qemunet_tests.host.resolver_query import ResolverState
 from qemunet_tests.host.resources import Disk
 from qemunet_tests.qemu.kvm_probe import Boot, Trial
+from qemunet_tests.qemu.passt import Passt
 from qemunet_tests.qemu.qemu_binaries import Emulator
 from qemunet_tests.qemu.qemu_facts import Qemu
 

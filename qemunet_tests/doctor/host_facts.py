@@ -22,7 +22,6 @@ from qemunet_tests.host import (
     kvm,
     network_managers,
     nft_listing,
-    passt,
     paths_in_binary,
     ports,
     resolver,
@@ -43,7 +42,7 @@ from qemunet_tests.host.search_path import search_path
 from qemunet_tests.host.socket_table import Protocol
 from qemunet_tests.isolation import user_namespaces
 from qemunet_tests.isolation.identity import unprivileged
-from qemunet_tests.qemu import kvm_probe_cache, qemu_binaries, qemu_facts
+from qemunet_tests.qemu import kvm_probe_cache, passt, qemu_binaries, qemu_facts
 from qemunet_tests.qemu.kvm_probe import Trial
 from qemunet_tests.qemu.qemu_facts import Qemu
 from qemunet_tests.user_names import user_name

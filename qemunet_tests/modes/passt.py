@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING
 
 from qemunet_tests.deadline import Deadline
 from qemunet_tests.errors import HarnessError
-from qemunet_tests.host import credentials, passt, system
+from qemunet_tests.host import credentials, system
 from qemunet_tests.host.obstacle import Obstacle
 from qemunet_tests.host.package_manager import install_command
 from qemunet_tests.modes import stream
 from qemunet_tests.modes.mode import InnerNetwork, Mode, Way, Wiring
+from qemunet_tests.qemu import passt
 from qemunet_tests.qemu.netdev import Netdev
 from qemunet_tests.qemu.qemu_facts import Qemu
 

@@ -6,11 +6,11 @@ from typing import Final, TypeVar
 
 from qemunet_tests.claims import Claim, Deviation, Installed
 from qemunet_tests.errors import HarnessError
-from qemunet_tests.host import passt
 from qemunet_tests.host.obstacle import Obstacle
 from qemunet_tests.host.wall_clock import WallClock
 from qemunet_tests.isolation.cpu_time import spent_seconds
 from qemunet_tests.printable import all_printable, printable
+from qemunet_tests.qemu import passt
 from qemunet_tests.report.verdict import judge, one_line
 from qemunet_tests.report.verdict_of_test import Verdict, VerdictOfTest, worst
 

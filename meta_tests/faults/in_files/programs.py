@@ -6,8 +6,8 @@ from pathlib import Path
 
 from meta_tests.faults.in_files import of_files
 from meta_tests.samples.healthy_host import credentials, machine, qemu, routes
-from qemunet_tests.host.passt import Passt
 from qemunet_tests.isolation.user_namespaces import NamespaceAttempt
+from qemunet_tests.qemu.passt import Passt
 from qemunet_tests.qemu.qemu_binaries import Emulator
 
 WORKING = Emulator("/usr/bin/qemu-system-x86_64", "10.0.2", ("user", "bridge"))

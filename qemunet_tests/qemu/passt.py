@@ -7,14 +7,13 @@ import contextlib
 import os
 import re
 import shutil
-import subprocess
-import tempfile
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from qemunet_tests.host.search_path import SYSTEM_PATH, search_path
+from qemunet_tests.isolation import enclosure
 from qemunet_tests.printable import printable
 from qemunet_tests.timeouts import turns
 
@@ -90,12 +89,14 @@ def _packaged(path: str) -> str | None:
 
 
 def _answer(*words: str) -> str:
-    """What a program writes on standard output; nothing where it does not run, or where it writes on and on."""
+    """What a program writes on standard output; nothing where it does not run or end, or where it writes on and on.
+
+    It may be the caller's own, and start what it likes: that ends with it.
+    """
     limited = ["sh", "-c", f'ulimit -f {_MOST_BLOCKS} && exec "$@"', "sh", *words]
     for patience_seconds in turns(_ANSWER_SECONDS, again=False):
-        with contextlib.suppress(OSError, subprocess.TimeoutExpired), tempfile.TemporaryFile() as said:
-            quiet = subprocess.DEVNULL
-            subprocess.run(limited, stdin=quiet, stdout=said, stderr=quiet, check=False, timeout=patience_seconds)
-            said.seek(0)
-            return said.read(_MOST_BLOCKS * 512).decode(errors="replace")
+        with contextlib.suppress(OSError):
+            said = enclosure.Asked({"said": limited}, os.environ, both=False).answers(patience_seconds)["said"]
+            if said.status is not None:
+                return said.text
     return ""
