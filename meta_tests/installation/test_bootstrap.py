@@ -205,6 +205,21 @@ def test_any_user_runs_what_root_installed(ready: World) -> None:
 
 
 @takes_root
+@pytest.mark.parametrize("most", [4, 5, 6, 7])
+def test_where_few_processes_are_allowed_nothing_is_taken_for_missing(ready: World, most: int) -> None:
+    become = ["setpriv", f"--reuid={STRANGER}", f"--regid={STRANGER}", "--clear-groups", "--"]
+    ran = subprocess.run(
+        [*become, "prlimit", f"--nproc={most}", ready.bootstrap, "true"], env=ready.environment(), capture_output=True,
+        text=True, timeout=limit(60), check=False,
+    )  # fmt: skip
+    assert ran.returncode == 3, ran.stderr
+    said = ran.stderr.splitlines()
+    assert said[-1] == "bootstrap: cannot start enough programs: see how many processes are allowed (ulimit -u)"
+    assert [line for line in said[:-1] if "Cannot fork" not in line] == []
+    assert ready.done() == []
+
+
+@takes_root
 def test_who_may_not_write_the_checkout_learns_who_may(ready: World) -> None:
     ready.write("checkout/pyproject.toml", "# changed\n")
     ran = ready.run_as_nobody("true")
