@@ -1,6 +1,7 @@
 """Faults of forwards whose guest is a peer: rules, frames, the monitor, and who has the port."""
 
 import re
+import socket
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -132,6 +133,22 @@ def low_ports_for_everybody(lab: Lab) -> None:
 def wrapper_outlived_by_qemu(lab: Lab) -> None:
     """A wrapper starts QEMU as its child: who kills the wrapper has not killed QEMU."""
     alter_qemu(lab, lambda words: ["sh", "-c", '"$@"; exit $?', "sh", *words])
+
+
+@fault("user/hostfwd-again", cause="is refused as long as", sentinels=RULES)
+def port_kept_for_qemu(lab: Lab) -> None:
+    """Whoever starts a QEMU keeps the port of its forward himself, so that nobody takes it meanwhile."""
+    kept = []
+
+    def keep(word: str) -> str:
+        for port in re.findall(r"hostfwd=tcp:127\.0\.0\.1:(\d{4,5})-", word):
+            kept.append(lab.host.open_socket())
+            kept[-1].setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            kept[-1].bind(("127.0.0.1", int(port)))
+            kept[-1].listen()
+        return word
+
+    _rules(lab, keep)
 
 
 @fault("user/hostfwd-udp-callers", cause="answer to caller 0', b'answer to caller 1'",

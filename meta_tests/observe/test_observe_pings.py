@@ -73,3 +73,17 @@ def test_what_the_guest_itself_answers_is_no_reply_to_it() -> None:
 def test_wrong_replies_are_told() -> None:
     assert str(Ping(3, 3)) == "3 of 3 echo requests answered"
     assert str(Ping(3, 0, 3)) == "0 of 3 echo requests answered, 3 replies are wrong"
+
+
+def test_what_stands_in_front_of_what_was_sent_is_told() -> None:
+    """As libslirp would give a guest the IP header that a raw socket receives: cut off at the size that was asked."""
+    requests = [replace(each, payload=each.payload + bytes(range(52))) for each in REQUESTS]
+    replies = [
+        replace(each, source=GATEWAY, target=GUEST, source_mac=each.target_mac, first=ECHO_REPLY,
+                payload=(b"id" + bytes(14) + b"addr" + each.payload)[: len(each.payload)])
+        for each in requests
+    ]  # fmt: skip
+    found = compared(Ping(3, 0), GATEWAY, [*requests, *replies])
+    assert str(found) == (
+        "0 of 3 echo requests answered, 3 replies are wrong, with 20 bytes in front of what was sent"
+    )

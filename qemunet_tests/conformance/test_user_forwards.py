@@ -8,11 +8,11 @@ import socket
 import pytest
 
 from qemunet_tests.conformance.promises import promise
-from qemunet_tests.errors import Unavailable
+from qemunet_tests.errors import ControlFailed, Unavailable
 from qemunet_tests.modes.user import netdev
 from qemunet_tests.observe.arp import asked_for
 from qemunet_tests.observe.forwarding import FORWARD, forwards, monitor_says, usernet, words_over, words_through
-from qemunet_tests.observe.station_end import answer_at, received, serving, taken_to_end
+from qemunet_tests.observe.station_end import answer_at, received, require_lingering, serving, taken_to_end
 
 GUEST, SERVICE = "10.0.2.15", 7007
 #: A free port of the host's loopback to the guest's service.
@@ -234,6 +234,22 @@ def test_a_forward_ends_with_its_qemu(attach_peer, target, claim):
             became[ending] = "free"
     claim.sees("; ".join(f"after {ending}: {what}" for ending, what in became.items()))
     assert claim.observed == claim.expected, f"QEMU's port, {claim.observed}"
+
+
+@pytest.mark.claim("user/hostfwd-again")
+def test_a_forward_is_had_again_at_once(attach_peer, bench, target, claim):
+    peer = attach_peer(netdev((FREE,)))
+    address, port = the_forward(peer).source
+    with target.host.connect(address, port) as calling:
+        # A caller that QEMU has not taken yet would be reset, and leave nothing behind.
+        if not asked_for(peer, GUEST):
+            raise ControlFailed("QEMU does not take the call, by its wire")
+        peer.qemu.kill()
+        taken_to_end(calling)
+    require_lingering(target.host, port)
+    again = bench.attempt(netdevs=[netdev((FREE.replace(":0-", f":{port}-"),))])
+    claim.sees("had again" if again.started else f"refused: {again.complaints.refusal.rpartition(': ')[2]}")
+    assert again.started, "a forward is refused as long as an old connection lingers at its port"
 
 
 @pytest.mark.claim("user/hostfwd-udp-callers")

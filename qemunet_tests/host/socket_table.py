@@ -18,6 +18,8 @@ Protocol = Literal["tcp", "udp"]
 
 #: The state of a socket that waits for anybody: TCP_LISTEN, and TCP_CLOSE for one that is not connected.
 _WAITING = {"tcp": "0A", "udp": "07"}
+#: TCP_TIME_WAIT, of whoever closed first.
+_LINGERS = "06"
 _WORD_BYTES = 4
 
 
@@ -49,6 +51,12 @@ def bound(protocol: Protocol, root: Path = MACHINE) -> Iterator[BoundSocket]:
 def listening(protocol: Protocol, port: int, root: Path = MACHINE) -> list[BoundSocket]:
     """Those that wait for anybody at a port."""
     return [each for each in bound(protocol, root) if each.waits and each.port == port]
+
+
+def lingers(port: int, root: Path = MACHINE) -> bool:
+    """Whether the end of a TCP connection that is over lingers at a port."""
+    rows = (row for table in ("tcp", "tcp6") for row in net_table(root, table))
+    return any(row[3] == _LINGERS and int(row[1].rpartition(":")[2], 16) == port for row in rows)
 
 
 def held_by(pid: int, root: Path = MACHINE) -> set[int]:

@@ -2,8 +2,8 @@
 
 import re
 import socket
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from qemunet_tests.errors import ControlFailed, HarnessError, Unavailable
@@ -27,12 +27,16 @@ RECEIVED = re.compile(r"(\d+) packets transmitted, (\d+)(?: packets)? received")
 #: What iputils says where neither ping nor its user may open a socket for ICMP, and who is to be let.
 NO_SOCKET = re.compile(r"\bsocket: (?:Operation not permitted|Permission denied)")
 PERMITTING = 'sudo sysctl -w net.ipv4.ping_group_range="0 2147483647"'
+#: How long a guest's ping may take beyond what it is told to wait: to begin, and to send.
+STARTING_SECONDS = 5.0
 #: A shell's statuses of a program that it may not execute, and of one that is not there.
 NOT_RUN = (126, 127)
 #: IPv4 and ICMP. RFC 791: packets of 68 bytes pass everywhere.
 PING_HEADERS_BYTES, SMALLEST_BYTES = 28, 68
 #: What ping(8) sends of its own, in bytes.
 SMALL_BYTES = 56
+#: Identifier, number and the time that iputils puts behind them: no two requests begin alike.
+RECOGNISED_BYTES = 20
 #: linux/if_ether.h: what a guest believes that the LAN carries, less the headers of IPv4 and ICMP.
 FULL_SIZE_BYTES = 1500 - 28
 ECHO_REPLY, ECHO_REQUEST = 0, 8
@@ -47,11 +51,13 @@ class Ping:
     """How many echo requests were sent, and how many were answered: by whom they went to, with what they carried.
 
     `wrong` are replies of any other kind, which ping(1) may well count: another sender, number or content, or one more.
+    `late_bytes` is how far behind its place in a wrong reply stands what was sent.
     """
 
     sent: int
     received: int
     wrong: int = 0
+    late_bytes: int = 0
 
     @property
     def whole(self) -> bool:
@@ -64,7 +70,8 @@ class Ping:
         return not self.received and not self.wrong
 
     def __str__(self) -> str:
-        wrong = f", {self.wrong} replies are wrong" if self.wrong else ""
+        late = f", with {self.late_bytes} bytes in front of what was sent" if self.late_bytes else ""
+        wrong = f", {self.wrong} replies are wrong{late}" if self.wrong else ""
         return f"{self.received} of {self.sent} echo requests answered{wrong}"
 
 
@@ -78,9 +85,17 @@ def ping(place: Place, address: str, count: int = 3, wait_seconds: int = 2, size
     seen = Ping(count, 0)
     for patience_seconds in turns(wait_seconds, again=False):
         seen = _ping(place, address, count, whole(patience_seconds), size_bytes)
-        if seen.received == seen.sent:
+        if seen.received == seen.sent or seen.wrong:
             break
     return seen
+
+
+def bounded(words: str, count: int, interval_seconds: float, wait_seconds: float) -> str:
+    """A guest's ping that ends: of replies that it does not take for its own each has iputils wait anew, for minutes.
+
+    SIGINT has it say what it has counted.
+    """
+    return f"timeout -s INT {whole(count * interval_seconds + wait_seconds + STARTING_SECONDS)} {words}"
 
 
 def _ping(place: Place, address: str, count: int, wait_seconds: int, size_bytes: int) -> Ping:
@@ -88,6 +103,8 @@ def _ping(place: Place, address: str, count: int, wait_seconds: int, size_bytes:
     command = words.format(
         count=count, interval_seconds=0.3, wait_seconds=wait_seconds, size_bytes=size_bytes, address=address
     )
+    if isinstance(place, Guest):
+        command = bounded(command, count, 0.3, wait_seconds)
     wires = [GuestCapture(place, number) for number in range(len(place.nics))] if isinstance(place, Guest) else []
     answer = place.run(command, within_seconds=count * 0.3 + wait_seconds + 5)
     match = RECEIVED.search(answer.text)
@@ -99,7 +116,10 @@ def _ping(place: Place, address: str, count: int, wait_seconds: int, size_bytes:
     if match is None and "unreachable" not in answer.complaint:
         raise HarnessError(f"ping did not run: {answer.complaint or answer.text}")
     seen = Ping(int(match[1]), int(match[2])) if match else Ping(count, 0)
-    return compared(seen, address, [packet for wire in wires for packet in wire.packets()]) if wires else seen
+    found = compared(seen, address, [packet for wire in wires for packet in wire.packets()]) if wires else seen
+    if wires and found.sent < count and not found.wrong:
+        raise HarnessError(f"ping was ended before it had sent {count} requests: {answer.text}")
+    return found
 
 
 def answered_once(guest: Guest, address: str, wait_seconds: int = 2, size_bytes: int = SMALL_BYTES) -> bool:
@@ -107,7 +127,7 @@ def answered_once(guest: Guest, address: str, wait_seconds: int = 2, size_bytes:
     command = guest.tools.ping.format(
         count=1, interval_seconds=0.3, wait_seconds=wait_seconds, size_bytes=size_bytes, address=address
     )
-    return guest.run(command, within_seconds=wait_seconds + 5).succeeded
+    return guest.run(bounded(command, 1, 0.3, wait_seconds), within_seconds=wait_seconds + 5).succeeded
 
 
 def compared(seen: Ping, address: str, packets: Sequence[Packet]) -> Ping:
@@ -120,7 +140,15 @@ def compared(seen: Ping, address: str, packets: Sequence[Packet]) -> Ping:
     carried, guests = {each.payload for each in asked}, {each.source_mac for each in asked}
     replies = [each for each in echoed if each.first == ECHO_REPLY and each.source_mac not in guests]
     right = {each.payload for each in replies if each.source == address} & carried
-    return Ping(seen.sent, min(seen.received, len(right)), len(replies) - len(right))
+    late = {_late_bytes(each.payload, carried) for each in replies if each.payload not in right}
+    found = Ping(seen.sent, min(seen.received, len(right)), len(replies) - len(right))
+    return replace(found, late_bytes=late.pop()) if len(late) == 1 else found
+
+
+def _late_bytes(reply: bytes, carried: Iterable[bytes]) -> int:
+    """How far behind its place in a reply the beginning of a request's content is found, 0 where it is not."""
+    places = [reply.find(each[:RECOGNISED_BYTES]) for each in carried if len(each) >= RECOGNISED_BYTES]
+    return max([0, *places])
 
 
 def largest_answered(guest: Guest, address: str, below_bytes: int) -> int:

@@ -6,6 +6,9 @@ import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from qemunet_tests.deadline import Deadline
+from qemunet_tests.errors import ControlFailed
+from qemunet_tests.host import socket_table
 from qemunet_tests.isolation.station import SOCKETS, Station
 
 #: Who waits for the other end of a connection that works waits in vain, after so long.
@@ -49,6 +52,22 @@ def closed_udp_port(station: Station, address: str) -> int:
     with station.open_socket(socket.SOCK_DGRAM, address) as owner:
         owner.bind((address, 0))
         return int(owner.getsockname()[1])
+
+
+def require_lingering(station: Station, port: int) -> None:
+    """The end of a connection that was closed first lingers at this TCP port of a station. Raises ControlFailed.
+
+    Whoever wants the port without SO_REUSEADDR is refused meanwhile: that is tried as well.
+    """
+    with station.entered():
+        lingers = Deadline(PATIENCE_SECONDS, "an end to linger").sees(
+            lambda: socket_table.lingers(port), interval_seconds=0.05
+        )
+    if not lingers:
+        raise ControlFailed(f"no connection lingers at port {port} of the host (TIME_WAIT)")
+    with station.open_socket() as careless, contextlib.suppress(OSError):
+        careless.bind(("127.0.0.1", port))
+        raise ControlFailed(f"the host gives port {port} to everybody, though a connection lingers there (TIME_WAIT)")
 
 
 class NoCaller(AssertionError):

@@ -17,7 +17,7 @@ from qemunet_tests.network.target import Endpoint
 from qemunet_tests.observe.capture import ARP, ICMP, TCP, UDP, GuestCapture, Packet
 from qemunet_tests.observe.dhcp import DHCP_COOKIE
 from qemunet_tests.observe.dns import PORT
-from qemunet_tests.observe.icmp import FULL_SIZE_BYTES, ping
+from qemunet_tests.observe.icmp import FULL_SIZE_BYTES, bounded, ping
 from qemunet_tests.observe.lease import lease_now
 from qemunet_tests.timeouts import crowding, whole
 
@@ -186,12 +186,7 @@ def echo(guest: Guest, address: str, size_bytes: int = 56, to_host: bool = False
     return Exchange(
         f"{'full-size ' if large else ''}echo request to {address}",
         "echo reply",
-        lambda: _ask_beside(
-            guest,
-            guest.tools.ping.format(
-                count=3, interval_seconds=1, wait_seconds=_patience(1), size_bytes=size_bytes, address=address
-            ),
-        ),
+        lambda: _ping_beside(guest, address, size_bytes),
         lambda packet: _is_echo(packet, 8, size_bytes) and packet.target == address,
         lambda packet: _is_echo(packet, 0, size_bytes) and packet.source == address,
         asked := PacketSeen("icmp", None, address, kind="echo-request", size_bytes=size_bytes + _HEADERS_BYTES),
@@ -200,6 +195,14 @@ def echo(guest: Guest, address: str, size_bytes: int = 56, to_host: bool = False
         address=address,
         beside=True,
     )
+
+
+def _ping_beside(guest: Guest, address: str, size_bytes: int) -> None:
+    wait_seconds = _patience(1)
+    words = guest.tools.ping.format(
+        count=3, interval_seconds=1, wait_seconds=wait_seconds, size_bytes=size_bytes, address=address
+    )
+    _ask_beside(guest, bounded(words, 3, 1, wait_seconds))
 
 
 def call(station: Station, address: str) -> Exchange:
