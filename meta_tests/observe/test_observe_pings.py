@@ -84,6 +84,4 @@ def test_what_stands_in_front_of_what_was_sent_is_told() -> None:
         for each in requests
     ]  # fmt: skip
     found = compared(Ping(3, 0), GATEWAY, [*requests, *replies])
-    assert str(found) == (
-        "0 of 3 echo requests answered, 3 replies are wrong, with 20 bytes in front of what was sent"
-    )
+    assert str(found) == ("0 of 3 echo requests answered, 3 replies are wrong, with 20 bytes in front of what was sent")
