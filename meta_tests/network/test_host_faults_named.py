@@ -27,8 +27,8 @@ def by_run(machine: HostMachine, fault: Fault) -> dict[str, Any]:
     machine.plant(planted)
     broken = machine.run("--bridge", "br0", *planted.words, *concerned, uid=uid)
     for claim in fault.breaks:
-        assert fault.is_named_in(broken[claim]), broken[claim]
-        assert broken[claim]["verdict"] == "broken", broken[claim]
+        assert fault.is_named_in(broken[claim]), str(broken[claim])
+        assert broken[claim]["verdict"] == "broken", str(broken[claim])
     # Whatever is wrong with a bridge or a resolver.
     assert {broken[claim]["verdict"] for claim in fault.sentinels} == {"holds"}
     machine.mend(planted, broken[fault.breaks[0]]["remedy"])

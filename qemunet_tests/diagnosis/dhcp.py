@@ -1,5 +1,8 @@
 """Causes why a guest on the bridge gets no lease, although everything on the host is in order."""
 
+import functools
+from contextlib import suppress
+
 from qemunet_tests import timeouts
 from qemunet_tests.deadline import Deadline
 from qemunet_tests.diagnosis.failure import Failure
@@ -7,20 +10,22 @@ from qemunet_tests.diagnosis.lost_frame import search
 from qemunet_tests.diagnosis.lost_frame.frame_path import FramePath
 from qemunet_tests.diagnosis.lost_frame.probes import DHCP
 from qemunet_tests.diagnosis.lost_frame.where_lost import AS_ROOT
+from qemunet_tests.errors import Unavailable
 from qemunet_tests.guest.guest import Guest
 from qemunet_tests.host.dhcp_servers import listeners
 from qemunet_tests.host.nft_match import PacketSeen
 from qemunet_tests.host.nft_ruleset import stops
 from qemunet_tests.host.obstacle import Obstacle
-from qemunet_tests.network.host_target import addresses
+from qemunet_tests.network.host_target import addresses, gateway_over
 from qemunet_tests.observe.dhcp import (
     SERVER_PORT,
+    AnswersToHost,
+    answers_to_host,
     asking_seconds,
     checksums_of_offers,
     dhcp_messages,
-    offered_to_the_uplink,
+    refuses_requests,
     seconds_to_offer,
-    server_that_informs,
 )
 from qemunet_tests.observe.ipv6 import announced_prefixes
 from qemunet_tests.observe.lease import lease_now
@@ -83,7 +88,7 @@ def slow_server(failure: Failure) -> Obstacle | None:
     guest = failure.guest
     if guest is None or not failure.on_lan:
         return None
-    if _unanswered(failure):
+    if _unanswered(failure) and _may_be_late(failure):
         _wait_for_late_offer(guest)
     delay_seconds = seconds_to_offer(guest)
     # On a busy machine a server that runs on it is late as everything is, and is not to blame.
@@ -93,6 +98,38 @@ def slow_server(failure: Failure) -> Obstacle | None:
         f"the DHCP server answers only {delay_seconds:.0f} s after the guest's first request: few clients wait so long",
         "make the DHCP server faster (its log, its load, a relay on the way), or give the guest a static address",
     )
+
+
+def _may_be_late(failure: Failure) -> bool:
+    """Whether anything lets us think of a server that has not answered yet: to wait for it takes long.
+
+    One that answers this host's request with the guest's MAC in it is not slow, one that tells this host about the
+    network and offers nothing may be. Where nothing is said, or may not be asked, whoever is known to serve the network
+    has a server, unless his kernel says that no program of his takes requests.
+    """
+    answers = _answers(failure)
+    if answers.offering or answers.informing:
+        return not answers.offering
+    host = failure.target.host
+    known = {gateway_over(host, failure.target.bridge)} - {None}
+    with suppress(Unavailable):
+        known.add(failure.target.lan.server)
+    return not known or not all(refuses_requests(host, address) for address in known if address)
+
+
+def _answers(failure: Failure) -> AnswersToHost:
+    """What this host is answered that asks on the LAN itself, once for each failure."""
+    return _asked(failure, id(failure.error))
+
+
+@functools.lru_cache(maxsize=1)
+def _asked(failure: Failure, _: int) -> AnswersToHost:
+    path = _unanswered(failure)
+    if path is None or path.unheard or failure.guest is None:
+        return AnswersToHost()
+    host = failure.target.host
+    own = addresses(host, failure.target.bridge)
+    return answers_to_host(host, path.places[-1], failure.guest.macs[0], str(own[0].ip) if own else None)
 
 
 def _wait_for_late_offer(guest: Guest) -> None:
@@ -124,7 +161,7 @@ def macs_filtered(failure: Failure) -> Obstacle | None:
     if path is None or path.unheard or failure.guest is None:
         return None
     uplink = path.places[-1]
-    if not offered_to_the_uplink(failure.target.host, uplink, failure.guest.macs[0]):
+    if not _answers(failure).offering:
         return None
     # A guest that is answered now was only not answered in time.
     if search.answered_after_all(failure):
@@ -140,11 +177,8 @@ def macs_filtered(failure: Failure) -> Obstacle | None:
 def server_declines(failure: Failure) -> Obstacle | None:
     """A server that is there and has nothing for this guest."""
     path = _unanswered(failure)
-    own = addresses(failure.target.host, failure.target.bridge) if path and not path.unheard else []
-    if path is None or not own or failure.guest is None:
-        return None
-    server = server_that_informs(failure.target.host, path.places[-1], str(own[0].ip))
-    if server is None or search.answered_after_all(failure):
+    server = _answers(failure).informing
+    if path is None or failure.guest is None or server is None or search.answered_after_all(failure):
         return None
     return Obstacle(
         f"the DHCP server {server} answers this host and offers the guest nothing: it has no address left, or none for "
@@ -161,11 +195,13 @@ def no_server(failure: Failure) -> Obstacle | None:
         return None
     if path.thrown_away_at_last >= path.asked[-1]:
         return None  # whether a server would answer is not known: nothing has left
+    seconds = asking_seconds(failure.guest)
     prefixes = announced_prefixes(failure.guest)
     by_ipv6 = f"; a router there announces {', '.join(prefixes)}: the LAN may speak IPv6 alone" if prefixes else ""
     log = f"; if one runs, see in its log what it has against {failure.guest.macs[0]}" if path.unheard else ""
     return Obstacle(
         f"no DHCP server answers on the LAN behind {failure.target.bridge}: the guest asked {seen.count('discover')} "
-        f"times, its frames leave the host at {path.places[-1]}, and no offer came in there{by_ipv6}",
+        f"times in {seconds:.0f} s, its frames leave the host at {path.places[-1]}, and no offer came in there"
+        f"{by_ipv6}",
         f"{START_ONE}{log}",
     )

@@ -13,13 +13,13 @@ import contextlib
 import socket
 import struct
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 from qemunet_tests.deadline import Deadline
-from qemunet_tests.errors import HarnessError, TimedOut
+from qemunet_tests.errors import HarnessError
 from qemunet_tests.guest.guest import Guest
 from qemunet_tests.isolation.station import Station
 from qemunet_tests.observe.capture import ETH_P_ALL, whole_capture
@@ -31,7 +31,7 @@ TYPES = {1: "discover", 2: "offer", 3: "request", 4: "decline", 5: "ack", 6: "na
 ChecksumState = Literal["right", "wrong", "unfinished"]
 SERVER_PORT, CLIENT_PORT = 67, 68
 UDP_NUMBER, UDP_HEADER_BYTES = 17, 8
-#: By this a station knows answers to its own questions.
+#: By this and the next a station knows answers to its own two questions.
 TRANSACTION = 0x716E6D66
 #: RFC 951 and 2131: what a message begins with, and where the options do.
 REPLY, COOKIE_AT = b"\x02", 236
@@ -49,14 +49,21 @@ def dhcp_messages(guest: Guest, nic: int = 0) -> list[str]:
 
 
 def timed_dhcp_messages(guest: Guest, nic: int = 0) -> list[tuple[str, float]]:
-    """The same, each with the time at which it passed, in seconds of the host's clock."""
+    """The same, each with the time at which it passed, in seconds of the host's clock.
+
+    Without the answers to what a host has asked meanwhile, which are broadcast to its guests as well.
+    """
     from scapy.utils import RawPcapReader
 
     capture = guest.folder / f"net{nic}.pcap"
     if not _has_packets(capture):
         return []
     with RawPcapReader(str(capture)) as reader:
-        return [(kind, at.sec + at.usec / 1e6) for frame, at in reader if (kind := message_type(frame))]
+        return [
+            (kind, at.sec + at.usec / 1e6)
+            for frame, at in reader
+            if (kind := message_type(frame)) and _transaction(frame) not in (TRANSACTION, TRANSACTION + 1)
+        ]
 
 
 def seconds_to_offer(guest: Guest, nic: int = 0) -> float | None:
@@ -89,6 +96,12 @@ def message_type(frame: bytes) -> str | None:
             return TYPES.get(options[2])
         options = options[1:] if options[0] == 0 else options[2 + options[1] :]
     return None
+
+
+def _transaction(frame: bytes) -> int:
+    """The number by which a client knows the answers to what it asked."""
+    at = frame.find(DHCP_COOKIE) - COOKIE_AT + 4
+    return int.from_bytes(frame[at : at + 4]) if at >= 0 else 0
 
 
 def told_by_dhcp(guest: Guest, kind: str) -> Iterator[dict[str, str]]:
@@ -168,45 +181,68 @@ def delay(guest: Guest) -> OfferDelay:
     return OfferDelay(times.get("discover"), times.get("offer"))
 
 
-def offered_to_the_uplink(station: Station, uplink: str, guest_mac: str, within_seconds: float = 2.0) -> bool:
-    """Whether an offer comes to a request that bears the uplink's own MAC. False where we may not send it."""
-    return _answer(station, uplink, lambda own: _request("discover", own, guest_mac), within_seconds) is not None
+@dataclass(frozen=True)
+class AnswersToHost:
+    """Which servers answered what a host itself asked, None where none did.
+
+    `offering` answered the guest's request that bore the uplink's own MAC, `informing` tells a machine that has an
+    address about its network.
+    """
+
+    offering: str | None = None
+    informing: str | None = None
 
 
-def server_that_informs(station: Station, uplink: str, address: str, within_seconds: float = 2.0) -> str | None:
-    """The DHCP server that tells a machine with this address about its network; None where none does."""
-    return _answer(station, uplink, lambda own: _request("inform", own, own, address), within_seconds)
-
-
-def _answer(station: Station, uplink: str, request: Callable[[str], bytes], within_seconds: float) -> str | None:
+def answers_to_host(
+    station: Station, uplink: str, guest_mac: str, address: str | None, within_seconds: float = 2.0
+) -> AnswersToHost:
+    """Put both questions at once, the second where the host has an address. Nothing answers where we may not send."""
     link = station.link(uplink)
     if link is None:
-        return None
-    try:
+        return AnswersToHost()
+    own = dict(link["attrs"])["IFLA_ADDRESS"]
+    requests = {TRANSACTION: _request("discover", TRANSACTION, own, guest_mac)}
+    if address is not None:
+        requests[TRANSACTION + 1] = _request("inform", TRANSACTION + 1, own, own, address)
+    servers: dict[int, str] = {}
+    with contextlib.suppress(OSError):
         with station.entered():
             asking = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)
         with asking:
             asking.bind((uplink, ETH_P_ALL))
             asking.setblocking(False)
-            asking.send(request(dict(link["attrs"])["IFLA_ADDRESS"]))
-            return Deadline(within_seconds, "an answer").wait_until(lambda: _server(asking))
-    except (OSError, TimedOut):
-        return None
+            for request in requests.values():
+                asking.send(request)
+            answering = Deadline(within_seconds, "answers")
+            answering.sees(lambda: servers.update(_servers(asking)) or servers.keys() >= requests.keys())
+    return AnswersToHost(servers.get(TRANSACTION), servers.get(TRANSACTION + 1))
 
 
-def _server(asking: socket.socket) -> str | None:
-    """Who has answered meanwhile."""
+def _servers(asking: socket.socket) -> Iterator[tuple[int, str]]:
+    """Which question was answered meanwhile, and by whom."""
     with contextlib.suppress(BlockingIOError):
         while frame := asking.recv(2048):
             at = frame.find(DHCP_COOKIE) - COOKIE_AT
             message = frame[at:] if at >= HEADERS_BYTES else b""
-            if message[:1] == REPLY and message[4:8] == TRANSACTION.to_bytes(4):
+            if message[:1] == REPLY:
                 source = at - HEADERS_BYTES + SENDER_AT
-                return socket.inet_ntoa(frame[source : source + 4])
-    return None
+                yield int.from_bytes(message[4:8]), socket.inet_ntoa(frame[source : source + 4])
 
 
-def _request(kind: str, source_mac: str, client_mac: str, address: str = "0.0.0.0") -> bytes:
+def refuses_requests(station: Station, address: str, within_seconds: float = 0.3) -> bool:
+    """Whether a machine says that none of its programs takes DHCP requests; who is silent may have one that does."""
+    with contextlib.suppress(OSError), station.open_socket(socket.SOCK_DGRAM, to=address) as asking:
+        asking.connect((address, SERVER_PORT))
+        asking.settimeout(within_seconds)
+        try:
+            asking.send(b"")
+            asking.recv(1)
+        except ConnectionRefusedError:
+            return True
+    return False
+
+
+def _request(kind: str, transaction: int, source_mac: str, client_mac: str, address: str = "0.0.0.0") -> bytes:
     from scapy.layers.dhcp import BOOTP, DHCP
     from scapy.layers.inet import IP, UDP
     from scapy.layers.l2 import Ether
@@ -216,6 +252,6 @@ def _request(kind: str, source_mac: str, client_mac: str, address: str = "0.0.0.
         Ether(src=source_mac, dst="ff:ff:ff:ff:ff:ff")
         / IP(src=address, dst="255.255.255.255")
         / UDP(sport=68, dport=67)
-        / BOOTP(chaddr=client, xid=TRANSACTION, ciaddr=address, flags=0 if kind == "inform" else BROADCAST_FLAG)
+        / BOOTP(chaddr=client, xid=transaction, ciaddr=address, flags=0 if kind == "inform" else BROADCAST_FLAG)
         / DHCP(options=[("message-type", kind), "end"])
     )
