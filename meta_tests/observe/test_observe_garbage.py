@@ -61,4 +61,9 @@ def test_the_servers_answer_is_found_behind_garbage() -> None:
         ours.setblocking(False)
         theirs.send(CRAFTED[4])
         theirs.send(OFFER)
-        assert dhcp._server(ours) == "192.168.1.254"
+        assert list(dhcp._servers(ours)) == [(dhcp.TRANSACTION, "192.168.1.254")]
+
+
+def test_whose_question_was_answered_is_read_past_garbage() -> None:
+    assert dhcp._transaction(OFFER) == dhcp.TRANSACTION
+    assert all(0 <= dhcp._transaction(frame) < 1 << 32 for frame in ALL)
