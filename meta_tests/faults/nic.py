@@ -28,7 +28,7 @@ REWORDED = (
     reworded("nic/mac-given", "netdev=to-card,mac=52:54:00:aa:bb:cc", "netdev=to-card", "on the wire 52:54:00:12:34:56",
              *OTHERS),
     reworded("nic/no-nic", ("-nodefaults",), (), "with -nodefaults there is .*user", *OTHERS),
-    reworded("nic/multifunction", "addr=5.1", "addr=6.0", r"the NICs are at 05\.0 and 06\.0", *OTHERS),
+    reworded("nic/multifunction", "id=other,addr=5.1", "id=other,addr=6.0", r"the NICs are at 05\.0 and 06\.0", *OTHERS),
     reworded("nic/romfile-empty", "e1000,rombar=0", "e1000", "rombar=0: a ROM", *OTHERS),
     reworded("nic/queue-sizes", "rx_queue_size=512", "rx_queue_size=1024", "the queues have 1024 and 256",
              "nic/function-alone"),

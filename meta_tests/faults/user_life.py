@@ -37,8 +37,8 @@ def machine_not_stopped(peer: "Peer") -> None:
     peer.qemu.monitor.execute = swallow
 
 
-@fault("user/migrate", cause=r"second, third and first client get 10\.0\.2\.16, 10\.0\.2\.99, 10\.0\.2\.15",
-       sentinels=_others("user/migrate"))  # fmt: skip
+@fault("user/migrate", "user/savevm", cause="client get 10.0.2.16, 10.0.2.99, then nak|lease after that is another",
+       sentinels=("user/stop-cont", "user/sandbox", "user/dhcp-server-is-gateway"))  # fmt: skip
 def third_lease_is_another(wire: FrameShim) -> None:
     """Who comes third is told another address than is kept for him."""
     wire.alter(FROM_QEMU, {"BOOTP.op": 2, "BOOTP.yiaddr": "10.0.2.17"}, {"BOOTP.yiaddr": "10.0.2.99"})
