@@ -81,6 +81,13 @@ class FramePath:
         return (self.answered if of_answer else self.asked)[self.places.index(before)] >= NO_CHANCE
 
     @property
+    def repeatedly_unanswered(self) -> bool:
+        """Whether so many questions left at the last place that one would have been answered, had the others got lost
+        by chance.
+        """
+        return self.unanswered and min(self.asked) >= NO_CHANCE
+
+    @property
     def unanswered(self) -> bool:
         """Whether the question left at the last place, and no answer came in there."""
         return all(self.asked) and not any(self.answered) and (self.silent or not self.unheard)

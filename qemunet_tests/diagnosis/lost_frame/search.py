@@ -82,11 +82,13 @@ def _followed(failure: Failure, _: int) -> FramePath | None:
 def _asked(failure: Failure, guest: Guest, exchange: Exchange, links: list[str], off_path: list[str]) -> FramePath:
     """Twice, because a single question may get lost, and nothing be wrong; a DHCP client asks several times itself.
 
-    Where several were lost at one place, they were lost there.
+    Where several were lost at one place, they were lost there, and where several had no answer, there is none.
     """
     ask = functools.partial(follow, exchange, guest, failure.bench.station, links, off_path, countable=failure.on_lan)
     first = ask()
-    return first if first.complete or first.plain or exchange.question == probes.DHCP else ask()
+    if first.complete or first.plain or first.repeatedly_unanswered or exchange.question == probes.DHCP:
+        return first
+    return ask()
 
 
 def _runs(guest: Guest) -> bool:
