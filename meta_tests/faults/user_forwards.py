@@ -113,7 +113,8 @@ def refusals_of_the_guest_lost(wire: FrameShim) -> None:
     wire.drop(TO_QEMU, {"TCP.flags": lambda flags: "R" in flags})
 
 
-@fault("user/hostfwd-burst", cause="1 callers at once", sentinels=("user/hostfwd-add-refused", "user/hostfwd-low-port"))
+@fault("user/hostfwd-burst", cause="[01] callers at once",
+       sentinels=("user/hostfwd-add-refused", "user/hostfwd-low-port"))  # fmt: skip
 def callers_in_single_file(lab: Lab) -> None:
     """The host's firewall lets the first caller to a port pass, and no second one for an hour."""
     rule = (
