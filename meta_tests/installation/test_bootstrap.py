@@ -205,17 +205,18 @@ def test_any_user_runs_what_root_installed(ready: World) -> None:
 
 
 @takes_root
-@pytest.mark.parametrize("most", [4, 5, 6, 7])
+@pytest.mark.parametrize("most", [3, 4, 5, 6, 7])
 def test_where_few_processes_are_allowed_nothing_is_taken_for_missing(ready: World, most: int) -> None:
     become = ["setpriv", f"--reuid={STRANGER}", f"--regid={STRANGER}", "--clear-groups", "--"]
     ran = subprocess.run(
         [*become, "prlimit", f"--nproc={most}", ready.bootstrap, "true"], env=ready.environment(), capture_output=True,
         text=True, timeout=limit(60), check=False,
     )  # fmt: skip
-    assert ran.returncode == 3, ran.stderr
-    said = ran.stderr.splitlines()
-    assert said[-1] == "bootstrap: cannot start enough programs: see how many processes are allowed (ulimit -u)"
-    assert [line for line in said[:-1] if "Cannot fork" not in line] == []
+    # But for the shell's own words.
+    said = [line for line in ran.stderr.splitlines() if not line.startswith(f"{ready.bootstrap}: ")]
+    # It may be enough, as some have ended when others begin; and where the shell itself can start none it ends with 2.
+    few = ["bootstrap: cannot start enough programs: see how many processes are allowed (ulimit -u)"]
+    assert (ran.returncode, said) in ((3, few), (2, []), (0, [])), ran.stderr
     assert ready.done() == []
 
 

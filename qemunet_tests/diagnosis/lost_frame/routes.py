@@ -105,11 +105,10 @@ def behind_own_network(failure: Failure) -> Obstacle | None:
     if hop is None or not hop.failed:
         return None
     networks = " and ".join(f"{each.network}" for each in addresses(failure.target.host, out.link)) or "its network"
-    there = (
-        "nobody there answers ARP for it: it is off, or elsewhere and hidden" if own.ports else "nothing is plugged in"
-    )
+    silent, bare = "nobody there answers ARP for it: it is off, or elsewhere and hidden", "nothing is plugged in there"
     return Obstacle(
-        f"{address} is looked for at the bridge {out.link}, where this host's own network {networks} is, and {there}",
+        f"{address} is looked for at the bridge {out.link}, where this host's own network {networks} is, and "
+        f"{silent if own.ports else bare}",
         f"sudo ip route add {address}/32 via {defaults[0]['gateway']}; for good give {out.link} another network, where "
         "whoever made it, as a container engine or a VPN does, keeps its settings",
     )
