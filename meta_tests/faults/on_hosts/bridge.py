@@ -73,6 +73,7 @@ FAULTS = (
               mended="ip link set br0 type bridge stp_state 0", kind="spanning tree"),
     on_a_host("narrow-uplink", ("bridge/full-size-packets",), "up0 passes 1400 bytes",
               typed="ip link set up0 mtu 1400; ip link set br0 mtu 1400", mended="ip link set up0 mtu 1500",
+              remedy="^sudo ip link set up0 mtu 1500, or",
               kind="a link passes small packets alone"),
     # RFC 5227
     on_a_host("address-taken", ("bridge/address-unique",), "somebody else on the LAN has [^(]*, which has .* as well$",

@@ -90,7 +90,10 @@ class PacketOnPath:
             for stop in self._stops(seen_as.get(family, seen_by_ip))
             if stop.family == family and stop.hook in ("prerouting", "forward", "postrouting")
         ]
-        narrow = [FilterOnPath(_too_narrow(port, size_bytes), True) for port in on_the_way if port.mtu < size_bytes]
+        too_narrow = [port for port in on_the_way if port.mtu < size_bytes]
+        # A guest's tap is given the bridge's MTU, and the bridge that of its narrowest port: no remedy begins there.
+        ports = [port for port in too_narrow if not port.is_tap] or too_narrow
+        narrow = [FilterOnPath(_too_narrow(port, size_bytes), True) for port in ports]
         older = self._of_old_tables("FORWARD") if found.filters_ipv4 else []
         elsewhere = self._sent_elsewhere("prerouting", seen_by_ip) if found.filters_ipv4 else []
         states = _ports(self.station, on_the_way, self.packet)
