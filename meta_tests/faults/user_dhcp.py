@@ -118,7 +118,7 @@ def one_address_never_offered(wire: FrameShim) -> None:
     "user/dhcp-nak",
     "user/dhcp-other-server",
     "user/dhcp-answer-size",
-    cause="told: None$|answered: ack$|bytes, none$",
+    cause="told: nothing$|answered: ack$|bytes, none$",
     sentinels=OTHERS,
 )
 def naks_lost(wire: FrameShim) -> None:

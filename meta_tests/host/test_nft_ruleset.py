@@ -247,3 +247,25 @@ def test_a_table_of_arp_is_about_whose_address_it_names(stack: NetworkStack, add
                "arp operation reply arp saddr ip 192.168.50.7 drop; }; }'")  # fmt: skip
     (found,) = [nft_ruleset.stops(stack.ask, PacketSeen("arp", address, kind="reply", state=None))]
     assert [stop.certain for stop in found] == [True] * stopped
+
+
+@pytest.mark.parametrize(
+    ("flags", "stopped"),
+    [
+        ("syn / syn,ack", True),
+        ("& (fin | syn | rst | ack) == syn", True),
+        ("syn", True),
+        ("& (fin | syn | rst | ack) != syn", False),
+        ("& (syn | ack) == ack", False),
+        ("& rst == rst", False),
+    ],
+)
+def test_the_first_packet_of_a_connection_has_one_flag(stack: NetworkStack, flags: str, stopped: bool) -> None:
+    stack.type("nft add table ip t; nft 'add chain ip t input { type filter hook input priority 0; }'")
+    stack.type(f"nft 'add rule ip t input tcp flags {flags} drop'")
+    ruleset = nft_ruleset.read(stack.ask)
+    assert ruleset is not None
+    assert [stop.certain for stop in ruleset.stops(SSH)] == [True] * stopped
+    assert ruleset.stops(QUESTION) == []
+    # What answers it bears others: which, is not known here.
+    assert [stop.certain for stop in ruleset.stops(replace(SSH, state="established"))] == [False]

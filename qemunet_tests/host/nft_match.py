@@ -102,12 +102,16 @@ class PacketSeen:
         return of_meta.get(left["meta"].get("key"))
 
     def _others(self, left: Any) -> Any:
+        if "&" in left:
+            return self._masked(*left["&"])
         if "ct" in left:
             return self.state if left["ct"].get("key") == "state" else None
         if "fib" in left and left["fib"].get("result") == "type" and "daddr" in left["fib"].get("flags", []):
             return None if self.to_this_host is None else ("local" if self.to_this_host else "unicast")
         payload = left.get("payload", {})
-        of_ports = {"sport": self.source_port, "dport": self.port}
+        # The first packet of a connection has this flag alone. Which ones later packets have is not known.
+        flags = "syn" if (self.protocol, self.state) == ("tcp", "new") else None
+        of_ports = {"sport": self.source_port, "dport": self.port, "flags": flags}
         of_addresses = {"saddr": self.source, "daddr": self.destination, "protocol": self.protocol}
         of_header: dict[str, dict[str, Any]] = {
             "ip": of_addresses,
@@ -118,6 +122,13 @@ class PacketSeen:
             "ether": {"type": self.family},
         }
         return of_header.get(str(payload.get("protocol")), of_ports).get(payload.get("field"))
+
+    def _masked(self, left: Any, mask: Any) -> Any:
+        """Those of a connection's flags that a match looks at, 0 where the packet has none of them."""
+        is_of_flags = isinstance(left, dict) and left.get("payload", {}).get("field") == "flags"
+        found = self._others(left) if is_of_flags else None
+        bits = mask if isinstance(mask, list) else [mask]
+        return found if found is None or found in bits else 0
 
 
 def covers(expression: Iterable[dict[str, Any]], packet: PacketSeen) -> bool | None:
@@ -168,7 +179,8 @@ def _is_told(left: Any, packet: PacketSeen) -> bool:
 
 def _of_another_kind(left: dict[str, Any], packet: PacketSeen) -> bool:
     """A match on a header that the packet does not have."""
-    protocol = left.get("payload", {}).get("protocol")
+    masked = left.get("&", [left])[0]
+    protocol = masked.get("payload", {}).get("protocol") if isinstance(masked, dict) else None
     return protocol in ("ip", "ip6", "tcp", "udp", "icmp", "icmpv6", "sctp", "arp") and protocol not in (
         packet.family,
         packet.protocol,

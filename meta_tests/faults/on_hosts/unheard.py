@@ -31,9 +31,9 @@ FAULTS = (
     on_a_host("traffic-of-the-host-redirected", ("bridge/icmp",), "request .* reached br0, and this host gave no "
               "answer, where this stands: a tc ingress filter on br0", typed=ASTRAY.format(link="br0", hook="ingress"),
               as_root=True),
-    on_a_host("ports-isolated", LEASE, "seen at tap0 and not at up0, .*tap0 is isolated; and up0 is isolated",
+    on_a_host("ports-isolated", LEASE, "seen at tap0 and not at up0, .*up0 is isolated; and tap0 is isolated",
               typed="bridge link set dev up0 isolated on\n" + with_every_tap("bridge link set dev $t isolated on"),
-              as_root=True, mended=f"{END_BACKGROUND}; bridge link set dev up0 isolated off"),
+              as_root=True, remedy="^sudo bridge link set dev up0 isolated off$"),
     on_a_host("tap-locked", LEASE, "seen at tap0 and not at up0.*tap0 is locked",
               typed=with_every_tap("bridge link set dev $t locked on learning off"), as_root=True,
               mended=END_BACKGROUND),

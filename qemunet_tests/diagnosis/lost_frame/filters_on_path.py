@@ -92,8 +92,8 @@ class PacketOnPath:
         ]
         too_narrow = [port for port in on_the_way if port.mtu < size_bytes]
         # A guest's tap is given the bridge's MTU, and the bridge that of its narrowest port: no remedy begins there.
-        ports = [port for port in too_narrow if not port.is_tap] or too_narrow
-        narrow = [FilterOnPath(_too_narrow(port, size_bytes), True) for port in ports]
+        to_widen = [port for port in too_narrow if not port.is_tap] or too_narrow
+        narrow = [FilterOnPath(_too_narrow(port, size_bytes), True) for port in to_widen]
         older = self._of_old_tables("FORWARD") if found.filters_ipv4 else []
         elsewhere = self._sent_elsewhere("prerouting", seen_by_ip) if found.filters_ipv4 else []
         states = _ports(self.station, on_the_way, self.packet)
@@ -207,26 +207,26 @@ def _ports(station: Station, on_the_way: Sequence[BridgePort], packet: PacketSee
         if port.state != "forwarding":
             shut = Obstacle(f"{port.name} is {port.state}", f"sudo bridge link set dev {port.name} state 3")
             yield FilterOnPath(shut, True)
-    flags = [(port.name, port_flags(station.ask, port.name)) for port in on_the_way]
-    isolated = [name for name, said in flags if said.get("isolated")]
-    # One that is isolated reaches all that are not.
+    flags = [(port, port_flags(station.ask, port.name)) for port in on_the_way]
+    isolated = [port for port, said in flags if said.get("isolated")]
+    # One that is isolated reaches all that are not. A tap goes with its guest: first the one that stays.
     if len(isolated) == BOTH_PORTS:
-        for name in isolated:
-            yield FilterOnPath(_switched(name, "is isolated", "isolated off"), True)
+        for port in sorted(isolated, key=lambda each: each.is_tap):
+            yield FilterOnPath(_switched(port, "is isolated", "isolated off"), True)
     broadcast = packet.protocol == "arp" or packet.destination == BROADCAST
-    for name, said in flags[:1]:
+    for port, said in flags[:1]:
         if said.get("locked"):
-            yield FilterOnPath(_switched(name, "is locked", "locked off"), True)
-    for name, said in flags[1:]:
+            yield FilterOnPath(_switched(port, "is locked", "locked off"), True)
+    for port, said in flags[1:]:
         if broadcast and said.get("bcast_flood") is False:
-            yield FilterOnPath(_switched(name, "gets no broadcast", "bcast_flood on"), True)
+            yield FilterOnPath(_switched(port, "gets no broadcast", "bcast_flood on"), True)
         # Whom the bridge has learned to be there is not unknown.
         if not broadcast and said.get("flood") is False:
-            yield FilterOnPath(_switched(name, "gets no unknown unicast", "flood on"), said.get("learning") is False)
+            yield FilterOnPath(_switched(port, "gets no unknown unicast", "flood on"), said.get("learning") is False)
 
 
-def _switched(port: str, what: str, back: str) -> Obstacle:
-    return Obstacle(f"{port} {what}", f"sudo bridge link set dev {port} {back}")
+def _switched(port: BridgePort, what: str, back: str) -> Obstacle:
+    return Obstacle(f"{port.name} {what}", f"sudo bridge link set dev {port.name} {back}")
 
 
 def _attached(station: Station, link: str, leaving: bool) -> list[FilterOnPath]:

@@ -1,8 +1,10 @@
 """Causes where libslirp, QEMU's own network stack, meets the host it runs on."""
 
 import socket
+from contextlib import suppress
 
 from qemunet_tests.diagnosis.failure import Failure
+from qemunet_tests.errors import Unavailable
 from qemunet_tests.host import localhost, nft_ruleset
 from qemunet_tests.host.icmp import GATE, gate_opens
 from qemunet_tests.host.localhost import PATH as HOSTS_FILE
@@ -53,11 +55,14 @@ def own_name_unknown(failure: Failure) -> Obstacle | None:
 
 def lan_kept_out(failure: Failure) -> Obstacle | None:
     """QEMU listens on the LAN, and the host's own firewall throws away what comes."""
+    by = None
+    with suppress(Unavailable):  # where no bridge was named nobody knows by what the LAN comes in
+        by = failure.target.bridge
     for listening in listening_sockets(failure.guest, failure.target.host) if failure.guest else ():
         protocol, _, place = listening.partition(" ")
         if not place.startswith("0.0.0.0:"):
             continue
-        asked = PacketSeen(protocol.lower(), port=int(place.rpartition(":")[2]), to_this_host=True)
+        asked = PacketSeen(protocol.lower(), port=int(place.rpartition(":")[2]), coming_by=by, to_this_host=True)
         at_input = (stop for stop in stops(failure.target.host.ask, asked) if stop.hook == "input" and stop.certain)
         if found := next(at_input, None):
             reason = "QEMU listens on the LAN, and the host's firewall drops what comes from there"
