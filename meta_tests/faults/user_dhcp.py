@@ -132,7 +132,9 @@ def another_reason_given(wire: FrameShim) -> None:
     wire.alter(FROM_QEMU, NAKS, {"DHCP.error_message": b"no"})
 
 
-@fault("user/dhcp-unknown-client-request", "user/bootp", cause="answered: None", sentinels=OTHERS)
+@fault("user/dhcp-unknown-client-request", "user/bootp", "user/dhcp-same-mac-same-address",
+       cause="answered: None|which names none: no answer",
+       sentinels=(*EXACT, "user/dhcp-answers-broadcast", "user/dhcp-first-is-start"))  # fmt: skip
 def requests_without_address_lost(wire: FrameShim) -> None:
     """Who has no address and asks for none is not heard, except by a DISCOVER."""
     without = {"BOOTP.op": 1, "BOOTP.ciaddr": "0.0.0.0"}
