@@ -60,7 +60,7 @@ class PacketSeen:
         return found if self.protocol in found else f"{found} meta l4proto {self.protocol}".strip()
 
     @property
-    def kin(self) -> str:
+    def words_to_accept(self) -> str:
         """What nft calls the packets that have to pass where nothing passes unless a rule says so.
 
         Those that stay in a bridge, with the answers to this one; elsewhere this one alone.

@@ -200,7 +200,7 @@ class Ruleset:
         for rule, certain in passage.found:
             yield Stop(chain, Obstacle(rule.place, self.spared(rule, packet.words)), certain)
         if chain.drops and not passage.over:
-            remedy = f"sudo nft add rule {chain.family} {chain.table} {chain.name} {packet.kin} accept"
+            remedy = f"sudo nft add rule {chain.family} {chain.table} {chain.name} {packet.words_to_accept} accept"
             obstacle = Obstacle(f"{chain.place}: {chain.base}", kept(remedy, chain, beside))
             yield Stop(chain, obstacle, not passage.doubtful)
 
