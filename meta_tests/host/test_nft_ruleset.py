@@ -257,6 +257,9 @@ def test_a_table_of_arp_is_about_whose_address_it_names(stack: NetworkStack, add
         ("syn", True),
         ("& (fin | syn | rst | ack) != syn", False),
         ("& (syn | ack) == ack", False),
+        ("& (syn | ack) == syn | ack", False),
+        ("& (syn | ack) != syn | ack", True),
+        ("{ syn, ack }", True),
         ("& rst == rst", False),
     ],
 )

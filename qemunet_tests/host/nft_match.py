@@ -127,8 +127,7 @@ class PacketSeen:
         """Those of a connection's flags that a match looks at, 0 where the packet has none of them."""
         is_of_flags = isinstance(left, dict) and left.get("payload", {}).get("field") == "flags"
         found = self._others(left) if is_of_flags else None
-        bits = mask if isinstance(mask, list) else [mask]
-        return found if found is None or found in bits else 0
+        return found if found is None or found in _bits(mask) else 0
 
 
 def covers(expression: Iterable[dict[str, Any]], packet: PacketSeen) -> bool | None:
@@ -168,8 +167,16 @@ def _meets(match: dict[str, Any], packet: PacketSeen) -> bool | None:
         return bool(compared(value, right)) if isinstance(value, int) and isinstance(right, int) else None
     if match.get("op") not in ("==", "!=", "in", None):
         return None
-    found = _is_in(value, match.get("right"))
+    # A packet has one flag and one state here: several of them together, written as one value, it does not have.
+    together = match.get("op") in ("==", "!=") and len(_bits(match.get("right"))) > 1
+    found = False if together else _is_in(value, match.get("right"))
     return found if found is None or match.get("op") != "!=" else not found
+
+
+def _bits(written: Any) -> list[Any]:
+    """What a mask or a value is made of: nft 1.0 writes several bits as a list, 1.1 as an `|` of them."""
+    several = written.get("|") if isinstance(written, dict) else written
+    return [bit for part in several for bit in _bits(part)] if isinstance(several, list) else [written]
 
 
 def _is_told(left: Any, packet: PacketSeen) -> bool:
