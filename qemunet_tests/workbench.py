@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from qemunet_tests import images
+from qemunet_tests.errors import HarnessError
 from qemunet_tests.guest.bench import Bench, BenchEvents
 from qemunet_tests.guest.living_guests import release_lease
 from qemunet_tests.isolation import namespaces
@@ -21,8 +22,14 @@ from qemunet_tests.under_test import chosen_qemu, guests_identity
 
 
 def machine_of(settings: Settings, accel: Accel, kind: type[GuestMachine] = GuestMachine) -> GuestMachine:
-    """What guests boot on: the QEMU and the image that were asked for. Raises as `chosen_qemu` and `ensure` do."""
-    return kind(chosen_qemu(settings), images.ensure(settings.image), accel)
+    """What guests boot on: the QEMU and the image that were asked for, which `prerequisites.prepare` has seen to.
+
+    Raises as `chosen_qemu` does, HarnessError where the image is gone meanwhile: that speaks against no promise, and
+    from a lab nobody could build another.
+    """
+    if (image := images.available(settings.image)) is None:
+        raise HarnessError(f"the guest image {settings.image!r} was there when this began, and is gone")
+    return kind(chosen_qemu(settings), image, accel)
 
 
 def bench_of(settings: Settings, machine: GuestMachine, station: Station, events: BenchEvents) -> Bench:
