@@ -3,55 +3,21 @@
 However little there is, nothing is called broken, whoever asks is answered in words, and nothing is left.
 """
 
-import contextlib
 import json
-import os
 import re
 import subprocess
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
+from meta_tests.isolation.control_group import ENTER, PERIOD_US, control_group
 from meta_tests.patience import limit
 from meta_tests.qemunet_command import clean_environment
 from meta_tests.user_accounts import CHECKOUT
-from qemunet_tests.deadline import Deadline
 
 pytestmark = pytest.mark.slow
 COMMAND = (str(CHECKOUT / "bootstrap"), "qemunet", "run", "user/gateway", "--accel", "tcg", "-n", "1")
-#: Goes into the control group that its first word names, and is the command behind that.
-ENTER = 'echo $$ >"$0"/cgroup.procs && exec "$@"'
-CGROUPS = Path("/sys/fs/cgroup")
-#: By controller: what holds the limit, where it has a hierarchy of its own (version 1) and where it has not.
-LIMITS = {
-    "pids": ("pids.max", "pids.max"),
-    "memory": ("memory.limit_in_bytes", "memory.max"),
-    "cpu": ("cpu.cfs_quota_us", "cpu.max"),
-}
-#: cpu.cfs_period_us, and what cpu.max takes for granted.
-PERIOD_US = 100_000
-
-
-@contextlib.contextmanager
-def control_group(controller: str, most: str) -> Iterator[Path]:
-    """A control group of our own with a limit. Skips where there can be none."""
-    first = (CGROUPS / controller).is_dir()
-    group = (CGROUPS / controller if first else CGROUPS) / f"qemunet-meta-{os.getpid()}"
-    try:
-        group.mkdir()
-    except OSError as refused:
-        pytest.skip(f"no control group can be made here: {refused.strerror}")
-    try:
-        file = group / LIMITS[controller][0 if first else 1]
-        if not file.exists():
-            pytest.skip(f"the controller {controller} is not enabled here")
-        file.write_text(most)
-        yield group
-        empty = Deadline(20, "what was started in the group to end")
-        empty.wait_until(lambda: not (group / "cgroup.procs").read_text().split())
-    finally:
-        group.rmdir()
 
 
 def ended(

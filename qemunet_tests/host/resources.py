@@ -5,7 +5,8 @@ import resource
 from dataclasses import dataclass
 from pathlib import Path
 
-from qemunet_tests.host.files import MACHINE, read_int, read_text, under
+from qemunet_tests.host import control_groups
+from qemunet_tests.host.files import MACHINE, read_text, under
 
 _MIB = 1024 * 1024
 
@@ -51,17 +52,14 @@ def memory_limits() -> list[MemoryLimit]:
 
 
 def memory(root: Path = MACHINE) -> Memory:
-    """What the kernel says is left, and what this control group may still take of it."""
+    """What the kernel says is left, and what this process's control groups may still take of it."""
     lines = (line.split() for line in (read_text(root, "/proc/meminfo") or "").splitlines())
     kilobytes = {words[0].rstrip(":"): int(words[1]) for words in lines if len(words) > 1}
     total = kilobytes.get("MemTotal", 0) // 1024
     available = kilobytes.get("MemAvailable", kilobytes.get("MemFree", 0)) // 1024
-    limit = read_int(root, "/sys/fs/cgroup/memory.max")
-    used = read_int(root, "/sys/fs/cgroup/memory.current")
-    if limit is not None and limit // _MIB < total:
-        total = limit // _MIB
-        available = min(available, total - (used or 0) // _MIB)
-    return Memory(total, max(0, available))
+    groups = control_groups.memory(root)
+    total = min([total, *(each.limit // _MIB for each in groups)])
+    return Memory(total, max(0, min([available, *((each.limit - each.held) // _MIB for each in groups)])))
 
 
 def disk(path: Path, root: Path = MACHINE) -> Disk:

@@ -1,12 +1,12 @@
 """What kind of machine this is: system, processors, and whether it is virtual, a container, or a CI job."""
 
-import math
 import os
 import platform
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from qemunet_tests.host import control_groups
 from qemunet_tests.host.files import MACHINE, read_text, under
 
 #: What the firmware's tables say in a virtual machine (vendor and product, joined), and what to call it.
@@ -87,10 +87,7 @@ def cpus(root: Path = MACHINE) -> int:
         count = len(os.sched_getaffinity(0))
     else:
         count = (read_text(root, "/proc/cpuinfo") or "").count("processor\t") or 1
-    words = (read_text(root, "/sys/fs/cgroup/cpu.max") or "").split()
-    if len(words) == 2 and words[0].isdigit():
-        return max(1, min(count, math.ceil(int(words[0]) / int(words[1]))))
-    return count
+    return min(count, control_groups.cpus(root) or count)
 
 
 def virtualisation(root: Path = MACHINE) -> str | None:
