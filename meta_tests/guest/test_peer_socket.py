@@ -1,10 +1,14 @@
 """The end of the wire at which a peer is."""
 
 import os
+import signal
 import socket
 from pathlib import Path
 
-from qemunet_tests.guest.peer import PeerSocket
+import pytest
+
+from qemunet_tests.errors import HarnessError
+from qemunet_tests.guest.peer import Peer, PeerSocket
 from qemunet_tests.qemu.launcher import OWN
 
 
@@ -20,3 +24,21 @@ def test_closed_twice_it_closes_nobody_elses_descriptor(tmp_path: Path) -> None:
         taken = os.open("/dev/null", os.O_RDONLY)
         wire.close()
         os.close(taken)
+
+
+def test_of_a_qemu_that_takes_no_frames_it_is_said_how_it_has_ended(user_peer: Peer) -> None:
+    assert user_peer.qemu
+    user_peer.wire.put(b"frame")
+    user_peer.qemu.process.send_signal(signal.SIGSEGV)
+    user_peer.qemu.process.wait()
+    with pytest.raises(HarnessError, match=r"refused; it has ended \(killed by SIGSEGV\) and said nothing$"):
+        user_peer.wire.put(b"frame")
+
+
+def test_of_a_qemu_that_takes_no_frames_it_is_said_that_it_runs(user_peer: Peer, tmp_path: Path) -> None:
+    assert user_peer.qemu
+    (tmp_path / OWN).mkdir()
+    wire = PeerSocket(tmp_path, qemu=lambda: user_peer.qemu)
+    with pytest.raises(HarnessError, match=rf"it runs \(process {user_peer.qemu.process.pid}\)$"):
+        wire.put(b"frame")
+    wire.close()

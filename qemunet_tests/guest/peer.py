@@ -51,9 +51,10 @@ class PeerSocket:
     Whoever wants to see or alter what passes puts another in its place, with the same two methods.
     """
 
-    def __init__(self, folder: Path, number: int = 0) -> None:
+    def __init__(self, folder: Path, number: int = 0, qemu: Callable[[], QemuProcess | None] = lambda: None) -> None:
         own = folder / f"peer{number}.sock"
         self._of_qemu = folder / OWN / f"qemu{number}.sock"
+        self._qemu = qemu
         self._taken: deque[bytes] = deque()
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self._socket.bind(str(own))
@@ -61,7 +62,7 @@ class PeerSocket:
         own.chmod(0o666)
 
     def put(self, frame: bytes) -> None:
-        """Give QEMU a frame. Raises HarnessError where it takes none any more."""
+        """Give QEMU a frame. Raises HarnessError where it takes none any more: what has become of QEMU, if known."""
         self._socket.setblocking(False)
         deadline = Deadline(TAKING_SECONDS, "QEMU to take a frame")
         while not self._putting(frame):
@@ -78,7 +79,9 @@ class PeerSocket:
         except BlockingIOError:
             return False
         except OSError as error:
-            raise HarnessError(f"QEMU does not take frames any more: {error.strerror}") from error
+            qemu = self._qemu()
+            fate = f"; {qemu.fate_in_words()}" if qemu else ""
+            raise HarnessError(f"QEMU does not take frames any more: {error.strerror}{fate}") from error
         return True
 
     def take(self, within_seconds: float) -> bytes | None:
@@ -123,8 +126,8 @@ class Peer:
     def __init__(self, folder: Path, number: int = 0) -> None:
         self._folder = folder
         self.mac = MAC.format(number + 1)
-        self.wire: Wire = PeerSocket(folder, number)
         self.qemu: QemuProcess | None = None
+        self.wire: Wire = PeerSocket(folder, number, lambda: self.qemu)
 
     def send(self, frame: Packet) -> None:
         """Put a frame on the wire."""

@@ -86,7 +86,7 @@ class QemuProcess:
         self._stderr = folder / "qemu.stderr"
         ours, theirs = zip(*(socket.socketpair() for _ in range(2)), strict=True)
         self.control_socket = ours[1]
-        self.monitor = Monitor(ours[0], folder.name)
+        self.monitor = Monitor(ours[0], folder.name, self.fate_in_words)
         descriptors = [end.fileno() for end in theirs]
         self._tried = list(words)
         self._require = require
@@ -151,6 +151,17 @@ class QemuProcess:
         """None while QEMU runs."""
         status = self.process.poll()
         return None if status is None else _how_it_ended(status, self._oom_kills_before)
+
+    def fate_in_words(self) -> str:
+        """How QEMU has ended, whether we did that, and what it said last, warnings aside; or that it runs.
+
+        For whoever finds it silent: it closes what it has open before it can be waited for.
+        """
+        if not self._ends(ENDING_SECONDS):
+            return f"it runs (process {self.process.pid})"
+        ended = "we have ended it" if self.ended_by_us else "it has ended"
+        said = f"said last: {errors[-1]}" if (errors := self.complaints.errors) else "said nothing"
+        return f"{ended} ({self.how_it_ended()}) and {said}"
 
     @property
     def killed(self) -> str | None:

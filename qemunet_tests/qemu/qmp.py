@@ -6,7 +6,7 @@ import socket
 from collections.abc import Callable
 from typing import Any
 
-from qemu.qmp import QMPClient
+from qemu.qmp import ExecuteError, QMPClient
 from qemu.qmp.error import QMPError
 
 from qemunet_tests.deadline import Deadline
@@ -20,10 +20,12 @@ ANSWER_SECONDS = 20.0
 class Monitor:
     """A machine-readable monitor whose every command waits for its answer."""
 
-    def __init__(self, connection: socket.socket, name: str) -> None:
+    def __init__(self, connection: socket.socket, name: str, fate: Callable[[], str] = lambda: "") -> None:
+        """`fate` says what has become of QEMU, once it has hung up."""
         self._loop = asyncio.new_event_loop()
         self._client = QMPClient(name)
         self._connection = connection
+        self._fate = fate
         self.log: list[str] = []
 
     def connect(self, within_seconds: float, is_in_vain: Callable[[], bool] = lambda: False) -> None:
@@ -37,7 +39,9 @@ class Monitor:
     def execute(self, command: str, within_seconds: float = ANSWER_SECONDS, **arguments: Any) -> Any:
         """One QMP command. Raises HarnessError with QEMU's own words when it refuses, TimedOut without an answer."""
         self.log.append(f"-> {command} {arguments or ''}".rstrip())
-        answer = self._await(self._client.execute(command, arguments), within_seconds, f"to answer {command}")
+        answer = self._await(
+            self._client.execute(command, arguments), within_seconds, f"to answer {command}", fate=self._fate
+        )
         self.log.append(f"<- {answer}")
         return answer
 
@@ -74,7 +78,12 @@ class Monitor:
         self._connection.close()
 
     def _await(
-        self, answer: Any, within_seconds: float, awaited: str, is_in_vain: Callable[[], bool] | None = None
+        self,
+        answer: Any,
+        within_seconds: float,
+        awaited: str,
+        is_in_vain: Callable[[], bool] | None = None,
+        fate: Callable[[], str] = lambda: "",
     ) -> Any:
         if self._loop.is_closed():
             answer.close()
@@ -86,6 +95,8 @@ class Monitor:
             raise self._noted(late) from None
         except (QMPError, OSError, EOFError) as error:
             said = str(error) or type(error).__name__
+            if not isinstance(error, ExecuteError) and (became := fate()):
+                said = f"{said}; {became}"
             raise self._noted(HarnessError(f"QEMU's monitor, asked {awaited}: {said}")) from error
 
     def _finish(self, task: "asyncio.Task[Any]") -> Any:
