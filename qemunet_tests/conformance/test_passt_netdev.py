@@ -6,12 +6,23 @@ import pytest
 
 from qemunet_tests.conformance.promises import promise
 from qemunet_tests.conformance.refusals import ALONE, assert_refused
+from qemunet_tests.deadline import Deadline
+from qemunet_tests.errors import HarnessError
 from qemunet_tests.network import lab_addresses
 from qemunet_tests.observe.dhcp_client import offered, search_list
 from qemunet_tests.observe.forwarding import words_through
 from qemunet_tests.observe.host_process import listening_at
 from qemunet_tests.observe.network_services import answering
-from qemunet_tests.observe.started_passt import another_pid, is_gone, kill, named_pid, process_of, program_of, says
+from qemunet_tests.observe.started_passt import (
+    aborted_over_its_frames,
+    another_pid,
+    is_gone,
+    kill,
+    named_pid,
+    process_of,
+    program_of,
+    says,
+)
 
 #: All that a network has for a guest whose host may not ping.
 ALL = {"ARP", "DHCP", "DHCPv6", "NDP", "RA", "TCP", "UDP"}
@@ -23,8 +34,25 @@ FORWARDS = {
     ("2301", "2303-2305:2403-2405", "2310-2312,,~2311"): {2301: 2301, 2304: 2404},
     ("192.168.1.2/2307",): {2307: 2307},
 }
+#: Seen with QEMU 11.1, once in fifty times: not in the claims' table, for no script shows that whenever it is asked to.
+CLOSED_TWICE = (
+    "QEMU starts another passt, and now and then aborts in net_fill_rstate (net/net.c): net_passt_stream_start "
+    "(net/passt.c) closes the socket that it has given away a second time, whatever has its number by then, so that "
+    "the thread of the monitor takes what passt sends for its own."
+)
 #: Where nobody of the LAN is, and the host is not.
 NOBODYS = "192.168.1.77"
+
+
+def offered_in_time(peer, within_seconds=20.0):
+    """The address that a guest is offered. Raises NoOffer, and HarnessError where QEMU ends or nobody answers."""
+    deadline = Deadline(within_seconds, "an offer")
+    while True:
+        try:
+            return offered(peer).address
+        except HarnessError:
+            if deadline.passed or peer.qemu.how_it_ended():
+                raise
 
 
 @pytest.mark.claim("passt/netdev-help")
@@ -70,7 +98,14 @@ def test_passt_is_started_again(attach_netdev_passt, claim):
     address, before = offered(peer).address, named_pid(peer)
     kill(peer)
     again = another_pid(peer, before)
-    claim.sees(f"{address}, {'again' if again else 'never again'} {offered(peer).address if again else ''}".strip())
+    try:
+        claim.sees(f"{address}, {f'again {offered_in_time(peer)}' if again else 'never again'}")
+    except HarnessError:
+        if not aborted_over_its_frames(peer):
+            raise
+        claim.sees(f"{address}, and QEMU aborts")
+        claim.deviates(CLOSED_TWICE)
+        return
     assert claim.observed == claim.expected, f"when passt is killed, a guest has {claim.observed}"
 
 
@@ -116,7 +151,7 @@ def test_vhost_user_takes_virtio_alone(bench, claim):
     claim.sees("QEMU starts" if tried.started else f"status {tried.status}, {said}")
     if claim.observed != claim.expected:
         assert (tried.status, said) == (-signal.SIGABRT, "with the reason"), claim.observed
-        claim.deviates(name="aborts")
+        claim.deviates(CLOSED_TWICE)
 
 
 @pytest.mark.parametrize(

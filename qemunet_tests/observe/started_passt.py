@@ -96,6 +96,13 @@ def another_pid(peer: "Peer", before: int | None) -> int | None:
     return found[0] if Deadline(CHANGE_SECONDS, "another passt").sees(changed, interval_seconds=0.1) else None
 
 
+def aborted_over_its_frames(peer: "Peer") -> bool:
+    """Whether QEMU has ended because somebody had read before it what its passt sent."""
+    qemu = peer.qemu
+    # What it says of an assertion that failed names the function.
+    return qemu is not None and qemu.how_it_ended() == "killed by SIGABRT" and "net_fill_rstate" in qemu.said
+
+
 def says(peer: "Peer", words: str) -> bool:
     """Whether QEMU, or its passt, writes these words on standard error, waited for."""
     qemu = peer.qemu
