@@ -15,6 +15,8 @@ from qemunet_tests.observe.process import listening_sockets
 from qemunet_tests.observe.reach import put_up, read_at
 
 SERVICE = 7007
+#: How often the host calls once more where it is neither answered nor seen as its loopback address alone.
+ROUNDS = 3
 #: What QEMU keeps of a rule, net/slirp.c.
 LONGEST_RULE = 1023
 
@@ -65,15 +67,20 @@ def test_datagrams_pass_a_udp_forward(user_guest_with, target, claim):
         station, address = caller(target)
         return read_at(service, station, address, 2222, wait_seconds)
 
-    host, lan, wire = called_by(the_host), called_by(the_lan), GuestCapture(guest)
-    # Silence is what is known of some, and waited for no longer than it takes to be told from slowness.
-    again = called_by(the_host, wait_seconds=2.0)
+    host, lan = called_by(the_host), called_by(the_lan)
+    for _ in range(ROUNDS):
+        wire = GuestCapture(guest)
+        # Silence is what is known of some, and waited for no longer than it takes to be told from slowness.
+        again = called_by(the_host, wait_seconds=2.0)
+        came = {packet.source for packet in wire.packets() if packet.target == got.address and packet.second == SERVICE}
+        # That one datagram of several was lost says nothing: not even that it was the forward that lost it.
+        if again.right or came == {"127.0.0.1"} or not (host.right and lan.right):
+            break
     claim.sees(f"to the host: {host}; to the LAN: {lan}; to the host after that: {again}")
     assert host.right, host.trouble
     assert lan.right, lan.trouble
     if not again.right:
-        came = {packet.source for packet in wire.packets() if packet.target == got.address and packet.second == SERVICE}
-        assert came == {"127.0.0.1"}, again.trouble
+        assert came == {"127.0.0.1"}, f"{again.trouble}, {ROUNDS} times, to {' and '.join(sorted(came)) or 'nobody'}"
         claim.deviates(name="loopback-shown-after-the-lan")
 
 
