@@ -3,6 +3,7 @@
 The letters are those of docs/troubles.md. What stands beside is innocent, and must not be blamed.
 """
 
+import shlex
 import sys
 
 from meta_tests.faults.on_hosts.typed import LEASE, PEER, in_background, on_a_host
@@ -50,17 +51,22 @@ table bridge zones {
 }
 END
 """
-#: The company's resolver, beyond the LAN's router.
+#: The company's resolver, beyond the LAN's router. It is no part of the fault and outlives it.
 RELAYS = """
-import socket
+import contextlib, socket
 asked = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
 asked.bind(("172.18.0.53", 53))
 while True:
     question, who = asked.recvfrom(2000)
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asking:
+    with contextlib.suppress(TimeoutError), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asking:
         asking.settimeout(2)
         asking.sendto(question, ("192.168.77.1", 53))
         asked.sendto(asking.recv(4000), who)
+"""
+#: Not on lo, where the LAN's own dnsmasq would take the port, and keep it.
+COMPANYS_RESOLVER = f"""ip link add dns0 type bridge; ip link set dns0 up; ip addr add 172.18.0.53/32 dev dns0
+(exec setsid {sys.executable} -c {shlex.quote(RELAYS)} >/dev/null 2>&1 </dev/null &)
+until grep -q 350012AC:0035 /proc/net/udp; do sleep 0.05; done
 """
 #: Says the same of every name, but where it passes a name on: then what the LAN's own resolver says.
 ANSWERS_ALL = """
@@ -116,8 +122,7 @@ FAULTS = (
               "ip route add 192.168.77.0/24 dev tun0 table 52; ip rule add pref 5270 lookup 52"),
     on_a_host("container-network-over-a-resolver", DNS, r"172\.18\.0\.53 is looked for at the bridge x, where this "
               r"host's own network 172\.18\.0\.0/16 is, and nothing is plugged in there",
-              r"ip route add 172\.18\.0\.53/32 via 192\.168\.77\.1", lan_program=RELAYS,
-              at_lan="ip addr add 172.18.0.53/32 dev lo; sleep 0.2",
+              r"ip route add 172\.18\.0\.53/32 via 192\.168\.77\.1", at_lan=COMPANYS_RESOLVER,
               typed=f"{BESIDE}ip link add x type bridge; ip addr add 172.18.0.1/16 dev x; ip link set x up;"
               "echo nameserver 172.18.0.53 > /etc/resolv.conf"),
     # C. Addresses that are translated.
