@@ -76,6 +76,46 @@ else:
     assert python(code, account) == "3 True True"
 
 
+@pytest.mark.parametrize("account", accounts())
+def test_the_machines_network_lives_as_long_as_the_run(account: Account) -> None:
+    """Also where nobody else is in it, as in a container: its number must not become that of a station.
+
+    Each of two networks has a cable to ours, which goes with it. The one is left by a run, then the other by its last
+    process; the kernel clears up behind both in this order, and the second cable tells when the first would be gone.
+    """
+    code = """
+import os, subprocess, sys
+from qemunet_tests.deadline import Deadline
+from qemunet_tests.isolation import namespaces
+namespaces.enter()
+del os.environ[namespaces.MACHINE_NETWORK]
+RUN = "from qemunet_tests.isolation import namespaces; input(); namespaces.enter(); print(flush=True)"
+
+def alone(cable, code):
+    words = ["unshare", "--net", sys.executable, "-c", f"print(flush=True); {code}; input()"]
+    process = subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    process.stdout.readline()
+    link = ["ip", "link", "add", cable, "type", "veth", "peer", "name", "far", "netns", str(process.pid)]
+    subprocess.run(link, check=True)
+    return process
+
+def there(cable):
+    return os.path.exists(f"/proc/sys/net/ipv4/conf/{cable}")
+
+run, other = alone("to-run", RUN), alone("to-other", "pass")
+print(there("to-run"), there("to-other"))
+print(file=run.stdin, flush=True)
+assert run.stdout.readline()
+other.kill()
+other.wait()
+print(Deadline(20, "the end of a network").sees(lambda: not there("to-other")), there("to-run"))
+run.kill()
+run.wait()
+print(Deadline(20, "the end of a network").sees(lambda: not there("to-run")))
+"""
+    assert python(code, account).splitlines() == ["True True", "True True", "True"]
+
+
 def test_a_worker_does_not_survive_its_controller() -> None:
     account = Account("myself", os.geteuid(), os.getegid())
     code = """

@@ -238,7 +238,7 @@ def test_a_process_in_the_machines_network_is_a_leak(lab: Lab) -> None:
     escaped = lab.host.start(words, start_new_session=True)
     try:
         assert Deadline(3, "the escape").sees(lambda: len(lab.leaks()) == 2)
-        assert f"process {escaped.pid} is in the machine's own network namespace" in lab.leaks()
+        assert f"process {escaped.pid} (sh) is in the machine's own network namespace" in lab.leaks()
     finally:
         os.killpg(escaped.pid, signal.SIGKILL)
         escaped.wait()

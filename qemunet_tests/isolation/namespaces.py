@@ -43,6 +43,7 @@ MACHINE_NETWORK = "QEMUNET_MACHINE_NETWORK"
 NEEDED_BY_ROOT = {"NET_ADMIN": credentials.CAP_NET_ADMIN, "NET_RAW": credentials.CAP_NET_RAW}
 
 _started_in: list[str] = []
+_held_open: list[int] = []
 _scratch: list[Path] = [SCRATCH]
 
 
@@ -69,7 +70,10 @@ def entered() -> bool:
 
 
 def machine_network() -> str:
-    """The identity of the machine's own network namespace, the one that the run was started in."""
+    """The identity of the machine's own network namespace, the one that the run was started in.
+
+    It is nobody else's for as long as the run's controller lives, who holds the namespace open.
+    """
     return os.environ.get(MACHINE_NETWORK) or network_namespace()
 
 
@@ -88,6 +92,9 @@ def enter() -> None:
         return
     cache.let_others_read()
     _started_in[:] = [network_namespace()]
+    # A container's network may be this process's alone: it would end with the move, and its number could become that of
+    # the next one made, perhaps a station's, whose programs would then look as if they were outside.
+    _held_open.append(current_network())
     os.environ.setdefault(MACHINE_NETWORK, network_namespace())
     _unshare(CLONE_NEWNET | CLONE_NEWNS)
     for stage, step in (("mounts inside it", _make_private), (COVERED, _try_a_sys)):

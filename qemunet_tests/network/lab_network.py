@@ -19,6 +19,7 @@ from functools import partial
 from typing import Any
 
 from qemunet_tests.errors import HarnessError
+from qemunet_tests.host import process_table
 from qemunet_tests.isolation import namespaces
 from qemunet_tests.isolation.processes import Spawner
 from qemunet_tests.isolation.station import Station
@@ -176,7 +177,7 @@ class Lab:
     def leaks(self) -> list[str]:
         """Links that could be a way out, and processes that are out: empty, or the lab leaks."""
         return [leak for station in self.stations for leak in self._leaks_at(station)] + [
-            f"process {pid} is in the machine's own network namespace"
+            f"process {pid} ({process_table.name(pid)}) is in the machine's own network namespace"
             for pid in self._spawner.reaper.keeps()
             if self._is_outside(pid)
         ]
