@@ -96,6 +96,7 @@ PATH: tuple[CauseCheck, ...] = (
 LAST: tuple[CauseCheck, ...] = (
     qemu_itself.addresses_otherwise,
     qemu_itself.passes_nothing_on,
+    qemu_itself.asks_its_own_resolver,
     qemu_itself.answers_no_ping,
     where_lost.lost_somewhere,
     where_lost.unanswered,

@@ -32,8 +32,9 @@ class FramePath:
     `off_path` are further places that saw the question, as a bridge sees a broadcast. `largest_bytes` is the size of
     the largest question. `unheard` are the places that we may not listen at: of those only the kernel's counters are
     known, and `silent` says whether nothing at all that might be an answer came in meanwhile at the last of them.
-    `tags` are the VLANs whose tags were seen there, `sources` who the question was from there, `dropped` is what the
-    host's kernel threw away meanwhile, and `counted` what rules, filters and queues of the host counted.
+    `tags` are the VLANs whose tags were seen there, `sources` and `targets` who the question was from and for
+    there, `dropped` is what the host's kernel threw away meanwhile, and `counted` what rules, filters and queues of the
+    host counted.
     """
 
     exchange: Exchange
@@ -46,6 +47,7 @@ class FramePath:
     silent: bool = False
     tags: tuple[int, ...] = ()
     sources: tuple[str, ...] = ()
+    targets: tuple[str, ...] = ()
     dropped: tuple[Drop, ...] = ()
     counted: PathCounts = field(default_factory=dict, hash=False)
 
@@ -173,6 +175,7 @@ def _heard(exchange: Exchange, captures: Captures, links: Sequence[str], off_pat
         max((packet.size_bytes for found in questions for packet in found), default=0),
         tags=tuple(sorted(last.tags)) if last else (),
         sources=tuple(sorted({packet.source for packet in questions[-1]})),
+        targets=tuple(sorted({packet.target for packet in questions[-1]})),
     )
 
 

@@ -125,6 +125,23 @@ def passes_nothing_on(failure: Failure) -> Obstacle | None:
     )
 
 
+def asks_its_own_resolver(failure: Failure) -> Obstacle | None:
+    """A question that left the host for the address that QEMU itself has towards the guest."""
+    guest = _guest_of(failure)
+    got = lease_now(guest) if guest else None
+    path = search.incomplete_path(failure) if got else None
+    if got is None or path is None or not path.unanswered or len(path.places) == 1:
+        return None
+    resolver, own = used_by_qemu(), got.resolvers[:1]
+    if resolver in own or path.targets != own or not _host_is_answered(failure, path):
+        return None
+    return Obstacle(
+        f"{_NETWORK} sent the {path.exchange.question} out at {path.places[-1]} to {own[0]}, the address that QEMU "
+        f"itself has for the guest, and not to {resolver}, which answers the host's own questions",
+        _ANOTHER,
+    )
+
+
 def _guest_of(failure: Failure) -> Guest | None:
     """A guest of user mode whose QEMU runs."""
     guest = failure.guest
