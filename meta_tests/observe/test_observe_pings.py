@@ -1,9 +1,12 @@
 """A reply to a ping is one to what was sent, by whom it went to: nothing else is counted, whatever ping(1) says."""
 
+from collections.abc import Iterable
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
+from qemunet_tests.observe import icmp
 from qemunet_tests.observe.capture import ICMP, Packet
 from qemunet_tests.observe.icmp import ECHO_REPLY, ECHO_REQUEST, Ping, compared
 
@@ -85,3 +88,27 @@ def test_what_stands_in_front_of_what_was_sent_is_told() -> None:
     ]  # fmt: skip
     found = compared(Ping(3, 0), GATEWAY, [*requests, *replies])
     assert str(found) == ("0 of 3 echo requests answered, 3 replies are wrong, with 20 bytes in front of what was sent")
+
+
+@pytest.mark.parametrize("passes_bytes", [68, 69, 199, 200, 1280, 1400, 1499])
+def test_the_largest_that_passes_is_found_in_three_turns(passes_bytes: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each that is too large is waited for, and halving what is left takes ten turns and more."""
+    turns: list[list[int]] = []
+
+    def answered(_guest: Any, _address: str, sizes_bytes: Iterable[int]) -> list[int]:
+        turns.append([*sizes_bytes])
+        return [size for size in turns[-1] if size <= passes_bytes]
+
+    monkeypatch.setattr(icmp, "_sizes_answered", answered)
+    guest: Any = object()
+    assert icmp.largest_answered(guest, GATEWAY, 1500) == passes_bytes
+    assert len(turns) <= 3
+    assert max(map(len, turns)) <= icmp.SIZES_AT_ONCE
+
+
+def test_where_not_even_the_smallest_is_answered_there_is_no_largest(monkeypatch: pytest.MonkeyPatch) -> None:
+    turns: list[None] = []
+    monkeypatch.setattr(icmp, "_sizes_answered", lambda *_: turns.append(None) or [])
+    guest: Any = object()
+    assert icmp.largest_answered(guest, GATEWAY, 1500) == 0
+    assert len(turns) == 1

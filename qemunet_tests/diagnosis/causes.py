@@ -17,6 +17,7 @@ from qemunet_tests.diagnosis.lost_frame import (
     lan_side,
     qemu_itself,
     routes,
+    search,
     slirp_side,
     where_lost,
 )
@@ -160,8 +161,10 @@ SPECIAL: dict[str, tuple[CauseCheck, ...]] = {
 }
 
 
-#: What was found to keep guests from their leases, by whom it was found at.
-_no_lease: WeakKeyDictionary[Target, CauseCheck] = WeakKeyDictionary()
+#: What was found last, by whom it was found at and for what.
+_found: WeakKeyDictionary[Target, dict[object, CauseCheck]] = WeakKeyDictionary()
+#: Topics of claims that come down to the same questions where they have the same topics.
+ALIKE = frozenset(("resolver", "bridge-gateway", "called", "pinged", *search.SERVICES))
 
 
 def cause_of(claim: Claim, fixtures: Mapping[str, object], error: BaseException) -> Obstacle | None:
@@ -171,16 +174,26 @@ def cause_of(claim: Claim, fixtures: Mapping[str, object], error: BaseException)
         return None
     special = dict.fromkeys(check for word in claim.diagnosis for check in SPECIAL[word])
     checks = (*(special or PATH), *LAST)
-    no_lease = isinstance(error, NoLease)
-    before = _no_lease.get(failure.target) if no_lease else None
-    # What kept one claim's guest from its lease keeps the next one's from it: that is looked at first.
-    ordered = (before, *checks) if before in checks else checks
+    kind, found = _kind_of(failure), _found.setdefault(failure.target, {})
+    before = found.get(kind)
+    ordered = (before, *(each for each in checks if each is not before)) if before in checks else checks
     for check in ordered:
         if cause := _proven(check, failure):
-            if no_lease:
-                _no_lease[failure.target] = check
+            if kind is not None:
+                found[kind] = check
             return cause
     return None
+
+
+def _kind_of(failure: Failure) -> object:
+    """What broke alike has one cause, most likely, which is looked at first; None where nothing has to be alike.
+
+    What kept one claim's guest from its lease keeps the next one's from it, whatever that claim is about.
+    """
+    if isinstance(failure.error, NoLease):
+        return NoLease
+    refused = isinstance(failure.error, NetdevRefused)
+    return None if refused or ALIKE.isdisjoint(failure.topics) else (failure.mode, failure.topics)
 
 
 def _proven(check: CauseCheck, failure: Failure) -> Obstacle | None:

@@ -2,6 +2,7 @@
 
 import functools
 from contextlib import suppress
+from weakref import WeakKeyDictionary
 
 from qemunet_tests import timeouts
 from qemunet_tests.deadline import Deadline
@@ -17,6 +18,7 @@ from qemunet_tests.host.nft_match import PacketSeen
 from qemunet_tests.host.nft_ruleset import stops
 from qemunet_tests.host.obstacle import Obstacle
 from qemunet_tests.network.host_target import addresses, gateway_over
+from qemunet_tests.network.target import Target
 from qemunet_tests.observe.dhcp import (
     SERVER_PORT,
     AnswersToHost,
@@ -34,6 +36,8 @@ from qemunet_tests.observe.lease import lease_now
 SLOW_SECONDS, ENOUGH_SECONDS = 3.0, 30.0
 #: What a client without an address sends.
 REQUEST = PacketSeen("udp", "0.0.0.0", "255.255.255.255", 68, SERVER_PORT)
+#: How late the offer came, in seconds, where one was waited for; None where none came. Nobody waits so long again.
+_waited_for: WeakKeyDictionary[Target, float | None] = WeakKeyDictionary()
 START_ONE = "start the LAN's DHCP server, or give the guest a static address"
 
 
@@ -88,14 +92,18 @@ def slow_server(failure: Failure) -> Obstacle | None:
     guest = failure.guest
     if guest is None or not failure.on_lan:
         return None
-    if _unanswered(failure) and _may_be_late(failure):
+    waiting = _unanswered(failure) is not None
+    if waiting and failure.target not in _waited_for and _may_be_late(failure):
         _wait_for_late_offer(guest)
-    delay_seconds = seconds_to_offer(guest)
+        _waited_for[failure.target] = seconds_to_offer(guest)
+    delay_seconds, of_whom = seconds_to_offer(guest), "the guest's first request"
+    if delay_seconds is None and waiting:
+        delay_seconds, of_whom = _waited_for.get(failure.target), "the first request of a guest before this one"
     # On a busy machine a server that runs on it is late as everything is, and is not to blame.
     if delay_seconds is None or delay_seconds < SLOW_SECONDS * timeouts.crowding():
         return None
     return Obstacle(
-        f"the DHCP server answers only {delay_seconds:.0f} s after the guest's first request: few clients wait so long",
+        f"the DHCP server answers only {delay_seconds:.0f} s after {of_whom}: few clients wait so long",
         "make the DHCP server faster (its log, its load, a relay on the way), or give the guest a static address",
     )
 

@@ -1,5 +1,6 @@
 """Causes why names are not resolved, although the guest, QEMU and the way between are in order."""
 
+from qemunet_tests import timeouts
 from qemunet_tests.diagnosis.failure import Failure
 from qemunet_tests.diagnosis.lost_frame import own_attempt
 from qemunet_tests.host import resolver
@@ -9,6 +10,7 @@ from qemunet_tests.network.target import Endpoint
 from qemunet_tests.observe.dns import PORT, ask_from, host_answers, refusals, used_by_qemu
 from qemunet_tests.observe.host_names import known_otherwise
 
+ANSWER_SECONDS = 2.0
 _PUT_FIRST = "in /etc/resolv.conf, of which libslirp asks the first alone"
 
 
@@ -31,7 +33,9 @@ def no_resolver(failure: Failure) -> Obstacle | None:
 def silent(failure: Failure) -> Obstacle | None:
     """libslirp asks the first IPv4 nameserver and no other, dead or not."""
     found = resolver.read()
-    if found.used is None or host_answers(failure.target.host, found.used, failure.target.names[0]):
+    # It has been asked before, and by the guest: once is enough.
+    patience = timeouts.Stretched(ANSWER_SECONDS * timeouts.crowding())
+    if found.used is None or host_answers(failure.target.host, found.used, failure.target.names[0], patience):
         return None
     if kept_here := own_attempt.refused_to_send(failure.target.host, Endpoint(found.used, PORT)):
         return kept_here

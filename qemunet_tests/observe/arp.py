@@ -3,7 +3,8 @@
 import contextlib
 import re
 import socket
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 from qemunet_tests.deadline import Deadline
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 #: Ethernet's type, and of ARP (RFC 826) what is the same in every question and in every answer: Ethernet, IPv4, the
 #: lengths of their addresses, the operation.
 ARP_WORDS, REPLIES = bytes.fromhex("08060001080006040001"), bytes.fromhex("08060001080006040002")
-TYPE_AT, SENDER_AT = 12, 22
+TYPE_AT, SENDER_AT, ASKER_AT = 12, 22, 32
 #: RFC 5227, 2.1.1: whose question claims no address.
 PROBE = "0.0.0.0"
 #: Documentation's own (RFC 5737): who has a range of the LAN's addresses does not have this one, too.
@@ -54,6 +55,15 @@ def owners(guest: Guest, address: str, wait_seconds: int = 2) -> list[str]:
     return sorted(set(REPLY.findall(guest.run(probe, within_seconds=wait_seconds + 5).text)))
 
 
+def owners_of_each(guest: Guest, addresses: Sequence[str], wait_seconds: int = 2) -> dict[str, list[str]]:
+    """The same of several addresses, asked for all at once."""
+    words = guest.tools.who_else_has
+    probes = [words.format(wait_seconds=wait_seconds, interface="eth0", address=address) for address in addresses]
+    asking = " & ".join(f"{probe} >/tmp/owners.{address}" for probe, address in zip(probes, addresses, strict=True))
+    guest.run(f"( {asking} & wait ) 2>/dev/null", within_seconds=wait_seconds + 5)
+    return {each: sorted(set(REPLY.findall(guest.read(f"/tmp/owners.{each}") or ""))) for each in addresses}
+
+
 def answers_who(station: Station, link: str, mac: str, address: str, within_seconds: float = 1.0) -> str | None:
     """Whose MAC address anybody behind a station's link tells who asks from a MAC, by RFC 5227, about an address.
 
@@ -69,19 +79,29 @@ def answers_who(station: Station, link: str, mac: str, address: str, within_seco
             asking.bind((link, ETH_P_ALL))
             asking.setblocking(False)
             asking.send(question)
-            return Deadline(within_seconds, "an answer").wait_until(lambda: _told(asking, wanted))
+            return Deadline(within_seconds, "an answer").wait_until(lambda: _told(asking, own, wanted))
     except (OSError, TimedOut):
         return None
 
 
-def _told(asking: socket.socket, wanted: bytes) -> str | None:
+def answers_each(
+    station: Station, link: str, questions: Sequence[tuple[str, str]]
+) -> dict[tuple[str, str], str | None]:
+    """The same of several questions, each the MAC that asks and the address that is asked for, put all at once."""
+    with ThreadPoolExecutor(max(1, len(questions))) as at_once:
+        answers = at_once.map(lambda each: answers_who(station, link, *each), questions)
+        return dict(zip(questions, answers, strict=True))
+
+
+def _told(asking: socket.socket, own: bytes, wanted: bytes) -> str | None:
     with contextlib.suppress(BlockingIOError):
         while True:
             frame, (_, _, direction, *_) = asking.recvfrom(2048)
             # What this station itself answers to somebody else goes out here, and is no answer to it.
             if direction == socket.PACKET_OUTGOING:
                 continue
-            if frame[TYPE_AT:SENDER_AT] == REPLIES and frame[SENDER_AT + 6 : SENDER_AT + 10] == wanted:
+            told = frame[SENDER_AT + 6 : SENDER_AT + 10], frame[ASKER_AT : ASKER_AT + 6]
+            if frame[TYPE_AT:SENDER_AT] == REPLIES and told == (wanted, own):
                 return frame[SENDER_AT : SENDER_AT + 6].hex(":")
     return None
 

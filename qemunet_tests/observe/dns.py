@@ -4,6 +4,7 @@ import re
 import secrets
 import socket
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from qemunet_tests.guest.guest import Guest
@@ -114,7 +115,7 @@ def refusals(station: Station, server: str, names: Sequence[str], expected: Sequ
     One that refuses all of them may serve others: before that is held against it, it is asked for what every server
     knows, too.
     """
-    said = {name: ask_from(station, server, name) for name in names}
+    said = _said_of_each(station, server, names)
     refused = {name: each.code for name, each in said.items() if each and each.code in REFUSALS}
     if known := {name: code for name, code in refused.items() if name in expected}:
         return known
@@ -122,6 +123,12 @@ def refusals(station: Station, server: str, names: Sequence[str], expected: Sequ
         return {}
     others = (ask_from(station, server, name, about=about) for name, about in ASKED_OF_ANY)
     return {} if any(each and each.code not in REFUSALS for each in others) else refused
+
+
+def _said_of_each(station: Station, server: str, names: Sequence[str]) -> dict[str, DnsAnswer | None]:
+    """What a resolver answers about each of several names, asked for all at once: one that is silent is waited for."""
+    with ThreadPoolExecutor(max(1, len(names))) as at_once:
+        return dict(zip(names, at_once.map(lambda name: ask_from(station, server, name), names), strict=True))
 
 
 def host_answers(station: Station, server: str, name: str, wait_seconds: float = 2.0) -> bool:

@@ -1,5 +1,6 @@
 """Ping and traceroute: who answers, what comes back, and how QEMU sends a guest's pings."""
 
+import math
 import re
 import socket
 from collections.abc import Iterable, Sequence
@@ -15,7 +16,7 @@ from qemunet_tests.observe.capture import ICMP, GuestCapture, Packet
 from qemunet_tests.observe.command_place import Place
 from qemunet_tests.observe.lease import lease
 from qemunet_tests.observe.process import privileges
-from qemunet_tests.timeouts import turns, whole
+from qemunet_tests.timeouts import crowding, turns, whole
 
 if TYPE_CHECKING:
     # scapy reads the machine's interfaces when it is imported: not before the lab has been entered.
@@ -33,6 +34,8 @@ STARTING_SECONDS = 5.0
 NOT_RUN = (126, 127)
 #: IPv4 and ICMP. RFC 791: packets of 68 bytes pass everywhere.
 PING_HEADERS_BYTES, SMALLEST_BYTES = 28, 68
+#: So many pings a guest has under way at once without being late with any.
+SIZES_AT_ONCE = 12
 #: What ping(8) sends of its own, in bytes.
 SMALL_BYTES = 56
 #: Identifier, number and the time that iputils puts behind them: no two requests begin alike.
@@ -152,18 +155,38 @@ def _late_bytes(reply: bytes, carried: Iterable[bytes]) -> int:
 
 
 def largest_answered(guest: Guest, address: str, below_bytes: int) -> int:
-    """The size in bytes, IPv4 header included, of the largest ping that is answered; 0 where none is."""
+    """The size in bytes, IPv4 header included, of the largest ping that is answered; 0 where none is.
 
-    def passes(size_bytes: int) -> bool:
-        return ping(guest, address, count=1, wait_seconds=1, size_bytes=size_bytes - PING_HEADERS_BYTES).received == 1
-
-    lowest, highest = SMALLEST_BYTES, below_bytes
-    if not passes(lowest):
-        return 0
+    Many sizes are tried at once, since each that is too large has to be waited for.
+    """
+    lowest, highest = SMALLEST_BYTES - 1, below_bytes
     while highest - lowest > 1:
-        middle = (lowest + highest) // 2
-        lowest, highest = (middle, highest) if passes(middle) else (lowest, middle)
+        tried = range(lowest + 1, highest, math.ceil((highest - lowest - 1) / SIZES_AT_ONCE))
+        answered = _sizes_answered(guest, address, tried)
+        if lowest < SMALLEST_BYTES and not answered:
+            return 0
+        lowest = max(answered, default=lowest)
+        highest = min(size for size in (*tried, highest) if size > lowest)
     return lowest
+
+
+def _sizes_answered(guest: Guest, address: str, sizes_bytes: Iterable[int]) -> list[int]:
+    """Those of the sizes that are answered, each asked once."""
+    wait_seconds = whole(crowding())
+
+    def asked(size_bytes: int) -> str:
+        words = guest.tools.ping.format(
+            count=1,
+            interval_seconds=1,
+            wait_seconds=wait_seconds,
+            size_bytes=size_bytes - PING_HEADERS_BYTES,
+            address=address,
+        )
+        return f"{bounded(words, 1, 1, wait_seconds)} >&2 && echo {size_bytes}"
+
+    asking = " & ".join(map(asked, sizes_bytes))
+    said = guest.run(f"( {asking} & wait ) 2>/dev/null", within_seconds=wait_seconds + STARTING_SECONDS + 5)
+    return [int(line) for line in said.text.split()]
 
 
 def comes_back(guest: Guest, address: str, wait_seconds: int = 1) -> bool:

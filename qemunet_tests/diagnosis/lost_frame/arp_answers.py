@@ -9,7 +9,10 @@ from qemunet_tests.host.nft_ruleset import Stop, stops
 from qemunet_tests.host.obstacle import Obstacle
 from qemunet_tests.host.route_lookup import Neighbour
 from qemunet_tests.network.host_target import own_addresses
-from qemunet_tests.observe.arp import ELSEWHERE, answers_who
+from qemunet_tests.observe.arp import ELSEWHERE, answers_each
+
+#: Who answered each question, the MAC that asked and the address that was asked for.
+Answers = dict[tuple[str, str], str | None]
 
 
 def trouble(failure: Failure, hop: Neighbour) -> Obstacle | None:
@@ -18,11 +21,26 @@ def trouble(failure: Failure, hop: Neighbour) -> Obstacle | None:
     if not own or ":" in hop.address:
         return None
     for card in _cards(failure, hop.link):
-        if taken := _address_taken(failure, hop.link, card, own):
+        said = _asked(failure, hop, card, own)
+        if taken := _address_taken(failure, hop.link, card, said):
             return taken
-        if hop.failed and (found := _not_admitted(failure, hop, card, own) or _unheard(failure, hop, card, own)):
+        if hop.failed and (found := _not_admitted(hop, card, own, said) or _unheard(failure, hop, card, own, said)):
             return found
     return None
+
+
+def _asked(failure: Failure, hop: Neighbour, card: str, own: str) -> Answers:
+    """Whatever may matter is asked at once: each question waits for a second, because nobody may answer it."""
+    questions = [(own, address) for address in (*_own_at(failure, hop.link), ELSEWHERE)]
+    if hop.failed:
+        questions += [(mac, hop.address) for mac in dict.fromkeys((_mac(card) or own, own))]
+    return answers_each(failure.target.host, card, questions)
+
+
+def _own_at(failure: Failure, link: str) -> list[str]:
+    """This host's own addresses at a link."""
+    known = own_addresses(failure.target.host)
+    return [address for address, where in known.items() if where == link and ":" not in address]
 
 
 def _cards(failure: Failure, link: str) -> list[str]:
@@ -35,13 +53,14 @@ def _mac(link: str) -> str | None:
     return read_text(MACHINE, f"/sys/class/net/{link}/address")
 
 
-def _address_taken(failure: Failure, link: str, card: str, own: str) -> Obstacle | None:
+def _address_taken(failure: Failure, link: str, card: str, said: Answers) -> Obstacle | None:
     """Somebody else who has this host's own address: what is for this host is sent to him, or answered to himself."""
-    host = failure.target.host
-    for address in (address for address, where in own_addresses(host).items() if where == link and ":" not in address):
-        mac = answers_who(host, card, own, address)
-        # Who answers for whomever he knows a way to (proxy ARP) has nobody's address.
-        if mac and not answers_who(host, card, own, ELSEWHERE):
+    own_here = _own_at(failure, link)
+    # Who answers for whomever he knows a way to (proxy ARP) has nobody's address.
+    if any(mac for (_, address), mac in said.items() if address == ELSEWHERE):
+        return None
+    for (_, address), mac in said.items():
+        if mac and address in own_here:
             return Obstacle(
                 f"{mac}, another machine behind {card}, has this host's own address {address}: what is for this host "
                 "goes there",
@@ -50,12 +69,10 @@ def _address_taken(failure: Failure, link: str, card: str, own: str) -> Obstacle
     return None
 
 
-def _not_admitted(failure: Failure, hop: Neighbour, card: str, own: str) -> Obstacle | None:
+def _not_admitted(hop: Neighbour, card: str, own: str, said: Answers) -> Obstacle | None:
     """A bridge has a MAC address of its own, and a switch may admit that of the card in it alone."""
-    cards, host = _mac(card), failure.target.host
-    if not cards or cards == own or not answers_who(host, card, cards, hop.address):
-        return None
-    if answers_who(host, card, own, hop.address):
+    cards = _mac(card)
+    if not cards or cards == own or not said.get((cards, hop.address)) or said.get((own, hop.address)):
         return None
     return Obstacle(
         f"what is behind {card} admits no other MAC address than {card}'s own, {cards}: {hop.address} answers ARP "
@@ -64,9 +81,9 @@ def _not_admitted(failure: Failure, hop: Neighbour, card: str, own: str) -> Obst
     )
 
 
-def _unheard(failure: Failure, hop: Neighbour, card: str, own: str) -> Obstacle | None:
+def _unheard(failure: Failure, hop: Neighbour, card: str, own: str, said: Answers) -> Obstacle | None:
     """Somebody who does answer, and a kernel that does not take the answer, or does not ask."""
-    mac = answers_who(failure.target.host, card, own, hop.address)
+    mac = said.get((own, hop.address))
     if mac is None:
         return None
     found = [stop.obstacle for stop in _stopping_arp(failure, hop) if stop.certain]

@@ -20,7 +20,7 @@ ASKING_SECONDS = 12.0
 #: Of so many questions or answers at one place one would have come to the next, and those before the last had time to.
 NO_CHANCE = 3
 #: Something else that comes in just then hides that no answer does: the next time may be quieter.
-QUIET_ATTEMPTS = 3
+QUIET_ATTEMPTS, QUIET_SECONDS = 3, 5.0
 #: QEMU before 8.0 writes the virtio header in front of a frame: then its source is found there.
 SOURCES = (slice(6, 12), slice(16, 22), slice(18, 24))
 
@@ -87,7 +87,7 @@ class FramePath:
         """Whether so many questions left at the last place that one would have been answered, had the others got lost
         by chance.
         """
-        return self.unanswered and min(self.asked) >= NO_CHANCE
+        return min(self.asked) >= NO_CHANCE and not any(self.answered)
 
     @property
     def unanswered(self) -> bool:
@@ -116,9 +116,10 @@ def follow(
     before, counted = counters(station, links), path_counts(station, links)
     with Captures(guest, station, [*links, *off_path]) as captures:
         if captures.unheard and countable and not exchange.inward:
+            trying = Deadline(QUIET_SECONDS, "a quiet moment")
             path = _counted(exchange, guest, links, captures.unheard)
             for _ in range(QUIET_ATTEMPTS - 1):
-                if path.complete or path.silent or path.gap:
+                if path.complete or path.silent or path.gap or trying.passed:
                     break
                 path = _counted(exchange, guest, links, captures.unheard)
         else:

@@ -10,7 +10,7 @@ from qemunet_tests.host.obstacle import Obstacle
 from qemunet_tests.host.route_lookup import Neighbour, next_hop
 from qemunet_tests.network.host_target import own_addresses
 from qemunet_tests.network.target import Endpoint
-from qemunet_tests.observe.arp import ELSEWHERE, owners
+from qemunet_tests.observe.arp import ELSEWHERE, owners, owners_of_each
 from qemunet_tests.observe.icmp import ping
 
 #: What this host, or a router, says of a machine to which nothing gets.
@@ -56,7 +56,7 @@ def _silent(failure: Failure, service: Endpoint, hop: Neighbour | None, reason: 
     """Somebody whose MAC address is known, and no answer: neighbour tables remember for a while who has gone."""
     if hop is None or not hop.mac:
         return Obstacle(reason, "mend the host's own route and its router first")
-    there = ping(failure.target.host, hop.address, count=1).received
+    there = ping(failure.target.host, hop.address, count=1, wait_seconds=1).received
     if hop.address != service.address:
         return Obstacle(
             f"{reason}, and the router {hop.address} {'is there' if there else 'answers no ping'}: whether it passes "
@@ -121,8 +121,8 @@ def address_taken(failure: Failure) -> Obstacle | None:
     others = owners(failure.guest, got.address) if failure.guest and got else []
     if got is None or not others or failure.guest is None:
         return None
-    mac, also = _has_others(failure, failure.guest, got.address, others)
-    if mac and mac in owners(failure.guest, ELSEWHERE):
+    mac, also, for_all = _has_others(failure, failure.guest, got.address, others)
+    if for_all:
         return Obstacle(
             f"{mac} answers ARP for {got.address}, which the guest was leased, and for {also} and {ELSEWHERE} as well: "
             "it answers for whomever it knows a way to (proxy ARP), and clients that ask whether an address is free "
@@ -136,16 +136,19 @@ def address_taken(failure: Failure) -> Obstacle | None:
     )
 
 
-def _has_others(failure: Failure, guest: Guest, address: str, macs: list[str]) -> tuple[str, str]:
-    """Who of these says that several addresses beside this one are his, too, and which; empty where nobody does."""
+def _has_others(failure: Failure, guest: Guest, address: str, macs: list[str]) -> tuple[str, str, bool]:
+    """Who of these says that several addresses beside this one are his, too, which, and whether one elsewhere is as
+    well; empty where nobody does.
+    """
     beside = [str(ip_address(int(ip_address(address)) ^ bit)) for bit in (1, 2, 4)]
     known = own_addresses(failure.target.host)
-    asked = {each: owners(guest, each) for each in beside if each not in known}
+    asked = owners_of_each(guest, [*(each for each in beside if each not in known), ELSEWHERE])
+    elsewhere = asked.pop(ELSEWHERE)
     for mac in macs:
         also = [each for each, found in asked.items() if mac in found]
         if len(also) > 1:
-            return mac, ", ".join(also)
-    return "", ""
+            return mac, ", ".join(also), mac in elsewhere
+    return "", "", False
 
 
 def neighbour_unreachable(failure: Failure) -> Obstacle | None:

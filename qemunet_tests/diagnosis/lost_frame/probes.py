@@ -19,7 +19,7 @@ from qemunet_tests.observe.dhcp import DHCP_COOKIE
 from qemunet_tests.observe.dns import PORT
 from qemunet_tests.observe.icmp import FULL_SIZE_BYTES, bounded, ping
 from qemunet_tests.observe.lease import lease_now
-from qemunet_tests.timeouts import crowding, whole
+from qemunet_tests.timeouts import Stretched, crowding, whole
 
 DHCP = "DHCP request"
 #: A client asks every second until it has a lease. The first of these questions may have got lost, or been under way.
@@ -33,8 +33,8 @@ _REQUEST_BYTES = 328
 #: Is there in a guest that has asked.
 ASKED = "/tmp/asked"
 SYN, SYN_ACK, RESET = 0x02, 0x12, 0x04
-#: Time for the second try of a kernel whose first was lost.
-CALL_SECONDS = 3
+#: Time for three tries of a kernel, which come after one second and after three.
+CALL_SECONDS = 4
 
 
 @dataclass(frozen=True)
@@ -98,6 +98,11 @@ def _ask_beside(guest: Guest, command: str) -> None:
     guest.check(f"rm -f {ASKED}; ( {command}; touch {ASKED} ) >/dev/null 2>&1 </dev/null &")
 
 
+def _three_times(command: str) -> str:
+    """Ask once a second, and wait for what is answered to all of it."""
+    return f"{command} & sleep 1; {command} & sleep 1; {command}; wait"
+
+
 def asks_still(guest: Guest) -> bool:
     """Whether a guest has not yet put all that it was last told to ask beside."""
     return not guest.run(f"test -e {ASKED}").succeeded
@@ -158,7 +163,7 @@ def udp(guest: Guest, service: Endpoint) -> Exchange:
     return Exchange(
         f"UDP datagram to {service}",
         "answer",
-        lambda: _ask_beside(guest, f"{send}; {send}; {send}"),
+        lambda: _ask_beside(guest, _three_times(send)),
         lambda packet: (
             (packet.kind, packet.target, packet.second) == (UDP, service.address, service.port)
             and word.encode() in packet.payload
@@ -224,7 +229,7 @@ def connect(station: Station, address: str, port: int) -> Exchange:
 
     def ask() -> None:
         with suppress(OSError):
-            station.connect(address, port, within_seconds=_patience(CALL_SECONDS)).close()
+            station.connect(address, port, within_seconds=Stretched(_patience(CALL_SECONDS))).close()
 
     return Exchange(
         f"TCP connection to the guest at {address}:{port}",
@@ -254,7 +259,7 @@ def dns(guest: Guest, name: str, server: str, relayed_to: str | None = None) -> 
 
     def ask() -> None:
         guest.put("/tmp/question", question(spelled, secrets.token_bytes(IDENTIFIER_BYTES)))
-        _ask_beside(guest, f"{send}; {send}; {send}")
+        _ask_beside(guest, _three_times(send))
 
     return Exchange(
         f"DNS question for {name}",
