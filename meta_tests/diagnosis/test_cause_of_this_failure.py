@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
+from meta_tests.samples.failed_claim import GATEWAY, LEASE, NEIGHBOUR, failed
 from qemunet_tests.claims import load
-from qemunet_tests.diagnosis import causes, dhcp, launch
+from qemunet_tests.diagnosis import causes, launch
 from qemunet_tests.diagnosis.failure import Failure
 from qemunet_tests.diagnosis.lost_frame import (
     bridge_frames,
@@ -16,138 +17,21 @@ from qemunet_tests.diagnosis.lost_frame import (
     kernel_causes,
     lan_side,
     own_attempt,
-    probes,
     routes,
-    search,
 )
 from qemunet_tests.diagnosis.lost_frame.kernel_counters import Drop
-from qemunet_tests.errors import Unavailable
 from qemunet_tests.host import bridges, nft_ruleset, process_table
 from qemunet_tests.host.obstacle import Obstacle
 from qemunet_tests.host.route_lookup import Neighbour
 from qemunet_tests.modes.hubport import HubPort
 from qemunet_tests.modes.user import netdev
-from qemunet_tests.network.target import Endpoint
 from qemunet_tests.observe.capture import TCP, UDP, Packet
-from qemunet_tests.observe.lease import Lease, NoLease
+from qemunet_tests.observe.lease import NoLease
 from qemunet_tests.qemu.command_line import NetdevRefused
 from qemunet_tests.qemu.complaints import Complaints
 from qemunet_tests.qemu.netdev import Nic
 
 GRE = 47
-NEIGHBOUR, FAR, GATEWAY = "192.168.1.10", "203.0.113.10", "192.168.1.254"
-LEASE = Lease("192.168.1.101", 24, GATEWAY, ("192.168.1.254",), GATEWAY, 3600, "")
-
-
-@pytest.fixture
-def asked(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """The questions that are put by `followed`, in words; every one of them is answered."""
-    questions: list[str] = []
-
-    def ask(_failure: Any, _guest: Any, exchange: Any, *_: Any) -> Any:
-        questions.append(exchange.question)
-        return SimpleNamespace(complete=True)
-
-    monkeypatch.setattr(search, "_asked", ask)
-    monkeypatch.setattr(search, "_runs", lambda _: True)
-    monkeypatch.setattr(search, "lease_now", lambda _: LEASE)
-    monkeypatch.setattr(probes, "lease_now", lambda _: LEASE)
-    monkeypatch.setattr(search, "tap_of", lambda _: "tap0")
-    monkeypatch.setattr(search, "link_to", lambda *_: "br0")
-    monkeypatch.setattr(search, "_uplinks", lambda _: ["enp0s25"])
-    return questions
-
-
-#: As a guest's kernel lists its sockets (proc(5)): SSH, what a test has put up, and a connection to it.
-LISTENING = """\
-  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode
-   0: 00000000:0016 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 101
-   1: 00000000:8707 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 102
-   2: 6501A8C0:C707 0A01A8C0:9C40 01 00000000:00000000 00:00000000 00000000     0        0 103"""
-
-
-class Tools:
-    """A guest's tools, all of which are spelled as nothing."""
-
-    def __getattr__(self, _: str) -> str:
-        return ""
-
-
-def failed(mode: str, topics: tuple[str, ...], error: BaseException | None = None) -> Any:
-    host, neighbour = object(), object()
-    target = SimpleNamespace(
-        host=host, caller=neighbour, bridge="br0", address="192.168.1.2", names=("www.example",),
-        neighbour_echo=Endpoint(NEIGHBOUR, 7007), far_echo=Endpoint(FAR, 7007),
-    )  # fmt: skip
-    guest = SimpleNamespace(
-        nics=(Nic(netdev()),), macs=("52:54:00:00:00:01",), tools=Tools(), run=lambda _: SimpleNamespace(text=LISTENING)
-    )
-    bench = SimpleNamespace(
-        station=SimpleNamespace(ask=None),
-        identity=SimpleNamespace(uid=1000),
-        guests=[guest],
-        qemu=SimpleNamespace(path="q"),
-    )
-    made: Any = Failure
-    return made(mode, bench, target, error or AssertionError("it is not so"), topics=topics)
-
-
-@pytest.mark.parametrize(
-    ("claim", "questions"),
-    [
-        # The address is not the one that passt was told: who is reached by that guest has nothing to do with it.
-        ("passt/guest-address", []),
-        ("user/gateway", []),
-        ("user/traceroute", []),
-        ("user/reach-lan-tcp", [f"TCP connection to {NEIGHBOUR}:7007"]),
-        ("user/reach-outside-udp", [f"UDP datagram to {FAR}:7007"]),
-        ("passt/reach-lan", [f"TCP connection to {NEIGHBOUR}:7007", f"UDP datagram to {NEIGHBOUR}:7007"]),
-        ("user/bulk-both-ways", [f"TCP connection to {NEIGHBOUR}:7007"]),
-        ("bridge/lease-gateway", []),
-        ("bridge/mac-unique", []),
-        ("bridge/two-guests", []),
-        (
-            "bridge/reach-lan",
-            [
-                f"ARP request for {NEIGHBOUR}",
-                f"TCP connection to {NEIGHBOUR}:7007",
-                f"UDP datagram to {NEIGHBOUR}:7007",
-            ],
-        ),
-        (
-            "bridge/reach-outside",
-            [f"ARP request for {GATEWAY}", f"TCP connection to {FAR}:7007", f"UDP datagram to {FAR}:7007"],
-        ),
-        ("bridge/other-protocols-pass", [f"ARP request for {NEIGHBOUR}"]),
-        ("bridge/reachable-ping", [f"echo request to the guest at {LEASE.address}"]),
-        ("bridge/reachable-tcp", [f"TCP connection to the guest at {LEASE.address}:34567"]),
-        ("bridge/reachable-ssh", [f"TCP connection to the guest at {LEASE.address}:22"]),
-        (
-            "bridge/full-size-packets",
-            [f"ARP request for {GATEWAY}", f"echo request to {GATEWAY}", f"full-size echo request to {GATEWAY}"],
-        ),
-        (
-            "bridge/host-reaches-guest",
-            [
-                "ARP request for 192.168.1.2",
-                "echo request to 192.168.1.2",
-                f"echo request to the guest at {LEASE.address}",
-                f"TCP connection to the guest at {LEASE.address}:34567",
-            ],
-        ),
-    ],
-)
-def test_of_a_guest_with_its_lease_is_asked_what_the_claim_needs(
-    claim: str, questions: list[str], asked: list[str]
-) -> None:
-    failure = failed(claim.partition("/")[0], load()[claim].diagnosis)
-    assert search._followed.__wrapped__(failure, 0) is None
-    assert asked == questions
-
-
-def test_who_names_no_packets_is_about_all() -> None:
-    assert all(search.is_about(failed("user", ("reach",)), packets) for packets in search.PACKETS)
-    assert set(causes.SPECIAL) >= search.PACKETS | set(search.SERVICES)
 
 
 @pytest.mark.parametrize(
@@ -226,19 +110,6 @@ def test_what_belongs_to_a_backend_was_asked_for(monkeypatch: pytest.MonkeyPatch
     assert launch.started_otherwise(failure)
 
 
-def test_a_service_that_this_host_does_not_know_is_not_asked(asked: list[str]) -> None:
-    class Unknown:
-        host = caller = object()
-
-        def __getattr__(self, name: str) -> Any:
-            raise Unavailable(f"no {name} is known", "name it")
-
-    failure = failed("user", ("reach",))
-    object.__setattr__(failure, "target", Unknown())
-    assert search._followed.__wrapped__(failure, 0) is None
-    assert asked == []
-
-
 @pytest.mark.parametrize(
     ("claim", "error", "named"),
     [
@@ -308,31 +179,6 @@ def test_an_address_on_a_port_is_in_the_way_of_the_host_alone(
 
 
 @pytest.mark.parametrize(
-    ("messages", "named"), [(["discover", "offer"], True), (["discover", "offer", "request"], False)]
-)
-def test_an_offer_that_the_guest_has_taken_is_not_spoilt(
-    messages: list[str], named: bool, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(dhcp, "lease_now", lambda _: None)
-    monkeypatch.setattr(dhcp, "checksums_of_offers", lambda _: ["unfinished"])
-    monkeypatch.setattr(dhcp, "dhcp_messages", lambda _: messages)
-    assert (dhcp.spoilt_on_the_way(failed("bridge", ("lease",))) is not None) is named
-
-
-@pytest.mark.parametrize("gap", [None, ("tap0", "br0", False)])
-def test_a_server_of_this_host_is_not_to_blame_for_what_it_did_not_get(
-    gap: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    path = SimpleNamespace(complete=False, exchange=SimpleNamespace(question=probes.DHCP), gap=gap, unheard=())
-    monkeypatch.setattr(search, "incomplete_path", lambda _: path)
-    monkeypatch.setattr(dhcp, "listeners", lambda _: [SimpleNamespace(link="br0")])
-    monkeypatch.setattr(dhcp, "stops", lambda *_: [])
-    failure = failed("bridge", ("lease",))
-    object.__setattr__(failure.target, "host", SimpleNamespace(ask=None))
-    assert (dhcp.own_server_kept_out(failure) is None) is (gap is not None)
-
-
-@pytest.mark.parametrize(
     ("claim", "leased", "named"),
     [
         ("bridge/reach-lan", True, True),
@@ -354,3 +200,38 @@ def test_an_uplink_is_missed_by_those_who_need_it(
     failure = failed("bridge", load()[claim].diagnosis)
     object.__setattr__(failure.target, "host", SimpleNamespace(ask=None))
     assert (host_side.no_uplink(failure) is not None) is named
+
+
+@pytest.mark.parametrize(
+    ("topics", "error", "remembered"),
+    [
+        (("reach", "tcp"), AssertionError("nobody answers"), True),
+        ((), NoLease(), True),
+        # Of what QEMU refused the next may be refused for another reason, which is looked at first.
+        (("reach", "tcp"), NetdevRefused([], 1, "refused", Complaints(refusal="refused"), "ended"), False),
+        (("acl",), AssertionError("no"), False),
+    ],
+)
+def test_a_cause_that_was_found_is_looked_at_first_where_the_next_breaks_alike(
+    topics: tuple[str, ...], error: BaseException, remembered: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looked: list[str] = []
+
+    def first(_: Failure) -> None:
+        looked.append("first")
+
+    def second(_: Failure) -> Obstacle:
+        looked.append("second")
+        return Obstacle("it is off")
+
+    class Target:
+        """Somebody at whom causes are found."""
+
+    target = Target()
+    monkeypatch.setattr(causes, "SPECIAL", dict.fromkeys(causes.SPECIAL, (first, second)))
+    monkeypatch.setattr(causes, "PATH", (first, second))
+    monkeypatch.setattr(Failure, "of", lambda mode, _, error, topics: failed(mode, topics, error, target))
+    claim: Any = SimpleNamespace(mode="user", diagnosis=topics)
+    for _ in range(2):
+        assert causes.cause_of(claim, {}, error)
+    assert looked == ["first", "second", *([] if remembered else ["first"]), "second"]
