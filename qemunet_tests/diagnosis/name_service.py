@@ -1,5 +1,7 @@
 """Causes why names are not resolved, although the guest, QEMU and the way between are in order."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 from qemunet_tests import timeouts
 from qemunet_tests.diagnosis.failure import Failure
 from qemunet_tests.diagnosis.lost_frame import own_attempt
@@ -33,17 +35,33 @@ def no_resolver(failure: Failure) -> Obstacle | None:
 def silent(failure: Failure) -> Obstacle | None:
     """libslirp asks the first IPv4 nameserver and no other, dead or not."""
     found = resolver.read()
-    # It has been asked before, and by the guest: once is enough.
-    patience = timeouts.Stretched(ANSWER_SECONDS * timeouts.crowding())
-    if found.used is None or host_answers(failure.target.host, found.used, failure.target.names[0], patience):
+    if found.used is None:
+        return None
+    by_udp, by_tcp = _answered(failure, found.used)
+    if by_udp:
         return None
     if kept_here := own_attempt.refused_to_send(failure.target.host, Endpoint(found.used, PORT)):
         return kept_here
+    if by_tcp:
+        return Obstacle(
+            f"the resolver {found.used}, the first in /etc/resolv.conf, answers this host by TCP and not by UDP: "
+            "question or answer is lost, or sent elsewhere, by this host's own packet filter or beyond it",
+            f"see whether it is this host: sudo nft list ruleset; then look between it and {found.used}",
+        )
     rest = ", and libslirp asks no other" if len(found.ipv4) > 1 else ""
     return Obstacle(
         f"the resolver {found.used}, the first in /etc/resolv.conf, does not answer{rest}",
         "start it, or put a resolver that answers first in /etc/resolv.conf",
     )
+
+
+def _answered(failure: Failure, server: str) -> tuple[bool, bool]:
+    """Whether a resolver answers this host by UDP, and by TCP, which are asked at once; the guest has asked before."""
+    host, name = failure.target.host, failure.target.names[0]
+    patience = timeouts.Stretched(ANSWER_SECONDS * timeouts.crowding())
+    with ThreadPoolExecutor(1) as beside:
+        by_tcp = beside.submit(ask_from, host, server, name, patience, "TCP")
+        return host_answers(host, server, name, patience), by_tcp.result() is not None
 
 
 def refuses(failure: Failure) -> Obstacle | None:

@@ -45,6 +45,11 @@ signal.pause()" >/dev/null 2>&1 </dev/null &)
 until test $(grep -c ' 014DA8C0:1B5F 01 ' /proc/net/tcp) = 2; do sleep 0.05; done
 """
 
+#: What a resolver of this host's own leaves that has gone: it had all questions sent to itself.
+SENT_ELSEWHERE = """nft 'table ip swap { chain OUTPUT { type nat hook output priority -100
+  udp dport 53 ip daddr != 127.0.0.0/8 dnat to 10.244.0.5:5353; }; }'
+"""
+
 FAULTS = (
     on_a_host("answers-of-others-dropped", TCP_TO_THE_LAN, "though 192.168.77.1 is there and answers ARP: a firewall",
               "look at both", typed=BESIDE + STRICT, lan_program=NOISE, words=PEER, as_root=True, mended="",
@@ -91,6 +96,12 @@ FAULTS = (
               "192.168.77.2", "give one of the two another", typed=BESIDE, words=NEIGHBOUR, as_root=True, mended="",
               at_lan="ip addr add 192.168.77.7/24 dev lan0; ip addr add 192.168.77.2/32 dev lo",
               mended_at_lan="ip addr del 192.168.77.2/32 dev lo"),
+    on_a_host("questions-sent-elsewhere", DNS, "DNS question .* seen at the guest's NIC and not at br0: .*where this "
+              r"stands: table ip swap, chain OUTPUT: udp dport 53 .*dnat to .*:5353, which sends it elsewhere",
+              "insert rule ip swap OUTPUT", typed=BESIDE + SENT_ELSEWHERE, as_root=True),
+    on_a_host("questions-sent-elsewhere-seen-by-a-user", DNS, r"resolver 192\.168\.77\.1, the first .*, answers this "
+              "host by TCP and not by UDP: .* or sent elsewhere, by this host's own packet filter or beyond it",
+              "sudo nft list ruleset", typed=BESIDE + SENT_ELSEWHERE, mended="nft delete table ip swap"),
     on_a_host("resolver-of-a-vpn-is-dead", DNS, r"the resolver 10\.8\.0\.1, the first in /etc/resolv\.conf, does not",
               "put a resolver that answers first", typed=BESIDE + VPN_WITHIN, as_root=True,
               mended="echo nameserver 192.168.77.1 > /etc/resolv.conf"),
