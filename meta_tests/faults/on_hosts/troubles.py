@@ -51,6 +51,10 @@ table bridge zones {
 }
 END
 """
+#: A VPN between all machines of a company, one of which offers a way to a network that is like this host's own.
+MESH = """ip link add tun0 type veth peer name tun1; ip link set tun1 up; ip link set tun0 up
+ip route add 192.168.77.0/24 dev tun0 table 52; ip rule add pref 5270 lookup 52
+"""
 #: The company's resolver, beyond the LAN's router. It is no part of the fault and outlives it.
 RELAYS = """
 import contextlib, socket
@@ -118,8 +122,10 @@ FAULTS = (
     # B. The way that the host's own packets take.
     on_a_host("vpn-over-the-lan", TCP_TO_THE_LAN, "leaves by tun0, though the network of 192.168.77.1 is at br0: by "
               "rule 5270: from all lookup 52", "ip route del 192.168.77.0/24 dev tun0 table 52", words=PEER,
-              typed=f"{BESIDE}ip link add tun0 type veth peer name tun1; ip link set tun1 up; ip link set tun0 up;"
-              "ip route add 192.168.77.0/24 dev tun0 table 52; ip rule add pref 5270 lookup 52"),
+              typed=BESIDE + MESH),
+    on_a_host("vpn-over-the-guests", ("bridge/reachable-ping", "bridge/host-reaches-guest"), r"what this host sends to "
+              r"192\.168\.77\.\d+ leaves by tun0, though the network of 192\.168\.77\.\d+ is at br0: by rule 5270",
+              "ip route del 192.168.77.0/24 dev tun0 table 52", typed=BESIDE + MESH),
     on_a_host("container-network-over-a-resolver", DNS, r"172\.18\.0\.53 is looked for at the bridge x, where this "
               r"host's own network 172\.18\.0\.0/16 is, and nothing is plugged in there",
               r"ip route add 172\.18\.0\.53/32 via 192\.168\.77\.1", at_lan=COMPANYS_RESOLVER,

@@ -1,5 +1,6 @@
 """Causes in the host's own routing and among its neighbours, which guests in user mode share."""
 
+import os
 import socket
 from contextlib import suppress
 from ipaddress import IPv4Interface, ip_address
@@ -60,18 +61,29 @@ def _by_port(service: Endpoint) -> tuple[str, int]:
 
 def no_way(failure: Failure) -> Obstacle | None:
     """No route, or a route or rule that leads nowhere."""
-    service, uid = _service(failure), failure.bench.identity.uid
-    return dead_end(failure.bench.station.ask, service.address, uid, _by_port(service)) if service else None
+    service, uid, ask = _service(failure), failure.bench.identity.uid, failure.bench.station.ask
+    if guest := _guest_of_host(failure):
+        return dead_end(ask, guest, os.geteuid())
+    return dead_end(ask, service.address, uid, _by_port(service)) if service else None
 
 
 def by_another_link(failure: Failure) -> Obstacle | None:
     """A route or a table of its own that covers a network of the host's, as a VPN's does, and takes somebody there."""
-    service, station = _service(failure), failure.bench.station
-    if service is None:
+    service, station, uid = _service(failure), failure.bench.station, failure.bench.identity.uid
+    if address := _guest_of_host(failure):
+        found = astray(station.ask, address, os.geteuid())
+    elif service is not None:
+        address, found = service.address, astray(station.ask, service.address, uid, _by_port(service))
+    if address is None or found is None:
         return None
-    found = astray(station.ask, service.address, failure.bench.identity.uid, _by_port(service))
-    links = links_with_network_of(station.ask, service.address) if found else []
-    return found if any(_is_there(station, service.address, link) for link in links) else None
+    links = links_with_network_of(station.ask, address)
+    return found if any(_is_there(station, address, link) for link in links) else None
+
+
+def _guest_of_host(failure: Failure) -> str | None:
+    """The address of a bridged guest to which this host itself has to send, if only answers; None for all others."""
+    got = failure.lan_lease if search.is_with_host(failure) else None
+    return got.address if got else None
 
 
 def _is_there(station: Station, address: str, link: str) -> bool:
