@@ -187,7 +187,7 @@ def _matching(capture: Capture, wanted: Callable[[Packet], bool]) -> list[Packet
 def _counted(exchange: Exchange, guest: Guest, links: Sequence[str], unheard: Sequence[str]) -> FramePath:
     """The same by counters: what came in from the guest at its tap, and what went out behind."""
     # Read outside of what the guest's wire shows, so that whatever is seen there is counted.
-    before = [_counters(link) for link in links]
+    before, others_before = [_counters(link) for link in links], _from_others(links)
     wire = GuestCapture(guest)
     exchange.provoke()
 
@@ -200,6 +200,9 @@ def _counted(exchange: Exchange, guest: Guest, links: Sequence[str], unheard: Se
         passed = [each[0 if number == 0 or (number == 1 and _is_bridge(links[1])) else 1]
                   for number, each in enumerate(more)]  # fmt: skip
         back = more[-1][1 if exchange.to_host else 0] if more else 0
+        # What the guest sent beside, and what else the bridge sent on, may be all that left behind it.
+        beside = passed[0] - len(questions) + _from_others(links) - others_before if passed else 0
+        explained = len(links) > 1 and not exchange.to_host and passed[-1] <= beside
         return FramePath(
             exchange,
             (wire.place, *links),
@@ -209,7 +212,7 @@ def _counted(exchange: Exchange, guest: Guest, links: Sequence[str], unheard: Se
             tuple(unheard),
             max((packet.size_bytes for packet in questions), default=0),
             # What came in and went on to the guest was no answer: that would have been seen there.
-            silent=bool(more) and back <= _arrived(guest, wire, links),
+            silent=bool(more) and not explained and back <= _arrived(guest, wire, links),
         )
 
     return _watched(exchange, guest, look)
@@ -219,6 +222,13 @@ def _arrived(guest: Guest, wire: GuestCapture, links: Sequence[str]) -> int:
     """How many frames came to the guest that neither it nor its host had sent."""
     own = {bytes.fromhex(mac.replace(":", "")) for mac in (guest.macs[0], *map(_mac, links))}
     return sum(own.isdisjoint(frame[place] for place in SOURCES) for frame in wire.frames())
+
+
+def _from_others(links: Sequence[str]) -> int:
+    """How many packets a bridge has got so far, to send on, from its host and at ports that are not of the way."""
+    bridge = Path("/sys/class/net", links[0], "master").resolve() if links else Path()
+    ports = [port.name for port in (bridge / "brif").glob("*") if port.name not in links]
+    return _counters(bridge.name)[1] + sum(_counters(port)[0] for port in ports)
 
 
 def _is_bridge(link: str) -> bool:
