@@ -124,6 +124,19 @@ def test_a_bridge_that_a_closed_firewall_lets_pass(machine: HostMachine, family:
     assert (opened["state"], "policy drop" in machine.type("nft list ruleset")) == ("ok", True), opened
 
 
+@pytest.mark.parametrize("remedy", ["", "iptables-legacy -I FORWARD -m physdev --physdev-is-bridged -j ACCEPT"])
+def test_what_iptables_legacy_drops_is_seen_beside_what_nft_lists(machine: HostMachine, remedy: str) -> None:
+    """nft lists nothing of it. The doctor's own remedy mends it, and what `run` says of it."""
+    if machine.type(f"test -e {BRIDGED_TOO} || echo no").strip():
+        pytest.skip("this kernel has no br_netfilter")
+    machine.type(f"{BOTH}; iptables-legacy -P FORWARD DROP; iptables-legacy -A FORWARD -p tcp -i br0 -o br0 -j DROP")
+    shut = examine(machine, 0)["bridge-firewall"]
+    assert (shut["state"], "chain FORWARD of table ip filter" in shut["reason"]) == ("not", True), shut
+    machine.type(remedy or shut["remedy"])
+    opened = examine(machine, 0)["bridge-firewall"]
+    assert opened["state"] == "ok", opened
+
+
 def alarms(found: dict[str, dict[str, Any]]) -> dict[str, str]:
     """Of the checks that are about packets, bridges and names."""
     ours = ("qemu-routes", "translation", "ipsec", "programs", "localhost", "dhcp-server", "route", "dns", "bridge",

@@ -20,6 +20,9 @@ from qemunet_tests.host.nft_owner import kept
 _INTERFACE_KEYS = ("iifname", "oifname", "iif", "oif", "ibrname", "obrname")
 #: Matches of iptables that nft prints by name alone: what they accept is never a first packet, or cannot be told.
 _LATER_PACKETS = ("conntrack", "state")
+#: Rules of iptables that accept all that a bridge passes on, one bridge's or any's.
+_BRIDGED = "--physdev-is-bridged -j ACCEPT"
+_WHOLE = re.compile(rf"^-A FORWARD (?:-i (\S+) -o \1 -j ACCEPT|-m physdev +{_BRIDGED})$")
 
 
 @dataclass(frozen=True)
@@ -27,7 +30,7 @@ class Dropping:
     """A chain whose policy is drop. `accepts` holds a set of interface names for each accept in its table.
 
     An empty set stands for an accept that names no interface. `beside` are the names of the table's chains, and `older`
-    says that it is one of iptables-legacy.
+    says that it is one of iptables-legacy, which is known to accept all of the bridges that `whole` has patterns for.
     """
 
     family: str
@@ -36,6 +39,7 @@ class Dropping:
     accepts: tuple[frozenset[str], ...] = ()
     beside: frozenset[str] = frozenset()
     older: bool = False
+    whole: frozenset[str] = frozenset()
 
     @property
     def place(self) -> str:
@@ -50,6 +54,10 @@ class Dropping:
         matches = ways if self.family == "bridge" else [f"iifname {bridge} oifname {bridge}"]
         rules = [f"{sudo}nft add rule {self.family} {self.table} {self.chain} {match} accept" for match in matches]
         return kept(" && ".join(rules), self, self.beside)
+
+    def passes_whole(self, bridge: str) -> bool:
+        """Whether a chain of iptables-legacy accepts all of a bridge's frames."""
+        return any(fnmatchcase(bridge, name) for name in self.whole)
 
     def may_pass(self, interface: str) -> bool:
         """Whether some accept could be meant for this interface."""
@@ -151,4 +159,5 @@ def parse_iptables(said: str) -> tuple[Dropping, ...]:
     names = (re.findall(r"(?<!! )-[io] (\S+)", line) for line in accepts)
     # Its wildcard is a plus sign.
     found = tuple(frozenset(name.replace("+", "*") for name in each) for each in names)
-    return (Dropping("ip", "filter", "FORWARD", found, older=True),)
+    whole = {"*" if line.endswith(_BRIDGED) else line.split()[3] for line in accepts if _WHOLE.search(line)}
+    return (Dropping("ip", "filter", "FORWARD", found, older=True, whole=frozenset(whole)),)

@@ -136,7 +136,12 @@ def _exception(facts: HostFacts, bridge: HostBridge, chain: Dropping) -> str:
 
 
 def _lets_pass(facts: HostFacts, bridge: HostBridge, chain: Dropping) -> bool:
-    """Whether the chain is known to accept what guests of a bridge send first, followed through all its rules."""
+    """Whether the chain is known to accept what guests of a bridge send first, followed through all its rules.
+
+    nft lists nothing of iptables-legacy.
+    """
+    if chain.older:
+        return chain.passes_whole(bridge.name)
     ruleset = facts.packets.ruleset if facts.packets else None
     place, name = (chain.family, chain.table, chain.chain), bridge.name
     uplink = next((port.name for port in bridge.uplinks), None)
