@@ -1,6 +1,7 @@
 """SSH into a guest, by paramiko: used where SSH is what is tested, never to drive a guest."""
 
 import logging
+import socket
 from dataclasses import dataclass
 
 import paramiko
@@ -16,6 +17,8 @@ AUTHORIZED_KEYS = "/root/.ssh/authorized_keys"
 #: The status ssh(1) ends with when there is no connection.
 CONNECTION_FAILED = 255
 CHUNK_BYTES = 65536
+#: Kernels answer a call at once, a forward's and a guest's, however long the server behind takes to say something.
+CONNECT_SECONDS = 3.0
 #: Tells one guest from every other, and from the host.
 BOOT_ID = "cat /proc/sys/kernel/random/boot_id"
 
@@ -72,7 +75,12 @@ def ask(key: SshKey, station: Station, address: str, port: int, command: str, wi
     late: Exception | None = None
     for patience_seconds in turns(within_seconds):
         try:
-            return _asked(key, station, address, port, command, within_seconds, patience_seconds)
+            called = station.connect(address, port, CONNECT_SECONDS)
+        except OSError as problem:  # it has called again by itself
+            late = problem
+            break
+        try:
+            return _asked(key, called, address, port, command, within_seconds, patience_seconds)
         except (paramiko.SSHException, EOFError, OSError, TimedOut) as problem:
             late = problem
             if not _is_late(problem):
@@ -86,14 +94,20 @@ def _is_late(problem: Exception) -> bool:
 
 
 def _asked(
-    key: SshKey, station: Station, address: str, port: int, command: str, within_seconds: float, patience_seconds: float
+    key: SshKey,
+    called: socket.socket,
+    address: str,
+    port: int,
+    command: str,
+    within_seconds: float,
+    patience_seconds: float,
 ) -> Completed:
     client = paramiko.SSHClient()
     # The guest makes its host key when it boots: there is nothing it could be compared with.
     client.set_missing_host_key_policy(paramiko.AutoAddPolicy())
     try:
         client.connect(
-            address, port, username="root", pkey=key.private, sock=station.connect(address, port, patience_seconds),
+            address, port, username="root", pkey=key.private, sock=called,
             # When `timeout` is over first, paramiko forgets to say that there was no banner.
             timeout=2 * patience_seconds, banner_timeout=patience_seconds, auth_timeout=patience_seconds,
             allow_agent=False, look_for_keys=False,

@@ -137,6 +137,11 @@ FAULTS = (
               typed=f"{BESIDE}echo 1 > /proc/sys/net/bridge/bridge-nf-call-iptables; nft 'table ip nat {{ chain "
               "PREROUTING { type nat hook prerouting priority -100; tcp dport 7007 redirect to :20559; }; }'",
               words=PEER, as_root=True),
+    on_a_host("forward-translated", ("user/hostfwd-ssh-2222",), "sends to its own TCP port 2222, which QEMU forwards, "
+              "goes elsewhere by table ip swap, chain OUTPUT: tcp dport 2222 .*dnat to 10.244.0.5:22",
+              "insert rule ip swap OUTPUT .* tcp dport 2222 fib daddr type local accept", as_root=True,
+              typed=f"{BESIDE}nft 'table ip swap {{ chain OUTPUT {{ type nat hook output priority -100; "
+              "tcp dport 2222 fib daddr type local dnat to 10.244.0.5:22; }; }'"),
     # D. Policy that nft, tc, ip and bridge do not list.
     on_a_host("ipsec-without-keys", TCP_TO_THE_LAN,
               r"a policy of IPsec on this host \(src 192\.168\.77\.2/32 dst 0\.0\.0\.0/0 dir out\) "
