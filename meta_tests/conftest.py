@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from qemunet_tests.guest.guest import Guest
 
 #: Shipped fixtures; a test that takes one of them, by whatever way, is a test inside the lab.
-INSIDE = {"spawner", "lab", "bench"}
+INSIDE = {"spawner", "lab", "bench", "user_peer"}
 
 
 def pytest_configure() -> None:
