@@ -1,16 +1,20 @@
 """bootstrap, in a world of stand-ins: packages, the venv, and what users and people with other tools are told."""
 
+import contextlib
 import fcntl
 import os
 import shutil
+import signal
 import subprocess
 import time
+from pathlib import Path
 
 import pytest
 
 from meta_tests.patience import limit, soon
 from meta_tests.qemunet_command import clean_environment
 from meta_tests.samples.bootstrap_world import CHECKOUT, OF_TESTS, PACKAGES, World, said_of_installing
+from qemunet_tests.deadline import Deadline
 
 takes_root = pytest.mark.skipif(os.getuid() != 0, reason="becoming another user takes root")
 
@@ -136,6 +140,38 @@ def test_whoever_holds_the_lock_for_ever_is_not_waited_for_for_ever(fresh: World
     assert (ran.returncode, ran.stdout) == (2, "")
     assert ran.stderr.startswith("bootstrap: gave up after 0.2 s waiting for another bootstrap, or for whoever holds")
     assert fresh.run("true").returncode == 0
+
+
+def of_bootstrap(world: World) -> list[int]:
+    """The processes of its script, without what they have started."""
+    begins = f"/bin/sh\0{world.bootstrap}\0".encode()
+    found = []
+    for each in Path("/proc").glob("[0-9]*/cmdline"):
+        with contextlib.suppress(OSError):
+            if each.read_bytes().startswith(begins):
+                found.append(int(each.parent.name))
+    return found
+
+
+def test_what_goes_on_when_bootstrap_was_killed_is_waited_for(fresh: World) -> None:
+    """Two of pip's in one .venv leave neither whole."""
+    fresh.program("pip", "echo pip began >>$WORLD/log\nsleep 1\necho pip ended >>$WORLD/log")
+    log = fresh.folder / "log"
+    with subprocess.Popen([fresh.bootstrap, "true"], env=fresh.environment(), stderr=subprocess.DEVNULL):
+        Deadline(limit(20), "pip").wait_until(lambda: log.exists() and "pip began" in log.read_text())
+        for pid in of_bootstrap(fresh):
+            os.kill(pid, signal.SIGKILL)
+    assert fresh.run("true").returncode == 0
+    done = [line for line in fresh.done() if "pip" in line or line == "made venv"]
+    assert done == ["made venv", "pip began", "pip ended"] * 2
+
+
+def test_whoever_ends_what_waits_for_the_lock_is_not_told_that_it_took_too_long(fresh: World) -> None:
+    fresh.program("flock", 'case "$1" in -n) exit 1 ;; esac\nkill -9 $$')
+    ran = fresh.run("true")
+    assert (ran.returncode, ran.stderr.splitlines()[-1]) == (
+        3, "bootstrap: what waited for another bootstrap was ended"
+    )  # fmt: skip
 
 
 STRANGER = 4711
@@ -343,3 +379,107 @@ def test_an_ordinary_user_learns_in_one_line_what_tests_need_as_well(fresh: Worl
     fresh.write("user-id", "1000\n")
     assert fresh.run("tox").stderr.endswith(f"sudo apt-get install {PACKAGES[0]} {OF_TESTS}\n")
     assert fresh.run("true").stderr.endswith(f"sudo apt-get install {PACKAGES[0]}\n")
+
+
+# ---- what others have written ----------------------------------------------------------------------------------
+
+
+def seen_by(world: World, program: str, names: str) -> None:
+    """Have a stand-in write down these variables as it finds them."""
+    stand_in = world.programs / program
+    told = "".join(f' "{name}=${{{name}-unset}}"' for name in names.split())
+    stand_in.write_text(stand_in.read_text().replace("#!/bin/sh\n", f"#!/bin/sh\nprintf '%s\\n'{told} >$WORLD/seen\n"))
+
+
+def test_pip_hears_where_packages_come_from_and_not_where_else_to_put_them(fresh: World) -> None:
+    elsewhere = ("TARGET", "PREFIX", "ROOT", "USER", "PYTHON", "DRY_RUN", "NO_DEPS", "REQUIRE_HASHES", "LOG")
+    sources = ("INDEX_URL", "EXTRA_INDEX_URL", "NO_INDEX", "FIND_LINKS", "CERT", "PROXY", "CONSTRAINT", "NO_CACHE_DIR")
+    names = [f"PIP_{name}" for name in (*elsewhere, *sources)]
+    seen_by(fresh, "pip", " ".join(names))
+    assert fresh.run("true", more=dict.fromkeys(names, "as told")).returncode == 0
+    seen = (fresh.folder / "seen").read_text().splitlines()
+    assert seen == [*(f"PIP_{name}=unset" for name in elsewhere), *(f"PIP_{name}=as told" for name in sources)]
+
+
+#: Each leads pip or apt-get to a folder or a file.
+LEADING = "HOME TMPDIR XDG_CONFIG_HOME XDG_CACHE_HOME PIP_CONFIG_FILE APT_CONFIG"
+
+
+@takes_root
+@pytest.mark.parametrize("program", ["pip", "apt-get"])
+@pytest.mark.parametrize("place", ["strangers", "strangers/roots", "everybodys", "link"])
+def test_root_is_led_to_no_settings_and_no_room_of_somebody_elses(fresh: World, place: str, program: str) -> None:
+    """sudo -E and su keep a user's HOME, where pip.conf says what root installs."""
+    strangers, everybodys = fresh.folder / "strangers", fresh.folder / "everybodys"
+    for folder in (strangers, strangers / "roots", everybodys):
+        folder.mkdir()
+        (folder / "settings").write_text("")
+    os.chown(strangers, STRANGER, STRANGER)
+    everybodys.chmod(0o777)
+    (fresh.folder / "link").symlink_to(strangers)
+    seen_by(fresh, program, LEADING)
+    led = {name: str(fresh.folder / place) for name in LEADING.split()}
+    led |= {name: f"{led[name]}/settings" for name in ("PIP_CONFIG_FILE", "APT_CONFIG")}
+    assert fresh.run("true", more=led).returncode == 0
+    seen = (fresh.folder / "seen").read_text().splitlines()
+    assert seen == ["HOME=/root", *(f"{name}=unset" for name in LEADING.split()[1:])]
+
+
+@takes_root
+def test_what_is_roots_is_heard(fresh: World) -> None:
+    (fresh.folder / "sticky").mkdir()
+    (fresh.folder / "sticky").chmod(0o1777)
+    fresh.write("settings")
+    led = dict.fromkeys(LEADING.split(), str(fresh.folder))
+    led |= dict.fromkeys(("PIP_CONFIG_FILE", "APT_CONFIG"), f"{fresh.folder}/settings")
+    led["TMPDIR"] = f"{fresh.folder}/sticky"
+    seen_by(fresh, "pip", LEADING)
+    assert fresh.run("true", more=led).returncode == 0
+    assert (fresh.folder / "seen").read_text().splitlines() == [f"{name}={led[name]}" for name in LEADING.split()]
+
+
+@takes_root
+@pytest.mark.parametrize("file", ["PIP_CONFIG_FILE", "APT_CONFIG"])
+@pytest.mark.parametrize("mode", [0o644, 0o666])
+def test_a_file_of_somebodys_in_a_folder_of_roots_is_no_setting(fresh: World, file: str, mode: int) -> None:
+    settings = fresh.folder / "settings"
+    settings.write_text("")
+    settings.chmod(mode)
+    if mode == 0o644:
+        os.chown(settings, STRANGER, STRANGER)
+    seen_by(fresh, "pip", file)
+    assert fresh.run("true", more={file: str(settings)}).returncode == 0
+    assert (fresh.folder / "seen").read_text() == f"{file}=unset\n"
+
+
+@takes_root
+@pytest.mark.parametrize("part", [".venv", ".venv/bin", "qemunet_tests"])
+@pytest.mark.parametrize("how", ["owned", "open", "link"])
+def test_in_a_checkout_of_roots_root_executes_nothing_that_others_can_have_written(
+    ready: World, part: str, how: str
+) -> None:
+    folder = ready.checkout / part
+    folder.mkdir(exist_ok=True)
+    if how == "owned":
+        os.chown(folder, STRANGER, STRANGER)
+    elif how == "open":
+        folder.chmod(0o1777)
+    else:
+        (ready.folder / "strangers").mkdir()
+        os.chown(ready.folder / "strangers", STRANGER, STRANGER)
+        folder.rename(ready.folder / "strangers" / "it")
+        folder.symlink_to(ready.folder / "strangers" / "it")
+    ran = ready.run("true")
+    assert (ran.returncode, ran.stderr) == (
+        2, f"bootstrap: others than root can have written what is in {folder}; remove it, or make it root's alone\n"
+    )  # fmt: skip
+    assert ready.done() == []
+
+
+@takes_root
+def test_in_a_checkout_of_somebodys_root_runs_what_is_there(ready: World) -> None:
+    """A CI job's container has the checkout of a user outside."""
+    for each in (ready.checkout, *ready.checkout.rglob("*")):
+        os.chown(each, STRANGER, STRANGER)
+    ran = ready.run("true")
+    assert (ran.returncode, ran.stderr, ready.done()) == (0, "", [])
