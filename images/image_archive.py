@@ -6,7 +6,7 @@ import re
 import secrets
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from pydantic import ValidationError
 
@@ -121,10 +121,18 @@ def _blocks(file: Path) -> Iterator[bytes]:
             yield block
 
 
+def _opened(file: Path) -> IO[bytes]:
+    """What was looked at by its name may have become a link of a stranger's, or be gone."""
+    try:
+        return named_file.to_read(file)
+    except OSError as refused:
+        raise UsageError(f"{file} cannot be read: {refused.strerror}") from refused
+
+
 def _unpack(file: Path, folder: Path, name: str | None) -> Manifest:
     """The manifest comes first and says which files may follow, each once, and how large each is."""
     said: Manifest | None = None
-    with named_file.to_read(file) as stream, _library().fd_reader(stream.fileno(), "tar", "zstd") as archive:
+    with _opened(file) as stream, _library().fd_reader(stream.fileno(), "tar", "zstd") as archive:
         for entry in archive:
             if said is None:
                 said = _named(file, _manifest(file, entry), name)

@@ -2,6 +2,8 @@
 
 import hashlib
 import json
+import os
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -65,6 +67,27 @@ def refused(file: Path) -> str:
     assert images.listing() == []
     assert "\n" not in str(said.value)
     return str(said.value)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can act as another user")
+def test_a_link_of_somebodys_is_not_read_and_nothing_else_is_blamed(exported: Path, open_folder: Path) -> None:
+    """It was said that the image could not be written, with exit code 3."""
+    link = open_folder / "link"
+    link.symlink_to(exported)
+    os.chown(link, 4711, 4711, follow_symlinks=False)
+    assert refused(link) == f"{link} cannot be read: {link} is a link, and belongs to user 4711"
+
+
+def test_a_file_that_is_gone_by_the_time_it_is_read_is_named(exported: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shelf = image_cache.own_shelf()
+
+    def shelf_at_last() -> Path:
+        exported.unlink(missing_ok=True)
+        return shelf
+
+    monkeypatch.setattr(image_cache, "own_shelf", shelf_at_last)
+    with pytest.raises(UsageError, match=re.escape(f"{exported} cannot be read: No such file or directory")):
+        images.import_(exported)
 
 
 def test_what_comes_out_is_what_went_in(exported: Path, tmp_path: Path) -> None:
