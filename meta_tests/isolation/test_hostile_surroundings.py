@@ -5,6 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import matplotlib.font_manager
 import pytest
 
 from meta_tests.patience import limit
@@ -155,6 +156,24 @@ def test_a_run_keeps_nothing_in_the_home_that_it_was_given(theirs: Path, victim:
     assert done.returncode == 0, done.stdout + done.stderr
     assert (victim / "report.html").read_text() == "as it was"
     assert len(list(tables.iterdir())) == 4
+
+
+#: Prints nothing and makes what plots are made of.
+LOADS_PLOTS = "from qemunet_tests.throughput.showing import plots; plots.load_library()"
+
+
+@pytest.mark.parametrize("name", ["HOME", "XDG_CACHE_HOME", "MPLCONFIGDIR"])
+def test_nor_do_plots(theirs: Path, victim: Path, name: str) -> None:
+    """matplotlib writes its list of fonts through any link, whose name has matplotlib's version."""
+    lists = theirs / {"HOME": ".cache/matplotlib", "XDG_CACHE_HOME": "matplotlib", "MPLCONFIGDIR": "."}[name]
+    lists.mkdir(parents=True, exist_ok=True)
+    for version in (330, 390, matplotlib.font_manager.FontManager.__version__):
+        (lists / f"fontlist-v{version}.json").symlink_to(victim / "report.html")
+    environment = {**clean_environment(), name: str(theirs), "TMPDIR": str(theirs)}
+    before = sorted(lists.iterdir())
+    subprocess.run([sys.executable, "-c", LOADS_PLOTS], cwd=CHECKOUT, env=environment, check=True, timeout=limit(60))
+    assert (victim / "report.html").read_text() == "as it was"
+    assert sorted(lists.iterdir()) == before
 
 
 @pytest.mark.parametrize("columns", ["0", "1", "abc", "-5", "9" * 30])

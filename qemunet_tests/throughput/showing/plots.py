@@ -1,10 +1,13 @@
 """Plots of a recording, by matplotlib, as SVG and PNG. Every title names accelerator and placement."""
 
 import contextlib
+import os
+import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from qemunet_tests import trust
 from qemunet_tests.errors import UsageError
 from qemunet_tests.isolation.folder import Folder, opened
 from qemunet_tests.throughput.judging.verdicts import METRICS, Health, Judged, median
@@ -19,19 +22,33 @@ SHOWN_RUNS = 6
 def draw(recording: Recording, judged: Sequence[Judged], machine: Health, folder: Path) -> list[Path]:
     """Forest plot, rates with CPU cost, intervals over time, latencies. Raises UsageError for an unwritable folder."""
     folder = folder.absolute()
-    # It would take its settings from the folder that the caller is in.
-    with contextlib.chdir("/"):
-        from matplotlib.figure import Figure
+    figure_class = load_library()
     try:
         with opened(folder, make=True) as place:
             return [
                 path
                 for name, plot in PLOTS.items()
-                if plot(figure := Figure(figsize=(9, 6), layout="constrained"), recording, judged)
+                if plot(figure := figure_class(figsize=(9, 6), layout="constrained"), recording, judged)
                 for path in _save(figure, f"{name}: {title(recording)}\n{_again(machine)}", name, place)
             ]
     except OSError as error:
         raise UsageError(f"--plots {folder}: {error.strerror}") from error
+
+
+def load_library() -> Any:
+    """Import matplotlib, and return what makes a figure.
+
+    It would take its settings from the folder that the caller is in, and write a list of fonts where HOME says, through
+    any link: sudo and su may have left root with the HOME of somebody else.
+    """
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(contextlib.chdir("/"))
+        if os.geteuid() == 0:
+            usual = Path(tempfile.gettempdir())
+            place = Path("/tmp") if trust.against_the_way_to(usual / "qemunet") else usual
+            os.environ["MPLCONFIGDIR"] = stack.enter_context(tempfile.TemporaryDirectory(prefix="qemunet-", dir=place))
+        from matplotlib.figure import Figure
+    return Figure
 
 
 def _save(figure: Any, heading: str, name: str, place: Folder) -> Iterator[Path]:
