@@ -138,6 +138,15 @@ def test_one_cause_may_be_named_without_a_list(tmp_path: Path) -> None:
     assert [claim.diagnosis for claim in claims.values()] == [("ping",), ("smb", "ping"), ()]
 
 
+class Host:
+    """Whom claims are tried at, as far as causes remember him."""
+
+
+def failure_at(host: Host) -> Callable[..., object]:
+    """Stands for `Failure.of`, of tests at this host."""
+    return lambda mode, _fixtures, error, topics: SimpleNamespace(mode=mode, target=host, error=error, topics=topics)
+
+
 def test_every_cause_that_a_claim_names_is_looked_for_once_and_in_its_order(monkeypatch: pytest.MonkeyPatch) -> None:
     followed: list[str] = []
 
@@ -148,7 +157,7 @@ def test_every_cause_that_a_claim_names_is_looked_for_once_and_in_its_order(monk
     monkeypatch.setitem(causes.SPECIAL, "smb", (one, both))
     monkeypatch.setitem(causes.SPECIAL, "ping", (both, two))
     monkeypatch.setattr(causes, "LAST", (last,))
-    monkeypatch.setattr(Failure, "of", lambda *_: object())
+    monkeypatch.setattr(Failure, "of", failure_at(Host()))
     claim = load()["user/address"].model_copy(update={"diagnosis": ("smb", "ping")})
     assert causes.cause_of(claim, {}, AssertionError()) is None
     assert followed == ["one", "both", "two", "last"]
@@ -157,10 +166,7 @@ def test_every_cause_that_a_claim_names_is_looked_for_once_and_in_its_order(monk
 def test_what_kept_one_guest_from_its_lease_is_looked_at_first_for_the_next(monkeypatch: pytest.MonkeyPatch) -> None:
     """It has to be proven again; what was found for other reasons than a lease says nothing of the next claim."""
 
-    class Host: ...
-
     followed: list[str] = []
-    failure = SimpleNamespace(target=Host())
 
     def check(name: str, proves: bool) -> Callable[[object], Obstacle | None]:
         def looks(_: object) -> Obstacle | None:
@@ -172,7 +178,7 @@ def test_what_kept_one_guest_from_its_lease_is_looked_at_first_for_the_next(monk
     monkeypatch.setitem(
         causes.SPECIAL, "lease", (check("bridge", False), check("uplink", False), check("server", True))
     )
-    monkeypatch.setattr(Failure, "of", lambda *_: failure)
+    monkeypatch.setattr(Failure, "of", failure_at(Host()))
     claim = load()["bridge/lease-address"].model_copy(update={"diagnosis": ("lease",)})
     for error, looked_at in ((AssertionError(), 3), (NoLease(), 3), (NoLease(), 1), (AssertionError(), 3)):
         followed.clear()
