@@ -24,7 +24,6 @@ A script shows each by hand on any machine with QEMU and Python, without this su
 `deviates` or `kept` says what was seen. `QEMU=./qemu-system-x86_64 docs/repro/SCRIPT` tries a build of one's own. They
 need no privilege, no guest and no network: those that want one make their own, in namespaces (`docs/repro/host.py`).
 """
-NONE = "none yet"
 #: Files and functions of a program's source, as the sentences name them.
 FILE, FUNCTION = re.compile(r"\b[\w/-]+\.[ch]\b"), re.compile(r"\b\w+\(\)")
 
@@ -61,7 +60,9 @@ def page() -> str:
     lines = [HEAD, f"{len(every)} deviations of {claims} claims.", ""]
     for claim, name, deviation in every:
         script = script_of(claim, name)
-        shown = f"[docs/repro/{script.name}](repro/{script.name})" if script.is_file() else NONE
+        shown = f"no script, for it comes seldom: {deviation.seldom}"
+        if deviation.seldom is None:
+            shown = f"[docs/repro/{script.name}](repro/{script.name})"
         source = f"{claim.source.document}, {claim.source.section}"
         lines += [
             f"## {claim.id}: {name}", "",

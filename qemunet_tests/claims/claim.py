@@ -49,9 +49,13 @@ class Bounded(Table):
 
 
 class Deviation(Bounded):
-    """How QEMU is known not to keep a promise, and the versions in which it does not."""
+    """How QEMU is known not to keep a promise, and the versions in which it does not.
+
+    `seldom` says how often, of what cannot be shown whenever somebody wants to see it.
+    """
 
     says: Sentence
+    seldom: Sentence | None = None
 
 
 def _as_words(value: object) -> object:
