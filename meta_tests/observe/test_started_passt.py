@@ -16,13 +16,13 @@ class Claim(SimpleNamespace):
     """What a test tells its claim."""
 
     expected = "192.168.1.2, again 192.168.1.2"
-    observed = deviation = ""
+    observed, deviated = "", False
 
     def sees(self, observed: str) -> None:
         self.observed = observed
 
-    def deviates(self, explanation: str) -> None:
-        self.deviation = explanation
+    def deviates(self) -> None:
+        self.deviated = True
 
 
 @pytest.fixture
@@ -51,12 +51,12 @@ def judge(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Claim]:
 
 def test_another_passt_that_answers_late(judge: Callable[..., Claim]) -> None:
     claim = judge(["192.168.1.2", None, None, "192.168.1.2"])
-    assert (claim.observed, claim.deviation) == (claim.expected, "")
+    assert (claim.observed, claim.deviated) == (claim.expected, False)
 
 
 def test_a_qemu_whose_other_thread_reads_what_passt_sends(judge: Callable[..., Claim]) -> None:
     claim = judge(["192.168.1.2", None], "killed by SIGABRT", ABORTED)
-    assert (claim.observed, claim.deviation) == ("192.168.1.2, and QEMU aborts", tried.CLOSED_TWICE)
+    assert (claim.observed, claim.deviated) == ("192.168.1.2, and QEMU aborts", True)
 
 
 @pytest.mark.parametrize(
