@@ -2,12 +2,11 @@
 
 import contextlib
 import os
-import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from qemunet_tests import trust
+from qemunet_tests import cache
 from qemunet_tests.errors import UsageError
 from qemunet_tests.isolation.folder import Folder, opened
 from qemunet_tests.throughput.judging.verdicts import METRICS, Health, Judged, median
@@ -22,8 +21,8 @@ SHOWN_RUNS = 6
 def draw(recording: Recording, judged: Sequence[Judged], machine: Health, folder: Path) -> list[Path]:
     """Forest plot, rates with CPU cost, intervals over time, latencies. Raises UsageError for an unwritable folder."""
     folder = folder.absolute()
-    figure_class = load_library()
     try:
+        figure_class = load_library()
         with opened(folder, make=True) as place:
             return [
                 path
@@ -40,13 +39,12 @@ def load_library() -> Any:
 
     It would take its settings from the folder that the caller is in, and write a list of fonts where HOME says, through
     any link: sudo and su may have left root with the HOME of somebody else.
+    Raises OSError and, where the cache is somebody else's, UsageError.
     """
-    with contextlib.ExitStack() as stack:
-        stack.enter_context(contextlib.chdir("/"))
-        if os.geteuid() == 0:
-            usual = Path(tempfile.gettempdir())
-            place = Path("/tmp") if trust.against_the_way_to(usual / "qemunet") else usual
-            os.environ["MPLCONFIGDIR"] = stack.enter_context(tempfile.TemporaryDirectory(prefix="qemunet-", dir=place))
+    if os.geteuid() == 0:
+        cache.claim()
+        os.environ["MPLCONFIGDIR"] = str(cache.make("matplotlib"))
+    with contextlib.chdir("/"):
         from matplotlib.figure import Figure
     return Figure
 
