@@ -13,6 +13,7 @@ from qemunet_tests.host.resources import Memory
 NO_KVM = Device(KVM, False, open_errno=errno.ENOENT)
 #: The group a user was added to counts from his next login on.
 OUTSIDE_THE_GROUP = credentials(groups=(1000,))
+CGROUPS = "24 23 0:22 / /sys/fs/cgroup ro - cgroup2 cgroup2 rw\n"
 
 FAULTS = (
     of_files("no QEMU", "qemu", "not", "QEMU is not installed", "apt-get install", ("user", "bridge", "lab"),
@@ -72,5 +73,6 @@ FAULTS = (
     of_files("little memory", "memory", "caution", "700 MB of 4000 MB", "end what",
              files={"/proc/meminfo": "MemTotal: 4096000 kB\nMemAvailable: 716800 kB\n"}),
     of_files("memory limit", "memory", "not", "156 MB of 256 MB", "end what", ("user", "bridge", "lab"),
-             files={"/sys/fs/cgroup/memory.max": "268435456\n", "/sys/fs/cgroup/memory.current": "104857600\n"}),
+             files={"/proc/self/cgroup": "0::/\n", "/proc/self/mountinfo": CGROUPS,
+                    "/sys/fs/cgroup/memory.max": "268435456\n", "/sys/fs/cgroup/memory.current": "104857600\n"}),
 )  # fmt: skip
