@@ -5,6 +5,7 @@ nothing: libslirp accepts it before it knows whether anybody is there.
 """
 
 import secrets
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from qemunet_tests.errors import HarnessError
@@ -15,12 +16,21 @@ from qemunet_tests.observe.command_place import GuestPlace
 from qemunet_tests.observe.nic import family_awaited
 from qemunet_tests.timeouts import turns, whole
 
+#: For so long whoever calls waits for an answer on an idle machine. A kernel asks for a connection a third time after
+#: three seconds; a datagram that is lost nobody repeats but us, and then as patiently once more.
+PATIENCE_SECONDS = {"TCP": 4.0, "UDP": 3.0}
 NO_ANSWER, NO_WORD = "no answer", "hangs up without a word"
 
 
-def echoes(guest: GuestPlace, protocol: str, service: Endpoint, wait_seconds: int = 5) -> bool:
+def echoes(guest: GuestPlace, protocol: str, service: Endpoint, wait_seconds: float | None = None) -> bool:
     """Whether a word sent from a guest to a service comes back; `protocol` is `TCP` or `UDP`."""
-    return any(_echoes(guest, protocol, service, whole(patience_seconds)) for patience_seconds in turns(wait_seconds))
+    return any(
+        _echoes(guest, protocol, service, whole(each_seconds)) for each_seconds in _turns(protocol, wait_seconds)
+    )
+
+
+def _turns(protocol: str, wait_seconds: float | None) -> Iterator[float]:
+    return turns(PATIENCE_SECONDS[protocol] if wait_seconds is None else wait_seconds, again=protocol == "UDP")
 
 
 def _echoes(guest: GuestPlace, protocol: str, service: Endpoint, wait_seconds: int) -> bool:
@@ -85,11 +95,12 @@ def put_up(guest: Guest, port: int, protocol: str = "TCP") -> BannerService:
 
 
 def read_at(
-    service: BannerService, station: Station, address: str, port: int, wait_seconds: float = 10.0
+    service: BannerService, station: Station, address: str, port: int, wait_seconds: float | None = None
 ) -> BannerAnswer:
     """What a guest's service says at an address and port to somebody who calls from a station, and to him once more.
 
-    Without an answer, he calls again. Raises HarnessError where nobody answers, and the service does not in the guest.
+    Without an answer he calls again where the call may have got lost. Raises HarnessError where nobody answers, and
+    the service does not in the guest.
     """
     first = _called(service, station, address, port, wait_seconds)
     answer = _called(service, station, address, port, wait_seconds) if first.right else first
@@ -98,9 +109,11 @@ def read_at(
     return answer
 
 
-def _called(service: BannerService, station: Station, address: str, port: int, wait_seconds: float) -> BannerAnswer:
+def _called(
+    service: BannerService, station: Station, address: str, port: int, wait_seconds: float | None
+) -> BannerAnswer:
     answer = BannerAnswer(False, NO_ANSWER)
-    for patience_seconds in turns(wait_seconds):
+    for patience_seconds in _turns(service.protocol, wait_seconds):
         answer = _read_at(service, station, address, port, patience_seconds)
         if answer.trouble != NO_ANSWER:
             break
