@@ -99,6 +99,7 @@ LAST: tuple[CauseCheck, ...] = (
     qemu_itself.passes_nothing_on,
     qemu_itself.asks_its_own_resolver,
     qemu_itself.answers_no_ping,
+    where_lost.host_silent_somehow,
     where_lost.lost_somewhere,
     where_lost.unanswered,
     where_lost.unseen,

@@ -55,6 +55,11 @@ END
 MESH = """ip link add tun0 type veth peer name tun1; ip link set tun1 up; ip link set tun0 up
 ip route add 192.168.77.0/24 dev tun0 table 52; ip rule add pref 5270 lookup 52
 """
+#: A VPN whose keys are gone.
+IPSEC = """ip xfrm policy add dir out src 192.168.77.2/32 dst 0.0.0.0/0 tmpl src 192.168.77.2 dst 203.0.113.9 \\
+proto esp mode tunnel
+"""
+WITHOUT_KEYS = r"a policy of IPsec on this host \(src 192\.168\.77\.2/32 dst 0\.0\.0\.0/0 dir out\)"
 #: The company's resolver, beyond the LAN's router. It is no part of the fault and outlives it.
 RELAYS = """
 import contextlib, socket
@@ -143,11 +148,11 @@ FAULTS = (
               typed=f"{BESIDE}nft 'table ip swap {{ chain OUTPUT {{ type nat hook output priority -100; "
               "tcp dport 2222 fib daddr type local dnat to 10.244.0.5:22; }; }'"),
     # D. Policy that nft, tc, ip and bridge do not list.
-    on_a_host("ipsec-without-keys", TCP_TO_THE_LAN,
-              r"a policy of IPsec on this host \(src 192\.168\.77\.2/32 dst 0\.0\.0\.0/0 dir out\) "
-              "takes .* kernel counted Xfrm", "ip xfrm policy delete", words=PEER, as_root=True,
-              typed=f"{BESIDE}ip xfrm policy add dir out src 192.168.77.2/32 dst 0.0.0.0/0 tmpl src 192.168.77.2 dst "
-              "203.0.113.9 proto esp mode tunnel"),
+    on_a_host("ipsec-without-keys", TCP_TO_THE_LAN, rf"{WITHOUT_KEYS} takes .* kernel counted Xfrm",
+              "ip xfrm policy delete", words=PEER, as_root=True, typed=BESIDE + IPSEC),
+    on_a_host("ipsec-over-the-guests", ("bridge/host-reaches-guest",), rf"{WITHOUT_KEYS} takes what it sends to "
+              r"192\.168\.77\.\d+ .*echo request to 192\.168\.77\.2\) the kernel counted Xfrm",
+              "ip xfrm policy delete", as_root=True, typed=BESIDE + IPSEC),
     # E. What a resolver's answer is worth.
     on_a_host("resolver-refuses-everything", DNS, r"resolver 192\.168\.77\.53 answers REFUSED whatever it is asked "
               r"\(localhost\)", "put one that does first in /etc/resolv.conf", typed=BESIDE + OTHER_RESOLVER,

@@ -8,6 +8,7 @@ from qemunet_tests.diagnosis.lost_frame.kernel_counters import Drop, counters, r
 from qemunet_tests.host import ipsec
 from qemunet_tests.host.obstacle import Obstacle
 from qemunet_tests.host.route_lookup import PacketWay, way
+from qemunet_tests.observe.lease import lease_now
 
 #: What the kernel calls its counters of what IPsec has dropped.
 IPSEC = "Xfrm"
@@ -90,9 +91,17 @@ def _rising_anyway(failure: Failure, names: set[str]) -> set[str]:
     return seen
 
 
+def _sent_to(failure: Failure, path: FramePath) -> str | None:
+    """Whom this host sends to: who is asked; where it is this host itself, the guest that it answers."""
+    if not path.exchange.to_host:
+        return path.exchange.asked.destination
+    got = lease_now(failure.guest) if failure.guest else None
+    return got.address if got else None
+
+
 def _taken_by_ipsec(failure: Failure, path: FramePath, drop: Drop) -> Obstacle | None:
     """A policy takes packets before the interface of any route sees them: no route and no capture shows it."""
-    host, address = failure.target.host, path.exchange.asked.destination
+    host, address = failure.target.host, _sent_to(failure, path)
     out = way(host.ask, address, failure.bench.identity.uid) if address else None
     source = out.source if isinstance(out, PacketWay) else None
     # Only root is told.

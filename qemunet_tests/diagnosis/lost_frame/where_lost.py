@@ -98,7 +98,19 @@ def hidden(failure: Failure) -> Obstacle | None:
 
 
 def host_silent(failure: Failure) -> Obstacle | None:
-    """A question that the host itself should answer, and does not."""
+    """A question that the host itself should answer, and does not, because of what is known to have acted on it."""
+    found = _silent(failure)
+    return found[0] if found and found[1] else None
+
+
+def host_silent_somehow(failure: Failure) -> Obstacle | None:
+    """The same, whether anything is known to have acted or not."""
+    found = _silent(failure)
+    return found[0] if found else None
+
+
+def _silent(failure: Failure) -> tuple[Obstacle, bool] | None:
+    """That the host does not answer what reached it, and whether it is known by what."""
     path = search.incomplete_path(failure)
     if path is None or not path.exchange.to_host or not path.unanswered:
         return None
@@ -118,12 +130,9 @@ def host_silent(failure: Failure) -> Obstacle | None:
     if not acted:
         innocent = "" if path.unheard else _innocent(asked, found)
         look = AS_ROOT if path.unheard else LOOK.format(last)
-        return Obstacle(f"{reached}{innocent}{_counted(path)}", look, lost=lost)
-    return Obstacle(
-        f"{reached}, where this stands: {'; and '.join(each.reason for each in acted[:REST])}",
-        acted[0].remedy,
-        lost=lost,
-    )
+        return Obstacle(f"{reached}{innocent}{_counted(path)}", look, lost=lost), False
+    names = "; and ".join(each.reason for each in acted[:REST])
+    return Obstacle(f"{reached}, where this stands: {names}", acted[0].remedy, lost=lost), True
 
 
 def unanswered(failure: Failure) -> Obstacle | None:
