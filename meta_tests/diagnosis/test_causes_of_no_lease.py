@@ -75,5 +75,15 @@ def test_a_late_offer_is_waited_for_once(
     assert other.waits == 1
 
 
+@pytest.mark.parametrize(("delay_seconds", "named"), [(25.0, True), (12.0, False)])
+def test_no_machine_is_so_busy_that_a_server_has_nothing_to_do_with_its_delay(
+    delay_seconds: float, named: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    LateOffers(monkeypatch, delay_seconds)
+    monkeypatch.setattr(dhcp.timeouts, "crowding", lambda: 10.0)
+    found = dhcp.slow_server(failed("bridge", ("lease",), target=Target()))
+    assert (found is not None) is named
+
+
 class Target:
     """Somebody whose servers are waited for."""
