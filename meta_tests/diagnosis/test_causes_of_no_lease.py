@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from meta_tests.samples.failed_claim import failed
+from qemunet_tests import timeouts
 from qemunet_tests.diagnosis import dhcp
 from qemunet_tests.diagnosis.lost_frame import probes, search
 
@@ -80,7 +81,7 @@ def test_no_machine_is_so_busy_that_a_server_has_nothing_to_do_with_its_delay(
     delay_seconds: float, named: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     LateOffers(monkeypatch, delay_seconds)
-    monkeypatch.setattr(dhcp.timeouts, "crowding", lambda: 10.0)
+    monkeypatch.setattr(timeouts, "crowding", lambda: 10.0)
     found = dhcp.slow_server(failed("bridge", ("lease",), target=Target()))
     assert (found is not None) is named
 
