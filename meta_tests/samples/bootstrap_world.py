@@ -7,6 +7,8 @@ from pathlib import Path
 from meta_tests.patience import limit
 
 CHECKOUT = Path(__file__).parents[2]
+#: A user whom nobody knows.
+STRANGER = 4711
 PACKAGES = ("python3-venv", "qemu-system-x86", "mtools")
 OF_TESTS = "mmdebstrap"
 
