@@ -241,6 +241,20 @@ def test_what_named_sets_and_maps_hold(stack: NetworkStack, packet: PacketSeen, 
         assert words in said if words else not said
 
 
+@pytest.mark.parametrize(("direction", "stopped"), [("original", (True, False)), ("reply", (False, True))])
+def test_conntrack_calls_a_question_original_and_its_answer_a_reply(
+    stack: NetworkStack, direction: str, stopped: tuple[bool, bool]
+) -> None:
+    stack.type("nft add table ip t; nft 'add chain ip t input { type filter hook input priority 0; }'")
+    stack.type(f"nft add rule ip t input ct direction {direction} drop")
+    ruleset = nft_ruleset.read(stack.ask)
+    assert ruleset is not None
+    for packet, expected in zip((SSH, SSH.answer()), stopped, strict=True):
+        assert [stop.certain for stop in ruleset.stops(packet)] == [True] * expected
+    # Of a packet that conntrack may know either way it is not told.
+    assert [stop.certain for stop in ruleset.stops(replace(SSH, state=None))] == [False]
+
+
 @pytest.mark.parametrize(("address", "stopped"), [("192.168.50.1", False), ("192.168.50.7", True)])
 def test_a_table_of_arp_is_about_whose_address_it_names(stack: NetworkStack, address: str, stopped: bool) -> None:
     stack.type("nft 'table arp filter { chain input { type filter hook input priority 0; "

@@ -21,8 +21,8 @@ _COMPARED = {"<": operator.lt, ">": operator.gt, "<=": operator.le, ">=": operat
 class PacketSeen:
     """The first packet of a conversation, or the first answer, as far as it is known; None is what is not known of it.
 
-    `protocol` is `arp` or one of IP's, `kind` what ICMP and ARP call their types, `state` what conntrack calls it, and
-    `bridge` is what forwards it from one of its ports to another.
+    `protocol` is `arp` or one of IP's, `kind` what ICMP and ARP call their types, `state` and `direction` are what
+    conntrack calls it, and `bridge` is what forwards it from one of its ports to another.
     """
 
     protocol: str
@@ -39,6 +39,11 @@ class PacketSeen:
     kind: str | None = None
     size_bytes: int | None = None
     bridge: str | None = None
+    answers: bool = False
+
+    @property
+    def direction(self) -> str | None:
+        return "reply" if self.answers else {"new": "original"}.get(self.state or "")
 
     @property
     def family(self) -> str:
@@ -77,6 +82,7 @@ class PacketSeen:
         return PacketSeen(
             self.protocol, self.destination, self.source, self.port, self.source_port, self.leaving_by, self.coming_by,
             state="established", kind=kind, size_bytes=self.size_bytes if self.protocol == "icmp" else None,
+            answers=True,
         )  # fmt: skip
 
     def value_of(self, left: Any) -> tuple[bool, Any]:
@@ -105,7 +111,7 @@ class PacketSeen:
         if "&" in left:
             return self._masked(*left["&"])
         if "ct" in left:
-            return self.state if left["ct"].get("key") == "state" else None
+            return {"state": self.state, "direction": self.direction}.get(left["ct"].get("key"))
         if "fib" in left and left["fib"].get("result") == "type" and "daddr" in left["fib"].get("flags", []):
             return None if self.to_this_host is None else ("local" if self.to_this_host else "unicast")
         payload = left.get("payload", {})
