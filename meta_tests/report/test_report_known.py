@@ -107,6 +107,25 @@ def test_a_run_of_what_is_known(tmp_path: Path, tests: str, code: int) -> None:
     assert "known.toml: user/nothing, known as broken: it names no claim" in " ".join(done.stdout.split())
 
 
+#: Whoever has the file writes it anew just when it has been checked.
+EXCHANGED = """
+from qemunet_tests.claims import known_file
+plain_read = known_file.read
+def read_and_exchange(path, flag):
+    found = plain_read(path, flag)
+    path.write_text("[[known")
+    return found
+known_file.read = read_and_exchange
+"""
+
+
+def test_a_file_exchanged_meanwhile_is_named_by_the_option_that_was_typed(tmp_path: Path) -> None:
+    (tmp_path / "known.toml").write_text(entry())
+    done = conduct(tmp_path, BROKEN, "-n", "0", "--known", "known.toml", before=EXCHANGED)
+    assert (done.returncode, done.stdout) == (3, "")
+    assert re.fullmatch(r"qemunet: --known \S*known\.toml: [^\n]+\n", done.stderr)
+
+
 def test_a_run_that_is_ended_counts_news_only(tmp_path: Path) -> None:
     """By the first Ctrl-C and by the second: a run that is not complete is 3, but for what is broken and not known."""
     (tmp_path / "known.toml").write_text(entry("user/address"))

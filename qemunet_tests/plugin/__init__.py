@@ -26,7 +26,7 @@ from qemunet_tests.plugin.claim_hooks import (
     pytest_runtest_setup,
 )
 from qemunet_tests.plugin.reporter import Reporter
-from qemunet_tests.plugin.session_state import RUN_PLUGIN, accelerator, facts, is_ours, reporter, settings
+from qemunet_tests.plugin.session_state import RUN_PLUGIN, accelerator, command_line, facts, is_ours, reporter, settings
 from qemunet_tests.plugin.workers import tell
 from qemunet_tests.report.session_results import JUNIT_FILE
 
@@ -118,7 +118,7 @@ def _read_what_is_known(config: pytest.Config) -> None:
         from qemunet_tests.claims import known_file
         from qemunet_tests.report.known_claims import KnownClaims
 
-        reporter(config).known = KnownClaims(known_file.read(file, OF_PYTEST.flag("known")), file.name)
+        reporter(config).known = KnownClaims(known_file.read(file, command_line(config).flag("known")), file.name)
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from qemunet_tests.options import OF_PYTEST, asks_for_qemunet
+from qemunet_tests.options import OF_PYTEST, OF_QEMUNET, CommandLine, asks_for_qemunet
 from qemunet_tests.plugin import pytest_internals, workers
 from qemunet_tests.plugin.reporter import Reporter
 from qemunet_tests.report.session_info import SessionFacts
@@ -27,6 +27,11 @@ _settings = pytest.StashKey["Settings"]()
 def is_ours(config: pytest.Config) -> bool:
     """Whether qemunet was asked for: by an option, by the ini setting, or by naming its tests."""
     return bool(config.getini("qemunet_target")) or asks_for_qemunet(pytest_internals.parsed_options(config))
+
+
+def command_line(config: pytest.Config) -> CommandLine:
+    """How the user has spelled the session's options."""
+    return OF_QEMUNET if config.pluginmanager.has_plugin(RUN_PLUGIN) else OF_PYTEST
 
 
 def facts(config: pytest.Config) -> SessionFacts:
