@@ -13,7 +13,7 @@ import pytest
 
 from meta_tests.patience import limit, soon
 from meta_tests.qemunet_command import clean_environment
-from meta_tests.samples.bootstrap_world import CHECKOUT, OF_TESTS, PACKAGES, STRANGER, World, said_of_installing
+from meta_tests.samples.bootstrap_world import CHECKOUT, PACKAGES, STRANGER, World, said_of_installing
 from qemunet_tests.deadline import Deadline
 
 takes_root = pytest.mark.skipif(os.getuid() != 0, reason="becoming another user takes root")
@@ -306,41 +306,3 @@ def test_alone_it_prints_usage(fresh: World) -> None:
 def test_a_command_that_does_not_exist_is_one_line(ready: World) -> None:
     ran = ready.run("qemunett")
     assert (ran.returncode, ran.stderr) == (2, "bootstrap: there is no command qemunett\n")
-
-
-# ---- packages of the project's own tests ---------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    "words",
-    [
-        pytest.param(("tox",), id="tox"),
-        pytest.param(("pytest", "meta_tests/test_x.py"), id="pytest"),
-        pytest.param(("python", "-m", "meta_tests.userland", "sid"), id="module"),
-        pytest.param(("--test", "true"), id="asked-for"),
-    ],
-)
-def test_the_projects_own_tests_get_what_only_they_need(ready: World, words: tuple[str, ...]) -> None:
-    for name in ("tox", "pytest", "python"):
-        ready.program(name, "")
-    ran = ready.run(*words)
-    assert (ran.returncode, ready.done()) == (0, ["updated lists", f"installed {OF_TESTS}"])
-    assert (ready.run(*words).stderr, ready.run("true").stderr, ready.done()) == ("", "", [])
-
-
-def test_a_fresh_machine_gets_it_for_tox_and_a_users_command_does_not(fresh: World) -> None:
-    fresh.program("tox", "")
-    fresh.run("true")
-    assert f"installed {OF_TESTS}" not in fresh.done()
-    shutil.rmtree(fresh.folder)
-    again = World(fresh.folder)
-    again.program("tox", "")
-    assert again.run("tox").returncode == 0
-    assert again.done()[-1] == f"installed {OF_TESTS}"
-
-
-def test_an_ordinary_user_learns_in_one_line_what_tests_need_as_well(fresh: World) -> None:
-    fresh.write("checkout/bindep.txt", f"{PACKAGES[0]} [platform:dpkg]\n{OF_TESTS} [test platform:dpkg]\n")
-    fresh.write("user-id", "1000\n")
-    assert fresh.run("tox").stderr.endswith(f"sudo apt-get install {PACKAGES[0]} {OF_TESTS}\n")
-    assert fresh.run("true").stderr.endswith(f"sudo apt-get install {PACKAGES[0]}\n")

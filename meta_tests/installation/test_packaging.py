@@ -1,6 +1,7 @@
 """Wheel and sdist: what is inside, and that an installation outside the checkout works."""
 
 import ast
+import itertools
 import re
 import shutil
 import subprocess
@@ -146,7 +147,8 @@ def test_every_library_imported_is_declared(project: dict[str, Any]) -> None:
 
 def test_every_library_is_explained_and_has_a_range(project: dict[str, Any]) -> None:
     explained = (CHECKOUT / "docs" / "libraries.md").read_text()
-    for needed in [*project["project"]["dependencies"], *project["project"]["optional-dependencies"]["dev"]]:
+    extras = project["project"]["optional-dependencies"].values()
+    for needed in [*project["project"]["dependencies"], *itertools.chain(*extras)]:
         name, range_, below = needed.partition(">=")
         assert f"| {name} | `{range_}{below}` |" in explained
 

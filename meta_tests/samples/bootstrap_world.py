@@ -25,6 +25,7 @@ case "$*" in
 esac""",
     "pip": """
 echo ran pip >>$WORLD/log
+for each; do echo "$each" >$WORLD/pip-installs; done
 [ ! -e $WORLD/pip-is-slow ] || sleep 0.5
 [ ! -e $WORLD/pip-breaks ] || { echo pip says why >&2; exit 1; }
 ! env | grep "^PYTHON" || exit 1
