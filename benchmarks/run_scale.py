@@ -177,6 +177,17 @@ def drawn(samples: list[ScaleSample], file: Path) -> None:
     figure.savefig(file)
 
 
+def as_json(samples: list[ScaleSample]) -> str:
+    told = {"schema": 1, "cpus": len(os.sched_getaffinity(0)), "samples": [asdict(each) for each in samples]}
+    return json.dumps(told, indent=1)
+
+
+def keep(samples: list[ScaleSample], folder: Path) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "scale.json").write_text(as_json(samples))
+    drawn(samples, folder / "scale.svg")
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0], allow_abbrev=False)
     parser.add_argument("--claims", default="50,100,200,all", metavar="N,N…", help="how many claims")
@@ -194,12 +205,10 @@ def main() -> int:
         for workers in map(int, given.workers.split(",")):
             print(f"{wanted} claims, {workers} workers", file=sys.stderr)
             samples.append(measured(every_nth(claims, wanted), workers, len(claims)))
-    told = {"schema": 1, "cpus": len(os.sched_getaffinity(0)), "samples": [asdict(each) for each in samples]}
-    print(json.dumps(told, indent=1))
-    if given.out:
-        given.out.mkdir(parents=True, exist_ok=True)
-        (given.out / "scale.json").write_text(json.dumps(told, indent=1))
-        drawn(samples, given.out / "scale.svg")
+            # What has been measured is not lost where this is ended before it has all.
+            if given.out:
+                keep(samples, given.out)
+    print(as_json(samples))
     return 0
 
 
