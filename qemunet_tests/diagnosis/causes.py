@@ -117,8 +117,8 @@ SPECIAL: dict[str, tuple[CauseCheck, ...]] = {
     "bridge-outside": (*PATH, lan_side.outside_unreachable),
     "bridge-gateway": PATH,
     "bridge-host": (*PATH, guest_side.ignores_ping),
-    "called": (*PATH, lan_side.caller_unreachable),
-    "pinged": (*PATH, lan_side.caller_unreachable, guest_side.ignores_ping),
+    "called": (*PATH, lan_side.caller_unreachable, guest_side.address_gone),
+    "pinged": (*PATH, lan_side.caller_unreachable, guest_side.address_gone, guest_side.ignores_ping),
     # By which packets, where not by all: search.PACKETS.
     "tcp": (),
     "udp": (),

@@ -38,6 +38,21 @@ def ignores_ping(failure: Failure) -> Obstacle | None:
     return Obstacle("the guest itself ignores echo requests", "in the guest: sysctl -w net.ipv4.icmp_echo_ignore_all=0")
 
 
+def address_gone(failure: Failure) -> Obstacle | None:
+    """A guest that has not the address any more that its DHCP client was given: whoever calls it there is not heard."""
+    got = failure.lan_lease if failure.guest else None
+    if failure.guest is None or got is None:
+        return None
+    own = OWN_ADDRESS.findall(failure.guest.check("ip -4 -o addr show scope global"))
+    if got.address in own:
+        return None
+    return Obstacle(
+        f"the guest has {' and '.join(own) or 'no address'} now, and not {got.address}, which its DHCP client was "
+        "given: something in the guest took that away",
+        "see what else than its DHCP client manages the guest's interface: ip addr, ps",
+    )
+
+
 def forward_elsewhere(failure: Failure) -> Obstacle | None:
     """A forward does not follow the guest: it leads to an address, whoever has it."""
     if failure.guest is None or failure.on_lan:
