@@ -5,8 +5,10 @@ import stat
 import subprocess
 from pathlib import Path
 
+import pexpect
 import pytest
 
+from meta_tests.patience import limit
 from meta_tests.qemunet_command import clean_environment
 from meta_tests.user_accounts import CHECKOUT
 from qemunet_tests.qemu import qemu_facts
@@ -34,6 +36,12 @@ if [ -n "$folder" ]; then
     plant
     (while sleep 0.1 && kill -0 $$; do plant; done) 2>/dev/null &
 fi
+exec {qemu} "$@"
+"""
+
+#: Says of whatever it is started for whether it could type what the caller's shell executes afterwards.
+TYPING = """#!/bin/sh
+if (: </dev/tty) 2>/dev/null; then echo "typed, for $*" >>{log}; else echo silent >>{log}; fi
 exec {qemu} "$@"
 """
 
@@ -65,3 +73,30 @@ def test_root_follows_no_link_of_qemus(open_folder: Path) -> None:
     assert all(stat.S_ISREG(path.lstat().st_mode) for path in kept)
     assert not [path for path in kept if b"for root alone" in path.read_bytes()]
     assert "/qemu/fifo: no regular file" in next(path for path in kept if path.name == "left-out.txt").read_text()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("words", [
+    pytest.param("run user/gateway user/address --cold -n 1 --qemu {qemu}", id="run"),
+    pytest.param("run user/gateway user/address --cold -n 2 --qemu {qemu}", id="run-by-workers"),
+    pytest.param("doctor --deep --mode user", id="doctor"),
+    pytest.param("shell user", id="shell"),
+])  # fmt: skip
+def test_qemu_does_not_type_at_the_callers_terminal(open_folder: Path, words: str) -> None:
+    log, qemu = open_folder / "log", open_folder / "qemu-system-x86_64"
+    log.touch()
+    log.chmod(0o666)
+    qemu.write_text(TYPING.format(log=log, qemu=qemu_facts.find().path))
+    qemu.chmod(0o755)
+    environment = clean_environment()
+    environment["PATH"] = f"{open_folder}:{environment['PATH']}"
+    command = ["qemunet", *words.format(qemu=qemu).split()]
+    # A session that the terminal belongs to, as that of a shell.
+    with pexpect.spawn(str(CHECKOUT / "bootstrap"), command, env=environment, timeout=limit(300)) as terminal:
+        if "shell" in words:
+            terminal.expect("guest# ")
+            terminal.send(b"\x01x")
+        terminal.expect(pexpect.EOF)
+    said = log.read_text().splitlines()
+    assert "silent" in said, terminal.before
+    assert [each for each in said if each != "silent"] == []

@@ -65,6 +65,8 @@ def _be_first(words: list[str], tells: int) -> None:
 
 
 def _become(words: list[str]) -> None:
+    # The terminal of a session obeys whoever is in it (TIOCSTI of ioctl_tty(2)): it is not for another user's program.
+    os.setsid()
     # Python ignores the last two.
     for number in (signal.SIGINT, signal.SIGPIPE, signal.SIGXFSZ):
         signal.signal(number, signal.SIG_DFL)

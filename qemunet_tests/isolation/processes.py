@@ -47,7 +47,8 @@ class Spawner:
     ) -> Process:
         """Start a program in the network namespace `network`, with a /proc of the run's PID namespace if it needs one.
 
-        Raises HarnessError where it cannot be started.
+        It is in a session of its own: the terminal of ours obeys whoever is in it (TIOCSTI of ioctl_tty(2)), and what
+        QEMU's user types there root's shell would execute. Raises HarnessError where it cannot be started.
         """
         if self.reaper.ended:
             raise HarnessError(f"cannot start {words[0]}: the reaper was ended, and with it all that it kept")
@@ -56,7 +57,9 @@ class Spawner:
 
         def launch() -> Process:
             with inside(network):
-                process = subprocess.Popen(kept, env=environment, stdin=stdin, stdout=stdout, stderr=stderr, **options)
+                process = subprocess.Popen(
+                    kept, env=environment, stdin=stdin, stdout=stdout, stderr=stderr, start_new_session=True, **options
+                )
             self._started.append(process)
             return process
 
@@ -73,9 +76,7 @@ class Spawner:
         Its output goes into files, so that nobody waits for a child that it leaves in the background.
         """
         with tempfile.TemporaryFile(dir=scratch()) as stdout, tempfile.TemporaryFile(dir=scratch()) as stderr:
-            process = self.start(
-                words, network=network, stdout=stdout, stderr=stderr, start_new_session=True, **options
-            )
+            process = self.start(words, network=network, stdout=stdout, stderr=stderr, **options)
             try:
                 _wait(process, Deadline(within_seconds, f"the end of {shlex.join(words)}"))
             except TimedOut:

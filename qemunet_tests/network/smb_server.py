@@ -41,8 +41,7 @@ def _tried(station: Station, identity: Identity, settings: Path) -> str | None:
         listening.listen()
         ends.enter_context(station.connect(*listening.getsockname()))
         theirs = ends.enter_context(listening.accept()[0])
-        # An smbd that is told to end tells all of its group, in which QEMU would be as well.
-        server = station.start(words, stdin=theirs, start_new_session=True)
+        server = station.start(words, stdin=theirs)
         try:
             Deadline(TRIAL_SECONDS, "smbd to be looked at").sees(lambda: why_not(server))
             return why_not(server)
