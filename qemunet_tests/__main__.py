@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from types import ModuleType
 from typing import Any, NoReturn
 
-from qemunet_tests.commands import COMMANDS, completion, streams
+from qemunet_tests.commands import COMMANDS, completion, signal_handlers, streams
 from qemunet_tests.commands.fitted_help import FittedHelp
 from qemunet_tests.commands.unforeseen_errors import accident
 from qemunet_tests.errors import HarnessError, Unavailable, UsageError
@@ -46,6 +46,7 @@ class OneLineParser(argparse.ArgumentParser):
 
 def main(argv: Sequence[str] | None = None) -> NoReturn:
     """The console script."""
+    signal_handlers.undo_inherited()
     try:
         streams.require_open()
     except HarnessError as error:

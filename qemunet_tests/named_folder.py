@@ -87,7 +87,8 @@ class _Walk:
             if not self._make:
                 raise
         with contextlib.suppress(FileExistsError):
-            os.mkdir(name, dir_fd=at)
+            # Ours alone to write into, whatever our umask says: another's report would be taken for it.
+            os.mkdir(name, 0o755, dir_fd=at)
         return os.open(name, _LOOK, dir_fd=at)
 
     def _target(self, link: int, called: Path) -> PurePath:

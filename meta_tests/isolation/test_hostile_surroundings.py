@@ -204,3 +204,40 @@ def test_a_run_under_a_umask_that_closes_everything(open_folder: Path) -> None:
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
     assert report.stat().st_mode & 0o777 == 0o700
+
+
+@pytest.mark.slow
+def test_a_report_is_nobody_elses_to_write_under_a_umask_that_opens_everything(open_folder: Path) -> None:
+    report = open_folder / "new" / "report"
+    run = f"{sys.executable} -m qemunet_tests run user/address -n 1 --accel tcg --keep --report {report}"
+    done = subprocess.run(
+        ["sh", "-c", f"umask 000; exec {run}"],
+        cwd=CHECKOUT, env=clean_environment(), capture_output=True, text=True, check=False,
+        timeout=limit(200),
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+    made = [report.parent, report, *report.rglob("*")]
+    assert [path for path in made if path.stat().st_mode & 0o022] == []
+
+
+#: Started by a parent that wants to hear nothing of its children, and has put signals off.
+DEAF = """
+import os, signal, sys
+signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGCHLD, signal.SIGTERM, signal.SIGINT])
+os.execvp(sys.argv[1], sys.argv[1:])
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("words", "said"), [
+    ("doctor --mode user", "possible"),
+    ("run bridge/acl-deny user/lease-time -n 1 --accel tcg", "2 holds"),
+])  # fmt: skip
+def test_a_parent_that_ignores_how_children_end(words: str, said: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", DEAF, sys.executable, "-m", "qemunet_tests", *words.split()],
+        cwd=CHECKOUT, env=clean_environment(), capture_output=True, text=True, check=False, timeout=limit(200),
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert said in done.stdout

@@ -123,7 +123,8 @@ def script(guest: str, words: Sequence[str], image: Image, again: GuestAsItWas, 
         [
             *_heading(guest, again.command, in_lab),
             "set -eu",
-            'here=$(cd "$(dirname "$0")" && pwd)',
+            # Of a folder in CDPATH cd says where it went, which may be another.
+            'here=$(unset CDPATH; cd -- "$(dirname -- "$0")" && pwd)',
             *(_lab(again) if in_lab else []),
             *_without_lab(again),
             *_image(image),
