@@ -241,3 +241,17 @@ def test_a_parent_that_ignores_how_children_end(words: str, said: str) -> None:
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
     assert said in done.stdout
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("words", [
+    pytest.param('mkdir gone && cd gone && rmdir ../gone && exec "$@"', id="removed"),
+    pytest.param('mkdir -m 700 shut && cd shut && exec setpriv --reuid=65534 --clear-groups "$@"', id="shut"),
+])  # fmt: skip
+def test_a_folder_that_cannot_be_entered_any_more(open_folder: Path, words: str) -> None:
+    run = [str(CHECKOUT / "bootstrap"), "qemunet", "run", "user/address", "-n", "1", "--accel", "tcg"]
+    done = subprocess.run(
+        ["sh", "-c", words, "sh", *run], cwd=open_folder, capture_output=True, text=True, check=False,
+        env={**clean_environment(), "HOME": "/nonexistent"}, timeout=limit(200),
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr

@@ -127,6 +127,7 @@ def execute(arguments: argparse.Namespace) -> int:
         pause = Pause(typed, screens.progress) if arguments.pause_at_failure else None
         telling = Telling(_detail(arguments), repeated_options(arguments), pause)
         image_seconds = prepare_run(screens.progress, settings)
+        _leave_what_cannot_be_entered()
         with _undisturbed_pytest():
             return conduct(screens, pytest_arguments(workers), workers, settings, image_seconds, telling)
 
@@ -182,6 +183,14 @@ def _conformance_folder() -> os.PathLike[str]:
     from qemunet_tests.claims.citations import TESTS
 
     return TESTS
+
+
+def _leave_what_cannot_be_entered() -> None:
+    """pytest enters the current folder once more; in one that was removed, or is closed to us, no name means a file."""
+    try:
+        os.chdir(os.getcwd())  # noqa: PTH109  (Path knows no other way, and says the same)
+    except OSError:
+        os.chdir("/")
 
 
 @contextlib.contextmanager
