@@ -3,20 +3,29 @@
 from meta_tests.faults.on_hosts.typed import END_BACKGROUND, LEASE, PEER, filtering, on_a_host, python, with_every_tap
 
 TCP_TO_THE_LAN = ("user/reach-lan-tcp",)
-#: A program of two instructions, r0 = XDP_DROP and exit, loaded by bpf(2) and attached by netlink.
-XDP_DROPS = """
+#: A program of two instructions, of a kind, r0 = a verdict and exit, loaded by bpf(2) and attached by netlink.
+PROGRAM = """
 import ctypes, os, struct
 from pyroute2 import IPRoute
-program = struct.pack("<BBhi", 0xB7, 0, 0, 1) + struct.pack("<BBhi", 0x95, 0, 0, 0)
+program = struct.pack("<BBhi", 0xB7, 0, 0, {verdict}) + struct.pack("<BBhi", 0x95, 0, 0, 0)
 instructions, licence = ctypes.create_string_buffer(program), ctypes.create_string_buffer(b"GPL")
-words = struct.pack("<IIQQIIQII16sI", 6, 2, ctypes.addressof(instructions), ctypes.addressof(licence), 0, 0, 0, 0, 0,
-                    b"odd", 0)
+words = struct.pack("<IIQQIIQII16sI", {kind}, 2, ctypes.addressof(instructions), ctypes.addressof(licence), 0, 0, 0, 0,
+                    0, b"odd", 0)
 attributes = ctypes.create_string_buffer(words.ljust(128, bytes(1)), 128)
 loaded = ctypes.CDLL(None, use_errno=True).syscall(321, 5, attributes, 128)
 assert loaded >= 0, os.strerror(ctypes.get_errno())
 with IPRoute() as links:
-    links.link("set", index=links.link_lookup(ifname="up0")[0], xdp_fd=loaded)
+    up0 = links.link_lookup(ifname="up0")[0]
+    {attach}
 """
+XDP_DROPS = PROGRAM.format(verdict="1", kind="6", attach='links.link("set", index=up0, xdp_fd=loaded)')
+#: As tc(8) attaches one that needs no action: it decides itself, about what leaves.
+TC_DROPS = PROGRAM.format(
+    verdict="2",
+    kind="3",
+    attach='links.tc("add", "clsact", up0); links.tc("add-filter", "bpf", up0, ":1", fd=loaded, name="odd", '
+    "parent=0xFFFFFFF3, direct_action=True, classid=1)",
+)
 #: Everything goes to the loopback instead.
 ASTRAY = "tc qdisc add dev {link} clsact; tc filter add dev {link} {hook} protocol all u32 match u32 0 0 flowid 1:1 "
 ASTRAY += "action mirred egress redirect dev lo"
@@ -26,6 +35,9 @@ FAULTS = (
     on_a_host("xdp-program", LEASE, "no answer to the DHCP request was seen at up0, where an XDP program on up0 "
               "decides .* whether it took the answer cannot be told", "sudo bpftool net show dev up0",
               typed=python(XDP_DROPS), mended="ip link set dev up0 xdp off"),
+    on_a_host("program-of-tc", LEASE, "request was seen at tap0 and not at up0, .*this stands: a tc egress filter on "
+              "up0: .* odd direct-action", "^sudo tc filter del dev up0 egress protocol all pref ",
+              typed=python(TC_DROPS), as_root=True),
     on_a_host("traffic-redirected", LEASE, "request was seen at tap0 and not at up0, .*a tc egress filter on up0",
               typed=ASTRAY.format(link="up0", hook="egress"), as_root=True),
     on_a_host("traffic-of-the-host-redirected", ("bridge/icmp",), "request .* reached br0, and this host gave no "

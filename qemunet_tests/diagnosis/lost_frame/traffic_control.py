@@ -8,7 +8,12 @@ from qemunet_tests.host.obstacle import Obstacle
 from qemunet_tests.isolation.station import Station
 
 #: Queues that throw nothing away unless they are full.
-HARMLESS_QUEUES = ("noqueue", "pfifo_fast", "fq_codel", "fq", "mq", "clsact", "ingress")
+HARMLESS_QUEUES = ("noqueue", "pfifo_fast", "fq_codel", "fq", "mq")
+#: What tc calls a queue and filters hang on: what it counts as dropped, filters dropped, of both directions.
+_OF_FILTERS = ("clsact", "ingress")
+DIRECTIONS = ("ingress", "egress")
+#: A program in a filter's place decides by itself, without an action that would be counted.
+_DECIDES = "direct-action"
 _FILTER = re.compile(r"^filter (?:parent \S+ )?protocol (?P<protocol>\S+) pref (?P<pref>\d+) ", re.MULTILINE)
 _ACTION = re.compile(
     r"^\s*action order \d+:(?P<words>[^\n]*)(?P<rest>.*?)(?=^\s*action order|^filter |\Z)", re.M | re.S
@@ -45,16 +50,28 @@ def actions(said: str) -> Iterator[FilterAction]:
 
 
 def counts(station: Station, link: str) -> Iterator[tuple[str, int]]:
-    """How much each filter and queue of a link has stopped so far."""
-    for direction in ("ingress", "egress"):
-        for each in actions(station.run(f"tc -s filter show dev {link} {direction}").text):
+    """How much each filter and queue of a link has stopped so far. A queue counts what those within it dropped, too."""
+    for direction in DIRECTIONS:
+        for each in actions(_filters(station, link, direction)):
             yield _key(link, direction, each), each.stopped
-    queues = [_COUNTED.search(one) for one in station.run(f"tc -s qdisc show dev {link}").text.split("qdisc ")[1:]]
-    yield dropped_by(link), sum(int(each["dropped"]) for each in queues if each)
+    for one in station.run(f"tc -s qdisc show dev {link}").text.split("qdisc ")[1:]:
+        counted = _COUNTED.search(one)
+        if counted and one.startswith(_OF_FILTERS):
+            yield _dropped_by_filters(link), int(counted["dropped"])
+        elif counted and " root " in one.partition("\n")[0]:
+            yield dropped_by(link), int(counted["dropped"])
+
+
+def _filters(station: Station, link: str, direction: str) -> str:
+    return station.run(f"tc -s filter show dev {link} {direction}").text
 
 
 def dropped_by(link: str) -> str:
     return f"qdisc {link} dropped"
+
+
+def _dropped_by_filters(link: str) -> str:
+    return f"tc filters {link} dropped"
 
 
 def _key(link: str, direction: str, action: FilterAction) -> str:
@@ -63,14 +80,27 @@ def _key(link: str, direction: str, action: FilterAction) -> str:
 
 def filters(station: Station, link: str, direction: str, risen: Mapping[str, int]) -> Iterator[tuple[Obstacle, bool]]:
     """What stands at a link in one direction, each with whether it is what has just stopped packets."""
-    said = station.run(f"tc -s filter show dev {link} {direction}").text
-    found = list(actions(said))
+    said = {each: _filters(station, link, each) for each in DIRECTIONS}
+    found = list(actions(said[direction]))
     for each in found:
         reason = f"a tc {direction} filter on {link}: {each.words}"
         yield Obstacle(reason, each.remedy(link, direction)), _key(link, direction, each) in risen
-    if said and not found:
-        reason = f"a tc {direction} filter on {link}: {' '.join(said.splitlines()[0].split())}"
-        yield Obstacle(reason, f"sudo tc filter del dev {link} {direction}"), False
+    programs = [line for line in said[direction].splitlines() if _DECIDES in line]
+    # Where several may have dropped something, none of them is known to have.
+    both = "".join(said.values())
+    alone = both.count(_DECIDES) == 1 and not [*actions(both)]
+    for line in programs:
+        yield _as_listed(link, direction, line), alone and _dropped_by_filters(link) in risen
+    if said[direction] and not found and not programs:
+        yield _as_listed(link, direction, said[direction].splitlines()[0]), False
+
+
+def _as_listed(link: str, direction: str, line: str) -> Obstacle:
+    """A filter whose doings are counted nowhere."""
+    about = _FILTER.match(line)
+    which = f" protocol {about['protocol']} pref {about['pref']}" if about else ""
+    reason = f"a tc {direction} filter on {link}: {' '.join(line.split())}"
+    return Obstacle(reason, f"sudo tc filter del dev {link} {direction}{which}")
 
 
 def queue(station: Station, link: str, risen: Mapping[str, int]) -> Iterator[tuple[Obstacle, bool]]:
