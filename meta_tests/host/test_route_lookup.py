@@ -47,6 +47,8 @@ def test_the_way_of_a_healthy_host(stack: NetworkStack) -> None:
          "the route unreachable 198.51.100.0/24 table 77 says so"),
         ("ip rule add pref 20 not fwmark 0x6 prohibit", LAN, QEMU, "the rule 20: not from all fwmark 0x6 prohibit"),
         ("ip route del default", OUTSIDE, QEMU, "by any route"),
+        ("ip route add throw 198.51.100.0/24", OUTSIDE, QEMU, "the route throw 198.51.100.0/24 says so"),
+        ("ip rule del pref 32766", OUTSIDE, QEMU, "no rule looks it up in table main"),
         ("ip -6 rule add pref 21 to 2001:db8::/32 prohibit", "2001:db8::1", QEMU, "the rule 21: "),
     ],
 )  # fmt: skip

@@ -91,9 +91,8 @@ def dead_end(ask: Ask, address: str, uid: int, service: Service = None) -> Obsta
     refusal = way(ask, address, uid, service)
     if isinstance(refusal, PacketWay):
         return None
-    entry, remedy = _decisive(ask, address, uid, service)
-    by = f": {entry} says so" if entry else " by any route"
-    return Obstacle(f"this host sends nothing to {address} ({refusal}){by}", remedy)
+    why, remedy = _decisive(ask, address, uid, service)
+    return Obstacle(f"this host sends nothing to {address} ({refusal}){why}", remedy)
 
 
 def answers_are_refused(ask: Ask, address: str, uid: int) -> str | None:
@@ -147,22 +146,33 @@ def rules(ask: Ask, address: str) -> Iterator[PolicyRule]:
         yield PolicyRule(int(number), " ".join(words.split()), action, said.get("table"), tuple(said.items()))
 
 
-def _decisive(ask: Ask, address: str, uid: int, service: Service) -> tuple[str | None, str]:
-    """The rule or route at which a packet's way ends, and what takes that away."""
+def _decisive(ask: Ask, address: str, uid: int, service: Service) -> tuple[str, str]:
+    """The rule or route at which a packet's way ends, and what takes that away.
+
+    What is thrown out of one table may find its way in another, and ends where none has one.
+    """
+    thrown, asks_main, ip = "", False, f"sudo ip {_for_ipv6(address)}"
     for rule in rules(ask, address):
         if not rule.takes(address, uid, service):
             continue
         if rule.action in DEAD_ENDS:
             selector = rule.words.removeprefix("from all ")
-            return f"the {rule}", f"sudo ip {_for_ipv6(address)}rule del pref {rule.preference} {selector}"
+            return f": the {rule} says so", f"{ip}rule del pref {rule.preference} {selector}"
+        asks_main = asks_main or rule.table == MAIN
         route = _route_in(ask, rule, address) if rule.table else None
-        if route and route.get("type") in DEAD_ENDS:
-            spelled = f"{route['type']} {route['dst']}{'' if rule.table == MAIN else f' table {rule.table}'}"
-            return f"the route {spelled}", f"sudo ip {_for_ipv6(address)}route del {spelled}"
-        if route:
+        if route is None:
+            continue
+        spelled = f"{route.get('type')} {route['dst']}{'' if rule.table == MAIN else f' table {rule.table}'}"
+        if route.get("type") in DEAD_ENDS:
+            return f": the route {spelled} says so", f"{ip}route del {spelled}"
+        if route.get("type") != "throw":
             break
-    via = f"sudo ip {_for_ipv6(address)}route add default via GATEWAY"
-    return None, f"{via}, with the address of the LAN's router"
+        thrown = thrown or spelled
+    if thrown:
+        return f": the route {thrown} says so", f"{ip}route del {thrown}"
+    if not asks_main:
+        return f": no rule looks it up in table {MAIN}", f"{ip}rule add pref 32766 lookup {MAIN}"
+    return " by any route", f"{ip}route add default via GATEWAY, with the address of the LAN's router"
 
 
 def _route_in(ask: Ask, rule: PolicyRule, address: str) -> dict[str, Any] | None:

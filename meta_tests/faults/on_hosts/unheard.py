@@ -55,6 +55,8 @@ FAULTS = (
               typed=f"bridge fdb add $({python(FIXED_MAC).replace('<<', ' <<', 1)}\n) dev up0 master static sticky"),
     on_a_host("blackhole", TCP_TO_THE_LAN, r"sends nothing to 192\.168\.77\.1 .*the route blackhole 192\.168\.77\.1",
               typed="ip route add blackhole 192.168.77.1/32", words=PEER),
+    on_a_host("thrown-out-of-the-table", TCP_TO_THE_LAN, r"sends nothing to 192\.168\.77\.1 .*the route throw 192\.168",
+              "^sudo ip route del throw 192", typed="ip route add throw 192.168.77.1/32", words=PEER),
     on_a_host("rule-prohibits", TCP_TO_THE_LAN, r"sends nothing to 192\.168\.77\.1 .*the rule 10:.* prohibit",
               typed="ip rule add to 192.168.77.1 prohibit pref 10", words=PEER),
     on_a_host("rule-prohibits-qemus-user", TCP_TO_THE_LAN, r"sends nothing to 192\.168\.77\.1 .*uidrange 65534-65534",
