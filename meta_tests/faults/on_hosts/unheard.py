@@ -57,6 +57,14 @@ FAULTS = (
               typed="ip route add blackhole 192.168.77.1/32", words=PEER),
     on_a_host("thrown-out-of-the-table", TCP_TO_THE_LAN, r"sends nothing to 192\.168\.77\.1 .*the route throw 192\.168",
               "^sudo ip route del throw 192", typed="ip route add throw 192.168.77.1/32", words=PEER),
+    on_a_host("policy-of-old-tables", TCP_TO_THE_LAN, "seen at the guest's NIC and not at br0: .*iptables-legacy: -P "
+              "OUTPUT DROP, which counted it", "^sudo iptables-legacy -I OUTPUT -d 192.168.77.1 -p tcp --dport 7007 -j",
+              typed="iptables-legacy -A OUTPUT -o lo -j ACCEPT; iptables-legacy -P OUTPUT DROP", words=PEER,
+              as_root=True),
+    on_a_host("rule-of-old-tables", TCP_TO_THE_LAN, "seen at the guest's NIC and not at br0: .*iptables-legacy: -A "
+              "ours -p tcp .*-j DROP, which counted it", "^sudo iptables-legacy -I OUTPUT -d 192.168.77.1 -p tcp",
+              typed="iptables-legacy -N ours; iptables-legacy -A OUTPUT -j ours; "
+              "iptables-legacy -A ours -p tcp --dport 7007 -j DROP", words=PEER, as_root=True),
     on_a_host("rule-prohibits", TCP_TO_THE_LAN, r"sends nothing to 192\.168\.77\.1 .*the rule 10:.* prohibit",
               typed="ip rule add to 192.168.77.1 prohibit pref 10", words=PEER),
     on_a_host("rule-prohibits-qemus-user", TCP_TO_THE_LAN, r"sends nothing to 192\.168\.77\.1 .*uidrange 65534-65534",

@@ -1,10 +1,9 @@
 """What stands between two interfaces of a host and may stop a frame there, as the kernel lists it."""
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from qemunet_tests.diagnosis.lost_frame import traffic_control
+from qemunet_tests.diagnosis.lost_frame import old_tables, traffic_control
 from qemunet_tests.host import bpf_programs, bridges, firewall, nft_ruleset
 from qemunet_tests.host.bridges import BridgePort, port_flags
 from qemunet_tests.host.nft_match import PacketSeen
@@ -12,8 +11,6 @@ from qemunet_tests.host.nft_ruleset import Ruleset, Stop
 from qemunet_tests.host.obstacle import Obstacle
 from qemunet_tests.isolation.station import Station
 
-#: As `iptables -vS` prints a chain's policy and its rules.
-_OLD_RULE = re.compile(r"(?P<how>-[PA]) (?P<chain>\S+)(?P<policy> DROP)?(?P<rest>.*?) -c (?P<count>\d+) \d+(?P<end>.*)")
 BROADCAST = "255.255.255.255"
 BOTH_PORTS = 2
 #: ip-sysctl.rst of the kernel's documentation, arp_ignore: no reply for any local address.
@@ -31,10 +28,7 @@ def path_counts(station: Station, links: Sequence[str]) -> PathCounts:
     for link in links:
         found.update(traffic_control.counts(station, link))
     if firewall.tables_of_iptables():
-        for line in station.run("iptables-legacy -vS").text.splitlines():
-            if (rule := _OLD_RULE.match(line)) and (rule["policy"] or re.search(r"-j (DROP|REJECT)", rule["rest"])):
-                spelled = f"{rule['how']} {rule['chain']}{rule['policy'] or ''}{rule['rest']}"
-                found[f"iptables-legacy {rule['chain']} {spelled}"] = int(rule["count"])
+        found.update(old_tables.counts(station.run("iptables-legacy -vS").text))
     return found
 
 
@@ -94,7 +88,7 @@ class PacketOnPath:
         # A guest's tap is given the bridge's MTU, and the bridge that of its narrowest port: no remedy begins there.
         to_widen = [port for port in too_narrow if not port.is_tap] or too_narrow
         narrow = [FilterOnPath(_too_narrow(port, size_bytes), True) for port in to_widen]
-        older = self._of_old_tables("FORWARD") if found.filters_ipv4 else []
+        older = self._of_old_tables("FORWARD", bridged=True) if found.filters_ipv4 else []
         elsewhere = self._sent_elsewhere("prerouting", seen_by_ip) if found.filters_ipv4 else []
         states = _ports(self.station, on_the_way, self.packet)
         return [*states, *narrow, *elsewhere, *older, *filters]
@@ -149,22 +143,13 @@ class PacketOnPath:
             found += traffic_control.queue(self.station, link, risen)
         return [FilterOnPath(obstacle, acted) for obstacle, acted in found]
 
-    def _of_old_tables(self, chain: str) -> list[FilterOnPath]:
+    def _of_old_tables(self, hook: str, bridged: bool = False) -> list[FilterOnPath]:
         """Rules of iptables-legacy, which nft does not list; only root sees which tables are in use."""
         tables = firewall.tables_of_iptables()
-        counted = [key for key in self.risen if isinstance(key, str) and key.startswith(f"iptables-legacy {chain} ")]
-        found = [
-            FilterOnPath(_of_old_rule(chain, key.removeprefix(f"iptables-legacy {chain} ")), True) for key in counted
-        ]
+        risen = {key: more for key, more in self.risen.items() if isinstance(key, str)}
+        found = [FilterOnPath(each, True) for each in old_tables.stopping(hook, self.packet, risen, bridged)]
         look = Obstacle(f"rules of iptables-legacy, in {' and '.join(tables)}", "look: sudo iptables-legacy-save")
         return found or ([FilterOnPath(look, False)] if tables else [])
-
-
-def _of_old_rule(chain: str, rule: str) -> Obstacle:
-    if rule.startswith("-P"):
-        reason = f"iptables-legacy: {rule}, which counted it"
-        return Obstacle(reason, f"sudo iptables-legacy -I {chain} -m physdev --physdev-is-bridged -j ACCEPT")
-    return Obstacle(f"iptables-legacy: {rule}, which counted it", f"sudo iptables-legacy {rule.replace('-A', '-D', 1)}")
 
 
 def hidden_from_captures(station: Station, link: str) -> list[Obstacle]:
