@@ -18,6 +18,7 @@ from qemunet_tests.diagnosis.lost_frame import (
     lan_side,
     own_attempt,
     routes,
+    told_by_icmp,
 )
 from qemunet_tests.diagnosis.lost_frame.kernel_counters import Drop
 from qemunet_tests.host import bridges, nft_ruleset, process_table
@@ -126,12 +127,36 @@ def test_what_becomes_of_a_connection_tells_nothing_of_datagrams(
 ) -> None:
     tried = own_attempt.OwnAttempt(error)
     monkeypatch.setattr(own_attempt, "connect", lambda *_: tried)
+    monkeypatch.setattr(told_by_icmp, "rejection", lambda *_: None)
     monkeypatch.setattr(lan_side, "next_hop", lambda *_: None)
     failure = failed("user", load()[claim].diagnosis)
     object.__setattr__(failure.target, "host", SimpleNamespace(ask=None))
     found = lan_side.outside_unreachable(failure)
     assert (found is None) == (named is None)
     assert found is None or (named is not None and named in found.reason)
+
+
+@pytest.mark.parametrize(
+    ("told", "named"),
+    [
+        # A reset may be the machine's or a firewall's.
+        (None, ("nobody listens", "or a firewall")),
+        (told_by_icmp.Rejection("192.168.50.7", "port unreachable"), ("192.168.50.7 rejects", "of its firewall")),
+        (told_by_icmp.Rejection("192.168.50.2", "host prohibited"), ("this host itself rejects",)),
+    ],
+)
+def test_who_rejects_by_icmp_has_a_firewall(
+    told: told_by_icmp.Rejection | None, named: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    refused = own_attempt.OwnAttempt(ConnectionRefusedError(errno.ECONNREFUSED, "Connection refused"))
+    monkeypatch.setattr(own_attempt, "connect", lambda *_: refused)
+    monkeypatch.setattr(told_by_icmp, "rejection", lambda *_: told)
+    monkeypatch.setattr(lan_side, "own_addresses", lambda _: {"192.168.50.2": "br0"})
+    failure = failed("user", load()["user/reach-outside-tcp"].diagnosis)
+    object.__setattr__(failure.target, "host", SimpleNamespace(ask=None))
+    found = lan_side.outside_unreachable(failure)
+    assert found is not None
+    assert all(words in found.reason for words in named)
 
 
 @pytest.mark.parametrize(
@@ -152,6 +177,7 @@ def test_a_neighbours_service_is_no_cause_where_nobody_calls_it(
     mac = None if gone else "52:54:00:00:00:02"
     monkeypatch.setattr(lan_side, "next_hop", lambda *_: Neighbour(NEIGHBOUR, "br0", mac, False, gone))
     failure = failed("bridge", load()[claim].diagnosis)
+    monkeypatch.setattr(told_by_icmp, "rejection", lambda *_: None)
     object.__setattr__(failure.target, "host", SimpleNamespace(ask=None))
     assert (lan_side.neighbour_unreachable(failure) is not None) is named
     assert (lan_side.caller_unreachable(failure) is not None) is gone

@@ -64,7 +64,7 @@ def test_a_way_that_is_broken_for_ipv6_alone_is_found(machine: HostMachine) -> N
 def test_a_peer_at_which_nobody_listens_by_ipv6_was_reached(machine: HostMachine) -> None:
     verdicts = machine.run("--bridge", "br0", "--peer", f"[{LAN}]:7009", "user/reach-lan-tcp", "bridge/reach-lan")
     for each in verdicts.values():
-        assert each["reason"] == f"{LAN} was reached and refuses: nobody listens at its port 7009", machine.said
+        assert f"{LAN} was reached and refuses: nobody listens at its port 7009, or" in each["reason"], machine.said
         assert "TCP6-LISTEN:7009" in each["remedy"]
 
 

@@ -84,6 +84,10 @@ FAULTS = (
               "and whether 203.0.113.9 is there, this host cannot tell", "traceroute 203.0.113.9", typed=BESIDE,
               words=OUTSIDE, at_lan="ip route add blackhole 203.0.113.0/24; sysctl -qw net.ipv4.ip_forward=1",
               mended="", mended_at_lan="ip addr add 203.0.113.9/32 dev lo"),
+    on_a_host("rejected-by-the-lan", TCP_TO_THE_LAN, r"192\.168\.77\.1 rejects the connection to 192\.168\.77\.1:7007 "
+              r"by ICMP \(port unreachable\): a rule of its firewall does", "accept it there", typed=BESIDE, words=PEER,
+              at_lan="nft 'table ip wall { chain in { type filter hook input priority 0; tcp dport 7007 reject; }; }'",
+              mended="", mended_at_lan="nft delete table ip wall"),
     on_a_host("rejected-by-this-host", TCP_TO_THE_LAN, "connection to 192.168.77.1:7007 is refused by this host "
               "itself: nothing left by br0", "accept this one there", words=PEER, mended="nft delete table inet vpn",
               typed=f"{BESIDE}nft 'table inet vpn {{ chain output {{ type filter hook output priority 0; "

@@ -4,7 +4,7 @@ import errno
 from ipaddress import ip_address
 
 from qemunet_tests.diagnosis.failure import Failure
-from qemunet_tests.diagnosis.lost_frame import arp_answers, own_attempt, search
+from qemunet_tests.diagnosis.lost_frame import arp_answers, own_attempt, search, told_by_icmp
 from qemunet_tests.guest.guest import Guest
 from qemunet_tests.host.obstacle import Obstacle
 from qemunet_tests.host.route_lookup import Neighbour, next_hop
@@ -30,7 +30,7 @@ def lan_unreachable(failure: Failure) -> Obstacle | None:
 def _unreachable(failure: Failure, service: Endpoint) -> Obstacle | None:
     tried = own_attempt.connect(failure.target.host, service)
     by_tcp = search.is_about(failure, "tcp")
-    settled = _settled(tried, service) if by_tcp else None
+    settled = _settled(failure, tried, service) if by_tcp else None
     if tried.error is None or settled:
         return settled
     reason = f"the host itself does not reach {service.address} ({tried.words})"
@@ -46,10 +46,23 @@ def _unreachable(failure: Failure, service: Endpoint) -> Obstacle | None:
     return _silent(failure, service, hop, reason)
 
 
-def _settled(tried: own_attempt.OwnAttempt, service: Endpoint) -> Obstacle | None:
-    """What an attempt says by itself: that this host kept it back, or that somebody refused it."""
-    refused = isinstance(tried.error, ConnectionRefusedError)
-    return tried.kept_here or (refused_by(service) if refused else None)
+def _settled(failure: Failure, tried: own_attempt.OwnAttempt, service: Endpoint) -> Obstacle | None:
+    """What an attempt says by itself: that this host kept it back, or that somebody rejected or refused it."""
+    if tried.kept_here or tried.error is None or isinstance(tried.error, TimeoutError):
+        return tried.kept_here
+    if told := told_by_icmp.rejection(failure.target.host, service):
+        return _rejected_by(failure, told, service)
+    return refused_by(service) if isinstance(tried.error, ConnectionRefusedError) else None
+
+
+def _rejected_by(failure: Failure, told: told_by_icmp.Rejection, service: Endpoint) -> Obstacle:
+    """Whoever has nobody at a port resets the connection, and says nothing by ICMP."""
+    by = "this host itself" if told.by in own_addresses(failure.target.host) else told.by
+    return Obstacle(
+        f"{by} rejects the connection to {service} by ICMP ({told.words}): a rule of its firewall does, for "
+        "nothing else answers TCP so",
+        f"accept it there: sudo nft list ruleset, typed at {by}, shows the rule",
+    )
 
 
 def _silent(failure: Failure, service: Endpoint, hop: Neighbour | None, reason: str) -> Obstacle:
@@ -82,11 +95,13 @@ def _asking(address: str) -> str:
 
 
 def refused_by(service: Endpoint) -> Obstacle:
-    """Whoever refuses was reached."""
+    """Whoever refuses was reached, unless somebody on the way does so in his name: a reset does not tell."""
     listen = "TCP6" if service.version == 6 else "TCP"
     return Obstacle(
-        f"{service.address} was reached and refuses: nobody listens at its port {service.port}",
-        f"start the echo service there: socat {listen}-LISTEN:{service.port},fork,reuseaddr EXEC:cat",
+        f"{service.address} was reached and refuses: nobody listens at its port {service.port}, or a firewall, there "
+        "or on the way, resets the connection",
+        f"start the echo service there: socat {listen}-LISTEN:{service.port},fork,reuseaddr EXEC:cat; where it runs, "
+        "see which firewall does that: sudo nft list ruleset",
     )
 
 
@@ -160,7 +175,7 @@ def neighbour_unreachable(failure: Failure) -> Obstacle | None:
     # What becomes of a connection says something of a claim about connections alone.
     if not search.is_about(failure, "tcp"):
         return _gone(failure, service, tried)
-    settled = _settled(tried, service)
+    settled = _settled(failure, tried, service)
     return settled or (_not_reached(service, tried) if tried.error else None)
 
 
