@@ -63,7 +63,8 @@ def test_dhcp_gives_an_address_of_the_network(guest, network, claim, told):
 )
 def test_the_lease_names_who_serves_the_network(guest, network, claim, who):
     claim.expects(getattr(network, who))
-    assert claim.sees(getattr(lease_of(guest), who)) == claim.expected
+    named = claim.sees(getattr(lease_of(guest), who))
+    assert named == claim.expected, f"the lease names {named or 'nobody'} as {who}, and that is {claim.expected}"
 
 
 @pytest.mark.parametrize("nic_model", ["e1000"])

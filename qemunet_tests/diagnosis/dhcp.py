@@ -28,12 +28,15 @@ from qemunet_tests.observe.dhcp import (
     dhcp_messages,
     refuses_requests,
     seconds_to_offer,
+    told_by_dhcp,
 )
 from qemunet_tests.observe.ipv6 import announced_prefixes
 from qemunet_tests.observe.lease import lease_now
 
 #: Every client waits so long. So late is no busy machine. And who has asked so long without an answer gets none.
 SLOW_SECONDS, SURELY_SLOW_SECONDS, ENOUGH_SECONDS = 3.0, 15.0, 30.0
+#: Of one request the answer may be lost.
+FEWEST_REQUESTS = 2
 #: What a client without an address sends.
 REQUEST = PacketSeen("udp", "0.0.0.0", "255.255.255.255", 68, SERVER_PORT)
 #: How late the offer came, in seconds, where one was waited for; None where none came. Nobody waits so long again.
@@ -105,6 +108,25 @@ def slow_server(failure: Failure) -> Obstacle | None:
     return Obstacle(
         f"the DHCP server answers only {delay_seconds:.0f} s after {of_whom}: few clients wait so long",
         "make the DHCP server faster (its log, its load, a relay on the way), or give the guest a static address",
+    )
+
+
+def not_confirmed(failure: Failure) -> Obstacle | None:
+    """A server that offers an address and does not give it: two servers at odds, or one whose settings are."""
+    guest = failure.guest
+    if guest is None or not failure.on_lan or lease_now(guest):
+        return None
+    seen, offered = dhcp_messages(guest), next(told_by_dhcp(guest, "offer"), None)
+    if offered is None or "ack" in seen or seen.count("request") < FEWEST_REQUESTS:
+        return None
+    server = offered.get("server_id", "there")
+    refusing = " and ".join(sorted({each.get("server_id", server) for each in told_by_dhcp(guest, "nak")}))
+    answer = f"{refusing} refuses that (DHCPNAK)" if refusing else "no answer to that comes"
+    return Obstacle(
+        f"the DHCP server {server} offers {offered['address']}, the guest asks for it, {seen.count('request')} times, "
+        f"and {answer}",
+        f"see in the log of {refusing or server} why: a range that is not of this network, a lease that it cannot "
+        "write down, or another server's offer",
     )
 
 

@@ -50,6 +50,23 @@ SENT_ELSEWHERE = """nft 'table ip swap { chain OUTPUT { type nat hook output pri
   udp dport 53 ip daddr != 127.0.0.0/8 dnat to 10.244.0.5:5353; }; }'
 """
 
+#: Offers an address to whoever asks, and refuses to lease it.
+TAKES_BACK = """
+import socket
+serving = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+serving.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
+serving.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, b"lan0")
+serving.bind(("", 67))
+own, ours = socket.inet_aton("192.168.77.1"), socket.inet_aton("192.168.77.60")
+while True:
+    asked = serving.recv(2000)
+    discovers = bytes([53, 1, 1]) in asked[240:]
+    head = bytes([2]) + asked[1:16] + (ours if discovers else bytes(4)) + own + bytes(4) + asked[28:44] + bytes(192)
+    options = bytes([99, 130, 83, 99, 53, 1, 2 if discovers else 6, 54, 4]) + own
+    options += (bytes([51, 4, 0, 0, 14, 16, 1, 4, 255, 255, 255, 0]) if discovers else b"") + bytes([255])
+    serving.sendto((head + options).ljust(300, bytes(1)), ("255.255.255.255", 68))
+"""
+
 FAULTS = (
     on_a_host("kept-in-by-old-tables-seen-by-a-user", LEASE, "request left the guest's NIC, and no answer came .*; how "
               "far it got .* only root may see|by the kernel's counters, seen at tap0 and not at up0", "sudo qemunet",
@@ -88,6 +105,17 @@ FAULTS = (
               r"by ICMP \(port unreachable\): a rule of its firewall does", "accept it there", typed=BESIDE, words=PEER,
               at_lan="nft 'table ip wall { chain in { type filter hook input priority 0; tcp dport 7007 reject; }; }'",
               mended="", mended_at_lan="nft delete table ip wall"),
+    on_a_host("lease-refused", LEASE, r"DHCP server 192\.168\.77\.1 offers 192\.168\.77\.60, the guest asks for it, "
+              r"\d+ times, and 192\.168\.77\.1 refuses that \(DHCPNAK\)", "see in the log of 192.168.77.1", mended="",
+              typed=BESIDE, stops_dhcp=True, lan_program=TAKES_BACK, as_root=True),
+    on_a_host("router-named-otherwise", REACH_OUTSIDE, r"server 192\.168\.77\.1 names 192\.168\.77\.254 as the router, "
+              r"and nobody behind up0 answers ARP for it: this host goes out by 192\.168\.77\.1", "DHCP option 3",
+              typed=BESIDE, at_lan="ip addr add 203.0.113.9/32 dev lo", words=OUTSIDE, as_root=True, mended="",
+              dhcp_options="--dhcp-option-force=option:router,192.168.77.254"),
+    on_a_host("sent-from-another-network", TCP_TO_THE_LAN, r"sends to 192\.168\.77\.1 from 10\.99\.0\.1, .* and is not "
+              r"answered; from 192\.168\.77\.2, .* it is", r"^sudo ip route replace 192\.168\.77\.1/32 dev br0 src 192",
+              typed=f"{BESIDE}ip addr add 10.99.0.1/32 dev lo; ip route add 192.168.77.1/32 dev br0 src 10.99.0.1",
+              words=PEER),
     on_a_host("rejected-by-this-host", TCP_TO_THE_LAN, "connection to 192.168.77.1:7007 is refused by this host "
               "itself: nothing left by br0", "accept this one there", words=PEER, mended="nft delete table inet vpn",
               typed=f"{BESIDE}nft 'table inet vpn {{ chain output {{ type filter hook output priority 0; "

@@ -8,7 +8,7 @@ from qemunet_tests.diagnosis.lost_frame import arp_answers, own_attempt, search,
 from qemunet_tests.guest.guest import Guest
 from qemunet_tests.host.obstacle import Obstacle
 from qemunet_tests.host.route_lookup import Neighbour, next_hop
-from qemunet_tests.network.host_target import own_addresses
+from qemunet_tests.network.host_target import gateway_over, own_addresses
 from qemunet_tests.network.target import Endpoint
 from qemunet_tests.observe.arp import ELSEWHERE, owners, owners_of_each
 from qemunet_tests.observe.icmp import ping
@@ -127,6 +127,21 @@ def leased_hosts_address(failure: Failure) -> Obstacle | None:
         f"the guest was leased {got.address}, which is this host's own address on {link}: the DHCP server {got.server} "
         "has it among those that it gives away",
         f"take {got.address} out of the range of {got.server}, or tell it that it is this host's",
+    )
+
+
+def router_named_otherwise(failure: Failure) -> Obstacle | None:
+    """A DHCP server that sends guests to a router that is not there, where this host goes out by another."""
+    got, path = failure.lan_lease, search.incomplete_path(failure)
+    if got is None or path is None or not path.unanswered or path.exchange.asked.protocol != "arp":
+        return None
+    own = gateway_over(failure.target.host, failure.target.bridge)
+    if path.exchange.asked.destination != got.gateway or own in (None, got.gateway):
+        return None
+    return Obstacle(
+        f"the DHCP server {got.server} names {got.gateway} as the router, and nobody behind {path.places[-1]} answers "
+        f"ARP for it: this host goes out by {own}",
+        f"have {got.server} name {own} (DHCP option 3), or see why {got.gateway} is not there",
     )
 
 

@@ -13,6 +13,7 @@ from qemunet_tests.host import bridges
 from qemunet_tests.host.asking import listed
 from qemunet_tests.host.obstacle import Obstacle
 from qemunet_tests.host.route_lookup import (
+    MAIN,
     answers_are_refused,
     astray,
     dead_end,
@@ -138,6 +139,39 @@ def answers_refused(failure: Failure) -> Obstacle | None:
         "to it by another interface",
         f"sudo sysctl -w net.ipv4.conf.{link}.rp_filter=2, or mend the routes (ip route get {address}; ip rule)",
     )
+
+
+def from_another_network(failure: Failure) -> Obstacle | None:
+    """A route that has this host call itself by an address to which the other machine knows no way back."""
+    service, station = _service(failure), failure.bench.station
+    out = way(station.ask, service.address, failure.bench.identity.uid) if service else None
+    if service is None or "TCP" not in service.protocols or out is None or isinstance(out, str) or not out.source:
+        return None
+    own = [each.ip for each in addresses(failure.target.host, out.link)]
+    at_home = next((str(ip) for ip in own if ip.version == ip_address(out.source).version), None)
+    if at_home is None or ip_address(out.source) in own or _calls(station, service, out.source):
+        return None
+    if not _calls(station, service, at_home):
+        return None
+    spelled = f"{service.address}/32{f' via {out.gateway}' if out.gateway else ''} dev {out.link} src {at_home}"
+    table = "" if out.table == MAIN else f" table {out.table}"
+    return Obstacle(
+        f"this host sends to {service.address} from {out.source}, an address that {out.link} has not, and is not "
+        f"answered; from {at_home}, which {out.link} has, it is",
+        f"sudo ip route replace {spelled}{table}",
+    )
+
+
+def _calls(station: Station, service: Endpoint, source: str) -> bool:
+    """Whether a connection opens from one of this host's addresses."""
+    with station.open_socket(to=service.address) as calling:
+        calling.settimeout(own_attempt.CALL_SECONDS)
+        try:
+            calling.bind((source, 0))
+            calling.connect((service.address, service.port))
+        except OSError:
+            return False
+    return True
 
 
 def _host_is_answered(station: Station, service: Endpoint) -> bool:
