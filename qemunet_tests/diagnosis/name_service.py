@@ -50,7 +50,8 @@ def silent(failure: Failure) -> Obstacle | None:
         )
     rest = ", and libslirp asks no other" if len(found.ipv4) > 1 else ""
     return Obstacle(
-        f"the resolver {found.used}, the first in /etc/resolv.conf, does not answer{rest}",
+        f"the resolver {found.used}, the first in /etc/resolv.conf, does not answer within {ANSWER_SECONDS:.0f} s"
+        f"{rest}",
         "start it, or put a resolver that answers first in /etc/resolv.conf",
     )
 
