@@ -85,6 +85,7 @@ PATH: tuple[CauseCheck, ...] = (
     where_lost.hidden,
     where_lost.host_silent,
     kernel_causes.dropped,
+    where_lost.answer_lost,
     bridge_frames.filtered,
     dhcp.spoilt_on_the_way,
     dhcp.slow_server,

@@ -22,7 +22,8 @@ class PacketSeen:
     """The first packet of a conversation, or the first answer, as far as it is known; None is what is not known of it.
 
     `protocol` is `arp` or one of IP's, `kind` what ICMP and ARP call their types, `state` and `direction` are what
-    conntrack calls it, and `bridge` is what forwards it from one of its ports to another.
+    conntrack calls it, and `bridge` is what forwards it from one of its ports to another. `passing`: the port that it
+    is for is this conversation's alone, and the next one's is another.
     """
 
     protocol: str
@@ -40,6 +41,7 @@ class PacketSeen:
     size_bytes: int | None = None
     bridge: str | None = None
     answers: bool = False
+    passing: bool = False
 
     @property
     def direction(self) -> str | None:
@@ -58,7 +60,7 @@ class PacketSeen:
             f"{ip} s{of_whom}": self.source,
             f"{ip} d{of_whom}": self.destination,
             f"{self.protocol} sport": self.source_port,
-            f"{self.protocol} dport": self.port,
+            f"{self.protocol} dport": None if self.passing else self.port,
             "arp operation" if self.protocol == "arp" else f"{self.protocol} type": self.kind,
         }
         found = " ".join(f"{name} {value}" for name, value in said.items() if value is not None)

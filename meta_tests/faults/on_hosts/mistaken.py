@@ -116,6 +116,11 @@ FAULTS = (
               r"answered; from 192\.168\.77\.2, .* it is", r"^sudo ip route replace 192\.168\.77\.1/32 dev br0 src 192",
               typed=f"{BESIDE}ip addr add 10.99.0.1/32 dev lo; ip route add 192.168.77.1/32 dev br0 src 10.99.0.1",
               words=PEER),
+    on_a_host("answers-not-let-in", TCP_TO_THE_LAN, "SYN-ACK was seen at br0 and not at the guest's NIC: .*where this "
+              "stands: table inet closed, chain input: .*policy drop", "^sudo nft add rule inet closed input ip saddr "
+              "192.168.77.1 ip daddr 192.168.77.2 tcp sport 7007 accept$", words=PEER, as_root=True,
+              typed=f"{BESIDE}nft 'table inet closed {{ chain input {{ type filter hook input priority 0; policy drop; "
+              "iif lo accept; udp sport { 53, 67 } accept; meta l4proto icmp accept; tcp dport 22 accept; }; }'"),
     on_a_host("rejected-by-this-host", TCP_TO_THE_LAN, "connection to 192.168.77.1:7007 is refused by this host "
               "itself: nothing left by br0", "accept this one there", words=PEER, mended="nft delete table inet vpn",
               typed=f"{BESIDE}nft 'table inet vpn {{ chain output {{ type filter hook output priority 0; "

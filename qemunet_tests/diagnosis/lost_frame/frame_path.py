@@ -32,9 +32,9 @@ class FramePath:
     `off_path` are further places that saw the question, as a bridge sees a broadcast. `largest_bytes` is the size of
     the largest question. `unheard` are the places that we may not listen at: of those only the kernel's counters are
     known, and `silent` says whether nothing at all that might be an answer came in meanwhile at the last of them.
-    `tags` are the VLANs whose tags were seen there, `sources` and `targets` who the question was from and for
-    there, `dropped` is what the host's kernel threw away meanwhile, and `counted` what rules, filters and queues of the
-    host counted.
+    `tags` are the VLANs whose tags were seen there, `sources` and `targets` who the question was from and for there,
+    `answered_at` for which addresses and ports answers came in there, `dropped` is what the host's kernel threw away
+    meanwhile, and `counted` what rules, filters and queues of the host counted.
     """
 
     exchange: Exchange
@@ -48,6 +48,7 @@ class FramePath:
     tags: tuple[int, ...] = ()
     sources: tuple[str, ...] = ()
     targets: tuple[str, ...] = ()
+    answered_at: tuple[tuple[str, int], ...] = ()
     dropped: tuple[Drop, ...] = ()
     counted: PathCounts = field(default_factory=dict, hash=False)
 
@@ -177,6 +178,7 @@ def _heard(exchange: Exchange, captures: Captures, links: Sequence[str], off_pat
         tags=tuple(sorted(last.tags)) if last else (),
         sources=tuple(sorted({packet.source for packet in questions[-1]})),
         targets=tuple(sorted({packet.target for packet in questions[-1]})),
+        answered_at=tuple(sorted({(packet.target, packet.second) for packet in answers[-1]})),
     )
 
 

@@ -78,7 +78,7 @@ def _words(packet: PacketSeen) -> str:
         "-d": packet.destination,
         "-p": packet.protocol,
         "--sport": packet.source_port,
-        "--dport": packet.port,
+        "--dport": None if packet.passing else packet.port,
         "--icmp-type": packet.kind if packet.protocol == "icmp" else None,
     }
     return " ".join(f"{name} {value}" for name, value in said.items() if value is not None)

@@ -34,6 +34,13 @@ def lost_somewhere(failure: Failure) -> Obstacle | None:
     return found[0] if found else None
 
 
+def answer_lost(failure: Failure) -> Obstacle | None:
+    """The same of an answer that came in and that this host kept from QEMU: of that nobody else can be guilty."""
+    path = search.incomplete_path(failure)
+    found = _lost(failure) if path and path.gap and path.gap[2] else None
+    return found[0] if found else None
+
+
 def _lost(failure: Failure) -> tuple[Obstacle, bool] | None:
     """Between which two places a frame was lost, and whether it is known by what."""
     path = search.incomplete_path(failure)
@@ -64,7 +71,14 @@ def _way(failure: Failure, path: FramePath, of_answer: bool) -> PacketOnPath:
     if not failure.on_lan:
         link = path.places[-1] if len(path.places) > 1 else None
         qemu = failure.bench.identity
-        packet = packet.at(link, None) if of_answer else replace(packet.at(None, link), user=qemu.uid, group=qemu.gid)
+        if not of_answer:
+            packet = replace(packet.at(None, link), user=qemu.uid, group=qemu.gid)
+        elif packet.protocol in ("tcp", "udp") and len(path.answered_at) == 1:
+            # QEMU calls from a port of its own.
+            to, port = path.answered_at[0]
+            packet = replace(packet.at(link, None), destination=to, port=port, passing=True, to_this_host=True)
+        else:
+            packet = packet.at(link, None)
     return PacketOnPath(failure.bench.station, packet, path.counted)
 
 
