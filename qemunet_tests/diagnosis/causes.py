@@ -96,6 +96,9 @@ PATH: tuple[CauseCheck, ...] = (
     dhcp.no_server,
 )
 
+#: What a DHCP server says wrongly to who has to send something out of the LAN.
+ROUTER: tuple[CauseCheck, ...] = (lan_side.router_named_otherwise, lan_side.network_told_otherwise)
+
 #: When all else is said: the question left this host, or nobody may see whether it did.
 LAST: tuple[CauseCheck, ...] = (
     qemu_itself.addresses_otherwise,
@@ -116,9 +119,9 @@ SPECIAL: dict[str, tuple[CauseCheck, ...]] = {
     "helper-privilege": (*HELPER, launch.bridge_not_allowed),
     "lease": (*PATH, lan_side.other_dhcp_server, lan_side.address_taken),
     # With whom a bridged guest has to do: a neighbour, somebody outside, its gateway, its host, or who calls it.
-    "bridge-lan": (*PATH, lan_side.neighbour_unreachable),
-    "bridge-outside": (*PATH, lan_side.router_named_otherwise, lan_side.outside_unreachable),
-    "bridge-gateway": (*PATH, lan_side.router_named_otherwise),
+    "bridge-lan": (*PATH, lan_side.neighbour_unreachable, lan_side.network_told_otherwise),
+    "bridge-outside": (*PATH, *ROUTER, lan_side.outside_unreachable),
+    "bridge-gateway": (*PATH, *ROUTER),
     "bridge-host": (*PATH, guest_side.ignores_ping),
     "called": (*PATH, lan_side.caller_unreachable, guest_side.address_gone),
     "pinged": (*PATH, lan_side.caller_unreachable, guest_side.address_gone, guest_side.ignores_ping),

@@ -121,6 +121,10 @@ FAULTS = (
               "192.168.77.1 ip daddr 192.168.77.2 tcp sport 7007 accept$", words=PEER, as_root=True,
               typed=f"{BESIDE}nft 'table inet closed {{ chain input {{ type filter hook input priority 0; policy drop; "
               "iif lo accept; udp sport { 53, 67 } accept; meta l4proto icmp accept; tcp dport 22 accept; }; }'"),
+    on_a_host("netmask-told-otherwise", ("bridge/reach-lan",), r"192\.168\.77\.1 tells guests that their network "
+              r"is 192\.168\.77\.\d+/32, and this host's on br0 is 192\.168\.77\.0/24: 192\.168\.77\.1 is in one",
+              r"netmask 255\.255\.255\.0 ", typed=BESIDE, words=PEER, as_root=True, mended="",
+              dhcp_options="--dhcp-option-force=1,255.255.255.255"),
     on_a_host("rejected-by-this-host", TCP_TO_THE_LAN, "connection to 192.168.77.1:7007 is refused by this host "
               "itself: nothing left by br0", "accept this one there", words=PEER, mended="nft delete table inet vpn",
               typed=f"{BESIDE}nft 'table inet vpn {{ chain output {{ type filter hook output priority 0; "

@@ -1,14 +1,14 @@
 """Causes beyond the host: servers that do not answer, and other machines of a bridged guest's LAN."""
 
 import errno
-from ipaddress import ip_address
+from ipaddress import ip_address, ip_interface
 
 from qemunet_tests.diagnosis.failure import Failure
 from qemunet_tests.diagnosis.lost_frame import arp_answers, own_attempt, search, told_by_icmp
 from qemunet_tests.guest.guest import Guest
 from qemunet_tests.host.obstacle import Obstacle
 from qemunet_tests.host.route_lookup import Neighbour, next_hop
-from qemunet_tests.network.host_target import gateway_over, own_addresses
+from qemunet_tests.network.host_target import addresses, gateway_over, own_addresses
 from qemunet_tests.network.target import Endpoint
 from qemunet_tests.observe.arp import ELSEWHERE, owners, owners_of_each
 from qemunet_tests.observe.icmp import ping
@@ -142,6 +142,24 @@ def router_named_otherwise(failure: Failure) -> Obstacle | None:
         f"the DHCP server {got.server} names {got.gateway} as the router, and nobody behind {path.places[-1]} answers "
         f"ARP for it: this host goes out by {own}",
         f"have {got.server} name {own} (DHCP option 3), or see why {got.gateway} is not there",
+    )
+
+
+def network_told_otherwise(failure: Failure) -> Obstacle | None:
+    """A netmask by which a guest looks for somebody of the LAN elsewhere, or for somebody elsewhere on the LAN."""
+    got, service = failure.lan_lease, search.service_of(failure)
+    own = [each.network for each in addresses(failure.target.host, failure.target.bridge)]
+    if got is None or not own or ip_address(got.address) not in own[0]:
+        return None
+    told = ip_interface(got.interface).network
+    wanted = [ip_address(each) for each in (service.address if service else None, got.gateway) if each]
+    mistaken = [each for each in wanted if (each in told) != any(each in network for network in own)]
+    if not mistaken:
+        return None
+    return Obstacle(
+        f"the DHCP server {got.server} tells guests that their network is {told}, and this host's on "
+        f"{failure.target.bridge} is {own[0]}: {mistaken[0]} is in one of the two alone",
+        f"have {got.server} give out the netmask {own[0].netmask} (DHCP option 1), or correct this host's",
     )
 
 
