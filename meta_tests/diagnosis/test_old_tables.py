@@ -52,6 +52,13 @@ def test_a_rule_about_other_packets_is_no_cause_whatever_it_counts(packet: Packe
     assert len(stopped("OUTPUT", packet)) == rules
 
 
+@pytest.mark.parametrize(("link", "rules"), [("tun0", 1), ("br0", 0), (None, 1)])
+def test_a_rule_about_another_link_is_no_cause(link: str | None, rules: int) -> None:
+    listed = '-A OUTPUT -o tun+ -m comment --comment "of -s and -d" -c 2 120 -j DROP'
+    risen = dict(old_tables.counts(listed))
+    assert len([*old_tables.stopping("OUTPUT", CALL.at(None, link), risen, bridged=False)]) == rules
+
+
 def test_what_stays_in_a_bridge_is_let_through_with_its_answers() -> None:
     (_, of_bridge), (_, routed) = *stopped("FORWARD", CALL, bridged=True), *stopped("FORWARD", CALL)
     assert of_bridge == "sudo iptables-legacy -I FORWARD -m physdev --physdev-is-bridged -j ACCEPT"

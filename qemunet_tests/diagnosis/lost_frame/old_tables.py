@@ -4,6 +4,7 @@ Source: iptables(8). Only root is told.
 """
 
 import re
+import shlex
 from collections.abc import Iterator, Mapping
 from ipaddress import ip_address, ip_network
 
@@ -48,7 +49,7 @@ def stopping(hook: str, packet: PacketSeen, risen: Mapping[str, int], bridged: b
     With `bridged` it is a frame that stays in a bridge: where a policy drops those, answers need to pass as well.
     """
     for rule in (key.removeprefix(_key(hook)) for key in risen if key.startswith(_key(hook))):
-        if not _is_about_others(rule.split(), packet):
+        if not _is_about_others(shlex.split(rule), packet):
             whole = bridged and rule.startswith("-P")
             accept = f"sudo iptables-legacy -I {hook} {_BRIDGED if whole else _words(packet)} -j ACCEPT"
             yield Obstacle(f"iptables-legacy: {rule}, which counted it", accept)
@@ -59,11 +60,17 @@ def _is_about_others(rule: list[str], packet: PacketSeen) -> bool:
     said = {name: value for before, name, value in zip(["", *rule], rule, rule[1:], strict=False) if before != "!"}
     ports = {"--dport": packet.port, "--sport": packet.source_port}
     networks = {"-s": packet.source, "-d": packet.destination}
+    links = {"-i": packet.coming_by, "-o": packet.leaving_by}
     return (
         said.get("-p", packet.protocol) != packet.protocol
         or any(port and not _is_within(port, said[name]) for name, port in ports.items() if name in said)
         or any(at and ip_address(at) not in ip_network(said[name]) for name, at in networks.items() if name in said)
+        or any(link and not _is_called(link, said[name]) for name, link in links.items() if name in said)
     )
+
+
+def _is_called(link: str, spelled: str) -> bool:
+    return link.startswith(spelled[:-1]) if spelled.endswith("+") else link == spelled
 
 
 def _is_within(port: int, spelled: str) -> bool:
