@@ -181,9 +181,11 @@ def test_500_connections_at_once(user_stack, target, claim):
     # Some at a time: a peer that is slower than QEMU's patience would get everything twice.
     while len(connections) < count:
         latest = [user_stack.dial(HOST, target.loopback_echo.port) for _ in range(AT_A_TIME)]
-        user_stack.until(lambda latest=latest: all(each.opened for each in latest), 30.0)
         connections += latest
-    for first in range(0, count, AT_A_TIME):
+        # Where some do not open, no more will.
+        if not user_stack.until(lambda latest=latest: all(each.opened for each in latest), 30.0):
+            break
+    for first in range(0, len(connections), AT_A_TIME):
         asked = connections[first : first + AT_A_TIME]
         for number, each in enumerate(asked, first):
             each.send(b"word %03d" % number)
