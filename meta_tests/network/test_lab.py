@@ -235,7 +235,7 @@ def ancestor_on_the_machine() -> int:
 def test_a_process_in_the_machines_network_is_a_leak(lab: Lab) -> None:
     """One that was started, and one that was not."""
     words = ["nsenter", f"--net=/proc/{ancestor_on_the_machine()}/ns/net", "sh", "-c", "sleep 1000 & wait"]
-    escaped = lab.host.start(words, start_new_session=True)
+    escaped = lab.host.start(words)
     try:
         assert Deadline(3, "the escape").sees(lambda: len(lab.leaks()) == 2)
         assert f"process {escaped.pid} (sh) is in the machine's own network namespace" in lab.leaks()

@@ -10,7 +10,7 @@ from qemunet_tests.deadline import Deadline
 from qemunet_tests.host.bridges import interfaces
 from qemunet_tests.host.files import MACHINE, read_int
 from qemunet_tests.host.obstacle import Obstacle
-from qemunet_tests.host.route_lookup import link_to
+from qemunet_tests.host.route_lookup import link_to, next_hop
 from qemunet_tests.isolation.station import Station
 from qemunet_tests.network.target import Endpoint
 from qemunet_tests.timeouts import Stretched, crowding
@@ -18,8 +18,9 @@ from qemunet_tests.timeouts import Stretched, crowding
 #: What is sent is counted at once, but for drivers that read their card's counters once in so many seconds.
 AT_ONCE_SECONDS, CARDS_SECONDS = 0.2, 3.0
 ATTEMPTS = 5
-#: A kernel asks again after one second, and after three.
-CALL_SECONDS = 3.0
+#: A kernel asks again after one second, and after three; that nobody answers ARP it says after three requests, a second
+#: each.
+CALL_SECONDS = 3.5
 LOOK = "sudo nft list ruleset, sudo bpftool cgroup tree"
 
 
@@ -75,6 +76,10 @@ def _unsent(host: Station, service: Endpoint, error: OSError) -> Obstacle | None
     """What was refused, or had no answer, and never left: that nothing at all was sent meanwhile proves it."""
     link = link_to(host.ask, service.address, os.geteuid())
     if link in (None, "lo") or not isinstance(error, ConnectionRefusedError | TimeoutError):
+        return None
+    # Whose MAC address is not known is not sent anything yet, by nobody's fault here.
+    hop = next_hop(host.ask, service.address)
+    if hop and (hop.failed or not hop.mac):
         return None
     # Others' packets, which leave now and then, prove nothing.
     if not any(_sends_nothing(host, service) for _ in range(ATTEMPTS)):
