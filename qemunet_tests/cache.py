@@ -5,7 +5,7 @@ import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from qemunet_tests import trust
+from qemunet_tests import posix_acl, trust
 from qemunet_tests.errors import UsageError
 
 SYSTEM_CACHE = Path("/var/cache/qemunet")
@@ -55,6 +55,7 @@ def make(shelf: str = "") -> Path:
         if not each.is_dir():
             each.mkdir(parents=True, exist_ok=True)
             each.chmod(0o755)
+            posix_acl.give_none(each)
     return folder
 
 

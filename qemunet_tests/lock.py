@@ -26,10 +26,9 @@ def locked(
     flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
     descriptor = os.open(file, flags, _MODE)
     try:
-        found = os.fstat(descriptor)
-        if why := trust.against(file, found):
+        if why := trust.against(file, descriptor):
             raise trust.Distrusted(why)
-        if found.st_uid == os.geteuid():
+        if os.fstat(descriptor).st_uid == os.geteuid():
             os.fchmod(descriptor, _MODE)
         if not try_lock(descriptor):
             on_waiting()

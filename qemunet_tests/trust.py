@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
 
+from qemunet_tests import posix_acl
 from qemunet_tests.user_names import user_name
 
 #: Set by `remember` for the run's workers: the user namespace that was asked, then what was distrusted in it.
@@ -33,14 +34,16 @@ class Distrusted(PermissionError):
         return str(self)
 
 
-def against(path: Path, found: os.stat_result, owner_uid: int = 0) -> str | None:
-    """Why nothing about `path`, of which `found` was learned, can be believed; None where it can.
+def against(path: Path, descriptor: int | None = None, owner_uid: int = 0) -> str | None:
+    """Why nothing about `path`, or what was opened by that name as `descriptor`, can be believed; None where it can.
 
-    `owner_uid` is believed as root and this user are.
+    `owner_uid` is believed as root and this user are. Raises OSError.
     """
+    found = path.lstat() if descriptor is None else os.fstat(descriptor)
     if found.st_uid != owner_uid and is_a_strangers(path, found):
         return f"{path} belongs to {user_name(found.st_uid)}"
-    return f"others may write into {path}" if _written_by_others(found) else None
+    written = written_by_others(path if descriptor is None else descriptor, found, owner_uid)
+    return f"others may write into {path}" if written else None
 
 
 def is_a_strangers(path: Path, found: os.stat_result) -> bool:
@@ -51,37 +54,27 @@ def is_a_strangers(path: Path, found: os.stat_result) -> bool:
 def against_entry(path: Path) -> str | None:
     """The same of a folder by its name, or of a file that is only listed. A link has to lead to something as good."""
     try:
-        named = path.lstat()
-        if not stat.S_ISLNK(named.st_mode):
-            return against(path, named)
-        return against(path, named) or against_the_way_to(path) or against(path.resolve(), path.stat())
+        if not path.is_symlink():
+            return against(path)
+        return against(path) or against_the_way_to(path) or against(path.resolve())
     except OSError as refused:
         return f"{path} cannot be looked at: {refused.strerror}"
 
 
-def against_the_way_to(folder: Path) -> str | None:
+def against_the_way_to(folder: Path, any_group: bool = False) -> str | None:
     """The same of every folder and link that leads to `folder`, which need not exist.
 
     Where others may write, but take away nothing that is not theirs (the sticky bit), only what is there matters.
-    """
-    if owner := owner_of_the_way_to(folder):
-        return owner
-    for step in _steps(folder):
-        found = step.lstat()
-        if stat.S_ISDIR(found.st_mode) and not found.st_mode & stat.S_ISVTX and _written_by_others(found):
-            return f"others may write into {step}"
-    return None
-
-
-def owner_of_the_way_to(folder: Path) -> str | None:
-    """Who else owns a folder or link that leads to `folder`, in words. A group that may write there is another matter.
-
-    Raises OSError.
+    `any_group` as in `written_by_others`. Raises OSError.
     """
     owner_of_all = Path("/").stat().st_uid
     for step in _steps(folder):
         if (uid := step.lstat().st_uid) not in (0, os.getuid(), owner_of_all):
             return f"{step} belongs to {user_name(uid)}"
+    for step in _steps(folder):
+        found = step.lstat()
+        if not found.st_mode & stat.S_ISVTX and written_by_others(step, found, owner_of_all, any_group):
+            return f"others may write into {step}"
     return None
 
 
@@ -92,14 +85,27 @@ def opened(path: Path, owner_uid: int = 0) -> IO[bytes]:
     """
     descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     try:
-        found = os.fstat(descriptor)
-        why = against(path, found, owner_uid) if stat.S_ISREG(found.st_mode) else f"{path} is no regular file"
+        regular = stat.S_ISREG(os.fstat(descriptor).st_mode)
+        why = against(path, descriptor, owner_uid) if regular else f"{path} is no regular file"
         if why:
             raise Distrusted(why)
         return os.fdopen(descriptor, "rb")
     except BaseException:
         os.close(descriptor)
         raise
+
+
+def written_by_others(at: int | Path, found: os.stat_result, owner_uid: int = 0, any_group: bool = False) -> bool:
+    """Whether others than this user, root and `owner_uid` may write to what is open or has a name; a link is nobody's.
+
+    A group that is this user's first one is, on most machines, his alone. `any_group` says that it may be any group
+    which the file itself has, but none that a list names beside it. Raises OSError.
+    """
+    if stat.S_ISLNK(found.st_mode):
+        return False
+    users, groups = posix_acl.writers(at, found)
+    strangers = groups - {0, os.getgid()} - ({found.st_gid} if any_group else set())
+    return bool(found.st_mode & stat.S_IWOTH or users - {0, os.getuid(), owner_uid} or strangers)
 
 
 def remember(distrusted: list[Path]) -> None:
@@ -116,12 +122,6 @@ def _roots_by_all_signs(path: Path, found: os.stat_result) -> bool:
 
 def _user_namespace() -> str:
     return str(Path("/proc/self/ns/user").readlink())
-
-
-def _written_by_others(found: os.stat_result) -> bool:
-    # A group that is this user's first one is, on most machines, his alone.
-    by_group = found.st_mode & stat.S_IWGRP and found.st_gid not in (0, os.getgid())
-    return not stat.S_ISLNK(found.st_mode) and bool(by_group or found.st_mode & stat.S_IWOTH)
 
 
 def _steps(folder: Path) -> Iterator[Path]:

@@ -211,7 +211,7 @@ def _place(bench: "Bench", words: list[str]) -> dict[str, object]:
     here = Path()
     if not words:
         return {}
-    if why := trust.against(here, here.stat(), bench.identity.uid):
+    if why := trust.against(here, owner_uid=bench.identity.uid):
         _say(f"files in QEMU-ARGS have to be named in full: of the folder you are in, {why}")
         return {}
     return {"cwd": here.absolute()}

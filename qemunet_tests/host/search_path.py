@@ -1,7 +1,6 @@
 """Where programs are looked for: PATH, without the folders that may not be believed."""
 
 import os
-import stat
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -14,8 +13,9 @@ SYSTEM_PATH = "/usr/local/sbin:/usr/sbin:/sbin"
 def search_path(*more: str, environment: Mapping[str, str] = os.environ) -> str:
     """PATH, and further folders behind it.
 
-    An empty or relative entry is whatever folder the caller is in. For root, a folder that somebody else owns, or that
-    everybody may write to, is as bad: his program would be run in the place of the one that is missed.
+    An empty or relative entry is whatever folder the caller is in. For root, a folder that somebody else owns, that
+    everybody may write to, or somebody whom an access control list names, is as bad: his program would be run in the
+    place of the one that is missed. So is what lies in such a folder. Debian's /usr/local is its group's to write to.
     """
     entries = ":".join((environment.get("PATH", ""), *more)).split(":")
     return ":".join(entry for entry in entries if entry.startswith("/") and not _is_others(entry))
@@ -25,6 +25,9 @@ def _is_others(folder: str) -> bool:
     if os.geteuid() != 0:
         return False
     try:
-        return bool(Path(folder).stat().st_mode & stat.S_IWOTH or trust.owner_of_the_way_to(Path(folder) / "any"))
+        if trust.against_the_way_to(Path(folder) / "any", any_group=True):
+            return True
+        itself = Path(folder).resolve()
+        return trust.written_by_others(itself, itself.stat(), any_group=True)
     except OSError:
         return False

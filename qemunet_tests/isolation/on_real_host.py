@@ -11,7 +11,7 @@ import shutil
 import tempfile
 from pathlib import Path
 
-from qemunet_tests import cache, trust
+from qemunet_tests import cache, posix_acl, trust
 from qemunet_tests.errors import Unavailable
 from qemunet_tests.isolation import namespaces
 from qemunet_tests.isolation.folder_reaper import FolderReaper
@@ -44,6 +44,7 @@ def _new_folder() -> Path:
     folder = Path(tempfile.mkdtemp(prefix="qemunet-", dir=_place()))
     # QEMU may run as somebody else.
     folder.chmod(0o755)
+    posix_acl.give_none(folder)
     return folder
 
 

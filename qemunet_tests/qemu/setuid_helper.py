@@ -72,8 +72,8 @@ class BridgeHelper:
         if not self.path.is_file():
             return False
         with self._source.open("rb") as reading, self._copy.open("xb") as writing:
-            found = os.fstat(reading.fileno())
-            self.believed = not (trust.against(self._source, found) or trust.against_the_way_to(self._source))
+            distrusted = trust.against(self._source, reading.fileno()) or trust.against_the_way_to(self._source)
+            self.believed = not distrusted
             shutil.copyfileobj(reading, writing)
         self._copy.chmod(ORDINARY)
         mount(str(self._copy), str(self.path), None, MS_BIND)
