@@ -131,6 +131,14 @@ def test_a_guest_that_ends_ends_the_typing() -> None:
         console.close()
 
 
+def test_a_prompt_that_the_kernel_has_printed_behind_is_found() -> None:
+    console = Console(f"printf 'guest# [    3.1] random: crng init done\\n'; PS1= read -r line; {RESPAWNING_SHELL}")
+    try:
+        assert transcript(console, piped("echo o''ne\n")).endswith("guest# echo o''ne\none\nguest# \n")
+    finally:
+        console.close()
+
+
 def test_a_guest_without_a_shell() -> None:
     console = Console("sleep 60")
     try:

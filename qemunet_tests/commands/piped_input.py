@@ -55,6 +55,7 @@ class PipedTyping:
         self._unread = first
         self._source_ended = False
         self._tail = b""
+        self._prompted = False
         self._withheld = b""
         self._unasked = False
         self._guest_ended = False
@@ -119,9 +120,12 @@ class PipedTyping:
             self._show(b"\n" + last_words)
 
     def _wait_for_prompt(self, deadline: Deadline) -> None:
+        """Where the kernel has printed something behind the prompt, Enter brings another."""
         while not (self._over or self._tail.endswith(self._prompt)):
-            self._listen(deadline.remaining_seconds)
+            heard = self._listen(min(self._patience_seconds, deadline.remaining_seconds))
             deadline.check()
+            if self._prompted and not heard:
+                self._type(b"\n")
 
     def _wait_for_turn(self) -> None:
         """Wait for a prompt; once something was typed unasked, for silence, since prompts may belong to that."""
@@ -143,7 +147,7 @@ class PipedTyping:
         return line + b"\n" if line or self._unread or not self._source_ended else b""
 
     def _type(self, line: bytes) -> None:
-        self._tail = b""
+        self._tail, self._prompted = b"", False
         try:
             self._console.sendall(line)
         except OSError:
@@ -175,6 +179,7 @@ class PipedTyping:
         if text:
             self._show(text)
             self._at_line_start = text.endswith(b"\n")
+        self._prompted |= self._prompt in self._tail + text
         self._tail = (self._tail + text)[-len(self._prompt) :]
 
 

@@ -20,8 +20,11 @@ _PARTS = ("libslirp", "bridge_helper")
 LIMIT_BYTES = 1 << 20
 
 #: Starts QEMU, types a command when the guest's shell asks for one, and hands the console over: with Python alone.
+#: Where nobody else types it types Enter at a silence, as the kernel may have printed something behind the prompt; then
+#: prompts may follow that belong to that, and only a silence after one says that it is the last.
 DRIVER = """\
-import os, pty, select, sys, time, tty, termios
+import os, pty, select, signal, sys, termios, time, tty
+silence_seconds, limit_seconds = 5, 300
 command, prompt, leases, words = sys.argv[1], sys.argv[2].encode(), sys.argv[3], sys.argv[4:]
 waiting = [line.encode() + b"\\n" for line in ((leases, command) if command else ())]
 pid, console = pty.fork()
@@ -31,10 +34,12 @@ terminal = os.isatty(0)
 before = termios.tcgetattr(0) if terminal else None
 if terminal:
     tty.setraw(0)
-tail, source, left = b"", [0], False
+tail, source, entered, left, missed = b"", [0], False, False, ""
+since = time.monotonic()
 try:
     while True:
-        ready = select.select([console, *source], [], [])[0]
+        listened = [] if waiting else source
+        ready = select.select([console, *listened], [], [], None if listened else silence_seconds)[0]
         if console in ready:
             try:
                 said = os.read(console, 65536)
@@ -43,30 +48,36 @@ try:
             if not said:
                 break
             os.write(1, said)
-            tail = (tail + said.replace(b"\\x1b[6n", b""))[-64:]
-            if tail.endswith(prompt):
-                if waiting:
-                    tail = b""
-                    os.write(console, waiting.pop(0))
-                elif not source and not left:
-                    left = True
-                    os.write(console, b"\\x01x")
-        if 0 in ready and not waiting:
+            # The shell asks where the cursor is, in as many pieces as it likes.
+            tail = (tail + said).replace(b"\\x1b[6n", b"")[-64:]
+        if 0 in ready:
             typed = os.read(0, 1024)
             if typed:
                 os.write(console, typed)
                 tail = b""
             else:
                 source = []
-                if tail.endswith(prompt):
-                    left = True
-                    os.write(console, b"\\x01x")
-        elif 0 in ready:
-            time.sleep(0.05)
+            since = time.monotonic()
+        if source and not waiting:
+            continue
+        if time.monotonic() - since > limit_seconds:
+            missed = "QEMU has not ended" if left else "the guest's shell has not asked for a command"
+            os.kill(pid, signal.SIGKILL)
+            break
+        if tail.endswith(prompt) and not left and not (entered and ready):
+            left = not waiting
+            os.write(console, waiting.pop(0) if waiting else b"\\x01x")
+            tail, entered, since = b"", False, time.monotonic()
+        elif not ready and not left:
+            os.write(console, b"\\n")
+            entered = True
 finally:
     if terminal:
         termios.tcsetattr(0, termios.TCSADRAIN, before)
-sys.exit(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
+status = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+if missed:
+    sys.exit(f"\\nrepro.sh: for {limit_seconds} s {missed}: it was ended")
+sys.exit(status)
 """
 
 
