@@ -33,8 +33,8 @@ class FramePath:
     the largest question. `unheard` are the places that we may not listen at: of those only the kernel's counters are
     known, and `silent` says whether nothing at all that might be an answer came in meanwhile at the last of them.
     `tags` are the VLANs whose tags were seen there, `sources` and `targets` who the question was from and for there,
-    `answered_at` for which addresses and ports answers came in there, `dropped` is what the host's kernel threw away
-    meanwhile, and `counted` what rules, filters and queues of the host counted.
+    `answered_at` to which of the addresses and ports that had asked answers came in there, `dropped` is what the host's
+    kernel threw away meanwhile, and `counted` what rules, filters and queues of the host counted.
     """
 
     exchange: Exchange
@@ -167,6 +167,8 @@ def _heard(exchange: Exchange, captures: Captures, links: Sequence[str], off_pat
     questions = [_matching(capture, exchange.asks) for capture in on_the_way]
     answers = [_matching(capture, exchange.answers) for capture in reversed(on_the_way)][::-1]
     last = captures.links.get(on_the_way[-1].place)
+    # What was asked before, from another port, may be answered still.
+    callers = {(packet.source, packet.first) for packet in questions[-1]}
     return FramePath(
         exchange,
         tuple(capture.place for capture in on_the_way),
@@ -178,7 +180,7 @@ def _heard(exchange: Exchange, captures: Captures, links: Sequence[str], off_pat
         tags=tuple(sorted(last.tags)) if last else (),
         sources=tuple(sorted({packet.source for packet in questions[-1]})),
         targets=tuple(sorted({packet.target for packet in questions[-1]})),
-        answered_at=tuple(sorted({(packet.target, packet.second) for packet in answers[-1]})),
+        answered_at=tuple(sorted(callers & {(packet.target, packet.second) for packet in answers[-1]})),
     )
 
 

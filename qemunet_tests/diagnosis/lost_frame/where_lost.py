@@ -73,7 +73,7 @@ def _way(failure: Failure, path: FramePath, of_answer: bool) -> PacketOnPath:
         qemu = failure.bench.identity
         if not of_answer:
             packet = replace(packet.at(None, link), user=qemu.uid, group=qemu.gid)
-        elif packet.protocol in ("tcp", "udp") and len(path.answered_at) == 1:
+        elif packet.protocol in ("tcp", "udp") and path.answered_at:
             # QEMU calls from a port of its own.
             to, port = path.answered_at[0]
             packet = replace(packet.at(link, None), destination=to, port=port, passing=True, to_this_host=True)
