@@ -4,8 +4,9 @@ import hashlib
 import os
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
 from qemunet_tests import trust
 from qemunet_tests.errors import HarnessError
@@ -19,6 +20,9 @@ LIMIT_BYTES = 1 << 20
 #: What an image may be called: it is a folder's name, and a word on a command line.
 NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
 
+#: What is shown to whoever lists or exports images: who made one may wish him ill.
+Shown = Annotated[str, StringConstraints(pattern=r"^[\x20-\x7e]{0,200}$")]
+
 
 class FileSum(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -30,11 +34,11 @@ class FileSum(BaseModel):
 class UsedPackage(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    name: str
-    version: str
-    sha256: str
+    name: Shown
+    version: Shown
+    sha256: Shown
     #: The source package and its version; images that were built before did not say.
-    source: str | None = None
+    source: Shown | None = None
 
 
 class Manifest(BaseModel):
@@ -45,9 +49,9 @@ class Manifest(BaseModel):
 
     qemunet_image: int = 2
     name: str = Field(pattern=NAME)
-    digest: str
-    recipe_digest: str
-    distribution: str
+    digest: Shown
+    recipe_digest: Shown
+    distribution: Shown
     packages: tuple[UsedPackage, ...]
     files: dict[str, FileSum]
     guest: GuestProfile | None = None

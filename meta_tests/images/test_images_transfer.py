@@ -11,7 +11,7 @@ from typing import Any
 import libarchive
 import pytest
 
-from meta_tests.images.test_images_shelf import fill
+from meta_tests.images.test_images_shelf import PACKAGE, fill
 from qemunet_tests import cache as caches
 from qemunet_tests import images
 from qemunet_tests.errors import UsageError
@@ -226,6 +226,13 @@ def test_what_no_guest_can_be_is_not_taken_in(exported: Path, tmp_path: Path, li
     said = json.loads(content[manifests.FILE]) | {"guest": guest}
     packed = {**content, manifests.FILE: json.dumps(said).encode()}
     assert refused(archive(tmp_path / "lying", packed)).endswith("its manifest is wrong")
+
+
+@pytest.mark.parametrize("text", ["\x1b]0;title\x07", "\u202eevil", "debian-12\nqemunet: all is well", "x" * 1000])
+def test_what_a_list_of_images_would_obey_is_not_taken_in(exported: Path, tmp_path: Path, text: str) -> None:
+    assert refused(saying(exported, tmp_path, name="theirs", distribution=text)).endswith("its manifest is wrong")
+    package = PACKAGE.model_copy(update={"source": text})
+    assert refused(saying(exported, tmp_path, name="theirs", packages=(package,))).endswith("its manifest is wrong")
 
 
 def test_names_that_lead_nowhere(tmp_path: Path) -> None:
