@@ -259,6 +259,14 @@ def test_drawing_four_hundred_claims_takes_less_than_a_second_of_the_processor(t
     assert float(ran.stdout.split()[-1]) < 1.0
 
 
+@pytest.mark.parametrize("at", ["0001-01-01T00:00:00+23:59", "9999-12-31T23:59:59-23:59"])
+def test_a_moment_that_no_calendar_has_in_utc_is_left_out(tmp_path, capsys, at):
+    results = healthy_run().model_copy(update={"at": at})
+    write_results(results, tmp_path)
+    assert exit_code(["report", str(tmp_path)]) == 0, capsys.readouterr().err
+    assert PageView.of(results).when is None
+
+
 @pytest.mark.parametrize("text", HOSTILE[:3])
 def test_what_others_say_passes_through_the_templates_alone(text):
     assert text not in html_page(healthy_run().model_copy(update={"notes": [text]}))

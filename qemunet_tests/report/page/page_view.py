@@ -220,9 +220,9 @@ def moment(at: str | None) -> str | None:
     """A moment as a person reads it; None for what is none."""
     try:
         when = datetime.fromisoformat(at or "")
-    except ValueError:
+        return f"{when.astimezone(UTC):%d %B %Y, %H:%M} UTC" if when.tzinfo else f"{when:%d %B %Y, %H:%M}"
+    except (ValueError, OverflowError):
         return None
-    return f"{when.astimezone(UTC):%d %B %Y, %H:%M} UTC" if when.tzinfo else f"{when:%d %B %Y, %H:%M}"
 
 
 def capitalized(sentence: str) -> str:
