@@ -14,7 +14,7 @@ from qemunet_tests.deadline import Deadline
 from qemunet_tests.errors import HarnessError, UsageError
 from qemunet_tests.isolation import enclosure
 from qemunet_tests.isolation.identity import unprivileged
-from qemunet_tests.qemu import qemu_binaries, qemu_facts, qemu_questions, relocation
+from qemunet_tests.qemu import qemu_binaries, qemu_facts, qemu_questions, qmp_schema, relocation
 from qemunet_tests.qemu.kvm_probe import launch_as_guests
 from qemunet_tests.settings import from_options
 
@@ -73,6 +73,17 @@ def test_no_question_is_asked_as_root(open_folder: Path, log: Path, real: str) -
     questions = {line.partition(" ")[2] for line in lines}
     assert {"--version", "-help", "-machine help"} <= questions
     assert [question for question in questions if question.startswith("-M none")]
+
+
+@pytest.mark.parametrize("answer", [
+    "[1, 2]", '[{"meta-type": "command"}]', '[{"name": "x", "meta-type": "command"}]', '[{"name": []}]', "[null]",
+    '[{"name": "netdev_add", "meta-type": "command", "arg-type": "y"}]', "[" * 20_000,
+])  # fmt: skip
+def test_what_is_no_schema_is_the_answer_of_a_qemu_that_tells_none(open_folder: Path, answer: str) -> None:
+    (open_folder / "answer").write_text(f'{{"QMP": {{}}}}\n{{"return": {{}}}}\n{{"return": {answer}}}\n')
+    lying = wrapper(open_folder, f"cat {open_folder}/answer")
+    with pytest.raises(HarnessError, match="asked for the schema of its monitor, says"):
+        qmp_schema.options(lying, unprivileged())
 
 
 def test_a_wrapper_that_does_not_exec_leaves_nothing(open_folder: Path, real: str) -> None:

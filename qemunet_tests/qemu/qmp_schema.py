@@ -36,8 +36,8 @@ def _asked(path: Path, asker: Identity, _size: int, _mtime_ns: int) -> frozenset
     # Twice: whatever killed it may have been meant for somebody else, and a busy machine may be less so.
     for _ in range(2):
         said = enclosure.ask({"schema": [*words_as(asker), "sh", "-c", _ASK, str(path)]}, ANSWER_SECONDS)["schema"]
-        if (entities := _entities(said.text)) is not None:
-            return frozenset(_spelled(entities))
+        if (found := _options_told(said.text)) is not None:
+            return found
         trouble = said.trouble or f"says {said.text.strip()[-120:]!r}"
     raise HarnessError(f"{path}, asked for the schema of its monitor, {trouble}")
 
@@ -47,15 +47,15 @@ def options_in(schema: list[Entity]) -> frozenset[str]:
     return frozenset(_spelled({each["name"]: each for each in schema}))
 
 
-def _entities(text: str) -> dict[str, Entity] | None:
-    """The schema's by name; None where there is none."""
+def _options_told(text: str) -> frozenset[str] | None:
+    """All that stands in the schema; None where there is none, or what is in its place is no schema."""
     for line in text.splitlines():
         try:
             said = json.loads(line).get("return")
-        except (ValueError, AttributeError):
+            if isinstance(said, list):
+                return options_in(said)
+        except (ValueError, AttributeError, KeyError, TypeError, RecursionError):
             continue
-        if isinstance(said, list):
-            return {each["name"]: each for each in said}
     return None
 
 
