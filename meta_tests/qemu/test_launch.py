@@ -20,7 +20,7 @@ from qemunet_tests.isolation.namespaces import SCRATCH
 from qemunet_tests.isolation.processes import Process
 from qemunet_tests.modes.user import UserNetdev
 from qemunet_tests.qemu.built_image import Image
-from qemunet_tests.qemu.command_line import LaunchFailed, NetdevRefused, QemuProcess
+from qemunet_tests.qemu.command_line import CONSOLE, CONSOLE_BYTES, SAID_BYTES, LaunchFailed, NetdevRefused, QemuProcess
 from qemunet_tests.qemu.netdev import Nic
 from qemunet_tests.report.verdict import judge
 from qemunet_tests.report.verdict_of_test import Verdict
@@ -165,6 +165,21 @@ def boot(bench: Bench, launch: Launch) -> Callable[[Image], Guest]:
         )
 
     return boot
+
+
+def test_of_what_floods_both_ends_are_read(launch: Launch, folder: Path) -> None:
+    flood = "yes | head -c 30000000"
+    (folder / CONSOLE).touch(0o666)
+    (folder / CONSOLE).chmod(0o666)
+    says = f"(echo first; {flood}; echo last) | tee {folder / CONSOLE} >&2; exit 1"
+    qemu = launch(["sh", "-c", says])
+    with pytest.raises(LaunchFailed) as failed:
+        qemu.wait_until_running(limit(30))
+    for text, most in ((failed.value.message, SAID_BYTES), (qemu.console_text, CONSOLE_BYTES)):
+        assert len(text) < 2 * most + 100
+        assert (text.split()[0], text.split()[-1]) == ("first", "last")
+        assert " bytes more]" in text
+    assert qemu.complaints.errors[-1] == "last"
 
 
 def test_a_kernel_that_is_none(bench: Bench, folder: Path, boot: Callable[[Image], Guest]) -> None:

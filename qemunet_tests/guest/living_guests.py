@@ -6,11 +6,12 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
+from qemunet_tests import named_file
 from qemunet_tests.errors import HarnessError
 from qemunet_tests.guest import repro
 from qemunet_tests.guest.guest import Guest
 from qemunet_tests.guest.guest_launcher import by_hand
-from qemunet_tests.isolation.folder import Folder
+from qemunet_tests.isolation.folder import MOST_BYTES, Folder
 from qemunet_tests.isolation.namespaces import entered
 from qemunet_tests.qemu.guest_machine import GuestMachine
 
@@ -80,7 +81,8 @@ class LivingGuests:
             with folder.sub(guest.name) as kept:
                 kept.copy_from(guest.folder)
                 if guest.template_console:
-                    kept.put_before("console.log", guest.template_console.read_bytes())
+                    with guest.template_console.open("rb") as console:
+                        kept.put_before("console.log", named_file.beginning(console, MOST_BYTES))
                 self._keep_repro(guest, kept)
                 saved.append(kept.path)
         return saved

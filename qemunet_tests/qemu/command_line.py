@@ -1,6 +1,7 @@
 """Starting QEMU, and knowing why when it does not start."""
 
 import contextlib
+import os
 import shlex
 import signal
 import socket
@@ -27,6 +28,9 @@ Start = Callable[..., Process]
 
 #: QEMU closes its monitor before it can be waited for.
 ENDING_SECONDS = 3.0
+#: Of what QEMU and its guest write, so much of the beginning and as much of the end is read: both are for people, and
+#: whoever floods them would fill our memory, in which a text has many times its bytes.
+SAID_BYTES, CONSOLE_BYTES = 4 << 10, 1 << 20
 
 
 class LaunchFailed(HarnessError):
@@ -64,6 +68,20 @@ def _how_it_ended(status: int, oom_kills_before: int | None) -> str:
         return f"killed by {signal.Signals(-status).name}"
     except ValueError:
         return f"killed by signal {-status}"
+
+
+def _both_ends(file: Path, most_bytes: int) -> str:
+    """What a file begins with and ends with, and between them how much was left out; nothing where there is none."""
+    try:
+        with file.open("rb") as stream:
+            begins = stream.read(most_bytes)
+            between = max(os.fstat(stream.fileno()).st_size - 2 * most_bytes, 0)
+            stream.seek(between, os.SEEK_CUR)
+            ends = stream.read(most_bytes)
+    except FileNotFoundError:
+        return ""
+    left_out = f"\n[{between} bytes more]\n".encode() if between else b""
+    return (begins + left_out + ends).decode(errors="replace")
 
 
 class QemuProcess:
@@ -135,7 +153,7 @@ class QemuProcess:
     @property
     def said(self) -> str:
         """What QEMU wrote on standard error so far."""
-        return self._stderr.read_text(errors="replace").strip() if self._stderr.exists() else ""
+        return _both_ends(self._stderr, SAID_BYTES).strip()
 
     @property
     def complaints(self) -> Complaints:
@@ -145,7 +163,7 @@ class QemuProcess:
     @property
     def console_text(self) -> str:
         """What the guest wrote on its console so far."""
-        return self.console_log.read_text(errors="replace") if self.console_log.exists() else ""
+        return _both_ends(self.console_log, CONSOLE_BYTES)
 
     def how_it_ended(self) -> str | None:
         """None while QEMU runs."""
