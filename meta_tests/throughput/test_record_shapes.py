@@ -80,3 +80,14 @@ def test_what_compare_prints_is_what_the_schema_says(tmp_path, capsys):
     rows = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert {row["kind"] for row in rows} == {"summary", "end"}
     assert complaints("comparison", rows) == []
+
+
+@pytest.mark.parametrize("value", [5e-324, 1e-200])
+def test_rates_whose_ratios_are_no_numbers_are_refused(tmp_path, capsys, value):
+    whole = recordings.write(tmp_path / "whole.jsonl")
+    lines = [{**run, "values": {**run["values"], "tcp.g2h": value}} for run in recordings.runs()]
+    spoilt = recordings.write(tmp_path / "spoilt.jsonl", lines=lines)
+    assert exit_code(["compare", str(whole), str(spoilt)]) == 2
+    said = capsys.readouterr().err
+    assert f"{spoilt} is damaged: line 2: run.values.tcp.g2h" in said
+    assert said.count("\n") == 1

@@ -6,7 +6,7 @@ A line is one JSON object; `kind` says which of these it is. Fields may be added
 import json
 from typing import Annotated, Any, Literal
 
-from pydantic import ConfigDict, Field, TypeAdapter
+from pydantic import AfterValidator, ConfigDict, Field, TypeAdapter
 
 from qemunet_tests.shape import Accelerator, BootedImage, Shape
 
@@ -14,8 +14,18 @@ ThroughputVerdict = Literal["faster", "slower", "no difference", "inconclusive"]
 Number = float | int | None
 #: As the kernel shows them of a tap.
 Flags = Annotated[str, Field(pattern="^(0x)?[0-9a-fA-F]{1,8}$")]
+#: What is nearer to zero was never measured, and of two such rates not even the ratio is a number.
+SMALLEST_RATE = 1e-100
+
+
+def _of_a_size(rate: float) -> float:
+    if 0 < rate < SMALLEST_RATE:
+        raise ValueError("Input should be zero, or large enough to be divided by")
+    return rate
+
+
 #: Rates and costs: beyond these limits something else than a network was measured.
-Measured = Annotated[int, Field(ge=0, le=10**15)] | Annotated[float, Field(ge=0, le=1e15)]
+Measured = Annotated[int, Field(ge=0, le=10**15)] | Annotated[float, Field(ge=0, le=1e15), AfterValidator(_of_a_size)]
 #: Of two rates.
 Quotient = Annotated[float, Field(gt=0, le=1e15)]
 
