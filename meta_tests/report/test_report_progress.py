@@ -3,13 +3,14 @@
 import io
 import re
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from rich.console import Console
 
 from meta_tests.samples.results import FINDINGS
 from qemunet_tests.report.progress_line import LiveLine, PlainLines, display
-from qemunet_tests.report.time_left import TimeLeft, in_words
+from qemunet_tests.report.time_left import FILE, TimeLeft, in_words, recall
 from qemunet_tests.report.verdict_of_test import Verdict
 
 
@@ -128,6 +129,13 @@ def test_a_first_run_tells_no_time() -> None:
     left.expect(["a", "b"])
     assert left.seconds() is None
     assert [in_words(seconds) for seconds in (0.0, 3.0, 42.0, 58.0, 200.0)] == ["5 s", "5 s", "40 s", "1 min", "3 min"]
+
+
+@pytest.mark.parametrize("seconds", ["NaN", "Infinity", "1" + "0" * 400, "[]"])
+def test_seconds_that_are_none_are_not_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seconds: str) -> None:
+    monkeypatch.setenv("QEMUNET_CACHE", str(tmp_path))
+    (tmp_path / FILE).write_text(f'{{"schema": 1, "tests": {{"a": {seconds}}}}}')
+    assert recall() == {}
 
 
 def test_a_narrow_terminal_counts_the_worst_in_whole_words() -> None:

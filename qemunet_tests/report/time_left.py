@@ -1,6 +1,7 @@
 """How long a run will still take, by what each test took last time. Kept in this user's cache."""
 
 import json
+import math
 import time
 from collections.abc import Callable, Iterable, Mapping
 
@@ -70,8 +71,10 @@ def recall() -> dict[str, float]:
             said = json.loads(stream.read(_MOST_BYTES))
         if said["schema"] != SCHEMA:
             return {}
-        return {str(test): max(float(seconds), 0.0) for test, seconds in said["tests"].items()}
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        took = {str(test): max(float(seconds), 0.0) for test, seconds in said["tests"].items()}
+        # JSON as Python reads it has numbers that are none.
+        return took if all(map(math.isfinite, took.values())) else {}
+    except (OSError, ValueError, OverflowError, KeyError, TypeError, AttributeError, RecursionError):
         return {}
 
 
