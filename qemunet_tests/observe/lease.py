@@ -95,10 +95,12 @@ def leased_address(guest: Guest, within_seconds: float) -> str | None:
 
 
 def _asked_in_vain(guest: Guest, nic: int) -> bool:
-    """Whether the guest has asked again and again and was offered nothing, or was refused: more time is no help."""
+    """Whether the guest has asked again and again and was offered nothing, or not given it: more time is no help."""
     seen = dhcp_messages(guest, nic)
-    unanswered = seen.count("discover") >= ENOUGH_QUESTIONS and "offer" not in seen
-    return unanswered or (seen.count("nak") >= ENOUGH_REFUSALS and "ack" not in seen)
+    if "offer" not in seen and seen.count("discover") >= ENOUGH_QUESTIONS:
+        return True
+    in_vain = seen.count("request") >= ENOUGH_QUESTIONS or seen.count("nak") >= ENOUGH_REFUSALS
+    return in_vain and "ack" not in seen
 
 
 def known_to_server(target: Target, mac: str, within_seconds: float = 2.0) -> str | None:

@@ -66,6 +66,8 @@ while True:
     options += (bytes([51, 4, 0, 0, 14, 16, 1, 4, 255, 255, 255, 0]) if discovers else b"") + bytes([255])
     serving.sendto((head + options).ljust(300, bytes(1)), ("255.255.255.255", 68))
 """
+#: Offers likewise, and says nothing any more.
+TURNS_SILENT = TAKES_BACK.replace("[240:]\n", "[240:]\n    if not discovers:\n        continue\n")
 
 FAULTS = (
     on_a_host("kept-in-by-old-tables-seen-by-a-user", LEASE, "request left the guest's NIC, and no answer came .*; how "
@@ -108,6 +110,9 @@ FAULTS = (
     on_a_host("lease-refused", LEASE, r"DHCP server 192\.168\.77\.1 offers 192\.168\.77\.60, the guest asks for it, "
               r"\d+ times, and 192\.168\.77\.1 refuses that \(DHCPNAK\)", "see in the log of 192.168.77.1", mended="",
               typed=BESIDE, stops_dhcp=True, lan_program=TAKES_BACK, as_root=True),
+    on_a_host("lease-never-confirmed", LEASE, r"DHCP server 192\.168\.77\.1 offers 192\.168\.77\.60, the guest asks "
+              r"for it, \d+ times, and no answer to that comes", "see in the log of 192.168.77.1", mended="", typed=BESIDE,
+              stops_dhcp=True, lan_program=TURNS_SILENT, as_root=True),
     on_a_host("router-named-otherwise", REACH_OUTSIDE, r"server 192\.168\.77\.1 names 192\.168\.77\.254 as the router, "
               r"and nobody behind up0 answers ARP for it: this host goes out by 192\.168\.77\.1", "DHCP option 3",
               typed=BESIDE, at_lan="ip addr add 203.0.113.9/32 dev lo", words=OUTSIDE, as_root=True, mended="",
