@@ -1,13 +1,17 @@
 """Causes why names are not resolved, although the guest, QEMU and the way between are in order."""
 
+import socket
 from concurrent.futures import ThreadPoolExecutor
+from ipaddress import ip_address
 
 from qemunet_tests import timeouts
 from qemunet_tests.diagnosis.failure import Failure
 from qemunet_tests.diagnosis.lost_frame import own_attempt
-from qemunet_tests.host import resolver
+from qemunet_tests.host import resolver, socket_table
 from qemunet_tests.host.localhost import PATH as HOSTS_FILE
 from qemunet_tests.host.obstacle import Obstacle
+from qemunet_tests.isolation.station import Station
+from qemunet_tests.network.host_target import own_addresses
 from qemunet_tests.network.target import Endpoint
 from qemunet_tests.observe.dns import PORT, ask_from, host_answers, refusals, used_by_qemu
 from qemunet_tests.observe.host_names import known_otherwise
@@ -42,6 +46,12 @@ def silent(failure: Failure) -> Obstacle | None:
         return None
     if kept_here := own_attempt.refused_to_send(failure.target.host, Endpoint(found.used, PORT)):
         return kept_here
+    if _is_here_and_unserved(failure.target.host, found.used):
+        return Obstacle(
+            f"the resolver {found.used}, the first in /etc/resolv.conf, is this host itself, and no program of it "
+            f"listens at UDP port {PORT} of that address",
+            f"start the resolver that is to listen there, or put one that answers first {_PUT_FIRST}",
+        )
     if by_tcp:
         return Obstacle(
             f"the resolver {found.used}, the first in /etc/resolv.conf, answers this host by TCP and not by UDP: "
@@ -63,6 +73,30 @@ def _answered(failure: Failure, server: str) -> tuple[bool, bool]:
     with ThreadPoolExecutor(1) as beside:
         by_tcp = beside.submit(ask_from, host, server, name, patience, "TCP")
         return host_answers(host, server, name, patience), by_tcp.result() is not None
+
+
+def _is_here_and_unserved(host: Station, server: str) -> bool:
+    """Whether an address is this host's own, and its kernel refuses questions because no program takes them.
+
+    A port where nobody listens may be a translated one, as container engines have it: what is sent there is not refused.
+    """
+    if not (ip_address(server).is_loopback or server in own_addresses(host)):
+        return False
+    with host.entered():
+        heard = [each.address for each in socket_table.listening("udp", PORT)]
+    if any(each.is_unspecified or each == ip_address(server) for each in heard):
+        return False
+    with host.open_socket(socket.SOCK_DGRAM, to=server) as asking:
+        asking.settimeout(ANSWER_SECONDS)
+        try:
+            asking.connect((server, PORT))
+            asking.send(b"")
+            asking.recv(1)
+        except ConnectionRefusedError:
+            return True
+        except OSError:  # silence, or what this host keeps back, which is told by itself
+            return False
+    return False
 
 
 def refuses(failure: Failure) -> Obstacle | None:

@@ -36,6 +36,7 @@ VPN_WITHIN = """ip addr add 10.8.1.2/16 dev br0; ip link add wg0 type veth peer 
 ip link set wg0 up; ip link set wg1 up; ip addr add 10.8.0.2/32 dev wg0; ip route add 10.8.0.0/24 dev wg0
 echo nameserver 10.8.0.1 > /etc/resolv.conf
 """
+OWN_RESOLVER = "echo nameserver 192.168.77.2 > /etc/resolv.conf"
 #: Two connections have the only ports there are to call from.
 CALLERS = f"""sysctl -qw net.ipv4.ip_local_port_range='40000 40001'
 (exec setsid {sys.executable} -c "
@@ -111,8 +112,8 @@ FAULTS = (
               r"\d+ times, and 192\.168\.77\.1 refuses that \(DHCPNAK\)", "see in the log of 192.168.77.1", mended="",
               typed=BESIDE, stops_dhcp=True, lan_program=TAKES_BACK, as_root=True),
     on_a_host("lease-never-confirmed", LEASE, r"DHCP server 192\.168\.77\.1 offers 192\.168\.77\.60, the guest asks "
-              r"for it, \d+ times, and no answer to that comes", "see in the log of 192.168.77.1", mended="", typed=BESIDE,
-              stops_dhcp=True, lan_program=TURNS_SILENT, as_root=True),
+              r"for it, \d+ times, and no answer to that comes", "see in the log of 192.168.77.1", mended="",
+              typed=BESIDE, stops_dhcp=True, lan_program=TURNS_SILENT, as_root=True),
     on_a_host("router-named-otherwise", REACH_OUTSIDE, r"server 192\.168\.77\.1 names 192\.168\.77\.254 as the router, "
               r"and nobody behind up0 answers ARP for it: this host goes out by 192\.168\.77\.1", "DHCP option 3",
               typed=BESIDE, at_lan="ip addr add 203.0.113.9/32 dev lo", words=OUTSIDE, as_root=True, mended="",
@@ -154,6 +155,9 @@ FAULTS = (
               "sudo nft list ruleset", typed=BESIDE + SENT_ELSEWHERE, mended="nft delete table ip swap"),
     on_a_host("resolver-of-a-vpn-is-dead", DNS, r"the resolver 10\.8\.0\.1, the first in /etc/resolv\.conf, does not",
               "put a resolver that answers first", typed=BESIDE + VPN_WITHIN, as_root=True,
+              mended="echo nameserver 192.168.77.1 > /etc/resolv.conf"),
+    on_a_host("resolver-here-is-not-there", DNS, r"resolver 192\.168\.77\.2, the first in /etc/resolv\.conf, is this "
+              "host itself, and no program of it listens at UDP port 53", "start the resolver", typed=BESIDE + OWN_RESOLVER,
               mended="echo nameserver 192.168.77.1 > /etc/resolv.conf"),
     on_a_host("rule-for-a-port", TCP_TO_THE_LAN, "the rule 50: from all ipproto tcp dport 7007 blackhole says so",
               "ip rule del pref 50", typed=f"{BESIDE}ip rule add pref 50 ipproto tcp dport 7007 blackhole", words=PEER),
