@@ -130,3 +130,28 @@ def test_who_a_packet_is_handed_to(stack: NetworkStack) -> None:
     found = route_lookup.next_hop(stack.ask, OUTSIDE)
     assert found is not None
     assert (found.address, found.link, found.mac, found.by_hand) == (LAN, "br0", "02:00:00:00:00:09", True)
+
+
+@pytest.mark.parametrize(
+    ("typed", "address", "named"),
+    [
+        ("ip route add local 192.168.50.1 dev lo table 99; ip rule add to 192.168.50.1 lookup 99 pref 10", LAN,
+         "the route local 192.168.50.1 dev lo table 99, by rule 10: from all to 192.168.50.1 lookup 99"),
+        ("ip route add local 198.51.100.0/24 dev lo", OUTSIDE,
+         "the route local 198.51.100.0/24 dev lo table local, by rule 0: from all lookup local"),
+        # As transparent proxies have it: no packet of the host's own bears such a mark.
+        ("ip route add local default dev lo table 99; ip rule add fwmark 1 lookup 99 pref 10", LAN, None),
+        ("true", "192.168.50.2", None),
+        ("true", "127.0.0.53", None),
+    ],
+)  # fmt: skip
+def test_a_route_that_keeps_what_is_for_others(
+    stack: NetworkStack, typed: str, address: str, named: str | None
+) -> None:
+    stack.type(typed)
+    found = route_lookup.taken_for_own(stack.ask, address, QEMU)
+    assert (found is None) == (named is None)
+    if found and named:
+        assert named in found.reason
+        stack.type((found.remedy or "").removeprefix("sudo "))
+        assert route_lookup.taken_for_own(stack.ask, address, QEMU) is None

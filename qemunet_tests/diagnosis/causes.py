@@ -73,6 +73,7 @@ PATH: tuple[CauseCheck, ...] = (
     host_side.mac_not_unique,
     host_side.mac_elsewhere,
     routes.no_way,
+    routes.taken_by_this_host,
     routes.by_another_link,
     routes.behind_own_network,
     routes.answers_refused,

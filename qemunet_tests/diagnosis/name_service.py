@@ -78,7 +78,7 @@ def _answered(failure: Failure, server: str) -> tuple[bool, bool]:
 def _is_here_and_unserved(host: Station, server: str) -> bool:
     """Whether an address is this host's own, and its kernel refuses questions because no program takes them.
 
-    A port where nobody listens may be a translated one, as container engines have it: what is sent there is not refused.
+    A port where nobody listens may be translated, as container engines have it: what is sent there is not refused.
     """
     if not (ip_address(server).is_loopback or server in own_addresses(host)):
         return False

@@ -95,6 +95,28 @@ def dead_end(ask: Ask, address: str, uid: int, service: Service = None) -> Obsta
     return Obstacle(f"this host sends nothing to {address} ({refusal}){why}", remedy)
 
 
+def taken_for_own(ask: Ask, address: str, uid: int, service: Service = None) -> Obstacle | None:
+    """A route by which this host keeps what is for an address that it has not; None where there is none.
+
+    Whether that is meant, as with a proxy that listens for others, is the caller's to see.
+    """
+    to = ("ipproto", service[0], "dport", str(service[1])) if service else ()
+    answer = _get(ask, address, "uid", str(uid), *to)
+    if isinstance(answer, str) or answer.get("type") != "local" or _has(ask, address):
+        return None
+    found = (rule for rule in rules(ask, address) if rule.table and rule.takes(address, uid, service))
+    decided = ((rule, route) for rule in found if (route := _route_in(ask, rule, address)))
+    rule, route = next(((rule, route) for rule, route in decided if route.get("type") != "throw"), (None, None))
+    if rule is None or route is None or route.get("type") != "local":
+        return None
+    spelled = f"local {route['dst']} dev {route['dev']} table {rule.table}"
+    return Obstacle(
+        f"this host takes what it sends to {address} for itself, though it has no such address: so says the route "
+        f"{spelled}, by {rule}",
+        f"sudo ip {_for_ipv6(address)}route del {spelled}",
+    )
+
+
 def answers_are_refused(ask: Ask, address: str, uid: int) -> str | None:
     """The interface at which the reverse path filter drops what an address answers; None where it comes in.
 
@@ -192,6 +214,13 @@ def _network(target: str, address: str) -> IPv4Network | IPv6Network:
 def links_with_network_of(ask: Ask, address: str) -> list[str]:
     """The interfaces in whose networks an address lies."""
     return sorted(dict(_networks_with(ask, address)))
+
+
+def _has(ask: Ask, address: str) -> bool:
+    """Whether an address is one of this host's own, as all of the loopback's network are."""
+    links = listed(ask, "ip", "-j", _family(address), "addr", "show")
+    own = {each.get("local") for link in links for each in link.get("addr_info", [])}
+    return address in own or ip_address(address).is_loopback
 
 
 def _networks_with(ask: Ask, address: str) -> Iterator[tuple[str, int]]:

@@ -157,10 +157,14 @@ FAULTS = (
               "put a resolver that answers first", typed=BESIDE + VPN_WITHIN, as_root=True,
               mended="echo nameserver 192.168.77.1 > /etc/resolv.conf"),
     on_a_host("resolver-here-is-not-there", DNS, r"resolver 192\.168\.77\.2, the first in /etc/resolv\.conf, is this "
-              "host itself, and no program of it listens at UDP port 53", "start the resolver", typed=BESIDE + OWN_RESOLVER,
-              mended="echo nameserver 192.168.77.1 > /etc/resolv.conf"),
+              "host itself, and no program of it listens at UDP port 53", "start the resolver",
+              typed=BESIDE + OWN_RESOLVER, mended="echo nameserver 192.168.77.1 > /etc/resolv.conf"),
     on_a_host("rule-for-a-port", TCP_TO_THE_LAN, "the rule 50: from all ipproto tcp dport 7007 blackhole says so",
               "ip rule del pref 50", typed=f"{BESIDE}ip rule add pref 50 ipproto tcp dport 7007 blackhole", words=PEER),
+    on_a_host("kept-by-a-local-route", TCP_TO_THE_LAN, r"takes what it sends to 192\.168\.77\.1 for itself, .* the "
+              r"route local 192\.168\.77\.1 dev lo table 99, by rule 10: ", "^sudo ip route del local 192", words=PEER,
+              typed=f"{BESIDE}ip route add local 192.168.77.1 dev lo table 99; "
+              "ip rule add to 192.168.77.1 lookup 99 pref 10"),
     on_a_host("forward-kept-from-the-host", ("user/hostfwd-ssh-2222",), "this host's own packet filter stops what is "
               "sent to it at 127.0.0.1 .table inet jail, chain output: oif .lo. tcp dport 2222 reject",
               "insert rule inet jail output", as_root=True,

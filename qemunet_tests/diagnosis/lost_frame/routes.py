@@ -9,7 +9,7 @@ from qemunet_tests.deadline import Deadline
 from qemunet_tests.diagnosis.failure import Failure
 from qemunet_tests.diagnosis.lost_frame import own_attempt, search
 from qemunet_tests.errors import Unavailable
-from qemunet_tests.host import bridges
+from qemunet_tests.host import bridges, socket_table
 from qemunet_tests.host.asking import listed
 from qemunet_tests.host.obstacle import Obstacle
 from qemunet_tests.host.route_lookup import (
@@ -21,6 +21,7 @@ from qemunet_tests.host.route_lookup import (
     links_with_network_of,
     neighbour,
     next_hop,
+    taken_for_own,
     way,
 )
 from qemunet_tests.isolation.station import Station
@@ -66,6 +67,18 @@ def no_way(failure: Failure) -> Obstacle | None:
     if guest := _guest_of_host(failure):
         return dead_end(ask, guest, os.geteuid())
     return dead_end(ask, service.address, uid, _by_port(service)) if service else None
+
+
+def taken_by_this_host(failure: Failure) -> Obstacle | None:
+    """A route of type local over the address of another machine, where no program here listens in its place."""
+    service, station = _service(failure), failure.bench.station
+    if service is None:
+        return None
+    found = taken_for_own(station.ask, service.address, failure.bench.identity.uid, _by_port(service))
+    with station.entered():
+        heard = socket_table.listening("tcp" if "TCP" in service.protocols else "udp", service.port)
+    meant = any(each.address.is_unspecified or str(each.address) == service.address for each in heard)
+    return None if meant else found
 
 
 def by_another_link(failure: Failure) -> Obstacle | None:
