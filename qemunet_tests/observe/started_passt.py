@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 _CONNECTED = re.compile(r"connected to pid (\d+)")
 CHANGE_SECONDS = 20.0
+#: It goes into a namespace of its own when it is called already.
+SETTLING_SECONDS = 3.0
 
 
 def named_pid(peer: "Peer") -> int | None:
@@ -62,9 +64,15 @@ def _pid_namespace(process: int) -> Path:
 
 def kill(peer: "Peer") -> None:
     """End it without warning. Raises HarnessError where there is none."""
-    process = process_of(peer)
-    if process is None:
+    found = list[int]()
+
+    def is_there() -> bool:
+        found.extend(filter(None, [process_of(peer)]))
+        return bool(found)
+
+    if not Deadline(SETTLING_SECONDS, "passt to be where it stays").sees(is_there, interval_seconds=0.05):
         raise HarnessError("QEMU names no passt that runs beside it")
+    process = found[-1]
     os.kill(process, signal.SIGKILL)
 
 
