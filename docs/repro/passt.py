@@ -12,7 +12,7 @@ import struct
 import subprocess
 import tempfile
 
-from frames import checksum
+from frames import summed
 from host import Lan, own_network
 
 PASST = os.environ.get("PASST", "passt")
@@ -30,7 +30,7 @@ GIVEN = (
     "--gateway",
     "2001:db8::7",
 )
-UDP = 17
+TCP, UDP = 6, 17
 
 
 class Passt:
@@ -60,19 +60,35 @@ class Passt:
 
     def send_udp6(self, source, target, source_port, port, data):
         """A datagram by IPv6."""
-        udp = struct.pack(">HHHH", source_port, port, 8 + len(data), 0) + data
-        total = checksum(source + target + struct.pack(">II", len(udp), UDP) + udp)
-        udp = udp[:6] + struct.pack(">H", total) + udp[8:]
-        packet = struct.pack(">IHBB", 6 << 28, len(udp), UDP, 64) + source + target + udp
-        frame = OTHERS + MAC + b"\x86\xdd" + packet
-        self.socket.sendall(struct.pack(">I", len(frame)) + frame)
+        self._send_ip6(UDP, source, target, struct.pack(">HHHH", source_port, port, 8 + len(data), 0) + data)
+
+    def send_tcp6(self, flags, port, sequence, acknowledged, data=b""):
+        """A segment to the gateway, which says that there is room for 60000 bytes."""
+        header = struct.pack(">HHIIBBHHH", 40000, port, sequence, acknowledged, 5 << 4, flags, 60000, 0, 0)
+        self._send_ip6(TCP, ADDRESS, GATEWAY, header + data)
 
     def receive_udp6(self):
         """The next datagram by IPv6: from which address and port, and what it carries."""
+        source, content = self._receive_ip6(UDP)
+        return socket.inet_ntop(socket.AF_INET6, source), struct.unpack(">H", content[:2])[0], content[8:]
+
+    def receive_tcp6(self):
+        """The next segment by IPv6: its flags, its number and what it carries."""
+        content = self._receive_ip6(TCP)[1]
+        number, _, offset, flags = struct.unpack(">IIBB", content[4:14])
+        return flags, number, content[4 * (offset >> 4) :]
+
+    def _send_ip6(self, protocol, source, target, content):
+        pseudo = source + target + struct.pack(">II", len(content), protocol)
+        packet = struct.pack(">IHBB", 6 << 28, len(content), protocol, 64) + source + target
+        frame = OTHERS + MAC + b"\x86\xdd" + packet + summed(protocol, content, pseudo)
+        self.socket.sendall(struct.pack(">I", len(frame)) + frame)
+
+    def _receive_ip6(self, protocol):
         while True:
             frame = self._exactly(struct.unpack(">I", self._exactly(4))[0])
-            if frame[12:14] == b"\x86\xdd" and frame[20] == UDP:
-                return socket.inet_ntop(socket.AF_INET6, frame[22:38]), struct.unpack(">H", frame[54:56])[0], frame[62:]
+            if frame[12:14] == b"\x86\xdd" and frame[20] == protocol:
+                return frame[22:38], frame[54 : 54 + struct.unpack(">H", frame[18:20])[0]]
 
     def _exactly(self, length):
         read = b""

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from meta_tests.faults.fault import fault
-from meta_tests.faults.frames import FROM_QEMU, FrameShim
+from meta_tests.faults.frames import FROM_QEMU, TO_QEMU, FrameShim
 from meta_tests.faults.monitor import answer_lines
 from meta_tests.faults.wrapper import alter_qemu
 from qemunet_tests.errors import HarnessError
@@ -191,6 +191,12 @@ def connections_by_ipv6_refused(lab: Lab) -> None:
     done = lab.host.run(f"nft 'table inet fault {{ chain output {{ type filter hook output priority 0; {rule}; }}; }}'")
     if not done.succeeded:
         raise HarnessError(f"the fault cannot be planted: {done.complaint}")
+
+
+@fault("passt/tcp-half-close", cause="11 bytes and no end there", sentinels=LEASED)
+def ends_lost_before_passt(wire: FrameShim) -> None:
+    """The end of a stream does not reach passt."""
+    wire.drop(TO_QEMU, lambda frame: "TCP" in frame and "F" in frame["TCP"].flags)
 
 
 @fault("passt/named", cause="the monitor says of it type=stream,unix:$", sentinels=(*LEASED, *STARTED))

@@ -5,6 +5,7 @@ import shutil
 import socket
 import subprocess
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -31,6 +32,7 @@ from qemunet_tests.observe.lease import _parse, lease
 from qemunet_tests.observe.nic import address_given, address_on, carrier, driver, interfaces
 from qemunet_tests.observe.process import backends, listening_sockets, tap_of
 from qemunet_tests.observe.reach import echoes, put_up
+from qemunet_tests.observe.station_end import accepted, received, serving
 from qemunet_tests.observe.tcp import bulk
 from qemunet_tests.qemu.netdev import Nic
 
@@ -165,6 +167,25 @@ def test_bulk(guest: Guest) -> None:
     assert (lost.returned, lost.intact) == (0, False)
     assert re.fullmatch(r"0 of 65536 bytes came back in \d+ s: \d+ kbit/s left the guest's NIC and \d+ kbit/s came in",
                         str(lost))  # fmt: skip
+
+
+def test_a_guest_ends_when_all_is_back(guest: Guest, lab: Lab) -> None:
+    ended_before = []
+
+    def answer_late(listening: socket.socket) -> None:
+        with accepted(listening) as end:
+            data = received(end, 4096)
+            end.settimeout(1.0)
+            try:
+                ended_before.append(end.recv(1) == b"")
+            except TimeoutError:
+                ended_before.append(False)
+            end.sendall(data)
+
+    with serving(lab.neighbour, lab_addresses.NEIGHBOUR) as listening, ThreadPoolExecutor(1) as pool:
+        pool.submit(answer_late, listening)
+        transfer = bulk(guest, Endpoint(lab_addresses.NEIGHBOUR, listening.getsockname()[1]), 4096)
+    assert (ended_before, transfer.intact) == ([False], True)
 
 
 def test_an_address_is_read_when_the_guest_has_taken_all_of_it(bench: Bench) -> None:

@@ -10,7 +10,7 @@ from qemunet_tests.observe.tcp import bulk
 from qemunet_tests.qemu.netdev import SpelledNetdev
 
 SIZE_BYTES = 64 * 1024
-#: Of a machine that is not slowed down: all is back by then. Behind passt the connection is not ended before, either.
+#: Of a machine that is not slowed down: all is back by then.
 BACK_SECONDS = 4
 #: Of a machine that is not slowed down: a guest notices a NIC and loads its driver.
 FOUND_SECONDS = 2.0

@@ -8,6 +8,7 @@ import pytest
 
 from qemunet_tests.deadline import Deadline
 from qemunet_tests.errors import HarnessError
+from qemunet_tests.guest.peer_tcp import WINDOW
 from qemunet_tests.host import credentials
 from qemunet_tests.isolation.processes import stop
 from qemunet_tests.modes.passt import PasstEnded
@@ -18,9 +19,14 @@ from qemunet_tests.observe.dhcp_client import ask_dhcp
 from qemunet_tests.observe.host_process import isolation_of, listening_at
 from qemunet_tests.observe.network_services import answering, datagrams_in
 from qemunet_tests.observe.peer_dns import ask_by_peer, ask_by_station, dns_in_words, question
+from qemunet_tests.observe.station_end import accepted, serving, taken_to_end
 from qemunet_tests.qemu.command_line import SANDBOX
 from qemunet_tests.qemu.netdev import SpelledNetdev
 
+LOOPBACK = "127.0.0.1"
+#: What a guest says before it ends its side, and what is sent to it after that: more than it has room for.
+QUESTION, MUCH = b"a question?", bytes(range(250)) * 800
+ENDINGS = {"end": "an end", "reset": "a reset", "silence": "no end"}
 #: All that a network has for a guest whose host may not ping.
 ALL = ("ARP", "DHCP", "DHCPv6", "NDP", "RA", "TCP", "UDP")
 #: Where nobody of the LAN is.
@@ -213,6 +219,29 @@ def test_bulk_data_passes_both_ways(attach_passt, stack_of, claim):
     claim.sees("; ".join(f"{place}: {len(back)} bytes{'' if back == data else ', not the same'}"
                          for place, back in came.items()))  # fmt: skip
     assert claim.observed == claim.expected, f"of {BULK_BYTES} bytes there come back from {claim.observed}"
+
+
+@pytest.mark.claim("passt/tcp-half-close")
+def test_the_guest_ends_first(attach_passt, stack_of, target, claim):
+    stack = stack_of(attach_passt())
+    with serving(target.host, LOOPBACK) as listening:
+        connection = stack.connect(lab_addresses.ROUTER, listening.getsockname()[1])
+        with accepted(listening) as end:
+            connection.send(QUESTION)
+            connection.finish()
+            there = stack.meanwhile(lambda: taken_to_end(end))
+            told = claim.sees(f"{len(there.data)} bytes and {ENDINGS[there.ending]} there")
+            assert (there.data, there.ending) == (QUESTION, "end"), f"of what the guest says and its end, {told}"
+            stack.meanwhile(lambda: end.sendall(MUCH))
+        # What comes again and again has no end.
+        back = connection.read(len(MUCH) + 1)
+    ending = "end" if connection.ended else "reset" if connection.reset else "silence"
+    claim.sees(f"{told}, {len(back)} bytes and {ENDINGS[ending]} back")
+    if ending == "silence" and len(back) != len(MUCH):
+        assert back[:WINDOW] == MUCH[: min(len(back), WINDOW)], f"after the guest's end, {claim.observed}, not the same"
+        claim.deviates(name="not-followed")
+    else:
+        assert (back, ending) == (MUCH, "end"), f"after the guest's end, {claim.observed}"
 
 
 @pytest.mark.claim("passt/named")

@@ -166,7 +166,7 @@ class PeerConnection:
     @property
     def over(self) -> bool:
         """Whether no more will come."""
-        return self.ended or self.reset
+        return self.ended or self.reset or self.refused
 
     @property
     def _answered(self) -> bool:

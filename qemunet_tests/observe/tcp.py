@@ -89,14 +89,19 @@ def _bulk(
     # Made in the guest, because the way in is a serial line; no part of it is like another, which could take its place.
     make = f"dd if=/dev/urandom bs={BLOCK_BYTES} count={size_bytes // BLOCK_BYTES} of=/tmp/there 2>/dev/null"
     guest.check(make, within_seconds=wait_seconds + 5)
-    send = service.called_by(guest.tools.exchange, wait_seconds=wait_seconds)
+    # The guest's end is sent when all is back: a connection that is closed by one side alone is another promise.
+    rest = f"until [ -e /tmp/over ] || [ $(wc -c < /tmp/back) -ge {size_bytes} ]; do sleep 0.1; done"
+    exchange = service.called_by(guest.tools.exchange, wait_seconds=wait_seconds)
     ready = family_awaited(service.version, wait_seconds)
-    there_and_back = f"{ready}{_NIC}; timeout {wait_seconds} {send} < /tmp/there > /tmp/back; {_NIC}"
+    there_and_back = (
+        f"{ready}rm -f /tmp/over; : > /tmp/back; {_NIC}; {{ cat /tmp/there; {rest}; }} | "
+        f"{{ timeout {wait_seconds} {exchange} > /tmp/back; : > /tmp/over; }}; {_NIC}"
+    )
     if window_bytes:
         narrow = f"was=$(cat {_RECEIVE_BUFFER}); echo 4096 {window_bytes} {window_bytes} >{_RECEIVE_BUFFER}"
         there_and_back = f"{narrow}; {there_and_back}; echo $was >{_RECEIVE_BUFFER}"
     began, ended = _numbers(guest.run(there_and_back, within_seconds=2 * wait_seconds + 5).text)
-    compare = "wc -c < /tmp/back; cmp -s /tmp/there /tmp/back && echo same; rm -f /tmp/there /tmp/back"
+    compare = "wc -c < /tmp/back; cmp -s /tmp/there /tmp/back && echo same; rm -f /tmp/there /tmp/back /tmp/over"
     answer = guest.run(compare, within_seconds=wait_seconds + 5).text.split()
     passed = int(ended[1] - began[1]), int(ended[2] - began[2])
     return BulkTransfer(size_bytes, int(answer[0]), answer[1:] == ["same"], ended[0] - began[0], passed)
