@@ -62,4 +62,14 @@ def test_a_rule_about_another_link_is_no_cause(link: str | None, rules: int) -> 
 def test_what_stays_in_a_bridge_is_let_through_with_its_answers() -> None:
     (_, of_bridge), (_, routed) = *stopped("FORWARD", CALL, bridged=True), *stopped("FORWARD", CALL)
     assert of_bridge == "sudo iptables-legacy -I FORWARD -m physdev --physdev-is-bridged -j ACCEPT"
-    assert routed == ACCEPT.replace("OUTPUT", "FORWARD")
+    answers = " && sudo iptables-legacy -I FORWARD -m conntrack --ctstate ESTABLISHED -j ACCEPT"
+    assert routed == f"{ACCEPT.replace('OUTPUT', 'FORWARD')}{answers}"
+    assert stopped("FORWARD", CALL.answer())[0][1] == (
+        "sudo iptables-legacy -I FORWARD -s 192.168.77.1 -p tcp --sport 7007 -j ACCEPT"
+    )
+
+
+def test_answers_that_a_rule_is_not_about_need_no_word() -> None:
+    risen = dict(old_tables.counts("-A FORWARD -d 192.168.77.1/32 -c 2 120 -j DROP"))
+    (found,) = old_tables.stopping("FORWARD", CALL, risen, bridged=False)
+    assert found.remedy == ACCEPT.replace("OUTPUT", "FORWARD")

@@ -286,3 +286,19 @@ def test_the_first_packet_of_a_connection_has_one_flag(stack: NetworkStack, flag
     assert ruleset.stops(QUESTION) == []
     # What answers it bears others: which, is not known here.
     assert [stop.certain for stop in ruleset.stops(replace(SSH, state="established"))] == [False]
+
+
+@pytest.mark.parametrize(
+    ("also", "remedies"),
+    [
+        ("", ["sudo nft add rule ip t f ip daddr 192.168.50.1 udp sport 40000 udp dport 53 accept "
+              "&& sudo nft add rule ip t f ct state established accept"]),
+        ("ct state established,related accept", ["sudo nft add rule ip t f ip daddr 192.168.50.1 udp sport 40000 "
+                                                 "udp dport 53 accept"]),
+    ],
+)  # fmt: skip
+def test_answers_pass_a_router_as_well(stack: NetworkStack, also: str, remedies: list[str]) -> None:
+    stack.type(f"nft 'table ip t {{ chain f {{ type filter hook forward priority 0; policy drop; {also}; }}; }}'")
+    question = PacketSeen("udp", None, "192.168.50.1", 40000, 53, "br0", "eth0", to_this_host=False)
+    stops = nft_ruleset.stops(stack.ask, question)
+    assert [stop.obstacle.remedy for stop in stops if stop.hook == "forward"] == remedies

@@ -75,6 +75,11 @@ class PacketSeen:
         stays = self.coming_by is not None and self.coming_by == self.leaving_by
         return f"iifname {self.coming_by} oifname {self.leaving_by}" if stays else self.words
 
+    @property
+    def is_routed(self) -> bool:
+        """Whether it is the first packet of a conversation, and is passed on from one interface to another."""
+        return not self.answers and None not in (self.coming_by, self.leaving_by) and self.coming_by != self.leaving_by
+
     def at(self, coming_by: str | None, leaving_by: str | None) -> "PacketSeen":
         """The same where it is known by which interfaces it comes and goes."""
         return replace(self, coming_by=coming_by, leaving_by=leaving_by)

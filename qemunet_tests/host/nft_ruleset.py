@@ -200,7 +200,11 @@ class Ruleset:
         for rule, certain in passage.found:
             yield Stop(chain, Obstacle(rule.place, self.spared(rule, packet.words)), certain)
         if chain.drops and not passage.over:
-            remedy = f"sudo nft add rule {chain.family} {chain.table} {chain.name} {packet.words_to_accept} accept"
+            add = f"sudo nft add rule {chain.family} {chain.table} {chain.name}"
+            remedy = f"{add} {packet.words_to_accept} accept"
+            if packet.is_routed and not self._through(chain, packet.answer(), None).over:
+                # Answers come through the same chain. By itself this lets none pass but theirs.
+                remedy += f" && {add} ct state established accept"
             obstacle = Obstacle(f"{chain.place}: {chain.base}", kept(remedy, chain, beside))
             yield Stop(chain, obstacle, not passage.doubtful)
 

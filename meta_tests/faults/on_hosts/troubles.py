@@ -176,6 +176,14 @@ FAULTS = (
               "keeps requests from it: table ip mangle, chain PREROUTING: counter packets .* drop",
               "insert rule ip mangle PREROUTING", typed=f"{LETS_VIRBR0}{TRANSLATED}{MANGLED}", at_lan=OUTSIDE,
               words=IN_VIRBR0, as_root=True),
+    on_a_host("old-policy-behind-nat", ("bridge/reach-outside",), "iptables-legacy: -P FORWARD DROP, which counted it",
+              "iptables-legacy -I FORWARD .* && sudo iptables-legacy -I FORWARD -m conntrack --ctstate ESTABLISHED",
+              typed=f"{LETS_VIRBR0}{TRANSLATED}iptables-legacy -P FORWARD DROP", at_lan=OUTSIDE, words=IN_VIRBR0,
+              as_root=True),
+    on_a_host("policy-behind-nat", ("bridge/reach-outside",), "table ip closed, chain forward: .*policy drop",
+              "nft add rule ip closed forward .* && sudo nft add rule ip closed forward ct state established accept",
+              typed=f"{LETS_VIRBR0}{TRANSLATED}nft 'table ip closed {{ chain forward {{ type filter hook forward "
+              "priority 1; policy drop; }; }'", at_lan=OUTSIDE, words=IN_VIRBR0, as_root=True),
     # G. The host among the others.
     on_a_host("lease-of-the-hosts-own-address", (*LEASE, "bridge/reachable-ping"), r"guest was leased 192\.168\.77\.2,"
               r" which is this host's own address on br0: the DHCP server 192\.168\.77\.1 has it",

@@ -14,8 +14,12 @@ from qemunet_tests.host.obstacle import Obstacle
 #: As `iptables -vS` prints a chain's policy and its rules.
 _LISTED = re.compile(r"(?P<how>-[PA]) (?P<chain>\S+)(?P<policy> DROP)?(?P<rest>.*?) -c (?P<count>\d+) \d+(?P<end>.*)")
 _STOPS, _JUMPS = re.compile(r"-j (DROP|REJECT)\b"), re.compile(r"-[jg] (\S+)")
+#: A rule that says one of these is about a question or about its answers.
+_ONE_WAY = frozenset({"-s", "-d", "-i", "-o", "--sport", "--dport"})
 HOOKS = ("INPUT", "FORWARD", "OUTPUT")
 _BRIDGED = "-m physdev --physdev-is-bridged"
+#: By itself it lets none pass but what answers packets that were let through.
+_ANSWERS = " && sudo iptables-legacy -I FORWARD -m conntrack --ctstate ESTABLISHED -j ACCEPT"
 
 
 def counts(listing: str) -> Iterator[tuple[str, int]]:
@@ -52,6 +56,8 @@ def stopping(hook: str, packet: PacketSeen, risen: Mapping[str, int], bridged: b
         if not _is_about_others(shlex.split(rule), packet):
             whole = bridged and rule.startswith("-P")
             accept = f"sudo iptables-legacy -I {hook} {_BRIDGED if whole else _words(packet)} -j ACCEPT"
+            if hook == "FORWARD" and _ONE_WAY.isdisjoint(shlex.split(rule)) and not packet.answers and not whole:
+                accept += _ANSWERS
             yield Obstacle(f"iptables-legacy: {rule}, which counted it", accept)
 
 
