@@ -73,6 +73,12 @@ ROUNDS = {
         broken("programs", "caution", r"programs in the kernel decide at up0: deny_all \(what goes out\)",
                "bpftool net show dev up0", ATTACH, "ip link set up0 nomaster; ip link set up0 master br0"),
     ),
+    "a route that keeps what is for the gateway": (
+        broken("qemu-routes", "caution", rf"this host takes what it sends to {LAN} for itself, though it has no such "
+               rf"address: so says the route local {LAN} dev lo table 99, by rule 10:",
+               rf"ip route del local {LAN} dev lo table 99",
+               f"ip route add local {LAN} dev lo table 99; ip rule add to {LAN} lookup 99 pref 10"),
+    ),
     "frames that are translated": (
         broken("translation", "caution", r"frames in br0 pass the packet filter .* tcp dport 7777 redirect",
                "nft insert rule ip nat PREROUTING iifname br0 accept",
@@ -108,6 +114,14 @@ def test_what_is_wrong_is_named_and_mended_by_its_remedy(machine: HostMachine, n
         (check,) = fault.breaks
         if check != "programs":  # what is attached to a link goes with the link
             assert not re.search(fault.cause, well[check]["reason"]), well[check]
+
+
+def test_a_program_that_answers_in_the_resolvers_place_is_meant_to(machine: HostMachine) -> None:
+    resolver = DNSMASQ.replace("--port=0 --bind-interfaces", "--no-resolv")
+    machine.type(f"ip route add local {LAN} dev lo table 99; ip rule add to {LAN} lookup 99 pref 10")
+    assert examine(machine, 0)["qemu-routes"]["state"] == "caution"
+    machine.type(begin("dns", resolver, bound(53, "udp")))
+    assert examine(machine, 0)["qemu-routes"]["state"] == "ok"
 
 
 @pytest.mark.parametrize("family", ["ip", "bridge"])

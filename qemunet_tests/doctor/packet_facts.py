@@ -7,7 +7,7 @@ from ipaddress import IPv4Interface
 from pathlib import Path
 from typing import Any
 
-from qemunet_tests.host import bpf_programs, dhcp_servers, ipsec, localhost, nft_ruleset, route_lookup
+from qemunet_tests.host import bpf_programs, dhcp_servers, ipsec, localhost, nft_ruleset, route_lookup, socket_table
 from qemunet_tests.host.asking import ask_here, listed
 from qemunet_tests.host.bpf_programs import KernelProgram
 from qemunet_tests.host.bridges import HostBridge
@@ -20,6 +20,8 @@ from qemunet_tests.host.route_lookup import PacketWay
 
 #: An address that only a default route leads to; it is looked up and sent nothing. One of a root server (IANA's hints).
 OUTSIDE = "198.41.0.4"
+#: RFC 1035, 4.2.1.
+DNS_PORT = 53
 
 
 @dataclass(frozen=True)
@@ -58,7 +60,7 @@ def gather(
     return PacketFacts(
         user=user,
         # Where ip(8) is not there it shows not even lo, and no way is known.
-        ways={address: _way(address, user) for address in asked} if shown else {},
+        ways={address: _kept_here(address, user) or _way(address, user) for address in asked} if shown else {},
         addresses={link["ifname"]: tuple(_addresses(link)) for link in shown},
         ruleset=nft_ruleset.parse(packet_filter.words, packet_filter.in_json) if packet_filter else None,
         policies=ipsec.read(ask_here) if privileged else None,
@@ -74,6 +76,13 @@ def gather(
 def default_routes_by_ipv6() -> list[dict[str, Any]]:
     """As ip(8) has them."""
     return listed(ask_here, "ip", "-6", "-j", "route", "show", "default")
+
+
+def _kept_here(address: str, user: int) -> Obstacle | None:
+    """A route that has this host take for its own what is for its gateway or resolver, where no resolver listens."""
+    found = route_lookup.taken_for_own(ask_here, address, user) if address != OUTSIDE else None
+    heard = socket_table.listening("udp", DNS_PORT) if found else ()
+    return None if any(each.address.is_unspecified or str(each.address) == address for each in heard) else found
 
 
 def _way(address: str, user: int) -> PacketWay | Obstacle:
