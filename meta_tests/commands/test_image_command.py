@@ -94,14 +94,14 @@ def test_a_list_has_one_line_an_image(
 
 def test_templates_are_listed_below(empty_cache: Path, capfd: pytest.CaptureFixture[str]) -> None:
     e1000 = saved_template(empty_cache, "c9f251d6036580b3", "e1000", age_seconds=300.5)
-    two = saved_template(empty_cache, "efde6059e203c083", "virtio-net-pci", "e1000")
+    two = saved_template(empty_cache, "efde6059e203c083", "virtio-net-pci", "e1000", age_seconds=150.5)
     damaged = saved_template(empty_cache, "0000000000000001", age_seconds=600.5)
     (damaged / template.MANIFEST).write_text("{")
     os.utime(damaged, (time.time() - 600.5,) * 2)
     assert exit_code(["image", "list"]) == 0
     assert capfd.readouterr().out.splitlines() == [
         "TEMPLATE          NIC                   QEMU    ACCEL  SIZE  AGE     FOLDER",
-        f"efde6059e203c083  virtio-net-pci e1000  7.2.22  tcg    5 MB  0 s     {two}",
+        f"efde6059e203c083  virtio-net-pci e1000  7.2.22  tcg    5 MB  2 min   {two}",
         f"c9f251d6036580b3  e1000                 7.2.22  tcg    5 MB  5 min   {e1000}",
         f"0000000000000001  (damaged)                            5 MB  10 min  {damaged}",
     ]

@@ -7,6 +7,7 @@ import pytest
 
 from meta_tests.samples.network_stack import NetworkStack
 from qemunet_tests.host import route_lookup
+from qemunet_tests.host.policy_rules import RoutedPacket
 from qemunet_tests.host.route_lookup import PacketWay
 
 LAN, OUTSIDE, QEMU = "192.168.50.1", "198.51.100.1", 65534 if os.geteuid() == 0 else 0
@@ -155,3 +156,39 @@ def test_a_route_that_keeps_what_is_for_others(
         assert named in found.reason
         stack.type((found.remedy or "").removeprefix("sudo "))
         assert route_lookup.taken_for_own(stack.ask, address, QEMU) is None
+
+
+@pytest.mark.parametrize(
+    ("typed", "named"),
+    [
+        ("true", None),
+        ("ip rule add iif virbr0 pref 10 prohibit", "the rule 10: from all iif virbr0 prohibit says so"),
+        ("ip rule add from 10.9.0.0/24 pref 10 blackhole", "the rule 10: from 10.9.0.0/24 blackhole says so"),
+        ("ip route add unreachable 198.51.100.1", "the route unreachable 198.51.100.1 says so"),
+        ("ip route add default dev tun0 table 99; ip rule add from 10.9.0.0/24 lookup 99 pref 10",
+         "leaves by tun0 and not by br0, as what this host itself sends there does; by the route default dev tun0 "
+         "table 99, by rule 10: from 10.9.0.0/24 lookup 99"),
+        ("ip neigh add 192.168.50.9 dev br0 nud failed; ip route add 198.51.100.1 via 192.168.50.9",
+         "to 192.168.50.9, which answers no ARP at br0; by the route 198.51.100.1 via 192.168.50.9 dev br0"),
+        # About other packets: this host's own, those of another network, of a user, with a mark.
+        ("ip rule add iif lo pref 10 prohibit", None),
+        ("ip rule add from 10.8.0.0/24 pref 10 blackhole", None),
+        ("ip rule add uidrange 65534-65534 pref 10 prohibit", None),
+        ("ip rule add fwmark 1 pref 10 prohibit", None),
+    ],
+)  # fmt: skip
+def test_what_is_not_passed_on(stack: NetworkStack, typed: str, named: str | None) -> None:
+    stack.type("ip link add virbr0 type bridge; ip addr add 10.9.0.1/24 dev virbr0; ip link set virbr0 up; "
+               f"sysctl -qw net.ipv4.ip_forward=1; {typed}")  # fmt: skip
+    packet = RoutedPacket(OUTSIDE, source="10.9.0.2", coming_by="virbr0")
+    found = route_lookup.not_passed_on(stack.ask, packet, "br0")
+    assert (found is None) == (named is None), found
+    if found and named:
+        assert named in found.reason
+
+
+def test_a_rule_about_this_hosts_own_packets_is_about_nobody_elses(stack: NetworkStack) -> None:
+    stack.type("ip rule add iif lo pref 10 prohibit")
+    found = route_lookup.dead_end(stack.ask, OUTSIDE, QEMU)
+    assert found is not None
+    assert "the rule 10: from all iif lo prohibit says so" in found.reason

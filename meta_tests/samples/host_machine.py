@@ -7,6 +7,7 @@ The machine has a network, mounts and processes of its own, with no way out of t
 resolv.conf and, set up by root, a setuid copy of the bridge helper; an ordinary user runs qemunet on it.
 """
 
+import contextlib
 import json
 import os
 import shlex
@@ -213,9 +214,14 @@ class HostMachine:
 
     @staticmethod
     def stop(started: "subprocess.Popen[bytes]") -> None:
-        """End a program at once; it is the child of the nsenter that we started."""
+        """End a program at once; it is the child of the nsenter that we started.
+
+        nsenter ends after its child: before that the child may still hold a port that somebody else wants.
+        """
         for child in Path(f"/proc/{started.pid}/task/{started.pid}/children").read_text().split():
             os.kill(int(child), signal.SIGKILL)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                started.wait(limit(5))
         started.kill()
         started.wait()
 

@@ -81,6 +81,7 @@ PATH: tuple[CauseCheck, ...] = (
     routes.address_on_port,
     routes.wrong_neighbour,
     routes.from_another_network,
+    routes.by_way_of_nobody,
     dhcp.own_server_kept_out,
     where_lost.lost_here,
     where_lost.hidden,

@@ -12,17 +12,12 @@ from typing import Any
 from qemunet_tests.host.asking import Ask, listed
 from qemunet_tests.host.files import MACHINE
 from qemunet_tests.host.obstacle import Obstacle
+from qemunet_tests.host.policy_rules import DEAD_ENDS, MAIN, PolicyRule, RoutedPacket, Service, family, rules
 from qemunet_tests.host.routes import filters_strictly
 
-#: Types of routes and rules that end a packet's way.
-DEAD_ENDS = ("blackhole", "prohibit", "unreachable")
 #: How the kernel says that a packet would not be let in.
+_LOOPBACK = "lo"
 _MARTIAN = ("Invalid argument", "Invalid cross-device link")
-#: Selectors of a rule that a plain packet of the host's own does not meet.
-_OF_OTHER_PACKETS = ("iif", "oif", "fwmark", "sport", "sport_start", "tos", "l3mdev")
-MAIN = "main"
-#: A protocol, as ip(8) calls it, and a port of whom a packet is for; None where any packet is meant.
-Service = tuple[str, int] | None
 
 
 @dataclass(frozen=True)
@@ -36,47 +31,17 @@ class PacketWay:
     table: str = MAIN
 
 
-@dataclass(frozen=True)
-class PolicyRule:
-    """A rule as ip(8) spells it: `words` are all but its number, `action` is `lookup` or what ends a packet's way."""
-
-    preference: int
-    words: str
-    action: str
-    table: str | None
-    selects: "tuple[tuple[str, Any], ...]"
-
-    def takes(self, address: str, uid: int, service: Service = None) -> bool:
-        """Whether a packet that a user sends to an address, of no source and no mark yet, is the rule's to decide."""
-        said = dict(self.selects)
-        return ("not" in said) != (self._meets(said, address, uid) and _is_for(said, service))
-
-    def _meets(self, said: dict[str, Any], address: str, uid: int) -> bool:
-        if said.get("src", "all") != "all" or any(key in said for key in _OF_OTHER_PACKETS):
-            return False
-        if not said.get("uid_start", 0) <= uid <= said.get("uid_end", uid):
-            return False
-        target = f"{said['dst']}/{said['dstlen']}" if "dstlen" in said else said.get("dst", "all")
-        return target == "all" or ip_address(address) in ip_network(target, strict=False)
-
-    def __str__(self) -> str:
-        return f"rule {self.preference}: {self.words}"
-
-
-def _is_for(said: dict[str, Any], service: Service) -> bool:
-    protocol, port = service or (None, -1)
-    low, high = (said.get("dport", said.get(f"dport_{end}", port)) for end in ("start", "end"))
-    return said.get("ipproto", protocol) == protocol and bool(low <= port <= high)
-
-
 def way(ask: Ask, address: str, uid: int, service: Service = None) -> PacketWay | str:
     """How the kernel would route a packet of a user, or its refusal."""
-    to = ("ipproto", service[0], "dport", str(service[1])) if service else ()
-    answer = _get(ask, address, "uid", str(uid), *to)
+    return _way(ask, RoutedPacket(address, uid, service))
+
+
+def _way(ask: Ask, packet: RoutedPacket) -> PacketWay | str:
+    answer = _get(ask, packet.address, *packet.words)
     if isinstance(answer, str):
         return answer
     return PacketWay(
-        address, answer["dev"], answer.get("gateway"), answer.get("prefsrc"), str(answer.get("table", MAIN))
+        packet.address, answer["dev"], answer.get("gateway"), answer.get("prefsrc"), str(answer.get("table", MAIN))
     )
 
 
@@ -91,8 +56,45 @@ def dead_end(ask: Ask, address: str, uid: int, service: Service = None) -> Obsta
     refusal = way(ask, address, uid, service)
     if isinstance(refusal, PacketWay):
         return None
-    why, remedy = _decisive(ask, address, uid, service)
+    why, remedy = _decisive(ask, RoutedPacket(address, uid, service)) or _no_route(address)
     return Obstacle(f"this host sends nothing to {address} ({refusal}){why}", remedy)
+
+
+def not_passed_on(ask: Ask, packet: RoutedPacket, leaving_by: str) -> Obstacle | None:
+    """What keeps a packet that came in at one interface from leaving by another; None where nothing does, or is known.
+
+    That nobody answers ARP is known once the kernel has asked: the packet has to have come before.
+    """
+    out, decided = _way(ask, packet), _decisive(ask, packet)
+    what = f"what comes in at {packet.coming_by} for {packet.address}"
+    if isinstance(out, str):
+        return Obstacle(f"this host does not pass on {what} ({out}){decided[0]}", decided[1]) if decided else None
+    if out.link not in (leaving_by, _LOOPBACK):
+        first = next((rule.preference for rule in rules(ask, packet.address) if rule.table == out.table), 1)
+        aside = f"pref {max(first - 1, 0)} iif {packet.coming_by} to {packet.address} lookup {MAIN}"
+        return Obstacle(
+            f"{what} leaves by {out.link} and not by {leaving_by}, as what this host itself sends there does; by "
+            f"{route_of(ask, packet)}",
+            f"sudo ip {_for_ipv6(packet.address)}rule add {aside}; whoever set that, as a VPN does, sets it again at "
+            "its next start: have that leave out these guests",
+        )
+    hop = neighbour(ask, out.gateway or packet.address, out.link)
+    if hop is None or not hop.failed:
+        return None
+    return Obstacle(
+        f"this host hands {what} to {hop.address}, which answers no ARP at {out.link}; by {route_of(ask, packet)}",
+        f"see whether {hop.address} is there and running, or mend that route",
+    )
+
+
+def route_of(ask: Ask, packet: RoutedPacket) -> str:
+    """The route that decides, in words, and the rule by which it is asked, where that is none of the kernel's own."""
+    for rule in rules(ask, packet.address):
+        if rule.table and rule.takes(packet) and (route := _route_in(ask, rule, packet.address)):
+            via = f" via {route['gateway']}" if "gateway" in route else ""
+            by = "" if rule.table == MAIN else f" table {rule.table}, by {rule}"
+            return f"the route {route['dst']}{via} dev {route.get('dev')}{by}"
+    return "a route"
 
 
 def taken_for_own(ask: Ask, address: str, uid: int, service: Service = None) -> Obstacle | None:
@@ -100,11 +102,11 @@ def taken_for_own(ask: Ask, address: str, uid: int, service: Service = None) -> 
 
     Whether that is meant, as with a proxy that listens for others, is the caller's to see.
     """
-    to = ("ipproto", service[0], "dport", str(service[1])) if service else ()
-    answer = _get(ask, address, "uid", str(uid), *to)
+    packet = RoutedPacket(address, uid, service)
+    answer = _get(ask, address, *packet.words)
     if isinstance(answer, str) or answer.get("type") != "local" or _has(ask, address):
         return None
-    found = (rule for rule in rules(ask, address) if rule.table and rule.takes(address, uid, service))
+    found = (rule for rule in rules(ask, address) if rule.table and rule.takes(packet))
     decided = ((rule, route) for rule in found if (route := _route_in(ask, rule, address)))
     rule, route = next(((rule, route) for rule, route in decided if route.get("type") != "throw"), (None, None))
     if rule is None or route is None or route.get("type") != "local":
@@ -138,7 +140,8 @@ def astray(ask: Ask, address: str, uid: int, service: Service = None, or_meant: 
     at_home = sorted(networks)
     if isinstance(out, str) or not at_home or out.link in at_home or out.link == "lo":
         return None
-    found = (each for each in rules(ask, address) if each.table == out.table and each.takes(address, uid, service))
+    packet = RoutedPacket(address, uid, service)
+    found = (each for each in rules(ask, address) if each.table == out.table and each.takes(packet))
     rule = next(found, None)
     route = _route_in(ask, rule, address) if rule else None
     narrow = route is not None and _network(route["dst"], address).prefixlen > max(networks.values())
@@ -158,48 +161,43 @@ def astray(ask: Ask, address: str, uid: int, service: Service = None, or_meant: 
     )
 
 
-def rules(ask: Ask, address: str) -> Iterator[PolicyRule]:
-    """The rules of the address's family, in the order in which they are asked."""
-    family = _family(address)
-    spelled = ask(["ip", family, "rule", "show"]).text.splitlines()
-    for said, line in zip(listed(ask, "ip", "-j", family, "rule", "show"), spelled, strict=False):
-        number, _, words = line.partition(":")
-        action = str(said.get("action", "lookup"))
-        yield PolicyRule(int(number), " ".join(words.split()), action, said.get("table"), tuple(said.items()))
-
-
-def _decisive(ask: Ask, address: str, uid: int, service: Service) -> tuple[str, str]:
-    """The rule or route at which a packet's way ends, and what takes that away.
+def _decisive(ask: Ask, packet: RoutedPacket) -> tuple[str, str] | None:
+    """The rule or route at which a packet's way ends, and what takes that away; None where there is none.
 
     What is thrown out of one table may find its way in another, and ends where none has one.
     """
-    thrown, asks_main, ip = "", False, f"sudo ip {_for_ipv6(address)}"
-    for rule in rules(ask, address):
-        if not rule.takes(address, uid, service):
+    thrown, asks_main, ip = "", False, f"sudo ip {_for_ipv6(packet.address)}"
+    for rule in rules(ask, packet.address):
+        if not rule.takes(packet):
             continue
         if rule.action in DEAD_ENDS:
             selector = rule.words.removeprefix("from all ")
             return f": the {rule} says so", f"{ip}rule del pref {rule.preference} {selector}"
         asks_main = asks_main or rule.table == MAIN
-        route = _route_in(ask, rule, address) if rule.table else None
+        route = _route_in(ask, rule, packet.address) if rule.table else None
         if route is None:
             continue
         spelled = f"{route.get('type')} {route['dst']}{'' if rule.table == MAIN else f' table {rule.table}'}"
         if route.get("type") in DEAD_ENDS:
             return f": the route {spelled} says so", f"{ip}route del {spelled}"
         if route.get("type") != "throw":
-            break
+            return None
         thrown = thrown or spelled
     if thrown:
         return f": the route {thrown} says so", f"{ip}route del {thrown}"
     if not asks_main:
         return f": no rule looks it up in table {MAIN}", f"{ip}rule add pref 32766 lookup {MAIN}"
-    return " by any route", f"{ip}route add default via GATEWAY, with the address of the LAN's router"
+    return None
+
+
+def _no_route(address: str) -> tuple[str, str]:
+    add = f"sudo ip {_for_ipv6(address)}route add default via GATEWAY"
+    return " by any route", f"{add}, with the address of the LAN's router"
 
 
 def _route_in(ask: Ask, rule: PolicyRule, address: str) -> dict[str, Any] | None:
     """The narrowest route to an address in the table that a rule names, unless it is too wide for the rule."""
-    entries = listed(ask, "ip", "-j", _family(address), "route", "show", "table", str(rule.table))
+    entries = listed(ask, "ip", "-j", family(address), "route", "show", "table", str(rule.table))
     by_length = [(_network(each["dst"], address).prefixlen, -each.get("metric", 0), each) for each in entries
                  if ip_address(address) in _network(each["dst"], address)]  # fmt: skip
     length, _, route = max(by_length, key=lambda each: each[:2], default=(0, 0, None))
@@ -218,27 +216,23 @@ def links_with_network_of(ask: Ask, address: str) -> list[str]:
 
 def _has(ask: Ask, address: str) -> bool:
     """Whether an address is one of this host's own, as all of the loopback's network are."""
-    links = listed(ask, "ip", "-j", _family(address), "addr", "show")
+    links = listed(ask, "ip", "-j", family(address), "addr", "show")
     own = {each.get("local") for link in links for each in link.get("addr_info", [])}
     return address in own or ip_address(address).is_loopback
 
 
 def _networks_with(ask: Ask, address: str) -> Iterator[tuple[str, int]]:
     """The same, with the lengths of the networks' prefixes."""
-    for link in listed(ask, "ip", "-j", _family(address), "addr", "show"):
+    for link in listed(ask, "ip", "-j", family(address), "addr", "show"):
         for each in link.get("addr_info", []):
             if ip_address(address) in ip_interface(f"{each['local']}/{each['prefixlen']}").network:
                 yield link["ifname"], each["prefixlen"]
 
 
 def _get(ask: Ask, *words: str) -> dict[str, Any] | str:
-    answer = ask(["ip", "-j", _family(words[0]), "route", "get", *words])
+    answer = ask(["ip", "-j", family(words[0]), "route", "get", *words])
     found = listed(lambda _: answer)
     return found[0] if answer.succeeded and found else answer.complaint.removeprefix("RTNETLINK answers: ")
-
-
-def _family(address: str) -> str:
-    return "-6" if ":" in address else "-4"
 
 
 def _for_ipv6(address: str) -> str:
@@ -264,7 +258,7 @@ def next_hop(ask: Ask, address: str, uid: int = 0) -> Neighbour | None:
 
 def neighbour(ask: Ask, address: str, link: str) -> Neighbour | None:
     """The entry for an address at a link."""
-    for entry in listed(ask, "ip", "-j", _family(address), "neigh", "show", "to", address, "dev", link):
+    for entry in listed(ask, "ip", "-j", family(address), "neigh", "show", "to", address, "dev", link):
         states = entry.get("state", [])
         failed = bool({"FAILED", "INCOMPLETE"} & {*states})
         return Neighbour(address, link, entry.get("lladdr"), "PERMANENT" in states, failed)

@@ -103,6 +103,7 @@ nft 'table ip nat {{ chain POSTROUTING {{ type nat hook postrouting priority 100
 """
 LETS_VIRBR0 = FIREWALL.replace("tcp dport 22", 'iifname "virbr0" accept; tcp dport 22')
 IN_VIRBR0 = ("--bridge", "virbr0", "--peer", "198.51.100.1:7007")
+BEYOND = ("bridge/reach-outside",)
 OUTSIDE = "ip addr add 198.51.100.1/32 dev lo"
 #: As somebody keeps his host closed who forgot the network of his guests.
 MANGLED = """nft -f - <<'END'
@@ -110,6 +111,69 @@ table ip mangle { chain PREROUTING { type filter hook prerouting priority mangle
   iifname { "lo", "br0" } accept; counter drop; }; }
 END
 """
+#: Of a network of this host's own, whose packets it passes on.
+PASSED_ON = {"at_lan": OUTSIDE, "words": IN_VIRBR0, "as_root": True}
+TO_NOBODY = "ip route add default via 192.168.77.99 dev br0 table 99; ip rule add pref 50"
+ROUTED = (
+    on_a_host(
+        "no-forwarding-from-one-bridge",
+        BEYOND,
+        r"passes no packets on that come in at virbr0 \(net/ipv4/conf/",
+        "^sudo sysctl -w net/ipv4/conf/virbr0/forwarding=1$",
+        typed=f"{LETS_VIRBR0}{TRANSLATED}sysctl -qw net.ipv4.conf.virbr0.forwarding=0",
+        **PASSED_ON,
+    ),
+    on_a_host(
+        "rule-prohibits-passing-on",
+        BEYOND,
+        "does not pass on what comes in at virbr0 .*: the rule 50: from all iif virbr0 prohibit says so",
+        "^sudo ip rule del pref 50 iif virbr0 prohibit$",
+        typed=f"{LETS_VIRBR0}{TRANSLATED}ip rule add iif virbr0 pref 50 prohibit",
+        **PASSED_ON,
+    ),
+    on_a_host(
+        "handed-on-to-nobody",
+        BEYOND,
+        r"hands what comes in at virbr0 for 198\.51\.100\.1 to 192\.168\.77\.99, "
+        r"which answers no ARP at br0; by the route default .* table 99, by rule 50",
+        "or mend that route",
+        typed=f"{LETS_VIRBR0}{TRANSLATED}{TO_NOBODY} to 198.51.100.0/24 iif virbr0 lookup 99",
+        mended="ip rule del pref 50",
+        **PASSED_ON,
+    ),
+    on_a_host(
+        "guests-of-nat-in-a-vpn",
+        BEYOND,
+        r"what comes in at virbr0 for 198\.51\.100\.1 leaves by tun0 and not by "
+        "br0, .*; by the route default dev tun0 table 99, by rule 50: from 192.168.122.0/24 lookup 99",
+        "^sudo ip rule add pref 49 iif virbr0 to 198.51.100.1 lookup main;",
+        typed=f"{LETS_VIRBR0}{TRANSLATED}ip link add tun0 type veth peer name tun1; ip link set tun1 up; "
+        "ip link set tun0 up; ip route add default dev tun0 table 99; ip rule add pref 50 from 192.168.122.0/24 "
+        "lookup 99; ip rule add pref 40 lookup main suppress_prefixlength 0",
+        **PASSED_ON,
+    ),
+    on_a_host(
+        "blackhole-for-passing-on",
+        BEYOND,
+        r"sends nothing to 198\.51\.100\.1 \(Invalid argument\): the route "
+        "blackhole 198.51.100.1 says so",
+        "^sudo ip route del blackhole 198.51.100.1$",
+        typed=f"{LETS_VIRBR0}{TRANSLATED}ip route add blackhole 198.51.100.1",
+        **PASSED_ON,
+    ),
+    on_a_host(
+        "router-of-qemus-user-is-off",
+        ("user/reach-outside-tcp",),
+        "what user 65534, whom QEMU belongs to, sends "
+        r"to 198\.51\.100\.1 is handed to 192\.168\.77\.99, which answers no ARP at br0; by the route default",
+        "or mend that route",
+        typed=f"{BESIDE}{TO_NOBODY} to 198.51.100.0/24 uidrange 65534-65534 lookup 99",
+        mended="ip rule del pref 50",
+        at_lan=OUTSIDE,
+        words=("--peer", "198.51.100.1:7007"),
+        as_root=True,
+    ),
+)
 FAULTS = (
     # A. What is blamed has acted.
     on_a_host("dns-dropped-beside-a-firewall", DNS, "DNS question .* seen at the guest's NIC and not at br0: .*where "
@@ -176,14 +240,15 @@ FAULTS = (
               "keeps requests from it: table ip mangle, chain PREROUTING: counter packets .* drop",
               "insert rule ip mangle PREROUTING", typed=f"{LETS_VIRBR0}{TRANSLATED}{MANGLED}", at_lan=OUTSIDE,
               words=IN_VIRBR0, as_root=True),
-    on_a_host("old-policy-behind-nat", ("bridge/reach-outside",), "iptables-legacy: -P FORWARD DROP, which counted it",
+    on_a_host("old-policy-behind-nat", BEYOND, "iptables-legacy: -P FORWARD DROP, which counted it",
               "iptables-legacy -I FORWARD .* && sudo iptables-legacy -I FORWARD -m conntrack --ctstate ESTABLISHED",
               typed=f"{LETS_VIRBR0}{TRANSLATED}iptables-legacy -P FORWARD DROP", at_lan=OUTSIDE, words=IN_VIRBR0,
               as_root=True),
-    on_a_host("policy-behind-nat", ("bridge/reach-outside",), "table ip closed, chain forward: .*policy drop",
+    on_a_host("policy-behind-nat", BEYOND, "table ip closed, chain forward: .*policy drop",
               "nft add rule ip closed forward .* && sudo nft add rule ip closed forward ct state established accept",
               typed=f"{LETS_VIRBR0}{TRANSLATED}nft 'table ip closed {{ chain forward {{ type filter hook forward "
               "priority 1; policy drop; }; }'", at_lan=OUTSIDE, words=IN_VIRBR0, as_root=True),
+    *ROUTED,
     # G. The host among the others.
     on_a_host("lease-of-the-hosts-own-address", (*LEASE, "bridge/reachable-ping"), r"guest was leased 192\.168\.77\.2,"
               r" which is this host's own address on br0: the DHCP server 192\.168\.77\.1 has it",

@@ -4,18 +4,19 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from qemunet_tests.diagnosis.lost_frame import old_tables, traffic_control
-from qemunet_tests.host import bpf_programs, bridges, firewall, nft_ruleset
+from qemunet_tests.host import bpf_programs, bridges, firewall, nft_ruleset, route_lookup
 from qemunet_tests.host.bridges import BridgePort, port_flags
 from qemunet_tests.host.nft_match import PacketSeen
 from qemunet_tests.host.nft_ruleset import Ruleset, Stop
 from qemunet_tests.host.obstacle import Obstacle
+from qemunet_tests.host.policy_rules import RoutedPacket
 from qemunet_tests.isolation.station import Station
 
 BROADCAST = "255.255.255.255"
 BOTH_PORTS = 2
 #: ip-sysctl.rst of the kernel's documentation, arp_ignore: no reply for any local address.
 IGNORES_ALL_ARP = "8"
-FORWARDS = "net.ipv4.ip_forward"
+FORWARDS, FORWARDS_FROM = "net.ipv4.ip_forward", "net/ipv4/conf/{}/forwarding"
 #: What was counted: by rule of nft's (`NftRule.key`), or in words.
 PathCounts = Mapping[tuple[str, str, int] | str, int]
 
@@ -93,17 +94,37 @@ class PacketOnPath:
         states = _ports(self.station, on_the_way, self.packet)
         return [*states, *narrow, *elsewhere, *older, *filters]
 
-    def routed(self, coming_by: str, leaving_by: str) -> list[FilterOnPath]:
-        """What it meets where this host is a router, from one of its networks to another."""
+    def routed(self, coming_by: str, leaving_by: str, source: str | None) -> list[FilterOnPath]:
+        """What it meets where this host is a router, from one of its networks to another. `source` has sent it."""
         packet = replace(self.packet.at(coming_by, leaving_by), to_this_host=False)
         found = [
             FilterOnPath(stop.obstacle, stop.certain)
             for stop in self._stops(packet)
             if stop.family in ("ip", "ip6", "inet") and stop.hook in ("prerouting", "forward", "postrouting")
         ]
-        closed = Obstacle(f"this host passes no packets on ({FORWARDS} is 0)", f"sudo sysctl -w {FORWARDS}=1")
-        shut = [FilterOnPath(closed, True)] if self.station.sysctl(FORWARDS) == "0" else []
-        return [*shut, *self._sent_elsewhere("prerouting", packet), *found, *self._of_old_tables("FORWARD")]
+        settings = {FORWARDS: "", FORWARDS_FROM.format(coming_by): f" that come in at {coming_by}"}
+        closed = [
+            Obstacle(f"this host passes no packets on{which} ({name} is 0)", f"sudo sysctl -w {name}=1")
+            for name, which in settings.items()
+            if self.station.sysctl(name) == "0"
+        ]
+        elsewhere = self._sent_elsewhere("prerouting", packet)
+        nowhere = [] if closed or elsewhere else self._misrouted(packet, source)
+        return [
+            *(FilterOnPath(each, True) for each in closed[:1]),
+            *nowhere,
+            *elsewhere,
+            *found,
+            *self._of_old_tables("FORWARD"),
+        ]
+
+    def _misrouted(self, packet: PacketSeen, source: str | None) -> list[FilterOnPath]:
+        """A route or rule by which it goes elsewhere, or nowhere."""
+        if packet.destination is None or source is None or packet.leaving_by is None:
+            return []
+        passed = RoutedPacket(packet.destination, source=source, coming_by=packet.coming_by)
+        found = route_lookup.not_passed_on(self.station.ask, passed, packet.leaving_by)
+        return [FilterOnPath(found, True)] if found else []
 
     def of_the_host(self, leaving: bool) -> list[FilterOnPath]:
         """What it meets as one of the host's own packets, QEMU's among them."""

@@ -1,6 +1,7 @@
 """Causes beyond the host: servers that do not answer, and other machines of a bridged guest's LAN."""
 
 import errno
+import os
 from ipaddress import ip_address, ip_interface
 
 from qemunet_tests.diagnosis.failure import Failure
@@ -34,7 +35,7 @@ def _unreachable(failure: Failure, service: Endpoint) -> Obstacle | None:
     if tried.error is None or settled:
         return settled
     reason = f"the host itself does not reach {service.address} ({tried.words})"
-    hop = next_hop(failure.target.host.ask, service.address)
+    hop = next_hop(failure.target.host.ask, service.address, os.geteuid())
     if hop and (trouble := arp_answers.trouble(failure, hop)):
         return trouble
     if hop and hop.failed:
@@ -222,7 +223,7 @@ def caller_unreachable(failure: Failure) -> Obstacle | None:
 
 def _gone(failure: Failure, service: Endpoint, tried: own_attempt.OwnAttempt) -> Obstacle | None:
     """Somebody of this host's own network who does not even answer ARP: then nobody there reaches him by anything."""
-    hop = next_hop(failure.target.host.ask, service.address) if tried.error else None
+    hop = next_hop(failure.target.host.ask, service.address, os.geteuid()) if tried.error else None
     asked = hop is not None and hop.address == service.address and (hop.failed or not hop.mac)
     return _not_reached(service, tried) if asked else None
 

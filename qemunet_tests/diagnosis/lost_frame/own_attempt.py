@@ -10,7 +10,7 @@ from qemunet_tests.deadline import Deadline
 from qemunet_tests.host.bridges import interfaces
 from qemunet_tests.host.files import MACHINE, read_int
 from qemunet_tests.host.obstacle import Obstacle
-from qemunet_tests.host.route_lookup import link_to, next_hop
+from qemunet_tests.host.route_lookup import dead_end, link_to, next_hop
 from qemunet_tests.isolation.station import Station
 from qemunet_tests.network.target import Endpoint
 from qemunet_tests.timeouts import Stretched, crowding
@@ -42,7 +42,7 @@ def refused_to_send(host: Station, service: Endpoint) -> Obstacle | None:
         with host.open_socket(socket.SOCK_DGRAM, to=service.address) as asking:
             asking.sendto(b"", (service.address, service.port))
     except OSError as error:
-        return _by_its_error(service, error)
+        return _by_its_error(host, service, error)
     return None
 
 
@@ -52,17 +52,19 @@ def connect(host: Station, service: Endpoint) -> OwnAttempt:
         within = Stretched(CALL_SECONDS * crowding())
         host.connect(service.address, service.port, within_seconds=within).close()
     except OSError as error:
-        return OwnAttempt(error, _by_its_error(service, error) or _unsent(host, service, error))
+        return OwnAttempt(error, _by_its_error(host, service, error) or _unsent(host, service, error))
     return OwnAttempt(None)
 
 
-def _by_its_error(service: Endpoint, error: OSError) -> Obstacle | None:
+def _by_its_error(host: Station, service: Endpoint, error: OSError) -> Obstacle | None:
     """Errors that are no machine's but this one's."""
     reason = f"this host itself sends nothing to {service} ({error.strerror})"
     if error.errno == errno.EPERM:
         return Obstacle(f"{reason}: by its packet filter, or by a program at this control group", f"see which: {LOOK}")
     if error.errno in (errno.EINVAL, errno.EACCES):
-        return Obstacle(f"{reason}: by a route or a rule that says so", "see which: ip rule, ip route show table all")
+        by_route = dead_end(host.ask, service.address, os.geteuid(), (service.protocols[0].lower(), service.port))
+        look = "see which: ip rule, ip route show table all"
+        return by_route or Obstacle(f"{reason}: by a route or a rule that says so", look)
     if error.errno == errno.EADDRNOTAVAIL:
         return Obstacle(
             f"{reason}: no port of its own is free to call from (net.ipv4.ip_local_port_range, or too many "
@@ -78,7 +80,7 @@ def _unsent(host: Station, service: Endpoint, error: OSError) -> Obstacle | None
     if link in (None, "lo") or not isinstance(error, ConnectionRefusedError | TimeoutError):
         return None
     # Whose MAC address is not known is not sent anything yet, by nobody's fault here.
-    hop = next_hop(host.ask, service.address)
+    hop = next_hop(host.ask, service.address, os.geteuid())
     if hop and (hop.failed or not hop.mac):
         return None
     # Others' packets, which leave now and then, prove nothing.

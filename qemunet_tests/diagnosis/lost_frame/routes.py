@@ -12,8 +12,8 @@ from qemunet_tests.errors import Unavailable
 from qemunet_tests.host import bridges, socket_table
 from qemunet_tests.host.asking import listed
 from qemunet_tests.host.obstacle import Obstacle
+from qemunet_tests.host.policy_rules import MAIN, RoutedPacket
 from qemunet_tests.host.route_lookup import (
-    MAIN,
     answers_are_refused,
     astray,
     dead_end,
@@ -21,6 +21,7 @@ from qemunet_tests.host.route_lookup import (
     links_with_network_of,
     neighbour,
     next_hop,
+    route_of,
     taken_for_own,
     way,
 )
@@ -112,6 +113,24 @@ def _is_there(station: Station, address: str, link: str) -> bool:
         return found is not None and found.mac is not None and not found.failed
 
     return Deadline(1.0, "an answer by ARP").sees(told, interval_seconds=0.1)
+
+
+def by_way_of_nobody(failure: Failure) -> Obstacle | None:
+    """A router to which QEMU's packets are handed, and not this host's own, and that does not answer ARP."""
+    service, uid, ask = _service(failure), failure.bench.identity.uid, failure.bench.station.ask
+    out = way(ask, service.address, uid, _by_port(service)) if service else None
+    if service is None or out is None or isinstance(out, str):
+        return None
+    others = way(ask, service.address, os.geteuid())
+    hop = neighbour(ask, out.gateway or service.address, out.link)
+    if others == out or hop is None or not hop.failed:
+        return None
+    by = route_of(ask, RoutedPacket(service.address, uid, _by_port(service)))
+    return Obstacle(
+        f"what user {uid}, whom QEMU belongs to, sends to {service.address} is handed to {hop.address}, which answers "
+        f"no ARP at {hop.link}; by {by}",
+        f"see whether {hop.address} is there and running, or mend that route",
+    )
 
 
 def behind_own_network(failure: Failure) -> Obstacle | None:
