@@ -175,6 +175,10 @@ def test_a_route_that_keeps_what_is_for_others(
         ("ip rule add from 10.8.0.0/24 pref 10 blackhole", None),
         ("ip rule add uidrange 65534-65534 pref 10 prohibit", None),
         ("ip rule add fwmark 1 pref 10 prohibit", None),
+        # Whether it has the mark that saves it from the rule behind is not known.
+        ("ip rule add fwmark 1 pref 9 lookup main; ip rule add iif virbr0 pref 10 prohibit", None),
+        ("ip rule add not fwmark 1 pref 9 lookup main; ip rule add iif virbr0 pref 10 prohibit", None),
+        ("ip rule add fwmark 1 pref 11 lookup main; ip rule add iif virbr0 pref 10 prohibit", "the rule 10: from all"),
     ],
 )  # fmt: skip
 def test_what_is_not_passed_on(stack: NetworkStack, typed: str, named: str | None) -> None:

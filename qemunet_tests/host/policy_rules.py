@@ -56,6 +56,12 @@ class PolicyRule:
         said = dict(self.selects)
         return ("not" in said) != (self._meets(said, packet) and _is_for(said, packet.service))
 
+    @property
+    def asks_for_mark(self) -> bool:
+        """Whether it looks up a way for packets with a mark, and for no others."""
+        said = dict(self.selects)
+        return "fwmark" in said and "not" not in said and self.action not in DEAD_ENDS
+
     def _meets(self, said: dict[str, Any], packet: RoutedPacket) -> bool:
         came_by = packet.coming_by or _OWN
         if any(key in said for key in _OF_OTHER_PACKETS) or said.get("iif", came_by) != came_by:

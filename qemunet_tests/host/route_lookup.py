@@ -65,13 +65,18 @@ def not_passed_on(ask: Ask, packet: RoutedPacket, leaving_by: str) -> Obstacle |
 
     That nobody answers ARP is known once the kernel has asked: the packet has to have come before.
     """
-    out, decided = _way(ask, packet), _decisive(ask, packet)
-    what = f"what comes in at {packet.coming_by} for {packet.address}"
+    deciding = _deciding(ask, packet)
+    # A packet may have been given a mark on its way here, which nobody tells: then such a rule took it before.
+    if deciding is None or any(
+        rule.asks_for_mark for rule in rules(ask, packet.address) if rule.preference < deciding.preference
+    ):
+        return None
+    out, what = _way(ask, packet), f"what comes in at {packet.coming_by} for {packet.address}"
     if isinstance(out, str):
+        decided = _decisive(ask, packet)
         return Obstacle(f"this host does not pass on {what} ({out}){decided[0]}", decided[1]) if decided else None
     if out.link not in (leaving_by, _LOOPBACK):
-        first = next((rule.preference for rule in rules(ask, packet.address) if rule.table == out.table), 1)
-        aside = f"pref {max(first - 1, 0)} iif {packet.coming_by} to {packet.address} lookup {MAIN}"
+        aside = f"pref {max(deciding.preference - 1, 0)} iif {packet.coming_by} to {packet.address} lookup {MAIN}"
         return Obstacle(
             f"{what} leaves by {out.link} and not by {leaving_by}, as what this host itself sends there does; by "
             f"{route_of(ask, packet)}",
@@ -87,14 +92,23 @@ def not_passed_on(ask: Ask, packet: RoutedPacket, leaving_by: str) -> Obstacle |
     )
 
 
+def _deciding(ask: Ask, packet: RoutedPacket) -> PolicyRule | None:
+    """The rule that ends a packet's way, or whose table has a route for it."""
+    for rule in rules(ask, packet.address):
+        if rule.takes(packet) and (rule.action in DEAD_ENDS or (rule.table and _route_in(ask, rule, packet.address))):
+            return rule
+    return None
+
+
 def route_of(ask: Ask, packet: RoutedPacket) -> str:
     """The route that decides, in words, and the rule by which it is asked, where that is none of the kernel's own."""
-    for rule in rules(ask, packet.address):
-        if rule.table and rule.takes(packet) and (route := _route_in(ask, rule, packet.address)):
-            via = f" via {route['gateway']}" if "gateway" in route else ""
-            by = "" if rule.table == MAIN else f" table {rule.table}, by {rule}"
-            return f"the route {route['dst']}{via} dev {route.get('dev')}{by}"
-    return "a route"
+    rule = _deciding(ask, packet)
+    route = _route_in(ask, rule, packet.address) if rule and rule.table else None
+    if rule is None or route is None:
+        return "a route"
+    via = f" via {route['gateway']}" if "gateway" in route else ""
+    by = "" if rule.table == MAIN else f" table {rule.table}, by {rule}"
+    return f"the route {route['dst']}{via} dev {route.get('dev')}{by}"
 
 
 def taken_for_own(ask: Ask, address: str, uid: int, service: Service = None) -> Obstacle | None:

@@ -239,8 +239,8 @@ def _standing_between(
     if before in on_the_host:
         yield from way.at_link(before, leaving=False)
     if failure.on_lan and _is_routed(failure, on_the_host):
-        got = failure.lan_lease
-        yield from way.routed(before, after, got.address if got and not of_answer else None)
+        got = failure.lan_lease if before == failure.target.bridge and not of_answer else None
+        yield from way.routed(before, after, got.address if got else None)
     elif failure.on_lan and len(on_the_host) == 2:
         yield from way.within_bridge(failure.target.bridge, tuple(on_the_host), path.largest_bytes)
     if not failure.on_lan:
