@@ -221,7 +221,7 @@ def test_short_frames_are_filled_up(attach_peer, make_tap, kernel_at, claim):
         frame = frame_of(STRANGER, peer.mac, size)
         end.put(frame)
         got = peer.wire.take(5.0)
-        # The kernel drops what is sent before it has noticed that QEMU holds the tap.
+        # The kernel may not have noticed yet that QEMU holds the tap, and drops the frame.
         while not got and next(again, None):
             end.put(frame)
             got = peer.wire.take(5.0)
