@@ -170,6 +170,10 @@ def test_a_route_that_keeps_what_is_for_others(
          "table 99, by rule 10: from 10.9.0.0/24 lookup 99"),
         ("ip neigh add 192.168.50.9 dev br0 nud failed; ip route add 198.51.100.1 via 192.168.50.9",
          "to 192.168.50.9, which answers no ARP at br0; by the route 198.51.100.1 via 192.168.50.9 dev br0"),
+        # What one table throws out is decided by the next.
+        ("ip neigh add 192.168.50.9 dev br0 nud failed; ip route add 198.51.100.1 via 192.168.50.9;"
+         "ip route add throw 198.51.100.0/24 table 99; ip rule add iif virbr0 lookup 99 pref 10",
+         "which answers no ARP at br0; by the route 198.51.100.1 via 192.168.50.9 dev br0"),
         # About other packets: this host's own, those of another network, of a user, with a mark.
         ("ip rule add iif lo pref 10 prohibit", None),
         ("ip rule add from 10.8.0.0/24 pref 10 blackhole", None),

@@ -81,8 +81,7 @@ def default_routes_by_ipv6() -> list[dict[str, Any]]:
 def _kept_here(address: str, user: int) -> Obstacle | None:
     """A route that has this host take for its own what is for its gateway or resolver, where no resolver listens."""
     found = route_lookup.taken_for_own(ask_here, address, user) if address != OUTSIDE else None
-    heard = socket_table.listening("udp", DNS_PORT) if found else ()
-    return None if any(each.address.is_unspecified or str(each.address) == address for each in heard) else found
+    return None if found and socket_table.is_answered("udp", address, DNS_PORT) else found
 
 
 def _way(address: str, user: int) -> PacketWay | Obstacle:

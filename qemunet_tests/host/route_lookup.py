@@ -65,7 +65,7 @@ def not_passed_on(ask: Ask, packet: RoutedPacket, leaving_by: str) -> Obstacle |
 
     That nobody answers ARP is known once the kernel has asked: the packet has to have come before.
     """
-    deciding = _deciding(ask, packet)
+    deciding, _ = _deciding(ask, packet) or (None, None)
     # A packet may have been given a mark on its way here, which nobody tells: then such a rule took it before.
     if deciding is None or any(
         rule.asks_for_mark for rule in rules(ask, packet.address) if rule.preference < deciding.preference
@@ -92,18 +92,22 @@ def not_passed_on(ask: Ask, packet: RoutedPacket, leaving_by: str) -> Obstacle |
     )
 
 
-def _deciding(ask: Ask, packet: RoutedPacket) -> PolicyRule | None:
-    """The rule that ends a packet's way, or whose table has a route for it."""
+def _deciding(ask: Ask, packet: RoutedPacket) -> tuple[PolicyRule, dict[str, Any] | None] | None:
+    """The rule that ends a packet's way, or whose table has a route for it, which does not throw it out again."""
     for rule in rules(ask, packet.address):
-        if rule.takes(packet) and (rule.action in DEAD_ENDS or (rule.table and _route_in(ask, rule, packet.address))):
-            return rule
+        if not rule.takes(packet):
+            continue
+        if rule.action in DEAD_ENDS:
+            return rule, None
+        route = _route_in(ask, rule, packet.address) if rule.table else None
+        if route is not None and route.get("type") != "throw":
+            return rule, route
     return None
 
 
 def route_of(ask: Ask, packet: RoutedPacket) -> str:
     """The route that decides, in words, and the rule by which it is asked, where that is none of the kernel's own."""
-    rule = _deciding(ask, packet)
-    route = _route_in(ask, rule, packet.address) if rule and rule.table else None
+    rule, route = _deciding(ask, packet) or (None, None)
     if rule is None or route is None:
         return "a route"
     via = f" via {route['gateway']}" if "gateway" in route else ""
@@ -120,9 +124,7 @@ def taken_for_own(ask: Ask, address: str, uid: int, service: Service = None) -> 
     answer = _get(ask, address, *packet.words)
     if isinstance(answer, str) or answer.get("type") != "local" or _has(ask, address):
         return None
-    found = (rule for rule in rules(ask, address) if rule.table and rule.takes(packet))
-    decided = ((rule, route) for rule in found if (route := _route_in(ask, rule, address)))
-    rule, route = next(((rule, route) for rule, route in decided if route.get("type") != "throw"), (None, None))
+    rule, route = _deciding(ask, packet) or (None, None)
     if rule is None or route is None or route.get("type") != "local":
         return None
     spelled = f"local {route['dst']} dev {route['dev']} table {rule.table}"

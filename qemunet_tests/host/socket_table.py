@@ -53,6 +53,11 @@ def listening(protocol: Protocol, port: int, root: Path = MACHINE) -> list[Bound
     return [each for each in bound(protocol, root) if each.waits and each.port == port]
 
 
+def is_answered(protocol: Protocol, address: str, port: int) -> bool:
+    """Whether a program here waits for whoever calls an address, be it this host's own or not."""
+    return any(each.address.is_unspecified or str(each.address) == address for each in listening(protocol, port))
+
+
 def lingers(port: int, root: Path = MACHINE) -> bool:
     """Whether the end of a TCP connection that is over lingers at a port."""
     rows = (row for table in ("tcp", "tcp6") for row in net_table(root, table))

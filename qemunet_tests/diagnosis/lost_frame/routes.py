@@ -77,8 +77,8 @@ def taken_by_this_host(failure: Failure) -> Obstacle | None:
         return None
     found = taken_for_own(station.ask, service.address, failure.bench.identity.uid, _by_port(service))
     with station.entered():
-        heard = socket_table.listening("tcp" if "TCP" in service.protocols else "udp", service.port)
-    meant = any(each.address.is_unspecified or str(each.address) == service.address for each in heard)
+        by: socket_table.Protocol = "tcp" if "TCP" in service.protocols else "udp"
+        meant = socket_table.is_answered(by, service.address, service.port)
     return None if meant else found
 
 
