@@ -199,6 +199,13 @@ def ends_lost_before_passt(wire: FrameShim) -> None:
     wire.drop(TO_QEMU, lambda frame: "TCP" in frame and "F" in frame["TCP"].flags)
 
 
+@fault("passt/tcp-half-close", cause="11 bytes and an end there, 0 bytes and no end back, not what there was room for",
+       sentinels=LEASED)  # fmt: skip
+def all_lost_after_a_guests_end(wire: FrameShim) -> None:
+    """No data come from the host's loopback."""
+    wire.drop(FROM_QEMU, lambda frame: "TCP" in frame and bytes(frame["TCP"].payload) != b"")
+
+
 @fault("passt/named", cause="the monitor says of it type=stream,unix:$", sentinels=(*LEASED, *STARTED))
 def socket_of_passt_not_named(peer: "Peer") -> None:
     """A monitor says what kind of socket it is, and not which."""
