@@ -13,7 +13,8 @@ from collections.abc import Sequence
 from types import ModuleType
 from typing import Any, NoReturn
 
-from qemunet_tests.commands import COMMANDS, completion, signal_handlers, streams
+from qemunet_tests import signal_handlers
+from qemunet_tests.commands import COMMANDS, completion, streams
 from qemunet_tests.commands.fitted_help import FittedHelp
 from qemunet_tests.commands.unforeseen_errors import accident
 from qemunet_tests.errors import HarnessError, Unavailable, UsageError

@@ -15,7 +15,6 @@ import pytest
 from qemunet_tests import plugin
 from qemunet_tests.claims import load
 from qemunet_tests.commands.pause import Pause
-from qemunet_tests.commands.signal_handlers import handled
 from qemunet_tests.commands.terminal import Screens, hidden_output, text_of
 from qemunet_tests.commands.unforeseen_errors import wants_traceback
 from qemunet_tests.errors import HarnessError
@@ -31,6 +30,7 @@ from qemunet_tests.report.session_results import exit_code
 from qemunet_tests.report.time_left import TimeLeft
 from qemunet_tests.report.verdict_of_test import Verdict
 from qemunet_tests.settings import Settings
+from qemunet_tests.signal_handlers import handled
 
 SHOW_CURSOR = b"\x1b[?25h"
 

@@ -16,9 +16,9 @@ from types import FrameType
 from typing import TYPE_CHECKING
 
 from qemunet_tests import images, modes, trust
-from qemunet_tests.commands.signal_handlers import handled
 from qemunet_tests.errors import HarnessError, UsageError
 from qemunet_tests.qemu.netdev import Nic
+from qemunet_tests.signal_handlers import handled
 
 if TYPE_CHECKING:
     from qemunet_tests.guest.bench import Bench

@@ -2,6 +2,7 @@
 
 import contextlib
 import signal
+import threading
 from collections.abc import Callable, Iterator
 from types import FrameType
 
@@ -15,6 +16,20 @@ def handled(handler: Callable[[int, FrameType | None], object], *numbers: signal
     finally:
         for number, earlier in before.items():
             signal.signal(number, earlier)
+
+
+@contextlib.contextmanager
+def put_off(*numbers: signal.Signals) -> Iterator[None]:
+    """While it lasts, these signals wait; what came is handled at the end."""
+    if threading.current_thread() is not threading.main_thread():
+        # Python handles signals in the main thread alone.
+        yield
+        return
+    came: list[int] = []
+    with handled(lambda number, _: came.append(number), *numbers):
+        yield
+    for number in dict.fromkeys(came):
+        signal.raise_signal(number)
 
 
 def undo_inherited() -> None:
