@@ -1,16 +1,22 @@
 """QEMU's monitor: its refusals in its own words, and no waiting for one that hangs."""
 
+import gc
 import os
 import signal
+import socket
+import sys
 import time
+from asyncio.selector_events import BaseSelectorEventLoop
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 
 import pytest
 
 from meta_tests.patience import limit
 from qemunet_tests.errors import HarnessError, TimedOut
 from qemunet_tests.guest.guest import Guest
+from qemunet_tests.qemu.qmp import Monitor
+from qemunet_tests.signal_handlers import handled
 
 
 @contextmanager
@@ -93,3 +99,22 @@ def test_quitting_twice_changes_nothing(doomed_guest: Guest) -> None:
     doomed_guest.qemu.quit()
     with pytest.raises(HarnessError, match="asked to answer query-status: the connection was closed before"):
         doomed_guest.monitor.execute("query-status")
+
+
+def test_ctrl_c_while_a_monitor_is_made(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing is half made: what is thrown away does not complain on standard error."""
+    complaints: list[object] = []
+    monkeypatch.setattr(sys, "unraisablehook", lambda told: complaints.append(told.exc_value))
+    make_the_pipe = BaseSelectorEventLoop._make_self_pipe  # type: ignore[attr-defined]
+
+    def interrupted(loop: BaseSelectorEventLoop) -> None:
+        signal.raise_signal(signal.SIGINT)
+        make_the_pipe(loop)
+
+    monkeypatch.setattr(BaseSelectorEventLoop, "_make_self_pipe", interrupted)
+    ours, theirs = socket.socketpair()
+    with closing(ours), closing(theirs), handled(signal.default_int_handler, signal.SIGINT):
+        with pytest.raises(KeyboardInterrupt):
+            Monitor(ours, "interrupted")
+        gc.collect()
+    assert not complaints

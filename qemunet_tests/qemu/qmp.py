@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import signal
 import socket
 from collections.abc import Callable
 from typing import Any
@@ -12,6 +13,7 @@ from qemu.qmp.error import QMPError
 from qemunet_tests.deadline import Deadline
 from qemunet_tests.errors import HarnessError, TimedOut
 from qemunet_tests.qemu.standstill import LOOK_SECONDS, StandsStill
+from qemunet_tests.signal_handlers import put_off
 
 #: For one command.
 ANSWER_SECONDS = 20.0
@@ -22,7 +24,9 @@ class Monitor:
 
     def __init__(self, connection: socket.socket, name: str, fate: Callable[[], str] = lambda: "") -> None:
         """`fate` says what has become of QEMU, once it has hung up."""
-        self._loop = asyncio.new_event_loop()
+        # Half of one, after Ctrl-C, would tell on standard error that it cannot be closed.
+        with put_off(signal.SIGINT, signal.SIGTERM):
+            self._loop = asyncio.new_event_loop()
         self._client = QMPClient(name)
         self._connection = connection
         self._fate = fate
