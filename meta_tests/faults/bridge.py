@@ -1,6 +1,9 @@
 """Faults of bridged networking: the bridge, its uplink, the LAN, a neighbour's guest."""
 
+import os
+from contextlib import suppress
 from ipaddress import IPv4Address
+from pathlib import Path
 
 from meta_tests.faults.fault import HELPER_SENTINELS, USER_SENTINELS, fault
 from qemunet_tests.errors import HarnessError, Unavailable
@@ -69,9 +72,17 @@ def one_mac_twice(guest: Guest, bench: Bench) -> None:
         bench.discard(twin)
     twin = bench.boot(Nic(guest.nics[0].netdev, guest.nics[0].model, guest.macs[0]))
     twin.await_lease(0, 10)
+    _let_run_first(twin)
     # Without a pause: every frame of the twin takes the address over, and its kernel resets what is not its own.
     twin.check(f"setsid socat -b 64 -u /dev/zero UDP4-SENDTO:{lab_addresses.NEIGHBOUR}:9 >/dev/null 2>&1 &")
     twin.check("until [ $(cat /sys/class/net/eth0/statistics/tx_packets) -gt 500 ]; do usleep 50000; done", 20)
+
+
+def _let_run_first(guest: Guest) -> None:
+    """Where we may: on a busy machine a guest that waits for its turn takes nothing over meanwhile."""
+    with suppress(PermissionError):
+        for thread in Path(f"/proc/{guest.qemu.process.pid}/task").iterdir():
+            os.setpriority(os.PRIO_PROCESS, int(thread.name), -20)
 
 
 @fault(
