@@ -18,7 +18,7 @@ ip link add virbr0 type bridge stp_state 0; ip addr add 192.168.122.1/24 dev vir
 {begin("libvirt", f"{DNSMASQ} --interface=virbr0 --dhcp-range=192.168.122.2,192.168.122.9", bound(67, "udp"))}
 ip link add docker0 type bridge; ip addr add 172.17.0.1/16 dev docker0
 ip link add veth1 type veth peer name veth2; ip link set veth1 master docker0 up; ip link set veth2 up
-ip link set docker0 up
+ip link set docker0 up; sysctl -qw net.ipv4.ip_forward=1
 nft -f - <<'END'
 table ip nat {{
   chain PREROUTING {{ type nat hook prerouting priority -100; fib daddr type local counter jump DOCKER; }}
@@ -42,6 +42,13 @@ BRIDGED_TOO = "/proc/sys/net/bridge/bridge-nf-call-iptables"
 BOTH = f"echo 1 > {BRIDGED_TOO}"
 #: Where the kernel has that at all, it is on until somebody turns it off.
 NOT_BOTH = f"test ! -e {BRIDGED_TOO} || echo 0 > {BRIDGED_TOO}; "
+#: A network of this host's own, which it translates, beside those of others.
+TRANSLATED = """
+ip link add nat0 type bridge; ip addr add 192.168.123.1/24 dev nat0; ip link set nat0 up
+sysctl -qw net.ipv4.ip_forward=1; echo allow nat0 >> /etc/qemu/bridge.conf
+nft 'table ip ours { chain POSTROUTING { type nat hook postrouting priority 100
+  ip saddr 192.168.123.0/24 ip daddr != 192.168.123.0/24 masquerade; }; }'
+"""
 
 ROUNDS = {
     "a VPN over the LAN": (
@@ -91,6 +98,16 @@ ROUNDS = {
                "nft insert rule ip nat POST position .* ip saddr 192.168.77.0/24 oifname br0 accept",
                f"{BOTH}; nft 'table ip nat {{ chain POST {{ type nat hook postrouting priority 100; "
                "ip saddr 192.168.77.0/24 masquerade; }; }'"),
+    ),
+    "a translated network at which forwarding is off": (
+        broken("bridge-uplink", "caution", r"passes no packets on that come in at nat0 \(net/ipv4/conf/nat0/",
+               "^sysctl -w net/ipv4/conf/nat0/forwarding=1$",
+               f"{TRANSLATED}sysctl -qw net.ipv4.conf.nat0.forwarding=0"),
+    ),
+    "a translated network whose guests a rule shuts in": (
+        broken("bridge-uplink", "caution", "does not pass on what comes in at nat0 .*: the rule 50: from all iif nat0 "
+               "prohibit says so", "^ip rule del pref 50 iif nat0 prohibit$",
+               f"{TRANSLATED}ip rule add iif nat0 pref 50 prohibit"),
     ),
 }  # fmt: skip
 

@@ -1,5 +1,6 @@
 """What this host would do with packets of QEMU and its guests, as far as can be known without sending one."""
 
+import os
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -7,7 +8,16 @@ from ipaddress import IPv4Interface
 from pathlib import Path
 from typing import Any
 
-from qemunet_tests.host import bpf_programs, dhcp_servers, ipsec, localhost, nft_ruleset, route_lookup, socket_table
+from qemunet_tests.host import (
+    bpf_programs,
+    dhcp_servers,
+    ipsec,
+    localhost,
+    nft_ruleset,
+    route_lookup,
+    routes,
+    socket_table,
+)
 from qemunet_tests.host.asking import ask_here, listed
 from qemunet_tests.host.bpf_programs import KernelProgram
 from qemunet_tests.host.bridges import HostBridge
@@ -16,6 +26,7 @@ from qemunet_tests.host.files import MACHINE, read_int, read_text
 from qemunet_tests.host.nft_listing import NftListing
 from qemunet_tests.host.nft_ruleset import Ruleset
 from qemunet_tests.host.obstacle import Obstacle
+from qemunet_tests.host.policy_rules import RoutedPacket
 from qemunet_tests.host.route_lookup import PacketWay
 
 #: An address that only a default route leads to; it is looked up and sent nothing. One of a root server (IANA's hints).
@@ -29,11 +40,13 @@ class PacketFacts:
     """`user` is whom guests belong to. `ways` are those of his packets to the resolver, the gateway and beyond.
 
     `addresses` are those of IPv4 by interface. What is None was not told: `ruleset`, `policies`, and `programs`, by
-    where they are attached. `kinds` are of interfaces that are no bridges, as ip(8) calls them.
+    where they are attached. `kinds` are of interfaces that are no bridges, as ip(8) calls them. `not_passed_on` is what
+    keeps a bridge's guests from the world outside where this host would have to route for them, by bridge.
     """
 
     user: int
     ways: Mapping[str, PacketWay | Obstacle]
+    not_passed_on: Mapping[str, Obstacle] = field(default_factory=dict)
     addresses: Mapping[str, tuple[IPv4Interface, ...]] = field(default_factory=dict)
     ruleset: Ruleset | None = None
     policies: tuple[ipsec.IpsecPolicy, ...] | None = None
@@ -57,11 +70,13 @@ def gather(
     privileged = ourselves.may(CAP_NET_ADMIN)
     asked = dict.fromkeys((*filter(None, (resolver,)), *gateways, *((OUTSIDE,) if gateways else ())))
     shown = listed(ask_here, "ip", "-d", "-j", "addr", "show")
+    own = {link["ifname"]: tuple(_addresses(link)) for link in shown}
     return PacketFacts(
         user=user,
         # Where ip(8) is not there it shows not even lo, and no way is known.
         ways={address: _kept_here(address, user) or _way(address, user) for address in asked} if shown else {},
-        addresses={link["ifname"]: tuple(_addresses(link)) for link in shown},
+        not_passed_on=dict(_kept_in(bridges, own)),
+        addresses=own,
         ruleset=nft_ruleset.parse(packet_filter.words, packet_filter.in_json) if packet_filter else None,
         policies=ipsec.read(ask_here) if privileged else None,
         keys_on_demand=ipsec.made_on_demand(),
@@ -82,6 +97,21 @@ def _kept_here(address: str, user: int) -> Obstacle | None:
     """A route that has this host take for its own what is for its gateway or resolver, where no resolver listens."""
     found = route_lookup.taken_for_own(ask_here, address, user) if address != OUTSIDE else None
     return None if found and socket_table.is_answered("udp", address, DNS_PORT) else found
+
+
+def _kept_in(
+    bridges: tuple[HostBridge, ...], own: Mapping[str, tuple[IPv4Interface, ...]]
+) -> Iterator[tuple[str, Obstacle]]:
+    """What this host does not pass on of what a bridge's guests send outside, where there is a way for itself."""
+    if isinstance(route_lookup.way(ask_here, OUTSIDE, os.geteuid()), str):
+        return
+    for name, address in ((bridge.name, each) for bridge in bridges for each in own.get(bridge.name, ())):
+        guest = str(address.network.broadcast_address - 1)
+        passed = RoutedPacket(OUTSIDE, source=guest, coming_by=name)
+        # Another way than this host's own may be meant, as that of a VPN for guests alone.
+        found = routes.not_forwarding(routes.sysctl_here, name) or route_lookup.refused_on_its_way(ask_here, passed)
+        if found:
+            yield name, found
 
 
 def _way(address: str, user: int) -> PacketWay | Obstacle:

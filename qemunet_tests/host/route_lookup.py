@@ -65,16 +65,12 @@ def not_passed_on(ask: Ask, packet: RoutedPacket, leaving_by: str) -> Obstacle |
 
     That nobody answers ARP is known once the kernel has asked: the packet has to have come before.
     """
-    deciding, _ = _deciding(ask, packet) or (None, None)
-    # A packet may have been given a mark on its way here, which nobody tells: then such a rule took it before.
-    if deciding is None or any(
-        rule.asks_for_mark for rule in rules(ask, packet.address) if rule.preference < deciding.preference
-    ):
-        return None
     out, what = _way(ask, packet), f"what comes in at {packet.coming_by} for {packet.address}"
     if isinstance(out, str):
-        decided = _decisive(ask, packet)
-        return Obstacle(f"this host does not pass on {what} ({out}){decided[0]}", decided[1]) if decided else None
+        return refused_on_its_way(ask, packet)
+    deciding = _deciding_unmarked(ask, packet)
+    if deciding is None:
+        return None
     if out.link not in (leaving_by, _LOOPBACK):
         aside = f"pref {max(deciding.preference - 1, 0)} iif {packet.coming_by} to {packet.address} lookup {MAIN}"
         return Obstacle(
@@ -90,6 +86,24 @@ def not_passed_on(ask: Ask, packet: RoutedPacket, leaving_by: str) -> Obstacle |
         f"this host hands {what} to {hop.address}, which answers no ARP at {out.link}; by {route_of(ask, packet)}",
         f"see whether {hop.address} is there and running, or mend that route",
     )
+
+
+def refused_on_its_way(ask: Ask, packet: RoutedPacket) -> Obstacle | None:
+    """The rule or route by which a packet that came in at one interface is not passed on to anybody."""
+    out, decided = _way(ask, packet), _decisive(ask, packet)
+    if not isinstance(out, str) or decided is None or _deciding_unmarked(ask, packet) is None:
+        return None
+    what = f"what comes in at {packet.coming_by} for {packet.address}"
+    return Obstacle(f"this host does not pass on {what} ({out}){decided[0]}", decided[1])
+
+
+def _deciding_unmarked(ask: Ask, packet: RoutedPacket) -> PolicyRule | None:
+    """The rule that decides, unless one before takes packets with a mark: it may have got one, which nobody tells."""
+    deciding, _ = _deciding(ask, packet) or (None, None)
+    if deciding is None:
+        return None
+    before = (rule for rule in rules(ask, packet.address) if rule.preference < deciding.preference)
+    return None if any(rule.asks_for_mark for rule in before) else deciding
 
 
 def _deciding(ask: Ask, packet: RoutedPacket) -> tuple[PolicyRule, dict[str, Any] | None] | None:

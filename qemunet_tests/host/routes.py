@@ -4,17 +4,19 @@ Sources: proc(5), the kernel's Documentation/networking/ip-sysctl.rst for rp_fil
 """
 
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
 
-from qemunet_tests.host.files import MACHINE, net_table, read_int
+from qemunet_tests.host.files import MACHINE, net_table, read_int, read_text
+from qemunet_tests.host.obstacle import Obstacle
 
 _REJECT = 0x0200
 _COLUMNS = 8
 _SETTINGS = "/proc/sys/net/ipv4/conf"
 STRICT = 1
+FORWARDS, FORWARDS_FROM = "net.ipv4.ip_forward", "net/ipv4/conf/{}/forwarding"
 
 
 @dataclass(frozen=True)
@@ -86,3 +88,20 @@ def filters_strictly(root: Path, interface: str) -> bool:
     # The larger of the two counts: strict is 1, loose is 2.
     values = [read_int(root, f"{_SETTINGS}/{name}/rp_filter") or 0 for name in ("all", interface)]
     return max(values) == STRICT
+
+
+def not_forwarding(sysctl: Callable[[str], str | None], coming_by: str) -> Obstacle | None:
+    """A setting by which the kernel passes nothing on, at all or of what comes in at one interface.
+
+    `sysctl` tells what a setting is, or None.
+    """
+    settings = {FORWARDS: "", FORWARDS_FROM.format(coming_by): f" that come in at {coming_by}"}
+    for name, which in settings.items():
+        if sysctl(name) == "0":
+            return Obstacle(f"this host passes no packets on{which} ({name} is 0)", f"sudo sysctl -w {name}=1")
+    return None
+
+
+def sysctl_here(name: str) -> str | None:
+    """A setting of the network namespace that the caller stands in; None where there is no such."""
+    return read_text(MACHINE, f"/proc/sys/{name if '/' in name else name.replace('.', '/')}")

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from qemunet_tests.diagnosis.lost_frame import old_tables, traffic_control
-from qemunet_tests.host import bpf_programs, bridges, firewall, nft_ruleset, route_lookup
+from qemunet_tests.host import bpf_programs, bridges, firewall, nft_ruleset, route_lookup, routes
 from qemunet_tests.host.bridges import BridgePort, port_flags
 from qemunet_tests.host.nft_match import PacketSeen
 from qemunet_tests.host.nft_ruleset import Ruleset, Stop
@@ -16,7 +16,6 @@ BROADCAST = "255.255.255.255"
 BOTH_PORTS = 2
 #: ip-sysctl.rst of the kernel's documentation, arp_ignore: no reply for any local address.
 IGNORES_ALL_ARP = "8"
-FORWARDS, FORWARDS_FROM = "net.ipv4.ip_forward", "net/ipv4/conf/{}/forwarding"
 #: What was counted: by rule of nft's (`NftRule.key`), or in words.
 PathCounts = Mapping[tuple[str, str, int] | str, int]
 
@@ -102,16 +101,11 @@ class PacketOnPath:
             for stop in self._stops(packet)
             if stop.family in ("ip", "ip6", "inet") and stop.hook in ("prerouting", "forward", "postrouting")
         ]
-        settings = {FORWARDS: "", FORWARDS_FROM.format(coming_by): f" that come in at {coming_by}"}
-        closed = [
-            Obstacle(f"this host passes no packets on{which} ({name} is 0)", f"sudo sysctl -w {name}=1")
-            for name, which in settings.items()
-            if self.station.sysctl(name) == "0"
-        ]
+        closed = routes.not_forwarding(self.station.sysctl, coming_by)
         elsewhere = self._sent_elsewhere("prerouting", packet)
         nowhere = [] if closed or elsewhere else self._misrouted(packet, source)
         return [
-            *(FilterOnPath(each, True) for each in closed[:1]),
+            *([FilterOnPath(closed, True)] if closed else []),
             *nowhere,
             *elsewhere,
             *found,

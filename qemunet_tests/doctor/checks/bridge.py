@@ -122,6 +122,10 @@ def bridge_up(facts: HostFacts) -> CheckResult | None:
 def bridge_uplink(facts: HostFacts) -> CheckResult | None:
     for bridge in candidates(facts):
         if translates(facts, bridge):
+            kept = facts.packets.not_passed_on.get(bridge.name) if facts.packets else None
+            if kept is not None:
+                remedy = (kept.remedy or "").replace("sudo ", facts.sudo)
+                return caution(Obstacle(kept.reason, remedy), f"guests of {bridge.name} reach nobody outside")
             continue
         if not bridge.uplinks:
             alone = Obstacle(
