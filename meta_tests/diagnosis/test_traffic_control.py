@@ -33,6 +33,11 @@ filter protocol all pref 49151 u32 chain 0 fh 800::800 order 2048 key ht 800 bkt
  \tAction statistics:
 \tSent 0 bytes 0 pkt (dropped 0, overlimits 0 requeues 0)
 """
+WAITING = """\
+qdisc {kind} 1: root refcnt 3 rate 8Kbit burst 3000b lat 200ms
+ Sent 5064 bytes 40 pkt (dropped 0, overlimits 9 requeues 0)
+ backlog 1514b 1p requeues 0
+"""
 OF_PROGRAM = "sudo tc filter del dev up0 egress protocol all pref 49152"
 
 
@@ -69,3 +74,16 @@ def test_who_dropped_what_leaves_a_link(dropped: dict[str, int], listed: dict[st
     # What is within the queue dropped the same packets.
     counted = [obstacle.reason for obstacle, has_acted in found if has_acted and "queue" in obstacle.reason]
     assert all("dropped 3 packets" in each for each in counted)
+
+
+@pytest.mark.parametrize(("kind", "acted"), [("tbf", True), ("fq_codel", False)])
+def test_a_queue_in_which_packets_wait_holds_what_came_to_it(kind: str, acted: bool) -> None:
+    """It has dropped none. One that never keeps anything for long is no cause, however much is under way."""
+    said = {
+        "tc qdisc show dev up0 root": f"qdisc {kind} 1: root refcnt 3 rate 8Kbit",
+        "tc -s qdisc show dev up0 root; tc -s class show dev up0": WAITING.format(kind=kind),
+    }
+    host: Any = SimpleNamespace(run=lambda command: SimpleNamespace(text=said.get(command, "")))
+    assert [each for _, each in traffic_control.queue(host, "up0", {})] == [acted] * acted
+    said["tc -s qdisc show dev up0 root; tc -s class show dev up0"] = QUEUES.format(kind=kind, queue=0, filters=0)
+    assert not any(each for _, each in traffic_control.queue(host, "up0", {}))

@@ -4,9 +4,12 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from qemunet_tests.deadline import Deadline
 from qemunet_tests.host.obstacle import Obstacle
 from qemunet_tests.isolation.station import Station
 
+#: Those that keep packets as long as the link is busy, and throw none away unless they are full.
+HARMLESS = ("noqueue", "pfifo_fast", "fq_codel", "fq", "mq")
 _QUEUE = re.compile(
     r"^(?P<what>qdisc|class) (?P<kind>\S+) (?P<handle>\S+) (?P<words>.*)\n"
     r"\s*Sent (?P<sent_bytes>\d+) bytes (?P<sent>\d+) pkt \(dropped (?P<dropped>\d+),.*\n"
@@ -25,6 +28,8 @@ WAITING = 0.5
 FEWEST_LOOKS = 4
 #: Of full-size packets: who sent hardly any cannot have been held up by a queue.
 FEWEST = 4
+#: Seconds. A queue that is not empty once in so long holds what has just come to it.
+NEVER_EMPTY, BETWEEN_LOOKS = 0.8, 0.2
 
 
 @dataclass(frozen=True)
@@ -54,6 +59,21 @@ def queues(station: Station, link: str) -> Queues:
     # Those of fq_codel and the like are flows, and of tbf the queue itself.
     shares = [each for each in others if each["kind"] == root["kind"] and "rate" in each["words"].split()]
     return {each["handle"]: _counts(each) for each in shares} or {"": _counts(root)}
+
+
+def keeps_waiting(station: Station, link: str) -> bool:
+    """Whether packets wait to leave a link, however often somebody looks."""
+    return not empties(station, (link,), NEVER_EMPTY)
+
+
+def empties(station: Station, links: Sequence[str], within_seconds: float) -> bool:
+    """Whether no packet waits any more to leave the links, in a queue that keeps some back: awaited."""
+
+    def empty() -> bool:
+        found = [each for link in links for each in queues(station, link).values()]
+        return not any(each.waiting for each in found if each.kind not in HARMLESS)
+
+    return Deadline(within_seconds, "an empty queue").sees(empty, interval_seconds=BETWEEN_LOOKS)
 
 
 def _counts(found: "re.Match[str]") -> QueueCounts:

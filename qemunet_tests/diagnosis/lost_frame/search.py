@@ -13,7 +13,7 @@ from contextlib import suppress
 from ipaddress import ip_address, ip_interface
 
 from qemunet_tests.diagnosis.failure import Failure
-from qemunet_tests.diagnosis.lost_frame import probes
+from qemunet_tests.diagnosis.lost_frame import probes, queues
 from qemunet_tests.diagnosis.lost_frame.frame_path import FramePath, follow
 from qemunet_tests.diagnosis.lost_frame.probes import Exchange
 from qemunet_tests.errors import Unavailable
@@ -37,6 +37,8 @@ SERVICES = {
     "privilege": "far_echo",
 }
 SSH = 22
+#: A queue that holds packets for longer is one that they get lost in.
+EMPTY_SECONDS = 5.0
 #: As /proc/net/tcp has the state of a socket that waits for connections.
 _LISTENS = "0A"
 #: Which packets a claim is about. One that names none of these is about all.
@@ -84,6 +86,8 @@ def _asked(failure: Failure, guest: Guest, exchange: Exchange, links: list[str],
 
     Where several were lost at one place, they were lost there, and where several had no answer, there is none.
     """
+    # What is left of the claim's own packets in a narrow queue would keep the question waiting, and it would seem lost.
+    queues.empties(failure.bench.station, links, EMPTY_SECONDS)
     ask = functools.partial(follow, exchange, guest, failure.bench.station, links, off_path, countable=failure.on_lan)
     first = ask()
     if first.complete or first.plain or first.repeatedly_unanswered or exchange.question == probes.DHCP:

@@ -4,11 +4,10 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
+from qemunet_tests.diagnosis.lost_frame import queues
 from qemunet_tests.host.obstacle import Obstacle
 from qemunet_tests.isolation.station import Station
 
-#: Queues that throw nothing away unless they are full.
-HARMLESS_QUEUES = ("noqueue", "pfifo_fast", "fq_codel", "fq", "mq")
 #: What tc calls a queue and filters hang on: what it counts as dropped, filters dropped, of both directions.
 _OF_FILTERS = ("clsact", "ingress")
 DIRECTIONS = ("ingress", "egress")
@@ -104,11 +103,15 @@ def _as_listed(link: str, direction: str, line: str) -> Obstacle:
 
 
 def queue(station: Station, link: str, risen: Mapping[str, int]) -> Iterator[tuple[Obstacle, bool]]:
-    """The queue of what leaves a link, if it has dropped something or is none of the harmless ones."""
+    """The queue of what leaves a link, if it has dropped something or is none of the harmless ones.
+
+    It has acted where it dropped something, or where packets wait in it all the while: what came is there as well.
+    """
     found = re.match(r"qdisc (\S+)(.*)", station.run(f"tc qdisc show dev {link} root").text)
     lost = risen.get(dropped_by(link), 0)
-    if not found or not (lost or found[1] not in HARMLESS_QUEUES):
+    if not found or not (lost or found[1] not in queues.HARMLESS):
         return
-    counted = f", which dropped {lost} packets" if lost else ""
+    waits = not lost and queues.keeps_waiting(station, link)
+    counted = f", which dropped {lost} packets" if lost else ", in which packets wait" if waits else ""
     reason = f"the queue {found[1]} on {link}:{' '.join(found[2].split())}{counted}"
-    yield Obstacle(reason, f"sudo tc qdisc del dev {link} root"), lost > 0
+    yield Obstacle(reason, f"sudo tc qdisc del dev {link} root"), lost > 0 or waits

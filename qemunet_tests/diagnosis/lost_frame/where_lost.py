@@ -60,7 +60,8 @@ def _lost(failure: Failure) -> tuple[Obstacle, bool] | None:
         names = "; and ".join(each.reason for each in acted[:REST])
         return Obstacle(f"{lost}, where this stands: {names}", acted[0].remedy, lost=frame), True
     if path.unheard:
-        return Obstacle(f"{lost}, by something that only root may see{_counted(path)}", AS_ROOT, lost=frame), False
+        lost = f"{lost}, by something that only root may see{_standing(found)}{_counted(path)}"
+        return Obstacle(lost, AS_ROOT, lost=frame), False
     lost = f"{lost}, by something that is not known to us{_innocent(way, found)}{_counted(path)}"
     return Obstacle(lost, LOOK.format(_link_of(before, after)), lost=frame), False
 
@@ -85,10 +86,14 @@ def _way(failure: Failure, path: FramePath, of_answer: bool) -> PacketOnPath:
 def _innocent(way: PacketOnPath, found: list[FilterOnPath]) -> str:
     """What stands there all the same: named, but not blamed."""
     if found:
-        names = "; ".join(each.obstacle.reason for each in found[:REST])
-        return f"; whether it was this, which stands there, cannot be told: {names}"
+        return _standing(found)
     count = way.others()
     return f"; {count} rules that stop something stand there, and none of them is about it" if count else ""
+
+
+def _standing(found: list[FilterOnPath]) -> str:
+    names = "; ".join(each.obstacle.reason for each in found[:REST])
+    return f"; whether it was this, which stands there, cannot be told: {names}" if found else ""
 
 
 def _counted(path: FramePath) -> str:
