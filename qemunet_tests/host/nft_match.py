@@ -45,7 +45,8 @@ class PacketSeen:
 
     @property
     def direction(self) -> str | None:
-        return "reply" if self.answers else {"new": "original"}.get(self.state or "")
+        told = {"new": "original", "established": "reply" if self.answers else None}
+        return told.get(self.state or "")
 
     @property
     def family(self) -> str:
@@ -123,7 +124,8 @@ class PacketSeen:
             return None if self.to_this_host is None else ("local" if self.to_this_host else "unicast")
         payload = left.get("payload", {})
         # The first packet of a connection has this flag alone. Which ones later packets have is not known.
-        flags = "syn" if (self.protocol, self.state) == ("tcp", "new") else None
+        first = self.state in ("new", "untracked") and not self.answers
+        flags = "syn" if first and self.protocol == "tcp" else None
         of_ports = {"sport": self.source_port, "dport": self.port, "flags": flags}
         of_addresses = {"saddr": self.source, "daddr": self.destination, "protocol": self.protocol}
         of_header: dict[str, dict[str, Any]] = {

@@ -5,15 +5,16 @@ Sources: nft(8), libnftables-json(5). Only who has CAP_NET_ADMIN there is told.
 
 import json
 import re
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from functools import cached_property
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
 from typing import Any
 
-from qemunet_tests.host import nft_listing, nft_sets
+from qemunet_tests.host import nft_forgetting, nft_listing, nft_memory, nft_sets, nft_tracking
 from qemunet_tests.host.asking import Ask
-from qemunet_tests.host.nft_match import PacketSeen, covers, resolved
+from qemunet_tests.host.nft_match import PacketSeen
+from qemunet_tests.host.nft_memory import Memory
 from qemunet_tests.host.nft_owner import kept
+from qemunet_tests.host.nft_rule import CountKey, Expression, NftChain, NftRule, Risen, acted, met
 from qemunet_tests.host.obstacle import Obstacle
 
 _TABLE = re.compile(r"^table (?P<family>\w+) (?P<name>\S+) {[^\n]*\n(?P<body>.*?)^}", re.MULTILINE | re.DOTALL)
@@ -28,108 +29,6 @@ _STOPPING = frozenset({"drop", "reject", "queue"})
 #: Behind these nothing more is decided in a chain of a hook.
 _DECIDING = _STOPPING | {"accept"}
 _LEAVING = frozenset({"return", "goto"})
-_TARGETS = re.compile(r"\b(?:jump|goto) ([^\s,}]+)")
-_TARGET = re.compile(r'"target": "([^"]+)"')
-_QUOTED = re.compile(r'"[^"]*"')
-_STATES = re.compile(r"\bct state ([a-z,]+)")
-_TRANSLATING = ("dnat", "redirect", "tproxy")
-_Expression = tuple[dict[str, Any], ...]
-#: By how much the counters of rules have risen, by `NftRule.key`.
-Risen = Mapping[tuple[str, str, int], int]
-
-
-@dataclass(frozen=True)
-class NftChain:
-    """`hook` is None where only others jump to it; then `kind` and `policy` are, too. `base` is how nft spells it."""
-
-    family: str
-    table: str
-    name: str
-    kind: str | None = None
-    hook: str | None = None
-    devices: frozenset[str] = frozenset()
-    base: str = ""
-
-    @property
-    def place(self) -> str:
-        return f"table {self.family} {self.table}, chain {self.name}"
-
-    @property
-    def drops(self) -> bool:
-        """Whether what no rule decides about is dropped."""
-        return "policy drop;" in self.base
-
-
-@dataclass(frozen=True)
-class NftRule:
-    """`words` is the rule as nft prints it; `expression` as libnftables-json(5) has it, empty where not known."""
-
-    chain: NftChain
-    handle: int
-    words: str
-    expression: _Expression = ()
-
-    @cached_property
-    def does(self) -> frozenset[str]:
-        """The statements in it, those of a map of verdicts included; by its words where it is known by these alone."""
-        said = frozenset(_statements(self.expression))
-        # What iptables wrote is not always in JSON.
-        return (
-            said | frozenset(re.findall(r"[a-z]+", _QUOTED.sub("", self.words))) if not said or "xt" in said else said
-        )
-
-    def does_to(self, packet: PacketSeen) -> frozenset[str]:
-        """The statements that may become of a packet: of a map of verdicts only those that are its."""
-        if not any("vmap" in part for part in self.expression):
-            return self.does
-        return frozenset(_statements([resolved(part, packet) for part in self.expression]))
-
-    @property
-    def sends_elsewhere(self) -> bool:
-        """Whether it gives packets another destination."""
-        return not self.does.isdisjoint(_TRANSLATING)
-
-    @property
-    def targets(self) -> frozenset[str]:
-        """The chains that it sends packets through."""
-        return frozenset(_TARGETS.findall(self.words))
-
-    def targets_of(self, packet: PacketSeen) -> frozenset[str]:
-        """Those that it sends a packet through: of a map of verdicts only its own."""
-        if not any("vmap" in part for part in self.expression):
-            return self.targets
-        return frozenset(_TARGET.findall(json.dumps([resolved(part, packet) for part in self.expression])))
-
-    @property
-    def key(self) -> tuple[str, str, int]:
-        """What tells it from all others."""
-        return self.chain.family, self.chain.table, self.handle
-
-    @property
-    def counted(self) -> int | None:
-        """How many packets it has met, where it has a counter of its own."""
-        own = next((part["counter"] for part in self.expression if "counter" in part), None)
-        return own["packets"] if isinstance(own, dict) else None
-
-    def covers(self, packet: PacketSeen) -> bool | None:
-        """Whether it is about a packet; None where that cannot be told."""
-        told = covers(self.expression, packet)
-        # What iptables says of connections, nft puts into words and not into JSON.
-        states = _STATES.search(self.words) if told is None and packet.state else None
-        return False if states and packet.state not in states[1].split(",") else told
-
-    @property
-    def place(self) -> str:
-        """Where it stands and what it says."""
-        return f"{self.chain.place}: {self.words}"
-
-    @property
-    def obstacle(self) -> Obstacle:
-        """What it is in the way of whatever it is about, and what takes it away."""
-        chain = self.chain
-        return Obstacle(
-            self.place, f"sudo nft delete rule {chain.family} {chain.table} {chain.name} handle {self.handle}"
-        )
 
 
 @dataclass(frozen=True)
@@ -170,15 +69,17 @@ class _Passage:
 
 @dataclass(frozen=True)
 class Ruleset:
-    """All chains and rules, in the order in which they are listed."""
+    """All chains and rules, in the order in which they are listed, and what they remember of packets."""
 
     chains: tuple[NftChain, ...] = ()
     rules: tuple[NftRule, ...] = ()
+    memory: Memory = field(default_factory=Memory)
 
     @property
-    def counts(self) -> dict[tuple[str, str, int], int]:
-        """How many packets each rule with a counter has met."""
-        return {rule.key: rule.counted for rule in self.rules if rule.counted is not None}
+    def counts(self) -> dict[CountKey, int]:
+        """How many packets each rule with a counter has met, and what is remembered of packets."""
+        found: dict[CountKey, int] = {rule.key: rule.counted for rule in self.rules if rule.counted is not None}
+        return found | dict(self.memory.counts(self.rules))
 
     def stops(self, packet: PacketSeen, risen: Risen | None = None) -> list[Stop]:
         """What stops a packet, or may, at any hook, what is certain first, and of that what the packet meets first.
@@ -186,27 +87,43 @@ class Ruleset:
         `risen` is by how much `counts` have risen when it was sent: a rule whose counter has not did not meet it, and
         one whose counter has is what met it, where its matches do not tell.
         """
+        then = replace(self, rules=self.memory.as_it_was(self.rules, risen))
         hooked = [chain for chain in self.chains if chain.hook and chain.kind != "nat"]
-        found = [stop for chain in hooked for stop in self._at_hook(chain, packet, risen)]
+        found = [stop for chain in hooked for stop in then._at_hook(chain, packet, risen)]
         return sorted(found, key=lambda stop: (not stop.certain, _HOOKS.index(stop.hook) if stop.hook in _HOOKS else 0))
 
     def stopping(self) -> list[NftRule]:
         """Every rule that stops anything."""
         return [rule for rule in self.rules if not rule.does.isdisjoint(_STOPPING)]
 
-    def _at_hook(self, chain: NftChain, packet: PacketSeen, risen: Risen | None) -> Iterator[Stop]:
+    def _at_hook(self, chain: NftChain, usual: PacketSeen, risen: Risen | None) -> Iterator[Stop]:
+        seen = nft_tracking.tracked(usual, chain.hook, self.rules, risen)
+        packet = seen.packet
         passage = self._through(chain, packet, risen)
-        beside = {each.name for each in self.chains if _table(each) == _table(chain)}
+        usually = self._through(chain, usual, risen) if seen.rule else passage
         for rule, certain in passage.found:
-            yield Stop(chain, Obstacle(rule.place, self.spared(rule, packet.words)), certain)
+            place, remedy = rule.place, self._remedy(rule, packet)
+            if seen.rule and rule not in [each for each, _ in usually.found]:
+                place, remedy = self._as_untracked(place, seen.rule, seen.words)
+            yield Stop(chain, Obstacle(place, remedy), certain)
         if chain.drops and not passage.over:
-            add = f"sudo nft add rule {chain.family} {chain.table} {chain.name}"
-            remedy = f"{add} {packet.words_to_accept} accept"
-            if packet.is_routed and not self._through(chain, packet.answer(), None).over:
-                # Answers come through the same chain. By itself this lets none pass but theirs.
-                remedy += f" && {add} ct state established accept"
-            obstacle = Obstacle(f"{chain.place}: {chain.base}", kept(remedy, chain, beside))
-            yield Stop(chain, obstacle, not passage.doubtful)
+            place, remedy = f"{chain.place}: {chain.base}", self._accepted(chain, packet)
+            if seen.rule and usually.over:
+                place, remedy = self._as_untracked(place, seen.rule, seen.words)
+            yield Stop(chain, Obstacle(place, remedy), not passage.doubtful)
+
+    def _as_untracked(self, place: str, by: NftRule, words: str) -> tuple[str, str]:
+        """What stops a packet only because conntrack was kept from it, and what has it tracked."""
+        return f"{place}, as its conversation is left untracked by {by.place}", self.spared(by, words)
+
+    def _accepted(self, chain: NftChain, packet: PacketSeen) -> str:
+        """The command that lets a packet pass where a chain drops whatever no rule accepts."""
+        add = f"sudo nft add rule {chain.family} {chain.table} {chain.name}"
+        remedy = f"{add} {packet.words_to_accept} accept"
+        if packet.is_routed and not self._through(chain, packet.answer(), None).over:
+            # Answers come through the same chain. By itself this lets none pass but theirs.
+            remedy += f" && {add} ct state established accept"
+        return kept(remedy, chain, {each.name for each in self.chains if _table(each) == _table(chain)})
 
     def _through(
         self, chain: NftChain, packet: PacketSeen, risen: Risen | None, above: tuple[NftChain, ...] = ()
@@ -215,11 +132,12 @@ class Ruleset:
         found: list[tuple[NftRule, bool]] = []
         doubtful = skipped = False
         for rule in (each for each in self.rules if each.chain == chain):
-            about, does = _met(rule, packet, risen), rule.does_to(packet)
+            about, does = met(rule, packet, risen), rule.does_to(packet)
             if about is False:
                 continue
-            seen_to_act = bool(risen and rule.key in risen) and not does.isdisjoint(_STOPPING)
-            sure = seen_to_act or (about is True and not doubtful and not skipped)
+            sure = (not does.isdisjoint(_STOPPING) and acted(rule, packet, risen)) or (
+                about is True and not doubtful and not skipped
+            )
             if not does.isdisjoint(_STOPPING):
                 found.append((rule, sure))
             inside = [
@@ -227,7 +145,7 @@ class Ruleset:
             ]
             # A counter of its own proves it of a rule, however packets come there.
             found += [
-                (each, certain and (sure or bool(risen and each.key in risen)))
+                (each, certain and (sure or acted(each, packet, risen)))
                 for passage in inside
                 for each, certain in passage.found
             ]
@@ -255,6 +173,12 @@ class Ruleset:
         """What gives a packet that leaves this host another source, or may."""
         hooked = (chain for chain in self.chains if chain.hook == "postrouting")
         return [rule for chain in hooked for rule in self._met(chain, packet) if rule.does & {"masquerade", "snat"}]
+
+    def _remedy(self, rule: NftRule, packet: PacketSeen) -> str:
+        """What lets a packet pass a rule that has stopped it, or may have."""
+        spared = self.spared(rule, packet.words)
+        forgetting = nft_forgetting.command(rule, packet, self.memory, self.rules)
+        return f"{forgetting[0]}; it stops the like again {forgetting[1]}: for good, {spared}" if forgetting else spared
 
     def spared(self, rule: NftRule, words: str) -> str:
         """The command that lets packets, by a match of nft's, go on before a rule, and who would undo that."""
@@ -287,17 +211,10 @@ def stops(ask: Ask, packet: PacketSeen) -> list[Stop]:
     return (read(ask) or Ruleset()).stops(packet)
 
 
-def _met(rule: NftRule, packet: PacketSeen, risen: Risen | None) -> bool | None:
-    """Whether a rule met a packet, by its matches, and where it has a counter by that."""
-    about = rule.covers(packet)
-    if about is not False and risen is not None and rule.counted is not None and rule.key not in risen:
-        return False
-    return about
-
-
 def parse(listing: str, in_json: str) -> Ruleset:
     """The two listings put together."""
-    expressions = _expressions(in_json)
+    entries = _entries(in_json)
+    expressions = _expressions(entries)
     chains: list[NftChain] = []
     rules: list[NftRule] = []
     for table in _TABLE.finditer(listing + "\n"):
@@ -309,7 +226,7 @@ def parse(listing: str, in_json: str) -> Ruleset:
                 number = int(match["number"])
                 key = (chain.family, chain.table, number)
                 rules.append(NftRule(chain, number, match["rule"], expressions.get(key, ())))
-    return Ruleset(tuple(chains), tuple(rules))
+    return Ruleset(tuple(chains), tuple(rules), nft_memory.read(entries))
 
 
 def _table(chain: NftChain) -> tuple[str, str]:
@@ -324,11 +241,14 @@ def _chain(family: str, table: str, name: str, lines: list[str]) -> NftChain:
     return NftChain(family, table, name)
 
 
-def _expressions(in_json: str) -> dict[tuple[str, str, int], _Expression]:
+def _entries(in_json: str) -> list[dict[str, Any]]:
     try:
-        entries = json.loads(in_json)["nftables"]
+        return list(json.loads(in_json)["nftables"])
     except (ValueError, KeyError, TypeError):
-        return {}
+        return []
+
+
+def _expressions(entries: list[dict[str, Any]]) -> dict[tuple[str, str, int], Expression]:
     named = nft_sets.named(entries)
     rules = (entry["rule"] for entry in entries if "rule" in entry)
     return {
@@ -337,13 +257,3 @@ def _expressions(in_json: str) -> dict[tuple[str, str, int], _Expression]:
         )
         for rule in rules
     }
-
-
-def _statements(part: Any) -> Iterator[str]:
-    if isinstance(part, dict):
-        for name, inside in part.items():
-            yield name
-            yield from _statements(inside)
-    elif isinstance(part, list | tuple):
-        for each in part:
-            yield from _statements(each)

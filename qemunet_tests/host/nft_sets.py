@@ -12,26 +12,28 @@ def named(entries: Sequence[Mapping[str, Any]]) -> dict[tuple[str, str], dict[st
 
     Without those that rules fill with what packets bear: what was listed a moment ago says nothing of the next packet.
     """
-    filled = {*_filled_by_rules(entry["rule"] for entry in entries if "rule" in entry)}
+    changed = {place for place, _ in changed_by_rules(entries)}
     found: dict[tuple[str, str], dict[str, list[Any]]] = {}
     for one in (entry[kind] for entry in entries for kind in ("set", "map") if kind in entry):
         place = (one["family"], one["table"])
-        if (*place, f"@{one['name']}") not in filled:
-            found.setdefault(place, {})[one["name"]] = [*map(_bare, one.get("elem", ()))]
+        if (*place, one["name"]) not in changed:
+            found.setdefault(place, {})[one["name"]] = [*map(bare, one.get("elem", ()))]
     return found
 
 
-def _filled_by_rules(rules: Iterable[Mapping[str, Any]]) -> Iterator[tuple[str, str, str]]:
-    for rule in rules:
+def changed_by_rules(entries: Iterable[Mapping[str, Any]]) -> Iterator[tuple[tuple[str, str, str], str]]:
+    """The sets and maps that rules put something in or take it out, by family, table and name, and how."""
+    for rule in (entry["rule"] for entry in entries if "rule" in entry):
         for part in rule.get("expr", ()):
             for kind in {"set", "map"} & {*part}:
-                yield rule["family"], rule["table"], str(part[kind].get(kind))
+                name = str(part[kind].get(kind)).removeprefix("@")
+                yield (rule["family"], rule["table"], name), str(part[kind].get("op"))
 
 
-def _bare(element: Any) -> Any:
+def bare(element: Any) -> Any:
     """An element without what is noted beside it, as its timeout or a comment; of a map, with its key so."""
     if isinstance(element, list):
-        return [_bare(element[0]), *element[1:]]
+        return [bare(element[0]), *element[1:]]
     inside = element.get("elem") if isinstance(element, dict) else None
     return inside["val"] if isinstance(inside, dict) and "val" in inside else element
 

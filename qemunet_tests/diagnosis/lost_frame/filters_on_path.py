@@ -4,9 +4,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from qemunet_tests.diagnosis.lost_frame import old_tables, traffic_control
-from qemunet_tests.host import bpf_programs, bridges, firewall, nft_ruleset, route_lookup, routes
+from qemunet_tests.host import bpf_programs, bridges, firewall, nft_memory, nft_ruleset, route_lookup, routes
 from qemunet_tests.host.bridges import BridgePort, port_flags
 from qemunet_tests.host.nft_match import PacketSeen
+from qemunet_tests.host.nft_rule import CountKey
 from qemunet_tests.host.nft_ruleset import Ruleset, Stop
 from qemunet_tests.host.obstacle import Obstacle
 from qemunet_tests.host.policy_rules import RoutedPacket
@@ -16,14 +17,14 @@ BROADCAST = "255.255.255.255"
 BOTH_PORTS = 2
 #: ip-sysctl.rst of the kernel's documentation, arp_ignore: no reply for any local address.
 IGNORES_ALL_ARP = "8"
-#: What was counted: by rule of nft's (`NftRule.key`), or in words.
-PathCounts = Mapping[tuple[str, str, int] | str, int]
+#: What was counted: by rule of nft's (`NftRule.key`) or what its tables remember, or in words.
+PathCounts = Mapping[CountKey | str, int]
 
 
 def path_counts(station: Station, links: Sequence[str]) -> PathCounts:
     """Of every rule, filter and queue that a packet may meet on the host, how many it has counted so far."""
     ruleset = nft_ruleset.read(station.ask)
-    found: dict[tuple[str, str, int] | str, int] = {}
+    found: dict[CountKey | str, int] = {}
     found.update((ruleset or Ruleset()).counts.items())
     for link in links:
         found.update(traffic_control.counts(station, link))
@@ -33,8 +34,10 @@ def path_counts(station: Station, links: Sequence[str]) -> PathCounts:
 
 
 def more_than(before: PathCounts, after: PathCounts) -> PathCounts:
-    """What has risen in between."""
-    return {key: more for key, count in after.items() if (more := count - before.get(key, 0)) > 0}
+    """What has risen in between; of what is remembered, all that was the same at both times."""
+    counted = {key: count for key, count in after.items() if not nft_memory.is_remembered(key)}
+    risen = {key: more for key, count in counted.items() if (more := count - before.get(key, 0)) > 0}
+    return risen | nft_memory.stayed(before, after)
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,8 @@ from qemunet_tests.doctor.packet_facts import OUTSIDE, PacketFacts
 from qemunet_tests.host.bridges import HostBridge
 from qemunet_tests.host.localhost import PATH
 from qemunet_tests.host.nft_match import PacketSeen
-from qemunet_tests.host.nft_ruleset import NftRule, Ruleset
+from qemunet_tests.host.nft_rule import NftRule
+from qemunet_tests.host.nft_ruleset import Ruleset
 from qemunet_tests.host.obstacle import Obstacle
 from qemunet_tests.host.route_lookup import PacketWay
 
