@@ -21,7 +21,7 @@ from qemunet_tests.diagnosis.lost_frame import (
     told_by_icmp,
 )
 from qemunet_tests.diagnosis.lost_frame.kernel_counters import Drop
-from qemunet_tests.host import bridges, nft_ruleset, process_table
+from qemunet_tests.host import bridges, flow_lookup, nft_ruleset, process_table
 from qemunet_tests.host.obstacle import Obstacle
 from qemunet_tests.host.route_lookup import Neighbour
 from qemunet_tests.modes.hubport import HubPort
@@ -128,7 +128,7 @@ def test_what_becomes_of_a_connection_tells_nothing_of_datagrams(
     tried = own_attempt.OwnAttempt(error)
     monkeypatch.setattr(own_attempt, "connect", lambda *_: tried)
     monkeypatch.setattr(told_by_icmp, "rejection", lambda *_: None)
-    monkeypatch.setattr(lan_side, "next_hop", lambda *_: None)
+    monkeypatch.setattr(flow_lookup, "handed_to", lambda *_: None)
     failure = failed("user", load()[claim].diagnosis)
     object.__setattr__(failure.target, "host", SimpleNamespace(ask=None))
     found = lan_side.outside_unreachable(failure)

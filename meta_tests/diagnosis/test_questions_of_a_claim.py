@@ -11,6 +11,7 @@ from qemunet_tests.diagnosis import causes
 from qemunet_tests.diagnosis.lost_frame import own_attempt, probes, search
 from qemunet_tests.diagnosis.lost_frame.frame_path import FramePath
 from qemunet_tests.errors import Unavailable
+from qemunet_tests.host import flow_lookup
 from qemunet_tests.network.target import Endpoint
 from qemunet_tests.timeouts import turns
 
@@ -29,7 +30,8 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     monkeypatch.setattr(search, "lease_now", lambda _: LEASE)
     monkeypatch.setattr(probes, "lease_now", lambda _: LEASE)
     monkeypatch.setattr(search, "tap_of", lambda _: "tap0")
-    monkeypatch.setattr(search, "link_to", lambda *_: "br0")
+    monkeypatch.setattr(flow_lookup, "link_of", lambda *_: "br0")
+    monkeypatch.setattr(flow_lookup, "divided", lambda *_: None)
     monkeypatch.setattr(search, "_uplinks", lambda _: ["enp0s25"])
     return questions
 

@@ -31,7 +31,7 @@ def test_both_boots_are_told(boot: Boot, state: str, said: str) -> None:
     assert found.reason.endswith("in software it reached userspace in 6.3 s")
 
 
-def answering(addresses: list[dict[str, object]], routes: list[dict[str, str]]) -> object:
+def answering(addresses: list[dict[str, object]], routes: list[dict[str, object]]) -> object:
     def ask(words: Sequence[str]) -> Completed:
         said = routes if "route" in words else [{"addr_info": addresses}]
         return Completed(0, json.dumps(said).encode(), b"")
@@ -49,10 +49,15 @@ HAS = "eth0 has 2001:db8::7/64 (advertised)"
     [
         ([LINK], [], "eth0 has no address of IPv6 but its own of the link: its LAN seems to offer none"),
         ([LINK, GLOBAL], [], f"{HAS}; no router, so nothing beyond the LAN is reached"),
-        ([GLOBAL], [{"gateway": "fe80::fe", "protocol": "ra"}], f"{HAS}; routers: fe80::fe (advertised)"),
+        ([GLOBAL], [{"gateway": "fe80::fe", "dev": "eth0", "protocol": "ra"}],
+         f"{HAS}; routers: fe80::fe (advertised)"),
+        ([GLOBAL], [{"gateway": "fe80::fe", "dev": "eth1"}], f"{HAS}; no router, so nothing beyond the LAN is reached"),
+        ([GLOBAL], [{"protocol": "ra", "nexthops": [{"gateway": "fe80::fe", "dev": "eth0"},
+                                                    {"gateway": "fe80::fd", "dev": "eth1"}]}],
+         f"{HAS}; routers: fe80::fe (advertised)"),
     ],
 )  # fmt: skip
-def test_the_lans_ipv6_is_told(addresses: list[dict[str, object]], routes: list[dict[str, str]], said: str) -> None:
+def test_the_lans_ipv6_is_told(addresses: list[dict[str, object]], routes: list[dict[str, object]], said: str) -> None:
     assert ipv6_of_the_lan("eth0", answering(addresses, routes)).finding.reason == said
 
 

@@ -86,6 +86,13 @@ ROUNDS = {
                rf"ip route del local {LAN} dev lo table 99",
                f"ip route add local {LAN} dev lo table 99; ip rule add to {LAN} lookup 99 pref 10"),
     ),
+    "one of two uplinks is out": (
+        broken("qemu-routes", "caution", r"eth1 has no carrier, and one of the next hops of the route default with 2 "
+               r"next hops \(via 192\.168\.77\.1 dev br0 and via 192\.168\.88\.1 dev eth1\) is there: of what QEMU",
+               "^(sudo )?ip route replace default via 192.168.77.1 dev br0; for good see why eth1 has no carrier",
+               "ip link add eth1 type veth peer name eth1p; ip link set eth1 up; ip addr add 192.168.88.2/24 dev eth1;"
+               "ip route replace default nexthop via 192.168.77.1 dev br0 nexthop via 192.168.88.1 dev eth1"),
+    ),
     "frames that are translated": (
         broken("translation", "caution", r"frames in br0 pass the packet filter .* tcp dport 7777 redirect",
                "nft insert rule ip nat PREROUTING iifname br0 accept",

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pytest
 
 from meta_tests.samples.network_stack import NetworkStack
-from qemunet_tests.host import route_lookup
+from qemunet_tests.host import flow_lookup, route_lookup
 from qemunet_tests.host.policy_rules import RoutedPacket
 from qemunet_tests.host.route_lookup import PacketWay
 
@@ -189,7 +189,7 @@ def test_what_is_not_passed_on(stack: NetworkStack, typed: str, named: str | Non
     stack.type("ip link add virbr0 type bridge; ip addr add 10.9.0.1/24 dev virbr0; ip link set virbr0 up; "
                f"sysctl -qw net.ipv4.ip_forward=1; {typed}")  # fmt: skip
     packet = RoutedPacket(OUTSIDE, source="10.9.0.2", coming_by="virbr0")
-    found = route_lookup.not_passed_on(stack.ask, packet, "br0")
+    found = flow_lookup.not_passed_on(stack.ask, packet, "br0")
     assert (found is None) == (named is None), found
     if found and named:
         assert named in found.reason

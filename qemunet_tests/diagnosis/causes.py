@@ -11,6 +11,7 @@ from qemunet_tests.diagnosis.failure import Failure
 from qemunet_tests.diagnosis.lost_frame import (
     bridge_frames,
     bulk_data,
+    dead_hop,
     guest_side,
     host_side,
     kernel_causes,
@@ -79,6 +80,7 @@ PATH: tuple[CauseCheck, ...] = (
     routes.answers_refused,
     routes.same_network,
     routes.address_on_port,
+    dead_hop.handed_to_a_dead_hop,
     routes.wrong_neighbour,
     routes.from_another_network,
     routes.by_way_of_nobody,

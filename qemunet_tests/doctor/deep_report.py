@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from qemunet_tests.doctor.checks.check import BRIDGE, MODES, USER, Capability, Check, CheckResult
+from qemunet_tests.host import next_hops
 from qemunet_tests.host.asking import Ask, ask_here, listed
 from qemunet_tests.qemu.kvm_probe import Boot, Trial
 
@@ -34,10 +35,12 @@ def ipv6_of_the_lan(card: str | None, ask: Ask = ask_here) -> Capability:
 
 def _ipv6(card: str, ask: Ask) -> str:
     addresses = list(_addresses(listed(ask, "ip", "-6", "-j", "addr", "show", "dev", card)))
-    ways = listed(ask, "ip", "-6", "-j", "route", "show", "default", "dev", card)
+    # Told of an interface, ip(8) leaves out routes with several next hops.
+    ways = listed(ask, "ip", "-6", "-j", "route", "show", "default")
     if not addresses:
         return f"{card} has no address of IPv6 but its own of the link: its LAN seems to offer none"
-    routers = [f"{way['gateway']} ({_from(way)})" for way in ways if "gateway" in way]
+    hops = [(way, hop) for way in ways for hop in next_hops.of_route(way) if hop.link == card and hop.gateway]
+    routers = [f"{hop.gateway} ({_from(way)})" for way, hop in hops]
     out = f"routers: {', '.join(routers)}" if routers else "no router, so nothing beyond the LAN is reached"
     return f"{card} has {', '.join(addresses)}; {out}"
 

@@ -1,7 +1,7 @@
 """What this host would do with packets of QEMU and its guests, as far as can be known without sending one."""
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from ipaddress import IPv4Interface
@@ -11,6 +11,7 @@ from typing import Any
 from qemunet_tests.host import (
     bpf_programs,
     dhcp_servers,
+    flow_lookup,
     ipsec,
     localhost,
     nft_ruleset,
@@ -41,7 +42,8 @@ class PacketFacts:
 
     `addresses` are those of IPv4 by interface. What is None was not told: `ruleset`, `policies`, and `programs`, by
     where they are attached. `kinds` are of interfaces that are no bridges, as ip(8) calls them. `not_passed_on` is what
-    keeps a bridge's guests from the world outside where this host would have to route for them, by bridge.
+    keeps a bridge's guests from the world outside where this host would have to route for them, by bridge. `idle_hops`
+    are next hops that get a part of what is sent by `ways`, and that nothing gets to.
     """
 
     user: int
@@ -56,6 +58,7 @@ class PacketFacts:
     localhost: tuple[str, ...] = ()
     kinds: Mapping[str, str] = field(default_factory=dict)
     routes_ipv6: bool = False
+    idle_hops: tuple[Obstacle, ...] = ()
 
 
 def gather(
@@ -85,12 +88,19 @@ def gather(
         localhost=localhost.addresses(),
         kinds={link["ifname"]: link.get("linkinfo", {}).get("info_kind", "card") for link in shown},
         routes_ipv6=bool(default_routes_by_ipv6()),
+        idle_hops=tuple(_idle_hops(asked, user)),
     )
 
 
 def default_routes_by_ipv6() -> list[dict[str, Any]]:
     """As ip(8) has them."""
     return listed(ask_here, "ip", "-6", "-j", "route", "show", "default")
+
+
+def _idle_hops(addresses: Iterable[str], user: int) -> Iterator[Obstacle]:
+    for address in addresses:
+        if found := flow_lookup.without_carrier(ask_here, RoutedPacket(address, user)):
+            yield found
 
 
 def _kept_here(address: str, user: int) -> Obstacle | None:
@@ -109,7 +119,7 @@ def _kept_in(
         guest = str(address.network.broadcast_address - 1)
         passed = RoutedPacket(OUTSIDE, source=guest, coming_by=name)
         # Another way than this host's own may be meant, as that of a VPN for guests alone.
-        found = routes.not_forwarding(routes.sysctl_here, name) or route_lookup.refused_on_its_way(ask_here, passed)
+        found = routes.not_forwarding(routes.sysctl_here, name) or flow_lookup.refused_on_its_way(ask_here, passed)
         if found:
             yield name, found
 

@@ -23,9 +23,10 @@ Service = tuple[str, int] | None
 
 @dataclass(frozen=True)
 class RoutedPacket:
-    """What a way is looked up for: a packet of a user's, which has no source and no mark yet.
+    """What a way is looked up for: a packet of a user's, which has no mark, and no source yet unless it is given.
 
-    With `coming_by` it is one that came in there from `source`, and that the host passes on.
+    With `coming_by` it is one that came in there from `source`, and that the host passes on. `source_port` is 0 where
+    it is not known.
     """
 
     address: str
@@ -33,12 +34,15 @@ class RoutedPacket:
     service: Service = None
     source: str | None = None
     coming_by: str | None = None
+    source_port: int = 0
 
     @property
     def words(self) -> tuple[str, ...]:
         """How ip(8) is asked about it."""
-        whose = ("from", self.source or "", "iif", self.coming_by) if self.coming_by else ("uid", str(self.uid))
-        return (*whose, *(("ipproto", self.service[0], "dport", str(self.service[1])) if self.service else ()))
+        source = ("from", self.source) if self.source else ()
+        whose = ("iif", self.coming_by) if self.coming_by else ("uid", str(self.uid))
+        by = ("ipproto", self.service[0], "dport", str(self.service[1])) if self.service else ()
+        return (*source, *whose, *by, *(("sport", str(self.source_port)) if self.source_port else ()))
 
 
 @dataclass(frozen=True)

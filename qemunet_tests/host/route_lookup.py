@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_interface, ip_network
 from typing import Any
 
+from qemunet_tests.host import next_hops
 from qemunet_tests.host.asking import Ask, listed
 from qemunet_tests.host.files import MACHINE
 from qemunet_tests.host.obstacle import Obstacle
@@ -16,7 +17,6 @@ from qemunet_tests.host.policy_rules import DEAD_ENDS, MAIN, PolicyRule, RoutedP
 from qemunet_tests.host.routes import filters_strictly
 
 #: How the kernel says that a packet would not be let in.
-_LOOPBACK = "lo"
 _MARTIAN = ("Invalid argument", "Invalid cross-device link")
 
 
@@ -33,15 +33,16 @@ class PacketWay:
 
 def way(ask: Ask, address: str, uid: int, service: Service = None) -> PacketWay | str:
     """How the kernel would route a packet of a user, or its refusal."""
-    return _way(ask, RoutedPacket(address, uid, service))
+    return way_of(ask, RoutedPacket(address, uid, service))
 
 
-def _way(ask: Ask, packet: RoutedPacket) -> PacketWay | str:
+def way_of(ask: Ask, packet: RoutedPacket) -> PacketWay | str:
+    """The same of any packet."""
     answer = _get(ask, packet.address, *packet.words)
     if isinstance(answer, str):
         return answer
     return PacketWay(
-        packet.address, answer["dev"], answer.get("gateway"), answer.get("prefsrc"), str(answer.get("table", MAIN))
+        packet.address, answer["dev"], next_hops.gateway(answer), answer.get("prefsrc"), str(answer.get("table", MAIN))
     )
 
 
@@ -56,57 +57,11 @@ def dead_end(ask: Ask, address: str, uid: int, service: Service = None) -> Obsta
     refusal = way(ask, address, uid, service)
     if isinstance(refusal, PacketWay):
         return None
-    why, remedy = _decisive(ask, RoutedPacket(address, uid, service)) or _no_route(address)
+    why, remedy = decisive(ask, RoutedPacket(address, uid, service)) or _no_route(address)
     return Obstacle(f"this host sends nothing to {address} ({refusal}){why}", remedy)
 
 
-def not_passed_on(ask: Ask, packet: RoutedPacket, leaving_by: str) -> Obstacle | None:
-    """What keeps a packet that came in at one interface from leaving by another; None where nothing does, or is known.
-
-    That nobody answers ARP is known once the kernel has asked: the packet has to have come before.
-    """
-    out, what = _way(ask, packet), f"what comes in at {packet.coming_by} for {packet.address}"
-    if isinstance(out, str):
-        return refused_on_its_way(ask, packet)
-    deciding = _deciding_unmarked(ask, packet)
-    if deciding is None:
-        return None
-    if out.link not in (leaving_by, _LOOPBACK):
-        aside = f"pref {max(deciding.preference - 1, 0)} iif {packet.coming_by} to {packet.address} lookup {MAIN}"
-        return Obstacle(
-            f"{what} leaves by {out.link} and not by {leaving_by}, as what this host itself sends there does; by "
-            f"{route_of(ask, packet)}",
-            f"sudo ip {_for_ipv6(packet.address)}rule add {aside}; whoever set that, as a VPN does, sets it again at "
-            "its next start: have that leave out these guests",
-        )
-    hop = neighbour(ask, out.gateway or packet.address, out.link)
-    if hop is None or not hop.failed:
-        return None
-    return Obstacle(
-        f"this host hands {what} to {hop.address}, which answers no ARP at {out.link}; by {route_of(ask, packet)}",
-        f"see whether {hop.address} is there and running, or mend that route",
-    )
-
-
-def refused_on_its_way(ask: Ask, packet: RoutedPacket) -> Obstacle | None:
-    """The rule or route by which a packet that came in at one interface is not passed on to anybody."""
-    out, decided = _way(ask, packet), _decisive(ask, packet)
-    if not isinstance(out, str) or decided is None or _deciding_unmarked(ask, packet) is None:
-        return None
-    what = f"what comes in at {packet.coming_by} for {packet.address}"
-    return Obstacle(f"this host does not pass on {what} ({out}){decided[0]}", decided[1])
-
-
-def _deciding_unmarked(ask: Ask, packet: RoutedPacket) -> PolicyRule | None:
-    """The rule that decides, unless one before takes packets with a mark: it may have got one, which nobody tells."""
-    deciding, _ = _deciding(ask, packet) or (None, None)
-    if deciding is None:
-        return None
-    before = (rule for rule in rules(ask, packet.address) if rule.preference < deciding.preference)
-    return None if any(rule.asks_for_mark for rule in before) else deciding
-
-
-def _deciding(ask: Ask, packet: RoutedPacket) -> tuple[PolicyRule, dict[str, Any] | None] | None:
+def deciding(ask: Ask, packet: RoutedPacket) -> tuple[PolicyRule, dict[str, Any] | None] | None:
     """The rule that ends a packet's way, or whose table has a route for it, which does not throw it out again."""
     for rule in rules(ask, packet.address):
         if not rule.takes(packet):
@@ -121,12 +76,11 @@ def _deciding(ask: Ask, packet: RoutedPacket) -> tuple[PolicyRule, dict[str, Any
 
 def route_of(ask: Ask, packet: RoutedPacket) -> str:
     """The route that decides, in words, and the rule by which it is asked, where that is none of the kernel's own."""
-    rule, route = _deciding(ask, packet) or (None, None)
+    rule, route = deciding(ask, packet) or (None, None)
     if rule is None or route is None:
         return "a route"
-    via = f" via {route['gateway']}" if "gateway" in route else ""
     by = "" if rule.table == MAIN else f" table {rule.table}, by {rule}"
-    return f"the route {route['dst']}{via} dev {route.get('dev')}{by}"
+    return f"the route {next_hops.spelled(route)}{by}"
 
 
 def taken_for_own(ask: Ask, address: str, uid: int, service: Service = None) -> Obstacle | None:
@@ -138,7 +92,7 @@ def taken_for_own(ask: Ask, address: str, uid: int, service: Service = None) -> 
     answer = _get(ask, address, *packet.words)
     if isinstance(answer, str) or answer.get("type") != "local" or _has(ask, address):
         return None
-    rule, route = _deciding(ask, packet) or (None, None)
+    rule, route = deciding(ask, packet) or (None, None)
     if rule is None or route is None or route.get("type") != "local":
         return None
     spelled = f"local {route['dst']} dev {route['dev']} table {rule.table}"
@@ -191,7 +145,7 @@ def astray(ask: Ask, address: str, uid: int, service: Service = None, or_meant: 
     )
 
 
-def _decisive(ask: Ask, packet: RoutedPacket) -> tuple[str, str] | None:
+def decisive(ask: Ask, packet: RoutedPacket) -> tuple[str, str] | None:
     """The rule or route at which a packet's way ends, and what takes that away; None where there is none.
 
     What is thrown out of one table may find its way in another, and ends where none has one.

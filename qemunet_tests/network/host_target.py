@@ -246,9 +246,17 @@ def own_addresses(host: Station) -> dict[str, str]:
 
 
 def gateway_over(host: Station, link: str) -> str | None:
-    """The default gateway of IPv4 that is reached over a link; None where none is."""
+    """The default gateway of IPv4 that is reached over a link; None where none is, or one route has two there."""
     index, routes = host.index(link), host.netlink.get_default_routes(family=socket.AF_INET)
-    return next((route.get("gateway") for route in routes if route.get("oif") == index and route.get("gateway")), None)
+    for route in routes:
+        if parts := route.get("multipath"):
+            found = [dict(each["attrs"]).get("RTA_GATEWAY") for each in parts if each["oif"] == index]
+            found = found if len(found) == 1 else []
+        else:
+            found = [route.get("gateway")] if route.get("oif") == index else []
+        if gateway := next(filter(None, found), None):
+            return str(gateway)
+    return None
 
 
 def _source_address(host: Station) -> str:

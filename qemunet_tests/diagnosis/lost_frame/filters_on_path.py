@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from qemunet_tests.diagnosis.lost_frame import old_tables, traffic_control
-from qemunet_tests.host import bpf_programs, bridges, firewall, nft_memory, nft_ruleset, route_lookup, routes
+from qemunet_tests.host import bpf_programs, bridges, firewall, flow_lookup, nft_memory, nft_ruleset, routes
 from qemunet_tests.host.bridges import BridgePort, port_flags
 from qemunet_tests.host.nft_match import PacketSeen
 from qemunet_tests.host.nft_rule import CountKey
@@ -120,7 +120,7 @@ class PacketOnPath:
         if packet.destination is None or source is None or packet.leaving_by is None:
             return []
         passed = RoutedPacket(packet.destination, source=source, coming_by=packet.coming_by)
-        found = route_lookup.not_passed_on(self.station.ask, passed, packet.leaving_by)
+        found = flow_lookup.not_passed_on(self.station.ask, passed, packet.leaving_by)
         return [FilterOnPath(found, True)] if found else []
 
     def of_the_host(self, leaving: bool) -> list[FilterOnPath]:

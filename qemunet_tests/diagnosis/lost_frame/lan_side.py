@@ -7,7 +7,9 @@ from ipaddress import ip_address, ip_interface
 from qemunet_tests.diagnosis.failure import Failure
 from qemunet_tests.diagnosis.lost_frame import arp_answers, own_attempt, search, told_by_icmp
 from qemunet_tests.guest.guest import Guest
+from qemunet_tests.host import flow_lookup
 from qemunet_tests.host.obstacle import Obstacle
+from qemunet_tests.host.policy_rules import RoutedPacket
 from qemunet_tests.host.route_lookup import Neighbour, next_hop
 from qemunet_tests.network.host_target import addresses, gateway_over, own_addresses
 from qemunet_tests.network.target import Endpoint
@@ -35,7 +37,8 @@ def _unreachable(failure: Failure, service: Endpoint) -> Obstacle | None:
     if tried.error is None or settled:
         return settled
     reason = f"the host itself does not reach {service.address} ({tried.words})"
-    hop = next_hop(failure.target.host.ask, service.address, os.geteuid())
+    called = RoutedPacket(service.address, os.geteuid(), ("tcp", service.port))
+    hop = flow_lookup.handed_to(failure.target.host.ask, called)
     if hop and (trouble := arp_answers.trouble(failure, hop)):
         return trouble
     if hop and hop.failed:

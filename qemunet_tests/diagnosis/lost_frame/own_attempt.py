@@ -7,10 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from qemunet_tests.deadline import Deadline
+from qemunet_tests.host import flow_lookup
 from qemunet_tests.host.bridges import interfaces
 from qemunet_tests.host.files import MACHINE, read_int
 from qemunet_tests.host.obstacle import Obstacle
-from qemunet_tests.host.route_lookup import dead_end, link_to, next_hop
+from qemunet_tests.host.policy_rules import RoutedPacket
+from qemunet_tests.host.route_lookup import dead_end, link_to
 from qemunet_tests.isolation.station import Station
 from qemunet_tests.network.target import Endpoint
 from qemunet_tests.timeouts import Stretched, crowding
@@ -80,7 +82,7 @@ def _unsent(host: Station, service: Endpoint, error: OSError) -> Obstacle | None
     if link in (None, "lo") or not isinstance(error, ConnectionRefusedError | TimeoutError):
         return None
     # Whose MAC address is not known is not sent anything yet, by nobody's fault here.
-    hop = next_hop(host.ask, service.address, os.geteuid())
+    hop = flow_lookup.handed_to(host.ask, RoutedPacket(service.address, os.geteuid(), ("tcp", service.port)))
     if hop and (hop.failed or not hop.mac):
         return None
     # Others' packets, which leave now and then, prove nothing.

@@ -9,7 +9,7 @@ from qemunet_tests.deadline import Deadline
 from qemunet_tests.diagnosis.failure import Failure
 from qemunet_tests.diagnosis.lost_frame import own_attempt, search
 from qemunet_tests.errors import Unavailable
-from qemunet_tests.host import bridges, socket_table
+from qemunet_tests.host import bridges, next_hops, socket_table
 from qemunet_tests.host.asking import listed
 from qemunet_tests.host.obstacle import Obstacle
 from qemunet_tests.host.policy_rules import MAIN, RoutedPacket
@@ -40,11 +40,12 @@ OF_THE_LAN, OF_THE_OUTSIDE, OF_NAMES = "reach-lan", ("reach", "privilege", "ping
 
 def asked_for(failure: Failure) -> str | None:
     """The address that the host has to reach for a claim about user mode; None where there is none."""
-    service = _service(failure)
+    service = sent_to(failure)
     return service.address if service else None
 
 
-def _service(failure: Failure) -> Endpoint | None:
+def sent_to(failure: Failure) -> Endpoint | None:
+    """The same with its port."""
     if failure.on_lan:
         return None
     try:
@@ -64,7 +65,7 @@ def _by_port(service: Endpoint) -> tuple[str, int]:
 
 def no_way(failure: Failure) -> Obstacle | None:
     """No route, or a route or rule that leads nowhere."""
-    service, uid, ask = _service(failure), failure.bench.identity.uid, failure.bench.station.ask
+    service, uid, ask = sent_to(failure), failure.bench.identity.uid, failure.bench.station.ask
     if guest := _guest_of_host(failure):
         return dead_end(ask, guest, os.geteuid())
     return dead_end(ask, service.address, uid, _by_port(service)) if service else None
@@ -72,7 +73,7 @@ def no_way(failure: Failure) -> Obstacle | None:
 
 def taken_by_this_host(failure: Failure) -> Obstacle | None:
     """A route of type local over the address of another machine, where no program here listens in its place."""
-    service, station = _service(failure), failure.bench.station
+    service, station = sent_to(failure), failure.bench.station
     if service is None:
         return None
     found = taken_for_own(station.ask, service.address, failure.bench.identity.uid, _by_port(service))
@@ -84,7 +85,7 @@ def taken_by_this_host(failure: Failure) -> Obstacle | None:
 
 def by_another_link(failure: Failure) -> Obstacle | None:
     """A route or a table of its own that covers a network of the host's, as a VPN's does, and takes somebody there."""
-    service, station, uid = _service(failure), failure.bench.station, failure.bench.identity.uid
+    service, station, uid = sent_to(failure), failure.bench.station, failure.bench.identity.uid
     if address := _guest_of_host(failure):
         found = astray(station.ask, address, os.geteuid())
     elif service is not None:
@@ -92,7 +93,7 @@ def by_another_link(failure: Failure) -> Obstacle | None:
     if address is None or found is None:
         return None
     links = links_with_network_of(station.ask, address)
-    return found if any(_is_there(station, address, link) for link in links) else None
+    return found if any(is_there(station, address, link) for link in links) else None
 
 
 def _guest_of_host(failure: Failure) -> str | None:
@@ -101,7 +102,7 @@ def _guest_of_host(failure: Failure) -> str | None:
     return got.address if got else None
 
 
-def _is_there(station: Station, address: str, link: str) -> bool:
+def is_there(station: Station, address: str, link: str) -> bool:
     """Whether somebody at a link has an address: a word that is sent by that link has the kernel ask for it there."""
     with suppress(OSError), station.open_socket(socket.SOCK_DGRAM, to=address) as asking:
         asking.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, link.encode())
@@ -117,7 +118,7 @@ def _is_there(station: Station, address: str, link: str) -> bool:
 
 def by_way_of_nobody(failure: Failure) -> Obstacle | None:
     """A router to which QEMU's packets are handed, and not this host's own, and that does not answer ARP."""
-    service, uid, ask = _service(failure), failure.bench.identity.uid, failure.bench.station.ask
+    service, uid, ask = sent_to(failure), failure.bench.identity.uid, failure.bench.station.ask
     out = way(ask, service.address, uid, _by_port(service)) if service else None
     if service is None or out is None or isinstance(out, str):
         return None
@@ -137,12 +138,13 @@ def behind_own_network(failure: Failure) -> Obstacle | None:
     """A network of this host's own, as containers have, over the address of somebody elsewhere."""
     address, ask = asked_for(failure), failure.bench.station.ask
     out = way(ask, address, failure.bench.identity.uid) if address else None
-    defaults = [route for route in listed(ask, "ip", "-j", "-4", "route", "show", "default") if route.get("gateway")]
+    shown = listed(ask, "ip", "-j", "-4", "route", "show", "default")
+    defaults = [hop for route in shown for hop in next_hops.of_route(route) if hop.gateway]
     if address is None or isinstance(out, str) or out is None or out.gateway is not None or not defaults:
         return None
     with failure.bench.station.entered():
         own = bridges.find(out.link)
-    if own is None or out.link in [route["dev"] for route in defaults]:
+    if own is None or out.link in [hop.link for hop in defaults]:
         return None
     # So that the kernel asks now who has it.
     ping(failure.bench.station, address, count=1)
@@ -154,7 +156,7 @@ def behind_own_network(failure: Failure) -> Obstacle | None:
     return Obstacle(
         f"{address} is looked for at the bridge {out.link}, where this host's own network {networks} is, and "
         f"{silent if own.ports else bare}",
-        f"sudo ip route add {address}/32 via {defaults[0]['gateway']}; for good give {out.link} another network, where "
+        f"sudo ip route add {address}/32 via {defaults[0].gateway}; for good give {out.link} another network, where "
         "whoever made it, as a container engine or a VPN does, keeps its settings",
     )
 
@@ -175,15 +177,15 @@ def answers_refused(failure: Failure) -> Obstacle | None:
 
 def from_another_network(failure: Failure) -> Obstacle | None:
     """A route that has this host call itself by an address to which the other machine knows no way back."""
-    service, station = _service(failure), failure.bench.station
+    service, station = sent_to(failure), failure.bench.station
     out = way(station.ask, service.address, failure.bench.identity.uid) if service else None
     if service is None or "TCP" not in service.protocols or out is None or isinstance(out, str) or not out.source:
         return None
     own = [each.ip for each in addresses(failure.target.host, out.link)]
     at_home = next((str(ip) for ip in own if ip.version == ip_address(out.source).version), None)
-    if at_home is None or ip_address(out.source) in own or _calls(station, service, out.source):
+    if at_home is None or ip_address(out.source) in own or opens(station, service, out.source):
         return None
-    if not _calls(station, service, at_home):
+    if not opens(station, service, at_home):
         return None
     spelled = f"{service.address}/32{f' via {out.gateway}' if out.gateway else ''} dev {out.link} src {at_home}"
     table = "" if out.table == MAIN else f" table {out.table}"
@@ -194,12 +196,12 @@ def from_another_network(failure: Failure) -> Obstacle | None:
     )
 
 
-def _calls(station: Station, service: Endpoint, source: str) -> bool:
-    """Whether a connection opens from one of this host's addresses."""
+def opens(station: Station, service: Endpoint, source: str, source_port: int = 0) -> bool:
+    """Whether a connection opens from one of this host's addresses, and from a port of it that is given."""
     with station.open_socket(to=service.address) as calling:
         calling.settimeout(own_attempt.CALL_SECONDS)
         try:
-            calling.bind((source, 0))
+            calling.bind((source, source_port))
             calling.connect((service.address, service.port))
         except OSError:
             return False
@@ -249,7 +251,7 @@ def address_on_port(failure: Failure) -> Obstacle | None:
 
 def wrong_neighbour(failure: Failure) -> Obstacle | None:
     """An entry that was written by hand is believed, whoever answers."""
-    service, station = _service(failure), failure.bench.station
+    service, station = sent_to(failure), failure.bench.station
     hop = next_hop(station.ask, service.address) if service else None
     # One that is right stands in nobody's way.
     if service is None or hop is None or not hop.by_hand or _host_is_answered(station, service):

@@ -18,7 +18,8 @@ from qemunet_tests.diagnosis.lost_frame.frame_path import FramePath, follow
 from qemunet_tests.diagnosis.lost_frame.probes import Exchange
 from qemunet_tests.errors import Unavailable
 from qemunet_tests.guest.guest import Guest
-from qemunet_tests.host.route_lookup import link_to
+from qemunet_tests.host import flow_lookup
+from qemunet_tests.host.policy_rules import RoutedPacket
 from qemunet_tests.network.target import Endpoint
 from qemunet_tests.observe.dns import used_by_qemu
 from qemunet_tests.observe.icmp import FULL_SIZE_BYTES
@@ -115,7 +116,7 @@ def _over_the_lan(failure: Failure, guest: Guest) -> Iterator[tuple[Exchange, li
         )
         return
     service = service_of(failure)
-    outside = [tap, *uplinks] if uplinks else [*inside, *_routed_by(failure, service)]
+    outside = [tap, *uplinks] if uplinks else [*inside, *_routed_by(failure, service, got.address)]
     # Whom a guest asks for a machine's MAC by IPv6, and whether it asks at all, is not followed.
     if service and service.version == IPV4:
         is_near = ip_address(service.address) in ip_interface(got.interface).network
@@ -180,9 +181,15 @@ def called_port(failure: Failure, guest: Guest) -> int:
     return max(ports - {SSH}, default=0)
 
 
-def _routed_by(failure: Failure, service: Endpoint | None) -> list[str]:
-    """The link by which this host sends on what a guest of a bridge without uplink has for a service."""
-    link = link_to(failure.bench.station.ask, service.address, 0) if service else None
+def _routed_by(failure: Failure, service: Endpoint | None, source: str) -> list[str]:
+    """The link by which this host sends on what a guest of a bridge without uplink, at `source`, has for a service."""
+    if service is None:
+        return []
+    ask = failure.bench.station.ask
+    passed = RoutedPacket(service.address, source=source, coming_by=failure.target.bridge)
+    # Of several next hops it may be handed to another than what this host itself sends there.
+    divided = flow_lookup.divided(ask, passed)
+    link = flow_lookup.link_of(ask, passed if divided else RoutedPacket(service.address))
     return [link] if link and link != failure.target.bridge else []
 
 
@@ -190,7 +197,8 @@ def _through_qemu(failure: Failure, guest: Guest) -> Iterator[tuple[Exchange, li
     """The same where QEMU stands between: its own packets pass one link of the host at most."""
 
     def way_to(address: str) -> list[str]:
-        link = link_to(failure.bench.station.ask, address, failure.bench.identity.uid)
+        packet = RoutedPacket(address, failure.bench.identity.uid)
+        link = flow_lookup.link_of(failure.bench.station.ask, packet)
         return [link] if link else []
 
     if (got := lease_now(guest)) is None:

@@ -28,6 +28,9 @@ def ways(facts: HostFacts) -> CheckResult | None:
     for address, way in packets.ways.items():
         if trouble := way if isinstance(way, Obstacle) else _nobody_there(facts, packets, way):
             return caution(trouble, f"{_named(address)} is lost to QEMU, as user {packets.user}")
+    for found in packets.idle_hops:
+        here = Obstacle(found.reason, (found.remedy or "").replace("sudo ", facts.sudo))
+        return caution(here, f"of what QEMU sends as user {packets.user}, what is handed there is lost")
     told = (f"{each.address} by {each.link}" for each in _routed(packets) if each.address != OUTSIDE)
     return ok(f"what QEMU sends as user {packets.user} is routed, to {' and '.join(told)}")
 
