@@ -5,13 +5,15 @@ from collections.abc import Sequence
 from ipaddress import ip_address
 
 from qemunet_tests.host.nft_match import PacketSeen
-from qemunet_tests.host.nft_memory import Memory
+from qemunet_tests.host.nft_memory import FilterMemory
 from qemunet_tests.host.nft_rule import NftRule
 
 _NAMED_QUOTA = re.compile(r'\bquota name "([^"]+)"')
 
 
-def command(rule: NftRule, packet: PacketSeen, memory: Memory, beside: Sequence[NftRule]) -> tuple[str, str] | None:
+def command(
+    rule: NftRule, packet: PacketSeen, memory: FilterMemory, beside: Sequence[NftRule]
+) -> tuple[str, str] | None:
     """The command for what a rule stopped, and when that would be so again; None where the packet itself undoes it.
 
     `beside` are all rules: one that puts the packet's address into the set at once leaves nothing gained.

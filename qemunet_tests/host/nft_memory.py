@@ -36,7 +36,7 @@ class Quota:
 
 
 @dataclass(frozen=True)
-class Memory:
+class FilterMemory:
     """`quotas` are those with a name; `sets` holds by name what is in sets that rules fill and do not empty."""
 
     quotas: Mapping[tuple[str, str, str], Quota] = field(default_factory=dict)
@@ -107,7 +107,7 @@ def _own_quota(part: Mapping[str, Any]) -> Quota | None:
     return Quota(limit, used, bool(said.get("inv")))
 
 
-def read(entries: Sequence[Mapping[str, Any]]) -> Memory:
+def read(entries: Sequence[Mapping[str, Any]]) -> FilterMemory:
     """Of what nft lists in JSON."""
     quotas = {
         (one["family"], one["table"], one["name"]): Quota(one["bytes"], one.get("used", 0), bool(one.get("inv")))
@@ -121,7 +121,7 @@ def read(entries: Sequence[Mapping[str, Any]]) -> Memory:
         for one in (entry["set"] for entry in entries if "set" in entry)
         if (place := (one["family"], one["table"], one["name"])) in filled
     }
-    return Memory(quotas, sets)
+    return FilterMemory(quotas, sets)
 
 
 def _lasting(one: Mapping[str, Any]) -> Iterator[Any]:

@@ -12,7 +12,7 @@ from typing import Any
 from qemunet_tests.host import nft_forgetting, nft_listing, nft_memory, nft_sets, nft_tracking
 from qemunet_tests.host.asking import Ask
 from qemunet_tests.host.nft_match import PacketSeen
-from qemunet_tests.host.nft_memory import Memory
+from qemunet_tests.host.nft_memory import FilterMemory
 from qemunet_tests.host.nft_owner import kept
 from qemunet_tests.host.nft_rule import CountKey, Expression, NftChain, NftRule, Risen, acted, met
 from qemunet_tests.host.obstacle import Obstacle
@@ -73,7 +73,7 @@ class Ruleset:
 
     chains: tuple[NftChain, ...] = ()
     rules: tuple[NftRule, ...] = ()
-    memory: Memory = field(default_factory=Memory)
+    memory: FilterMemory = field(default_factory=FilterMemory)
 
     @property
     def counts(self) -> dict[CountKey, int]:
