@@ -16,6 +16,7 @@ from qemunet_tests.claims import load
 
 CHECKOUT = Path(__file__).parents[2]
 FAULTS = faults_in(faults)
+TRIES = 3
 
 
 def planted() -> list[Any]:
@@ -39,9 +40,18 @@ def run_with(fault: Fault, folder: Path, *words: str) -> dict[str, dict[str, Any
     return {verdict["claim"]: verdict for verdict in verdicts}
 
 
+def conclusive_run_with(fault: Fault, folder: Path) -> dict[str, dict[str, Any]]:
+    """What compares rates is inconclusive where the machine has other work meanwhile: three tries."""
+    for number in range(TRIES):
+        verdicts = run_with(fault, folder / str(number))
+        if all(verdicts[claim]["verdict"] != "inconclusive" for claim in fault.breaks):
+            break
+    return verdicts
+
+
 @pytest.mark.parametrize("fault", planted())
 def test_fault_breaks_its_claims_and_no_others(fault: Fault, tmp_path: Path) -> None:
-    verdicts = run_with(fault, tmp_path)
+    verdicts = conclusive_run_with(fault, tmp_path)
     # What this machine or its QEMU has not, it cannot break; the others it can.
     judged = [claim for claim in fault.breaks if verdicts[claim]["verdict"] != "unavailable"]
     if not judged:
