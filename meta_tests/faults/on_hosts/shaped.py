@@ -14,8 +14,7 @@ FAULTS = (
     # What was under way when the claim broke may still fill the queue: then small packets are lost there as well.
     on_a_host("uplink-shaped", BULK, "bulk data is held up where small packets pass .*by what counted it: the queue "
               r"tbf on up0 \(root .* rate 8Kbit .*\), which dropped \d+ of \d+"
-              r"|it is lost between them, where this stands: the queue tbf on up0:.* rate 8Kbit .*, (which dropped \d+"
-              "|in which packets wait)",
+              r"|it is lost between them, where this stands: the queue tbf on up0:.* rate 8Kbit .*, which dropped \d+",
               "tc qdisc del dev up0 root",
               typed=f"tc qdisc add dev up0 root tbf rate {NARROW} burst 3000 latency 200ms", words=PEER),
 )  # fmt: skip

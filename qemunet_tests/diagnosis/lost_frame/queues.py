@@ -28,8 +28,8 @@ WAITING = 0.5
 FEWEST_LOOKS = 4
 #: Of full-size packets: who sent hardly any cannot have been held up by a queue.
 FEWEST = 4
-#: Seconds. A queue that is not empty once in so long holds what has just come to it.
-NEVER_EMPTY, BETWEEN_LOOKS = 0.8, 0.2
+#: Seconds between two looks at a queue.
+BETWEEN_LOOKS = 0.2
 
 
 @dataclass(frozen=True)
@@ -59,11 +59,6 @@ def queues(station: Station, link: str) -> Queues:
     # Those of fq_codel and the like are flows, and of tbf the queue itself.
     shares = [each for each in others if each["kind"] == root["kind"] and "rate" in each["words"].split()]
     return {each["handle"]: _counts(each) for each in shares} or {"": _counts(root)}
-
-
-def keeps_waiting(station: Station, link: str) -> bool:
-    """Whether packets wait to leave a link, however often somebody looks."""
-    return not empties(station, (link,), NEVER_EMPTY)
 
 
 def empties(station: Station, links: Sequence[str], within_seconds: float) -> bool:

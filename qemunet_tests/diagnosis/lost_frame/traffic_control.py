@@ -105,13 +105,14 @@ def _as_listed(link: str, direction: str, line: str) -> Obstacle:
 def queue(station: Station, link: str, risen: Mapping[str, int]) -> Iterator[tuple[Obstacle, bool]]:
     """The queue of what leaves a link, if it has dropped something or is none of the harmless ones.
 
-    It has acted where it dropped something, or where packets wait in it all the while: what came is there as well.
+    It is shown to have acted where it dropped something. Packets that wait in it prove nothing: they may be
+    others', or in another class of it.
     """
     found = re.match(r"qdisc (\S+)(.*)", station.run(f"tc qdisc show dev {link} root").text)
     lost = risen.get(dropped_by(link), 0)
     if not found or not (lost or found[1] not in queues.HARMLESS):
         return
-    waits = not lost and queues.keeps_waiting(station, link)
+    waits = not queues.empties(station, (link,), 0.0)
     counted = f", which dropped {lost} packets" if lost else ", in which packets wait" if waits else ""
     reason = f"the queue {found[1]} on {link}:{' '.join(found[2].split())}{counted}"
-    yield Obstacle(reason, f"sudo tc qdisc del dev {link} root"), lost > 0 or waits
+    yield Obstacle(reason, f"sudo tc qdisc del dev {link} root"), lost > 0
