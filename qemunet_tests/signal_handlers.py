@@ -26,10 +26,12 @@ def put_off(*numbers: signal.Signals) -> Iterator[None]:
         yield
         return
     came: list[int] = []
-    with handled(lambda number, _: came.append(number), *numbers):
-        yield
-    for number in dict.fromkeys(came):
-        signal.raise_signal(number)
+    try:
+        with handled(lambda number, _: came.append(number), *numbers):
+            yield
+    finally:
+        for number in dict.fromkeys(came):
+            signal.raise_signal(number)
 
 
 def undo_inherited() -> None:
