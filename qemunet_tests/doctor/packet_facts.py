@@ -78,7 +78,7 @@ def gather(
         user=user,
         # Where ip(8) is not there it shows not even lo, and no way is known.
         ways={address: _kept_here(address, user) or _way(address, user) for address in asked} if shown else {},
-        not_passed_on=dict(_kept_in(bridges, own)),
+        not_passed_on=dict(_not_passed_on(bridges, own)),
         addresses=own,
         ruleset=nft_ruleset.parse(packet_filter.words, packet_filter.in_json) if packet_filter else None,
         policies=ipsec.read(ask_here) if privileged else None,
@@ -109,7 +109,7 @@ def _kept_here(address: str, user: int) -> Obstacle | None:
     return None if found and socket_table.is_answered("udp", address, DNS_PORT) else found
 
 
-def _kept_in(
+def _not_passed_on(
     bridges: tuple[HostBridge, ...], own: Mapping[str, tuple[IPv4Interface, ...]]
 ) -> Iterator[tuple[str, Obstacle]]:
     """What this host does not pass on of what a bridge's guests send outside, where there is a way for itself."""

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from qemunet_tests.host.asking import Ask, listed
+from qemunet_tests.host.policy_rules import MAIN
 
-MAIN = "main"
 #: What ip(8) shows of a route that it takes back in the same words.
 _KEPT = (("metric", "metric"), ("protocol", "proto"), ("prefsrc", "src"))
 

@@ -2,7 +2,7 @@
 
 from qemunet_tests.doctor.checks import making_bridges
 from qemunet_tests.doctor.checks.candidates import DEFAULT_BRIDGE, candidates, with_candidates
-from qemunet_tests.doctor.checks.check import BRIDGE, LAB, Check, CheckResult, caution, impossible, ok
+from qemunet_tests.doctor.checks.check import BRIDGE, LAB, Check, CheckResult, as_typed_here, caution, impossible, ok
 from qemunet_tests.doctor.host_facts import HostFacts
 from qemunet_tests.doctor.packet_facts import OUTSIDE
 from qemunet_tests.host import acl, devices, helper_program
@@ -124,8 +124,8 @@ def bridge_uplink(facts: HostFacts) -> CheckResult | None:
         if translates(facts, bridge):
             kept = facts.packets.not_passed_on.get(bridge.name) if facts.packets else None
             if kept is not None:
-                remedy = (kept.remedy or "").replace("sudo ", facts.sudo)
-                return caution(Obstacle(kept.reason, remedy), f"guests of {bridge.name} reach nobody outside")
+                lost = f"guests of {bridge.name} do not reach the world outside ({OUTSIDE}, for instance)"
+                return caution(as_typed_here(facts, kept), lost)
             continue
         if not bridge.uplinks:
             alone = Obstacle(

@@ -89,6 +89,11 @@ def impossible(obstacle: Obstacle, meaning: str = "") -> CheckResult:
     return CheckResult("not", _joined(obstacle.reason, meaning), obstacle.remedy)
 
 
+def as_typed_here(facts: HostFacts, found: Obstacle) -> Obstacle:
+    """The same, with a remedy that root need not say `sudo` in."""
+    return Obstacle(found.reason, (found.remedy or "").replace("sudo ", facts.sudo))
+
+
 def _joined(reason: str, meaning: str) -> str:
     return f"{reason}: {meaning}" if meaning else reason
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from qemunet_tests.doctor.checks.bridge import translates
 from qemunet_tests.doctor.checks.candidates import candidates
-from qemunet_tests.doctor.checks.check import BRIDGE, USER, Check, CheckResult, caution, ok
+from qemunet_tests.doctor.checks.check import BRIDGE, USER, Check, CheckResult, as_typed_here, caution, ok
 from qemunet_tests.doctor.host_facts import OTHER_FORWARD_PORTS, SSH_FORWARD_PORT, HostFacts
 from qemunet_tests.doctor.packet_facts import OUTSIDE, PacketFacts
 from qemunet_tests.host.bridges import HostBridge
@@ -29,8 +29,9 @@ def ways(facts: HostFacts) -> CheckResult | None:
         if trouble := way if isinstance(way, Obstacle) else _nobody_there(facts, packets, way):
             return caution(trouble, f"{_named(address)} is lost to QEMU, as user {packets.user}")
     for found in packets.idle_hops:
-        here = Obstacle(found.reason, (found.remedy or "").replace("sudo ", facts.sudo))
-        return caution(here, f"of what QEMU sends as user {packets.user}, what is handed there is lost")
+        return caution(
+            as_typed_here(facts, found), f"of what QEMU sends as user {packets.user}, what is handed there is lost"
+        )
     told = (f"{each.address} by {each.link}" for each in _routed(packets) if each.address != OUTSIDE)
     return ok(f"what QEMU sends as user {packets.user} is routed, to {' and '.join(told)}")
 
@@ -74,7 +75,7 @@ def _of_the_host(facts: HostFacts, ruleset: Ruleset) -> Iterator[tuple[Obstacle,
                 yield (
                     Obstacle(
                         f"what comes to {protocol.upper()} port {port} {whence} meets {rule.obstacle.reason}",
-                        f"forward another port, or {_as_here(facts, rule)}{_MADE_AGAIN}",
+                        f"forward another port, or {as_typed_here(facts, rule.obstacle).remedy}{_MADE_AGAIN}",
                     ),
                     f"a guest's forward of port {port} is never reached, though QEMU takes the port",
                 )
@@ -85,7 +86,7 @@ def _of_the_host(facts: HostFacts, ruleset: Ruleset) -> Iterator[tuple[Obstacle,
             yield (
                 Obstacle(
                     f"questions to the resolver {server} meet {rule.obstacle.reason}",
-                    f"{_as_here(facts, rule)}{_MADE_AGAIN}",
+                    f"{as_typed_here(facts, rule.obstacle).remedy}{_MADE_AGAIN}",
                 ),
                 "another than the resolver named answers guests' questions, or nobody",
             )
@@ -142,10 +143,6 @@ def _hooked(ruleset: Ruleset, rule: NftRule) -> str:
     table = (rule.chain.family, rule.chain.table)
     hooked = (chain for chain in ruleset.chains if chain.hook == "prerouting")
     return next((chain.name for chain in hooked if (chain.family, chain.table) == table), rule.chain.name)
-
-
-def _as_here(facts: HostFacts, rule: NftRule) -> str:
-    return (rule.obstacle.remedy or "").replace("sudo ", facts.sudo)
 
 
 def ipsec(facts: HostFacts) -> CheckResult | None:
