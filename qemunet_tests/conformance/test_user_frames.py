@@ -7,7 +7,7 @@ import pytest
 
 from qemunet_tests.conformance.promises import promise
 from qemunet_tests.observe.lease import offer
-from qemunet_tests.observe.peer_ping import pinged
+from qemunet_tests.observe.peer_ping import PingAnswer, ask_echo, ping_in_words
 
 
 @pytest.mark.parametrize(
@@ -25,7 +25,7 @@ def test_what_dhcp_offers_is_documented(user_peer, claim, told):
 
 @pytest.mark.claim("user/icmp-gateway")
 @pytest.mark.parametrize("address", ["10.0.2.2", "10.0.2.3"])
-def test_gateway_and_resolver_answer_an_echo_request(user_peer, claim, address):
-    answered = pinged(user_peer, address)
-    claim.sees(f"{address} {'answers' if answered else 'is silent'}")
-    assert answered, f"QEMU's user network does not answer as it should, though {address} was asked for on its wire"
+def test_gateway_and_resolver_answer_an_echo_request(user_stack, claim, address):
+    seen = ask_echo(user_stack, address)
+    claim.sees(f"asked for {address}: {ping_in_words(seen)}")
+    assert seen == PingAnswer(address, code=0, same=True), f"of QEMU's user network, on its own wire, {claim.observed}"

@@ -5,7 +5,6 @@ import re
 import socket
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
 
 from qemunet_tests.errors import ControlFailed, HarnessError, Unavailable
 from qemunet_tests.guest.guest import Guest
@@ -17,10 +16,6 @@ from qemunet_tests.observe.command_place import Place
 from qemunet_tests.observe.lease import lease
 from qemunet_tests.observe.process import privileges
 from qemunet_tests.timeouts import crowding, turns, whole
-
-if TYPE_CHECKING:
-    # scapy reads the machine's interfaces when it is imported: not before the lab has been entered.
-    pass
 
 #: At a station: that of iputils.
 PING = "ping -n -c {count} -i {interval_seconds} -W {wait_seconds} -s {size_bytes} {address}"
