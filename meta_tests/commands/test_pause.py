@@ -66,7 +66,7 @@ def test_gateway(claim):
 
 def test_what_was_seen_is_said_in_no_words_of_python(tmp_path: Path) -> None:
     said = " ".join(conduct(tmp_path, BARE, "--pause-at-failure").stderr.split())
-    assert "paused: user/gateway: expected 10.0.2.2, observed nothing" in said
+    assert "paused: user/gateway: observed nothing, where 10.0.2.2 is promised" in said
 
 
 @pytest.mark.parametrize("width", [60, 80])

@@ -75,7 +75,8 @@ def _row(edit: Edit, said: dict[str, Any] | None) -> str:
     what = f"{edit.breaks} ({edit.once})" if edit.once else edit.breaks
     claims = ", ".join(broken) or _without_claims(edit, said)
     first = next((broken[claim] for claim in (*edit.killed_by, *broken) if claim in broken), {})
-    told = "; ".join(text for text in (first.get("observed"), first.get("reason")) if text)
+    observed, reason = first.get("observed") or "", first.get("reason") or ""
+    told = "; ".join(filter(None, (observed if observed not in reason else "", reason)))
     cells = [f"`{edit.file}`", f"`{edit.function}`: {edit.name}", what, claims, told]
     return f"| {' | '.join(_cell(cell) for cell in cells)} |"
 

@@ -74,6 +74,14 @@ def one(pytester: pytest.Pytester, test: str) -> dict[str, Any]:
         ("def test_it(claim): claim.deviates('as explained')", "deviates", "as explained", None),
         ("def test_it(): assert 1 == 2, 'no lease'", "broken", "no lease", None),
         ("def test_it(): assert 1 == 2", "broken", "assert 1 == 2", None),
+        (
+            "def test_it(claim): assert claim.sees('10.0.2.1\\n5/24') == claim.expected",
+            "broken",
+            "observed 10.0.2.1 5/24, where 10.0.2.15/24 is promised",
+            None,
+        ),
+        # What was seen is in order: then it is the assertion that says what is not.
+        ("def test_it(claim):\n    claim.sees(claim.expected)\n    assert 1 == 2", "broken", "assert 1 == 2", None),
         ("def test_it(fails_in_setup): pass", "broken", "no lease in setup", None),
         ("def test_it(fails_in_teardown): pass", "broken", "leak in teardown", None),
         ("def test_it():\n    with pytest.raises(OSError): pass", "broken", "DID NOT RAISE", None),

@@ -154,12 +154,11 @@ class Watcher:
 
 
 def _said_of(test: pytest.Item, error: BaseException) -> str:
-    """What is wrong, in a line. An assertion without a sentence is spelled by pytest, in words of Python."""
-    said = str(error).partition("\n")[0] or type(error).__name__
+    """What is wrong, in a line."""
     record = test.stash.get(RECORD, None)
-    if record is None or not (isinstance(error, AssertionError) and said.startswith("assert ")):
-        return said
-    return f"expected {record.expected}, observed {record.observed or 'nothing'}"
+    if record is not None and isinstance(error, AssertionError):
+        return record.complaint(error)
+    return str(error).partition("\n")[0] or type(error).__name__
 
 
 @contextlib.contextmanager

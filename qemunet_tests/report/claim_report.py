@@ -11,12 +11,14 @@ from qemunet_tests.host.wall_clock import WallClock
 from qemunet_tests.isolation.cpu_time import spent_seconds
 from qemunet_tests.printable import all_printable, printable
 from qemunet_tests.qemu import passt
-from qemunet_tests.report.verdict import judge, one_line
+from qemunet_tests.report.verdict import assertion_line, judge, one_line, shortened
 from qemunet_tests.report.verdict_of_test import Verdict, VerdictOfTest, worst
 
 Value = TypeVar("Value")
 #: The mode, and the program.
 PASST: Final = "passt"
+#: How pytest begins to spell an assertion.
+_WORDLESS: Final = "assert "
 
 
 class UnknownHere(AssertionError):
@@ -84,6 +86,16 @@ class ClaimReport:
         """Should an assertion fail from here on, this is why."""
         self._blamed = Obstacle(reason, remedy).found_by("test")
 
+    def complaint(self, error: BaseException) -> str:
+        """What an assertion says that failed, in a line.
+
+        One without a sentence is spelled by pytest, in words of Python: what was seen and what is promised say more.
+        """
+        said = assertion_line(error)
+        if not said.startswith(_WORDLESS) or self.observed in (None, self.expected):
+            return said
+        return shortened(f"observed {' '.join(str(self.observed).split())}, where {self.expected} is promised")
+
     @property
     def broke(self) -> bool:
         """Whether the promise was broken in this try."""
@@ -115,6 +127,8 @@ class ClaimReport:
         self._seconds += seconds
         if error is not None:
             verdict, why = judge(error, phase)
+            if verdict is Verdict.BROKEN:
+                why = Obstacle(self.complaint(error))
             if self.broke_before and verdict is Verdict.UNAVAILABLE:
                 verdict, why = Verdict.INCONCLUSIVE, Obstacle(self.once_only(f"then unavailable: {why.reason}"))
             unexplained = verdict is Verdict.BROKEN and not isinstance(error, UnknownHere)

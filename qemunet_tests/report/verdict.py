@@ -45,16 +45,17 @@ def assertion_line(error: BaseException) -> str:
 def one_line(error: BaseException) -> str:
     """What went wrong, without a traceback. Errors of ours speak in sentences; others need their type named."""
     if isinstance(error, BaseExceptionGroup):
-        return _shortened("; ".join(one_line(each) for each in error.exceptions))
+        return shortened("; ".join(one_line(each) for each in error.exceptions))
     if isinstance(error, HarnessError | Unavailable):
-        return _shortened("; ".join(line.strip() for line in str(error).splitlines() if line.strip()))
+        return shortened("; ".join(line.strip() for line in str(error).splitlines() if line.strip()))
     message = _first_line(str(error))
     return f"{type(error).__name__}: {message}" if message else type(error).__name__
 
 
 def _first_line(text: str) -> str:
-    return _shortened(next((line.strip() for line in text.splitlines() if line.strip()), ""))
+    return shortened(next((line.strip() for line in text.splitlines() if line.strip()), ""))
 
 
-def _shortened(text: str) -> str:
+def shortened(text: str) -> str:
+    """As much of a reason as is told."""
     return text if len(text) <= _LONGEST_REASON else f"{text[: _LONGEST_REASON - 4]} ..."
