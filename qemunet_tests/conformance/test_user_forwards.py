@@ -57,7 +57,7 @@ def test_port_zero_is_a_free_port(attach_stack, target, claim):
         for each in listed
     ]
     claim.sees(f"a free port {'; '.join(said) or 'is not listed'}")
-    assert 0 not in [each.source[1] for each in listed]
+    assert 0 not in [each.source[1] for each in listed], "the monitor lists port 0"
     assert claim.observed == claim.expected, f"of hostfwd={FREE} and its like by UDP, {claim.observed}"
 
 
@@ -111,7 +111,9 @@ def test_a_removed_forward_leaves_its_connections(attach_stack, target, claim):
         out = stack.meanwhile(lambda: received(calling, len(b"and back")))
     ways = "both ways" if (in_, out) == (b"still there", b"and back") else f"{in_!r} and {out!r}"
     claim.sees(f"{answer.rpartition(' ')[2]}; a new caller: {fresh}; the old connection: {ways}")
-    assert answer == f"host forwarding rule for tcp:127.0.0.1:{forward.source[1]} removed"
+    assert answer == f"host forwarding rule for tcp:127.0.0.1:{forward.source[1]} removed", (
+        f"the monitor says: {answer}"
+    )
     assert claim.observed == claim.expected, claim.observed
 
 
@@ -219,7 +221,8 @@ def test_a_forward_ends_with_its_qemu(attach_peer, target, claim):
     for ending in ("quit", "SIGKILL"):
         peer = attach_peer(netdev((FREE,)))
         forward = the_forward(peer)
-        assert answer_at(target.host, forward.source) == "answers"
+        before = answer_at(target.host, forward.source)
+        assert before == "answers", f"a forward of a QEMU that lives: {before}"
         if ending == "quit":
             peer.qemu.quit()
         else:

@@ -145,7 +145,8 @@ def test_nobody_else_answers_as_a_neighbour(user_peer, claim):
     owners = [HOST, RESOLVER, "fe80::2", "fe80::3"]
     assert found == owners, f"{claim.sees(' '.join(found))} answer"
     claim.sees(" ".join(found))
-    assert [neighbour(user_peer, address) for address in owners] == list(map(owner, owners))
+    said = [neighbour(user_peer, address) for address in owners]
+    assert said == list(map(owner, owners)), "; ".join(map(str, said))
 
 
 @pytest.mark.claim("user/ip6-host-option")
@@ -154,7 +155,8 @@ def test_the_host_is_where_the_option_says(attach_user_peer, claim):
     found = answering(peer, [HOST, "fec0::9", RESOLVER])
     claim.sees(" ".join(found))
     assert found == ["fec0::9", RESOLVER], f"{' '.join(found)} answer"
-    assert neighbour(peer, "fec0::9") == owner("fec0::9")
+    said = neighbour(peer, "fec0::9")
+    assert said == owner("fec0::9"), f"for fec0::9 answers {said or 'nobody'}"
 
 
 @pytest.mark.claim("user/ip6-host-option-router")
@@ -213,7 +215,7 @@ def test_dhcpv6_tells_what_it_is_asked_for(attach_user_peer, claim):
     }
     claim.sees(f"{HOST} tells {answers[asked]}")
     for wanted, answer in answers.items():
-        assert (answer.source, answer.type) == (HOST, dhcpv6.REPLY)
+        assert (answer.source, answer.type) == (HOST, dhcpv6.REPLY), f"{answer.source} answers, with type {answer.type}"
         ours = [(number, value) for number, value in answer.options if number != dhcpv6.SERVER_IDENTIFIER]
         right = [(dhcpv6.CLIENT_IDENTIFIER, dhcpv6.IDENTIFIER), *((number, told[number]) for number in wanted)]
         assert ours == right, f"asked for {wanted} it tells {ours}"

@@ -66,7 +66,7 @@ def test_a_second_resolver_is_asked_where_the_first_is_dead(attach_stack, resolv
     # The second one is there, also for the guest.
     direct = ask_by_peer(stack, lab_addresses.ROUTER, question(control))
     assert isinstance(direct, bytes), "the second resolver gives the guest no answer when it is asked by its address"
-    assert asked_stations(lab, control) == {"router": [lab_addresses.HOST]}
+    assert asked_stations(lab, control) == {"router": [lab_addresses.HOST]}, "the second resolver has not been asked"
     asked = asked_stations(lab, name)
     seen = claim.sees(f"{dns_in_words(answer)}; asked: {', '.join(asked) or 'nobody'}")
     if asked != {"router": [lab_addresses.HOST]} or not isinstance(answer, bytes):
@@ -81,7 +81,7 @@ def test_a_changed_file_is_noticed(attach_stack, resolv_conf, lab, claim):
     resolv_conf(f"nameserver {lab_addresses.ROUTER}\n")
     before = fresh_name()
     assert isinstance(ask_by_peer(stack, RESOLVER, question(before)), bytes), "no answer before the file is changed"
-    assert list(asked_stations(lab, before)) == ["router"]
+    assert list(asked_stations(lab, before)) == ["router"], "another resolver is asked before the file is changed"
     resolv_conf(f"nameserver {lab_addresses.NEIGHBOUR}\n")
     changed_seconds = time.monotonic()
     went: dict[float, list[str]] = {}
@@ -107,8 +107,9 @@ def test_a_resolver_of_the_host_alone_serves_the_guest(attach_stack, resolv_conf
     told = {protocol: ask_by_peer(stack, RESOLVER, asked, protocol) for protocol in ("UDP", "TCP")}
     claim.sees("; ".join(f"by {protocol} {dns_in_words(message)}" for protocol, message in told.items()))
     assert right is not None, f"what is at {stub_resolver.address} gives the host itself no answer"
-    assert told == {"UDP": right, "TCP": right}
-    assert set(askers_of(stub_resolver.log, stub_resolver.name)) == {"127.0.0.1"}
+    assert told == {"UDP": right, "TCP": right}, f"the guest is not told what the host is: {dns_in_words(right)}"
+    askers = set(askers_of(stub_resolver.log, stub_resolver.name))
+    assert askers == {"127.0.0.1"}, f"it was asked from {' '.join(askers) or 'nowhere'}"
 
 
 @pytest.mark.claim("user/dns-no-resolver")
@@ -141,9 +142,12 @@ def test_a_host_with_an_ipv6_resolver_only_serves_by_ipv6(attach_stack, resolv_c
     by_ipv6 = ask_by_peer(stack, IPV6_RESOLVER, question(names[1]))
     seen = claim.sees(f"{RESOLVER}: {dns_in_words(by_ipv4)}; {IPV6_RESOLVER}: {dns_in_words(by_ipv6)}")
     assert by_ipv4 == IcmpError("10.0.2.2", UNREACHABLE, NETWORK), seen
-    assert asked_stations(lab, names[0]) == {}
+    assert asked_stations(lab, names[0]) == {}, f"asked at {RESOLVER}, QEMU asks on"
     assert isinstance(by_ipv6, bytes), seen
-    assert asked_stations(lab, names[1]) == {"router": [lab_addresses.HOST_IPV6]}
+    asked = asked_stations(lab, names[1])
+    assert asked == {"router": [lab_addresses.HOST_IPV6]}, (
+        f"asked at {IPV6_RESOLVER}, QEMU asks {', '.join(asked) or 'nobody'}"
+    )
 
 
 @pytest.mark.claim("user/dns-big-answer")
@@ -184,7 +188,8 @@ def test_a_resolver_shown_outside_the_network_answers(attach_stack, lab, claim):
     }
     seen = claim.sees("; ".join(f"by {protocol} {dns_in_words(answer)}" for protocol, answer in answers.items()))
     for name in (by_udp, by_tcp):
-        assert set(asked_stations(lab, name)) == {"router"}
+        asked = set(asked_stations(lab, name))
+        assert asked == {"router"}, f"asked is {' '.join(asked) or 'nobody'}"
     right = {"UDP": by_udp, "TCP": by_tcp}
     right = {each: ask_by_station(lab.host, lab_addresses.ROUTER, question(name), each) for each, name in right.items()}
     if answers != right:

@@ -34,6 +34,10 @@ class NeighbourAnswer:
     solicited: bool
     overrides: bool
 
+    def __str__(self) -> str:
+        flags = ", ".join(name for name in ("router", "solicited", "overrides") if getattr(self, name)) or "none"
+        return f"{self.source} for {self.address} with MAC {self.mac} and the flags {flags}"
+
 
 def neighbour(peer: "Peer", address: str, within_seconds: float = 0.5) -> NeighbourAnswer | None:
     """Who answers for an address; None where nobody does."""
