@@ -117,7 +117,7 @@ def follow(
     before, counted = counters(station, links), path_counts(station, links)
     with Captures(guest, station, [*links, *off_path]) as captures:
         if captures.unheard and countable and not exchange.inward:
-            trying = Deadline(guest.pace.seconds(QUIET_SECONDS), "a quiet moment")
+            trying = Deadline(QUIET_SECONDS, "a quiet moment")
             path = _counted(exchange, guest, links, captures.unheard)
             for _ in range(QUIET_ATTEMPTS - 1):
                 if path.complete or path.silent or path.gap or trying.passed:
