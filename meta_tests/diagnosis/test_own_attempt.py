@@ -24,8 +24,9 @@ first.setblocking(False)
 first.connect_ex((service.address, service.port))
 print(own_attempt._unsent(host, service, TimeoutError("timed out")))
 """
-#: A network in which nobody is but one whose MAC address is known, and who says nothing.
-NETWORK = """ip link add v0 type veth peer name v1; ip addr add 192.168.50.1/24 dev v0
+#: A network in which nobody is but one whose MAC address is known, and who says nothing. By IPv6 a new link says much.
+NETWORK = """sysctl -qw net.ipv6.conf.default.disable_ipv6=1
+ip link add v0 type veth peer name v1; ip addr add 192.168.50.1/24 dev v0
 ip link set v0 up; ip link set v1 up
 ip neigh add 192.168.50.2 lladdr 02:00:00:00:00:02 dev v0
 nft 'table ip wall { chain output { type filter hook output priority 0; tcp dport 7007 drop; }; }'"""
