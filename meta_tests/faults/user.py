@@ -170,6 +170,21 @@ def outside_ignores_ping(lab: Lab) -> None:
     lab.outside.set_sysctl("net.ipv4.icmp_echo_ignore_all", "1")
 
 
+@fault("user/icmp-outside-open", "user/icmp-outside-raw",
+       cause="echo request to .* where this stands: .*chain out: icmp type echo-request drop",
+       sentinels=(*USER_SENTINELS, "user/reach-outside-tcp"))  # fmt: skip
+def pings_kept_in(lab: Lab) -> None:
+    """The firewall that further hosts of the LAN come with lets no ping out, neither their own nor QEMU's."""
+    add_host = lab.add_host
+
+    def firewalled(*words: str) -> Station:
+        station = add_host(*words)
+        filter_packets(station, "chain out { type filter hook output priority 0; icmp type echo-request drop; };")
+        return station
+
+    lab.add_host = firewalled
+
+
 @fault("user/traceroute", "user/icmp-as-the-post-says", cause="the host is not told by ICMP",
        sentinels=(*USER_SENTINELS, "user/reach-outside-udp", "user/icmp-outside-open"))  # fmt: skip
 def icmp_errors_dropped(lab: Lab) -> None:

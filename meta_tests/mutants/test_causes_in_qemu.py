@@ -12,6 +12,23 @@ from meta_tests.mutants.trying import Trees, run
 NO_ECHO = Edit("libslirp", "ip_icmp.c", "no-echo", "icmp_input", "case ICMP_ECHO:", "case 77:", "No ping is answered.")
 #: By the name of the edit: a claim that it breaks, and the cause.
 NAMED = {
+    "no-ping-socket": (
+        "user/icmp-outside-open",
+        r"sent nothing for the echo request to (\S+), which was seen at the guest's NIC and not at \S+, though the "
+        "host itself asks the same, as the user that QEMU runs as, and is answered",
+    ),
+    "ping-unread": (
+        "user/icmp-outside-open",
+        r"did not give the guest the echo reply, which was seen at \S+ and not at the guest's NIC, though the host "
+        "itself asks the same, as the user that QEMU runs as, and is answered",
+    ),
+    "errors-from-the-gateway": (
+        "user/traceroute",
+        r"told the guest of its packets to (\S+): time exceeded \(type 11, code 0\) from 10.0.2.2, unreachable "
+        r"\(type 3, code 3\) from 10.0.2.2; though \S+ brought QEMU time exceeded \(type 11, code 0\) from (\S+), "
+        r"unreachable \(type 3, code 3\) from \1, and at the first hop .*",
+    ),
+    "errors-swallowed": ("user/traceroute", r"told the guest of its packets to .*: .* from 10.0.2.2; though .*"),
     "no-echo": ("user/icmp-outside-open", r"did not answer, though \d+ echo requests for 10\.0\.2\.2 came to it"),
     "packets-born-old": ("user/address", r"offered no address, though \d+ DHCP requests of the guest came to it"),
     "port-of-the-sender": (

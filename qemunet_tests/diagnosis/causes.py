@@ -89,6 +89,7 @@ PATH: tuple[CauseCheck, ...] = (
     where_lost.hidden,
     where_lost.host_silent,
     kernel_causes.dropped,
+    qemu_itself.gives_nothing_back,
     where_lost.answer_lost,
     bridge_frames.filtered,
     dhcp.spoilt_on_the_way,
@@ -106,9 +107,10 @@ ROUTER: tuple[CauseCheck, ...] = (lan_side.router_named_otherwise, lan_side.netw
 #: When all else is said: the question left this host, or nobody may see whether it did.
 LAST: tuple[CauseCheck, ...] = (
     qemu_itself.addresses_otherwise,
+    qemu_itself.answers_no_ping,
     qemu_itself.passes_nothing_on,
     qemu_itself.asks_its_own_resolver,
-    qemu_itself.answers_no_ping,
+    qemu_itself.tells_of_other_hops,
     where_lost.host_silent_somehow,
     where_lost.lost_somewhere,
     where_lost.unanswered,
@@ -147,6 +149,8 @@ SPECIAL: dict[str, tuple[CauseCheck, ...]] = {
     "privilege": (launch.privileged, *PATH, lan_side.outside_unreachable),
     "ping": (*PATH, launch.privileged, slirp_side.ping_gate_open, slirp_side.nobody_answers_ping),
     "ping-open": (*PATH, slirp_side.nobody_answers_ping),
+    # The host lets QEMU ping: what the guest asks leaves it as it is.
+    "ping-outside": (*PATH, slirp_side.nobody_answers_ping),
     "hops": (*PATH, slirp_side.expiry_untold),
     "bulk": (*PATH, bulk_data.held_up),
     "localhost": (slirp_side.localhost_elsewhere,),

@@ -220,16 +220,20 @@ def hops(guest: Guest, address: str, probe: str = "udp", wait_seconds: int = 1) 
     one by one, and once more where somebody was silent.
     """
     found: tuple[str, ...] = ()
-    tools = guest.tools
-    words = {"udp": tools.traceroute_udp, "icmp": tools.traceroute_icmp, "tcp": tools.traceroute_tcp}[probe]
     for patience_seconds in turns(wait_seconds):
-        wait = whole(patience_seconds)
-        command = words.format(wait_seconds=wait, most_hops=MOST_HOPS, address=address)
-        answer = guest.run(command, within_seconds=MOST_HOPS * wait + 5)
-        found = tuple(HOP.findall(answer.text.partition("\n")[2]))
+        found = hops_once(guest, address, probe, whole(patience_seconds))
         if SILENT not in found:
             break
     return found
+
+
+def hops_once(guest: Guest, address: str, probe: str, wait_seconds: int) -> tuple[str, ...]:
+    """The same, each probe sent once and given so long."""
+    tools = guest.tools
+    words = {"udp": tools.traceroute_udp, "icmp": tools.traceroute_icmp, "tcp": tools.traceroute_tcp}[probe]
+    command = words.format(wait_seconds=wait_seconds, most_hops=MOST_HOPS, address=address)
+    answer = guest.run(command, within_seconds=MOST_HOPS * wait_seconds + 5)
+    return tuple(HOP.findall(answer.text.partition("\n")[2]))
 
 
 def expiry_is_told(station: Station, address: str, wait_seconds: float = 1.0) -> bool:

@@ -7,19 +7,29 @@ before.
 """
 
 import re
+from collections.abc import Container, Iterable
+from ipaddress import ip_address
 
+from qemunet_tests.deadline import Deadline
 from qemunet_tests.diagnosis.failure import Failure
 from qemunet_tests.diagnosis.lost_frame import probes, search
-from qemunet_tests.diagnosis.lost_frame.frame_path import FramePath, follow
+from qemunet_tests.diagnosis.lost_frame.frame_path import SETTLING_SECONDS, FramePath, follow
 from qemunet_tests.guest.guest import Guest
+from qemunet_tests.guest.icmp_error import TYPES, IcmpError
+from qemunet_tests.host import flow_lookup
 from qemunet_tests.host.obstacle import Obstacle
+from qemunet_tests.host.policy_rules import RoutedPacket
 from qemunet_tests.isolation.script_of_user import run_as
+from qemunet_tests.isolation.station import Station
 from qemunet_tests.modes import user
-from qemunet_tests.observe.capture import ICMP, TCP, GuestCapture, packet, whole_capture
+from qemunet_tests.observe.capture import ICMP, TCP, Captures, GuestCapture, Packet, packet, whole_capture
 from qemunet_tests.observe.dhcp import dhcp_messages, told_by_dhcp
 from qemunet_tests.observe.dns import answers_user, used_by_qemu
+from qemunet_tests.observe.icmp import hops_once
 from qemunet_tests.observe.lease import lease_now
+from qemunet_tests.observe.process import listening_sockets
 from qemunet_tests.qemu.netdev import Netdev
+from qemunet_tests.timeouts import crowding, whole
 
 _NETWORK = "QEMU's user network"
 
@@ -32,6 +42,8 @@ def _another(netdev: Netdev) -> str:
 
 _ANOTHER = _another(user.netdev())
 _GATEWAY, _RESOLVER = "10.0.2.2", "10.0.2.3"
+#: RFC 792: the time to live is over.
+_FIRST_HOP = IcmpError(_GATEWAY, type=11, code=0)
 
 
 #: What the built-in DHCP server tells a guest unless an option says otherwise: scapy's names, ours, and the values.
@@ -108,19 +120,79 @@ def answers_no_ping(failure: Failure) -> Obstacle | None:
     return None
 
 
+def tells_of_other_hops(failure: Failure) -> Obstacle | None:
+    """Errors about what QEMU sent come to the host, and the guest has to be told the same of its own packets.
+
+    At the first hop, which it is itself, QEMU says so itself.
+    """
+    guest = _guest_of(failure)
+    if guest is None or "hops" not in failure.topics or lease_now(guest) is None:
+        return None
+    address, station = failure.target.far_echo.address, failure.bench.station
+    link = flow_lookup.link_of(station.ask, RoutedPacket(address, failure.bench.identity.uid))
+    with Captures(guest, station, [link] if link else []) as captures:
+        if link not in captures.links:
+            return None
+        hops_once(guest, address, "udp", whole(crowding()))
+        came = _errors(captures.links[link].packets(), address, _udp_ports(guest, station))
+        due = {_FIRST_HOP, *came}
+        arriving = Deadline(guest.pace.seconds(SETTLING_SECONDS), "what was under way")
+        arriving.sees(lambda: _errors(captures.guest.packets(), address) == due, interval_seconds=0.1)
+        told = _errors(captures.guest.packets(), address)
+    if told == due:
+        return None
+    return Obstacle(
+        f"{_NETWORK} told the guest of its packets to {address}: {_in_words(told)}; though {link} brought QEMU "
+        f"{_in_words(came)}, and at the first hop QEMU itself has to say {_FIRST_HOP}",
+        _ANOTHER,
+    )
+
+
+def _errors(packets: Iterable[Packet], address: str, ports: Container[int] | None = None) -> set[IcmpError]:
+    """What ICMP says of packets to an address, and from one of these ports where some are given."""
+    found = set()
+    for each in packets:
+        # Behind four bytes stands the packet that it is about, from its header on.
+        quoted = each.payload[4:]
+        if each.kind != ICMP or each.first not in TYPES or quoted[16:20] != ip_address(address).packed:
+            continue
+        content = quoted[(quoted[0] & 15) * 4 :]
+        if ports is None or int.from_bytes(content[:2]) in ports:
+            found.add(IcmpError(each.source, each.first, each.second))
+    return found
+
+
+def _in_words(errors: Iterable[IcmpError]) -> str:
+    return ", ".join(sorted(map(str, errors))) or "nothing"
+
+
+def _udp_ports(guest: Guest, station: Station) -> set[int]:
+    """Those of this QEMU: another program of the host may trace the same way just now."""
+    listening = (each.partition(" ") for each in listening_sockets(guest, station))
+    return {int(place.rpartition(":")[2]) for protocol, _, place in listening if protocol == "udp"}
+
+
 def passes_nothing_on(failure: Failure) -> Obstacle | None:
-    """What came in at one side and not out at the other, while the host itself is answered there."""
+    """A question that came to QEMU and did not leave it, while the host itself is answered."""
+    return _kept(failure, of_answer=False, what_it_did="sent nothing for")
+
+
+def gives_nothing_back(failure: Failure) -> Obstacle | None:
+    """An answer that came in for QEMU and that the guest never got, while the host itself is answered."""
+    return _kept(failure, of_answer=True, what_it_did="did not give the guest")
+
+
+def _kept(failure: Failure, of_answer: bool, what_it_did: str) -> Obstacle | None:
     netdev = failure.guest.nics[0].netdev if failure.guest and failure.guest.nics else None
     path = search.incomplete_path(failure) if netdev and netdev.passed_on_by else None
     gap = path.gap if path else None
-    if netdev is None or path is None or gap is None or not _host_is_answered(failure, path):
+    if netdev is None or path is None or gap is None or gap[2] != of_answer or not _host_is_answered(failure, path):
         return None
-    before, after, of_answer = gap
+    before, after, _ = gap
     what = path.exchange.answer if of_answer else path.exchange.question
-    way = "did not give the guest" if of_answer else "sent nothing for"
     return Obstacle(
-        f"{netdev.passed_on_by} {way} the {what}, which was seen at {before} and not at {after}, though the host "
-        "itself asks the same, as the user that QEMU runs as, and is answered",
+        f"{netdev.passed_on_by} {what_it_did} the {what}, which was seen at {before} and not at {after}, though the "
+        "host itself asks the same, as the user that QEMU runs as, and is answered",
         _another(netdev),
     )
 
@@ -155,19 +227,25 @@ def _host_is_answered(failure: Failure, path: FramePath) -> bool:
     if path.exchange.question.startswith("DNS"):
         station, identity = failure.bench.station, failure.bench.identity
         return all(answers_user(station, identity, used_by_qemu(), name) for name in failure.target.names)
-    service = re.fullmatch(r"(TCP|UDP) \w+ to (\S+):(\d+)", path.exchange.question)
-    if service is None:
+    asked = re.fullmatch(r"(TCP|UDP|echo) \w+ to ([^\s:]+):?(\d*)", path.exchange.question)
+    if asked is None:
         return False
-    return run_as(failure.bench.station, failure.bench.identity, _ASK, *service.groups()).succeeded
+    protocol, address, port = asked.groups()
+    return run_as(failure.bench.station, failure.bench.identity, _ASK, protocol, address, port or "0").succeeded
 
 
-#: The lab's services send back what they get.
+#: The lab's services send back what they get. A ping socket takes and gives an echo with its header of eight bytes.
 _ASK = """
 import socket, sys
-kind = {"TCP": socket.SOCK_STREAM, "UDP": socket.SOCK_DGRAM}[sys.argv[1]]
-asking = socket.socket(socket.AF_INET, kind)
+word = b"qemunet"
+kind, protocol, sent, skipped = {
+    "TCP": (socket.SOCK_STREAM, 0, word, 0),
+    "UDP": (socket.SOCK_DGRAM, 0, word, 0),
+    "echo": (socket.SOCK_DGRAM, socket.IPPROTO_ICMP, bytes((8, 0, 0, 0, 0, 0, 0, 1)) + word, 8),
+}[sys.argv[1]]
+asking = socket.socket(socket.AF_INET, kind, protocol)
 asking.settimeout(3)
 asking.connect((sys.argv[2], int(sys.argv[3])))
-asking.send(b"qemunet")
-sys.exit(asking.recv(100) != b"qemunet")
+asking.send(sent)
+sys.exit(asking.recv(100)[skipped:] != word)
 """

@@ -207,6 +207,9 @@ def _through_qemu(failure: Failure, guest: Guest) -> Iterator[tuple[Exchange, li
     if "resolver" in failure.topics and got.resolvers:
         for name in failure.target.names:
             yield probes.dns(guest, name, got.resolvers[0], used_by_qemu()), way_to(used_by_qemu()), []
+    if "ping-outside" in failure.topics:
+        address = failure.target.far_echo.address
+        yield probes.echo(guest, address), way_to(address), []
     if (service := service_of(failure)) is None:
         return
     if is_about(failure, "tcp") and "TCP" in service.protocols:
