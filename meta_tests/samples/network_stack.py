@@ -5,6 +5,10 @@ import subprocess
 from collections.abc import Sequence
 
 from qemunet_tests.host.asking import PROGRAM_FOLDERS, Completed
+from qemunet_tests.timeouts import crowding
+
+#: On a machine with nothing else to do.
+ASKING_SECONDS = 30.0
 
 
 class NetworkStack:
@@ -22,7 +26,10 @@ class NetworkStack:
         own_user = [] if os.geteuid() == 0 else ["--user", "--preserve-credentials"]
         entering = ["nsenter", "--target", str(self._holder.pid), *own_user, "--net"]
         environment = {"PATH": PROGRAM_FOLDERS, "LC_ALL": "C"}
-        done = subprocess.run([*entering, *words], env=environment, capture_output=True, timeout=30, check=False)
+        within_seconds = ASKING_SECONDS * crowding()
+        done = subprocess.run(
+            [*entering, *words], env=environment, capture_output=True, timeout=within_seconds, check=False
+        )
         return Completed(done.returncode, done.stdout, done.stderr)
 
     def type(self, commands: str) -> None:
