@@ -14,7 +14,7 @@ import pytest
 from meta_tests.samples.healthy_host import found, host, routes
 from meta_tests.samples.host_machine import HOST, LAN, HostMachine
 from meta_tests.user_accounts import CHECKOUT, ORDINARY_PATH
-from qemunet_tests.host.uplink import Uplink
+from qemunet_tests.host.uplink import THIS, Uplink
 
 MAC = "02:00:00:00:00:09"
 #: Typed at the LAN: a connection to the host that stays open, and what goes through it before and after.
@@ -86,7 +86,9 @@ MANAGERS = {
 def test_whoever_sees_to_the_interface_is_asked(tmp_path: Path, files: dict[str, str], words: list[str]) -> None:
     facts = host(tmp_path, {**NO_BRIDGE, **files})
     assert isinstance(facts.uplink, Uplink)
-    has = replace(facts.uplink, addresses=("192.168.1.7/24",), routes=("default via 192.168.1.1",))
+    has = replace(
+        facts.uplink, addresses=("192.168.1.7/24",), routes=(("-4", "default", "via", "192.168.1.1", "dev", THIS),)
+    )
     remedy = found(replace(facts, bridges=(), uplink=has))["bridge"].finding.remedy
     assert remedy is not None
     for each in words:
@@ -154,6 +156,30 @@ def test_the_remedy_word_for_word_keeps_the_connection(machine: HostMachine) -> 
     assert "up0" not in routes
     verdicts = machine.run("--bridge", "br0", "bridge/lease-address")
     assert verdicts["bridge/lease-address"]["verdict"] == "holds", machine.said
+
+
+#: A second way out, and what the first one's table has that a rule leads to.
+SECOND_WAY = f"""
+    ip link add up1 type veth peer name up2; ip link set up1 up; ip link set up2 up
+    ip addr add 10.9.0.2/24 dev up1; ip addr add fd01::2/64 dev up1 nodad; ip route del default
+    ip route add default metric 100 nexthop via {LAN} dev up0 weight 2 nexthop via 10.9.0.1 dev up1
+    ip -6 route add default metric 50 nexthop via fd00::1 dev up0 nexthop via fd01::1 dev up1
+    ip route add 203.0.113.0/24 via {LAN} dev up0 src {HOST} mtu 1400 table 77
+"""
+MOVED = [
+    ("ip route show default", ["via 192.168.77.1 dev br0 weight 2", "via 10.9.0.1 dev up1 weight 1", "metric 100"]),
+    ("ip -6 route show default", ["via fd00::1 dev br0 weight 1", "via fd01::1 dev up1 weight 1", "metric 50"]),
+    ("ip route show table 77", ["203.0.113.0/24 via 192.168.77.1 dev br0 src 192.168.77.2 mtu 1400"]),
+]
+
+
+def test_all_routes_move_with_the_addresses(machine: HostMachine) -> None:
+    machine.type(SECOND_WAY)
+    reached_after(machine, remedy_of(machine, "bridge"))
+    for asked, parts in MOVED:
+        told = " ".join(machine.type(asked).split())
+        assert [part for part in parts if part not in told] == [], told
+        assert "up0" not in told
 
 
 def test_a_bridge_without_an_uplink_gets_it_as_carefully(machine: HostMachine) -> None:

@@ -17,14 +17,18 @@ NETPLAN = "netplan"
 IFUPDOWN = "ifupdown"
 #: Routes that come with an address or from a router by themselves.
 _BY_ITSELF = ("kernel", "ra")
+#: In the place of the interface's name.
+THIS = ""
+TABLE = "table"
 
 
 @dataclass(frozen=True)
 class Uplink:
     """`manager` is None where nobody is known to see to it, and `file` is where that one's settings of it are.
 
-    `addresses` are written with their prefix lengths, `routes` as ip(8) takes them but for the device. `leased` is
-    whether one of the addresses will expire, as those of DHCP do.
+    `addresses` are written with their prefix lengths. `routes` are the words that ip(8) takes, behind its option for
+    the family and with THIS for the interface. `leased` is whether one of the addresses will expire, as those of DHCP
+    do.
     """
 
     name: str
@@ -32,14 +36,14 @@ class Uplink:
     manager: str | None = None
     file: str | None = None
     addresses: tuple[str, ...] = ()
-    routes: tuple[str, ...] = ()
+    routes: tuple[tuple[str, ...], ...] = ()
     leased: bool = False
 
     @property
     def gateway(self) -> str | None:
         """That of the default route of IPv4."""
-        found = (re.match(r"default via ([0-9.]+)", route) for route in self.routes)
-        return next((match[1] for match in found if match), None)
+        start = ("-4", "default", "via")
+        return next((route[3] for route in self.routes if route[:3] == start and TABLE not in route), None)
 
 
 def read(name: str, managers: Managers, root: Path = MACHINE) -> Uplink:
@@ -50,14 +54,15 @@ def read(name: str, managers: Managers, root: Path = MACHINE) -> Uplink:
         return Uplink(name, mac, manager, file)
     shown = listed(ask_here, "ip", "-json", "address", "show", "dev", name)
     found = [each for link in shown for each in link.get("addr_info", []) if _moves(each)]
-    routes = (listed(ask_here, "ip", "-json", family, "route", "show", "dev", name) for family in ("-4", "-6"))
+    # Routes with several next hops are listed with those of no interface, and policy rules lead to further tables.
+    routes = {family: listed(ask_here, "ip", "-json", family, "route", "show", TABLE, "all") for family in ("-4", "-6")}
     return Uplink(
         name,
         mac,
         manager,
         file,
         tuple(f"{each['local']}/{each['prefixlen']}" for each in found),
-        tuple(_spelled(route) for family in routes for route in family if _is_set(route)),
+        tuple((family, *_spelled(each, name)) for family in routes for each in routes[family] if _is_set(each, name)),
         any(each.get("dynamic") for each in found if each.get("family") == "inet"),
     )
 
@@ -66,15 +71,33 @@ def _moves(address: dict[str, Any]) -> bool:
     return address.get("scope") == "global" and not address.get("temporary")
 
 
-def _is_set(route: dict[str, Any]) -> bool:
-    return route.get("protocol") not in _BY_ITSELF and "dst" in route
+def _is_set(route: dict[str, Any], name: str) -> bool:
+    by_this = any(each.get("dev") == name for each in (route, *route.get("nexthops", [])))
+    return by_this and route.get("protocol") not in _BY_ITSELF and "dst" in route
 
 
-def _spelled(route: dict[str, Any]) -> str:
+def _spelled(route: dict[str, Any], name: str) -> tuple[str, ...]:
+    """The source of a table's routes, and the size of their packets, belong to them as the gateway does."""
     words = [str(route["dst"])]
-    words += ["via", str(route["gateway"])] if "gateway" in route else []
+    hops = route.get("nexthops", [])
+    words += [] if hops else _hop(route, name)
     words += ["metric", str(route["metric"])] if route.get("metric") not in (None, 1024) else []
-    return " ".join([*words, *(["onlink"] if "onlink" in route.get("flags", []) else [])])
+    words += ["src", str(route["prefsrc"])] if "prefsrc" in route else []
+    words += [TABLE, str(route[TABLE])] if TABLE in route else []
+    for metrics in route.get("metrics", []):
+        words += [word for which in ("mtu", "advmss") if which in metrics for word in (which, str(metrics[which]))]
+    for hop in hops:
+        words += ["nexthop", *_hop(hop, name), "weight", str(hop.get("weight", 1))]
+    return tuple(words)
+
+
+def _hop(hop: dict[str, Any], name: str) -> list[str]:
+    """By whom, by which interface, and whether he is reached there whatever the addresses say."""
+    other = hop.get("via", {})
+    gateway = hop.get("gateway") or f"{other.get('family', '')} {other.get('host', '')}".strip()
+    words = ["via", *gateway.split(" ")] if gateway else []
+    words += ["dev", THIS if hop.get("dev") == name else str(hop.get("dev"))]
+    return [*words, *(["onlink"] if "onlink" in hop.get("flags", []) else [])]
 
 
 def _manager(name: str, managers: Managers, root: Path) -> tuple[str | None, str | None]:

@@ -6,7 +6,7 @@ goes on by itself while the network is gone, or by the way of whoever sees to th
 
 from qemunet_tests.doctor.host_facts import HostFacts
 from qemunet_tests.host.network_managers import NETWORK_MANAGER, NETWORKD
-from qemunet_tests.host.uplink import IFUPDOWN, NETPLAN, Uplink
+from qemunet_tests.host.uplink import IFUPDOWN, NETPLAN, THIS, Uplink
 
 
 def remedy(facts: HostFacts, bridge: str) -> str:
@@ -46,11 +46,9 @@ def _by_hand(facts: HostFacts, uplink: Uplink, bridge: str) -> str:
     steps += [f"ip addr add {each} dev {bridge}{' nodad' if ':' in each else ''}" for each in uplink.addresses]
     steps.append(f"ip link set {name} master {bridge}")
     steps += [f"ip addr del {each} dev {name}" for each in uplink.addresses]
-    steps += [
-        f"ip {'-6 ' if ':' in each else ''}route replace {each.replace(' onlink', '')} dev {bridge}"
-        f"{' onlink' if 'onlink' in each else ''}"
-        for each in uplink.routes
-    ]
+    for family, *words in uplink.routes:
+        route = " ".join(bridge if each == THIS else each for each in words)
+        steps.append(f"ip {'-6 ' if family == '-6' else ''}route replace {route}")
     return f"{facts.sudo}sh -c '{' && '.join(steps)}'"
 
 
