@@ -4,7 +4,7 @@ import re
 import shutil
 import socket
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -169,12 +169,23 @@ def test_bulk(guest: Guest) -> None:
                         str(lost))  # fmt: skip
 
 
-def test_a_guest_ends_when_all_is_back(guest: Guest, lab: Lab) -> None:
+@pytest.mark.parametrize(
+    ("size_bytes", "is_right"),
+    [
+        (17, lambda guest, service: echoes(guest, "TCP", service)),
+        (4096, lambda guest, service: bulk(guest, service, 4096).intact),
+    ],
+    ids=["a word", "bulk"],
+)
+def test_a_guest_ends_when_all_is_back(
+    guest: Guest, lab: Lab, size_bytes: int, is_right: Callable[[Guest, Endpoint], bool]
+) -> None:
+    """Some passts send again and again what comes in for a guest that has ended its side."""
     ended_before = []
 
     def answer_late(listening: socket.socket) -> None:
         with accepted(listening) as end:
-            data = received(end, 4096)
+            data = received(end, size_bytes)
             end.settimeout(1.0)
             try:
                 ended_before.append(end.recv(1) == b"")
@@ -184,8 +195,8 @@ def test_a_guest_ends_when_all_is_back(guest: Guest, lab: Lab) -> None:
 
     with serving(lab.neighbour, lab_addresses.NEIGHBOUR) as listening, ThreadPoolExecutor(1) as pool:
         pool.submit(answer_late, listening)
-        transfer = bulk(guest, Endpoint(lab_addresses.NEIGHBOUR, listening.getsockname()[1]), 4096)
-    assert (ended_before, transfer.intact) == ([False], True)
+        right = is_right(guest, Endpoint(lab_addresses.NEIGHBOUR, listening.getsockname()[1]))
+    assert (ended_before, right) == ([False], True)
 
 
 def test_an_address_is_read_when_the_guest_has_taken_all_of_it(bench: Bench) -> None:

@@ -37,10 +37,13 @@ def _echoes(guest: GuestPlace, protocol: str, service: Endpoint, wait_seconds: i
     word = secrets.token_hex(8)
     words = {"TCP": guest.tools.send_tcp, "UDP": guest.tools.send_udp}[protocol]
     sender = service.called_by(words, wait_seconds=wait_seconds)
+    # By TCP the sender's end is no part of the question: it is not told before the answer has come.
+    kept_open = f"; until [ -e /tmp/{word}.read ]; do sleep 0.1; done" if protocol == "TCP" else ""
     # UDP knows no end of a conversation, so the answer is watched for instead of waiting for the sender to end.
     command = (
-        f"{family_awaited(service.version, wait_seconds)}echo {word} | {sender} > /tmp/{word} & n=0; "
-        f"until [ -s /tmp/{word} ] || [ $n = {wait_seconds * 10} ]; do n=$((n+1)); sleep 0.1; done; cat /tmp/{word}"
+        f"{family_awaited(service.version, wait_seconds)}{{ echo {word}{kept_open}; }} | {sender} > /tmp/{word} & n=0; "
+        f"until [ -s /tmp/{word} ] || [ $n = {wait_seconds * 10} ]; do n=$((n+1)); sleep 0.1; done; cat /tmp/{word}; "
+        f"touch /tmp/{word}.read"
     )
     return guest.run(command, within_seconds=2 * wait_seconds + 5).text == word
 
