@@ -195,6 +195,14 @@ def icmp_errors_dropped(lab: Lab) -> None:
     filter_packets(lab.router, chains)
 
 
+@fault("user/traceroute", "user/icmp-as-the-post-says", cause="the host is not told by ICMP that nobody listens",
+       sentinels=(*USER_SENTINELS, "user/reach-outside-udp", "user/icmp-outside-open"))  # fmt: skip
+def closed_ports_untold(lab: Lab) -> None:
+    """The host's own firewall lets in no ICMP that says that a port is closed: QEMU is not told either."""
+    rule = "icmp type destination-unreachable drop"
+    filter_packets(lab.host, f"chain input {{ type filter hook input priority 0; {rule}; }};")
+
+
 @fault("user/hostfwd-any-address", cause="the host's firewall drops what comes from there",
        sentinels=(*USER_SENTINELS, "user/hostfwd-ssh-2222"))  # fmt: skip
 def firewall_against_the_lan(lab: Lab) -> None:

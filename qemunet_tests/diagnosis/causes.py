@@ -152,6 +152,7 @@ SPECIAL: dict[str, tuple[CauseCheck, ...]] = {
     # The host lets QEMU ping: what the guest asks leaves it as it is.
     "ping-outside": (*PATH, slirp_side.nobody_answers_ping),
     "hops": (*PATH, slirp_side.expiry_untold),
+    "last-hop": (slirp_side.closed_port_untold,),
     "bulk": (*PATH, bulk_data.held_up),
     "localhost": (slirp_side.localhost_elsewhere,),
     "port-forward": (

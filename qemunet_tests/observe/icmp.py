@@ -40,6 +40,8 @@ FULL_SIZE_BYTES = 1500 - 28
 ECHO_REPLY, ECHO_REQUEST = 0, 8
 HOP = re.compile(r"^\s*\d+\s+(\S+)", re.MULTILINE)
 MOST_HOPS = 6
+#: As far as Linux lets packets go.
+USUAL_HOPS = 64
 SILENT = "*"
 FIRST_WITH_RAW = (4, 7)
 
@@ -238,7 +240,12 @@ def hops_once(guest: Guest, address: str, probe: str, wait_seconds: int) -> tupl
 
 def expiry_is_told(station: Station, address: str, wait_seconds: float = 1.0) -> bool:
     """Whether a router tells a station that the time to live of its packet to an address is over."""
-    return any(_is_told(station, address, patience_seconds) for patience_seconds in turns(wait_seconds))
+    return any(_is_told(station, address, 1, patience_seconds) for patience_seconds in turns(wait_seconds))
+
+
+def closed_port_is_told(station: Station, address: str, wait_seconds: float = 1.0) -> bool:
+    """Whether a station is told that nobody at an address listens where traceroute ends."""
+    return any(_is_told(station, address, USUAL_HOPS, patience_seconds) for patience_seconds in turns(wait_seconds))
 
 
 def require_errors_told(station: Station, address: str) -> None:
@@ -247,11 +254,11 @@ def require_errors_told(station: Station, address: str) -> None:
         raise ControlFailed(f"the host itself is not told by ICMP that nobody is at {address}")
 
 
-def _is_told(station: Station, address: str, wait_seconds: float) -> bool:
+def _is_told(station: Station, address: str, hops_to_live: int, wait_seconds: float) -> bool:
     # ip(7); the socket module has no name for it before Python 3.14.
     ip_recverr, udp_port_of_traceroute = 11, 33434
     with station.open_socket(socket.SOCK_DGRAM) as probe:
-        probe.setsockopt(socket.IPPROTO_IP, socket.IP_TTL, 1)
+        probe.setsockopt(socket.IPPROTO_IP, socket.IP_TTL, hops_to_live)
         probe.setsockopt(socket.IPPROTO_IP, ip_recverr, 1)
         probe.settimeout(wait_seconds)
         try:

@@ -25,7 +25,7 @@ from qemunet_tests.modes import user
 from qemunet_tests.observe.capture import ICMP, TCP, Captures, GuestCapture, Packet, packet, whole_capture
 from qemunet_tests.observe.dhcp import dhcp_messages, told_by_dhcp
 from qemunet_tests.observe.dns import answers_user, used_by_qemu
-from qemunet_tests.observe.icmp import hops_once
+from qemunet_tests.observe.icmp import closed_port_is_told, expiry_is_told, hops_once
 from qemunet_tests.observe.lease import lease_now
 from qemunet_tests.observe.process import listening_sockets
 from qemunet_tests.qemu.netdev import Netdev
@@ -129,6 +129,9 @@ def tells_of_other_hops(failure: Failure) -> Obstacle | None:
     if guest is None or "hops" not in failure.topics or lease_now(guest) is None:
         return None
     address, station = failure.target.far_echo.address, failure.bench.station
+    # What a firewall of the host keeps from it was seen at the link all the same.
+    if not (expiry_is_told(station, address) and closed_port_is_told(station, address)):
+        return None
     link = flow_lookup.link_of(station.ask, RoutedPacket(address, failure.bench.identity.uid))
     with Captures(guest, station, [link] if link else []) as captures:
         if link not in captures.links:

@@ -12,11 +12,12 @@ from qemunet_tests.host.nft_match import PacketSeen
 from qemunet_tests.host.nft_ruleset import Ruleset, stops
 from qemunet_tests.host.obstacle import Obstacle
 from qemunet_tests.observe.host_names import known_to_programs
-from qemunet_tests.observe.icmp import expiry_is_told, ping
+from qemunet_tests.observe.icmp import closed_port_is_told, expiry_is_told, ping
 from qemunet_tests.observe.process import listening_sockets
 from qemunet_tests.timeouts import turns, whole
 
 _LOOPBACK = "127.0.0.1"
+_LET_ERRORS_PASS = "let ICMP errors (time-exceeded, destination-unreachable) pass the firewalls between here and there"
 
 
 def loopback_down(failure: Failure) -> Obstacle | None:
@@ -133,5 +134,16 @@ def expiry_untold(failure: Failure) -> Obstacle | None:
         return None
     return Obstacle(
         "the host is not told by ICMP what becomes of its packets, as when their time to live is over",
-        "let ICMP errors (time-exceeded, destination-unreachable) pass the firewalls between here and there",
+        _LET_ERRORS_PASS,
+    )
+
+
+def closed_port_untold(failure: Failure) -> Obstacle | None:
+    """It ends where somebody says that nobody listens."""
+    address = failure.target.far_echo.address
+    if closed_port_is_told(failure.bench.station, address):
+        return None
+    return Obstacle(
+        f"the host is not told by ICMP that nobody listens at a port of {address}, where the way ends",
+        _LET_ERRORS_PASS,
     )
