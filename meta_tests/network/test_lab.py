@@ -84,6 +84,12 @@ def test_the_hosts_uplink_is_a_port_of_its_bridge(lab: Lab) -> None:
     assert Path("/sys/class/net/br0/bridge/stp_state").read_text() == "0\n"
 
 
+def test_no_card_has_an_address_that_a_tap_could_have(lab: Lab) -> None:
+    """A bridge takes the lowest address of its ports, and those of taps begin with fe."""
+    cards = [lab.host.link("enp0s25"), lab.neighbour.link("eth0"), lab.router.link("lan0"), lab.switch.link("to-host")]
+    assert [dict(card["attrs"])["IFLA_ADDRESS"][:3] for card in cards if card] == ["02:"] * len(cards)
+
+
 @pytest.mark.parametrize(("near", "far"), PAIRS)
 def test_tcp_from_every_station_to_every_other(lab: Lab, near: str, far: str) -> None:
     word = secrets.token_bytes(100_000)
