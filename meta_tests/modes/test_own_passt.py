@@ -83,7 +83,15 @@ def test_a_run_tries_the_one_that_it_was_given(workers: str, open_folder: Path) 
 
 
 @pytest.mark.parametrize(
-    ("then", "version"), [("echo passt 1", "1"), ("sleep 4711", None), ("echo passt 1; exec sleep 4711", None)]
+    ("then", "version"),
+    [
+        ("echo passt 1", "1"),
+        ("sleep 4711", None),
+        ("echo passt 1; exec sleep 4711", None),
+        # As that of Debian 13 does; and as nothing does that is passt.
+        ("if [ -t 1 ]; then echo passt 1; fi", "1"),
+        ("true", None),
+    ],
 )
 def test_what_a_passt_starts_ends_with_its_answer(
     then: str, version: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

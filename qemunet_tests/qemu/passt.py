@@ -6,6 +6,7 @@ Sources: passt(1); -netdev passt since QEMU 10.1, -netdev stream since 7.2.
 import contextlib
 import os
 import re
+import shlex
 import shutil
 import time
 from collections.abc import Mapping
@@ -75,7 +76,9 @@ def installed_path(environment: Mapping[str, str] = os.environ) -> str | None:
 
 def version(path: str) -> str | None:
     """What a passt calls itself; None where it does not run, or is none."""
-    found = _VERSION.search(_answer(path, "--version"))
+    said = _answer(path, "--version")
+    # That of Debian 13, of 2025-05-03, ends without writing what it has to say where that is no terminal.
+    found = _VERSION.search(_at_a_terminal(path, "--version") if said == "" else said or "")
     if found is None:
         return None
     told = printable(found["version"])
@@ -84,12 +87,18 @@ def version(path: str) -> str | None:
 
 def _packaged(path: str) -> str | None:
     """The version of the Debian package that the program is of: Debian 12 built it without one of its own."""
-    owner, colon, _ = _answer("dpkg-query", "--search", os.path.realpath(path)).partition(":")
+    owner, colon, _ = (_answer("dpkg-query", "--search", os.path.realpath(path)) or "").partition(":")
     return (_answer("dpkg-query", "--show", "--showformat=${Version}", owner) or None) if colon else None
 
 
-def _answer(*words: str) -> str:
-    """What a program writes on standard output; nothing where it does not run or end, or where it writes on and on.
+def _at_a_terminal(*words: str) -> str:
+    """The same of a program that has a terminal, as script(1) makes it one."""
+    said = _answer("env", "SHELL=/bin/sh", "script", "-q", "-c", f"exec {shlex.join(words)}", "/dev/null")
+    return (said or "").replace("\r\n", "\n")
+
+
+def _answer(*words: str) -> str | None:
+    """What a program writes on standard output; None where it does not run or end, or where it writes on and on.
 
     It may be the caller's own, and start what it likes: that ends with it.
     """
@@ -99,4 +108,4 @@ def _answer(*words: str) -> str:
             said = enclosure.Asked({"said": limited}, os.environ, both=False).answers(patience_seconds)["said"]
             if said.status is not None:
                 return said.text
-    return ""
+    return None
