@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from qemunet_tests.diagnosis.lost_frame import qemu_itself, search
+from qemunet_tests.diagnosis.lost_frame import qemu_itself, search, where_lost
 from qemunet_tests.diagnosis.lost_frame.frame_path import FramePath
 from qemunet_tests.observe.capture import UDP
 
@@ -37,6 +37,20 @@ def test_a_question_that_left_for_qemus_own_address_is_told_of(world: SimpleName
     assert found is not None
     assert "sent the DNS question for www.example out at br0 to 10.0.2.3, the address that QEMU itself" in found.reason
     assert "not to 192.168.1.254, which answers the host's own questions" in found.reason
+
+
+@pytest.mark.parametrize(("standing", "told"), [(False, True), (True, False)])
+def test_what_stands_on_the_host_may_have_kept_an_answer(
+    world: SimpleNamespace, monkeypatch: pytest.MonkeyPatch, standing: bool, told: bool
+) -> None:
+    """A rule that lets so many pass in a minute lets the host's own question pass, later."""
+    world.path = path(HOSTS, answered=(0, 3))
+    assert world.path.gap == ("br0", "the guest's NIC", True)
+    netdev = SimpleNamespace(passed_on_by="QEMU's user network", another=("--qemu", "QEMU"))
+    failure: Any = SimpleNamespace(guest=SimpleNamespace(nics=[SimpleNamespace(netdev=netdev)]))
+    monkeypatch.setattr(where_lost, "something_stands_there", lambda _: standing)
+    assert bool(qemu_itself.gives_nothing_back(failure)) is told
+    assert qemu_itself.passes_nothing_on(failure) is None
 
 
 @pytest.mark.parametrize(

@@ -66,6 +66,17 @@ def _lost(failure: Failure) -> tuple[Obstacle, bool] | None:
     return Obstacle(lost, LOOK.format(_link_of(before, after)), lost=frame), False
 
 
+def something_stands_there(failure: Failure) -> bool:
+    """Whether there is anything on the host that may have stopped what was lost, or nobody may see what there is."""
+    path = search.incomplete_path(failure)
+    gap = path.gap if path else None
+    if path is None or gap is None:
+        return False
+    before, after, of_answer = gap
+    standing = _standing_between(failure, path, _way(failure, path, of_answer), before, after, of_answer)
+    return bool(path.unheard) or any(True for _ in standing)
+
+
 def _way(failure: Failure, path: FramePath, of_answer: bool) -> PacketOnPath:
     """The packet that was lost, as the host saw it."""
     packet = path.exchange.answered if of_answer else path.exchange.asked
