@@ -164,8 +164,8 @@ def test_nothing_leaves_a_machine_whose_resolver_is_elsewhere(machine: HostMachi
     """Counted at the LAN, where the resolver is: no question arrives, and nothing else that a program would send."""
     # Bridges tell by IGMP which groups they listen to.
     rule = "ip protocol != igmp counter"
-    machine.type_at_lan(f"nft 'table ip count {{ chain it {{ type filter hook prerouting priority 0; {rule}; }}; }}'")
-    count = "nft list table ip count | grep -o 'packets [0-9]*'"
+    machine.type_at_lan(f"nft 'table ip counted {{ chain it {{ type filter hook prerouting priority 0; {rule}; }}; }}'")
+    count = "nft list table ip counted | grep -o 'packets [0-9]*'"
     assert "packets 0" in machine.type_at_lan(count)
     assert "192.168.77.1; it is on another machine and was not asked" in examine(machine, 0)["dns"]["reason"]
     assert "packets 0" in machine.type_at_lan(count)
