@@ -3,7 +3,7 @@
 import pytest
 
 from qemunet_tests.guest.plugging import MAC
-from qemunet_tests.observe.capture import VIRTIO_HEADERS_BYTES, whole_capture
+from qemunet_tests.observe.capture import headers_before, whole_capture
 from qemunet_tests.observe.nic import seen_nic
 from qemunet_tests.observe.pcap_file import ETHERNET, MAGIC, numbers_in, read_pcap
 
@@ -13,6 +13,8 @@ FAR = "52:54:00:70:65:02"
 FOUND_SECONDS = 2.0
 #: VIRTIO 1.2, 5.1.6: with the number of merged buffers.
 HEADER_BYTES = 12
+#: Where an Ethernet frame has its source.
+SOURCE_AT = 6
 
 
 def numbers_in_words(numbers):
@@ -305,12 +307,11 @@ def test_frames_of_a_virtio_nic_have_nothing_in_front(plugged, claim):
     guest = plugged("bridge", "virtio-net-pci")
     assert seen_nic(guest, FOUND_SECONDS).driver == "virtio_net", "no driver finds the NIC"
     guest.check("ip link set eth0 up; arping -c 1 -w 1 -I eth0 198.51.100.1 || true")
-    source = bytes.fromhex(MAC.replace(":", ""))
-    # Some are other stations' and have its address nowhere, or in front of theirs where they are for it; what comes in
-    # before its driver is there may have the shorter header.
-    found = {frame.find(source, 0, 32) for frame in whole_capture(guest)}
-    places = found - {-1, *VIRTIO_HEADERS_BYTES}
-    claim.sees("the NIC's address where Ethernet has it" if places == {6} else f"the NIC's address at {sorted(places)}")
+    # Of its own frames: in front of what comes in before its driver is there stands another header.
+    places = {length + SOURCE_AT for length in headers_before(MAC, whole_capture(guest))}
+    claim.sees(
+        "the NIC's address where Ethernet has it" if places == {SOURCE_AT} else f"the NIC's address at {sorted(places)}"
+    )
     if claim.observed != claim.expected:
-        assert places == {6 + HEADER_BYTES}, f"in the dump there is {claim.observed}"
+        assert places == {SOURCE_AT + HEADER_BYTES}, f"in the dump there is {claim.observed}"
         claim.deviates(name="header-in-front")

@@ -126,6 +126,12 @@ def sent_by(mac: str, frames: Iterable[bytes]) -> list[bytes]:
     return [found for each in bare if (found := next(each, None))]
 
 
+def headers_before(mac: str, frames: Iterable[bytes]) -> set[int]:
+    """How many bytes stand in front of Ethernet in those of the frames that have this source."""
+    source = bytes.fromhex(mac.replace(":", ""))
+    return {length for frame in frames for length in VIRTIO_HEADERS_BYTES if frame[length + 6 : length + 12] == source}
+
+
 def whole_capture(guest: Guest, nic: int = 0) -> list[bytes]:
     """Everything that has passed a guest's NIC since it was started."""
     return list(_records(guest.folder / f"net{nic}.pcap", PCAP_HEADER_BYTES))
