@@ -155,10 +155,8 @@ class Watcher:
 
 def _said_of(test: pytest.Item, error: BaseException) -> str:
     """What is wrong, in a line."""
-    record = test.stash.get(RECORD, None)
-    if record is not None and isinstance(error, AssertionError):
-        return record.complaint(error)
-    return str(error).partition("\n")[0] or type(error).__name__
+    said = str(error).partition("\n")[0] or type(error).__name__
+    return test.stash[RECORD].in_words(said) if RECORD in test.stash else said
 
 
 @contextlib.contextmanager

@@ -11,7 +11,7 @@ from qemunet_tests.host.wall_clock import WallClock
 from qemunet_tests.isolation.cpu_time import spent_seconds
 from qemunet_tests.printable import all_printable, printable
 from qemunet_tests.qemu import passt
-from qemunet_tests.report.verdict import assertion_line, judge, one_line, shortened
+from qemunet_tests.report.verdict import judge, one_line, shortened
 from qemunet_tests.report.verdict_of_test import Verdict, VerdictOfTest, worst
 
 Value = TypeVar("Value")
@@ -86,12 +86,11 @@ class ClaimReport:
         """Should an assertion fail from here on, this is why."""
         self._blamed = Obstacle(reason, remedy).found_by("test")
 
-    def complaint(self, error: BaseException) -> str:
-        """What an assertion says that failed, in a line.
+    def in_words(self, said: str) -> str:
+        """What an assertion that failed says, for people.
 
         One without a sentence is spelled by pytest, in words of Python: what was seen and what is promised say more.
         """
-        said = assertion_line(error)
         if not said.startswith(_WORDLESS) or self.observed in (None, self.expected):
             return said
         return shortened(f"observed {' '.join(str(self.observed).split())}, where {self.expected} is promised")
@@ -128,7 +127,7 @@ class ClaimReport:
         if error is not None:
             verdict, why = judge(error, phase)
             if verdict is Verdict.BROKEN:
-                why = Obstacle(self.complaint(error))
+                why = Obstacle(self.in_words(why.reason))
             if self.broke_before and verdict is Verdict.UNAVAILABLE:
                 verdict, why = Verdict.INCONCLUSIVE, Obstacle(self.once_only(f"then unavailable: {why.reason}"))
             unexplained = verdict is Verdict.BROKEN and not isinstance(error, UnknownHere)

@@ -14,7 +14,7 @@ def judge(error: BaseException, phase: str) -> tuple[Verdict, Obstacle]:
     if isinstance(error, pytest.skip.Exception) and phase != "teardown":
         return Verdict.UNAVAILABLE, _skipped(error)
     if _is_assertion(error, phase):
-        return Verdict.BROKEN, Obstacle(assertion_line(error))
+        return Verdict.BROKEN, Obstacle(_assertion_line(error))
     return Verdict.INCONCLUSIVE, Obstacle(one_line(error))
 
 
@@ -35,10 +35,10 @@ def _is_assertion(error: BaseException, phase: str) -> bool:
     return isinstance(error, AssertionError) or (phase == "call" and isinstance(error, pytest.fail.Exception))
 
 
-def assertion_line(error: BaseException) -> str:
+def _assertion_line(error: BaseException) -> str:
     """The first line of the assertion's message."""
     if isinstance(error, BaseExceptionGroup):
-        return assertion_line(error.exceptions[0])
+        return _assertion_line(error.exceptions[0])
     return _first_line(str(error)) or "the assertion came without a message"
 
 
