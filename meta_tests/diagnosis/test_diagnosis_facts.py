@@ -42,7 +42,7 @@ def test_only_what_is_lost_and_has_risen_counts(tmp_path: Path) -> None:
     counted = []
     for times in (3, 5):
         (tmp_path / "netstat").write_text(NETSTAT.format(times))
-        counted.append(kernel_counters._of_protocols(tmp_path / "netstat"))
+        counted.append(kernel_counters._of_protocols(tmp_path / "netstat", kernel_counters.LOST))
     assert counted[0] == {"TcpExt.ListenDrops": 0, "TcpExt.IPReversePathFilter": 3, "IpExt.InNoRoutes": 0}
     assert [str(drop) for drop in kernel_counters.risen(*counted)] == ["TcpExt.IPReversePathFilter 2"]
     assert kernel_counters.risen(counted[1], counted[1]) == ()

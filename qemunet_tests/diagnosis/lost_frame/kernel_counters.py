@@ -20,6 +20,8 @@ LOST = {
     "TcpExt": ("IPReversePathFilter", "ListenOverflows", "ListenDrops", "TCPBacklogDrop", "PFMemallocDrop", "ArpFilter",
                "TCPRcvQDrop", "TCPZeroWindowDrop", "TCPMD5Failure", "LockDroppedIcmps"),
 }  # fmt: skip
+#: What ICMP said that something was lost, behind all filters: by whom it is for or not.
+ERRORS_TAKEN = {"Icmp": ("InDestUnreachs", "InTimeExcds")}
 STATISTICS = {"nf_conntrack": ("drop", "early_drop", "insert_failed"), "arp_cache": ("table_fulls",)}
 LINK_COUNTERS = ("rx_dropped", "tx_dropped", "rx_errors", "tx_errors", "rx_nohandler")
 
@@ -39,7 +41,7 @@ def counters(station: Station, links: Sequence[str]) -> dict[str, int]:
     """Every counter of losses of a station and of these links of it, as they stand now."""
     with station.entered():
         folder = Path("/proc/thread-self/net")
-        found = {**_of_protocols(folder / "snmp"), **_of_protocols(folder / "netstat")}
+        found = {**_of_protocols(folder / "snmp", LOST), **_of_protocols(folder / "netstat", LOST)}
         for name, columns in STATISTICS.items():
             found.update(_of_processors(folder / "stat" / name, columns))
         found.update(_of_ipsec(folder / "xfrm_stat"))
@@ -48,20 +50,26 @@ def counters(station: Station, links: Sequence[str]) -> dict[str, int]:
     return found
 
 
+def errors_taken(station: Station) -> int:
+    """How many errors of ICMP the kernel of a station has taken so far: what a filter drops is not among them."""
+    with station.entered():
+        return sum(_of_protocols(Path("/proc/thread-self/net/snmp"), ERRORS_TAKEN).values())
+
+
 def risen(before: Mapping[str, int], after: Mapping[str, int]) -> tuple[Drop, ...]:
     """What was thrown away in between."""
     more = {name: count - before.get(name, 0) for name, count in after.items()}
     return tuple(Drop(name, times) for name, times in more.items() if times > 0)
 
 
-def _of_protocols(file: Path) -> dict[str, int]:
+def _of_protocols(file: Path, wanted: Mapping[str, Sequence[str]]) -> dict[str, int]:
     """Two lines for each protocol: the names, the numbers."""
     lines = [line.split() for line in _lines(file)]
     found = {}
     for names, numbers in zip(lines[::2], lines[1::2], strict=False):
         group = names[0].rstrip(":")
         told = dict(zip(names[1:], numbers[1:], strict=False))
-        found.update({f"{group}.{name}": int(told[name]) for name in LOST.get(group, ()) if name in told})
+        found.update({f"{group}.{name}": int(told[name]) for name in wanted.get(group, ()) if name in told})
     return found
 
 

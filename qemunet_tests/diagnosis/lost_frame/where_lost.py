@@ -72,9 +72,8 @@ def something_stands_there(failure: Failure) -> bool:
     gap = path.gap if path else None
     if path is None or gap is None:
         return False
-    before, after, of_answer = gap
-    standing = _standing_between(failure, path, _way(failure, path, of_answer), before, after, of_answer)
-    return bool(path.unheard) or any(True for _ in standing)
+    way = _way(failure, path, of_answer=gap[2])
+    return bool(path.unheard) or any(True for _ in _standing_between(failure, path, way, *gap))
 
 
 def _way(failure: Failure, path: FramePath, of_answer: bool) -> PacketOnPath:
