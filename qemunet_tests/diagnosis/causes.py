@@ -149,8 +149,8 @@ SPECIAL: dict[str, tuple[CauseCheck, ...]] = {
     "privilege": (launch.privileged, *PATH, lan_side.outside_unreachable),
     "ping": (*PATH, launch.privileged, slirp_side.ping_gate_open, slirp_side.nobody_answers_ping),
     "ping-open": (*PATH, slirp_side.nobody_answers_ping),
-    # The host lets QEMU ping: what the guest asks leaves it as it is.
-    "ping-outside": (*PATH, slirp_side.nobody_answers_ping),
+    # Where the host lets QEMU ping, what the guest asks leaves it as it is, and is followed.
+    "ping-outside": (),
     "hops": (*PATH, slirp_side.expiry_untold),
     "last-hop": (slirp_side.closed_port_untold,),
     "bulk": (*PATH, bulk_data.held_up),
