@@ -219,22 +219,32 @@ def hops(guest: Guest, address: str, probe: str = "udp", wait_seconds: int = 1) 
     or `tcp`.
 
     Linux reports such errors to an address once a second, after a burst of six (icmp(7), icmp_ratelimit): so probes go
-    one by one, and once more where somebody was silent.
+    one by one, and once more where somebody was silent. Where everybody was from one hop on, that hop is asked first,
+    and those behind it only if it answers then.
     """
     found: tuple[str, ...] = ()
     for patience_seconds in turns(wait_seconds):
+        first = _silent_from(found)
+        if first and SILENT in hops_once(guest, address, probe, whole(patience_seconds), first)[first - 1 :]:
+            continue
         found = hops_once(guest, address, probe, whole(patience_seconds))
         if SILENT not in found:
             break
     return found
 
 
-def hops_once(guest: Guest, address: str, probe: str, wait_seconds: int) -> tuple[str, ...]:
+def _silent_from(found: tuple[str, ...]) -> int:
+    """The hop from which on nobody answered, counted from 1; 0 where the last one did."""
+    heard = max((number for number, hop in enumerate(found, 1) if hop != SILENT), default=0)
+    return heard + 1 if heard < len(found) else 0
+
+
+def hops_once(guest: Guest, address: str, probe: str, wait_seconds: int, most_hops: int = MOST_HOPS) -> tuple[str, ...]:
     """The same, each probe sent once and given so long."""
     tools = guest.tools
     words = {"udp": tools.traceroute_udp, "icmp": tools.traceroute_icmp, "tcp": tools.traceroute_tcp}[probe]
-    command = words.format(wait_seconds=wait_seconds, most_hops=MOST_HOPS, address=address)
-    answer = guest.run(command, within_seconds=MOST_HOPS * wait_seconds + 5)
+    command = words.format(wait_seconds=wait_seconds, most_hops=most_hops, address=address)
+    answer = guest.run(command, within_seconds=most_hops * wait_seconds + 5)
     return tuple(HOP.findall(answer.text.partition("\n")[2]))
 
 
