@@ -2,5 +2,5 @@
 
 import pytest
 
-# Its fixtures assert, and are imported by test modules before pytest loads it as a plugin.
-pytest.register_assert_rewrite("meta_tests.isolation.runs")
+# Their fixtures assert, and are imported by test modules before pytest loads them as plugins.
+pytest.register_assert_rewrite("meta_tests.isolation.runs", "meta_tests.installation.debian_machines")
