@@ -19,6 +19,10 @@ from qemunet_tests.observe.dhcp_client import (
 #: What fits into the field for it, which has 128 bytes, and a NUL at the end.
 LONGEST_BOOTFILE = 127
 SEARCHED = ("example.org", "lab.example.org", "b.example.org")
+#: With the longest labels that there are, and too long for one option, which has at most 255 bytes (RFC 3396).
+LONG_SEARCHED = tuple(
+    f"{letter * length}.example.org" for letter, length in (("a", 63), ("b", 63), ("c", 63), ("d", 50))
+)
 #: Each a part of the next. What refers to the second, which is written as a reference itself, is what is tried.
 NESTED = ("example.org", "lab.example.org", "sub.lab.example.org")
 
@@ -89,17 +93,19 @@ def test_the_seventeenth_client_is_told_nothing(user_peer, claim):
 
 @pytest.mark.claim("user/dhcp-same-mac-same-address")
 def test_a_client_keeps_its_address(user_peer, claim):
-    one, other = client_macs(2)
+    one, other, third = client_macs(3)
     leased = leases(user_peer, [one, other, one])
     # As a client asks that has its address from somewhere else and names none.
     known = ask_dhcp(user_peer, "request", mac=other)
-    claim.sees(f"{' '.join(leased)}; the other, which names none: {known.address if known else 'no answer'}")
+    named = f"the other, which names none: {known.address if known else 'no answer'}"
+    claim.sees(f"{' '.join(leased)}; {named}; a third: {leases(user_peer, [third])[0]}")
     assert claim.observed == claim.expected, f"a client, another, and the first again get {claim.observed}"
 
 
 @pytest.mark.claim("user/dhcp-wish")
 def test_a_wish_is_granted_in_the_pool(user_peer, claim):
-    wishes = ("10.0.2.20", "10.0.2.30", "10.0.2.31")
+    # One in the pool, its last, one behind it, and one that is taken by now.
+    wishes = ("10.0.2.20", "10.0.2.30", "10.0.2.31", "10.0.2.20")
     got = [offered(user_peer, wish(wished), mac=mac).address
            for wished, mac in zip(wishes, client_macs(len(wishes)), strict=True)]  # fmt: skip
     claim.sees("; ".join(f"{wished}: {address}" for wished, address in zip(wishes, got, strict=True)))
@@ -216,9 +222,12 @@ def test_a_long_hostname_arrives_whole(attach_user_peer, claim):
 
 @pytest.mark.claim("user/dnssearch")
 def test_a_search_list_arrives_in_order(attach_user_peer, claim):
-    told = offered(attach_user_peer(*(f"dnssearch={name}" for name in SEARCHED)))
-    coded = bytes.fromhex(told.option(119))
-    claim.sees(f"{' '.join(search_list(coded))} in {len(coded)} bytes")
+    coded, long_coded = (
+        bytes.fromhex(offered(attach_user_peer(*(f"dnssearch={name}" for name in names))).option(119))
+        for names in (SEARCHED, LONG_SEARCHED)
+    )
+    became = "whole" if search_list(long_coded) == list(LONG_SEARCHED) else "another"
+    claim.sees(f"{' '.join(search_list(coded))} in {len(coded)} bytes; a long one is {became}, in {len(long_coded)}")
     assert claim.observed == claim.expected, f"the search list is {claim.observed}"
 
 
