@@ -8,6 +8,7 @@ from qemunet_tests.conformance.promises import promise
 from qemunet_tests.deadline import Deadline
 from qemunet_tests.errors import HarnessError
 from qemunet_tests.modes.user import netdev
+from qemunet_tests.observe.process import zombies_of
 from qemunet_tests.observe.station_end import accepted, received, serving, unserved
 
 SERVER, PORT = "10.0.2.100", 80
@@ -18,9 +19,9 @@ MUCH = bytes(range(250)) * 600
 CAPITALS = f"guestfwd=tcp:{SERVER}:{PORT}-cmd:tr a-z A-Z"
 
 
-def in_capitals(stack):
+def in_capitals(stack, server=SERVER):
     """What comes back of a word that a guest forward is to put in capitals."""
-    connection = stack.connect(SERVER, PORT)
+    connection = stack.connect(server, PORT)
     connection.send(b"qemu")
     connection.finish()
     got = connection.read_to_end()
@@ -53,6 +54,11 @@ def test_every_connection_has_its_own_command(attach_stack, claim):
     words = "every word at its own" if own else "words astray"
     claim.sees(f"{len(connections)} connections, {len(processes)} processes, {words}")
     assert claim.observed == claim.expected, f"{claim.observed}: {said}"
+    for connection in connections:
+        connection.finish()
+        connection.read_to_end()
+    gone = Deadline(SPAWN_SECONDS, "QEMU to wait for them").sees(lambda: not zombies_of(stack.peer.qemu))
+    assert gone, f"of {len(connections)} commands that have ended {zombies_of(stack.peer.qemu)} are still zombies"
 
 
 @pytest.mark.claim("user/guestfwd-command-bad")
@@ -165,12 +171,16 @@ def test_contradicting_guest_forwards(bench, claim):
 
 
 @pytest.mark.claim("user/guestfwd-two-servers")
-def test_two_servers_with_one_port(bench, claim):
+def test_two_servers_with_one_port(bench, attach_stack, claim):
     servers = (SERVER, "10.0.2.101")
     kinds = {"commands": "cmd:cat", "devices": "null"}
     said = {kind: tried(bench, *(f"tcp:{each}:{PORT}-{what}" for each in servers)) for kind, what in kinds.items()}
     claim.sees("; ".join(f"with {kind}: {'started' if each.started else 'refused'}" for kind, each in said.items()))
     assert said["commands"].started, f"with commands: {said['commands'].complaints}"
+    ways = dict(zip(servers, ("cmd:tr a-z A-Z", "cmd:cat"), strict=True))
+    stack = attach_stack(options=tuple(f"guestfwd=tcp:{each}:{PORT}-{what}" for each, what in ways.items()))
+    answers = [in_capitals(stack, each) for each in servers]
+    assert answers == ["qemu becomes QEMU, then end", "qemu becomes qemu, then end"], f"of two servers {answers}"
     if not said["devices"].started:
         refusal = said["devices"].message.splitlines()[-1]
         assert refusal.endswith(f"Could not open guest forwarding device 'guestfwd.tcp.{PORT}'"), refusal

@@ -2,8 +2,10 @@
 
 import pytest
 
+from qemunet_tests.deadline import Deadline
 from qemunet_tests.observe.icmp import comes_back, hops, ping, predicted_egress, require_errors_told
 from qemunet_tests.observe.lease import lease_of
+from qemunet_tests.observe.process import sockets_open
 from qemunet_tests.observe.reach import echoes
 
 GATEWAY = "10.0.2.2"
@@ -28,7 +30,14 @@ def test_no_ping_passes_where_the_gate_is_closed(leased_guest, target, claim):
 @pytest.mark.parametrize("pinging_guest", ["gate-open"], indirect=True)
 def test_ping_passes_where_the_gate_is_open(pinging_guest, target, claim):
     assert lease_of(pinging_guest)
-    assert claim.sees(ping(pinging_guest, target.far_echo.address)).whole
+    qemu, outside = pinging_guest.qemu, target.far_echo.address
+    before = sockets_open(qemu)
+    seen = claim.sees(ping(pinging_guest, outside))
+    assert seen.whole
+    # A socket that stays for every answer is told from some that wait for answers that were lost.
+    answered = seen.received + ping(pinging_guest, outside).received
+    closed = Deadline(5, "sockets to be closed").sees(lambda: sockets_open(qemu) < before + answered)
+    assert closed, f"each of {answered} pings that were answered leaves QEMU a socket"
 
 
 @pytest.mark.claim("user/icmp-outside-raw")

@@ -6,12 +6,14 @@ import random
 import pytest
 
 from qemunet_tests.deadline import Deadline
-from qemunet_tests.observe.tftp import DATA, ERROR, FIRST_CLIENT_PORT, TftpClient, tftp_in_words
+from qemunet_tests.observe.process import files_open
+from qemunet_tests.observe.tftp import BLOCK_BYTES, DATA, ERROR, FIRST_CLIENT_PORT, TftpClient, tftp_in_words
 from qemunet_tests.timeouts import Stretched
 
-GATEWAY = "10.0.2.2"
+GATEWAY, OTHER_GUEST = "10.0.2.2", "10.0.2.16"
 #: Around what one block carries, and many blocks.
 SIZES_BYTES = (0, 1, 511, 512, 513, 1428, 100_000)
+LONG_NAME = "long-" * 20
 BIG_BYTES, BIG_BLOCK_BYTES = 1_000_000, 1428
 #: Options of a request, and those that are agreed to. RFC 2349: a client that wants to know a size asks with 0.
 AGREED = (
@@ -20,6 +22,8 @@ AGREED = (
     ({"blksize": "65464"}, {"blksize": "1428"}),
     ({"tsize": "0", "blksize": "600"}, {"tsize": "513", "blksize": "600"}),
     ({"windowsize": "4", "blksize": "600"}, {"blksize": "600"}),
+    # RFC 2347: in whichever letters.
+    ({"BLKSIZE": "1024", "TSize": "0"}, {"blksize": "1024", "tsize": "513"}),
 )
 AT_ONCE = 20
 
@@ -43,7 +47,8 @@ def tftp(served_folder, attach_user_peer):
 
 @pytest.mark.claim("user/tftp-read")
 def test_files_are_read_whole(tftp, served_folder, claim):
-    contents = {f"of-{size}": random.randbytes(size) for size in SIZES_BYTES} | {"below/one": b"below"}
+    contents = {f"of-{size}": random.randbytes(size) for size in SIZES_BYTES}
+    contents |= {"below/one": b"below", LONG_NAME: b"a long name"}
     for name, content in contents.items():
         put(served_folder, name, content)
     big = put(served_folder, "big", random.randbytes(BIG_BYTES)).read_bytes()
@@ -52,6 +57,8 @@ def test_files_are_read_whole(tftp, served_folder, claim):
     said = "; ".join(f"{name}: {_what_came(fetched[name])}" for name in wrong)
     claim.sees(said or f"{len(fetched)} of {len(fetched)} files whole")
     assert not wrong, f"what is read is not what lies there: {said}"
+    other = tftp.of_guest(OTHER_GUEST).fetch("below/one")
+    assert other == b"below", f"what another guest reads, at {OTHER_GUEST}, is not what lies there: {_what_came(other)}"
 
 
 def _what_came(fetched):
@@ -73,7 +80,12 @@ def test_nothing_is_written(tftp, served_folder, claim):
 
 @pytest.mark.claim("user/tftp-binary-only")
 def test_text_mode_is_refused(tftp, served_folder, claim):
-    assert tftp.fetch("there") == (served_folder / "there").read_bytes(), "the file is not served in binary mode"
+    content = (served_folder / "there").read_bytes()
+    assert tftp.fetch("there") == content, "the file is not served in binary mode"
+    # RFC 1350: a mode is written in whichever letters.
+    first = tftp.read("there", mode="OCTET")
+    claim.sees(tftp_in_words(first))
+    assert first and first.content == content[:BLOCK_BYTES], f"a request for OCTET is answered: {tftp_in_words(first)}"
     answer = tftp.read("there", mode="netascii")
     assert claim.sees(tftp_in_words(answer)) == claim.expected, (
         f"a request for text is answered: {tftp_in_words(answer)}"
@@ -177,7 +189,9 @@ def test_many_files_are_read_at_once(served_folder, attach_user_peer, claim):
     for number, content in enumerate(contents):
         put(served_folder, f"f{number}", content)
     peer = attach_user_peer(f"tftp={served_folder}")
-    clients = [TftpClient(peer, GATEWAY, FIRST_CLIENT_PORT + number) for number in range(AT_ONCE)]
+    # One is another guest's, with a port that the first guest has as well.
+    clients = [TftpClient(peer, GATEWAY, FIRST_CLIENT_PORT + 1, own=OTHER_GUEST)]
+    clients += [TftpClient(peer, GATEWAY, FIRST_CLIENT_PORT + number) for number in range(1, AT_ONCE)]
     for _ in range(ATTEMPTS):
         idle = Deadline(Stretched(IDLE_SECONDS), "all reads to begin before the first is idle for too long")
         begun = [client.read(f"f{number}") for number, client in enumerate(clients)]
@@ -190,3 +204,6 @@ def test_many_files_are_read_at_once(served_folder, attach_user_peer, claim):
     whole = sum(one == content for one, content in zip(got, contents, strict=True))
     claim.sees(f"{whole} of {AT_ONCE} whole")
     assert whole == AT_ONCE, f"of {AT_ONCE} files that are read at once {whole} are whole"
+    # A file is closed behind the last of its blocks.
+    closed = Deadline(IDLE_SECONDS, "files to be closed").sees(lambda: not files_open(peer.qemu, served_folder))
+    assert closed, f"once all are read QEMU has {len(files_open(peer.qemu, served_folder))} of {AT_ONCE} files open"

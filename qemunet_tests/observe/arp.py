@@ -106,9 +106,9 @@ def _told(asking: socket.socket, own: bytes, wanted: bytes) -> str | None:
     return None
 
 
-def who_has(peer: "Peer", address: str, within_seconds: float = 0.5) -> AddressOwner | None:
-    """Who tells a peer that he has an address; None when nobody does."""
-    question = question_for(peer.mac, address, ADDRESS)
+def who_has(peer: "Peer", address: str, within_seconds: float = 0.5, own: str = ADDRESS) -> AddressOwner | None:
+    """Who tells a peer at the address `own` that he has an address; None when nobody does."""
+    question = question_for(peer.mac, address, own)
     answer = peer.ask(question, lambda frame: is_answer_for(frame, address), within_seconds)
     return answered_by(answer) if answer else None
 

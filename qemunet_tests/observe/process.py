@@ -61,6 +61,35 @@ def listening_sockets(guest: Guest, station: Station) -> list[str]:
     return [str(each) for each in every if each.waits and each.inode in inodes]
 
 
+def sockets_open(qemu: QemuProcess) -> int:
+    """How many sockets a QEMU has open; 0 where this user may not see another's."""
+    with contextlib.suppress(PermissionError):
+        return len(socket_table.held_by(qemu.process.pid))
+    return 0
+
+
+def zombies_of(qemu: QemuProcess) -> int:
+    """How many programs that a QEMU has started have ended without its waiting for them: proc_pid_stat(5)."""
+    found = 0
+    for process in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # gone meanwhile
+            state, parent, *_ = process.read_text().rpartition(")")[2].split()
+            found += (state, int(parent)) == ("Z", qemu.process.pid)
+    return found
+
+
+def files_open(qemu: QemuProcess, folder: Path) -> list[str]:
+    """The names of the files in a folder that a QEMU has open; none where this user may not see another's."""
+    files = {(status.st_dev, status.st_ino): file.name for file in folder.iterdir() for status in [file.stat()]}
+    opened = set()
+    with contextlib.suppress(PermissionError):
+        for descriptor in Path(f"/proc/{qemu.process.pid}/fd").iterdir():
+            with contextlib.suppress(FileNotFoundError):  # closed meanwhile
+                status = descriptor.stat()
+                opened.add((status.st_dev, status.st_ino))
+    return sorted(files[each] for each in opened & set(files))
+
+
 @contextlib.contextmanager
 def _permitted() -> Iterator[None]:
     """Raises Unavailable where this user may not ask what another's QEMU holds open."""

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from qemunet_tests.errors import HarnessError
+from qemunet_tests.guest.address_resolution import ADDRESS
 from qemunet_tests.observe.arp import who_has
 from qemunet_tests.observe.silence import answer_or_silence, waits_at
 
@@ -56,12 +57,16 @@ def tftp_in_words(message: TftpMessage | None) -> str:
 class TftpClient:
     """One transfer at a time with the server at an address, from a port of its own."""
 
-    def __init__(self, peer: "Peer", server: str, port: int = FIRST_CLIENT_PORT) -> None:
+    def __init__(self, peer: "Peer", server: str, port: int = FIRST_CLIENT_PORT, own: str = ADDRESS) -> None:
         """Raises HarnessError where nobody has that address: then nothing is known about a server."""
-        owner = who_has(peer, server)
+        owner = who_has(peer, server, own=own)
         if owner is None:
             raise HarnessError(f"nobody answers ARP for {server}, so its TFTP server cannot be asked")
-        self._peer, self._owner, self._port = peer, owner, port
+        self._peer, self._owner, self._port, self._own = peer, owner, port, own
+
+    def of_guest(self, own: str) -> "TftpClient":
+        """A client with the same port, of another guest, which is at the address `own`."""
+        return TftpClient(self._peer, self._owner.address, self._port, own)
 
     def read(
         self, name: str, options: Mapping[str, str] | None = None, mode: str = "octet", within_seconds: float = 2.0
@@ -130,13 +135,14 @@ class TftpClient:
         from scapy.layers.inet import IP, UDP
         from scapy.layers.l2 import Ether
 
-        header = Ether(src=self._peer.mac, dst=self._owner.mac) / IP(src="10.0.2.15", dst=self._owner.address)
+        header = Ether(src=self._peer.mac, dst=self._owner.mac) / IP(src=self._own, dst=self._owner.address)
         return header / UDP(sport=self._port, dport=SERVER_PORT) / payload
 
     def _message(self, frame: "Packet") -> TftpMessage | None:
         from scapy.layers.inet import IP, UDP
 
-        if UDP not in frame or frame[IP].src != self._owner.address or frame[UDP].dport != self._port:
+        ways = (self._owner.address, self._own, self._port)
+        if UDP not in frame or (frame[IP].src, frame[IP].dst, frame[UDP].dport) != ways:
             return None
         # What is behind the datagram's end fills a frame.
         payload = bytes(frame[UDP].payload)[: frame[UDP].len - 8]
