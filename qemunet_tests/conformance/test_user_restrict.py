@@ -66,10 +66,13 @@ def answering(asked):
 
 
 @pytest.mark.claim("user/restrict-ping")
-def test_an_isolated_guest_pings_nobody(attach_user_peer, claim):
+def test_an_isolated_guest_pings_nobody(attach_user_peer, target, claim):
     peer = attach_user_peer(RESTRICT)
     answered = {address: answers_ping(peer, address) for address in (GATEWAY, RESOLVER)}
     claim.sees("; ".join(f"{address} {'answers' if said else 'is silent'}" for address, said in answered.items()))
+    outside = target.outside_echo.address
+    # Of what it may not send as a ping QEMU would say at once that it ends there.
+    assert told_of_ping(peer, outside, b"", ttl=1) is None, f"with restrict=on a ping to {outside} is answered"
     if all(answered.values()):
         claim.deviates()
     else:
@@ -78,13 +81,20 @@ def test_an_isolated_guest_pings_nobody(attach_user_peer, claim):
 
 def answers_ping(peer, address):
     """Whether an address of QEMU's own answers an echo request as it should."""
+    word = secrets.token_bytes(16)
+    answer = told_of_ping(peer, address, word)
+    return answer is not None and (answer["IP"].src, bytes(answer["ICMP"])[:1], bytes(answer["ICMP"])[8:24]) == (
+        address, bytes(1), word,
+    )  # fmt: skip
+
+
+def told_of_ping(peer, address, word, ttl=64):
+    """What QEMU says by ICMP to an echo request; None where it says nothing."""
     from scapy.layers.inet import ICMP, IP
     from scapy.layers.l2 import Ether
 
-    word = secrets.token_bytes(16)
-    request = IP(src="10.0.2.15", dst=address) / ICMP(id=7, seq=1) / word
-    answer = answer_or_silence(peer, Ether(src=peer.mac, dst=mac_of(address)) / request, lambda each: ICMP in each)
-    return answer is not None and (answer[IP].src, answer[ICMP].type, bytes(answer[ICMP])[8:24]) == (address, 0, word)
+    request = IP(src="10.0.2.15", dst=address, ttl=ttl) / ICMP(id=7, seq=1) / word
+    return answer_or_silence(peer, Ether(src=peer.mac, dst=mac_of(GATEWAY)) / request, lambda each: ICMP in each)
 
 
 def mac_of(address):
@@ -121,13 +131,16 @@ def test_forwards_lead_to_an_isolated_guest(attach_stack, target, claim):
 
 @pytest.mark.claim("user/restrict-guestfwd")
 def test_guest_forwards_serve_an_isolated_guest(attach_stack, target, claim):
-    service = target.loopback_echo
+    service, elsewhere = target.loopback_echo, target.neighbour_echo
     to_socket, to_program = f"tcp:{service.address}:{service.port}", "cmd:cat"
-    rules = (f"guestfwd=tcp:10.0.2.100:80-{to_socket}", f"guestfwd=tcp:10.0.2.101:81-{to_program}")
+    # The second at a port at which somebody else serves as well.
+    rules = (f"guestfwd=tcp:10.0.2.100:80-{to_socket}", f"guestfwd=tcp:10.0.2.101:{elsewhere.port}-{to_program}")
     stack, word = attach_stack(options=(RESTRICT, *rules)), secrets.token_bytes(16)
-    ways = {"a socket": ("10.0.2.100", 80), "a program": ("10.0.2.101", 81)}
+    ways = {"a socket": ("10.0.2.100", 80), "a program": ("10.0.2.101", elsewhere.port)}
     became = {name: exchange(stack, *way, word, len(word)) for name, way in ways.items()}
-    claim.sees("; ".join(f"{name}: {passed(each, word)}" for name, each in became.items()))
+    said = [f"{name}: {passed(each, word)}" for name, each in became.items()]
+    said.append(f"that port elsewhere: {exchange(stack, elsewhere.address, elsewhere.port).outcome}")
+    claim.sees("; ".join(said))
     assert claim.observed == claim.expected, f"guest forwards of an isolated guest lead to {claim.observed}"
 
 
