@@ -1,5 +1,8 @@
 """What user networking tells its guest by IPv6: the router's advertisement, neighbours, DHCPv6, and the options."""
 
+import ipaddress
+from dataclasses import replace
+
 import pytest
 
 from qemunet_tests.guest.address_resolution import (
@@ -15,6 +18,7 @@ from qemunet_tests.observe.ipv6 import address_of_mac, made_addresses
 from qemunet_tests.observe.neighbour_discovery import (
     NeighbourAnswer,
     answering,
+    defender,
     is_router_advertisement,
     neighbour,
     question_for_routers,
@@ -147,6 +151,8 @@ def test_nobody_else_answers_as_a_neighbour(user_peer, claim):
     claim.sees(" ".join(found))
     said = [neighbour(user_peer, address) for address in owners]
     assert said == list(map(owner, owners)), "; ".join(map(str, said))
+    told = defender(user_peer, HOST)
+    assert told == replace(owner(HOST), solicited=False), f"who is about to take {HOST} is told: {told or 'nothing'}"
 
 
 @pytest.mark.claim("user/ip6-host-option")
@@ -186,8 +192,9 @@ def test_the_resolver_is_where_the_option_says(attach_stack, resolv_conf, ipv6_l
 
 @pytest.mark.claim("user/ip6-rdnss")
 def test_a_resolver_is_advertised_where_there_is_one(attach_user_peer, resolv_conf, claim):
-    told = {}
-    for which, text in {"by IPv4": lab_addresses.ROUTER, "by IPv6": lab_addresses.ROUTER_IPV6}.items():
+    # Written with all its zeros, as a resolver may be.
+    by_ipv6, told = ipaddress.IPv6Address(lab_addresses.ROUTER_IPV6).exploded, {}
+    for which, text in {"by IPv4": lab_addresses.ROUTER, "by IPv6": by_ipv6}.items():
         resolv_conf(f"nameserver {text}\n")
         told[which] = [option.partition(" for ")[0] for option in resolver_option(attach_user_peer())]
     seen = claim.sees("; ".join(f"a resolver {which}: {' '.join(each) or 'none'}" for which, each in told.items()))

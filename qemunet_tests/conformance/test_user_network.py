@@ -11,8 +11,9 @@ from qemunet_tests.observe.arp import answered_for, who_has
 from qemunet_tests.observe.dhcp_client import ask_dhcp, client_macs, offered
 from qemunet_tests.observe.families import answered
 from qemunet_tests.observe.guest_isolation import frames_between
+from qemunet_tests.observe.odd_packets import IPV6_HOST, IPV6_HOST_MAC
 from qemunet_tests.observe.packet_sizes import echoed_in_fragments, largest_segment
-from qemunet_tests.observe.peer_ping import pinged
+from qemunet_tests.observe.peer_ping import PingAnswer, ask_echo, ping_in_words, pinged
 
 MASK = "Invalid netmask provided (must be in range 4-32)"
 #: Where gateway and resolver are unless an option says otherwise.
@@ -24,6 +25,7 @@ BY_CLASSES = {
     "192.168.76.0": "192.168.2.15 255.255.0.0, gateway 192.168.2.2, resolver 192.168.2.3",
     "192.0.2.0": "192.0.2.15 255.255.255.240, gateway 192.0.2.2, resolver 192.0.2.3",
 }
+MTU_BYTES = 1500
 WIDE = "10.8.2.15 255.255.0.0, gateway 10.8.2.2, resolver 10.8.2.3; ARP: 10.8.2.2 10.8.2.3"
 
 
@@ -128,10 +130,19 @@ def test_the_hardware_addresses_of_gateway_and_resolver(user_peer, claim):
 
 @pytest.mark.claim("user/static-guest")
 def test_a_guest_with_an_address_of_its_own_is_served(user_peer, claim):
+    from qemunet_tests.guest.peer_stack import PeerStack
+
     own = "10.0.2.77"
     served = [address for address in USUAL if pinged(user_peer, address, own)]
     claim.sees(f"{own} is answered by {' and '.join(served) or 'nobody'}")
     assert claim.observed == claim.expected, f"without a lease {claim.observed}"
+    by_ipv6 = PeerStack(user_peer, ipv6_address="fec0::77")
+    # Who asks for nobody's MAC has to be asked for his own, in the group that his address belongs to.
+    by_ipv6.neighbours[by_ipv6.ipv6_gateway] = IPV6_HOST_MAC
+    answer = ask_echo(by_ipv6, IPV6_HOST)
+    assert answer == PingAnswer(IPV6_HOST, code=0, same=True), (
+        f"fec0::77, which nobody has told QEMU of, pings {IPV6_HOST}: {ping_in_words(answer)}"
+    )
 
 
 @pytest.mark.claim("user/guests-do-not-meet")
@@ -166,5 +177,21 @@ def test_packets_have_at_most_1500_bytes(user_peer, network, target, claim):
     payload = random.randbytes(3000)
     back = echoed_in_fragments(user_peer, service, payload)
     became = "whole" if back.payload == payload else "altered" if back.payload else "lost"
-    claim.sees(f"MSS {largest_segment(user_peer, service)}; 3000 bytes come back {became}, in {back.packet_bytes}")
+    segment, told = largest_segment(user_peer, service), size_told_by_ipv6(user_peer)
+    claim.sees(
+        f"MSS {segment}; 3000 bytes come back {became}, in {back.packet_bytes}; by IPv6 a larger one is told {told}"
+    )
     assert claim.observed == claim.expected, f"a network whose packets have at most 1500 bytes: {claim.observed}"
+
+
+def size_told_by_ipv6(peer):
+    """What who sends a larger packet by IPv6 is told of how large one may be: RFC 4443, 3.2. None if nothing."""
+    from scapy.layers.inet import UDP
+    from scapy.layers.inet6 import ICMPv6PacketTooBig
+
+    from qemunet_tests.guest.peer_stack import PeerStack
+
+    stack = PeerStack(peer)
+    stack.mtu_bytes = 2 * MTU_BYTES
+    large = stack.packet(IPV6_HOST) / UDP(sport=40000, dport=7) / bytes(MTU_BYTES)
+    return stack.ask(large, lambda frame: frame[ICMPv6PacketTooBig].mtu if ICMPv6PacketTooBig in frame else None)

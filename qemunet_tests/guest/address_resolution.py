@@ -41,11 +41,16 @@ def question_for(mac: str, address: str, own: str) -> "Packet":
 
     if ":" not in address:
         return Ether(src=mac, dst=BROADCAST) / ARP(op="who-has", hwsrc=mac, psrc=own, pdst=address)
-    # To the group that the address belongs to: RFC 4291, 2.7.1 and RFC 2464, 7.
-    last = ipaddress.IPv6Address(address).packed[-3:]
-    group = str(ipaddress.IPv6Address(bytes.fromhex("ff0200000000000000000001ff") + last))
-    to_group = Ether(src=mac, dst=f"33:33:ff:{last.hex(':')}") / IPv6(src=own, dst=group, hlim=255)
+    group_mac, group = _group_of(address)
+    to_group = Ether(src=mac, dst=group_mac) / IPv6(src=own, dst=group, hlim=255)
     return to_group / ICMPv6ND_NS(tgt=address) / ICMPv6NDOptSrcLLAddr(lladdr=mac)
+
+
+def _group_of(address: str) -> tuple[str, str]:
+    """The group that an IPv6 address belongs to, and its MAC: RFC 4291, 2.7.1 and RFC 2464, 7."""
+    last = ipaddress.IPv6Address(address).packed[-3:]
+    group = ipaddress.IPv6Address(bytes.fromhex("ff0200000000000000000001ff") + last)
+    return f"33:33:ff:{last.hex(':')}", str(group)
 
 
 def answered_by(frame: "Packet") -> AddressOwner | None:
@@ -90,13 +95,16 @@ def link_local(mac: str) -> str:
 
 
 def asked_by(frame: "Packet") -> str | None:
-    """The address that somebody asks for."""
-    from scapy.layers.inet6 import ICMPv6ND_NS
+    """The address that somebody asks for, in a frame that whoever has it hears."""
+    from scapy.layers.inet6 import ICMPv6ND_NS, IPv6
     from scapy.layers.l2 import ARP
 
     if ARP in frame:
         return str(frame[ARP].pdst) if frame[ARP].op == ARP_REQUEST else None
-    return str(frame[ICMPv6ND_NS].tgt) if ICMPv6ND_NS in frame and is_sound(frame) else None
+    if ICMPv6ND_NS not in frame or not is_sound(frame):
+        return None
+    address, to = str(frame[ICMPv6ND_NS].tgt), (frame.dst, frame[IPv6].dst)
+    return address if to == _group_of(address) or not frame.dst.startswith("33:33:") else None
 
 
 def answer_to(question: "Packet", mac: str) -> "Packet":

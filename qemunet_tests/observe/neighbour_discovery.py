@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from qemunet_tests.guest.peer import Peer
 
+ALL_NODES, UNSPECIFIED = "ff02::1", "::"
 ALL_ROUTERS, ALL_ROUTERS_MAC = "ff02::2", "33:33:00:00:00:02"
 ROUTER_ADVERTISEMENT = 134
 
@@ -41,10 +42,28 @@ class NeighbourAnswer:
 
 def neighbour(peer: "Peer", address: str, within_seconds: float = 0.5) -> NeighbourAnswer | None:
     """Who answers for an address; None where nobody does."""
+    return _answer(peer, address, question_for(peer.mac, address, IPV6_ADDRESS), within_seconds)
+
+
+def defender(peer: "Peer", address: str, within_seconds: float = 0.5) -> NeighbourAnswer | None:
+    """Who tells everybody that an address is his when a station asks that is about to take it: RFC 4862, 5.4."""
+    from scapy.layers.inet6 import ICMPv6NDOptSrcLLAddr
+
+    question = question_for(peer.mac, address, UNSPECIFIED)
+    # Who has no address yet names no MAC either.
+    question[ICMPv6NDOptSrcLLAddr].underlayer.remove_payload()
+    return _answer(peer, address, question, within_seconds, to=ALL_NODES)
+
+
+def _answer(
+    peer: "Peer", address: str, question: "Packet", within_seconds: float, to: str = IPV6_ADDRESS
+) -> NeighbourAnswer | None:
     from scapy.layers.inet6 import ICMPv6ND_NA
 
-    question = question_for(peer.mac, address, IPV6_ADDRESS)
-    answer = peer.ask(question, lambda frame: is_answer_for(frame, address), within_seconds)
+    def answers(frame: "Packet") -> bool:
+        return is_answer_for(frame, address) and addresses_of(frame)[1] == to
+
+    answer = peer.ask(question, answers, within_seconds)
     owner = answered_by(answer) if answer else None
     if answer is None or owner is None:
         return None

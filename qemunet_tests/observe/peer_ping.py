@@ -33,7 +33,7 @@ class PingAnswer:
 
 
 def ask_echo(
-    stack: "PeerStack", address: str, within_seconds: float = 2.0, ttl: int = 64
+    stack: "PeerStack", address: str, within_seconds: float = 2.0, ttl: int = 64, carried: bytes = CARRIED
 ) -> PingAnswer | IcmpError | None:
     """What comes of one echo request: a reply from whomever, an error, or nothing."""
     from scapy.layers.inet import ICMP
@@ -41,8 +41,8 @@ def ask_echo(
     from scapy.packet import Raw
 
     by_ipv6 = ":" in address
-    request = ICMPv6EchoRequest(id=IDENTIFIER, seq=NUMBER, data=CARRIED) if by_ipv6 else ICMP(id=IDENTIFIER, seq=NUMBER)
-    question = stack.packet(address, ttl) / request / Raw(b"" if by_ipv6 else CARRIED)
+    request = ICMPv6EchoRequest(id=IDENTIFIER, seq=NUMBER, data=carried) if by_ipv6 else ICMP(id=IDENTIFIER, seq=NUMBER)
+    question = stack.packet(address, ttl) / request / Raw(b"" if by_ipv6 else carried)
     sent = content_of(type(question)(bytes(question)))
     return stack.ask(question, lambda frame: _answer(frame, sent), within_seconds)
 
