@@ -154,6 +154,12 @@ def test_whom_the_guest_sees(attach_stack, target, claim, rule, whose):
         wrong += [] if right else [f"{forward.protocol} from {crossed.own}: {crossed}, the guest sees {crossed.caller}"]
     claim.sees("; ".join(said))
     assert (len(said), wrong) == (2, []), "; ".join(wrong)
+    if local:
+        # All of 127.0.0.0/8 is the host's own.
+        service = next(each.source for each in forwards(stack.peer) if each.protocol == "TCP")
+        crossed = words_through(stack, station, service, SERVICE, own_address="127.0.0.2")
+        right = crossed.whole and crossed.own and crossed.caller == (shown, crossed.own[1])
+        assert right, f"TCP from 127.0.0.2: {crossed}, the guest sees {crossed.caller}"
 
 
 @pytest.mark.claim("user/hostfwd-connect-proves-nothing")

@@ -6,6 +6,7 @@ import pytest
 
 from qemunet_tests.conformance.promises import promise
 from qemunet_tests.guest.ssh import log_in
+from qemunet_tests.isolation.station import SOCKETS
 from qemunet_tests.modes.user import netdev
 from qemunet_tests.observe.capture import GuestCapture
 from qemunet_tests.observe.forwarding import forwards
@@ -211,13 +212,16 @@ def test_a_rule_of_a_thousand_bytes(bench, attach_stack, claim):
 
 
 @pytest.mark.claim("user/hostfwd-port-taken")
-def test_a_taken_port_is_refused(bench, target, claim):
-    rule = "tcp::2222-:22"
-    with target.host.open_socket() as owner:
-        # Connections of earlier tests may linger there.
-        owner.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+@pytest.mark.parametrize("protocol", ["TCP", "UDP"])
+def test_a_taken_port_is_refused(bench, target, claim, protocol):
+    rule = f"{protocol.lower()}::2222-:22"
+    with target.host.open_socket(SOCKETS[protocol]) as owner:
+        if protocol == "TCP":
+            # Connections of earlier tests may linger there.
+            owner.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         owner.bind(("", 2222))
-        owner.listen()
+        if protocol == "TCP":
+            owner.listen()
         refused = bench.attempt(netdevs=[netdev(hostfwd=(rule,))])
     refusal = refused.complaints.refusal
     claim.sees(f"refused: {refusal.rpartition(': ')[2]}" if refused.status else "not refused")

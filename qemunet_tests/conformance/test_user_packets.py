@@ -100,12 +100,18 @@ def test_what_fills_a_frame_is_no_part_of_it(user_stack, target, claim):
 
 
 @pytest.mark.claim("user/packet-options")
-def test_options_keep_nothing_from_its_service(user_peer, claim):
-    asked = questions(user_peer, options=True)
-    answered = [name for name, frame in asked.items() if sound_answer(user_peer, frame)]
+def test_options_keep_nothing_from_its_service(user_stack, target, claim):
+    from scapy.layers.inet import UDP
+
+    peer = user_stack.peer
+    answered = [name for name, frame in questions(peer, options=True).items() if sound_answer(peer, frame)]
     *first, last = answered or ["nothing"]
     claim.sees(f"{', '.join(first)} and {last} are answered" if first else f"{last} is answered")
     assert claim.observed == claim.expected, f"of packets with options, {claim.observed}"
+    with serving(target.host, LOOPBACK, "UDP") as service:
+        peer.send(to_gateway(peer, options=True) / UDP(sport=40000, dport=service.getsockname()[1]) / WORD)
+        came, _ = user_stack.meanwhile(lambda: datagram(service))
+    assert came == WORD, f"of {len(WORD)} bytes in a packet with options, {len(came)} come to the host"
 
 
 def sound_answer(peer, question):

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from qemunet_tests.errors import HarnessError
+from qemunet_tests.observe.forwarding import forwards
 from qemunet_tests.observe.station_end import (
     PATIENCE_SECONDS,
     abort,
@@ -266,19 +267,34 @@ def test_an_address_that_nobody_has(user_stack, address_in_the_guests_network, t
 
 
 @pytest.mark.claim("user/tcp-urgent")
-def test_an_urgent_byte_arrives_as_one(user_stack, target, claim):
-    with serving(target.host, LOOPBACK) as listening:
-        connection = user_stack.connect(HOST, listening.getsockname()[1])
+def test_an_urgent_byte_arrives_as_one(attach_stack, target, claim):
+    stack = attach_stack("tcp:127.0.0.1:0-:7007")
+    listener, (forward,) = stack.listen(7007), forwards(stack.peer)
+    with serving(target.host, LOOPBACK) as listening, target.host.open_socket() as calling:
+        connection = stack.connect(HOST, listening.getsockname()[1])
         with accepted(listening) as end:
-            end.sendall(b"in plain")
-            connection.read(8)
-            end.send(b"!", socket.MSG_OOB)
-            connection.read(9)
-            back = f"{bytes(connection.received[8:])!r} at {connection.urgent}"
-            connection.send(b"in plain")
-            user_stack.meanwhile(lambda: received(end, 8))
-            connection.send(b"?", urgent=True)
-            user_stack.meanwhile(lambda: select.select([], [], [end], PATIENCE_SECONDS))
-            there = urgent_byte(end)
-    claim.sees(f"there: {there!r}; back: {back}")
+            out = claim.sees(urgent_among_plain(stack, connection, end))
+        calling.settimeout(PATIENCE_SECONDS)
+        calling.connect(forward.source)
+        called = listener.accept()
+        assert called, "the guest is not called through the forward"
+        in_ = urgent_among_plain(stack, called, calling)
+    claim.sees(f"{out}; through a forward {'the same' if in_ == out else in_}")
     assert claim.observed == claim.expected, f"of an urgent byte, {claim.observed}"
+
+
+def urgent_among_plain(stack, connection, end):
+    """What becomes of an urgent byte either way, with others before it, and behind it to the end at the host."""
+    end.sendall(b"in plain")
+    connection.read(8)
+    end.send(b"!", socket.MSG_OOB)
+    connection.read(9)
+    connection.send(b"in plain")
+    stack.meanwhile(lambda: received(end, 8))
+    connection.send(b"?", urgent=True)
+    stack.meanwhile(lambda: select.select([], [], [end], PATIENCE_SECONDS))
+    there = urgent_byte(end)
+    connection.send(b"and plain")
+    end.settimeout(PATIENCE_SECONDS)
+    behind = stack.meanwhile(lambda: received(end, 9))
+    return f"there: {there!r} and {behind!r}; back: {bytes(connection.received[8:])!r} at {connection.urgent}"

@@ -85,14 +85,17 @@ class ForwardedWords:
 
 def words_through(
     stack: "PeerStack", caller: Station, service: tuple[str, int], guest_port: int, protocol: str = "TCP",
-    *, at_once: bool = True,
+    *, at_once: bool = True, own_address: str = "",
 ) -> ForwardedWords:  # fmt: skip
     """Call the guest from a station, at an address and port that are forwarded, and say a word each way.
 
-    `at_once`: a datagram has been handed on as soon as what was sent behind it is answered, as by libslirp.
+    `own_address` is where the call comes from, if the station has several. `at_once`: a datagram has been handed on as
+    soon as what was sent behind it is answered, as by libslirp.
     """
     with caller.open_socket(SOCKETS[protocol], service[0]) as calling:
         calling.settimeout(PATIENCE_SECONDS)
+        if own_address:
+            calling.bind((own_address, 0))
         try:
             calling.connect(service)
         except OSError:
