@@ -45,6 +45,12 @@ def test_of_two_routes_that_clash_the_narrower_is_named(tmp_path: Path) -> None:
     assert str(clash.network) == "10.0.2.128/25"
 
 
+def test_halves_of_the_whole_world_are_nobodys_network(tmp_path: Path) -> None:
+    """By which OpenVPN covers a default route and leaves it where it is."""
+    halves = routes("tun0 00000000 01080A0A 00000080", "tun0 00000080 01080A0A 00000080")
+    assert ways.read(tree(tmp_path, {"/proc/net/route": halves})).clashing(IPv4Network("10.0.2.0/24")) is None
+
+
 def test_no_routes_at_all(tmp_path: Path) -> None:
     assert ways.read(tmp_path).all == ()
 

@@ -14,6 +14,8 @@ from qemunet_tests.host.obstacle import Obstacle
 
 _REJECT = 0x0200
 _COLUMNS = 8
+#: RFC 1918: wider than any network that somebody has for his own, and so a part of the whole world, as VPNs write it.
+_WIDEST_NETWORK = 8
 _SETTINGS = "/proc/sys/net/ipv4/conf"
 STRICT = 1
 FORWARDS, FORWARDS_FROM = "net.ipv4.ip_forward", "net/ipv4/conf/{}/forwarding"
@@ -53,8 +55,9 @@ class Routes:
         return None
 
     def clashing(self, network: IPv4Network) -> Route | None:
-        """The narrowest route, other than a default one, that leads to a part of `network`."""
-        found = [route for route in self.all if not route.is_default and route.network.overlaps(network)]
+        """The narrowest route to a network that meets `network`; one to a part of the whole world leads to none."""
+        to_networks = (route for route in self.all if route.network.prefixlen >= _WIDEST_NETWORK)
+        found = [route for route in to_networks if route.network.overlaps(network)]
         return max(found, key=lambda route: route.network.prefixlen, default=None)
 
     def free_network(self, candidates: Iterable[IPv4Network]) -> IPv4Network | None:
