@@ -89,10 +89,32 @@ def test_a_remedy_takes_away_what_is_named(stack: NetworkStack, listed: Ruleset)
 
 def test_where_a_packet_is_sent_elsewhere(listed: Ruleset) -> None:
     to_us, to_others = (PacketSeen("tcp", port=2222, to_this_host=ours) for ours in (True, False))
-    assert [rule.handle for rule in listed.translating("output", to_us)]
+    assert [rule.handle for rule, certain in listed.translating("output", to_us) if certain]
     assert not listed.translating("output", to_others)
     assert not listed.translating("output", SSH)
     assert listed.translating("prerouting", PacketSeen("tcp", port=7777))
+
+
+def test_what_a_proxy_leaves_alone_is_not_sent_elsewhere(stack: NetworkStack) -> None:
+    """As proxies write it: what is for this host and its networks goes on before all else is redirected."""
+    stack.type("""nft 'table ip proxy {
+      chain output { type nat hook output priority -100; ip daddr { 10.0.0.0/8, 127.0.0.0/8 } return; jump rest; }
+      chain rest { meta skuid 7 accept; tcp dport 25 accept; meta l4proto tcp redirect to :7892; }
+    }'""")
+    ruleset = nft_ruleset.read(stack.ask)
+    assert ruleset is not None
+    calls = {
+        "127.0.0.1": [],
+        "198.51.100.1": [True],
+        # Who it is for, or from, is not known.
+        None: [False],
+    }
+    for address, expected in calls.items():
+        called = PacketSeen("tcp", destination=address, port=2222, user=8)
+        assert [certain for _, certain in ruleset.translating("output", called)] == expected
+    of_somebody = PacketSeen("tcp", destination="198.51.100.1", port=2222)
+    assert [certain for _, certain in ruleset.translating("output", of_somebody)] == [False]
+    assert not ruleset.translating("output", PacketSeen("tcp", destination="198.51.100.1", port=25, user=8))
 
 
 def test_what_stands_at_one_link(listed: Ruleset) -> None:

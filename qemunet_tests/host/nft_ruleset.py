@@ -29,6 +29,8 @@ _STOPPING = frozenset({"drop", "reject", "queue"})
 #: Behind these nothing more is decided in a chain of a hook.
 _DECIDING = _STOPPING | {"accept"}
 _LEAVING = frozenset({"return", "goto"})
+#: Or of a translation.
+_ENDING = _DECIDING | _LEAVING | {"dnat", "redirect", "snat", "masquerade"}
 
 
 @dataclass(frozen=True)
@@ -164,15 +166,16 @@ class Ruleset:
             if chain.name in names and chain not in (*above, rule.chain) and _table(chain) == _table(rule.chain):
                 yield chain
 
-    def translating(self, hook: str, packet: PacketSeen) -> list[NftRule]:
-        """The rules at a hook that give a packet another destination, or may."""
+    def translating(self, hook: str, packet: PacketSeen) -> list[tuple[NftRule, bool]]:
+        """The rules at a hook that give a packet another destination, or may, each with whether that is certain."""
         hooked = (chain for chain in self.chains if chain.hook == hook)
-        return [rule for chain in hooked for rule in self._met(chain, packet) if rule.sends_elsewhere]
+        return [each for chain in hooked for each in self._met(chain, packet) if each[0].sends_elsewhere]
 
-    def masquerading(self, packet: PacketSeen) -> list[NftRule]:
-        """What gives a packet that leaves this host another source, or may."""
+    def masquerading(self, packet: PacketSeen) -> list[tuple[NftRule, bool]]:
+        """What gives a packet that leaves this host another source, or may, each with whether that is certain."""
         hooked = (chain for chain in self.chains if chain.hook == "postrouting")
-        return [rule for chain in hooked for rule in self._met(chain, packet) if rule.does & {"masquerade", "snat"}]
+        does = {"masquerade", "snat"}
+        return [each for chain in hooked for each in self._met(chain, packet) if each[0].does & does]
 
     def _remedy(self, rule: NftRule, packet: PacketSeen) -> str:
         """What lets a packet pass a rule that has stopped it, or may have."""
@@ -186,18 +189,26 @@ class Ruleset:
         remedy = f"sudo nft insert rule {chain.family} {chain.table} {chain.name} position {rule.handle} {words} accept"
         return kept(remedy, chain, {each.name for each in self.chains if _table(each) == _table(chain)})
 
-    def _met(self, chain: NftChain, packet: PacketSeen, above: tuple[NftChain, ...] = ()) -> Iterator[NftRule]:
+    def _met(
+        self, chain: NftChain, packet: PacketSeen, certain: bool = True, above: tuple[NftChain, ...] = ()
+    ) -> Iterator[tuple[NftRule, bool]]:
         """The rules of a chain that may be about a packet, and those of the chains that they jump to.
 
-        None behind a rule that lets the packet go on.
+        None behind a rule that decides about it or sends it back, and none is certain behind one that may.
         """
-        for rule in (each for each in self.rules if each.chain == chain and each.covers(packet) is not False):
-            yield rule
-            if rule.covers(packet) and rule.does_to(packet) & {"accept", "return"}:
+        for rule in (each for each in self.rules if each.chain == chain):
+            about, does = rule.covers(packet), rule.does_to(packet)
+            if about is False:
+                continue
+            yield rule, certain and about is True
+            ends = [about is True] if not does.isdisjoint(_ENDING) else []
+            for next_one in self._sent_to(rule, packet, above):
+                for each, sure in self._met(next_one, packet, certain, (*above, chain)):
+                    yield each, sure
+                    ends += [sure and about is True] if not each.does_to(packet).isdisjoint(_DECIDING) else []
+            if True in ends and certain:
                 return
-            for next_one in self.chains:
-                if next_one.name in rule.targets and next_one not in above and _table(next_one) == _table(chain):
-                    yield from self._met(next_one, packet, (*above, chain))
+            certain = certain and not ends
 
 
 def read(ask: Ask) -> Ruleset | None:

@@ -150,8 +150,8 @@ class PacketOnPath:
         ruleset = nft_ruleset.read(self.station.ask) or Ruleset()
         return [
             FilterOnPath(Obstacle(f"{rule.place}, which sends it elsewhere", ruleset.spared(rule, packet.words)), True)
-            for rule in ruleset.translating(hook, packet)
-            if rule.covers(packet)
+            for rule, certain in ruleset.translating(hook, packet)
+            if certain
         ]
 
     def _traffic_control(self, link: str, direction: str) -> list[FilterOnPath]:

@@ -94,13 +94,15 @@ def forward_translated(failure: Failure) -> Obstacle | None:
     ruleset = nft_ruleset.read(failure.target.host.ask) or Ruleset()
     for listening in listening_sockets(failure.guest, failure.target.host):
         protocol, _, place = listening.partition(" ")
-        asked = PacketSeen(protocol.lower(), port=int(place.rpartition(":")[2]), to_this_host=True)
-        for rule in ruleset.translating("output", asked):
-            if rule.covers(asked):
+        address, _, port = place.rpartition(":")
+        called = _LOOPBACK if address == "0.0.0.0" else address
+        asked = PacketSeen(protocol.lower(), destination=called, port=int(port), leaving_by="lo", to_this_host=True)
+        for rule, certain in ruleset.translating("output", asked):
+            if certain:
                 return Obstacle(
                     f"what this host sends to its own {protocol.upper()} port {asked.port}, which QEMU forwards, goes "
                     f"elsewhere by {rule.place}",
-                    ruleset.spared(rule, f"{asked.words} fib daddr type local"),
+                    ruleset.spared(rule, f"{protocol.lower()} dport {port} fib daddr type local"),
                 )
     return None
 

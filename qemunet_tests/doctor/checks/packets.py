@@ -1,6 +1,7 @@
 """What becomes of packets on this host, told without one: routes, translation, policies, programs, servers, names."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from qemunet_tests.doctor.checks.bridge import translates
 from qemunet_tests.doctor.checks.candidates import candidates
@@ -17,6 +18,7 @@ from qemunet_tests.host.route_lookup import PacketWay
 
 _FORWARDED = ((SSH_FORWARD_PORT, "tcp"), *OTHER_FORWARD_PORTS)
 _MADE_AGAIN = "; whoever made it, as a container engine or a VPN does, may make it again"
+LOOPBACK = "127.0.0.1"
 _DNS_PORT = 53
 _UNTOLD = "only root may read it: sudo qemunet doctor"
 
@@ -70,8 +72,8 @@ def translation(facts: HostFacts) -> CheckResult | None:
 
 def _of_the_host(facts: HostFacts, ruleset: Ruleset) -> Iterator[tuple[Obstacle, str]]:
     for port, protocol in _FORWARDED:
-        for hook, whence in (("output", "from this host"), ("prerouting", "from elsewhere")):
-            for rule in _certain(ruleset, hook, PacketSeen(protocol, port=port, to_this_host=True)):
+        for hook, whence, called in _callers(facts, PacketSeen(protocol, port=port, to_this_host=True)):
+            for rule in _certain(ruleset, hook, called):
                 yield (
                     Obstacle(
                         f"what comes to {protocol.upper()} port {port} {whence} meets {rule.obstacle.reason}",
@@ -92,6 +94,15 @@ def _of_the_host(facts: HostFacts, ruleset: Ruleset) -> Iterator[tuple[Obstacle,
             )
 
 
+def _callers(facts: HostFacts, called: PacketSeen) -> Iterator[tuple[str, str, PacketSeen]]:
+    """Who calls a forwarded port: a program here, at the loopback, or somebody whom a default route leads to."""
+    # What this host itself sends comes in nowhere.
+    yield "output", "from this host", replace(called, destination=LOOPBACK, coming_by="", leaving_by="lo")
+    for link in dict.fromkeys(way.interface for way in facts.routes.defaults):
+        for own in facts.packets.addresses.get(link, ()) if facts.packets else ():
+            yield "prerouting", "from elsewhere", replace(called, destination=str(own.ip), coming_by=link)
+
+
 def _of_frames(facts: HostFacts, ruleset: Ruleset) -> Iterator[tuple[Obstacle, str]]:
     """What guests of a bridge send, where their frames pass the rules for IPv4.
 
@@ -102,7 +113,7 @@ def _of_frames(facts: HostFacts, ruleset: Ruleset) -> Iterator[tuple[Obstacle, s
             continue
         for protocol in ("tcp", "udp"):
             frame = PacketSeen(protocol, destination=OUTSIDE, coming_by=bridge.name, to_this_host=False)
-            for rule in ruleset.translating("prerouting", frame):
+            for rule, _ in ruleset.translating("prerouting", frame):
                 table = f"{rule.chain.family} {rule.chain.table}"
                 yield (
                     Obstacle(
@@ -120,13 +131,14 @@ def _with_another_source(facts: HostFacts, ruleset: Ruleset, bridge: HostBridge)
     """Masquerading that was meant for what this host passes on, and is done to frames within a bridge as well."""
     for own in facts.packets.addresses.get(bridge.name, ()) if facts.packets else ():
         frame = PacketSeen("tcp", str(own.network.broadcast_address - 1), OUTSIDE, leaving_by=bridge.name)
-        for rule in ruleset.masquerading(frame):
-            if rule.covers(frame):
+        for rule, certain in ruleset.masquerading(frame):
+            if certain:
                 table = f"{rule.chain.family} {rule.chain.table} {rule.chain.name}"
+                whose = "this host's" if "masquerade" in rule.does else "another"
                 yield (
                     Obstacle(
                         f"frames in {bridge.name} pass the packet filter (bridge-nf-call-iptables=1) and meet "
-                        f"{rule.place}: guests there appear with this host's address",
+                        f"{rule.place}: guests there appear with {whose} address",
                         f"{facts.sudo}nft insert rule {table} position {rule.handle} ip saddr {own.network} oifname "
                         f"{bridge.name} accept{_MADE_AGAIN}",
                     ),
@@ -135,7 +147,7 @@ def _with_another_source(facts: HostFacts, ruleset: Ruleset, bridge: HostBridge)
 
 
 def _certain(ruleset: Ruleset, hook: str, packet: PacketSeen) -> list[NftRule]:
-    return [rule for rule in ruleset.translating(hook, packet) if rule.covers(packet)]
+    return [rule for rule, certain in ruleset.translating(hook, packet) if certain]
 
 
 def _hooked(ruleset: Ruleset, rule: NftRule) -> str:
