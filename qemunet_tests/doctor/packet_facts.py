@@ -80,7 +80,7 @@ def gather(
         ways={address: _kept_here(address, user) or _way(address, user) for address in asked} if shown else {},
         not_passed_on=dict(_not_passed_on(bridges, own)),
         addresses=own,
-        ruleset=nft_ruleset.parse(packet_filter.words, packet_filter.in_json) if packet_filter else None,
+        ruleset=_ruleset(packet_filter) if packet_filter else None,
         policies=ipsec.read(ask_here) if privileged else None,
         keys_on_demand=ipsec.made_on_demand(),
         programs=_programs(bridges) if privileged else None,
@@ -95,6 +95,10 @@ def gather(
 def default_routes_by_ipv6() -> list[dict[str, Any]]:
     """As ip(8) has them."""
     return listed(ask_here, "ip", "-6", "-j", "route", "show", "default")
+
+
+def _ruleset(listed: NftListing) -> Ruleset:
+    return nft_ruleset.parse(listed.words, listed.in_json, listed.queues)
 
 
 def _idle_hops(addresses: Iterable[str], user: int) -> Iterator[Obstacle]:

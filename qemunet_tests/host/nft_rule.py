@@ -46,21 +46,25 @@ class NftChain:
 
 @dataclass(frozen=True)
 class NftRule:
-    """`words` is the rule as nft prints it; `expression` as libnftables-json(5) has it, empty where not known."""
+    """`words` is the rule as nft prints it; `expression` as libnftables-json(5) has it, empty where not known.
+
+    `queued` is what becomes of what it queues, as `nft_queues.becomes` has it.
+    """
 
     chain: NftChain
     handle: int
     words: str
     expression: Expression = ()
+    queued: str | None = None
 
     @cached_property
     def does(self) -> frozenset[str]:
         """The statements in it, those of a map of verdicts included; by its words where it is known by these alone."""
         said = frozenset(_statements(self.expression))
         # What iptables wrote is not always in JSON.
-        return (
-            said | frozenset(re.findall(r"[a-z]+", _QUOTED.sub("", self.words))) if not said or "xt" in said else said
-        )
+        if not said or "xt" in said:
+            said |= frozenset(re.findall(r"[a-z]+", _QUOTED.sub("", self.words)))
+        return said - {"queue"} | {"accept"} if self.queued == "accept" else said
 
     def does_to(self, packet: PacketSeen) -> frozenset[str]:
         """The statements that may become of a packet: of a map of verdicts only those that are its."""
@@ -100,12 +104,16 @@ class NftRule:
         told = covers(self.expression, packet)
         # What iptables says of connections, nft puts into words and not into JSON.
         states = _STATES.search(self.words) if told is None and packet.state else None
-        return False if states and packet.state not in states[1].split(",") else told
+        if states and packet.state not in states[1].split(","):
+            return False
+        # What a program decides is its own affair.
+        return None if told and self.queued == "asks" else told
 
     @property
     def place(self) -> str:
         """Where it stands and what it says."""
-        return f"{self.chain.place}: {self.words}"
+        nobody = ", and no program takes what is queued there" if self.queued == "drop" else ""
+        return f"{self.chain.place}: {self.words}{nobody}"
 
     @property
     def obstacle(self) -> Obstacle:
@@ -126,7 +134,7 @@ def met(rule: NftRule, packet: PacketSeen, risen: Risen | None) -> bool | None:
 
 def acted(rule: NftRule, packet: PacketSeen, risen: Risen | None) -> bool:
     """Whether its counter shows that a rule did what it does: what is asked for behind a counter is not counted."""
-    if not risen or rule.key not in risen:
+    if not risen or rule.key not in risen or rule.queued == "asks":
         return False
     counter = next((at for at, part in enumerate(rule.expression) if "counter" in part), -1)
     return covers(rule.expression[counter + 1 :], packet) is True

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from qemunet_tests.host import nft_forgetting, nft_listing, nft_memory, nft_sets, nft_tracking
+from qemunet_tests.host import nft_forgetting, nft_listing, nft_memory, nft_queues, nft_sets, nft_tracking
 from qemunet_tests.host.asking import Ask
 from qemunet_tests.host.nft_match import PacketSeen
 from qemunet_tests.host.nft_memory import FilterMemory
@@ -214,7 +214,7 @@ class Ruleset:
 def read(ask: Ask) -> Ruleset | None:
     """What nft lists; None where it is missing or is not permitted to us."""
     listed = nft_listing.read(ask)
-    return parse(listed.words, listed.in_json) if listed else None
+    return parse(listed.words, listed.in_json, listed.queues) if listed else None
 
 
 def stops(ask: Ask, packet: PacketSeen) -> list[Stop]:
@@ -222,8 +222,8 @@ def stops(ask: Ask, packet: PacketSeen) -> list[Stop]:
     return (read(ask) or Ruleset()).stops(packet)
 
 
-def parse(listing: str, in_json: str) -> Ruleset:
-    """The two listings put together."""
+def parse(listing: str, in_json: str, queues: frozenset[int] = frozenset()) -> Ruleset:
+    """The two listings put together; `queues` are those that programs take packets from."""
     entries = _entries(in_json)
     expressions = _expressions(entries)
     chains: list[NftChain] = []
@@ -236,7 +236,8 @@ def parse(listing: str, in_json: str) -> Ruleset:
             for match in filter(None, map(_HANDLE.match, lines)):
                 number = int(match["number"])
                 key = (chain.family, chain.table, number)
-                rules.append(NftRule(chain, number, match["rule"], expressions.get(key, ())))
+                queued = nft_queues.becomes(match["rule"], queues)
+                rules.append(NftRule(chain, number, match["rule"], expressions.get(key, ()), queued))
     return Ruleset(tuple(chains), tuple(rules), nft_memory.read(entries))
 
 
