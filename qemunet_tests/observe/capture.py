@@ -21,6 +21,8 @@ VIRTIO_HEADERS_BYTES = (0, 12, 10)
 #: linux/if_ether.h, asm/socket.h and linux/if_packet.h.
 ETH_P_ALL, SO_RCVBUFFORCE = 3, 33
 SOL_PACKET, PACKET_AUXDATA, VLAN_VALID, VLAN_NUMBER = 263, 8, 0x10, 0xFFF
+#: linux/if_arp.h: links whose frames are Ethernet's. What is sent by others, as by a tun, begins with IP.
+ARPHRD_ETHER, ARPHRD_LOOPBACK = 1, 772
 BUFFER_BYTES = 4 << 20
 LONGEST_FRAME_BYTES = 65600
 PCAP_HEADER_BYTES, RECORD_HEADER_BYTES = 24, 16
@@ -173,8 +175,10 @@ class LinkCapture:
     def packets(self) -> list[Packet]:
         with contextlib.suppress(BlockingIOError):
             while True:
-                frame, told, _, _ = self._socket.recvmsg(LONGEST_FRAME_BYTES, 256)
+                frame, told, _, (_, protocol, _, of_link, _) = self._socket.recvmsg(LONGEST_FRAME_BYTES, 256)
                 self.tags.update(tag for _, kind, data in told if kind == PACKET_AUXDATA and (tag := _tag(data)))
+                if of_link not in (ARPHRD_ETHER, ARPHRD_LOOPBACK):
+                    frame = bytes(12) + struct.pack(">H", protocol) + frame
                 if found := packet(frame):
                     self._heard.append(found)
         return self._heard
