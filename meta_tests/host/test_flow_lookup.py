@@ -182,3 +182,18 @@ def test_by_which_link_a_flow_leaves_is_said_where_it_is_known(stack: NetworkSta
     stack.type(ONE_OUT)
     found = {flow_lookup.link_of(stack.ask, packet) for packet in flows(32)}
     assert found - {None} == ({"br0", "eth1"} if more == "true" else set())
+
+
+def test_the_other_ways_of_what_a_packet_filter_marks(stack: NetworkStack) -> None:
+    """Rules that come too late, that ask for no mark or lead nowhere else, lead no marked packet astray."""
+    stack.type(f"ip route add default via {LIVE.gateway} dev br0; ip route add default dev eth1 table 100;"
+               "ip rule add pref 40 fwmark 0x80000/0xff0000 lookup main;"
+               "ip rule add pref 50 fwmark 0x1/0xff lookup 100;"
+               "ip rule add pref 60 not fwmark 0x5 lookup main; ip rule add pref 70 fwmark 0x2 lookup 100")  # fmt: skip
+    packet = RoutedPacket(OUTSIDE)
+    ((rule, out),) = flow_lookup.if_marked(stack.ask, packet)
+    assert (rule.preference, rule.mark, out.link) == (50, 1, "eth1")
+    assert route_lookup.route_of(stack.ask, RoutedPacket(OUTSIDE, mark=0x101)).startswith("the route default dev eth1")
+    assert route_lookup.route_of(stack.ask, packet).startswith("the route default via")
+    stack.type("ip rule del pref 50")
+    assert not [*flow_lookup.if_marked(stack.ask, packet)]

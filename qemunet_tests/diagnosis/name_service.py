@@ -6,7 +6,8 @@ from ipaddress import ip_address
 
 from qemunet_tests import timeouts
 from qemunet_tests.diagnosis.failure import Failure
-from qemunet_tests.diagnosis.lost_frame import own_attempt
+from qemunet_tests.diagnosis.lost_frame import own_attempt, search
+from qemunet_tests.diagnosis.lost_frame.where_lost import AS_ROOT
 from qemunet_tests.host import resolver, socket_table
 from qemunet_tests.host.localhost import PATH as HOSTS_FILE
 from qemunet_tests.host.obstacle import Obstacle
@@ -59,10 +60,13 @@ def silent(failure: Failure) -> Obstacle | None:
             f"see whether it is this host: sudo nft list ruleset; then look between it and {found.used}",
         )
     rest = ", and libslirp asks no other" if len(found.ipv4) > 1 else ""
+    # What only root sees of this host's own packet filter may keep questions from one that runs.
+    path = search.incomplete_path(failure)
+    where_it_runs = f"; where it runs, {AS_ROOT}" if path and path.unheard else ""
     return Obstacle(
         f"the resolver {found.used}, the first in /etc/resolv.conf, does not answer within {ANSWER_SECONDS:.0f} s"
         f"{rest}",
-        "start it, or put a resolver that answers first in /etc/resolv.conf",
+        f"start it, or put a resolver that answers first in /etc/resolv.conf{where_it_runs}",
     )
 
 

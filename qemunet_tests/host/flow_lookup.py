@@ -4,7 +4,7 @@ The kernel is asked about the very flow. Sources: ip-sysctl.rst of its documenta
 ip_route_connect of its include/net/route.h.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -142,6 +142,19 @@ def _deciding_unmarked(ask: Ask, packet: RoutedPacket) -> PolicyRule | None:
         return None
     before = (each for each in rules(ask, packet.address) if each.preference < rule.preference)
     return None if any(each.asks_for_mark for each in before) else rule
+
+
+def if_marked(ask: Ask, packet: RoutedPacket) -> Iterator[tuple[PolicyRule, PacketWay]]:
+    """The other ways that it takes with a mark that a rule before the one that decides asks for, and that rule."""
+    usual, (rule, _) = route_lookup.way_of(ask, packet), route_lookup.deciding(ask, packet) or (None, None)
+    if rule is None or isinstance(usual, str):
+        return
+    for each in rules(ask, packet.address):
+        if each.preference >= rule.preference or not each.asks_for_mark or not each.mark:
+            continue
+        out = route_lookup.way_of(ask, replace(packet, mark=each.mark))
+        if isinstance(out, PacketWay) and out.link not in (usual.link, _LOOPBACK):
+            yield each, out
 
 
 def _passed_to_dead(ask: Ask, parts: DividedRoute, what: str) -> Obstacle | None:

@@ -13,7 +13,9 @@ from qemunet_tests.host.asking import Ask, listed
 #: Types of routes and rules that end a packet's way.
 DEAD_ENDS = ("blackhole", "prohibit", "unreachable")
 #: Selectors of a rule that a plain packet does not meet.
-_OF_OTHER_PACKETS = ("oif", "fwmark", "sport", "sport_start", "tos", "l3mdev")
+_OF_OTHER_PACKETS = ("oif", "sport", "sport_start", "tos", "l3mdev")
+#: All bits of a mark are looked at, unless a rule says which.
+_WHOLE_MARK = "0xffffffff"
 #: By which the host's own packets come in, as rules have it.
 _OWN = "lo"
 MAIN = "main"
@@ -23,10 +25,10 @@ Service = tuple[str, int] | None
 
 @dataclass(frozen=True)
 class RoutedPacket:
-    """What a way is looked up for: a packet of a user's, which has no mark, and no source yet unless it is given.
+    """What a way is looked up for: a packet of a user's, which has no source yet unless it is given.
 
     With `coming_by` it is one that came in there from `source`, and that the host passes on. `source_port` is 0 where
-    it is not known.
+    it is not known. `mark` is what a packet filter has given it, which nobody tells.
     """
 
     address: str
@@ -35,6 +37,7 @@ class RoutedPacket:
     source: str | None = None
     coming_by: str | None = None
     source_port: int = 0
+    mark: int = 0
 
     @property
     def words(self) -> tuple[str, ...]:
@@ -42,7 +45,8 @@ class RoutedPacket:
         source = ("from", self.source) if self.source else ()
         whose = ("iif", self.coming_by) if self.coming_by else ("uid", str(self.uid))
         by = ("ipproto", self.service[0], "dport", str(self.service[1])) if self.service else ()
-        return (*source, *whose, *by, *(("sport", str(self.source_port)) if self.source_port else ()))
+        port = ("sport", str(self.source_port)) if self.source_port else ()
+        return (*source, *whose, *by, *port, *(("mark", str(self.mark)) if self.mark else ()))
 
 
 @dataclass(frozen=True)
@@ -66,9 +70,16 @@ class PolicyRule:
         said = dict(self.selects)
         return "fwmark" in said and "not" not in said and self.action not in DEAD_ENDS
 
+    @property
+    def mark(self) -> int:
+        """The mark of packets that it takes; 0 where it asks for none."""
+        return int(dict(self.selects).get("fwmark", "0"), 16)
+
     def _meets(self, said: dict[str, Any], packet: RoutedPacket) -> bool:
         came_by = packet.coming_by or _OWN
         if any(key in said for key in _OF_OTHER_PACKETS) or said.get("iif", came_by) != came_by:
+            return False
+        if "fwmark" in said and packet.mark & int(said.get("fwmask", _WHOLE_MARK), 16) != self.mark:
             return False
         if not said.get("uid_start", 0) <= packet.uid <= said.get("uid_end", packet.uid):
             return False

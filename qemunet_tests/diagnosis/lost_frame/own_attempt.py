@@ -3,6 +3,7 @@
 import errno
 import os
 import socket
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -98,16 +99,41 @@ def _unsent(host: Station, service: Endpoint, error: OSError) -> Obstacle | None
 
 def _sends_nothing(host: Station, service: Endpoint) -> bool:
     """The first packet of a connection is sent at once, or never."""
-    before = _sent()
+    before = _handed_over()
     with host.open_socket(to=service.address) as calling:
         calling.setblocking(False)
         calling.connect_ex((service.address, service.port))
         cards = any(Path("/sys/class/net", link, "device").exists() for link in before)
         counted = Deadline(CARDS_SECONDS if cards else AT_ONCE_SECONDS, "something to be sent")
-        return not counted.sees(lambda: _sent() != before, interval_seconds=0.05)
+        return not counted.sees(lambda: _handed_over() != before, interval_seconds=0.05)
 
 
-def _sent() -> dict[str, int | None]:
-    """How many packets each interface has sent so far, but for the loopback."""
+def goes_by(host: Station, service: Endpoint, link: str, usual: str) -> bool:
+    """Whether what this host itself sends is counted at one interface each time, and not each time at the usual one."""
+    counted = [_counted_at(host, service, link) for _ in range(ATTEMPTS)]
+    return all(link in each for each in counted) and any(usual not in each for each in counted)
+
+
+def _counted_at(host: Station, service: Endpoint, link: str) -> set[str]:
+    """The interfaces that were handed something, sent or thrown away, once this one was or time was up."""
+    before = _handed_over()
+    kind = socket.SOCK_STREAM if "TCP" in service.protocols else socket.SOCK_DGRAM
+
+    def more() -> set[str]:
+        return {each for each, count in _handed_over().items() if count != before.get(each)}
+
+    with host.open_socket(kind, to=service.address) as calling:
+        calling.setblocking(False)
+        # What refuses has had it all the same, or nobody has: then nothing is counted.
+        with suppress(OSError):
+            if calling.connect_ex((service.address, service.port)) == 0:
+                calling.send(b"qemunet")
+        Deadline(AT_ONCE_SECONDS, "something to be sent").sees(lambda: link in more(), interval_seconds=0.05)
+        return more()
+
+
+def _handed_over() -> dict[str, tuple[int | None, ...]]:
+    """How many packets each interface has sent so far, and its driver thrown away, but for the loopback."""
+    at, names = "/sys/class/net/{}/statistics/{}", ("tx_packets", "tx_dropped")
     links = (link for link in interfaces() if link != "lo")
-    return {link: read_int(MACHINE, f"/sys/class/net/{link}/statistics/tx_packets") for link in links}
+    return {link: tuple(read_int(MACHINE, at.format(link, name)) for name in names) for link in links}

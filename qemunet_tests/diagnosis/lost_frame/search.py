@@ -117,12 +117,13 @@ def _over_the_lan(failure: Failure, guest: Guest) -> Iterator[tuple[Exchange, li
         return
     service = service_of(failure)
     outside = [tap, *uplinks] if uplinks else [*inside, *_routed_by(failure, service, got.address)]
+    aside = [] if uplinks or service is None else links_if_marked(failure, passed_on(failure, service, got.address))
     # Whom a guest asks for a machine's MAC by IPv6, and whether it asks at all, is not followed.
     if service and service.version == IPV4:
         is_near = ip_address(service.address) in ip_interface(got.interface).network
         whose = (service.address if is_near else got.gateway) if uplinks else ""
         for exchange in _asked_of_service(failure, guest, service, whose):
-            yield exchange, outside, []
+            yield exchange, outside, aside
     elif "bridge-gateway" in failure.topics and got.gateway:
         for exchange in _asked_of_gateway(guest, got.gateway, to_host=not uplinks):
             yield exchange, outside, []
@@ -186,36 +187,47 @@ def _routed_by(failure: Failure, service: Endpoint | None, source: str) -> list[
     if service is None:
         return []
     ask = failure.bench.station.ask
-    passed = RoutedPacket(service.address, source=source, coming_by=failure.target.bridge)
+    passed = passed_on(failure, service, source)
     # Of several next hops it may be handed to another than what this host itself sends there.
     divided = flow_lookup.divided(ask, passed)
     link = flow_lookup.link_of(ask, passed if divided else RoutedPacket(service.address))
     return [link] if link and link != failure.target.bridge else []
 
 
+def passed_on(failure: Failure, service: Endpoint, source: str) -> RoutedPacket:
+    """What a guest of a bridge without uplink, at `source`, has for a service, as this host routes it."""
+    return RoutedPacket(service.address, source=source, coming_by=failure.target.bridge)
+
+
+def links_if_marked(failure: Failure, packet: RoutedPacket) -> list[str]:
+    """Where a packet leaves instead, should a packet filter mark it: whoever listens there sees whether it does."""
+    ways = flow_lookup.if_marked(failure.bench.station.ask, packet)
+    return list(dict.fromkeys(out.link for _, out in ways))
+
+
 def _through_qemu(failure: Failure, guest: Guest) -> Iterator[tuple[Exchange, list[str], list[str]]]:
     """The same where QEMU stands between: its own packets pass one link of the host at most."""
 
-    def way_to(address: str) -> list[str]:
+    def ways_to(address: str) -> tuple[list[str], list[str]]:
         packet = RoutedPacket(address, failure.bench.identity.uid)
         link = flow_lookup.link_of(failure.bench.station.ask, packet)
-        return [link] if link else []
+        return [link] if link else [], links_if_marked(failure, packet) if link else []
 
     if (got := lease_now(guest)) is None:
         yield probes.dhcp(guest), [], []
         return
     if "resolver" in failure.topics and got.resolvers:
         for name in failure.target.names:
-            yield probes.dns(guest, name, got.resolvers[0], used_by_qemu()), way_to(used_by_qemu()), []
+            yield probes.dns(guest, name, got.resolvers[0], used_by_qemu()), *ways_to(used_by_qemu())
     if "ping-outside" in failure.topics:
         address = failure.target.far_echo.address
-        yield probes.echo(guest, address), way_to(address), []
+        yield probes.echo(guest, address), *ways_to(address)
     if (service := service_of(failure)) is None:
         return
     if is_about(failure, "tcp") and "TCP" in service.protocols:
-        yield probes.tcp(guest, service), way_to(service.address), []
+        yield probes.tcp(guest, service), *ways_to(service.address)
     if is_about(failure, "udp") and "UDP" in service.protocols:
-        yield probes.udp(guest, service), way_to(service.address), []
+        yield probes.udp(guest, service), *ways_to(service.address)
 
 
 def _known(failure: Failure, name: str):  # type: ignore[no-untyped-def]
