@@ -37,6 +37,23 @@ ip route add default dev wg0 table 51820; ip rule add pref 31 not fwmark 0xca6c 
 ip rule add pref 30 lookup main suppress_prefixlength 0
 ip xfrm policy add dir out src 192.168.77.0/24 dst 10.77.0.0/16 tmpl src 192.168.77.2 dst {LAN} proto esp mode tunnel
 """
+#: A proxy for what goes out of this host's own networks and its guests', and a VPN that has all else.
+PROXY = """
+nft -f - <<'END'
+table ip proxy {
+  chain output { type nat hook output priority -100
+    ip daddr { 10.0.0.0/8, 127.0.0.0/8, 192.168.0.0/16 } return; meta l4proto tcp redirect to :7892; }
+  chain prerouting { type filter hook prerouting priority mangle
+    ip daddr { 10.0.0.0/8, 127.0.0.0/8, 192.168.0.0/16 } return
+    meta l4proto { tcp, udp } meta mark set 1 tproxy to 127.0.0.1:7893 accept; }
+}
+END
+ip rule add pref 90 fwmark 1 lookup 90; ip route add local default dev lo table 90
+"""
+HALVES = """
+ip tuntap add dev tun0 mode tun; ip addr add 10.9.0.2/24 dev tun0; ip link set tun0 up
+ip route add 0.0.0.0/1 via 10.9.0.1; ip route add 128.0.0.0/1 via 10.9.0.1
+"""
 ATTACH = f"{sys.executable} {link_program.__file__} up0"
 BRIDGED_TOO = "/proc/sys/net/bridge/bridge-nf-call-iptables"
 BOTH = f"echo 1 > {BRIDGED_TOO}"
@@ -79,6 +96,11 @@ ROUNDS = {
                "udp dport 53 redirect to :5353; }; }'"),
         broken("programs", "caution", r"programs in the kernel decide at up0: deny_all \(what goes out\)",
                "bpftool net show dev up0", ATTACH, "ip link set up0 nomaster; ip link set up0 master br0"),
+    ),
+    "a container network over a part of the LAN": (
+        broken("qemu-routes", "caution", rf"{LAN} is looked for at the bridge x, this host's own network "
+               r"192\.168\.77\.0/27, and nothing is plugged in there", f"ip route add {LAN}/32 dev br0, or",
+               "ip link add x type bridge; ip addr add 192.168.77.30/27 dev x; ip link set x up"),
     ),
     "a route that keeps what is for the gateway": (
         broken("qemu-routes", "caution", rf"this host takes what it sends to {LAN} for itself, though it has no such "
@@ -192,6 +214,14 @@ def test_a_healthy_host_raises_no_alarm(machine: HostMachine, uid: int | None) -
     assert "on virbr0: it may serve virbr0" in found["dhcp-server"]["reason"]
     if uid is None and machine.made_by_root:
         assert "only root may read it: sudo qemunet doctor" in found["translation"]["reason"]
+
+
+def test_a_proxy_and_a_vpn_for_all_the_world_raise_no_alarm(machine: HostMachine) -> None:
+    """What both leave alone, as the loopback and this host's own networks are."""
+    machine.type(FIREWALL + NEIGHBOURS + PROXY + HALVES + NOT_BOTH + "true")
+    found = examine(machine, 0)
+    assert alarms(found) == {}
+    assert found["subnet"]["state"] == "ok", found["subnet"]
 
 
 def test_a_part_of_the_lans_network_that_is_a_vpns_raises_no_alarm(machine: HostMachine) -> None:

@@ -27,6 +27,8 @@ LOCAL_NAME = "localhost"
 NAME_A_PEER = "name a service on another machine that echoes: --peer ADDR:PORT"
 #: Documentation, RFC 5737. A UDP socket that is connected to it sends nothing, and has a source address.
 ANYWHERE = ("192.0.2.1", 9)
+#: linux/if.h.
+IFF_POINTOPOINT = 0x10
 
 
 class HostTarget:
@@ -158,7 +160,8 @@ class HostTarget:
             (route,) = self.host.netlink.route("get", dst=self._peer.address)
         except (NetlinkError, OSError, ValueError):  # a fault of this host, which is what claims about it will find
             return False
-        return route.get("gateway") is None
+        # What a VPN carries goes to another network by no router that the route would name.
+        return route.get("gateway") is None and not _is_tunnel(self.host, route.get("oif"))
 
     def _known(self, what: str, value: str, source: str) -> str:
         self._note(f"expected: {what} {value} ({source})")
@@ -237,6 +240,10 @@ def addresses(host: Station, link: str | None = None, version: int = 4) -> list[
     found: list[Any] = host.netlink.get_addr(index=index, family=family)
     given: list[Any] = [ip_interface(f"{each.get('address')}/{each['prefixlen']}") for each in found]
     return [each for each in given if not (each.is_loopback and not link) and not (version == 6 and each.is_link_local)]
+
+
+def _is_tunnel(host: Station, index: int) -> bool:
+    return any(link["flags"] & IFF_POINTOPOINT for link in host.netlink.get_links(index))
 
 
 def own_addresses(host: Station) -> dict[str, str]:

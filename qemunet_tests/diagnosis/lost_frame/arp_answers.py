@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 from qemunet_tests.diagnosis.failure import Failure
+from qemunet_tests.host.bridges import interfaces
 from qemunet_tests.host.files import MACHINE, read_text
 from qemunet_tests.host.nft_match import PacketSeen
 from qemunet_tests.host.nft_ruleset import Stop, stops
@@ -56,11 +57,13 @@ def _mac(link: str) -> str | None:
 def _address_taken(failure: Failure, link: str, card: str, said: Answers) -> Obstacle | None:
     """Somebody else who has this host's own address: what is for this host is sent to him, or answered to himself."""
     own_here = _own_at(failure, link)
+    # A host answers at every card for all of its addresses: another one of it may be in the same LAN.
+    ourselves = {_mac(each) for each in interfaces()}
     # Who answers for whomever he knows a way to (proxy ARP) has nobody's address.
     if any(mac for (_, address), mac in said.items() if address == ELSEWHERE):
         return None
     for (_, address), mac in said.items():
-        if mac and address in own_here:
+        if mac and mac not in ourselves and address in own_here:
             return Obstacle(
                 f"{mac}, another machine behind {card}, has this host's own address {address}: what is for this host "
                 "goes there",

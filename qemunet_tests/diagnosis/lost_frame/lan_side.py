@@ -5,9 +5,9 @@ import os
 from ipaddress import ip_address, ip_interface
 
 from qemunet_tests.diagnosis.failure import Failure
-from qemunet_tests.diagnosis.lost_frame import arp_answers, own_attempt, search, told_by_icmp
+from qemunet_tests.diagnosis.lost_frame import arp_answers, other_routes, own_attempt, search, told_by_icmp
 from qemunet_tests.guest.guest import Guest
-from qemunet_tests.host import flow_lookup
+from qemunet_tests.host import flow_lookup, tunnels
 from qemunet_tests.host.obstacle import Obstacle
 from qemunet_tests.host.policy_rules import RoutedPacket
 from qemunet_tests.host.route_lookup import Neighbour, next_hop
@@ -43,7 +43,9 @@ def _unreachable(failure: Failure, service: Endpoint) -> Obstacle | None:
         return trouble
     if hop and hop.failed:
         nobody = f"{reason}: nobody on {hop.link} answers {_asking(hop.address)} for {hop.address}"
-        return Obstacle(nobody, f"see whether {hop.address} is there and running")
+        look = f"see whether {hop.address} is there and running"
+        around = other_routes.with_another(failure.target.host, called)
+        return Obstacle(nobody, f"{around}; for good {look}" if around else look)
     # That a connection is dropped or refused says nothing of datagrams; that there is no way says all.
     if not by_tcp and tried.error.errno not in NO_WAY:
         return None
@@ -72,7 +74,9 @@ def _rejected_by(failure: Failure, told: told_by_icmp.Rejection, service: Endpoi
 def _silent(failure: Failure, service: Endpoint, hop: Neighbour | None, reason: str) -> Obstacle:
     """Somebody whose MAC address is known, and no answer: neighbour tables remember for a while who has gone."""
     if hop is None or not hop.mac:
-        return Obstacle(reason, "mend the host's own route and its router first")
+        called = RoutedPacket(service.address, os.geteuid())
+        unheard = tunnels.unanswering(failure.target.host.ask, called, reason)
+        return unheard or Obstacle(reason, "mend the host's own route and its router first")
     there = ping(failure.target.host, hop.address, count=1, wait_seconds=1).received
     if hop.address != service.address:
         return Obstacle(
@@ -83,12 +87,12 @@ def _silent(failure: Failure, service: Endpoint, hop: Neighbour | None, reason: 
     if not there:
         return Obstacle(
             f"{reason}, and {hop.address}, whose MAC this host knows, answers no ping either: it has gone, or a "
-            "firewall, of this host or of that one, drops what it is sent",
+            "firewall, of this host or of that one, drops or rewrites what it is sent",
             f"see whether {hop.address} is there and running, then look at both: sudo nft list ruleset",
         )
     return Obstacle(
         f"{reason}, though {hop.address} is there and answers {_asking(hop.address)}: a firewall, of this host "
-        "or of that one, drops what it is sent",
+        "or of that one, drops or rewrites what it is sent",
         "look at both: sudo nft list ruleset",
     )
 

@@ -152,11 +152,14 @@ def behind_own_network(failure: Failure) -> Obstacle | None:
     if hop is None or not hop.failed:
         return None
     networks = " and ".join(f"{each.network}" for each in addresses(failure.target.host, out.link)) or "its network"
+    # Where it is a part of another network of this host's, he is there and needs no router.
+    home = [link for link in links_with_network_of(ask, address) if link != out.link]
+    by = f"dev {home[0]}" if home else f"via {defaults[0].gateway}"
     silent, bare = "nobody there answers ARP for it: it is off, or elsewhere and hidden", "nothing is plugged in there"
     return Obstacle(
         f"{address} is looked for at the bridge {out.link}, where this host's own network {networks} is, and "
         f"{silent if own.ports else bare}",
-        f"sudo ip route add {address}/32 via {defaults[0].gateway}; for good give {out.link} another network, where "
+        f"sudo ip route add {address}/32 {by}; for good give {out.link} another network, where "
         "whoever made it, as a container engine or a VPN does, keeps its settings",
     )
 

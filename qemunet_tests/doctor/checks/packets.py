@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
+from ipaddress import ip_address
 
 from qemunet_tests.doctor.checks.bridge import translates
 from qemunet_tests.doctor.checks.candidates import candidates
@@ -51,12 +52,19 @@ def _nobody_there(facts: HostFacts, packets: PacketFacts, way: PacketWay) -> Obs
     if way.gateway is not None or way.link not in (bridge.name for bridge in facts.bridges if not bridge.ports):
         return None
     network = " and ".join(str(each.network) for each in packets.addresses.get(way.link, ()))
-    via = next((str(each.gateway) for each in facts.routes.defaults if each.gateway), "GATEWAY")
+    # Where it is a part of another network of this host's, he is there and needs no router.
+    home = next((link for link in packets.addresses if link != way.link and _is_at(packets, link, way.address)), None)
+    via = f"via {next((str(each.gateway) for each in facts.routes.defaults if each.gateway), 'GATEWAY')}"
     return Obstacle(
         f"{way.address} is looked for at the bridge {way.link}, this host's own network {network}, and nothing is "
         "plugged in there",
-        f"{facts.sudo}ip route add {way.address}/32 via {via}, or give {way.link} another network{_MADE_AGAIN}",
+        f"{facts.sudo}ip route add {way.address}/32 {f'dev {home}' if home else via}, or give {way.link} another "
+        f"network{_MADE_AGAIN}",
     )
+
+
+def _is_at(packets: PacketFacts, link: str, address: str) -> bool:
+    return any(ip_address(address) in each.network for each in packets.addresses[link])
 
 
 def translation(facts: HostFacts) -> CheckResult | None:
