@@ -9,7 +9,16 @@ import pytest
 from meta_tests import faults
 from meta_tests.faults import Fault, faults_in, in_files, kinds, on_hosts, tables, unbreakable
 from meta_tests.faults.fault import OnHost
-from meta_tests.faults.on_hosts import mistaken, next_hops, remembering, troubles
+from meta_tests.faults.on_hosts import (
+    diverted,
+    managed,
+    mistaken,
+    next_hops,
+    remembering,
+    second_routes,
+    troubles,
+    tunnelled,
+)
 from qemunet_tests.claims import load
 
 A_FILE = """
@@ -80,7 +89,8 @@ def test_the_tables_of_the_lab_have_a_row_for_each_fault_and_each_claim(tmp_path
 def test_the_table_of_troubles_says_what_the_faults_demand() -> None:
     text = (Path(__file__).parents[2] / "docs/troubles.md").read_text()
     rows = {cells[1]: cells for line in text.splitlines() if len(cells := line.strip("| ").split(" | ")) == 5}
-    named = (*troubles.FAULTS, *mistaken.FAULTS, *remembering.FAULTS, *next_hops.FAULTS)
+    named = (*troubles.FAULTS, *mistaken.FAULTS, *remembering.FAULTS, *next_hops.FAULTS,
+             *diverted.FAULTS, *tunnelled.FAULTS, *second_routes.FAULTS, *managed.FAULTS)  # fmt: skip
     planted = {each.name: each for each in named}
     assert set(planted) == set(rows) - {"what is wrong"}
     for name, fault in planted.items():

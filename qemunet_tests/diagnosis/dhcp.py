@@ -13,9 +13,10 @@ from qemunet_tests.diagnosis.lost_frame.probes import DHCP
 from qemunet_tests.diagnosis.lost_frame.where_lost import AS_ROOT
 from qemunet_tests.errors import Unavailable
 from qemunet_tests.guest.guest import Guest
+from qemunet_tests.host import nft_ruleset
 from qemunet_tests.host.dhcp_servers import listeners
 from qemunet_tests.host.nft_match import PacketSeen
-from qemunet_tests.host.nft_ruleset import stops
+from qemunet_tests.host.nft_ruleset import Ruleset
 from qemunet_tests.host.obstacle import Obstacle
 from qemunet_tests.network.host_target import addresses, gateway_over
 from qemunet_tests.network.target import Target
@@ -74,9 +75,11 @@ def own_server_kept_out(failure: Failure) -> Obstacle | None:
     # One that hears every interface may serve another network than this.
     if not any(server.link == bridge for server in listeners(host.ask)):
         return None
+    counted = {key: more for key, more in path.counted.items() if isinstance(key, tuple)}
+    ruleset = nft_ruleset.read(host.ask) or Ruleset()
     found = [
         stop
-        for stop in stops(host.ask, REQUEST.at(bridge, None))
+        for stop in ruleset.stops(REQUEST.at(bridge, None), counted)
         if stop.hook in ("prerouting", "input") and stop.family in ("ip", "inet", "bridge")
     ]
     # A request that never came to the bridge was not for this server to answer.
