@@ -130,7 +130,7 @@ def test_what_becomes_of_a_connection_tells_nothing_of_datagrams(
     monkeypatch.setattr(told_by_icmp, "rejection", lambda *_: None)
     monkeypatch.setattr(flow_lookup, "handed_to", lambda *_: None)
     failure = failed("user", load()[claim].diagnosis)
-    object.__setattr__(failure.target, "host", SimpleNamespace(ask=None))
+    object.__setattr__(failure.target, "host", failure.bench.station)
     found = lan_side.outside_unreachable(failure)
     assert (found is None) == (named is None)
     assert found is None or (named is not None and named in found.reason)

@@ -188,6 +188,19 @@ def test_a_bridge_without_an_uplink_gets_it_as_carefully(machine: HostMachine) -
     assert machine.doctor()["bridge-uplink"]["state"] == "ok"
 
 
+def test_no_bridge_and_no_tunnel_is_put_into_a_bridge(machine: HostMachine) -> None:
+    """The kernel refuses both, and the addresses would be at two places by then."""
+    machine.type("ip link add vmbr0 type bridge stp_state 0; ip link set vmbr0 up; ip link set up0 master vmbr0"
+                 f"; ip addr del {HOST}/24 dev up0; ip addr add {HOST}/24 dev vmbr0; ip route add default via {LAN}"
+                 "; ip link add br0 type bridge stp_state 0; ip link set br0 up")  # fmt: skip
+    by_hand = "ip link set INTERFACE master br0, with a wired one that has no address"
+    use = "use vmbr0, which this host goes out by: -netdev bridge,br=vmbr0"
+    assert remedy_of(machine, "bridge-uplink") == f"{use}; or {by_hand}"
+    machine.type("ip tuntap add dev tun0 mode tun; ip addr add 10.8.0.2/24 dev tun0; ip link set tun0 up"
+                 "; ip route replace default dev tun0")  # fmt: skip
+    assert remedy_of(machine, "bridge-uplink") == by_hand
+
+
 def test_an_interface_put_into_a_bridge_by_itself_cuts_everybody_off(machine: HostMachine) -> None:
     careless = "ip link add br0 type bridge stp_state 0; ip link set br0 up; ip link set up0 master br0"
     with pytest.raises(AssertionError):

@@ -4,6 +4,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from qemunet_tests.diagnosis.failure import Failure
+from qemunet_tests.host.asking import NOT_FOUND, Completed
 from qemunet_tests.modes.user import netdev
 from qemunet_tests.network.target import Endpoint
 from qemunet_tests.observe.lease import Lease
@@ -37,7 +38,7 @@ def failed(mode: str, topics: tuple[str, ...], error: BaseException | None = Non
         nics=(Nic(netdev()),), macs=("52:54:00:00:00:01",), tools=Tools(), run=lambda _: SimpleNamespace(text=LISTENING)
     )
     bench = SimpleNamespace(
-        station=SimpleNamespace(ask=None),
+        station=SimpleNamespace(ask=lambda _: Completed(NOT_FOUND, b"", b"")),
         identity=SimpleNamespace(uid=1000),
         guests=[guest],
         qemu=SimpleNamespace(path="q"),

@@ -12,7 +12,11 @@ from qemunet_tests.host.uplink import IFUPDOWN, NETPLAN, THIS, Uplink
 def remedy(facts: HostFacts, bridge: str) -> str:
     """The words for a host without this bridge, or whose bridge leads nowhere."""
     uplink = facts.uplink
-    if uplink is None or uplink.name == bridge or (facts.way_out is not None and facts.way_out.is_wireless):
+    if uplink is not None and uplink.name != bridge and _is_made(facts, uplink.name):
+        # No bridge goes into another.
+        other = f"use {uplink.name}, which this host goes out by: -netdev bridge,br={uplink.name}"
+        return f"{other}; or {_without_uplink(facts, bridge)}"
+    if uplink is None or uplink.name == bridge or _takes_no_bridge(facts):
         return _without_uplink(facts, bridge)
     if "nixos" in facts.machine.families:
         return (
@@ -25,8 +29,13 @@ def remedy(facts: HostFacts, bridge: str) -> str:
     return _by_hand(facts, uplink, bridge)
 
 
+def _takes_no_bridge(facts: HostFacts) -> bool:
+    """Whether what the default route goes out by is none that a bridge could have: by radio, or a VPN's tunnel."""
+    return facts.way_out is not None and (facts.way_out.is_wireless or facts.way_out.is_tap)
+
+
 def _without_uplink(facts: HostFacts, bridge: str) -> str:
-    """Nothing has a default route by wire, so nobody comes that way either."""
+    """Nothing that could go in has a default route by wire, so nobody comes that way either."""
     make = f"{facts.sudo}ip link add {bridge} type bridge stp_state 0 && {facts.sudo}ip link set {bridge} up"
     put = f"{facts.sudo}ip link set INTERFACE master {bridge}, with a wired one that has no address"
     return put if _is_made(facts, bridge) else f"{make}; and then {put}"
