@@ -117,6 +117,40 @@ def test_what_a_proxy_leaves_alone_is_not_sent_elsewhere(stack: NetworkStack) ->
     assert not ruleset.translating("output", PacketSeen("tcp", destination="198.51.100.1", port=25, user=8))
 
 
+#: As guards against forged addresses are written.
+MACS = """nft 'table bridge guard {
+  chain forward { type filter hook forward priority 0
+    tcp dport 1 ether saddr != 52:54:00:00:00:01 drop
+    tcp dport 2 ether saddr & ff:ff:ff:00:00:00 != 52:54:00:00:00:00 drop
+    tcp dport 3 ether saddr { 52:54:00:00:00:01, 52:54:00:00:00:02 } drop
+    tcp dport 4 ether saddr 52:54:00:00:00:01-52:54:00:00:00:0f drop
+    tcp dport 5 ether daddr 52:54:00:00:00:01 drop; }
+}'"""
+
+
+@pytest.mark.parametrize(
+    ("mac", "stopped"),
+    [
+        ("52:54:00:00:00:01", [(3, True), (4, True), (5, False)]),
+        ("52:54:00:00:00:0a", [(1, True), (4, True), (5, False)]),
+        ("02:71:6e:34:b3:66", [(1, True), (2, True), (5, False)]),
+        (None, [(port, False) for port in (1, 2, 3, 4, 5)]),
+    ],
+)
+def test_who_sent_a_frame_is_known_by_his_mac(
+    stack: NetworkStack, mac: str | None, stopped: list[tuple[int, bool]]
+) -> None:
+    stack.type(MACS)
+    ruleset = nft_ruleset.read(stack.ask)
+    assert ruleset is not None
+    found = [
+        (port, stop.certain)
+        for port in (1, 2, 3, 4, 5)
+        for stop in ruleset.stops(PacketSeen("tcp", "10.0.0.1", "10.0.0.2", port=port, source_mac=mac))
+    ]
+    assert found == stopped
+
+
 def test_what_stands_at_one_link(listed: Ruleset) -> None:
     (stop,) = [stop for stop in listed.stops(PacketSeen("icmp", kind="echo-request")) if stop.family == "netdev"]
     assert stop.concerns("lo")

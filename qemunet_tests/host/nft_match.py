@@ -4,6 +4,7 @@ Source: libnftables-json(5).
 """
 
 import operator
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from ipaddress import ip_address, ip_network
@@ -13,6 +14,7 @@ from typing import Any
 PROTOCOLS = {1: "icmp", 2: "igmp", 6: "tcp", 17: "udp", 47: "gre", 50: "esp", 58: "ipv6-icmp", 132: "sctp"}
 #: Statements behind which a rule goes on with some packets and not with others that are like them.
 _SOMETIMES = frozenset({"limit", "quota", "ct count", "connlimit", "meter", "set"})
+_MAC, _MAC_BYTES = re.compile("[0-9a-f]{2}(:[0-9a-f]{2}){5}"), 6
 #: Comparisons; what else there is, as of flags, is not told.
 _COMPARED = {"<": operator.lt, ">": operator.gt, "<=": operator.le, ">=": operator.ge}
 
@@ -23,7 +25,7 @@ class PacketSeen:
 
     `protocol` is `arp` or one of IP's, `kind` what ICMP and ARP call their types, `state` and `direction` are what
     conntrack calls it, and `bridge` is what forwards it from one of its ports to another. `passing`: the port that it
-    is for is this conversation's alone, and the next one's is another.
+    is for is this conversation's alone, and the next one's is another. `source_mac` is who sent it onto this link.
     """
 
     protocol: str
@@ -42,6 +44,7 @@ class PacketSeen:
     bridge: str | None = None
     answers: bool = False
     passing: bool = False
+    source_mac: str | None = None
 
     @property
     def direction(self) -> str | None:
@@ -134,15 +137,26 @@ class PacketSeen:
             "icmp": {"type": self.kind},
             "icmpv6": {"type": self.kind},
             "arp": {"operation": self.kind, "saddr ip": self.source, "daddr ip": self.destination},
-            "ether": {"type": self.family},
+            "ether": {"type": self.family, "saddr": self.source_mac},
         }
         return of_header.get(str(payload.get("protocol")), of_ports).get(payload.get("field"))
 
     def _masked(self, left: Any, mask: Any) -> Any:
-        """Those of a connection's flags that a match looks at, 0 where the packet has none of them."""
-        is_of_flags = isinstance(left, dict) and left.get("payload", {}).get("field") == "flags"
-        found = self._others(left) if is_of_flags else None
+        """Those of a connection's flags that a match looks at, 0 where the packet has none; the same bits of a MAC."""
+        payload = left.get("payload", {}) if isinstance(left, dict) else {}
+        if payload.get("protocol") == "ether" and isinstance(mask, str):
+            found = self._others(left)
+            return _spelled(_number(found) & _number(mask)) if found else None
+        found = self._others(left) if payload.get("field") == "flags" else None
         return found if found is None or found in _bits(mask) else 0
+
+
+def _number(mac: str) -> int:
+    return int(mac.replace(":", ""), 16)
+
+
+def _spelled(number: int) -> str:
+    return number.to_bytes(_MAC_BYTES).hex(":")
 
 
 def covers(expression: Iterable[dict[str, Any]], packet: PacketSeen) -> bool | None:
@@ -224,6 +238,8 @@ def _is_in(value: Any, right: Any) -> bool | None:
 def _is_in_written_out(value: Any, right: dict[str, Any]) -> bool | None:
     if "set" in right:
         return _is_in(value, right["set"])
+    if _MAC.fullmatch(str(value)):
+        return _is_among_macs(_number(value), right)
     if "range" in right:
         low, high = right["range"]
         if isinstance(value, int):
@@ -232,6 +248,16 @@ def _is_in_written_out(value: Any, right: dict[str, Any]) -> bool | None:
     if "prefix" in right:
         network = ip_network(f"{right['prefix']['addr']}/{right['prefix']['len']}", strict=False)
         return ip_address(value) in network
+    return None
+
+
+def _is_among_macs(value: int, right: dict[str, Any]) -> bool | None:
+    if "range" in right:
+        low, high = map(_number, right["range"])
+        return low <= value <= high
+    if "prefix" in right:
+        rest = 8 * _MAC_BYTES - int(right["prefix"]["len"])
+        return value >> rest == _number(right["prefix"]["addr"]) >> rest
     return None
 
 

@@ -1,6 +1,6 @@
-"""Firewalls as their managers have iptables write them, in chains of their own, that keep guests of NAT in."""
+"""Firewalls as managers of networks write them, whom nobody has told of these guests."""
 
-from meta_tests.faults.on_hosts.troubles import IN_VIRBR0, OUTSIDE, TRANSLATED
+from meta_tests.faults.on_hosts.troubles import BESIDE, IN_VIRBR0, OUTSIDE, TRANSLATED
 from meta_tests.faults.on_hosts.typed import LEASE, on_a_host
 
 #: As `ufw enable` leaves it, which nobody told of guests.
@@ -25,4 +25,10 @@ FAULTS = (
               "requests from it: table ip filter, chain INPUT: type filter hook input .*policy drop",
               "^sudo nft add rule ip filter INPUT .* udp dport 67 accept; ufw owns table ip filter", at_lan=OUTSIDE,
               typed=TRANSLATED + UFW, words=IN_VIRBR0, as_root=True),
+    # As a guard against forged addresses, which knows guests by the makers of their cards.
+    on_a_host("frames-of-other-macs-dropped", LEASE, "seen at tap0 and not at up0: .* where this stands: table "
+              r"bridge guard, chain first: iifname .tap\*. ether saddr & ff:ff:ff:00:00:00 != 52:54:00:00:00:00 drop",
+              "^sudo nft insert rule bridge guard first position .* accept", as_root=True,
+              typed=f"{BESIDE}nft 'table bridge guard {{ chain first {{ type filter hook prerouting priority -300; "
+              "iifname \"tap*\" ether saddr & ff:ff:ff:00:00:00 != 52:54:00:00:00:00 drop; }; }'"),
 )  # fmt: skip

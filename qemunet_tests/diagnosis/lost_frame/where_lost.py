@@ -90,6 +90,8 @@ def _way(failure: Failure, path: FramePath, of_answer: bool) -> PacketOnPath:
             packet = replace(packet.at(link, None), destination=to, port=port, passing=True, to_this_host=True)
         else:
             packet = packet.at(link, None)
+    elif failure.guest and not of_answer and not path.exchange.inward:
+        packet = replace(packet, source_mac=failure.guest.macs[0])
     return PacketOnPath(failure.bench.station, packet, path.counted)
 
 
