@@ -94,6 +94,9 @@ def claim(to_write: bool = True, notice: Callable[[str], None] = lambda _: None)
         except OSError as refused:
             raise UsageError(f"the cache {root} cannot be made: {refused.strerror}") from refused
     try:
+        # From Python 3.14 on pathlib takes whatever cannot be looked at for missing.
+        with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+            root.lstat()
         why = _against_cache(root)
     except OSError as refused:
         raise UsageError(f"the cache {root} cannot be looked at: {refused.strerror}") from refused
