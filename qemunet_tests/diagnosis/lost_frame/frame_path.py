@@ -33,8 +33,9 @@ class FramePath:
     the largest question. `unheard` are the places that we may not listen at: of those only the kernel's counters are
     known, and `silent` says whether nothing at all that might be an answer came in meanwhile at the last of them.
     `tags` are the VLANs whose tags were seen there, `sources` and `targets` who the question was from and for there,
-    `answered_at` to which of the addresses and ports that had asked answers came in there, `dropped` is what the host's
-    kernel threw away meanwhile, and `counted` what rules, filters and queues of the host counted.
+    `asked_as` who it was from at the first place, `answered_at` to which of the addresses and ports that had asked
+    answers came in there, `dropped` is what the host's kernel threw away meanwhile, and `counted` what rules, filters
+    and queues of the host counted.
     """
 
     exchange: Exchange
@@ -47,6 +48,7 @@ class FramePath:
     silent: bool = False
     tags: tuple[int, ...] = ()
     sources: tuple[str, ...] = ()
+    asked_as: tuple[str, ...] = ()
     targets: tuple[str, ...] = ()
     answered_at: tuple[tuple[str, int], ...] = ()
     dropped: tuple[Drop, ...] = ()
@@ -179,6 +181,7 @@ def _heard(exchange: Exchange, captures: Captures, links: Sequence[str], off_pat
         max((packet.size_bytes for found in questions for packet in found), default=0),
         tags=tuple(sorted(last.tags)) if last else (),
         sources=tuple(sorted({packet.source for packet in questions[-1]})),
+        asked_as=tuple(sorted({packet.source for packet in questions[0]})),
         targets=tuple(sorted({packet.target for packet in questions[-1]})),
         answered_at=tuple(sorted(callers & {(packet.target, packet.second) for packet in answers[-1]})),
     )

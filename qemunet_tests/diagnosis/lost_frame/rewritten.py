@@ -11,12 +11,12 @@ from qemunet_tests.network.host_target import own_addresses
 
 
 def sent_as_another(failure: Failure) -> Obstacle | None:
-    """A source that is neither this host's nor the guest's, as a translation has it that outlived an address."""
+    """A source that is not this host's, and under which nobody asked: a translation that outlived an address has it."""
     path = search.incomplete_path(failure)
     if path is None or not path.unanswered or path.unheard or len(path.places) == 1 or path.exchange.to_host:
         return None
-    guest = failure.lan_lease
-    known = {*own_addresses(failure.target.host), *([guest.address] if guest else [])}
+    # Who asks by DHCP, or has no lease, asks under other addresses than that of a lease.
+    known = {*own_addresses(failure.target.host), *path.asked_as}
     # What an ARP request is from is no address of IP's.
     foreign = [each for each in path.sources if each not in known] if path.exchange.asked.protocol != "arp" else []
     if not foreign or path.exchange.inward:
