@@ -9,6 +9,7 @@ from meta_tests.samples.failed_claim import failed
 from qemunet_tests import timeouts
 from qemunet_tests.diagnosis import dhcp
 from qemunet_tests.diagnosis.lost_frame import probes, search
+from qemunet_tests.host import nft_ruleset
 
 
 @pytest.mark.parametrize(
@@ -27,10 +28,11 @@ def test_an_offer_that_the_guest_has_taken_is_not_spoilt(
 def test_a_server_of_this_host_is_not_to_blame_for_what_it_did_not_get(
     gap: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    path = SimpleNamespace(complete=False, exchange=SimpleNamespace(question=probes.DHCP), gap=gap, unheard=())
+    asking = SimpleNamespace(question=probes.DHCP)
+    path = SimpleNamespace(complete=False, exchange=asking, gap=gap, unheard=(), counted={})
     monkeypatch.setattr(search, "incomplete_path", lambda _: path)
     monkeypatch.setattr(dhcp, "listeners", lambda _: [SimpleNamespace(link="br0")])
-    monkeypatch.setattr(dhcp, "stops", lambda *_: [])
+    monkeypatch.setattr(nft_ruleset, "read", lambda _: None)
     failure = failed("bridge", ("lease",))
     object.__setattr__(failure.target, "host", SimpleNamespace(ask=None))
     assert (dhcp.own_server_kept_out(failure) is None) is (gap is not None)
