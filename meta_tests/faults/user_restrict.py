@@ -18,9 +18,10 @@ def _others(claim: str) -> tuple[str, ...]:
     return tuple(each for each in TOPIC if each != claim)
 
 
-@fault("user/restrict-tcp", "user/restrict-udp", cause=r"isolated guest is (not refused by TCP at|answered by UDP by) "
-       r"10\.0\.2\.2:7008, 192\.168\.1\.10:7007, 203\.0\.113\.10:7007(, 10\.0\.2\.3:53)?",
-       sentinels=("user/restrict-guestfwd", "user/dhcp-server-is-gateway"), core=True)  # fmt: skip
+@fault("user/restrict-tcp", "user/restrict-udp", "user/restrict-guestfwd",
+       cause=r"isolated guest is (not refused by TCP at|answered by UDP by) "
+       r"10\.0\.2\.2:7008, 192\.168\.1\.10:7007, 203\.0\.113\.10:7007(, 10\.0\.2\.3:53)?|that port elsewhere: opened",
+       sentinels=("user/address", "user/dhcp-server-is-gateway"), core=True)  # fmt: skip
 def isolation_lost(lab: Lab) -> None:
     """A management tool knows no `restrict=`."""
     set_user_option(lab, "restrict", None)
